@@ -1,0 +1,149 @@
+//! A GPU as it is shown.
+
+use gpuvirt_model::{
+    ConfiguredType, Desired, Function, Gpu, GraphicsType, IommuGroup, MemberRole, Observed, PciAddress,
+    Reading, RefusalCode, Vgpu,
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// One GPU: configured and active, with its functions, groups, vGPUs, holders and VMs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GpuDocument {
+    /// The primary function's address.
+    pub address: PciAddress,
+    /// The admin's name for it.
+    pub label: Option<String>,
+    /// Whether the admin configured it; unmanaged GPUs are never written to.
+    pub managed: bool,
+    /// The type that was asked for.
+    pub configured: Option<ConfiguredType>,
+    /// What the configured type resolves to (`default` follows the host).
+    pub configured_resolved: Option<GraphicsType>,
+    /// The type that is in force.
+    pub active: GraphicsType,
+    /// Why configured and active differ, when they do.
+    pub pending: Option<String>,
+    /// Refusals that the admin accepted for it.
+    pub accepted: Vec<RefusalCode>,
+    /// Sum of the card's memory BARs in bytes, over all functions.
+    pub bar_bytes: u64,
+    /// What the host shows of it.
+    #[serde(flatten)]
+    pub gpu: GpuFacts,
+    /// The card's functions, the primary first.
+    pub function_details: Vec<Function>,
+    /// Its IOMMU groups with every member's role.
+    pub iommu_groups: Vec<GroupDocument>,
+    /// Its live vGPUs.
+    pub vgpus: Vec<Vgpu>,
+    /// The domains that have it or would have it.
+    pub vms: Reading<Vec<GpuVm>>,
+}
+
+/// The parts of [`Gpu`] that are shown as they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GpuFacts {
+    /// How vGPUs can be made on it.
+    pub frameworks: Vec<gpuvirt_model::Framework>,
+    /// The profiles that it offers now.
+    pub profiles: Vec<gpuvirt_model::Profile>,
+    /// Who holds it.
+    pub holders: gpuvirt_model::Holders,
+}
+
+/// An IOMMU group with its members' roles.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupDocument {
+    /// The group.
+    #[serde(flatten)]
+    pub group: IommuGroup,
+    /// Whether the whole group can be given to a VM.
+    pub viable: bool,
+    /// Each member, its role and its driver.
+    pub roles: Vec<MemberDocument>,
+}
+
+/// A member of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberDocument {
+    /// Where it sits.
+    pub address: PciAddress,
+    /// What it is to the card.
+    pub role: MemberRole,
+    /// Its driver.
+    pub driver: Option<String>,
+    /// Its name, where pci.ids has it.
+    pub name: Option<String>,
+}
+
+/// A domain that uses a GPU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GpuVm {
+    /// libvirt's name.
+    pub name: String,
+    /// Its uuid.
+    pub uuid: Uuid,
+    /// Whether its running QEMU has the device; otherwise only its definition names it.
+    pub running: bool,
+}
+
+impl GpuDocument {
+    /// The document of one GPU.
+    pub fn new(gpu: &Gpu, observed: &Observed, desired: &Desired) -> Self {
+        let entry = desired.gpu(gpu.address);
+        let configured = entry.map(|entry| entry.graphics_type);
+        let resolved = configured.map(|configured| configured.resolve(&desired.host));
+        let active = gpu.active_type(configured);
+        let functions: Vec<Function> = observed.functions_of(gpu).cloned().collect();
+        Self {
+            address: gpu.address,
+            label: entry.and_then(|entry| entry.label.clone()),
+            managed: entry.is_some(),
+            configured,
+            configured_resolved: resolved,
+            active,
+            pending: gpuvirt_plan::pending_reason(gpu, observed, desired),
+            accepted: entry.map(|entry| entry.accepted.clone()).unwrap_or_default(),
+            bar_bytes: functions.iter().fold(0, |sum, f| sum.saturating_add(f.bar_bytes())),
+            gpu: GpuFacts {
+                frameworks: gpu.frameworks.clone(),
+                profiles: gpu.profiles.clone(),
+                holders: gpu.holders.clone(),
+            },
+            iommu_groups: observed.groups_of(gpu).map(|g| GroupDocument::new(g, gpu, observed)).collect(),
+            vgpus: observed.vgpus_of(gpu).cloned().collect(),
+            vms: observed.domains.clone().map(|_| vms_of(gpu, observed)),
+            function_details: functions,
+        }
+    }
+}
+
+impl GroupDocument {
+    fn new(group: &IommuGroup, gpu: &Gpu, observed: &Observed) -> Self {
+        let roles: Vec<MemberDocument> = group
+            .members
+            .iter()
+            .filter_map(|address| observed.functions.get(address))
+            .map(|member| MemberDocument {
+                address: member.address,
+                role: MemberRole::of(member, &gpu.functions),
+                driver: member.binding.driver.as_ref().map(ToString::to_string),
+                name: member.device_name.clone(),
+            })
+            .collect();
+        let viable = !group.noiommu && roles.iter().all(|member| member.role != MemberRole::Foreign);
+        Self { group: group.clone(), viable, roles }
+    }
+}
+
+fn vms_of(gpu: &Gpu, observed: &Observed) -> Vec<GpuVm> {
+    gpuvirt_plan::domains_using(gpu, observed)
+        .map(|(domain, running)| GpuVm { name: domain.name.clone(), uuid: domain.uuid, running })
+        .collect()
+}

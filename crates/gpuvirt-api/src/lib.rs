@@ -1,0 +1,18 @@
+//! The wire between `gpuvirt` and `gpuvirtd`: versioned documents and requests.
+//!
+//! A document is made from model values by pure functions here ([`gpu::GpuDocument::new`] and its siblings), so that
+//! the daemon and a command that reads the host by itself show the same thing.
+
+pub mod error;
+pub mod gpu;
+pub mod list;
+pub mod request;
+pub mod vgpu;
+pub mod vm;
+
+pub use error::{ApiError, ErrorKind};
+pub use gpu::GpuDocument;
+pub use list::{API_VERSION, List, Source};
+pub use request::{Change, CreateVgpu, SetType, VmAdd, VmRemove};
+pub use vgpu::{ProfileDocument, VgpuDocument};
+pub use vm::VmDocument;

@@ -1,0 +1,104 @@
+//! Requests that change something, and what comes back.
+
+use gpuvirt_model::{ConfiguredType, Outcome, PciAddress, ProfileName, RefusalCode, Warning};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// `PUT /v1/gpus/{address}/type`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetType {
+    /// The type to become.
+    #[serde(rename = "type")]
+    pub graphics_type: ConfiguredType,
+    /// A name for the GPU; none leaves the present one.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// Refusals to accept.
+    #[serde(default)]
+    pub accept: Vec<RefusalCode>,
+    /// Show the plan, write nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Longest wait for a write that can block, in seconds; none: the daemon's own.
+    #[serde(default)]
+    pub wait_seconds: Option<u64>,
+}
+
+/// `POST /v1/vgpus`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CreateVgpu {
+    /// The GPU.
+    pub gpu: PciAddress,
+    /// The profile.
+    pub profile: ProfileName,
+    /// The new vGPU's uuid; none: the daemon chooses one.
+    #[serde(default)]
+    pub uuid: Option<Uuid>,
+    /// Show the plan, write nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// `POST /v1/vms/{name}/devices`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "device", deny_unknown_fields)]
+pub enum VmAdd {
+    /// A whole GPU.
+    Gpu {
+        /// The GPU.
+        gpu: PciAddress,
+        /// Show the edited definition's new part, change nothing.
+        #[serde(default)]
+        dry_run: bool,
+    },
+    /// A vGPU that exists.
+    Vgpu {
+        /// Its uuid.
+        uuid: Uuid,
+        /// Show the edited definition's new part, change nothing.
+        #[serde(default)]
+        dry_run: bool,
+    },
+}
+
+/// `DELETE /v1/vms/{name}/devices/{device}`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "device", deny_unknown_fields)]
+pub enum VmRemove {
+    /// A whole GPU.
+    Gpu {
+        /// The GPU.
+        gpu: PciAddress,
+    },
+    /// A vGPU.
+    Vgpu {
+        /// Its uuid.
+        uuid: Uuid,
+    },
+}
+
+/// What a change did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Change {
+    /// Always [`crate::API_VERSION`].
+    pub api_version: String,
+    /// Changed or found as asked, and the sentence that says so.
+    pub outcome: Outcome<String>,
+    /// Only shown, not done.
+    pub dry_run: bool,
+    /// The plan in sentences.
+    pub sentences: Vec<String>,
+    /// The plan as the equivalent shell commands.
+    pub shell: Vec<String>,
+    /// What must be known besides.
+    pub warnings: Vec<Warning>,
+    /// Accepted, but not in force yet, and why.
+    pub pending: Option<String>,
+    /// The uuid of the vGPU, when one was made.
+    pub uuid: Option<Uuid>,
+    /// The domain XML that was added, when a domain was edited.
+    pub xml: Option<String>,
+}

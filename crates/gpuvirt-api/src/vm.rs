@@ -1,0 +1,57 @@
+//! VMs as they are shown: domains with the GPUs that they have.
+
+use gpuvirt_model::{Domain, DomainState, Hostdev, Observed, PciAddress};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A domain and its devices of GPUs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VmDocument {
+    /// libvirt's name.
+    pub name: String,
+    /// Its uuid.
+    pub uuid: Uuid,
+    /// Whether it runs.
+    pub state: DomainState,
+    /// Its host devices that are GPUs or shares of them.
+    pub devices: Vec<VmDevice>,
+}
+
+/// A device of a domain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VmDevice {
+    /// The host device.
+    #[serde(flatten)]
+    pub hostdev: Hostdev,
+    /// The GPU that it belongs to, when that is on this host now.
+    pub gpu: Option<PciAddress>,
+    /// In the definition that the next start uses.
+    pub configured: bool,
+    /// The running QEMU has it.
+    pub live: bool,
+}
+
+impl VmDocument {
+    /// The document of one domain. Host devices that are no GPUs are left out.
+    pub fn new(domain: &Domain, observed: &Observed) -> Self {
+        let mut devices: Vec<VmDevice> = Vec::new();
+        for hostdev in domain.config.iter().chain(&domain.live) {
+            let gpu = match hostdev {
+                Hostdev::Pci { address, .. } => observed.gpu_of(*address).map(|gpu| gpu.address),
+                Hostdev::Mdev { uuid } => observed.vgpus.get(uuid).map(|vgpu| vgpu.gpu),
+            };
+            let about_gpus = gpu.is_some() || matches!(hostdev, Hostdev::Mdev { .. });
+            if about_gpus && !devices.iter().any(|seen| seen.hostdev.same_device(hostdev)) {
+                devices.push(VmDevice {
+                    gpu,
+                    configured: domain.has_configured(hostdev),
+                    live: domain.has_live(hostdev),
+                    hostdev: hostdev.clone(),
+                });
+            }
+        }
+        Self { name: domain.name.clone(), uuid: domain.uuid, state: domain.state, devices }
+    }
+}

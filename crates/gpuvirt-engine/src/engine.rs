@@ -1,0 +1,126 @@
+//! The engine: requests in, reports out. One change at a time.
+
+use std::time::Duration;
+
+use gpuvirt_model::{
+    ConfiguredType, Desired, Observed, Outcome, PciAddress, ProfileName, Records, Refusal, RefusalCode,
+    Warning,
+};
+use gpuvirt_plan::Plan;
+use uuid::Uuid;
+
+use crate::ports::{Domains, Host, PortError, Store};
+
+/// The engine over its three outside worlds.
+pub struct Engine {
+    pub(crate) host: Box<dyn Host>,
+    pub(crate) domains: Box<dyn Domains>,
+    pub(crate) store: Box<dyn Store>,
+    /// Held by whoever changes the host: one change at a time. Never held across a read for a listing.
+    pub(crate) changing: std::sync::Mutex<()>,
+}
+
+/// Everything that a listing is made from.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// The host, domains joined.
+    pub observed: Observed,
+    /// What the admin asked for.
+    pub desired: Desired,
+    /// What we made.
+    pub records: Records,
+}
+
+/// `gpu set`.
+#[derive(Debug, Clone)]
+pub struct SwitchRequest {
+    /// The GPU.
+    pub gpu: PciAddress,
+    /// The type to become.
+    pub to: ConfiguredType,
+    /// A new label; none leaves the present one.
+    pub label: Option<String>,
+    /// Refusals that the admin accepts.
+    pub accept: Vec<RefusalCode>,
+    /// Plan only.
+    pub dry_run: bool,
+    /// Longest wait for one write that can block.
+    pub deadline: Duration,
+}
+
+/// `vgpu create`.
+#[derive(Debug, Clone)]
+pub struct CreateRequest {
+    /// The GPU.
+    pub gpu: PciAddress,
+    /// The profile.
+    pub profile: ProfileName,
+    /// The new vGPU's uuid: chosen by whoever asks, so that decisions stay reproducible.
+    pub uuid: Uuid,
+    /// Plan only.
+    pub dry_run: bool,
+}
+
+/// A device of a domain, as an edit names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceRequest {
+    /// A whole GPU.
+    Gpu(PciAddress),
+    /// A vGPU.
+    Vgpu(Uuid),
+}
+
+/// What a request did, or would do.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Changed or found as asked, with the sentence that says so.
+    pub outcome: Outcome<String>,
+    /// The plan; none when nothing had to be written to the host.
+    pub plan: Option<Plan>,
+    /// What must be known besides.
+    pub warnings: Vec<Warning>,
+    /// Accepted and not in force yet, with the reason.
+    pub pending: Option<String>,
+    /// The XML that an edit added or removed.
+    pub xml: Option<String>,
+}
+
+/// Why a request did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// We will not; nothing was written.
+    #[error("refused")]
+    Refused(Vec<Refusal>),
+    /// We tried; `now` says what is true now.
+    #[error("{what}; {now}")]
+    Failed {
+        /// What failed, with object and cause.
+        what: String,
+        /// What is true now: undone, or left how.
+        now: String,
+    },
+    /// An outside world failed before anything was written.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// A plan broke an invariant: our fault, nothing was written.
+    #[error("the plan breaks an invariant: {0}")]
+    Bug(String),
+}
+
+impl Engine {
+    /// An engine over its outside worlds.
+    pub fn new(host: Box<dyn Host>, domains: Box<dyn Domains>, store: Box<dyn Store>) -> Self {
+        Self { host, domains, store, changing: std::sync::Mutex::new(()) }
+    }
+
+    /// A fresh picture for listings.
+    ///
+    /// # Errors
+    /// [`EngineError::Port`].
+    pub fn view(&self) -> Result<View, EngineError> {
+        let (desired, records) = self.store.load()?;
+        let mut observed = self.host.observe()?;
+        observed.domains = self.domains.list();
+        Ok(View { observed, desired, records })
+    }
+}

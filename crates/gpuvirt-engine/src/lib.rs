@@ -1,0 +1,14 @@
+//! One change, from observe to settle.
+//!
+//! ```text
+//! observe -> plan -> check + audit -> journal -> apply -> verify -> settle
+//!    (reads)  (pure)    (pure)        (durable)   (writes)  (fresh read)
+//! ```
+//!
+//! The outside worlds are traits of this crate ([`ports`]); the daemon wires the Linux host, libvirt and the
+//! state files to them, tests wire the fake kernel.
+
+pub mod engine;
+pub mod ports;
+
+pub use engine::{CreateRequest, DeviceRequest, Engine, EngineError, Report, SwitchRequest, View};

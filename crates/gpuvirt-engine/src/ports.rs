@@ -1,0 +1,107 @@
+//! What the engine needs from the outside worlds.
+
+use std::time::Duration;
+
+use gpuvirt_model::{Desired, Domain, Observed, Reading, Records};
+use gpuvirt_plan::{Plan, Step};
+
+/// The host's kernel.
+pub trait Host: Send + Sync {
+    /// A fresh picture of the host. Domains are not its business: it leaves them unknown.
+    ///
+    /// # Errors
+    /// [`PortError`] when not even the PCI bus can be read.
+    fn observe(&self) -> Result<Observed, PortError>;
+
+    /// Carries out one step, waiting no longer than `deadline` for a write that can block.
+    ///
+    /// # Errors
+    /// [`StepError`].
+    fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError>;
+}
+
+/// libvirt.
+pub trait Domains: Send + Sync {
+    /// All domains with their host devices; unknown when libvirt does not answer.
+    fn list(&self) -> Reading<Vec<Domain>>;
+
+    /// The stored definition, secrets included. It goes into no journal and no log.
+    ///
+    /// # Errors
+    /// [`PortError`]; `None` is no such domain.
+    fn inactive_xml(&self, name: &str) -> Result<Option<String>, PortError>;
+
+    /// Replaces the stored definition, if it still is `expected`.
+    ///
+    /// # Errors
+    /// [`PortError`] when libvirt refuses; `Ok(false)` when it changed meanwhile.
+    fn redefine(&self, name: &str, expected: &str, xml: &str) -> Result<bool, PortError>;
+}
+
+/// The durable files.
+pub trait Store: Send + Sync {
+    /// The desired document and our records.
+    ///
+    /// # Errors
+    /// [`PortError`] when a file is there and can't be understood: corrupt is not absent.
+    fn load(&self) -> Result<(Desired, Records), PortError>;
+
+    /// Makes both durable.
+    ///
+    /// # Errors
+    /// [`PortError`]; the earlier content then still stands.
+    fn commit(&self, desired: &Desired, records: &Records) -> Result<(), PortError>;
+
+    /// Makes an intent durable before its first write.
+    ///
+    /// # Errors
+    /// [`PortError`].
+    fn open_journal(&self, plan: &Plan) -> Result<(), PortError>;
+
+    /// Intents that were opened and not closed.
+    ///
+    /// # Errors
+    /// [`PortError`] when one can't be understood.
+    fn open_intents(&self) -> Result<Vec<Plan>, PortError>;
+
+    /// Forgets the intent of a GPU: it is settled.
+    ///
+    /// # Errors
+    /// [`PortError`].
+    fn close_journal(&self, plan: &Plan) -> Result<(), PortError>;
+}
+
+/// An outside world failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing}")]
+pub struct PortError {
+    /// What we were doing, to which object.
+    pub doing: String,
+    /// Why it failed.
+    #[source]
+    pub source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// A step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The kernel refused the write.
+    #[error("{what}")]
+    Refused {
+        /// The write and its object.
+        what: String,
+        /// The errno.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The deadline passed; the write goes on in another process.
+    #[error("{what}: no end after {waited:?}, process {writer} still waits in the kernel")]
+    StillWaiting {
+        /// The write and its object.
+        what: String,
+        /// The waiting process.
+        writer: u32,
+        /// How long we waited.
+        waited: Duration,
+    },
+}

@@ -1,0 +1,85 @@
+//! The seam to the kernel: its file trees `/sys`, `/proc` and `/dev` under one root.
+//!
+//! Paths are absolute, as the kernel's documents write them (`/sys/bus/pci/devices/0000:41:00.0/driver`), in plain
+//! text without `.` or `..`; an implementation puts its root in front. Whoever builds a path from outside text
+//! checks that text first ([`gpuvirt_model::PciAddress`], [`gpuvirt_model::DriverName`], `Uuid`).
+
+use std::io;
+use std::time::Duration;
+
+/// A character device's major and minor number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeviceNumber {
+    /// Major number.
+    pub major: u64,
+    /// Minor number.
+    pub minor: u64,
+}
+
+/// The kernel's files. Errors carry the kernel's own errno.
+pub trait Sysfs: Send + Sync {
+    /// The whole content of a file. At most `limit` bytes are returned, so that an absurd file costs no memory.
+    ///
+    /// # Errors
+    /// The errno of open or read: `ENOENT`, `EACCES`, or what the attribute's driver answers.
+    fn read(&self, path: &str, limit: usize) -> io::Result<Vec<u8>>;
+
+    /// Names in a folder, sorted. Names that are not UTF-8 are left out: no kernel object that we use has one.
+    ///
+    /// # Errors
+    /// The errno of opening the folder.
+    fn list(&self, path: &str) -> io::Result<Vec<String>>;
+
+    /// The target of a symbolic link, as stored (usually relative).
+    ///
+    /// # Errors
+    /// `ENOENT`, `EINVAL` when it is no link.
+    fn read_link(&self, path: &str) -> io::Result<String>;
+
+    /// Whether a file, folder or link is there; links are not followed.
+    fn exists(&self, path: &str) -> bool;
+
+    /// The device number behind a path, links followed (`/proc/PID/fd/N` too); `None` when it is no character device.
+    ///
+    /// # Errors
+    /// The errno of stat.
+    fn device_number(&self, path: &str) -> io::Result<Option<DeviceNumber>>;
+
+    /// One `write(2)` of `data` that the kernel answers at once.
+    ///
+    /// # Errors
+    /// The errno of open or write.
+    fn write(&self, path: &str, data: &[u8]) -> io::Result<()>;
+
+    /// One `write(2)` that the kernel may keep waiting for as long as somebody holds the device: `unbind`, `remove`,
+    /// `sriov_numvfs`. It happens outside this process; the deadline ends our waiting, never the write.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    fn write_that_may_block(&self, path: &str, data: &[u8], deadline: Duration) -> Result<(), WriteError>;
+
+    /// Loads a kernel module with its soft dependencies, as `modprobe` does.
+    ///
+    /// # Errors
+    /// What `modprobe` said.
+    fn load_module(&self, name: &str) -> io::Result<()>;
+}
+
+/// How a write that may block ended.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The kernel refused it.
+    #[error("the kernel refused the write")]
+    Errno(#[source] io::Error),
+    /// The deadline passed and the write is still going on in process `writer`.
+    #[error("the write has not ended after {waited:?}; process {writer} still waits in the kernel")]
+    StillWaiting {
+        /// Pid of the writer; it must not be killed, that only makes it unkillable.
+        writer: u32,
+        /// How long we waited.
+        waited: Duration,
+    },
+    /// The writer itself could not do its work.
+    #[error("the writer process failed")]
+    Writer(#[source] io::Error),
+}

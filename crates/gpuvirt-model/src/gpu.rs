@@ -1,0 +1,122 @@
+//! A GPU: a card with its companion functions, and its graphics type.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ConfiguredType, Framework, Holders, PciAddress, Profile};
+
+/// How a GPU is used, in vSphere's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GraphicsType {
+    /// No usable host driver.
+    Basic,
+    /// The host's driver has it.
+    Shared,
+    /// Passthrough: bound to a VFIO driver, whole, for one VM.
+    Direct,
+    /// Its vGPUs are for VMs.
+    SharedDirect,
+}
+
+impl fmt::Display for GraphicsType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Basic => "basic",
+            Self::Shared => "shared",
+            Self::Direct => "direct",
+            Self::SharedDirect => "shared-direct",
+        })
+    }
+}
+
+/// Why a text names no graphics type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a graphics type: write shared, direct or shared-direct")]
+pub struct GraphicsTypeError(pub String);
+
+impl FromStr for GraphicsType {
+    type Err = GraphicsTypeError;
+
+    /// Reads our own spelling and those of esxcli (`SharedPassthru`), vSphere's API (`sharedDirect`) and its
+    /// client (`Shared Direct`).
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let plain: String =
+            text.chars().filter(|c| !matches!(c, ' ' | '-' | '_')).flat_map(char::to_lowercase).collect();
+        match plain.as_str() {
+            "basic" => Ok(Self::Basic),
+            "shared" => Ok(Self::Shared),
+            "direct" => Ok(Self::Direct),
+            "shareddirect" | "sharedpassthru" => Ok(Self::SharedDirect),
+            _ => Err(GraphicsTypeError(text.to_owned())),
+        }
+    }
+}
+
+/// A GPU of the host: a card's primary function with its companions in the same slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gpu {
+    /// The primary function's address, which names the GPU.
+    pub address: PciAddress,
+    /// All functions of the card, the primary first.
+    pub functions: Vec<PciAddress>,
+    /// How vGPUs can be made on it as things are now; empty where it can't make any.
+    pub frameworks: Vec<Framework>,
+    /// The vGPU profiles that it offers now.
+    pub profiles: Vec<Profile>,
+    /// Whether a driver, not VFIO's, has the primary function.
+    pub host_driver: bool,
+    /// Whether every function that the host binds is with VFIO, the primary included.
+    pub on_vfio: bool,
+    /// Live vGPUs, by uuid or VF, made by anybody.
+    pub live_vgpus: usize,
+    /// Virtual functions that exist.
+    pub live_vfs: usize,
+    /// Who holds the card now.
+    pub holders: Holders,
+}
+
+impl Gpu {
+    /// The graphics type that is in force, from what the host shows.
+    ///
+    /// A card whose driver offers vGPUs and which has none alive serves both the host and future vGPUs; it is
+    /// reported as the one of the two that was asked for, and as `shared` where nothing was.
+    pub fn active_type(&self, configured: Option<ConfiguredType>) -> GraphicsType {
+        if self.on_vfio {
+            GraphicsType::Direct
+        } else if !self.host_driver {
+            GraphicsType::Basic
+        } else if self.live_vgpus > 0 || self.live_vfs > 0 {
+            GraphicsType::SharedDirect
+        } else if !self.frameworks.is_empty() && configured == Some(ConfiguredType::SharedDirect) {
+            GraphicsType::SharedDirect
+        } else {
+            GraphicsType::Shared
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_a_type_is_read() {
+        for (text, want) in [
+            ("shared", GraphicsType::Shared),
+            ("Shared", GraphicsType::Shared),
+            ("Shared Direct", GraphicsType::SharedDirect),
+            ("sharedDirect", GraphicsType::SharedDirect),
+            ("SharedPassthru", GraphicsType::SharedDirect),
+            ("shared-direct", GraphicsType::SharedDirect),
+            ("DIRECT", GraphicsType::Direct),
+        ] {
+            assert_eq!(text.parse::<GraphicsType>(), Ok(want), "{text}");
+        }
+        assert!("passthrough".parse::<GraphicsType>().is_err());
+        assert!("".parse::<GraphicsType>().is_err());
+    }
+}

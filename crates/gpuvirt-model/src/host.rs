@@ -1,0 +1,39 @@
+//! Facts about the host as a whole.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Reading;
+
+/// What the host as a whole can do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostFacts {
+    /// IOMMU groups exist: the IOMMU translates. Judged by the groups, never by the kernel's command line.
+    pub iommu: bool,
+    /// Interrupts are remapped, read from the interrupt chips in /proc/interrupts (`IR-`).
+    pub interrupt_remapping: Reading<bool>,
+    /// An administrator's consent to go without (`allow_unsafe_interrupts` of vfio_iommu_type1).
+    pub unsafe_interrupts_allowed: bool,
+    /// The `vfio-pci` driver.
+    pub vfio_pci: ModulePresence,
+    /// All PCI functions of the host, GPUs or not.
+    pub function_count: usize,
+    /// The kernel's release, when it is known.
+    pub kernel_release: Option<String>,
+    /// What could not be read or made no sense, for people.
+    pub oddities: Vec<String>,
+}
+
+/// Where a kernel module stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModulePresence {
+    /// Registered with the kernel: loaded, or built in.
+    Ready,
+    /// Installed for this kernel, not loaded.
+    Loadable,
+    /// Neither.
+    Missing,
+    /// It can't be told from what is there (a recorded host without modules).
+    Unknown,
+}

@@ -1,0 +1,42 @@
+//! The nouns of gpuvirt, as plain values.
+//!
+//! Everything here is data: what a host shows ([`Observed`]), what an admin asked for ([`Desired`]), what we
+//! remember having done ([`Records`]), and why we will not do something ([`Refusal`]). Nothing here reads a
+//! file, a clock or a random number, so that every decision made on these values can be replayed.
+//!
+//! The same noun has the same file name in each layer: `gpu.rs` here is the value, in `gpuvirt-host` it is how
+//! the value is read, in `gpuvirt-api` how it is shown.
+
+pub mod desired;
+pub mod domain;
+pub mod driver;
+pub mod function;
+pub mod gpu;
+pub mod holder;
+pub mod host;
+pub mod iommu;
+pub mod observed;
+pub mod outcome;
+pub mod pci;
+pub mod profile;
+pub mod reading;
+pub mod records;
+pub mod refusal;
+pub mod vgpu;
+
+pub use desired::{ConfiguredType, Desired, DesiredGpu, DesiredHost};
+pub use domain::{Domain, DomainState, Hostdev};
+pub use driver::{DriverBinding, DriverName};
+pub use function::{Function, Sriov};
+pub use gpu::{Gpu, GraphicsType};
+pub use holder::{Holder, Holders, Via};
+pub use host::{HostFacts, ModulePresence};
+pub use iommu::{IommuGroup, MemberRole};
+pub use observed::Observed;
+pub use outcome::Outcome;
+pub use pci::{Bar, ClassCode, PciAddress, PciIdentity};
+pub use profile::{Profile, ProfileName};
+pub use reading::{Reading, Unknown};
+pub use records::{Records, VgpuRecord};
+pub use refusal::{Refusal, RefusalCode, Warning, WarningCode};
+pub use vgpu::{Framework, Vgpu};

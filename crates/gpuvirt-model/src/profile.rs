@@ -1,0 +1,47 @@
+//! vGPU profiles: what a VM asks for.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Framework, PciAddress};
+
+/// A profile's name as a VM asks for it: stable over driver releases, unlike the driver's own numbers.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProfileName(pub String);
+
+impl fmt::Display for ProfileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A vGPU profile as one parent function offers it now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Profile {
+    /// The name to ask for: the type's `name` in lower case with `_` for spaces, or the driver's type id where
+    /// it has no name.
+    pub name: ProfileName,
+    /// The function on which such a vGPU is created.
+    pub parent: PciAddress,
+    /// How it is made.
+    pub framework: Framework,
+    /// The driver's own identifier, e.g. the folder `nvidia-231` below `mdev_supported_types`.
+    pub type_id: String,
+    /// The driver's own name for it, as shown.
+    pub title: String,
+    /// What the guest's driver talks to, e.g. `vfio-pci`.
+    pub device_api: String,
+    /// How many can be created now; capacity is shared between profiles, so it is re-read after each creation.
+    pub available: u32,
+    /// How many fit on the empty card, when the driver says.
+    pub max: Option<u32>,
+    /// Frame buffer in MiB, when the driver says.
+    pub framebuffer_mib: Option<u64>,
+    /// Virtual display heads, when the driver says.
+    pub heads: Option<u32>,
+    /// Largest resolution, e.g. `5120x2880`, when the driver says.
+    pub max_resolution: Option<String>,
+}

@@ -1,0 +1,185 @@
+//! Refusals: what we will not do, why, and what to do about it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A request that we will not carry out: nothing was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Refusal {
+    /// The stable name, the same in JSON, `explain` and the docs.
+    pub code: RefusalCode,
+    /// What was asked of which object, e.g. `0000:41:00.0 cannot become direct`.
+    pub summary: String,
+    /// The cause, naming the objects.
+    pub because: String,
+    /// The next step for the admin; one line each.
+    pub remedy: Vec<String>,
+}
+
+/// Something that is not refused but must be known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Warning {
+    /// The stable name.
+    pub code: WarningCode,
+    /// What is the matter with which object, and what follows.
+    pub text: String,
+}
+
+/// Declares an enum of kebab-case names with `as_str`, `Display`, `FromStr`, serde and a list of all.
+macro_rules! codes {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident => $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$vdoc])* #[serde(rename = $text)] $variant,)* }
+
+        impl $name {
+            /// Every code there is.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The stable name.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(self.as_str()) }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownCode;
+            fn from_str(text: &str) -> Result<Self, UnknownCode> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == text).ok_or_else(|| UnknownCode(text.to_owned()))
+            }
+        }
+    };
+}
+
+/// A name that no refusal or warning has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no refusal or warning named {0:?}")]
+pub struct UnknownCode(pub String);
+
+codes! {
+    /// The name of a refusal.
+    RefusalCode {
+        /// No such GPU on this host.
+        GpuNotFound => "gpu-not-found",
+        /// The function is a bridge or no endpoint.
+        NotAnEndpoint => "not-an-endpoint",
+        /// The host has no working IOMMU, or none for this function.
+        NoIommu => "no-iommu",
+        /// Another device with a host driver is in the card's IOMMU group.
+        GroupNotViable => "group-not-viable",
+        /// A process, console or sound stream holds the card.
+        GpuInUse => "gpu-in-use",
+        /// A running domain holds the card.
+        DomainRunning => "domain-running",
+        /// It cannot be told whether a running domain holds the card, because libvirt does not answer.
+        DomainsUnknown => "domains-unknown",
+        /// The card is the firmware's display.
+        BootDisplay => "boot-display",
+        /// The kernel's console draws on the card.
+        ConsoleActive => "console-active",
+        /// Virtual functions of the card exist.
+        VfsAlive => "vfs-alive",
+        /// vGPUs of the card exist.
+        VgpusAlive => "vgpus-alive",
+        /// Another card sits at the stored address.
+        IdentityChanged => "identity-changed",
+        /// The vfio-pci driver is neither there nor installable.
+        VfioMissing => "vfio-missing",
+        /// The platform does not remap interrupts: VFIO would refuse the guest.
+        NoInterruptRemapping => "no-interrupt-remapping",
+        /// The card does not answer on the bus.
+        GpuUnresponsive => "gpu-unresponsive",
+        /// An earlier change failed and could not be undone; nothing more is done to the card.
+        HandsOff => "hands-off",
+        /// The GPU was never configured with gpuvirt, so it is not touched.
+        Unmanaged => "unmanaged",
+        /// The driver of the card offers no vGPUs.
+        NoVgpuSupport => "no-vgpu-support",
+        /// The card is configured for another type.
+        NotSharedDirect => "not-shared-direct",
+        /// The card is not on a VFIO driver.
+        NotPassthrough => "not-passthrough",
+        /// The GPU offers no profile of this name.
+        ProfileNotOffered => "profile-not-offered",
+        /// The profile's capacity is used up.
+        NoCapacity => "no-capacity",
+        /// The uuid is taken.
+        UuidInUse => "uuid-in-use",
+        /// No vGPU with this uuid.
+        VgpuNotFound => "vgpu-not-found",
+        /// A process or a running domain holds the vGPU.
+        VgpuInUse => "vgpu-in-use",
+        /// The vGPU was made by somebody else.
+        NotOurs => "not-ours",
+        /// No such domain.
+        DomainNotFound => "domain-not-found",
+        /// One VM would have a passthrough GPU and a vGPU.
+        MixedModes => "mixed-modes",
+        /// The domain's definition keeps changing under us, or cannot be edited.
+        DomainNotEditable => "domain-not-editable",
+        /// The device is not part of the domain.
+        DeviceNotFound => "device-not-found",
+        /// A stored file cannot be read; nothing is changed until it can.
+        StateUnreadable => "state-unreadable",
+    }
+}
+
+codes! {
+    /// The name of a warning.
+    WarningCode {
+        /// The card cannot be reset: its next guest gets it as the last one left it.
+        NoResetMethod => "no-reset-method",
+        /// It cannot be told whether interrupts are remapped.
+        InterruptRemappingUnknown => "interrupt-remapping-unknown",
+        /// Holders may be hidden from us.
+        HoldersUnseen => "holders-unseen",
+        /// No host driver took the card back.
+        NoHostDriver => "no-host-driver",
+        /// Another domain's definition names the device too.
+        AlsoDefinedIn => "also-defined-in",
+        /// A refusal was accepted by the admin.
+        Accepted => "accepted",
+    }
+}
+
+impl RefusalCode {
+    /// Whether an admin may say `--accept NAME` to it. Everything else is absolute.
+    pub fn acceptable(self) -> bool {
+        matches!(self, Self::BootDisplay | Self::ConsoleActive)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "refused: {:<66} [{}]\n  because  {}", self.summary, self.code, self.because)?;
+        for line in &self.remedy {
+            write!(f, "\n  try      {line}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_kebab_case_unique_and_read_back() {
+        let mut names: Vec<&str> = RefusalCode::ALL.iter().map(|code| code.as_str()).collect();
+        for name in &names {
+            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{name}");
+            assert_eq!(name.parse::<RefusalCode>().unwrap().as_str(), *name);
+        }
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), RefusalCode::ALL.len());
+    }
+}
