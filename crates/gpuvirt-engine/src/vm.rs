@@ -92,7 +92,8 @@ impl Engine {
                 Edit::Define(edit) => edit,
             };
             if dry_run || self.domains.redefine(name, &xml, &edit.xml)? {
-                return Ok(Report { xml: Some(edit.fragment), ..Report::changed(edit.sentence(dry_run)) });
+                let report = Report::changed(edit.sentence(dry_run));
+                return Ok(Report { xml: Some(edit.fragment), ..report });
             }
         }
         Err(not_editable(name, "somebody else keeps redefining it", "try again when virsh edit has ended"))
