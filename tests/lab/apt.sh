@@ -22,7 +22,7 @@ find_mirrors() {
   # shellcheck source=/dev/null
   HOST_CODENAME=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
   while IFS='|' read -r site codename component origin; do
-    [ "$component" = main ] && [ "$origin" = Debian ] || continue
+    if [ "$component|$origin" != "main|Debian" ]; then continue; fi
     case $codename in
       "$HOST_CODENAME") APT_MAIN=${APT_MAIN:-$site} ;;
       "$HOST_CODENAME"-security) APT_SECURITY=${APT_SECURITY:-$site} ;;
