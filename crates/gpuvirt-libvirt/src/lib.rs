@@ -16,13 +16,14 @@
 //!   new connection.
 //! - No connection is made before the first call, so that our own start does not wake a socket-activated libvirtd.
 
-pub mod bounded;
+mod bounded;
 mod connection;
-pub mod definition;
-pub mod domain;
-pub mod error;
+mod definition;
+mod domain;
+mod error;
 
-pub use connection::Libvirt;
+pub use bounded::MAX_REQUESTS;
+pub use connection::{DEADLINE, Libvirt};
 pub use definition::Definition;
 pub use domain::{Listing, Redefined, UnreadableDomain};
 pub use error::{Failure, LibvirtError};

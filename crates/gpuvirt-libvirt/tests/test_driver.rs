@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)] // a test fails by panicking
 
 use gpuvirt_domain::{Added, Device, GpuForGuest, Removed};
-use gpuvirt_libvirt::{Libvirt, LibvirtError, Listing, Redefined, UnreadableDomain};
+use gpuvirt_libvirt::{Libvirt, LibvirtError, Listing, MAX_REQUESTS, Redefined, UnreadableDomain};
 use gpuvirt_model::{Domain, DomainState, Hostdev, Reading};
 use virt::connect::Connect;
 
@@ -179,6 +179,23 @@ fn no_libvirt_is_unknown_and_not_empty() {
     let Reading::Unknown(unknown) = libvirt.domains() else { panic!("known") };
     assert!(unknown.to_string().contains("/nonexistent/socket"), "{unknown}");
     assert!(matches!(libvirt.inactive_xml("x"), Err(LibvirtError::Connect { .. })));
+}
+
+#[test]
+fn a_daemon_that_says_nothing_is_not_waited_for_beyond_the_deadline() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let _silent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let uri = format!("qemu+unix:///system?socket={}", socket.display());
+    let libvirt = Libvirt::with_deadline(&uri, std::time::Duration::from_millis(100)).unwrap();
+    // As many as may wait at a time, then one that does not even get its turn.
+    for _ in 0..MAX_REQUESTS {
+        let error = libvirt.list().unwrap_err();
+        assert!(matches!(error, LibvirtError::NoAnswer { .. }), "{error:?}");
+    }
+    let error = libvirt.list().unwrap_err();
+    assert!(matches!(error, LibvirtError::Busy { .. }), "{error:?}");
+    assert!(libvirt.domains().known().is_none());
 }
 
 #[test]
