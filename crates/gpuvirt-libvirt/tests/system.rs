@@ -6,9 +6,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)] // a test fails by panicking
 
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gpuvirt_domain::{Added, Device, GpuForGuest, Removed, read};
@@ -127,4 +129,47 @@ fn a_hung_daemon_is_not_waited_for_and_is_asked_again_when_it_goes_on() {
     signal("CONT");
     assert!(matches!(hung, Err(LibvirtError::NoAnswer { .. })), "{hung:?}");
     libvirt.list().unwrap();
+}
+
+/// Passes connections on to the daemon; returns what was accepted, to cut it.
+fn relay(listener: UnixListener, daemon: String) -> Arc<Mutex<Vec<UnixStream>>> {
+    let accepted = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&accepted);
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (client, server) = (client.unwrap(), UnixStream::connect(&daemon).unwrap());
+            kept.lock().unwrap().push(client.try_clone().unwrap());
+            for (mut from, mut to) in [
+                (client.try_clone().unwrap(), server.try_clone().unwrap()),
+                (server.try_clone().unwrap(), client.try_clone().unwrap()),
+            ] {
+                std::thread::spawn(move || {
+                    let _cut = std::io::copy(&mut from, &mut to);
+                    let _gone = to.shutdown(Shutdown::Both);
+                });
+            }
+        }
+    });
+    accepted
+}
+
+#[test]
+#[ignore = "needs a libvirtd of its own"]
+fn a_connection_that_died_is_replaced_by_the_next_request() {
+    let _one = DAEMON.lock().unwrap_or_else(PoisonError::into_inner);
+    let uri = uri();
+    let (_, daemon) = uri.split_once("socket=").expect("the URI names its socket");
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let accepted = relay(UnixListener::bind(&socket).unwrap(), daemon.to_owned());
+    let libvirt = Libvirt::open(&format!("qemu+unix:///system?socket={}", socket.display())).unwrap();
+    for connections in 1..4 {
+        libvirt.list().unwrap();
+        libvirt.list().unwrap();
+        let accepted = accepted.lock().unwrap();
+        assert_eq!(accepted.len(), connections, "one connection for all requests, until it dies");
+        for stream in accepted.iter() {
+            let _again = stream.shutdown(Shutdown::Both);
+        }
+    }
 }
