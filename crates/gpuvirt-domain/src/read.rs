@@ -86,9 +86,13 @@ pub fn read(xml: &str) -> Result<DomainXml, XmlError> {
 /// Parses within bounds, without DTD.
 pub(crate) fn parse(xml: &str) -> Result<Document<'_>, XmlError> {
     limits::check(xml)?;
-    let options = ParsingOptions { allow_dtd: false, ..ParsingOptions::default() };
+    let options =
+        ParsingOptions { allow_dtd: false, nodes_limit: limits::MAX_NODES, ..ParsingOptions::default() };
     Document::parse_with_options(xml, options).map_err(|error| match error {
         roxmltree::Error::DtdDetected => XmlError::Dtd,
+        roxmltree::Error::NodesLimitReached => {
+            XmlError::Absurd { what: "nodes", limit: limits::MAX_NODES as usize }
+        }
         other => XmlError::Malformed { line: other.pos().row, column: other.pos().col },
     })
 }
