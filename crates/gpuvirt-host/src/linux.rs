@@ -93,7 +93,8 @@ impl Sysfs for LinuxSysfs {
             if count == 0 || (count < wanted && short_read_is_the_end(path)) {
                 break;
             }
-            room = LONG;
+            // /proc gives a page a time, whatever is asked for.
+            room = if path.starts_with("/proc/") { PAGE } else { LONG };
         }
         Ok(content)
     }
