@@ -27,9 +27,9 @@ fn host_bridge() -> MadeFunction {
     MadeFunction::new(ROOT, address(0, 0, 0), identity(0x8086, 0x29c0, 0x06_0000))
 }
 
-fn root_port(slot: u8, group: u32) -> MadeFunction {
+fn root_port(slot: u8, bus: u8, group: u32) -> MadeFunction {
     let port = MadeFunction::new(ROOT, address(0, slot, 0), identity(0x8086, 0x1901, 0x06_0400));
-    let bus = MadeDevice::new(&format!("{}/pci_bus/0000:{slot:02x}", port.path()), "pci_bus");
+    let bus = MadeDevice::new(&format!("{}/pci_bus/0000:{bus:02x}", port.path()), "pci_bus");
     port.driver("pcieport").group(group).child(bus)
 }
 
@@ -99,7 +99,7 @@ pub fn muxed_laptop() -> MadeHost {
         .drm("card0", 0)
         .drm("renderD128", 128);
     let inner = inner.clone().child(framebuffer(&inner, "i915drmfb\n"));
-    let port = root_port(1, 1);
+    let port = root_port(1, 1, 1);
     let card = MadeFunction::new(port.path(), address(1, 0, 0), identity(0x10de, 0x1f91, 0x03_0000))
         .driver("nouveau")
         .group(1)
@@ -121,7 +121,7 @@ pub fn two_gpus() -> MadeHost {
     for slot in [1_u8, 2] {
         let group = 10 + u32::from(slot);
         let number = u32::from(slot) - 1;
-        let port = root_port(slot, u32::from(slot));
+        let port = root_port(slot, slot, u32::from(slot));
         let card = MadeFunction::new(port.path(), address(slot, 0, 0), identity(0x10de, 0x2204, 0x03_0000))
             .driver("nouveau")
             .group(group)
@@ -161,7 +161,7 @@ const UUIDS: [&str; 3] = [
 /// A vGPU server: an SR-IOV card with 16 virtual functions, each the parent of at most one mediated device; three
 /// of 12 GiB are alive, so that only that size is still offered.
 pub fn vgpu_host() -> MadeHost {
-    let port = root_port(0x41, 30);
+    let port = root_port(3, 0x41, 30);
     let vf = |number: u8| address(0x41, number.saturating_add(4) / 8, number.saturating_add(4) % 8);
     let paths: Vec<String> = (0..16).map(|n| format!("/sys{}/{}", port.path(), vf(n))).collect();
     let card = MadeFunction::new(port.path(), address(0x41, 0, 0), identity(0x10de, 0x2235, 0x03_0200))
