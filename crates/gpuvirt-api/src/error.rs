@@ -31,6 +31,8 @@ pub enum ErrorKind {
     Refused,
     /// We tried; the message says what is true now.
     Failed,
+    /// The daemon did not answer. Only the command says this, never the daemon.
+    Unreachable,
     /// Our fault.
     Bug,
 }
@@ -42,6 +44,7 @@ impl ErrorKind {
             Self::Failed | Self::Bug | Self::Denied => 1,
             Self::Usage => 2,
             Self::Refused => 3,
+            Self::Unreachable => 5,
         }
     }
 
@@ -52,6 +55,7 @@ impl ErrorKind {
             Self::Denied => 403,
             Self::Refused => 409,
             Self::Failed | Self::Bug => 500,
+            Self::Unreachable => 503,
         }
     }
 }
