@@ -4,6 +4,7 @@
 //! audit says that a plan keeps its invariants, verification says whether the host is as promised, and undo is
 //! a plan like any other, from what is now to the snapshot.
 
+pub mod explain_code;
 pub mod gpu;
 pub mod step;
 
