@@ -97,8 +97,9 @@ impl Asker {
     pub fn refuse_recording(&self, message: &str) -> Result<(), Failure> {
         match &self.global.host {
             None => Ok(()),
-            Some(_) => Err(Failure::usage(message)
-                .try_this("`gpuvirtd --host FILE --state-dir D --socket S` simulates a whole host from a recording")),
+            Some(_) => Err(Failure::usage(message).try_this(
+                "`gpuvirtd --host FILE --state-dir D --socket S` simulates a whole host from a recording",
+            )),
         }
     }
 

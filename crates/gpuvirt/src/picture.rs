@@ -1,8 +1,10 @@
 //! The host as this command read it by itself, and the documents made from it.
 
 use gpuvirt_api::{
-    ApiError, GpuDocument, GpuSelector, List, ProfileDocument, Source, StatusDocument, VgpuDocument, VmDocument,
+    ApiError, ErrorKind, GpuDocument, GpuSelector, List, ProfileDocument, Source, StatusDocument,
+    VgpuDocument, VmDocument, XmlDocument,
 };
+use gpuvirt_domain::{GpuForGuest, Placement, gpu_fragment, mdev_fragment};
 use gpuvirt_model::{Desired, Gpu, Observed, Reading, Records, Refusal, RefusalCode};
 use uuid::Uuid;
 
@@ -54,7 +56,8 @@ impl Picture {
     /// All vGPUs.
     pub fn vgpus(&self) -> List<VgpuDocument> {
         let documents = self.observed.vgpus.values();
-        let documents = documents.map(|vgpu| VgpuDocument::new(vgpu, &self.observed, &self.records)).collect();
+        let documents =
+            documents.map(|vgpu| VgpuDocument::new(vgpu, &self.observed, &self.records)).collect();
         self.list("VgpuList", documents)
     }
 
@@ -73,6 +76,25 @@ impl Picture {
         self.list("VmList", domains.map(|domain| VmDocument::new(domain, &self.observed)).collect())
     }
 
+    /// The elements that give a whole GPU to a VM.
+    ///
+    /// # Errors
+    /// The refusal `gpu-not-found`.
+    pub fn gpu_xml(&self, selector: &GpuSelector) -> Result<XmlDocument, Failure> {
+        let gpu = GpuForGuest::new(self.find(selector)?.functions.iter().copied());
+        let gpu = gpu.map_err(|error| Failure::new(ErrorKind::Bug, format!("{selector}: {error}")))?;
+        Ok(XmlDocument::new(gpu_fragment(&gpu, Placement::LibvirtChooses)))
+    }
+
+    /// The element that gives a vGPU to a VM.
+    ///
+    /// # Errors
+    /// The refusal `vgpu-not-found`.
+    pub fn vgpu_xml(&self, uuid: Uuid) -> Result<XmlDocument, Failure> {
+        let vgpu = self.observed.vgpus.get(&uuid).ok_or_else(|| no_vgpu(uuid))?;
+        Ok(XmlDocument::new(mdev_fragment(vgpu.uuid)))
+    }
+
     /// How things stand, as far as it shows without the daemon.
     pub fn status(&self) -> StatusDocument {
         let gpus = self.gpus();
@@ -89,12 +111,12 @@ impl Picture {
     /// The refusal `gpu-not-found`.
     pub fn find(&self, selector: &GpuSelector) -> Result<&Gpu, Failure> {
         let found = match selector {
-            GpuSelector::Address(address) => self.observed.gpu_of(*address),
+            GpuSelector::Address(address) => self.observed.gpus.get(address),
             GpuSelector::Label(label) => {
                 self.desired.labelled(label).and_then(|address| self.observed.gpus.get(&address))
             }
         };
-        found.ok_or_else(|| no_gpu(selector))
+        found.ok_or_else(|| no_gpu(selector, &self.observed))
     }
 
     fn document(&self, gpu: &Gpu) -> GpuDocument {
@@ -111,20 +133,29 @@ impl Picture {
     }
 }
 
-fn no_gpu(selector: &GpuSelector) -> Failure {
+fn no_gpu(selector: &GpuSelector, observed: &Observed) -> Failure {
     let because = match selector {
-        GpuSelector::Address(_) => "no GPU of this host has a function at this address",
-        GpuSelector::Label(_) => "no managed GPU has this label",
+        GpuSelector::Address(address) => match observed.gpu_of(*address) {
+            Some(gpu) => format!("{address} is a part of the GPU {}", gpu.address),
+            None => "no GPU of this host has this address".to_owned(),
+        },
+        GpuSelector::Label(_) => "no managed GPU has this label".to_owned(),
     };
-    refused(RefusalCode::GpuNotFound, format!("there is no GPU {selector}"), because, "`gpuvirt gpu list`")
+    refused(RefusalCode::GpuNotFound, format!("there is no GPU {selector}"), because, "gpuvirt gpu list")
 }
 
 fn no_vgpu(uuid: Uuid) -> Failure {
-    let because = "no mediated device of this host has this UUID";
-    refused(RefusalCode::VgpuNotFound, format!("there is no vGPU {uuid}"), because, "`gpuvirt vgpu list`")
+    let because = "no mediated device of this host has this UUID".to_owned();
+    refused(RefusalCode::VgpuNotFound, format!("there is no vGPU {uuid}"), because, "gpuvirt vgpu list")
 }
 
-fn refused(code: RefusalCode, summary: String, because: &str, remedy: &str) -> Failure {
-    let (because, remedy) = (because.to_owned(), vec![remedy.to_owned()]);
+/// No such VM, in a listing that is whole.
+pub fn no_vm(name: &str) -> Failure {
+    let because = "libvirt has no domain of this name".to_owned();
+    refused(RefusalCode::DomainNotFound, format!("there is no VM {name}"), because, "gpuvirt vm list")
+}
+
+fn refused(code: RefusalCode, summary: String, because: String, remedy: &str) -> Failure {
+    let remedy = vec![remedy.to_owned(), format!("gpuvirt explain {code}")];
     ApiError::refused(vec![Refusal { code, summary, because, remedy }]).into()
 }

@@ -79,7 +79,8 @@ fn parse_label(text: &str) -> Result<String, String> {
 }
 
 fn parse_acceptable(text: &str) -> Result<RefusalCode, String> {
-    let code: RefusalCode = text.parse().map_err(|error: gpuvirt_model::refusal::UnknownCode| error.to_string())?;
+    let code: RefusalCode =
+        text.parse().map_err(|error: gpuvirt_model::refusal::UnknownCode| error.to_string())?;
     if code.acceptable() {
         return Ok(code);
     }

@@ -24,7 +24,8 @@ pub enum VgpuCommand {
     },
     /// Create a vGPU on a GPU of type shared-direct. Changes the host
     ///
-    /// Prints its UUID. With a UUID that already has the same profile on the same GPU it does nothing.
+    /// Says its UUID, which a VM's definition names (`gpuvirt vm add VM --vgpu UUID`). Refused when the capacity of
+    /// the profile is used up.
     ///
     /// Example: gpuvirt vgpu create --gpu 41:00.0 --profile nvidia_a40-24c
     #[command(verbatim_doc_comment)]

@@ -34,13 +34,15 @@ pub enum VmCommand {
     },
     /// Add a GPU or a vGPU to a domain's definition. Changes the stored definition, for the next start
     ///
-    /// A running domain keeps what it has. Everything else in the definition stays byte by byte as it was. With a
-    /// device that the domain already has it does nothing.
+    /// Refused while the domain runs. Everything else in the definition stays byte by byte as it was. With a device
+    /// that the domain already has it does nothing.
     ///
     /// Example: gpuvirt vm add win11 --gpu 41:00.0
     #[command(verbatim_doc_comment)]
     Add(AddArgs),
     /// Take a GPU or a vGPU out of a domain's definition. Changes the stored definition, for the next start
+    ///
+    /// Refused while the domain runs.
     ///
     /// Example: gpuvirt vm remove win11 41:00.0
     #[command(verbatim_doc_comment)]

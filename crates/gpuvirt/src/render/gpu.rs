@@ -17,7 +17,16 @@ pub fn list(gpus: &[GpuDocument]) -> String {
         return "no GPUs\n".to_owned();
     }
     let mut table = Table::new([
-        "ADDRESS", "LABEL", "NAME", "CONFIGURED", "ACTIVE", "DRIVER", "GROUP", "VGPUS", "HOLDERS", "VMS",
+        "ADDRESS",
+        "LABEL",
+        "NAME",
+        "CONFIGURED",
+        "ACTIVE",
+        "DRIVER",
+        "GROUP",
+        "VGPUS",
+        "HOLDERS",
+        "VMS",
     ])
     .optional(&["LABEL"]);
     for gpu in gpus {
@@ -48,7 +57,11 @@ pub fn list(gpus: &[GpuDocument]) -> String {
 /// All that is known of one GPU.
 pub fn show(gpu: &GpuDocument) -> String {
     let mut page = Page::new();
-    page.line(format_args!("{}  {}", gpu.address, gpu.function_details.first().map(full_name).unwrap_or_default()));
+    page.line(format_args!(
+        "{}  {}",
+        gpu.address,
+        gpu.function_details.first().map(full_name).unwrap_or_default()
+    ));
     page.field_if("label", gpu.label.as_ref());
     match gpu.configured {
         Some(configured) => match gpu.configured_resolved {
@@ -114,7 +127,10 @@ fn show_function(page: &mut Page, function: &Function) {
     page.field_if("physical function", function.physfn);
     if let Some(sriov) = &function.sriov {
         let autoprobe = if sriov.drivers_autoprobe { "bound by the kernel" } else { "left without a driver" };
-        page.field("SR-IOV", format_args!("{} of {} VFs; new ones are {autoprobe}", sriov.enabled, sriov.total));
+        page.field(
+            "SR-IOV",
+            format_args!("{} of {} VFs; new ones are {autoprobe}", sriov.enabled, sriov.total),
+        );
         page.list("VFs", &sriov.vfs);
     }
     if !function.endpoint {
@@ -209,7 +225,9 @@ fn full_name(function: &Function) -> String {
     match (function.vendor_name.as_deref(), function.device_name.as_deref()) {
         (Some(vendor), Some(device)) => format!("{vendor} {device}"),
         (Some(vendor), None) => format!("{vendor}, device {:04x}", function.identity.device),
-        (None, _) => format!("vendor {:04x}, device {:04x}", function.identity.vendor, function.identity.device),
+        (None, _) => {
+            format!("vendor {:04x}, device {:04x}", function.identity.vendor, function.identity.device)
+        }
     }
 }
 

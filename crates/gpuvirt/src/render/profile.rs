@@ -12,16 +12,33 @@ pub fn list(profiles: &[ProfileDocument]) -> String {
     if profiles.is_empty() {
         return "no vGPU profiles: no GPU's driver offers any now\n".to_owned();
     }
-    let mut table =
-        Table::new(["GPU", "PARENT", "PROFILE", "FRAMEWORK", "MEMORY", "AVAILABLE", "IN USE", "MAX", "HEADS"])
-            .optional(&["PARENT", "MEMORY", "MAX", "HEADS"]);
+    let mut table = Table::new([
+        "GPU",
+        "PARENT",
+        "PROFILE",
+        "FRAMEWORK",
+        "MEMORY",
+        "AVAILABLE",
+        "IN USE",
+        "MAX",
+        "HEADS",
+    ])
+    .optional(&["PARENT", "MEMORY", "MAX", "HEADS"]);
     for document in profiles {
         let profile = &document.profile;
         let [name, framework, memory, available, max, heads] = cells(profile);
         let parent = if profile.parent == document.gpu { String::new() } else { profile.parent.to_string() };
         let consumed = document.consumed.to_string();
         table.row([
-            document.gpu.to_string(), parent, name, framework, memory, available, consumed, max, heads,
+            document.gpu.to_string(),
+            parent,
+            name,
+            framework,
+            memory,
+            available,
+            consumed,
+            max,
+            heads,
         ]);
     }
     let mut page = Page::new();

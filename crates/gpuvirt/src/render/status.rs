@@ -10,7 +10,9 @@ use super::table::Table;
 pub fn status(status: &StatusDocument) -> String {
     let mut page = Page::new();
     match (&status.daemon, &status.daemon_problem) {
-        (Some(daemon), _) => page.line(format_args!("gpuvirtd: {} runs as process {}", daemon.version, daemon.pid)),
+        (Some(daemon), _) => {
+            page.line(format_args!("gpuvirtd: {} runs as process {}", daemon.version, daemon.pid))
+        }
         (None, Some(problem)) => page.line(format_args!("gpuvirtd: {problem}")),
         (None, None) => page.line("gpuvirtd: not asked"),
     }

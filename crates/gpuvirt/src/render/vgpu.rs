@@ -3,9 +3,9 @@
 use gpuvirt_api::{GpuDocument, VgpuDocument};
 
 use super::gpu::vms_short;
+use super::holder;
 use super::page::Page;
 use super::table::Table;
-use super::holder;
 
 /// All vGPUs, a line each.
 pub fn list(vgpus: &[VgpuDocument]) -> String {
@@ -43,10 +43,13 @@ pub fn show(document: &VgpuDocument) -> String {
     page.field("driver's type", &vgpu.type_id);
     page.field_if("IOMMU group", vgpu.iommu_group);
     page.field("made by", made_by(document));
-    page.field("VMs", match vms_short(&document.vms) {
-        names if names.is_empty() => "none".to_owned(),
-        names => names,
-    });
+    page.field(
+        "VMs",
+        match vms_short(&document.vms) {
+            names if names.is_empty() => "none".to_owned(),
+            names => names,
+        },
+    );
     holder::section(&mut page, &vgpu.holders);
     page.into_text()
 }

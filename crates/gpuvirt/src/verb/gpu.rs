@@ -45,8 +45,13 @@ fn set(asker: &Asker, args: &SetArgs) -> Result<Answer, Failure> {
 pub fn address(client: &Client, selector: &GpuSelector) -> Result<PciAddress, ClientError> {
     match selector {
         GpuSelector::Address(address) => Ok(*address),
-        GpuSelector::Label(_) => client.gpu(selector)?.items.first().map(|gpu| gpu.address).ok_or_else(|| {
-            ClientError::Api(ApiError::new(ErrorKind::Bug, format!("gpuvirtd named no GPU for {selector}")))
-        }),
+        GpuSelector::Label(_) => {
+            client.gpu(selector)?.items.first().map(|gpu| gpu.address).ok_or_else(|| {
+                ClientError::Api(ApiError::new(
+                    ErrorKind::Bug,
+                    format!("gpuvirtd named no GPU for {selector}"),
+                ))
+            })
+        }
     }
 }

@@ -19,9 +19,11 @@ pub fn run(asker: &Asker, command: &VgpuCommand) -> Result<Answer, Failure> {
         VgpuCommand::List => {
             show_list(asker, &asker.ask(Client::vgpus, |host| Ok(host.vgpus()))?, render::vgpu::list)
         }
-        VgpuCommand::Show { id } => {
-            show_each(asker, &asker.ask(|client| client.vgpu(*id), |host| host.vgpu(*id))?, render::vgpu::show)
-        }
+        VgpuCommand::Show { id } => show_each(
+            asker,
+            &asker.ask(|client| client.vgpu(*id), |host| host.vgpu(*id))?,
+            render::vgpu::show,
+        ),
         VgpuCommand::Create(args) => create(asker, args),
         VgpuCommand::Remove(args) => {
             show_change(asker, &asker.order(|client| client.remove_vgpu(args.id, args.dry_run))?)

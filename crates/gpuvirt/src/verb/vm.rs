@@ -8,6 +8,7 @@ use crate::asker::Asker;
 use crate::cli::{AddArgs, DeviceArg, VmCommand};
 use crate::failure::Failure;
 use crate::output::{Answer, document};
+use crate::picture::no_vm;
 use crate::render;
 
 /// Runs the verb.
@@ -52,19 +53,9 @@ fn find(list: &List<VmDocument>, name: &str) -> Result<List<VmDocument>, Failure
     "Vm".clone_into(&mut found.kind);
     found.items.retain(|vm| vm.name == name);
     if found.items.is_empty() {
-        return Err(no_domain(name));
+        return Err(no_vm(name));
     }
     Ok(found)
-}
-
-fn no_domain(name: &str) -> Failure {
-    ApiError::refused(vec![gpuvirt_model::Refusal {
-        code: gpuvirt_model::RefusalCode::DomainNotFound,
-        summary: format!("there is no VM {name}"),
-        because: "no domain has this name".to_owned(),
-        remedy: vec!["`gpuvirt vm list`".to_owned()],
-    }])
-    .into()
 }
 
 fn add(asker: &Asker, args: &AddArgs) -> Result<Answer, Failure> {
