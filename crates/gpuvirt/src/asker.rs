@@ -56,7 +56,7 @@ impl Asker {
         }
         match daemon(&self.client) {
             Err(error) if error.is_unreachable() || matches!(error, ClientError::TimedOut { .. }) => {
-                self.note(format_args!("{}; read from this host directly", chain(&error)));
+                self.note(format_args!("{}; this host was read directly, VMs are unknown", chain(&error)));
                 local(&self.live()?)
             }
             answer => answer.map_err(Failure::from),

@@ -36,17 +36,20 @@ pub struct Cli {
 const EXIT_CODES: &str = "Exit codes: 0 done or nothing to do, 1 failure, 2 usage, 3 refused, 4 accepted and \
 pending, 5 daemon unreachable.\nExample: gpuvirt gpu list";
 
+/// Where help lists the options of every verb.
+const GLOBAL: &str = "Options of every verb";
+
 /// Options of every verb.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// How to print: a table for people (may change), or JSON or YAML for programs (versioned)
-    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    #[arg(short, long, global = true, help_heading = GLOBAL, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
     pub output: Format,
     /// Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub host: Option<PathBuf>,
     /// The socket of gpuvirtd
-    #[arg(long, global = true, value_name = "PATH", default_value = gpuvirt_api::client::DEFAULT_SOCKET)]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "PATH", default_value = gpuvirt_api::client::DEFAULT_SOCKET)]
     pub socket: PathBuf,
 }
 
@@ -81,7 +84,6 @@ pub enum Command {
     /// The elements are complete: paste them into a domain's <devices>, or let `gpuvirt vm add` do it.
     ///
     /// Example: gpuvirt xml --gpu 41:00.0
-    #[command(verbatim_doc_comment)]
     Xml(XmlArgs),
     /// Record this host into a file that --host reads again. Changes nothing but that file
     ///
@@ -89,21 +91,18 @@ pub enum Command {
     /// not be read is listed in it. An existing file is never overwritten.
     ///
     /// Example: sudo gpuvirt snapshot --file host1.tar
-    #[command(verbatim_doc_comment)]
     Snapshot(SnapshotArgs),
     /// Explain the name of a refusal or a warning: cause, how it is found out, remedy. Changes nothing
     ///
     /// Without a name: all names.
     ///
     /// Example: gpuvirt explain group-not-viable
-    #[command(verbatim_doc_comment)]
     Explain(ExplainArgs),
     /// Show whether gpuvirtd answers, and the GPUs that are not as they were asked to be. Changes nothing
     ///
     /// Exit code 5 when gpuvirtd does not answer.
     ///
     /// Example: gpuvirt status
-    #[command(verbatim_doc_comment)]
     Status,
 }
 
@@ -115,7 +114,6 @@ pub enum ProfileCommand {
     /// AVAILABLE is what can be created now; capacity is shared between the profiles of a GPU.
     ///
     /// Example: gpuvirt profile list --gpu 41:00.0
-    #[command(verbatim_doc_comment)]
     List {
         /// Those of one GPU only: its address or label
         #[arg(long, value_name = "GPU")]

@@ -10,7 +10,7 @@ use crate::ApiError;
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Nobody listens.
-    #[error("gpuvirtd is not reachable: nobody answers on {}", socket.display())]
+    #[error("gpuvirtd does not answer on {}", socket.display())]
     Unreachable {
         /// The socket.
         socket: PathBuf,

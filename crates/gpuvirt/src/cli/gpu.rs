@@ -12,7 +12,6 @@ pub enum GpuCommand {
     /// CONFIGURED is what was asked for, `-` for a GPU that gpuvirt does not manage; ACTIVE is what is in force.
     ///
     /// Example: gpuvirt gpu list -o json
-    #[command(verbatim_doc_comment)]
     List,
     /// Show all that is known of one GPU. Changes nothing
     ///
@@ -21,20 +20,20 @@ pub enum GpuCommand {
     /// your own processes can be seen; what needs root says so.
     ///
     /// Example: gpuvirt gpu show 41:00.0
-    #[command(verbatim_doc_comment)]
     Show {
         /// Its address (0000:41:00.0 or 41:00.0) or its label
         gpu: GpuSelector,
     },
-    /// Give a GPU a graphics type, and make gpuvirt manage it. Changes the host and the stored configuration
+    /// Give a GPU a graphics type, and manage it. Changes the host and the configuration
     ///
     ///   shared         the host's driver has it
-    ///   direct         passthrough: all functions bound to vfio-pci, for one VM
+    ///   direct         passthrough: all functions on vfio-pci, for one VM
     ///   shared-direct  its vGPUs are for VMs
     ///   default        follow the host's default type
     ///
-    /// Everything is checked before the first write: IOMMU group, who holds the card, VMs, vGPUs. Refusals are
-    /// shown all at once. A change that fails on the way is undone. Run twice, it does nothing the second time.
+    /// Everything is checked before the first write: the IOMMU group, who holds the
+    /// card, VMs, vGPUs. Refusals are shown all at once. A change that fails on the
+    /// way is undone. Run twice, it does nothing the second time.
     ///
     /// Example: gpuvirt gpu set 41:00.0 --type direct --dry-run
     #[command(verbatim_doc_comment)]
@@ -45,7 +44,6 @@ pub enum GpuCommand {
     /// `gpuvirt gpu set GPU --type shared`.
     ///
     /// Example: gpuvirt gpu unset 41:00.0
-    #[command(verbatim_doc_comment)]
     Unset {
         /// Its address (0000:41:00.0 or 41:00.0) or its label
         gpu: GpuSelector,

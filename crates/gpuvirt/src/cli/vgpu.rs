@@ -12,12 +12,10 @@ pub enum VgpuCommand {
     /// List the vGPUs that exist now, whoever made them. Changes nothing
     ///
     /// Example: gpuvirt vgpu list
-    #[command(verbatim_doc_comment)]
     List,
     /// Show one vGPU: parent, profile, group, VMs, holders. Changes nothing
     ///
     /// Example: gpuvirt vgpu show 7b0a4f6e-2f7b-4e1c-9a53-0c5d6a2f1e88
-    #[command(verbatim_doc_comment)]
     Show {
         /// Its UUID
         id: Uuid,
@@ -28,12 +26,10 @@ pub enum VgpuCommand {
     /// the profile is used up.
     ///
     /// Example: gpuvirt vgpu create --gpu 41:00.0 --profile nvidia_a40-24c
-    #[command(verbatim_doc_comment)]
     Create(CreateArgs),
     /// Remove a vGPU that gpuvirt made and nobody holds. Changes the host
     ///
     /// Example: gpuvirt vgpu remove 7b0a4f6e-2f7b-4e1c-9a53-0c5d6a2f1e88
-    #[command(verbatim_doc_comment)]
     Remove(RemoveArgs),
 }
 

@@ -12,12 +12,10 @@ pub enum VmCommand {
     /// List libvirt's domains with the GPUs and vGPUs that they have or name. Changes nothing
     ///
     /// Example: gpuvirt vm list
-    #[command(verbatim_doc_comment)]
     List,
     /// Show one domain: state and GPU devices, in its definition and in the running QEMU. Changes nothing
     ///
     /// Example: gpuvirt vm show win11
-    #[command(verbatim_doc_comment)]
     Show {
         /// The domain's name
         #[arg(value_parser = parse_name)]
@@ -26,7 +24,6 @@ pub enum VmCommand {
     /// Print a domain's definition without its secrets. Changes nothing
     ///
     /// Example: gpuvirt vm xml win11
-    #[command(verbatim_doc_comment)]
     Xml {
         /// The domain's name
         #[arg(value_parser = parse_name)]
@@ -38,14 +35,12 @@ pub enum VmCommand {
     /// that the domain already has it does nothing.
     ///
     /// Example: gpuvirt vm add win11 --gpu 41:00.0
-    #[command(verbatim_doc_comment)]
     Add(AddArgs),
     /// Take a GPU or a vGPU out of a domain's definition. Changes the stored definition, for the next start
     ///
     /// Refused while the domain runs.
     ///
     /// Example: gpuvirt vm remove win11 41:00.0
-    #[command(verbatim_doc_comment)]
     Remove {
         /// The domain's name
         #[arg(value_parser = parse_name)]
