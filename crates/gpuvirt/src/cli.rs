@@ -111,7 +111,8 @@ pub enum Command {
 pub enum ProfileCommand {
     /// List the vGPU profiles that GPUs offer now. Changes nothing
     ///
-    /// AVAILABLE is what can be created now; capacity is shared between the profiles of a GPU.
+    /// AVAILABLE is how many could be created now, if all were of this profile: capacity is shared between the
+    /// profiles of a GPU. JSON lists each function that offers a profile; the table sums them up (PARENTS).
     ///
     /// Example: gpuvirt profile list --gpu 41:00.0
     List {

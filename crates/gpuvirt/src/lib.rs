@@ -19,3 +19,4 @@ pub mod picture;
 pub mod render;
 pub mod run;
 pub mod verb;
+pub mod yaml;

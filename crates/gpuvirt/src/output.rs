@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::cli::Format;
 use crate::failure::Failure;
 use crate::render;
+use crate::render::plain::plain_json;
 
 /// What a verb has to say, and how it ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,21 +37,15 @@ pub fn document<T: Serialize>(
     let out = match format {
         Format::Table => text(value),
         Format::Json => json(value).map_err(|error| bug(error.to_string()))?,
-        Format::Yaml => yaml(value).map_err(|error| bug(error.to_string()))?,
+        Format::Yaml => {
+            crate::yaml::to_string(value).map(plain_json).map_err(|error| bug(error.to_string()))?
+        }
     };
     Ok(Answer { out, ..Answer::default() })
 }
 
 fn json<T: Serialize>(value: &T) -> Result<String, serde_json::Error> {
-    Ok(render::plain::plain_json(serde_json::to_string_pretty(value)? + "\n"))
-}
-
-/// The same maps as in JSON: enums as maps of one key, not as YAML's tags.
-fn yaml<T: Serialize>(value: &T) -> Result<String, serde_yaml_ng::Error> {
-    let mut out = Vec::new();
-    let mut serializer = serde_yaml_ng::Serializer::new(&mut out);
-    serde_yaml_ng::with::singleton_map_recursive::serialize(value, &mut serializer)?;
-    Ok(String::from_utf8_lossy(&out).into_owned())
+    Ok(plain_json(serde_json::to_string_pretty(value)? + "\n"))
 }
 
 /// A verb's end as an answer: an error's text for stderr, and its document for stdout where programs read.

@@ -202,16 +202,15 @@ pub fn vms_short(vms: &Reading<Vec<GpuVm>>) -> String {
 /// (`NVIDIA Corporation`, `AD102 [GeForce RTX 4090]`).
 fn short_name(function: &Function) -> String {
     let id = &function.identity;
-    let vendor = function.vendor_name.as_deref().map_or_else(
-        || format!("{:04x}", id.vendor),
-        |name| match in_brackets(name) {
-            Some(short) => short.to_owned(),
-            None => name.split([' ', ',']).next().unwrap_or_default().to_owned(),
-        },
-    );
-    match function.device_name.as_deref() {
-        Some(name) => format!("{vendor} {}", in_brackets(name).unwrap_or(name)),
-        None => format!("{vendor} {:04x}:{:04x}", id.vendor, id.device),
+    let vendor = function.vendor_name.as_deref().map(|name| match in_brackets(name) {
+        Some(short) => short,
+        None => name.split([' ', ',']).next().unwrap_or_default(),
+    });
+    let device = function.device_name.as_deref().map(|name| in_brackets(name).unwrap_or(name));
+    match (vendor, device) {
+        (Some(vendor), Some(device)) => format!("{vendor} {device}"),
+        (Some(vendor), None) => format!("{vendor} {:04x}:{:04x}", id.vendor, id.device),
+        (None, _) => format!("{:04x}:{:04x}", id.vendor, id.device),
     }
 }
 

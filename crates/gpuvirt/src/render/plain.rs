@@ -35,7 +35,7 @@ pub fn plain_lines(text: &str) -> String {
     })
 }
 
-/// A JSON text with the same characters as `\uXXXX`: the same document, but harmless to look at.
+/// A JSON text, or YAML with JSON's strings, with the same characters as `\uXXXX`: the same document, but harmless to look at.
 ///
 /// serde_json escapes C0 itself; outside of strings JSON has no other of these characters but line feeds.
 pub fn plain_json(json: String) -> String {

@@ -2,7 +2,7 @@
 
 const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
 
-/// A number of bytes in the largest unit that keeps it at least 1, with one decimal where it is no whole number.
+/// A number of bytes in the largest unit that keeps it at least 1, with one decimal where that is not 0.
 pub fn bytes(bytes: u64) -> String {
     let mut unit = 0;
     while unit + 1 < UNITS.len() && bytes >> (10 * (unit + 1)) > 0 {
@@ -17,7 +17,7 @@ pub fn bytes(bytes: u64) -> String {
     }
     // Below one unit, so ten times it fits.
     let tenths = u128::from(rest) * 10 / (1u128 << shift);
-    format!("{whole}.{tenths} {name}")
+    if tenths == 0 { format!("{whole} {name}") } else { format!("{whole}.{tenths} {name}") }
 }
 
 /// A number of MiB.
@@ -37,6 +37,7 @@ mod tests {
             (16 << 20, "16 MiB"),
             (24 << 30, "24 GiB"),
             ((24 << 30) + (288 << 20), "24.2 GiB"),
+            ((64 << 30) + (16 << 20), "64 GiB"),
             (1023, "1023 B"),
             (u64::MAX, "16777215.9 TiB"),
         ] {
