@@ -23,6 +23,8 @@ pub struct DomainXml {
     pub name: String,
     /// Its uuid; none in a document that was never defined.
     pub uuid: Option<Uuid>,
+    /// Whether it describes a running domain: libvirt gives those an `id`.
+    pub running: bool,
     /// Machine type as written, e.g. `pc-q35-10.0`; empty when it leaves the choice to libvirt.
     pub machine: String,
     /// How the guest's PCI bus is built.
@@ -107,6 +109,7 @@ pub(crate) fn read_document(document: &Document<'_>) -> Result<DomainXml, XmlErr
     let mut domain = DomainXml {
         name: name.ok_or(XmlError::Missing { element: "name" })?,
         uuid,
+        running: root.has_attribute("id"),
         machine,
         topology: PciTopology::Unknown,
         hostdevs: Vec::new(),

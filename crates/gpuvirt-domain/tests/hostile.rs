@@ -102,7 +102,8 @@ fn devices_are_read_as_libvirt_reads_them() {
         pci("0000:43:00.0", false),
     ];
     assert_eq!(domain.hostdevs, want);
-    assert_eq!(domain.uuid, None);
+    assert_eq!((domain.uuid, domain.running), (None, false));
+    assert!(read(&xml.replace("<domain>", "<domain id='7'>")).unwrap().running);
 }
 
 #[test]
