@@ -16,7 +16,7 @@ use crate::notify::{Notice, notify};
 use crate::server::listen::Server;
 use crate::server::{Context, router};
 use crate::socket::{Socket, SocketFile};
-use crate::wiring;
+use crate::wiring::{self, Assembled};
 
 /// Threads for calls into the engine: four that read, one that changes, and one to spare.
 const ENGINE_THREADS: usize = 6;
@@ -27,20 +27,21 @@ const ENGINE_THREADS: usize = 6;
 /// What keeps the daemon from starting, with its causes.
 pub fn run(cli: &Cli) -> anyhow::Result<()> {
     let config = Config::load(cli.config.as_deref())?;
-    let context = Arc::new(wiring::context(cli, &config)?);
+    let assembled = wiring::assemble(cli, &config)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(ENGINE_THREADS)
         .build()
         .context("starting the runtime")?;
     let socket = cli.socket.as_deref().unwrap_or(&config.socket);
-    let result = runtime.block_on(serve(&context, socket));
+    let result = runtime.block_on(serve(assembled, socket));
     // A call that still waits for a writer is left behind: the writer is a process of its own, the journal is open.
     runtime.shutdown_background();
     result
 }
 
-async fn serve(context: &Arc<Context>, path: &Path) -> anyhow::Result<()> {
+async fn serve(assembled: Assembled, path: &Path) -> anyhow::Result<()> {
+    let context = Arc::new(assembled.context);
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     let mut stop = async || {
@@ -51,11 +52,12 @@ async fn serve(context: &Arc<Context>, path: &Path) -> anyhow::Result<()> {
     };
     let (listener, _file) = bind(path)?;
     tokio::select! {
-        () = recover(context) => {}
+        () = recover(&context) => {}
         () = stop() => return Ok(()),
     }
-    let server = Server::new(router(Arc::clone(context)));
+    let server = Server::new(router(Arc::clone(&context)));
     tell(Notice::Ready);
+    assembled.libvirt.open();
     tracing::info!(socket = %path.display(), version = env!("CARGO_PKG_VERSION"), "ready");
     let stopped = async {
         stop().await;

@@ -23,6 +23,11 @@ impl Failure {
         Self { error: ApiError::new(ErrorKind::Usage, message), status }
     }
 
+    /// Somebody else whom the answer needs does not answer.
+    pub(super) fn unavailable(message: impl Into<String>) -> Self {
+        Self { error: ApiError::new(ErrorKind::Failed, message), status: StatusCode::SERVICE_UNAVAILABLE }
+    }
+
     /// One refusal.
     pub(super) fn refused(refusal: Refusal) -> Self {
         ApiError::refused(vec![refusal]).into()

@@ -90,7 +90,11 @@ impl Context {
     /// # Errors
     /// What stays hands-off, and why.
     pub fn recover(&self) -> Result<(), EngineError> {
-        Ok(()) // engine
+        let report = self.engine.recover(self.write_deadline)?;
+        if report.outcome.is_changed() {
+            tracing::warn!(what = report.outcome.value(), "taken back");
+        }
+        Ok(())
     }
 
     /// Reads, while others may read too.

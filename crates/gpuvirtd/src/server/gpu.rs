@@ -13,7 +13,6 @@ use super::access::Writer;
 use super::answer::Failure;
 use super::change;
 use super::context::{Context, Picture};
-use super::engine_stub::Stub as _;
 use super::input::{Body, GpuName, Nothing, Params, bad};
 
 /// `GET /v1/gpus`

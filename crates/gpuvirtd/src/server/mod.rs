@@ -15,7 +15,6 @@ pub mod access;
 mod answer;
 mod change;
 mod context;
-mod engine_stub;
 mod gpu;
 mod input;
 pub mod listen;

@@ -13,7 +13,6 @@ use super::access::Writer;
 use super::answer::Failure;
 use super::change;
 use super::context::Context;
-use super::engine_stub::Stub as _;
 use super::input::{Body, Id, Nothing, Params, Removal};
 
 /// `GET /v1/vgpus`

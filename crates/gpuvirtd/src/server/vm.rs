@@ -12,7 +12,6 @@ use super::access::Writer;
 use super::answer::Failure;
 use super::change;
 use super::context::Context;
-use super::engine_stub::Stub as _;
 use super::input::{Body, Name, Nothing, Params};
 
 /// `GET /v1/vms`
@@ -100,14 +99,8 @@ fn find<'a>(name: &str, observed: &'a Observed) -> Result<&'a Domain, Failure> {
     let domains = match &observed.domains {
         Reading::Known(domains) => domains,
         Reading::Unknown(why) => {
-            return Err(Failure::refused(Refusal {
-                code: RefusalCode::DomainsUnknown,
-                summary: format!("VM {name:?} cannot be shown"),
-                because: format!("libvirt's domains are {why}"),
-                remedy: vec![
-                    "check that libvirtd or virtqemud runs: `virsh -c qemu:///system list`".to_owned(),
-                ],
-            }));
+            let text = format!("VM {name:?} cannot be shown: libvirt's domains are {why}");
+            return Err(Failure::unavailable(text));
         }
     };
     let by_uuid = |domain: &&Domain| name.parse().is_ok_and(|uuid: uuid::Uuid| uuid == domain.uuid);

@@ -6,4 +6,4 @@ pub mod store;
 
 mod assemble;
 
-pub use assemble::context;
+pub use assemble::{Assembled, assemble};

@@ -1,13 +1,15 @@
 //! The engine's store over the state folder.
 
+use std::sync::Arc;
+
 use gpuvirt_engine::ports::{PortError, Store};
 use gpuvirt_model::{Desired, Records};
 use gpuvirt_plan::Plan;
 use gpuvirt_state::{StateDir, StateError};
 
 /// The state folder as the engine's store.
-#[derive(Debug)]
-pub struct FileStore(pub StateDir);
+#[derive(Debug, Clone)]
+pub struct FileStore(pub Arc<StateDir>);
 
 impl Store for FileStore {
     fn load(&self) -> Result<(Desired, Records), PortError> {
