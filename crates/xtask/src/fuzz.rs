@@ -1,6 +1,7 @@
 //! `cargo xtask fuzz`: builds the targets below `tests/fuzz` with coverage instrumentation and runs each for a bounded
 //! time. An input that crashes one is kept and named.
 
+use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -70,6 +71,7 @@ fn one(tree: &Tree, target: &str, seconds: u64) -> Result<Tally> {
     for folder in [&found, &crashes] {
         std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
     }
+    let log = built.join(format!("{target}.log"));
     let binary = built.join(TRIPLE).join("release").join(target);
     let mut fuzzer = program(tree, &path(&binary)?, &[]);
     fuzzer
@@ -79,13 +81,32 @@ fn one(tree: &Tree, target: &str, seconds: u64) -> Result<Tally> {
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-timeout={SLOW_SECONDS}"))
         .arg(format!("-rss_limit_mb={MEMORY_MIB}"))
-        .args(["-max_len=65536", "-print_final_stats=1", "-verbosity=0"]);
+        .args(["-max_len=65536", "-print_final_stats=1", "-verbosity=0"])
+        .stderr(File::create(&log).with_context(|| format!("make {}", log.display()))?);
     let status = fuzzer.status().with_context(|| format!("start {}", binary.display()))?;
-    Ok(if status.success() {
-        Tally::pass()
-    } else {
-        Tally::fail(format!("fuzz {target}: {status}; the input is the newest in {}", crashes.display()))
-    })
+    let said =
+        String::from_utf8_lossy(&std::fs::read(&log).with_context(|| format!("read {}", log.display()))?)
+            .into_owned();
+    let runs = runs(&said);
+    eprintln!("    {runs} runs");
+    if status.success() && runs > 0 {
+        return Ok(Tally::pass());
+    }
+    eprintln!("{}", what_happened(&said));
+    Ok(Tally::fail(format!("fuzz {target}: {status}; the input is in {}", crashes.display())))
+}
+
+/// How many inputs libFuzzer says it tried.
+fn runs(said: &str) -> u64 {
+    let line = said.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+    line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+}
+
+/// From the panic or libFuzzer's verdict on; all of it when there is neither.
+fn what_happened(said: &str) -> &str {
+    let starts = ["\nthread '", "\n==", "panicked at"];
+    let first = starts.iter().filter_map(|start| said.find(start)).min();
+    first.and_then(|at| said.get(at..)).unwrap_or(said)
 }
 
 fn path(path: &Path) -> Result<String> {
