@@ -107,6 +107,22 @@ pub enum EngineError {
     Bug(String),
 }
 
+impl Report {
+    /// Something was or would be changed.
+    pub(crate) fn changed(sentence: String) -> Self {
+        Self::of(Outcome::Changed(sentence))
+    }
+
+    /// Nothing had to be changed.
+    pub(crate) fn unchanged(sentence: String) -> Self {
+        Self::of(Outcome::Unchanged(sentence))
+    }
+
+    fn of(outcome: Outcome<String>) -> Self {
+        Self { outcome, plan: None, warnings: Vec::new(), pending: None, xml: None }
+    }
+}
+
 impl Engine {
     /// An engine over its outside worlds.
     pub fn new(host: Box<dyn Host>, domains: Box<dyn Domains>, store: Box<dyn Store>) -> Self {

@@ -48,29 +48,48 @@ impl BindingGoal {
 
 /// The steps that lead every function to its goal.
 ///
-/// Three phases over the whole card. Overrides first: they are harmless writes, and where one fails nothing has
+/// Four phases over the whole card. Overrides first: they are harmless writes, and where one fails nothing has
 /// been taken from anybody. Then unbinds, companions before the primary, because audio drivers hold on to the
-/// display driver of the same card. Then probes, the primary first. Functions that are at their goal get no step.
+/// display driver of the same card. Then probes, the primary first. A function whose driver is to differ from its
+/// override, or that could be claimed by several drivers, is probed under an override of its own, and gets the
+/// lasting one last. Functions that are at their goal get no step.
 pub fn steps(functions: &[&Function], goals: &BTreeMap<PciAddress, BindingGoal>) -> Vec<Step> {
-    let mut overrides = Vec::new();
-    let mut unbinds = Vec::new();
-    let mut probes = Vec::new();
+    let mut phases = Phases::default();
     for function in functions {
-        let Some(goal) = goals.get(&function.address) else { continue };
-        let address = function.address;
-        let wanted = goal.wanted_override();
-        if function.binding.driver_override.as_ref() != wanted {
-            overrides.push(Step::SetOverride { function: address, driver: wanted.cloned() });
-        }
-        let leaves = function.binding.driver.as_ref().filter(|driver| goal.must_leave(driver));
-        if let Some(driver) = leaves {
-            unbinds.push(Step::Unbind { function: address, driver: driver.clone() });
-        }
-        let driverless = function.binding.driver.is_none() || leaves.is_some();
-        if let Some(expect) = goal.probe().filter(|_| driverless) {
-            probes.push(Step::Probe { function: address, expect });
+        if let Some(goal) = goals.get(&function.address) {
+            phases.add(function, goal);
         }
     }
-    unbinds.reverse();
-    overrides.into_iter().chain(unbinds).chain(probes).collect()
+    phases.unbinds.reverse();
+    [phases.overrides, phases.unbinds, phases.probes, phases.last_overrides].concat()
+}
+
+#[derive(Default)]
+struct Phases {
+    overrides: Vec<Step>,
+    unbinds: Vec<Step>,
+    probes: Vec<Step>,
+    last_overrides: Vec<Step>,
+}
+
+impl Phases {
+    fn add(&mut self, function: &Function, goal: &BindingGoal) {
+        let address = function.address;
+        let leaves = function.binding.driver.as_ref().filter(|driver| goal.must_leave(driver));
+        let driverless = function.binding.driver.is_none() || leaves.is_some();
+        let probe = goal.probe().filter(|_| driverless);
+        let lasting = goal.wanted_override();
+        let for_probe = probe.as_ref().and_then(Option::as_ref).or(lasting);
+        let set =
+            |driver: Option<&DriverName>| Step::SetOverride { function: address, driver: driver.cloned() };
+        if function.binding.driver_override.as_ref() != for_probe {
+            self.overrides.push(set(for_probe));
+        }
+        self.unbinds.extend(leaves.map(|driver| Step::Unbind { function: address, driver: driver.clone() }));
+        self.probes
+            .extend(probe.as_ref().map(|expect| Step::Probe { function: address, expect: expect.clone() }));
+        if for_probe != lasting {
+            self.last_overrides.push(set(lasting));
+        }
+    }
 }
