@@ -70,6 +70,15 @@ pub enum DeviceRequest {
     Vgpu(Uuid),
 }
 
+impl std::fmt::Display for DeviceRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Gpu(address) => write!(f, "the GPU {address}"),
+            Self::Vgpu(uuid) => write!(f, "the vGPU {uuid}"),
+        }
+    }
+}
+
 /// What a request did, or would do.
 #[derive(Debug, Clone)]
 pub struct Report {

@@ -15,5 +15,6 @@ pub mod ports;
 mod recover;
 mod switch;
 mod vgpu;
+mod vm;
 
 pub use engine::{CreateRequest, DeviceRequest, Engine, EngineError, Report, SwitchRequest, View};

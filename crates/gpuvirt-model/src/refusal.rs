@@ -125,6 +125,8 @@ codes! {
         MixedModes => "mixed-modes",
         /// The domain's definition keeps changing under us, or cannot be edited.
         DomainNotEditable => "domain-not-editable",
+        /// The domain has the device in a way in which libvirt binds and unbinds its driver.
+        HostdevManaged => "hostdev-managed",
         /// The device is not part of the domain.
         DeviceNotFound => "device-not-found",
         /// A stored file cannot be read; nothing is changed until it can.

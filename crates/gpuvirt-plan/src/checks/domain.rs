@@ -27,14 +27,7 @@ pub fn not_addable(domain: &Domain, device: Device, observed: &Observed) -> Vec<
         };
         Refusal { code, summary, because, remedy: with_explain(code, remedy) }
     };
-    let mut found = Vec::new();
-    if domain.state == DomainState::Active {
-        found.push(refuse(
-            RefusalCode::DomainRunning,
-            "it runs, and a VM changes its GPUs only when powered off".to_owned(),
-            vec![format!("virsh shutdown -- {}", shell_word(&domain.name))],
-        ));
-    }
+    let mut found: Vec<Refusal> = running(domain).into_iter().collect();
     if let Some(because) = mixed(domain, device, observed) {
         let remedy = format!("remove the other device first: gpuvirt vm show {}", shell_word(&domain.name));
         found.push(refuse(RefusalCode::MixedModes, because, vec![remedy]));
@@ -53,6 +46,17 @@ pub fn not_addable(domain: &Domain, device: Device, observed: &Observed) -> Vec<
         Device::Vgpu(_) => {}
     }
     found
+}
+
+/// A VM changes its GPUs only when powered off.
+pub fn running(domain: &Domain) -> Option<Refusal> {
+    let stop = vec![format!("virsh shutdown -- {}", shell_word(&domain.name))];
+    (domain.state == DomainState::Active).then(|| Refusal {
+        code: RefusalCode::DomainRunning,
+        summary: format!("the GPUs of VM {} cannot be changed", domain.name),
+        because: "it runs, and a VM changes its GPUs only when powered off".to_owned(),
+        remedy: with_explain(RefusalCode::DomainRunning, stop),
+    })
 }
 
 /// Other domains whose definition names the device: they can't run at the same time.
@@ -97,5 +101,18 @@ pub fn not_found(name: &str) -> Refusal {
         summary: format!("there is no VM {name}"),
         because: "libvirt has no domain of this name".to_owned(),
         remedy: with_explain(RefusalCode::DomainNotFound, vec!["virsh list --all".to_owned()]),
+    }
+}
+
+/// The domain does not have the device.
+pub fn device_not_found(name: &str, device: &dyn std::fmt::Display) -> Refusal {
+    Refusal {
+        code: RefusalCode::DeviceNotFound,
+        summary: format!("{device} cannot be removed from VM {name}"),
+        because: "its definition does not have it".to_owned(),
+        remedy: with_explain(
+            RefusalCode::DeviceNotFound,
+            vec![format!("gpuvirt vm show {}", shell_word(name))],
+        ),
     }
 }
