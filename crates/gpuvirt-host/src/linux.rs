@@ -1,0 +1,147 @@
+//! The real kernel behind the seam: files below a root, `/` for this machine and a folder for tests.
+//!
+//! One attribute costs open, read and close; nothing is stat'ed besides. No decision is made here.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::modprobe;
+use crate::sysfs::{DeviceNumber, Sysfs, WriteError};
+use crate::writer::{BlockingWrite, WriterCommand, Writers};
+
+/// What one `read(2)` asks for: an attribute of sysfs is at most a page.
+const PAGE: usize = 4096;
+
+/// The kernel's file trees below one root.
+#[derive(Debug)]
+pub struct LinuxSysfs {
+    /// Put in front of every path; empty for this machine.
+    root: String,
+    /// Carries out the writes that can block; none in a program that only reads.
+    writers: Option<Writers>,
+}
+
+impl LinuxSysfs {
+    /// This machine, for reading and for writes that the kernel answers at once.
+    pub fn this_machine() -> Self {
+        Self { root: String::new(), writers: None }
+    }
+
+    /// This machine, with `writer` as the program that carries out writes that can block.
+    pub fn with_writer(writer: WriterCommand) -> Self {
+        Self { root: String::new(), writers: Some(Writers::new(writer)) }
+    }
+
+    /// A tree of plain files below `root`, for tests.
+    pub fn below(root: &str) -> Self {
+        Self { root: root.trim_end_matches('/').to_owned(), writers: None }
+    }
+
+    /// The file behind a path of the kernel.
+    fn file(&self, path: &str) -> io::Result<PathBuf> {
+        let plain = path.starts_with('/')
+            && !path.contains('\0')
+            && path.split('/').all(|part| part != ".." && part != ".");
+        if !plain {
+            let what = format!("{path:?} is no plain absolute path");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        Ok(PathBuf::from([self.root.as_str(), path].concat()))
+    }
+}
+
+/// In sysfs a read that gives less than was asked for is the end of the attribute. Everywhere else (`/proc` and
+/// debugfs give one record or page at a time) only an empty read is.
+fn short_read_is_the_end(path: &str) -> bool {
+    path.starts_with("/sys/") && !path.starts_with("/sys/kernel/debug/")
+}
+
+impl Sysfs for LinuxSysfs {
+    fn read(&self, path: &str, limit: usize) -> io::Result<Vec<u8>> {
+        // Without O_NONBLOCK a FIFO in the place of an attribute would hold us for good.
+        let mut file =
+            OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(self.file(path)?)?;
+        let mut chunk = [0u8; PAGE];
+        let mut content = Vec::new();
+        loop {
+            let wanted = limit.saturating_sub(content.len()).min(PAGE);
+            // Never more than asked for: each byte of PCI `config` is a read on the bus.
+            let Some(room) = chunk.get_mut(..wanted).filter(|room| !room.is_empty()) else { break };
+            let count = match file.read(room) {
+                Ok(count) => count,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(e),
+            };
+            content.extend_from_slice(room.get(..count).unwrap_or_default());
+            if count == 0 || (count < wanted && short_read_is_the_end(path)) {
+                break;
+            }
+        }
+        Ok(content)
+    }
+
+    fn list(&self, path: &str) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(self.file(path)?)? {
+            if let Ok(name) = entry?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn read_link(&self, path: &str) -> io::Result<String> {
+        let target = std::fs::read_link(self.file(path)?)?;
+        target.into_os_string().into_string().map_err(|name| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("link target {name:?} is not UTF-8"))
+        })
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        self.file(path).is_ok_and(|file| file.symlink_metadata().is_ok())
+    }
+
+    fn device_number(&self, path: &str) -> io::Result<Option<DeviceNumber>> {
+        let meta = std::fs::metadata(self.file(path)?)?;
+        Ok(meta.file_type().is_char_device().then(|| DeviceNumber {
+            major: nix::sys::stat::major(meta.rdev()),
+            minor: nix::sys::stat::minor(meta.rdev()),
+        }))
+    }
+
+    fn write(&self, path: &str, data: &[u8]) -> io::Result<()> {
+        write_once(&self.file(path)?, data)
+    }
+
+    fn write_that_may_block(&self, path: &str, data: &[u8], deadline: Duration) -> Result<(), WriteError> {
+        let write = BlockingWrite::parse(path, data).map_err(|e| WriteError::Writer(io::Error::other(e)))?;
+        let writers = self.writers.as_ref().ok_or_else(|| {
+            WriteError::Writer(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this program has no writer process for writes that can block",
+            ))
+        })?;
+        writers.write(&write, deadline)
+    }
+
+    fn load_module(&self, name: &str) -> io::Result<()> {
+        if self.root.is_empty() {
+            return modprobe::load(name);
+        }
+        Err(io::Error::new(io::ErrorKind::Unsupported, "a folder's tree has no kernel to load modules into"))
+    }
+}
+
+/// Opens for writing and writes once: the kernel takes one `write(2)` as one request.
+pub(crate) fn write_once(file: &std::path::Path, data: &[u8]) -> io::Result<()> {
+    let mut file: File = OpenOptions::new().write(true).open(file)?;
+    let written = file.write(data)?;
+    if written == data.len() {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::WriteZero, format!("the kernel took {written} of {} bytes", data.len())))
+}

@@ -1,0 +1,12 @@
+//! From the text of kernel files to values. Pure: `&str` in, a value or `None` out; no text makes them panic.
+
+pub mod console;
+pub mod container;
+pub mod interrupts;
+pub mod maps;
+pub mod mdev;
+pub mod modules;
+pub mod nvidia;
+pub mod pci;
+pub mod pci_ids;
+pub mod sound;

@@ -1,0 +1,112 @@
+//! Every kernel path that this crate uses, built from typed values. No other module spells one.
+
+use gpuvirt_model::{DriverName, PciAddress};
+use uuid::Uuid;
+
+/// All PCI functions.
+pub(crate) const PCI_DEVICES: &str = "/sys/bus/pci/devices";
+/// Binds a driverless function.
+pub(crate) const DRIVERS_PROBE: &str = "/sys/bus/pci/drivers_probe";
+/// All IOMMU groups.
+pub(crate) const IOMMU_GROUPS: &str = "/sys/kernel/iommu_groups";
+/// Live mediated devices.
+pub(crate) const MDEV_DEVICES: &str = "/sys/bus/mdev/devices";
+/// Virtual consoles' back ends.
+pub(crate) const VTCONSOLES: &str = "/sys/class/vtconsole";
+/// Processes.
+pub(crate) const PROC: &str = "/proc";
+/// Frame buffers with their drivers.
+pub(crate) const PROC_FB: &str = "/proc/fb";
+/// The kernel's command line.
+pub(crate) const CMDLINE: &str = "/proc/cmdline";
+/// Interrupts with their chips.
+pub(crate) const INTERRUPTS: &str = "/proc/interrupts";
+/// The kernel's release.
+pub(crate) const OS_RELEASE: &str = "/proc/sys/kernel/osrelease";
+/// Whether the VFIO type 1 back end goes without interrupt remapping.
+pub(crate) const UNSAFE_INTERRUPTS: &str = "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts";
+/// Installed modules of all kernels.
+pub(crate) const LIB_MODULES: &str = "/lib/modules";
+/// Where distributions keep the list of PCI names.
+pub(crate) const PCI_IDS: [&str; 3] =
+    ["/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids", "/var/lib/pciutils/pci.ids"];
+
+/// A PCI function's folder.
+pub(crate) fn function(address: PciAddress) -> String {
+    format!("{PCI_DEVICES}/{address}")
+}
+
+/// One file of a PCI function.
+pub(crate) fn function_file(address: PciAddress, name: &str) -> String {
+    format!("{PCI_DEVICES}/{address}/{name}")
+}
+
+/// A PCI driver's folder, there when the driver is registered.
+pub(crate) fn driver(name: &DriverName) -> String {
+    format!("/sys/bus/pci/drivers/{name}")
+}
+
+/// The file that unbinds a function from whatever has it.
+pub(crate) fn unbind(address: PciAddress) -> String {
+    function_file(address, "driver/unbind")
+}
+
+/// One file of an IOMMU group.
+pub(crate) fn group_file(group: u32, name: &str) -> String {
+    format!("{IOMMU_GROUPS}/{group}/{name}")
+}
+
+/// The folder of mediated device types of a function.
+pub(crate) fn mdev_types(parent: PciAddress) -> String {
+    function_file(parent, "mdev_supported_types")
+}
+
+/// One file of a mediated device type.
+pub(crate) fn mdev_type_file(parent: PciAddress, type_id: &str, name: &str) -> String {
+    format!("{PCI_DEVICES}/{parent}/mdev_supported_types/{type_id}/{name}")
+}
+
+/// A live mediated device.
+pub(crate) fn mdev(uuid: Uuid) -> String {
+    format!("{MDEV_DEVICES}/{uuid}")
+}
+
+/// One file of a live mediated device.
+pub(crate) fn mdev_file(uuid: Uuid, name: &str) -> String {
+    format!("{MDEV_DEVICES}/{uuid}/{name}")
+}
+
+/// What NVIDIA's driver tells about one of its GPUs.
+pub(crate) fn nvidia_information(address: PciAddress) -> String {
+    format!("{PROC}/driver/nvidia/gpus/{address}/information")
+}
+
+/// One file of the modules installed for a kernel.
+pub(crate) fn modules_file(release: &str, name: &str) -> String {
+    format!("{LIB_MODULES}/{release}/{name}")
+}
+
+/// One file of a process.
+pub(crate) fn process_file(pid: u32, name: &str) -> String {
+    format!("{PROC}/{pid}/{name}")
+}
+
+/// A device node.
+pub(crate) fn device_node(name: &str) -> String {
+    format!("/dev/{name}")
+}
+
+/// One file of a virtual console's back end.
+pub(crate) fn vtconsole_file(console: &str, name: &str) -> String {
+    format!("{VTCONSOLES}/{console}/{name}")
+}
+
+/// DRM clients inside the kernel, by the minor number of the card's node.
+pub(crate) fn drm_internal_clients(minor: u32) -> String {
+    format!("/sys/kernel/debug/dri/{minor}/internal_clients")
+}
+
+/// A sound card's folder, by its number.
+pub(crate) fn sound_card(card: u32) -> String {
+    format!("{PROC}/asound/card{card}")
+}

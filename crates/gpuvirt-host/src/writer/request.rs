@@ -1,0 +1,158 @@
+//! What a writer may be asked for, and how it is asked: a line of JSON each way.
+
+use gpuvirt_model::{DriverName, PciAddress};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The longest line of the protocol; a path and its data are far shorter.
+pub(crate) const LINE_LIMIT: u64 = 4096;
+
+/// A write that a writer makes: one of the few that can block, and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawWrite", into = "RawWrite")]
+pub struct BlockingWrite {
+    path: String,
+    data: String,
+}
+
+/// The same, unchecked, as it stands on the line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct RawWrite {
+    path: String,
+    data: String,
+}
+
+/// Why a write is none of a writer's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("writing {data:?} to {path:?} is not among the writes that can block")]
+pub struct BlockingWriteError {
+    path: String,
+    data: String,
+}
+
+impl BlockingWrite {
+    /// Checks a write against the list of those that we make.
+    ///
+    /// # Errors
+    /// [`BlockingWriteError`] for every other path or content.
+    pub fn parse(path: &str, data: &[u8]) -> Result<Self, BlockingWriteError> {
+        let data = String::from_utf8_lossy(data).into_owned();
+        if is_allowed(path, data.trim_end_matches('\n')) {
+            Ok(Self { path: path.to_owned(), data })
+        } else {
+            Err(BlockingWriteError { path: path.to_owned(), data })
+        }
+    }
+
+    /// The kernel file.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What is written.
+    pub fn data(&self) -> &str {
+        &self.data
+    }
+}
+
+/// Unbinding a function, removing one, setting the number of its VFs, and removing a mediated device.
+fn is_allowed(path: &str, data: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').collect();
+    match parts.as_slice() {
+        ["", "sys", "bus", "pci", "devices", function, "driver", "unbind"] => {
+            is_function(function) && data == *function
+        }
+        ["", "sys", "bus", "pci", "drivers", driver, "unbind"] => {
+            DriverName::parse(driver).is_ok() && is_function(data)
+        }
+        ["", "sys", "bus", "pci", "devices", function, "remove"] => is_function(function) && data == "1",
+        ["", "sys", "bus", "pci", "devices", function, "sriov_numvfs"] => {
+            is_function(function) && data.parse::<u16>().is_ok_and(|count| count.to_string() == data)
+        }
+        ["", "sys", "bus", "mdev", "devices", uuid, "remove"] => is_uuid(uuid) && data == "1",
+        ["", "sys", "bus", "pci", "devices", function, uuid, "remove"] => {
+            is_function(function) && is_uuid(uuid) && data == "1"
+        }
+        _ => false,
+    }
+}
+
+fn is_function(text: &str) -> bool {
+    PciAddress::parse(text).is_ok_and(|address| address.to_string() == text)
+}
+
+fn is_uuid(text: &str) -> bool {
+    Uuid::parse_str(text).is_ok_and(|uuid| uuid.to_string() == text)
+}
+
+impl TryFrom<RawWrite> for BlockingWrite {
+    type Error = BlockingWriteError;
+    fn try_from(raw: RawWrite) -> Result<Self, Self::Error> {
+        Self::parse(&raw.path, raw.data.as_bytes())
+    }
+}
+
+impl From<BlockingWrite> for RawWrite {
+    fn from(write: BlockingWrite) -> Self {
+        Self { path: write.path, data: write.data }
+    }
+}
+
+/// A writer's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Answer {
+    /// The kernel took the write.
+    Done,
+    /// The kernel's errno.
+    Errno(i32),
+    /// The request was not understood or not allowed; nothing was written.
+    Rejected(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_writes_that_we_make_are_allowed() {
+        let uuid = "c73f1fa6-489e-4834-9476-d70dabd98c40";
+        for (path, data) in [
+            ("/sys/bus/pci/devices/0000:41:00.0/driver/unbind", "0000:41:00.0"),
+            ("/sys/bus/pci/drivers/nvidia/unbind", "0000:41:00.0\n"),
+            ("/sys/bus/pci/devices/0000:41:00.0/remove", "1"),
+            ("/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs", "0"),
+            (&format!("/sys/bus/mdev/devices/{uuid}/remove"), "1"),
+            (&format!("/sys/bus/pci/devices/0000:41:00.0/{uuid}/remove"), "1\n"),
+        ] {
+            assert!(BlockingWrite::parse(path, data.as_bytes()).is_ok(), "{path} {data}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_rejected() {
+        for (path, data) in [
+            ("/etc/passwd", "1"),
+            ("/sys/bus/pci/drivers/../../../../etc/unbind", "0000:41:00.0"),
+            ("/sys/bus/pci/drivers/nvidia/bind", "0000:41:00.0"),
+            ("/sys/bus/pci/drivers/nvidia/unbind", "0000:41:00.0 0000:42:00.0"),
+            ("/sys/bus/pci/devices/0000:41:00.0/driver/unbind", "0000:42:00.0"),
+            ("/sys/bus/pci/devices/41:00.0/remove", "1"),
+            ("/sys/bus/pci/devices/0000:41:00.0/remove", "0"),
+            ("/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs", "+4"),
+            ("/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs", "65536"),
+            ("/sys/bus/pci/devices/0000:41:00.0//remove", "1"),
+            ("/sys/bus/mdev/devices/C73F1FA6-489E-4834-9476-D70DABD98C40/remove", "1"),
+            ("sys/bus/pci/devices/0000:41:00.0/remove", "1"),
+            ("", ""),
+        ] {
+            assert!(BlockingWrite::parse(path, data.as_bytes()).is_err(), "{path} {data}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_asks_for_something_else_does_not_become_a_request() {
+        let line = r#"{"path":"/etc/shadow","data":"1"}"#;
+        assert!(serde_json::from_str::<BlockingWrite>(line).is_err());
+    }
+}

@@ -1,0 +1,88 @@
+//! The writer's side: reads requests, writes, answers, ends when nobody asks any more.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+
+use super::request::{Answer, BlockingWrite, LINE_LIMIT};
+use crate::linux::write_once;
+
+/// The whole life of a writer process: requests on `input`, answers on `output`, until `input` ends.
+///
+/// `root` is put in front of every path; it is empty on a real host. A writer whose asker has gone finishes its
+/// write, finds nobody to answer to, and ends.
+///
+/// # Errors
+/// When input or output fail.
+pub fn writer_main(input: impl Read, output: impl Write, root: &str) -> io::Result<()> {
+    // Fails only for a group's leader, which then is alone in its group already.
+    let _ = nix::unistd::setsid();
+    serve(input, output, root)
+}
+
+fn serve(input: impl Read, mut output: impl Write, root: &str) -> io::Result<()> {
+    let mut input = BufReader::new(input);
+    loop {
+        let mut line = String::new();
+        if input.by_ref().take(LINE_LIMIT).read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let answer = match serde_json::from_str::<BlockingWrite>(&line) {
+            Ok(request) => carry_out(&request, root),
+            Err(e) => Answer::Rejected(e.to_string()),
+        };
+        let mut line = serde_json::to_vec(&answer)?;
+        line.push(b'\n');
+        output.write_all(&line)?;
+        output.flush()?;
+    }
+}
+
+fn carry_out(request: &BlockingWrite, root: &str) -> Answer {
+    let file = PathBuf::from([root, request.path()].concat());
+    match write_once(&file, request.data().as_bytes()) {
+        Ok(()) => Answer::Done,
+        Err(e) => e.raw_os_error().map_or_else(|| Answer::Rejected(e.to_string()), Answer::Errno),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a writer over `root` answers to `input`, line by line.
+    fn answers(input: &str, root: &str) -> Vec<Answer> {
+        let mut output = Vec::new();
+        serve(input.as_bytes(), &mut output, root).unwrap();
+        String::from_utf8(output).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn it_writes_what_is_allowed_and_says_what_the_kernel_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().to_str().unwrap();
+        let folder = dir.path().join("sys/bus/pci/devices/0000:41:00.0");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::File::create(folder.join("remove")).unwrap();
+        let input = concat!(
+            r#"{"path":"/sys/bus/pci/devices/0000:41:00.0/remove","data":"1"}"#,
+            "\n",
+            r#"{"path":"/sys/bus/pci/devices/0000:41:00.1/remove","data":"1"}"#,
+            "\n",
+            r#"{"path":"/etc/passwd","data":"1"}"#,
+            "\nnonsense\n",
+        );
+        let answers = answers(input, root);
+        assert_eq!(answers.len(), 4);
+        assert_eq!(answers[0], Answer::Done);
+        assert_eq!(answers[1], Answer::Errno(nix::libc::ENOENT));
+        assert!(matches!(&answers[2], Answer::Rejected(why) if why.contains("/etc/passwd")));
+        assert!(matches!(answers[3], Answer::Rejected(_)));
+        assert_eq!(std::fs::read_to_string(folder.join("remove")).unwrap(), "1");
+    }
+
+    #[test]
+    fn an_endless_line_is_cut_and_rejected() {
+        let line = "x".repeat(10_000);
+        assert!(answers(&line, "/nowhere").iter().all(|answer| matches!(answer, Answer::Rejected(_))));
+    }
+}
