@@ -13,16 +13,15 @@ use crate::read;
 
 /// The document with `elements` added at the end of `<devices>`. `None` when it has no `<devices>`.
 pub(crate) fn insert(xml: &str, root: &Node<'_, '_>, elements: &[Element]) -> Option<String> {
-    let devices = read::child(root, "devices")?;
+    let devices = read::child(root, DEVICES)?;
     let style = style(xml, &devices);
     let inserted: String =
         elements.iter().map(|element| format!("{}{}", style.line, element.render(&style))).collect();
     let range = devices.range();
     let source = xml.get(range.clone())?;
     if let Some(open) = source.strip_suffix("/>") {
-        // The space in the end tag tells cut() that the element was closed in itself.
         let close = outer_line(&style);
-        replaced(xml, range, &format!("{open}>{inserted}{close}</{DEVICES} >"))
+        replaced(xml, range, &format!("{open}>{inserted}{close}{SELF_CLOSED}"))
     } else {
         let end_tag = range.start + source.rfind("</")?;
         let at = xml.get(..end_tag)?.trim_end_matches(WHITE).len();
@@ -34,25 +33,24 @@ pub(crate) fn insert(xml: &str, root: &Node<'_, '_>, elements: &[Element]) -> Op
 pub(crate) fn cut(xml: &str, root: &Node<'_, '_>, elements: &[Node<'_, '_>]) -> Option<String> {
     let mut ranges: Vec<Range<usize>> = elements.iter().map(Node::range).collect();
     ranges.sort_unstable_by_key(|range| std::cmp::Reverse(range.start));
-    let devices = read::child(root, "devices")?.range();
+    let devices = read::child(root, DEVICES)?;
+    let (start, end) = (devices.first_child()?.range().start, devices.range().end);
     let mut edited = xml.to_owned();
     for range in ranges {
-        let start = edited.get(..range.start)?.trim_end_matches(WHITE).len();
-        edited.replace_range(start..range.end, "");
+        let white = edited.get(..range.start)?.trim_end_matches(WHITE).len();
+        edited.replace_range(white..range.end, "");
     }
-    let end = devices.end.checked_sub(xml.len().checked_sub(edited.len())?)?;
-    let source = edited.get(devices.start..end)?;
-    if let Some(body) = source.strip_suffix(&format!("</{DEVICES} >"))
-        && let Some(open) = body.trim_end_matches(WHITE).strip_suffix('>')
-        && !open.contains('>')
-    {
-        let closed = format!("{open}/>");
-        edited.replace_range(devices.start..end, &closed);
+    let end = end.checked_sub(xml.len().checked_sub(edited.len())?)?;
+    let rest = edited.get(start..end)?.strip_suffix(SELF_CLOSED);
+    if rest.is_some_and(|content| content.trim_matches(WHITE).is_empty()) {
+        edited.replace_range(start.checked_sub(1)?..end, "/>");
     }
     Some(edited)
 }
 
 const DEVICES: &str = "devices";
+/// The end tag that insert() gives to an element that had none. Its space tells cut() so.
+const SELF_CLOSED: &str = "</devices >";
 /// XML's white space.
 const WHITE: [char; 4] = [' ', '\t', '\r', '\n'];
 
