@@ -1,15 +1,22 @@
 //! The Linux host: everything that reads or writes kernel files.
 //!
 //! [`Sysfs`] is the one seam: below it is the real kernel ([`LinuxSysfs`]), a recorded host or the fake kernel;
-//! above it is the same production code in all three cases. Only this crate names kernel paths.
+//! above it is the same production code in all three cases ([`LinuxHost`]). Only this crate names kernel paths.
 
-pub mod linux;
+mod error;
+mod files;
+mod host;
+mod inventory;
+mod linux;
 mod modprobe;
 pub mod parse;
 mod paths;
 pub mod sysfs;
-pub mod writer;
+mod writer;
 
+pub use error::HostError;
+pub use host::{LinuxHost, ObserveScope};
+pub use inventory::{GpuMatch, GpuMatchError, GpuRules};
 pub use linux::LinuxSysfs;
 pub use sysfs::{DeviceNumber, Sysfs, WriteError};
-pub use writer::{WriterCommand, writer_main};
+pub use writer::{BlockingWrite, BlockingWriteError, WriterCommand, writer_main};

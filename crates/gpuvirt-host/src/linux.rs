@@ -143,5 +143,8 @@ pub(crate) fn write_once(file: &std::path::Path, data: &[u8]) -> io::Result<()> 
     if written == data.len() {
         return Ok(());
     }
-    Err(io::Error::new(io::ErrorKind::WriteZero, format!("the kernel took {written} of {} bytes", data.len())))
+    Err(io::Error::new(
+        io::ErrorKind::WriteZero,
+        format!("the kernel took {written} of {} bytes", data.len()),
+    ))
 }

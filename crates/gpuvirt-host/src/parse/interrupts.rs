@@ -32,9 +32,15 @@ mod tests {
     #[test]
     fn chips_tell_whether_interrupts_are_remapped() {
         for (lines, want) in [
-            ("   0:   9  0  IR-IO-APIC    2-edge      timer\n 120:  0  0  DMAR-MSI    0-edge      dmar0\n", Some(true)),
+            (
+                "   0:   9  0  IR-IO-APIC    2-edge      timer\n 120:  0  0  DMAR-MSI    0-edge      dmar0\n",
+                Some(true),
+            ),
             (" 127:   0  7  IR-PCI-MSIX-0000:41:00.0    0-edge      nvidia\n", Some(true)),
-            ("   0:   9  0   IO-APIC   2-edge      timer\n  28:   0  0 PCI-MSIX-0000:00:01.0   0-edge   x\n", Some(false)),
+            (
+                "   0:   9  0   IO-APIC   2-edge      timer\n  28:   0  0 PCI-MSIX-0000:00:01.0   0-edge   x\n",
+                Some(false),
+            ),
             ("  26:  1  2  PCI-MSI 512000-edge      ahci[0000:00:1f.2]\n", Some(false)),
             ("   0:   9  0   IO-APIC   2-edge      timer\n", None),
             (" 120:  0  0  DMAR-MSI    0-edge      dmar0\n", None),

@@ -87,7 +87,10 @@ mod tests {
                 of(Some(128), None, Some("1920x1200"), None),
             ),
             ("virtual PCI serial port with 2 ports\n", of(None, None, None, None)),
-            ("num_heads=-1, framebuffer=99999999999999999999M, max_resolution=axb, max_instance=\n", of(None, None, None, None)),
+            (
+                "num_heads=-1, framebuffer=99999999999999999999M, max_resolution=axb, max_instance=\n",
+                of(None, None, None, None),
+            ),
             ("=,:,==\n", of(None, None, None, None)),
         ] {
             assert_eq!(description(text), want, "{text:?}");

@@ -22,7 +22,8 @@ mod tests {
 
     #[test]
     fn the_minor_is_found_among_the_rest() {
-        let text = "Model: \t\t NVIDIA A40\nIRQ:   \t\t 127\nBus Location: \t 0000:41:00.0\nDevice Minor: \t 2\n";
+        let text =
+            "Model: \t\t NVIDIA A40\nIRQ:   \t\t 127\nBus Location: \t 0000:41:00.0\nDevice Minor: \t 2\n";
         assert_eq!(device_minor(text), Some(2));
         for text in ["", "Device Minor:", "Device Minor: -1", "Device Minor: 99999999999"] {
             assert_eq!(device_minor(text), None, "{text:?}");

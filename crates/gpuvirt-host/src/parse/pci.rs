@@ -155,7 +155,12 @@ mod tests {
             bars.iter().map(|b| (b.index, b.size, b.memory, b.wide)).collect();
         assert_eq!(
             brief,
-            [(0, 16 << 20, true, false), (1, 64 << 30, true, true), (3, 32 << 20, true, true), (5, 128, false, false)]
+            [
+                (0, 16 << 20, true, false),
+                (1, 64 << 30, true, true),
+                (3, 32 << 20, true, true),
+                (5, 128, false, false)
+            ]
         );
     }
 

@@ -88,7 +88,10 @@ mod tests {
             device: device.map(str::to_owned),
         };
         assert_eq!(find(0x10de, 0x2235), of(Some("NVIDIA Corporation"), Some("GA102GL [A40]")));
-        assert_eq!(find(0x1002, 0x2235), of(Some("Advanced Micro Devices, Inc. [AMD/ATI]"), Some("Not NVIDIA's")));
+        assert_eq!(
+            find(0x1002, 0x2235),
+            of(Some("Advanced Micro Devices, Inc. [AMD/ATI]"), Some("Not NVIDIA's"))
+        );
         assert_eq!(find(0x8086, 0x0007), of(Some("Intel Corporation"), Some("82379AB")));
         assert_eq!(find(0x8086, 0x2235), of(Some("Intel Corporation"), None));
         assert_eq!(find(0x0001, 0x0000), of(Some("SafeNet (wrong ID)"), None));

@@ -1,0 +1,48 @@
+//! Kernel files as text: the few shapes of reading that the inventory and the steps share.
+
+use std::io;
+
+use crate::parse::pci::last_component;
+use crate::sysfs::Sysfs;
+
+/// Longer than any attribute of sysfs, which ends at a page.
+pub(crate) const ATTRIBUTE: usize = 4096;
+
+/// Reading through the seam.
+#[derive(Clone, Copy)]
+pub(crate) struct Files<'a> {
+    pub(crate) sysfs: &'a dyn Sysfs,
+}
+
+impl<'a> Files<'a> {
+    pub(crate) fn new(sysfs: &'a dyn Sysfs) -> Self {
+        Self { sysfs }
+    }
+
+    /// An attribute's text.
+    pub(crate) fn text(self, path: &str) -> io::Result<String> {
+        let bytes = self.sysfs.read(path, ATTRIBUTE)?;
+        String::from_utf8(bytes).map_err(|e| {
+            let shown: String = String::from_utf8_lossy(e.as_bytes()).chars().take(20).collect();
+            io::Error::new(io::ErrorKind::InvalidData, format!("no text: {shown:?}"))
+        })
+    }
+
+    /// A long file's text; what is no UTF-8 in it is replaced.
+    pub(crate) fn long_text(self, path: &str, limit: usize) -> io::Result<String> {
+        let bytes = self.sysfs.read(path, limit)?;
+        Ok(String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
+    }
+
+    /// The last component of a link's target.
+    pub(crate) fn link(self, path: &str) -> io::Result<String> {
+        let target = self.sysfs.read_link(path)?;
+        Ok(last_component(&target).to_owned())
+    }
+}
+
+/// A value found in a file, for a message: short, on one line.
+pub(crate) fn shown(text: &str) -> String {
+    let head: String = text.trim_end().chars().take(40).collect();
+    format!("{head:?}")
+}

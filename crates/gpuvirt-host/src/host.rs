@@ -1,0 +1,66 @@
+//! The host as the engine sees it: observe, and carry out steps.
+
+use std::sync::Arc;
+
+use gpuvirt_model::{Observed, Unknown};
+
+use crate::error::HostError;
+use crate::files::Files;
+use crate::inventory::{self, GpuRules};
+use crate::sysfs::Sysfs;
+
+/// A Linux host over any [`Sysfs`]: this machine, a recorded one, or the fake kernel.
+#[derive(Clone)]
+pub struct LinuxHost {
+    pub(crate) sysfs: Arc<dyn Sysfs>,
+    rules: GpuRules,
+}
+
+/// How much an observation costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ObserveScope {
+    /// Everything, holders included: a pass over every process.
+    #[default]
+    Full,
+    /// Without holders: they are reported as not looked for.
+    WithoutHolders,
+}
+
+impl LinuxHost {
+    /// A host over `sysfs`, with the admin's own list of what counts as a GPU.
+    pub fn new(sysfs: Arc<dyn Sysfs>, rules: GpuRules) -> Self {
+        Self { sysfs, rules }
+    }
+
+    /// A fresh picture of the host. Domains are libvirt's: they stay unknown.
+    ///
+    /// # Errors
+    /// [`HostError::Read`] when not even the PCI bus can be listed.
+    pub fn observe(&self) -> Result<Observed, HostError> {
+        self.observe_scope(ObserveScope::Full)
+    }
+
+    /// The same, as wide as asked for.
+    ///
+    /// # Errors
+    /// As [`LinuxHost::observe`].
+    pub fn observe_scope(&self, scope: ObserveScope) -> Result<Observed, HostError> {
+        let files = Files::new(&*self.sysfs);
+        let mut observed = inventory::observe(files, &self.rules)?;
+        match scope {
+            ObserveScope::Full | ObserveScope::WithoutHolders => not_looked_for(&mut observed),
+        }
+        Ok(observed)
+    }
+}
+
+/// Says of every GPU and vGPU that nobody asked who holds it: an empty list would say that nobody does.
+fn not_looked_for(observed: &mut Observed) {
+    let why = || Some(Unknown::Unreadable { what: "holders were not looked for".to_owned() });
+    for gpu in observed.gpus.values_mut() {
+        gpu.holders.unseen = why();
+    }
+    for vgpu in observed.vgpus.values_mut() {
+        vgpu.holders.unseen = why();
+    }
+}

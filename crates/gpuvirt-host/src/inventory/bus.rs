@@ -1,0 +1,69 @@
+//! The cheap first look: which functions there are, and of which class.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gpuvirt_model::{ClassCode, PciAddress};
+
+use super::rules::GpuRules;
+use crate::error::HostError;
+use crate::files::{Files, shown};
+use crate::parse::pci;
+use crate::paths;
+
+/// All PCI functions of the host.
+#[derive(Debug, Default)]
+pub(super) struct Bus {
+    /// Their classes.
+    pub(super) classes: BTreeMap<PciAddress, ClassCode>,
+    /// Those that are GPUs by class or by the admin's list, virtual functions included.
+    pub(super) candidates: BTreeSet<PciAddress>,
+    /// What made no sense.
+    pub(super) oddities: Vec<String>,
+}
+
+/// Reads the class of every function, and the ids where a rule asks for them.
+///
+/// # Errors
+/// [`HostError::Read`] when there is no PCI bus to list.
+pub(super) fn look(files: Files<'_>, rules: &GpuRules) -> Result<Bus, HostError> {
+    let names = files
+        .sysfs
+        .list(paths::PCI_DEVICES)
+        .map_err(|source| HostError::Read { path: paths::PCI_DEVICES.to_owned(), source })?;
+    let mut bus = Bus::default();
+    for name in names {
+        let Ok(address) = PciAddress::parse(&name) else {
+            bus.oddities.push(format!("{}: {} is no PCI address", paths::PCI_DEVICES, shown(&name)));
+            continue;
+        };
+        let path = paths::function_file(address, "class");
+        match files.text(&path).map(|text| pci::class(&text).ok_or(text)) {
+            Ok(Ok(class)) => bus.add(files, rules, address, class),
+            Ok(Err(text)) => bus.oddities.push(format!("{path}: {} is no class", shown(&text))),
+            Err(e) => bus.oddities.push(format!("{path}: {e}")),
+        }
+    }
+    Ok(bus)
+}
+
+impl Bus {
+    fn add(&mut self, files: Files<'_>, rules: &GpuRules, address: PciAddress, class: ClassCode) {
+        self.classes.insert(address, class);
+        if rules.class_is_gpu(class) || (rules.need_ids() && has_gpu_ids(files, rules, address)) {
+            self.candidates.insert(address);
+        }
+    }
+
+    /// The other functions of the same slot.
+    pub(super) fn slot_of(&self, address: PciAddress) -> impl Iterator<Item = PciAddress> + '_ {
+        let first = PciAddress { function: 0, ..address };
+        let last = PciAddress { function: 7, ..address };
+        self.classes.range(first..=last).map(|(other, _)| *other).filter(move |other| *other != address)
+    }
+}
+
+fn has_gpu_ids(files: Files<'_>, rules: &GpuRules, address: PciAddress) -> bool {
+    let id =
+        |name: &str| files.text(&paths::function_file(address, name)).ok().and_then(|text| pci::id(&text));
+    id("vendor").zip(id("device")).is_some_and(|(vendor, device)| rules.ids_are_gpu(vendor, device))
+}

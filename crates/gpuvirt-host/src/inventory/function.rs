@@ -1,0 +1,210 @@
+//! One PCI function, read in full.
+
+use std::io;
+
+use gpuvirt_model::{
+    ClassCode, DriverBinding, DriverName, Function, PciAddress, PciIdentity, Reading, Sriov, Unknown,
+};
+
+use super::nodes;
+use crate::files::{Files, shown};
+use crate::parse::pci;
+use crate::paths;
+
+/// A function with the names in its folder, which tell what else there is to read.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) function: Function,
+    pub(super) folder: Folder,
+}
+
+/// A function's folder.
+#[derive(Debug)]
+pub(super) struct Folder {
+    pub(super) address: PciAddress,
+    names: Vec<String>,
+    oddities: Vec<String>,
+}
+
+/// Reads everything about one function. What can't be read is left empty and noted.
+pub(super) fn read(files: Files<'_>, address: PciAddress, class: ClassCode) -> Seen {
+    let mut folder = Folder::open(files, address);
+    let identity = identity(files, &mut folder, class);
+    let binding = binding(files, &mut folder);
+    let power_state = folder.value(files, "power_state", pci::power_state);
+    let function = Function {
+        address,
+        identity,
+        vendor_name: None,
+        device_name: None,
+        iommu_group: folder.link(files, "iommu_group").and_then(|name| pci::count(&name)),
+        numa_node: folder.value(files, "numa_node", pci::numa_node).flatten(),
+        bars: folder.value(files, "resource", pci::bars).unwrap_or_default(),
+        reset_methods: reset_methods(files, &mut folder),
+        boot_vga: folder.value(files, "boot_vga", pci::flag),
+        boot_display: folder.value(files, "boot_display", pci::flag),
+        sriov: sriov(files, &mut folder),
+        physfn: folder.link(files, "physfn").and_then(|name| PciAddress::parse(&name).ok()),
+        drm_nodes: nodes::drm(files, &folder),
+        device_nodes: nodes::others(files, &folder, binding.driver.as_ref()),
+        vfio_device: nodes::vfio_device(files, &folder),
+        unresponsive: is_unresponsive(files, &folder, power_state.as_deref()),
+        // Only a bridge (a type 1 header) has these; asking config space would wake a sleeping card.
+        endpoint: !folder.has("secondary_bus_number") && !folder.has("pci_bus"),
+        binding,
+        power_state,
+        oddities: std::mem::take(&mut folder.oddities),
+    };
+    Seen { function, folder }
+}
+
+fn identity(files: Files<'_>, folder: &mut Folder, class: ClassCode) -> PciIdentity {
+    // 0xffff is what the bus answers where there is nothing; no card has it.
+    let mut id = |name| folder.required(files, name, pci::id).unwrap_or(u16::MAX);
+    PciIdentity {
+        vendor: id("vendor"),
+        device: id("device"),
+        subsystem_vendor: id("subsystem_vendor"),
+        subsystem_device: id("subsystem_device"),
+        class,
+    }
+}
+
+fn binding(files: Files<'_>, folder: &mut Folder) -> DriverBinding {
+    let driver = folder.link(files, "driver").and_then(|name| match DriverName::parse(&name) {
+        Ok(driver) => Some(driver),
+        Err(e) => {
+            folder.note("driver", &e.to_string());
+            None
+        }
+    });
+    let driver_override = folder.value(files, "driver_override", pci::driver_override).flatten();
+    DriverBinding { driver, driver_override }
+}
+
+/// `reset_method` is there since 5.15, and only where a method works; before, `reset` alone tells that one does.
+fn reset_methods(files: Files<'_>, folder: &mut Folder) -> Reading<Vec<String>> {
+    if !folder.has("reset_method") {
+        let unnamed = folder.has("reset").then(|| "reset".to_owned());
+        return Reading::Known(unnamed.into_iter().collect());
+    }
+    folder.value(files, "reset_method", pci::reset_methods).map_or_else(
+        || Reading::Unknown(Unknown::Unreadable { what: "reset_method makes no sense".to_owned() }),
+        Reading::Known,
+    )
+}
+
+fn sriov(files: Files<'_>, folder: &mut Folder) -> Option<Sriov> {
+    let total = folder.value(files, "sriov_totalvfs", pci::count::<u16>).filter(|total| *total > 0)?;
+    Some(Sriov {
+        total,
+        enabled: folder.value(files, "sriov_numvfs", pci::count).unwrap_or(0),
+        drivers_autoprobe: folder.value(files, "sriov_drivers_autoprobe", pci::flag).unwrap_or(true),
+        vfs: virtual_functions(files, folder),
+    })
+}
+
+/// The targets of `virtfnN`, by N: their addresses can't be computed (offset and stride change with `sriov_numvfs`).
+fn virtual_functions(files: Files<'_>, folder: &mut Folder) -> Vec<PciAddress> {
+    let mut links: Vec<(u32, String)> = folder
+        .names
+        .iter()
+        .filter_map(|name| Some((pci::count(name.strip_prefix("virtfn")?)?, name.clone())))
+        .collect();
+    links.sort_unstable();
+    links
+        .iter()
+        .filter_map(|(_, name)| folder.link(files, name))
+        .filter_map(|target| PciAddress::parse(&target).ok())
+        .collect()
+}
+
+/// Whether config space answers with all ones. Asked only in D0: reading it resumes a sleeping card and its bridge.
+fn is_unresponsive(files: Files<'_>, folder: &Folder, power_state: Option<&str>) -> bool {
+    /// Vendor and device id: the kernel reads no more of the bus than is asked for.
+    const IDS: usize = 4;
+    let awake = matches!(power_state, Some("D0"));
+    let is_physical = !folder.has("physfn"); // a VF's ids read as ones by specification
+    awake
+        && is_physical
+        && files
+            .sysfs
+            .read(&paths::function_file(folder.address, "config"), IDS)
+            .is_ok_and(|ids| ids == [u8::MAX; IDS])
+}
+
+impl Folder {
+    fn open(files: Files<'_>, address: PciAddress) -> Self {
+        let mut folder = Self { address, names: Vec::new(), oddities: Vec::new() };
+        match files.sysfs.list(&paths::function(address)) {
+            Ok(names) => folder.names = names,
+            Err(e) => folder.note("", &e.to_string()),
+        }
+        folder
+    }
+
+    /// Whether the folder holds this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.names.binary_search_by(|have| have.as_str().cmp(name)).is_ok()
+    }
+
+    /// All names in the folder.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The full path of a file in the folder.
+    pub(super) fn path(&self, name: &str) -> String {
+        paths::function_file(self.address, name)
+    }
+
+    fn note(&mut self, name: &str, what: &str) {
+        self.oddities.push(format!("{}: {what}", self.path(name)));
+    }
+
+    /// A value that every function has: its absence is noted too.
+    fn required<T>(&mut self, files: Files<'_>, name: &str, parse: fn(&str) -> Option<T>) -> Option<T> {
+        if !self.has(name) {
+            self.note(name, "not there");
+            return None;
+        }
+        self.value(files, name, parse)
+    }
+
+    /// A value that a function may have.
+    fn value<T>(&mut self, files: Files<'_>, name: &str, parse: fn(&str) -> Option<T>) -> Option<T> {
+        if !self.has(name) {
+            return None;
+        }
+        match files.text(&self.path(name)) {
+            Ok(text) => {
+                let value = parse(&text);
+                if value.is_none() {
+                    self.note(name, &format!("{} makes no sense", shown(&text)));
+                }
+                value
+            }
+            // Gone since the folder was listed: as if it had not been there.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            Err(e) => {
+                self.note(name, &e.to_string());
+                None
+            }
+        }
+    }
+
+    /// The last component of a link's target.
+    fn link(&mut self, files: Files<'_>, name: &str) -> Option<String> {
+        if !self.has(name) {
+            return None;
+        }
+        match files.link(&self.path(name)) {
+            Ok(target) => Some(target),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            Err(e) => {
+                self.note(name, &e.to_string());
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! GPUs: which functions make a card, what it offers, and how it stands.
+
+use std::collections::BTreeMap;
+
+use gpuvirt_model::{ClassCode, Framework, Function, Gpu, Holders, PciAddress, Profile, ProfileName};
+
+use super::bus::Bus;
+use super::function::Seen;
+use crate::files::Files;
+use crate::parse::{mdev as mdev_text, nvidia, pci};
+use crate::paths;
+
+/// Drivers that have a card with the SR-IOV capability and make no virtual functions: their physical function
+/// refuses `sriov_numvfs` with ENOENT (no `sriov_configure` in the driver).
+const NO_VFS: [&str; 4] = ["amdgpu", "radeon", "nouveau", "pci-stub"];
+
+/// A card: addresses only, the primary first.
+pub(super) type Card = Vec<PciAddress>;
+
+/// Finds the cards among the candidates, reading companions on the way.
+///
+/// The primary is the lowest candidate of its slot; the others of the slot go with it. So do audio, USB and UCSI
+/// functions of the slot, if they have the primary's vendor or are in its IOMMU group: an APU's own USB controller,
+/// which has neither, stays with the host.
+pub(super) fn cards(bus: &Bus, seen: &mut dyn FnMut(PciAddress) -> Option<Function>) -> Vec<Card> {
+    let mut cards: Vec<Card> = Vec::new();
+    for address in &bus.candidates {
+        let taken = cards.iter().any(|card| card.contains(address));
+        let Some(primary) = seen(*address).filter(|function| !taken && function.physfn.is_none()) else {
+            continue;
+        };
+        let mut card = vec![*address];
+        for other in bus.slot_of(*address) {
+            if let Some(function) = companion_candidate(bus, other).and_then(&mut *seen)
+                && belongs(&function, &primary, bus)
+            {
+                card.push(other);
+            }
+        }
+        cards.push(card);
+    }
+    cards
+}
+
+fn companion_candidate(bus: &Bus, address: PciAddress) -> Option<PciAddress> {
+    let by_class = bus.classes.get(&address).is_some_and(|class: &ClassCode| class.is_gpu_companion());
+    (by_class || bus.candidates.contains(&address)).then_some(address)
+}
+
+fn belongs(function: &Function, primary: &Function, bus: &Bus) -> bool {
+    let same_vendor = function.identity.vendor == primary.identity.vendor;
+    let same_group = function.iommu_group.is_some() && function.iommu_group == primary.iommu_group;
+    let is_display = bus.candidates.contains(&function.address);
+    function.physfn.is_none() && (is_display || same_vendor || same_group)
+}
+
+/// The card as a GPU, without mediated devices and holders.
+pub(super) fn gpu(card: Card, functions: &BTreeMap<PciAddress, Seen>) -> Option<Gpu> {
+    let address = *card.first()?;
+    let primary = &functions.get(&address)?.function;
+    let members = || card.iter().filter_map(|address| functions.get(address)).map(|seen| &seen.function);
+    Some(Gpu {
+        address,
+        frameworks: Vec::new(),
+        profiles: Vec::new(),
+        host_driver: primary.binding.driver.as_ref().is_some_and(|driver| !driver.leaves_group_viable()),
+        on_vfio: primary.on_vfio() && members().all(leaves_card_viable),
+        live_vgpus: 0,
+        live_vfs: members().filter_map(|f| f.sriov.as_ref()).map(|sriov| sriov.vfs.len()).sum(),
+        holders: Holders::default(),
+        functions: card,
+    })
+}
+
+/// A companion without a driver does not stand in VFIO's way; one with a driver that does DMA does.
+fn leaves_card_viable(function: &Function) -> bool {
+    function.binding.driver.as_ref().is_none_or(|driver| driver.leaves_group_viable())
+}
+
+/// The functions on which vGPUs can live: the card's own and its virtual ones.
+pub(super) fn parents(gpu: &Gpu, functions: &BTreeMap<PciAddress, Seen>) -> Vec<PciAddress> {
+    let own = gpu.functions.iter().filter_map(|address| functions.get(address));
+    let vfs = own.clone().filter_map(|seen| seen.function.sriov.as_ref()).flat_map(|sriov| sriov.vfs.clone());
+    own.map(|seen| seen.function.address).chain(vfs).collect()
+}
+
+/// Whether plain virtual functions can be made, or live, on the card.
+pub(super) fn offers_vfs(gpu: &Gpu, functions: &BTreeMap<PciAddress, Seen>) -> bool {
+    let Some(primary) = functions.get(&gpu.address).map(|seen| &seen.function) else { return false };
+    let Some(sriov) = &primary.sriov else { return false };
+    let nvidia = primary.binding.driver.as_ref().is_some_and(|driver| driver.as_str() == "nvidia");
+    let makes_none = primary.binding.driver.as_ref().is_some_and(|driver| NO_VFS.contains(&driver.as_str()));
+    // NVIDIA's virtual functions are no use without a vGPU type, which is another framework.
+    !nvidia && (!sriov.vfs.is_empty() || (gpu.host_driver && !makes_none))
+}
+
+/// A virtual function of NVIDIA's vendor-specific VFIO.
+#[derive(Debug)]
+pub(super) struct VendorVf {
+    /// Whether a vGPU type is set: the VF is a vGPU.
+    pub(super) live: bool,
+    /// The types that it could get now.
+    pub(super) profiles: Vec<Profile>,
+}
+
+/// Reads a virtual function's `nvidia` folder; none where it has none.
+pub(super) fn vendor_vf(files: Files<'_>, seen: &Seen) -> Option<VendorVf> {
+    let vf = seen.function.address;
+    if seen.function.physfn.is_none() || !seen.folder.has("nvidia") {
+        return None;
+    }
+    let current = files.text(&paths::function_file(vf, "nvidia/current_vgpu_type")).ok()?;
+    let creatable = files.text(&paths::function_file(vf, "nvidia/creatable_vgpu_types")).unwrap_or_default();
+    let profile = |(id, title): (u32, String)| Profile {
+        name: ProfileName(mdev_text::profile_name(&id.to_string(), Some(&title))),
+        parent: vf,
+        framework: Framework::NvidiaVfio,
+        type_id: id.to_string(),
+        title,
+        device_api: "vfio-pci".to_owned(),
+        available: 1,
+        max: None,
+        framebuffer_mib: None,
+        heads: None,
+        max_resolution: None,
+    };
+    Some(VendorVf {
+        live: pci::count::<u32>(&current).is_some_and(|id| id != 0),
+        profiles: nvidia::creatable_types(&creatable).into_iter().map(profile).collect(),
+    })
+}

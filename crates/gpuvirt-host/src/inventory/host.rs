@@ -1,0 +1,74 @@
+//! Facts about the host as a whole.
+
+use gpuvirt_model::{DriverName, HostFacts, ModulePresence, Reading, Unknown};
+
+use crate::files::Files;
+use crate::parse::{interrupts, modules, pci};
+use crate::paths;
+
+/// The first lines of `/proc/interrupts` have the IO-APIC, which tells on machines that remap.
+const INTERRUPTS_HEAD: usize = 16 << 10;
+/// The whole of it, on machines of some hundred processors.
+const INTERRUPTS_ALL: usize = 2 << 20;
+/// More than any distribution's list of modules.
+const MODULE_LIST: usize = 16 << 20;
+
+/// Reads them.
+pub(super) fn read(files: Files<'_>, function_count: usize, oddities: Vec<String>) -> HostFacts {
+    let kernel_release = release(files);
+    HostFacts {
+        iommu: files.sysfs.list(paths::IOMMU_GROUPS).is_ok_and(|groups| !groups.is_empty()),
+        interrupt_remapping: interrupt_remapping(files),
+        unsafe_interrupts_allowed: files
+            .text(paths::UNSAFE_INTERRUPTS)
+            .is_ok_and(|text| pci::flag(&text) == Some(true)),
+        vfio_pci: vfio_pci(files, kernel_release.as_deref()),
+        function_count,
+        kernel_release,
+        oddities,
+    }
+}
+
+/// The kernel's release, as a path component.
+fn release(files: Files<'_>) -> Option<String> {
+    let text = files.text(paths::OS_RELEASE).ok()?;
+    let release = text.trim();
+    let sound = !release.is_empty() && !release.starts_with('.') && !release.contains('/');
+    sound.then(|| release.to_owned())
+}
+
+fn interrupt_remapping(files: Files<'_>) -> Reading<bool> {
+    let read = |limit| files.long_text(paths::INTERRUPTS, limit);
+    let head = match read(INTERRUPTS_HEAD) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Reading::Unknown(Unknown::NotRecorded),
+        Err(e) => return Reading::Unknown(Unknown::Unreadable { what: e.to_string() }),
+    };
+    let is_whole = head.len() < INTERRUPTS_HEAD;
+    let remapped = match interrupts::remapped(&head) {
+        Some(true) => Some(true),
+        found if is_whole => found,
+        _ => read(INTERRUPTS_ALL).ok().and_then(|text| interrupts::remapped(&text)),
+    };
+    remapped.map_or_else(
+        || Reading::Unknown(Unknown::Unreadable { what: "no interrupt chip tells".to_owned() }),
+        Reading::Known,
+    )
+}
+
+/// `vfio-pci`: registered with the kernel, or among the modules installed for it.
+fn vfio_pci(files: Files<'_>, release: Option<&str>) -> ModulePresence {
+    let driver = DriverName::vfio_pci();
+    if files.sysfs.exists(&paths::driver(&driver)) {
+        return ModulePresence::Ready;
+    }
+    let Some(release) = release else { return ModulePresence::Unknown };
+    match files.sysfs.read(&paths::modules_file(release, "modules.dep"), MODULE_LIST) {
+        Ok(list) if modules::lists(&list, driver.as_str()) => ModulePresence::Loadable,
+        Ok(_) => ModulePresence::Missing,
+        // No modules for this kernel among others' is a lack; no modules at all is a recording without them, or
+        // a kernel without modules, which then has not got this one either.
+        Err(_) if files.sysfs.exists(paths::LIB_MODULES) => ModulePresence::Missing,
+        Err(_) => ModulePresence::Unknown,
+    }
+}

@@ -1,0 +1,147 @@
+//! Mediated devices: the types that a GPU offers, and the devices that live on it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gpuvirt_model::{Framework, Holders, PciAddress, Profile, ProfileName, Vgpu};
+use uuid::Uuid;
+
+use crate::files::{Files, shown};
+use crate::parse::{mdev, pci};
+use crate::paths;
+
+/// Types read so far, by folder: on a card with one parent for each VF they are the same on all.
+pub(super) type Types = BTreeMap<String, Type>;
+
+/// What a driver says about one of its types, the same on every parent.
+#[derive(Debug, Clone)]
+pub(super) struct Type {
+    name: ProfileName,
+    title: String,
+    device_api: String,
+    description: mdev::Description,
+}
+
+/// The profiles that one parent offers now. `types` carries what is known from other parents of the same card.
+pub(super) fn profiles(
+    files: Files<'_>,
+    parent: PciAddress,
+    types: &mut Types,
+    oddities: &mut Vec<String>,
+) -> Vec<Profile> {
+    let folders = files.sysfs.list(&paths::mdev_types(parent)).unwrap_or_default();
+    let mut profiles = Vec::new();
+    for type_id in folders.into_iter().filter(|name| mdev::is_type_id(name)) {
+        let kind = types.entry(type_id.clone()).or_insert_with(|| read_type(files, parent, &type_id)).clone();
+        let path = paths::mdev_type_file(parent, &type_id, "available_instances");
+        let available = match files.text(&path).map(|text| pci::count(&text).ok_or(text)) {
+            Ok(Ok(available)) => available,
+            Ok(Err(text)) => {
+                oddities.push(format!("{path}: {} is no number", shown(&text)));
+                0
+            }
+            Err(e) => {
+                oddities.push(format!("{path}: {e}"));
+                0
+            }
+        };
+        profiles.push(kind.offered(type_id, parent, available));
+    }
+    profiles
+}
+
+fn read_type(files: Files<'_>, parent: PciAddress, type_id: &str) -> Type {
+    let text = |name: &str| files.text(&paths::mdev_type_file(parent, type_id, name)).ok();
+    let title = text("name").map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+    Type {
+        name: ProfileName(mdev::profile_name(type_id, title.as_deref())),
+        title: title.unwrap_or_else(|| type_id.to_owned()),
+        device_api: text("device_api").unwrap_or_default().trim().to_owned(),
+        description: text("description").map(|text| mdev::description(&text)).unwrap_or_default(),
+    }
+}
+
+impl Type {
+    fn offered(self, type_id: String, parent: PciAddress, available: u32) -> Profile {
+        Profile {
+            name: self.name,
+            parent,
+            framework: Framework::Mdev,
+            type_id,
+            title: self.title,
+            device_api: self.device_api,
+            available,
+            max: self.description.max_instances,
+            framebuffer_mib: self.description.framebuffer_mib,
+            heads: self.description.heads,
+            max_resolution: self.description.max_resolution,
+        }
+    }
+}
+
+/// A live mediated device with its place, not yet with its GPU.
+#[derive(Debug, Clone)]
+pub(super) struct Live {
+    pub(super) uuid: Uuid,
+    pub(super) parent: PciAddress,
+    type_id: String,
+    iommu_group: Option<u32>,
+}
+
+/// The mediated devices that live on any of `parents`.
+///
+/// The kernel keeps no file for the uuid or the parent: the folder's name is the one, the folder above it the
+/// other.
+pub(super) fn live(
+    files: Files<'_>,
+    parents: &BTreeSet<PciAddress>,
+    oddities: &mut Vec<String>,
+) -> Vec<Live> {
+    if parents.is_empty() {
+        return Vec::new();
+    }
+    let names = files.sysfs.list(paths::MDEV_DEVICES).unwrap_or_default();
+    let mut found = Vec::new();
+    for name in names {
+        let Ok(uuid) = Uuid::parse_str(&name) else {
+            oddities.push(format!("{}: {} is no uuid", paths::MDEV_DEVICES, shown(&name)));
+            continue;
+        };
+        let Some(parent) = parent_of(files, uuid) else { continue };
+        if parents.contains(&parent) {
+            let link = |name: &str| files.link(&paths::mdev_file(uuid, name)).ok();
+            found.push(Live {
+                uuid,
+                parent,
+                type_id: link("mdev_type").unwrap_or_default(),
+                iommu_group: link("iommu_group").and_then(|name| pci::count(&name)),
+            });
+        }
+    }
+    found
+}
+
+/// The PCI function above a mediated device; none when it has gone or its parent is no PCI function.
+pub(crate) fn parent_of(files: Files<'_>, uuid: Uuid) -> Option<PciAddress> {
+    let target = files.sysfs.read_link(&paths::mdev(uuid)).ok()?;
+    let above = target.trim_end_matches('/').rsplit('/').nth(1)?;
+    PciAddress::parse(above).ok()
+}
+
+impl Live {
+    /// The vGPU that it is on its GPU.
+    pub(super) fn on(self, gpu: PciAddress, types: &Types) -> Vgpu {
+        let profile = types
+            .get(&self.type_id)
+            .map_or_else(|| ProfileName(self.type_id.clone()), |kind| kind.name.clone());
+        Vgpu {
+            uuid: self.uuid,
+            parent: self.parent,
+            gpu,
+            framework: Framework::Mdev,
+            type_id: self.type_id,
+            profile,
+            iommu_group: self.iommu_group,
+            holders: Holders::default(),
+        }
+    }
+}

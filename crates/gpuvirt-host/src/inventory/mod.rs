@@ -1,0 +1,20 @@
+//! The inventory: one pass over sysfs, from all PCI functions to the picture that decisions are made on.
+//!
+//! The class of every function decides what it is; only GPUs, the members of their IOMMU groups and their virtual
+//! functions are read in full. What makes no sense is noted with its file and value, and the rest is shown. Nothing
+//! here writes, and nothing wakes a sleeping card.
+
+mod bus;
+mod function;
+mod gpu;
+mod host;
+mod iommu;
+mod mdev;
+mod names;
+mod nodes;
+mod pass;
+mod rules;
+
+pub(crate) use nodes::sound_cards;
+pub(crate) use pass::observe;
+pub use rules::{GpuMatch, GpuMatchError, GpuRules};

@@ -1,0 +1,161 @@
+//! The pass itself: bus, cards, groups, virtual functions, vGPUs, in this order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gpuvirt_model::{Framework, Function, Gpu, IommuGroup, Observed, PciAddress, Reading, Unknown, Vgpu};
+use uuid::Uuid;
+
+use super::bus::{self, Bus};
+use super::function::{self, Seen};
+use super::rules::GpuRules;
+use super::{gpu, host, iommu, mdev, names, nodes};
+use crate::error::HostError;
+use crate::files::Files;
+
+/// Everything found so far.
+struct Pass<'a> {
+    files: Files<'a>,
+    bus: Bus,
+    seen: BTreeMap<PciAddress, Seen>,
+    groups: BTreeMap<u32, IommuGroup>,
+    vgpus: BTreeMap<Uuid, Vgpu>,
+}
+
+/// A fresh picture, holders not looked for and domains unknown.
+///
+/// # Errors
+/// [`HostError::Read`] when not even the PCI bus can be listed.
+pub(crate) fn observe(files: Files<'_>, rules: &GpuRules) -> Result<Observed, HostError> {
+    let bus = bus::look(files, rules)?;
+    let mut pass =
+        Pass { files, bus, seen: BTreeMap::new(), groups: BTreeMap::new(), vgpus: BTreeMap::new() };
+    let mut gpus = pass.gpus();
+    pass.read_groups(&gpus);
+    pass.add_vfio_nodes();
+    pass.add_vgpus(&mut gpus);
+    let Pass { bus, seen, groups, vgpus, .. } = pass;
+    let shown = shown_functions(&gpus, &groups, &seen);
+    let mut functions: BTreeMap<PciAddress, Function> = seen
+        .into_iter()
+        .filter(|(address, _)| shown.contains(address))
+        .map(|(address, seen)| (address, seen.function))
+        .collect();
+    names::fill(files, &mut functions);
+    Ok(Observed {
+        host: host::read(files, bus.classes.len(), bus.oddities),
+        gpus: gpus.into_iter().map(|gpu| (gpu.address, gpu)).collect(),
+        functions,
+        groups,
+        vgpus,
+        domains: Reading::Unknown(Unknown::NeedsDaemon),
+    })
+}
+
+impl Pass<'_> {
+    /// Reads a function once.
+    fn read(&mut self, address: PciAddress) -> Option<&Function> {
+        let class = *self.bus.classes.get(&address)?;
+        let files = self.files;
+        let seen = self.seen.entry(address).or_insert_with(|| function::read(files, address, class));
+        Some(&seen.function)
+    }
+
+    /// The cards, with their virtual functions read too.
+    fn gpus(&mut self) -> Vec<Gpu> {
+        let bus = std::mem::take(&mut self.bus);
+        let (files, seen) = (self.files, &mut self.seen);
+        let cards = gpu::cards(&bus, &mut |address| {
+            let class = *bus.classes.get(&address)?;
+            let seen = seen.entry(address).or_insert_with(|| function::read(files, address, class));
+            Some(seen.function.clone())
+        });
+        self.bus = bus;
+        let gpus: Vec<Gpu> = cards.into_iter().filter_map(|card| gpu::gpu(card, &self.seen)).collect();
+        for vf in gpus.iter().flat_map(|gpu| gpu::parents(gpu, &self.seen)).collect::<Vec<_>>() {
+            self.read(vf);
+        }
+        gpus
+    }
+
+    /// The groups of the cards' functions and virtual functions, and all members of these groups.
+    fn read_groups(&mut self, gpus: &[Gpu]) {
+        let of_gpus: BTreeSet<u32> = gpus
+            .iter()
+            .flat_map(|gpu| gpu::parents(gpu, &self.seen))
+            .filter_map(|address| self.seen.get(&address)?.function.iommu_group)
+            .collect();
+        for id in of_gpus {
+            let group = iommu::read(self.files, id);
+            for member in &group.members {
+                self.read(*member);
+            }
+            self.groups.insert(id, group);
+        }
+    }
+
+    fn add_vfio_nodes(&mut self) {
+        for seen in self.seen.values_mut() {
+            let function = &mut seen.function;
+            let group = function.iommu_group.and_then(|id| self.groups.get(&id));
+            let vfio = nodes::vfio(function, group);
+            function.device_nodes.extend(vfio);
+        }
+    }
+
+    /// What each card offers, and what lives on it.
+    fn add_vgpus(&mut self, gpus: &mut [Gpu]) {
+        let mut owners: BTreeMap<PciAddress, (PciAddress, usize)> = BTreeMap::new();
+        let mut types: Vec<mdev::Types> = Vec::new();
+        for (index, gpu) in gpus.iter_mut().enumerate() {
+            let mut of_card = mdev::Types::new();
+            for parent in self.add_profiles(gpu, &mut of_card) {
+                owners.insert(parent, (gpu.address, index));
+            }
+            types.push(of_card);
+        }
+        let parents = owners.keys().copied().collect();
+        for live in mdev::live(self.files, &parents, &mut self.bus.oddities) {
+            let Some((gpu, index)) = owners.get(&live.parent) else { continue };
+            let (Some(owner), Some(types)) = (gpus.get_mut(*index), types.get(*index)) else { continue };
+            owner.live_vgpus += 1;
+            self.vgpus.insert(live.uuid, live.on(*gpu, types));
+        }
+    }
+
+    /// Fills in a card's frameworks and profiles; returns the parents of mediated devices.
+    fn add_profiles(&mut self, gpu: &mut Gpu, types: &mut mdev::Types) -> Vec<PciAddress> {
+        let mut mdev_parents = Vec::new();
+        let mut vendor_vfs = false;
+        for parent in gpu::parents(gpu, &self.seen) {
+            let Some(seen) = self.seen.get(&parent) else { continue };
+            if seen.folder.has("mdev_supported_types") {
+                mdev_parents.push(parent);
+                gpu.profiles.extend(mdev::profiles(self.files, parent, types, &mut self.bus.oddities));
+            } else if let Some(vf) = gpu::vendor_vf(self.files, seen) {
+                vendor_vfs = true;
+                gpu.live_vgpus += usize::from(vf.live);
+                gpu.profiles.extend(vf.profiles);
+            }
+        }
+        if !mdev_parents.is_empty() {
+            gpu.frameworks.push(Framework::Mdev);
+        }
+        if vendor_vfs {
+            gpu.frameworks.push(Framework::NvidiaVfio);
+        }
+        if gpu::offers_vfs(gpu, &self.seen) {
+            gpu.frameworks.push(Framework::Sriov);
+        }
+        mdev_parents
+    }
+}
+
+/// Functions of GPUs, members of their groups, and their virtual functions; nothing else that was looked at.
+fn shown_functions(
+    gpus: &[Gpu],
+    groups: &BTreeMap<u32, IommuGroup>,
+    seen: &BTreeMap<PciAddress, Seen>,
+) -> BTreeSet<PciAddress> {
+    let of_gpus = gpus.iter().flat_map(|gpu| gpu::parents(gpu, seen));
+    of_gpus.chain(groups.values().flat_map(|group| group.members.iter().copied())).collect()
+}
