@@ -1,1 +1,28 @@
-//! Under construction.
+//! Recorded hosts: umockdev dumps and snapshots, read and written, behind the [`Sysfs`](gpuvirt_host::Sysfs) seam.
+//!
+//! A recording stands where the kernel stands: the production inventory reads it with the same code as a live
+//! host. It is read-only; the fake kernel makes a live one of it.
+//!
+//! [`dump`] indexes a umockdev dump, [`tree`] rebuilds the folders that a dump lacks, [`recorded`] answers as a
+//! [`Sysfs`](gpuvirt_host::Sysfs), [`snapshot`] writes what loads again, [`made`] makes hosts up for tests.
+
+pub mod archive;
+pub mod bytes;
+pub mod devices;
+pub mod dump;
+pub mod error;
+pub mod escape;
+pub mod made;
+pub mod manifest;
+pub mod notes;
+pub mod record;
+pub mod recorded;
+pub mod redact;
+pub mod resolve;
+pub mod snapshot;
+pub mod tree;
+
+pub use error::RecordingError;
+pub use manifest::Manifest;
+pub use recorded::RecordedHost;
+pub use snapshot::{SnapshotOptions, write_snapshot};

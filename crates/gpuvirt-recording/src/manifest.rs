@@ -1,0 +1,25 @@
+//! What a snapshot says of itself.
+
+use serde::{Deserialize, Serialize};
+
+/// The newest snapshot format that this code reads and the one that it writes.
+pub const SNAPSHOT_VERSION: u32 = 1;
+
+/// `manifest.json` of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// Format version, [`SNAPSHOT_VERSION`].
+    pub version: u32,
+    /// When it was made, as the maker wrote it.
+    pub date: String,
+    /// The kernel's release, when it could be read.
+    #[serde(default)]
+    pub kernel_release: Option<String>,
+    /// What was left out or replaced so that the file can be shown to others.
+    #[serde(default)]
+    pub redacted: Vec<String>,
+    /// What could not be read, with the reason.
+    #[serde(default)]
+    pub unreadable: Vec<String>,
+}

@@ -1,0 +1,153 @@
+//! Writes a snapshot: a tar of a manifest, a umockdev dump and the files that a dump can't hold.
+//!
+//! It loads again with [`RecordedHost`](crate::RecordedHost). Who holds a card is not recorded: it is true for a
+//! moment only, and names people's processes.
+
+use std::io::{self, Write};
+
+use gpuvirt_host::Sysfs;
+use gpuvirt_model::Domain;
+use tar::{Builder, EntryType, Header};
+
+use crate::archive::{DOMAINS, DUMP, FILES, MANIFEST};
+use crate::error::RecordingError;
+use crate::manifest::{Manifest, SNAPSHOT_VERSION};
+use crate::record;
+use crate::redact;
+
+/// Plain files that are recorded as they are.
+const PLAIN_FILES: [&str; 6] = [
+    "/proc/fb",
+    "/proc/interrupts",
+    "/proc/modules",
+    "/proc/sys/kernel/osrelease",
+    "/proc/driver/nvidia/version",
+    "/sys/bus/pci/drivers_autoprobe",
+];
+/// Modules whose presence and parameters matter.
+const MODULES: [&str; 16] = [
+    "amdgpu",
+    "gim",
+    "i915",
+    "iommufd",
+    "kvm",
+    "kvmgt",
+    "mdev",
+    "nouveau",
+    "nvidia",
+    "nvidia_vgpu_vfio",
+    "radeon",
+    "vfio",
+    "vfio_iommu_type1",
+    "vfio_pci",
+    "vfio_pci_core",
+    "xe",
+];
+/// Longest of these files; /proc/interrupts grows with the processors.
+const MAX_FILE: usize = 4 << 20;
+
+/// What the caller adds to a snapshot.
+#[derive(Debug, Clone, Default)]
+pub struct SnapshotOptions {
+    /// When it is made, as text; this code knows no clock.
+    pub date: String,
+    /// The domains, where they are known.
+    pub domains: Option<Vec<Domain>>,
+}
+
+/// Writes a snapshot of `host`.
+///
+/// # Errors
+/// [`RecordingError::Host`] when the PCI bus can't be read, [`RecordingError::Write`].
+pub fn write_snapshot(
+    host: &dyn Sysfs,
+    options: &SnapshotOptions,
+    to: impl Write,
+) -> Result<Manifest, RecordingError> {
+    let mut dump = record::dump(host)?;
+    let mut files = Files { host, hostname: text(host, "/proc/sys/kernel/hostname"), entries: Vec::new() };
+    files.collect();
+    if files.entries.iter().any(|(_, _, redacted)| *redacted) {
+        dump.redacted.insert("host names and MAC addresses".to_owned());
+    }
+    let manifest = Manifest {
+        version: SNAPSHOT_VERSION,
+        date: options.date.clone(),
+        kernel_release: text(host, "/proc/sys/kernel/osrelease"),
+        redacted: dump.redacted.into_iter().collect(),
+        unreadable: dump.unreadable.into_iter().collect(),
+    };
+    let write = || -> io::Result<()> {
+        let mut tar = Builder::new(to);
+        append(&mut tar, MANIFEST, Some(&serde_json::to_vec_pretty(&manifest)?))?;
+        append(&mut tar, DUMP, Some(dump.text.as_bytes()))?;
+        if let Some(domains) = &options.domains {
+            append(&mut tar, DOMAINS, Some(&serde_json::to_vec_pretty(domains)?))?;
+        }
+        for (path, content, _) in &files.entries {
+            append(&mut tar, &format!("{FILES}{path}"), content.as_deref().map(str::as_bytes))?;
+        }
+        tar.into_inner()?.flush()
+    };
+    write().map_err(RecordingError::Write)?;
+    Ok(manifest)
+}
+
+/// Appends a file, or a folder where there is no content. Headers hold nothing of the machine that made them.
+fn append(tar: &mut Builder<impl Write>, name: &str, content: Option<&[u8]>) -> io::Result<()> {
+    let mut header = Header::new_gnu();
+    let bytes = content.unwrap_or_default();
+    header.set_entry_type(if content.is_some() { EntryType::Regular } else { EntryType::Directory });
+    header.set_mode(if content.is_some() { 0o644 } else { 0o755 });
+    header.set_size(bytes.len() as u64);
+    header.set_mtime(0);
+    tar.append_data(&mut header, name, bytes)
+}
+
+struct Files<'a> {
+    host: &'a dyn Sysfs,
+    hostname: Option<String>,
+    /// Path, text (none: a folder), whether something was blanked out.
+    entries: Vec<(String, Option<String>, bool)>,
+}
+
+impl Files<'_> {
+    fn collect(&mut self) {
+        for path in PLAIN_FILES {
+            self.file(path);
+        }
+        let groups = "/sys/kernel/iommu_groups";
+        for group in self.host.list(groups).unwrap_or_default() {
+            for name in ["type", "name", "reserved_regions"] {
+                self.file(&format!("{groups}/{group}/{name}"));
+            }
+        }
+        // Drivers without a device are in no device's links, and a VFIO driver matters by being there.
+        let drivers = "/sys/bus/pci/drivers";
+        for driver in self.host.list(drivers).unwrap_or_default() {
+            self.entries.push((format!("{drivers}/{driver}"), None, false));
+        }
+        for module in MODULES {
+            let folder = format!("/sys/module/{module}");
+            let Ok(names) = self.host.list(&folder) else { continue };
+            self.entries.push((folder.clone(), None, false));
+            for name in ["initstate", "version"].iter().filter(|name| names.iter().any(|n| n == *name)) {
+                self.file(&format!("{folder}/{name}"));
+            }
+            for parameter in self.host.list(&format!("{folder}/parameters")).unwrap_or_default() {
+                self.file(&format!("{folder}/parameters/{parameter}"));
+            }
+        }
+    }
+
+    fn file(&mut self, path: &str) {
+        let Ok(bytes) = self.host.read(path, MAX_FILE) else { return };
+        let (text, changed) = redact::blank(&String::from_utf8_lossy(&bytes), self.hostname.as_deref());
+        self.entries.push((path.to_owned(), Some(text), changed));
+    }
+}
+
+fn text(host: &dyn Sysfs, path: &str) -> Option<String> {
+    let bytes = host.read(path, 4096).ok()?;
+    Some(String::from_utf8_lossy(&bytes).trim().to_owned()).filter(|text| !text.is_empty())
+}

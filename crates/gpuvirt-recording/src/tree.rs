@@ -1,0 +1,322 @@
+//! Rebuilds what a dump lacks: the folders of the kernel that are no devices.
+//!
+//! `/sys/bus/*/devices`, `/sys/bus/*/drivers/*`, `/sys/class/*`, `/sys/kernel/iommu_groups/*/devices`, the mdev
+//! links and `/dev` follow from the devices' own properties and links. It holds names and links only; contents
+//! stay with the devices.
+
+use std::collections::{BTreeMap, HashMap};
+
+use gpuvirt_host::DeviceNumber;
+
+use crate::bytes::Span;
+use crate::devices::{DeviceId, Devices, Kind};
+use crate::notes::Notes;
+use crate::resolve::join;
+
+/// Subsystems whose devices are below `/sys/bus`; all others are classes.
+const BUSES: [&str; 44] = [
+    "acpi",
+    "auxiliary",
+    "clockevents",
+    "clocksource",
+    "container",
+    "cpu",
+    "cxl",
+    "dax",
+    "edac",
+    "eisa",
+    "event_source",
+    "gpio",
+    "hdaudio",
+    "hid",
+    "i2c",
+    "i3c",
+    "isa",
+    "machinecheck",
+    "mdev",
+    "mdio_bus",
+    "mei",
+    "memory",
+    "mmc",
+    "nd",
+    "node",
+    "nvmem",
+    "pci",
+    "pci_express",
+    "pcmcia",
+    "platform",
+    "pnp",
+    "rapidio",
+    "scsi",
+    "sdio",
+    "serial",
+    "serio",
+    "soc",
+    "soundwire",
+    "spi",
+    "thunderbolt",
+    "usb",
+    "virtio",
+    "vmbus",
+    "wmi",
+];
+
+/// An entry that no device line stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Node {
+    /// A folder with the names in it.
+    Folder(Vec<Box<str>>),
+    /// A link to a device's folder.
+    Device(DeviceId),
+    /// A link to another path.
+    Link(Box<str>),
+    /// A character device, with its number where the dump has it.
+    CharDevice(Option<DeviceNumber>),
+    /// A file of the snapshot.
+    File(Span),
+    /// A text made from the dump.
+    Text(Box<str>),
+}
+
+/// All entries by absolute path.
+#[derive(Debug, Default)]
+pub struct Tree {
+    nodes: HashMap<Box<str>, Node>,
+}
+
+impl Tree {
+    /// The tree of these devices.
+    pub fn of(devices: &Devices, notes: &mut Notes) -> Self {
+        let mut tree = Self::default();
+        for folder in ["/dev", "/proc", "/sys/bus/pci/devices", "/sys/class", "/sys/devices", "/sys/kernel"] {
+            tree.folder(folder);
+        }
+        let buses = buses(devices);
+        for id in devices.ids() {
+            tree.subsystem(devices, id, &buses);
+            tree.group(devices, id);
+            tree.node(devices, id);
+            tree.mdev(devices, id);
+        }
+        for nodes in tree.nodes.values_mut() {
+            if let Node::Folder(names) = nodes {
+                names.sort_unstable();
+            }
+        }
+        missing(devices, &tree, notes);
+        tree
+    }
+
+    /// What is at this path.
+    pub fn get(&self, path: &str) -> Option<&Node> {
+        self.nodes.get(path)
+    }
+
+    /// Adds an entry, with the folders above it; one that is there already stays.
+    pub fn add(&mut self, path: &str, node: Node) {
+        if self.nodes.contains_key(path) {
+            return;
+        }
+        if let Some((parent, name)) = path.rsplit_once('/') {
+            if !parent.is_empty() {
+                self.folder(parent);
+            }
+            let parent = if parent.is_empty() { "/" } else { parent };
+            if let Some(Node::Folder(names)) = self.nodes.get_mut(parent) {
+                names.push(name.into());
+            } else if parent == "/" {
+                self.nodes.insert(parent.into(), Node::Folder(vec![name.into()]));
+            }
+        }
+        self.nodes.insert(path.into(), node);
+    }
+
+    /// Makes a folder and those above it.
+    pub fn folder(&mut self, path: &str) {
+        if !self.nodes.contains_key(path) {
+            self.add(path, Node::Folder(Vec::new()));
+        }
+    }
+
+    /// Adds a file of the snapshot, in name order. What the dump says goes first.
+    pub fn add_file(&mut self, path: &str, span: Span) {
+        self.add(path, Node::File(span));
+        if let Some((parent, _)) = path.rsplit_once('/')
+            && let Some(Node::Folder(names)) = self.nodes.get_mut(parent)
+        {
+            names.sort_unstable();
+        }
+    }
+
+    fn subsystem(&mut self, devices: &Devices, id: DeviceId, buses: &BTreeMap<&str, ()>) {
+        let Some(subsystem) = devices.property(id, "SUBSYSTEM").filter(|name| is_name(name)) else { return };
+        let name = devices.name(id);
+        if !buses.contains_key(subsystem) {
+            return self.add(&format!("/sys/class/{subsystem}/{name}"), Node::Device(id));
+        }
+        self.add(&format!("/sys/bus/{subsystem}/devices/{name}"), Node::Device(id));
+        if let Some(driver) = driver(devices, id) {
+            self.add(&format!("/sys/bus/{subsystem}/drivers/{driver}/{name}"), Node::Device(id));
+        }
+    }
+
+    fn group(&mut self, devices: &Devices, id: DeviceId) {
+        let Some(target) = link(devices, id, "iommu_group") else { return };
+        let Some(number) = last(target).filter(|number| number.bytes().all(|b| b.is_ascii_digit())) else {
+            return;
+        };
+        let name = devices.name(id);
+        self.add(&format!("/sys/kernel/iommu_groups/{number}/devices/{name}"), Node::Device(id));
+    }
+
+    /// `/dev` entries: the node's number is in the kernel's own MAJOR and MINOR, or in the `dev` attribute.
+    fn node(&mut self, devices: &Devices, id: DeviceId) {
+        let recorded = devices.nodes(id).iter().find(|line| Devices::kind(line) == Kind::Node);
+        let name = recorded.map(|line| devices.key(line)).or_else(|| {
+            let name = devices.property(id, "DEVNAME")?;
+            Some(name.strip_prefix("/dev/").unwrap_or(name)).filter(|name| crate::dump::is_plain_path(name))
+        });
+        let Some(name) = name else { return };
+        let block = devices.property(id, "SUBSYSTEM") == Some("block");
+        let number = number(devices, id).filter(|_| !block);
+        self.add(&format!("/dev/{name}"), Node::CharDevice(number));
+        for line in devices.nodes(id).iter().filter(|line| Devices::kind(line) == Kind::NodeLink) {
+            self.add(&format!("/dev/{}", devices.key(line)), Node::Link(format!("/dev/{name}").into()));
+        }
+    }
+
+    /// Parents show in `/sys/class/mdev_bus`, and their types list the devices made of them. umockdev-record
+    /// stops one folder short of the types, so the devices' own links say that they exist.
+    fn mdev(&mut self, devices: &Devices, id: DeviceId) {
+        if !devices.attributes_below(id, "mdev_supported_types").is_empty() {
+            self.add(&format!("/sys/class/mdev_bus/{}", devices.name(id)), Node::Device(id));
+        }
+        let Some(mdev_type) = link(devices, id, "mdev_type").and_then(last) else { return };
+        let path = devices.path(id);
+        let Some((parent, uuid)) = path.rsplit_once('/') else { return };
+        if let Some(parent) = devices.find(parent) {
+            self.add(&format!("/sys/class/mdev_bus/{}", devices.name(parent)), Node::Device(parent));
+        }
+        let folder = format!("/sys{parent}/mdev_supported_types/{mdev_type}/devices");
+        self.add(&format!("{folder}/{uuid}"), Node::Device(id));
+    }
+}
+
+/// The subsystems that are buses: those known as such, and those with drivers below `/sys/bus`.
+fn buses(devices: &Devices) -> BTreeMap<&str, ()> {
+    let known = BUSES.iter().map(|bus| (*bus, ()));
+    let seen = devices.ids().filter_map(|id| {
+        let subsystem = devices.property(id, "SUBSYSTEM")?;
+        let target = link(devices, id, "driver")?;
+        let bus = target.split("/bus/").nth(1)?.split('/').next()?;
+        (bus == subsystem).then_some((subsystem, ()))
+    });
+    known.chain(seen).collect()
+}
+
+/// The driver's name: from the link, or from the property where a dump has no links.
+pub fn driver(devices: &Devices, id: DeviceId) -> Option<&str> {
+    link(devices, id, "driver")
+        .and_then(last)
+        .or_else(|| devices.property(id, "DRIVER"))
+        .filter(|name| is_name(name))
+}
+
+/// The text of a link.
+pub fn link<'a>(devices: &'a Devices, id: DeviceId, name: &str) -> Option<&'a str> {
+    let line = devices.attribute(id, name)?;
+    (Devices::kind(line) == Kind::Link).then(|| devices.plain(line))
+}
+
+fn last(target: &str) -> Option<&str> {
+    target.rsplit('/').next().filter(|name| is_name(name))
+}
+
+fn is_name(name: &str) -> bool {
+    !name.contains('/') && crate::dump::is_plain_path(name)
+}
+
+fn number(devices: &Devices, id: DeviceId) -> Option<DeviceNumber> {
+    let property = |name| devices.property(id, name).and_then(|text| text.parse().ok());
+    if let (Some(major), Some(minor)) = (property("MAJOR"), property("MINOR")) {
+        return Some(DeviceNumber { major, minor });
+    }
+    let text = devices.plain(devices.attribute(id, "dev")?);
+    let (major, minor) = text.trim_end_matches("\\n").split_once(':')?;
+    Some(DeviceNumber { major: major.parse().ok()?, minor: minor.parse().ok()? })
+}
+
+/// Says what a recording of a GPU host should have and this one has not.
+fn missing(devices: &Devices, tree: &Tree, notes: &mut Notes) {
+    let Some(Node::Folder(pci)) = tree.get("/sys/bus/pci/devices") else { return };
+    if pci.is_empty() {
+        return notes.add(|| "no PCI function is recorded".to_owned());
+    }
+    let ids = || devices.ids().filter(|id| devices.property(*id, "SUBSYSTEM") == Some("pci"));
+    let all = ids().count();
+    for name in ["class", "vendor", "device", "resource", "config"] {
+        let without = ids().filter(|id| devices.attribute(*id, name).is_none()).count();
+        if without > 0 {
+            notes.add(|| format!("{without} of {all} PCI functions are recorded without \"{name}\""));
+        }
+    }
+    if tree.get("/sys/kernel/iommu_groups").is_none() {
+        notes.add(|| "no IOMMU group is recorded".to_owned());
+    }
+    let untyped = |id: &DeviceId| {
+        let parent = devices.path(*id).rsplit_once('/').and_then(|(parent, _)| devices.find(parent));
+        parent.is_some_and(|parent| devices.attributes_below(parent, "mdev_supported_types").is_empty())
+    };
+    let mdevs = devices.ids().filter(|id| devices.property(*id, "SUBSYSTEM") == Some("mdev"));
+    let untyped = mdevs.filter(untyped).count();
+    if untyped > 0 {
+        notes.add(|| format!("{untyped} mediated devices are recorded without the types of their parent"));
+    }
+}
+
+/// What the identity files of a PCI function hold where only its properties are recorded.
+pub fn identity_text(devices: &Devices, id: DeviceId, name: &str) -> Option<String> {
+    if devices.property(id, "SUBSYSTEM") != Some("pci") {
+        return None;
+    }
+    let hex = |text: &str| u32::from_str_radix(text, 16).ok();
+    let half = |property: &str, second: bool| {
+        let (first, last) = devices.property(id, property)?.split_once(':')?;
+        hex(if second { last } else { first }).filter(|id| *id <= 0xffff).map(|id| format!("0x{id:04x}\n"))
+    };
+    match name {
+        "vendor" => half("PCI_ID", false),
+        "device" => half("PCI_ID", true),
+        "subsystem_vendor" => half("PCI_SUBSYS_ID", false),
+        "subsystem_device" => half("PCI_SUBSYS_ID", true),
+        "class" => hex(devices.property(id, "PCI_CLASS")?).map(|class| format!("0x{class:06x}\n")),
+        "modalias" => devices.property(id, "MODALIAS").map(|text| format!("{text}\n")),
+        _ => None,
+    }
+}
+
+/// The kernel's `uevent` file of a device.
+pub fn uevent(devices: &Devices, id: DeviceId) -> String {
+    let mut text = String::new();
+    for line in devices.properties(id) {
+        let (key, value) = (devices.key(line), devices.plain(line));
+        if key == "SUBSYSTEM" {
+            continue;
+        }
+        let value = if key == "DEVNAME" { value.strip_prefix("/dev/").unwrap_or(value) } else { value };
+        text.push_str(&format!("{key}={value}\n"));
+    }
+    text
+}
+
+/// A path relative to the folder of `from`, as the kernel writes its links.
+pub fn relative(from: &str, to: &str) -> String {
+    let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let (mut a, mut b) = (folder.split('/').peekable(), to.split('/').peekable());
+    while a.peek().is_some() && a.peek() == b.peek() {
+        a.next();
+        b.next();
+    }
+    let up = a.map(|_| "..");
+    join(up.chain(b))
+}
