@@ -41,7 +41,9 @@ impl Trace {
         for line in text.lines() {
             let Some((_, call)) = line.split_once(' ') else { continue };
             let Some((name, rest)) = call.trim_start().split_once('(') else { continue };
-            if name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_') {
+            if name.is_empty()
+                || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+            {
                 continue;
             }
             trace.add(name, rest);
@@ -51,7 +53,8 @@ impl Trace {
 
     fn add(&mut self, name: &str, rest: &str) {
         let path = rest.split('"').nth(1).unwrap_or_default();
-        let ours = ROOTS.iter().any(|root| path.starts_with(root)) && !LOADER.iter().any(|own| path.starts_with(own));
+        let ours = ROOTS.iter().any(|root| path.starts_with(root))
+            && !LOADER.iter().any(|own| path.starts_with(own));
         if matches!(name, "clone" | "clone3" | "fork" | "vfork") && !rest.contains("CLONE_THREAD") {
             self.processes += 1;
         }
@@ -67,7 +70,8 @@ impl Trace {
 
     /// The calls that make up nearly all.
     pub fn most(&self) -> Vec<(&str, usize)> {
-        let mut counts: Vec<(&str, usize)> = self.counts.iter().map(|(name, times)| (name.as_str(), *times)).collect();
+        let mut counts: Vec<(&str, usize)> =
+            self.counts.iter().map(|(name, times)| (name.as_str(), *times)).collect();
         counts.sort_by_key(|(name, times)| (std::cmp::Reverse(*times), *name));
         counts.truncate(8);
         counts
@@ -96,7 +100,8 @@ mod tests {
 
     #[test]
     fn processes_are_counted_and_threads_are_not() {
-        let trace = Trace::read("7 clone(child_stack=NULL, flags=SIGCHLD) = 8\n7 clone3({flags=CLONE_THREAD}) = 9\n");
+        let trace =
+            Trace::read("7 clone(child_stack=NULL, flags=SIGCHLD) = 8\n7 clone3({flags=CLONE_THREAD}) = 9\n");
         assert_eq!(trace.processes, 1);
     }
 }

@@ -2,7 +2,7 @@
 #![no_main]
 
 use gpuvirt_host::parse::{interrupts, mdev, modules, nvidia, pci, pci_ids};
-use gpuvirt_host::writer::BlockingWrite;
+use gpuvirt_host::{BlockingWrite, writer_main};
 use libfuzzer_sys::fuzz_target;
 
 fn parsers(text: &str) {
@@ -24,27 +24,32 @@ fn parsers(text: &str) {
     }
 }
 
-/// Nothing but a few files below `/sys`, whatever is asked for.
+/// Nothing but a few files below `/sys`, whatever is asked for: `PATH DATA`.
 fn writes(text: &str) {
     let Some((path, data)) = text.split_once(' ') else { return };
     let Ok(write) = BlockingWrite::parse(path, data.as_bytes()) else { return };
-    let parts: Vec<&str> = write.path().split('/').collect();
-    assert!(write.path().starts_with("/sys/bus/"), "{}", write.path());
+    let path = write.path();
+    let mut parts = path.split('/').skip(1);
+    assert!(path.starts_with("/sys/bus/"), "{path}");
+    assert!(!parts.clone().any(|part| part.is_empty() || part == "." || part == ".."), "{path}");
     assert!(
-        !parts.iter().skip(1).any(|part| part.is_empty() || *part == "." || *part == ".."),
-        "{}",
-        write.path()
+        parts.next_back().is_some_and(|last| ["unbind", "remove", "sriov_numvfs"].contains(&last)),
+        "{path}"
     );
-    assert!(
-        ["unbind", "remove", "sriov_numvfs"].contains(parts.last().expect("a path has parts")),
-        "{}",
-        write.path()
-    );
-    assert!(write.data().len() < 32, "{:?}", write.data());
+    assert!(write.data().len() < 64, "{:?}", write.data());
+}
+
+/// A writer process reads requests from a pipe. Its root is a folder that is not there, so nothing is written.
+fn writer(requests: &[u8]) {
+    let mut answers = Vec::new();
+    let _ = writer_main(requests, &mut answers, "/nonexistent");
+    let answers = String::from_utf8(answers).expect("answers are text");
+    assert!(!answers.contains("done"), "wrote without a root: {answers}");
 }
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = (pci_ids::names(bytes, 0x1234, 0x1111), modules::lists(bytes, "vfio_pci"));
+    writer(bytes);
     if let Ok(text) = std::str::from_utf8(bytes) {
         parsers(text);
         writes(text);
