@@ -120,7 +120,7 @@ impl Devices {
         let mut lines = std::mem::take(&mut self.lines);
         for device in &devices {
             let Some(own) = lines.get_mut(index(&device.lines)) else { continue };
-            let order = |line: &Line| (line.kind.space(), self.key(line));
+            let order = |line: &Line| (line.kind.space(), self.key_bytes(line));
             // umockdev-record writes them in this order already.
             if !own.is_sorted_by_key(order) {
                 own.sort_by(|a, b| order(a).cmp(&order(b)));
@@ -212,8 +212,8 @@ impl Devices {
     /// The attribute or link of this name.
     pub fn attribute(&self, id: DeviceId, name: &str) -> Option<&Line> {
         let lines = self.attributes(id);
-        let at = lines.partition_point(|line| self.key(line) < name);
-        lines.get(at).filter(|line| self.key(line) == name)
+        let at = lines.partition_point(|line| self.key_bytes(line) < name.as_bytes());
+        lines.get(at).filter(|line| self.key_bytes(line) == name.as_bytes())
     }
 
     /// The attributes whose names are below the folder `prefix/`, which may be empty for all.
@@ -225,7 +225,7 @@ impl Devices {
         // In byte order everything that begins with "folder/" is together.
         let under =
             |line: &Line| self.key(line).strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
-        let from = lines.partition_point(|line| before_folder(self.key(line).as_bytes(), folder));
+        let from = lines.partition_point(|line| before_folder(self.key_bytes(line), folder));
         let rest = lines.get(from..).unwrap_or_default();
         rest.get(..rest.iter().take_while(|line| under(line)).count()).unwrap_or_default()
     }
@@ -233,13 +233,17 @@ impl Devices {
     /// The value of a property.
     pub fn property(&self, id: DeviceId, name: &str) -> Option<&str> {
         let lines = self.properties(id);
-        let at = lines.partition_point(|line| self.key(line) < name);
-        lines.get(at).filter(|line| self.key(line) == name).map(|line| self.plain(line))
+        let at = lines.partition_point(|line| self.key_bytes(line) < name.as_bytes());
+        lines.get(at).filter(|line| self.key_bytes(line) == name.as_bytes()).map(|line| self.plain(line))
     }
 
     /// A line's kind.
     pub fn kind(line: &Line) -> Kind {
         line.kind
+    }
+
+    fn key_bytes(&self, line: &Line) -> &[u8] {
+        self.slice(&(line.at..line.at + u32::from(line.key_len)))
     }
 
     /// A line's key.

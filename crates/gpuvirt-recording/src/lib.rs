@@ -13,6 +13,7 @@ pub mod dump;
 pub mod error;
 pub mod escape;
 pub mod made;
+pub mod made_hosts;
 pub mod manifest;
 pub mod notes;
 pub mod record;

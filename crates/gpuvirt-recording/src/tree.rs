@@ -276,7 +276,8 @@ fn missing(devices: &Devices, tree: &Tree, notes: &mut Notes) {
 
 /// What the identity files of a PCI function hold where only its properties are recorded.
 pub fn identity_text(devices: &Devices, id: DeviceId, name: &str) -> Option<String> {
-    if devices.property(id, "SUBSYSTEM") != Some("pci") {
+    let names = ["vendor", "device", "subsystem_vendor", "subsystem_device", "class", "modalias"];
+    if !names.contains(&name) || devices.property(id, "SUBSYSTEM") != Some("pci") {
         return None;
     }
     let hex = |text: &str| u32::from_str_radix(text, 16).ok();

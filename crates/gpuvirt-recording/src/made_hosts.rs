@@ -1,0 +1,220 @@
+//! The made-up hosts of `tests/hosts`, each a kind of machine that people have.
+
+use crate::made::{MadeDevice, MadeFunction, MadeHost, MadeIdentity};
+use gpuvirt_model::PciAddress;
+
+/// Name and dump of each host.
+pub fn all() -> [(&'static str, String); 4] {
+    [
+        ("emulated-card", emulated_card().dump()),
+        ("muxed-laptop", muxed_laptop().dump()),
+        ("two-gpus", two_gpus().dump()),
+        ("vgpu-host", vgpu_host().dump()),
+    ]
+}
+
+const ROOT: &str = "/devices/pci0000:00";
+
+const fn identity(vendor: u16, device: u16, class: u32) -> MadeIdentity {
+    MadeIdentity { vendor, device, subsystem: (vendor, 0x1100), class }
+}
+
+const fn address(bus: u8, slot: u8, function: u8) -> PciAddress {
+    PciAddress { domain: 0, bus, slot, function }
+}
+
+fn host_bridge() -> MadeFunction {
+    MadeFunction::new(ROOT, address(0, 0, 0), identity(0x8086, 0x29c0, 0x06_0000))
+}
+
+fn root_port(slot: u8, bus: u8, group: u32) -> MadeFunction {
+    let port = MadeFunction::new(ROOT, address(0, slot, 0), identity(0x8086, 0x1901, 0x06_0400));
+    let bus = MadeDevice::new(&format!("{}/pci_bus/0000:{bus:02x}", port.path()), "pci_bus");
+    port.driver("pcieport").group(group).child(bus)
+}
+
+/// An Intel IOMMU, so that `/sys/class/iommu` is not empty.
+fn iommu() -> MadeDevice {
+    MadeDevice::new("/devices/virtual/iommu/dmar0", "iommu")
+        .text_attribute("intel-iommu/address", "fed90000\n")
+        .text_attribute("intel-iommu/cap", "d2008c40660462\n")
+        .text_attribute("intel-iommu/ecap", "f050da\n")
+        .text_attribute("intel-iommu/version", "1:0\n")
+}
+
+/// The text consoles: the dummy, and the one that draws on a frame buffer.
+fn consoles(host: MadeHost, framebuffer: bool) -> MadeHost {
+    let console = |number: u32, name: &str, bound: bool| {
+        MadeDevice::new(&format!("/devices/virtual/vtconsole/vtcon{number}"), "vtconsole")
+            .text_attribute("name", name)
+            .text_attribute("bind", if bound { "1\n" } else { "0\n" })
+    };
+    let host = host.device(&console(0, "(S) dummy device\n", !framebuffer));
+    if framebuffer { host.device(&console(1, "(M) frame buffer device\n", true)) } else { host }
+}
+
+fn framebuffer(function: &MadeFunction, name: &str) -> MadeDevice {
+    MadeDevice::new(&format!("{}/graphics/fb0", function.path()), "graphics")
+        .node("fb0", 29, 0)
+        .text_attribute("name", name)
+        .link("device", &format!("/sys{}", function.path()))
+}
+
+/// The HD audio function that a graphics card brings along, with its sound card.
+fn audio(port: &str, address: PciAddress, vendor: u16, card: u32) -> MadeFunction {
+    let made = MadeFunction::new(port, address, identity(vendor, 0x1aef, 0x04_0300)).driver("snd_hda_intel");
+    let path = format!("{}/sound/card{card}", made.path());
+    let link = format!("/sys{}", made.path());
+    let sound = MadeDevice::new(&path, "sound").link("device", &link).text_attribute("id", "HDMI\n");
+    let control = MadeDevice::new(&format!("{path}/controlC{card}"), "sound").node(
+        &format!("snd/controlC{card}"),
+        116,
+        card,
+    );
+    made.child(sound).child(control)
+}
+
+/// A virtual machine's emulated card: no IOMMU, the console draws on it.
+pub fn emulated_card() -> MadeHost {
+    let card = MadeFunction::new(ROOT, address(0, 1, 0), identity(0x1234, 0x1111, 0x03_0000))
+        .driver("bochs-drm")
+        .attribute("boot_vga", "1\n")
+        .reset("pm")
+        .bar(0, 16 << 20)
+        .drm("card0", 0);
+    let card = card.clone().child(framebuffer(&card, "bochs-drmdrmfb\n"));
+    let disk =
+        MadeFunction::new(ROOT, address(0, 2, 0), identity(0x1af4, 0x1042, 0x01_0000)).driver("virtio-pci");
+    consoles(MadeHost::new().function(&host_bridge()).function(&card).function(&disk), true)
+}
+
+/// A laptop whose panel hangs on the processor's graphics; the discrete card shares its group with its root port.
+pub fn muxed_laptop() -> MadeHost {
+    let inner = MadeFunction::new(ROOT, address(0, 2, 0), identity(0x8086, 0x3e9b, 0x03_0000))
+        .driver("i915")
+        .group(0)
+        .attribute("boot_vga", "1\n")
+        .reset("flr")
+        .bar(2, 256 << 20)
+        .drm("card0", 0)
+        .drm("renderD128", 128);
+    let inner = inner.clone().child(framebuffer(&inner, "i915drmfb\n"));
+    let port = root_port(1, 1, 1);
+    let card = MadeFunction::new(port.path(), address(1, 0, 0), identity(0x10de, 0x1f91, 0x03_0000))
+        .driver("nouveau")
+        .group(1)
+        .reset("bus")
+        .bar(1, 256 << 20)
+        .attribute("power_state", "D3cold\n")
+        .attribute("power/control", "auto\n")
+        .attribute("power/runtime_status", "suspended\n")
+        .drm("card1", 1)
+        .drm("renderD129", 129);
+    let sound = audio(port.path(), address(1, 0, 1), 0x10de, 1).group(1);
+    let host = MadeHost::new().device(&iommu()).function(&host_bridge().group(2)).function(&inner);
+    consoles(host.function(&port).function(&card).function(&sound), true)
+}
+
+/// A homelab: two cards of the same make, each with its audio function; the first shows the firmware's picture.
+pub fn two_gpus() -> MadeHost {
+    let mut host = MadeHost::new().device(&iommu()).function(&host_bridge().group(0));
+    for slot in [1_u8, 2] {
+        let group = 10 + u32::from(slot);
+        let number = u32::from(slot) - 1;
+        let port = root_port(slot, slot, u32::from(slot));
+        let card = MadeFunction::new(port.path(), address(slot, 0, 0), identity(0x10de, 0x2204, 0x03_0000))
+            .driver("nouveau")
+            .group(group)
+            .attribute("boot_vga", if slot == 1 { "1\n" } else { "0\n" })
+            .attribute("numa_node", "0\n")
+            .bar(0, 16 << 20)
+            .bar(1, 32 << 30)
+            .drm(&format!("card{number}"), number)
+            .drm(&format!("renderD{}", 128 + number), 128 + number);
+        let card = if slot == 1 { card.clone().child(framebuffer(&card, "nouveaudrmfb\n")) } else { card };
+        let sound = audio(port.path(), address(slot, 0, 1), 0x10de, number).group(group);
+        host = host.function(&port).function(&card).function(&sound);
+    }
+    let disk = MadeFunction::new(ROOT, address(0, 0x1d, 0), identity(0x144d, 0xa80a, 0x01_0802));
+    consoles(host.function(&disk.driver("nvme").group(3)), true)
+}
+
+/// Type number, size in GiB, class letter: profiles of a 48 GiB card.
+const PROFILES: [(u32, u32, char); 9] = [
+    (558, 2, 'Q'),
+    (560, 4, 'Q'),
+    (563, 12, 'Q'),
+    (565, 24, 'Q'),
+    (566, 48, 'Q'),
+    (573, 12, 'A'),
+    (584, 12, 'C'),
+    (586, 24, 'C'),
+    (587, 48, 'C'),
+];
+const CARD_GIB: u32 = 48;
+const UUIDS: [&str; 3] = [
+    "11111111-2222-4333-8444-000000000001",
+    "11111111-2222-4333-8444-000000000002",
+    "11111111-2222-4333-8444-000000000003",
+];
+
+/// A vGPU server: an SR-IOV card with 16 virtual functions, each the parent of at most one mediated device; three
+/// of 12 GiB are alive, so that only that size is still offered.
+pub fn vgpu_host() -> MadeHost {
+    let port = root_port(3, 0x41, 30);
+    let vf = |number: u8| address(0x41, number.saturating_add(4) / 8, number.saturating_add(4) % 8);
+    let paths: Vec<String> = (0..16).map(|n| format!("/sys{}/{}", port.path(), vf(n))).collect();
+    let card = MadeFunction::new(port.path(), address(0x41, 0, 0), identity(0x10de, 0x2235, 0x03_0200))
+        .driver("nvidia")
+        .group(66)
+        .attribute("numa_node", "1\n")
+        .bar(0, 16 << 20)
+        .bar(1, 64 << 30)
+        .sriov(32, &paths);
+    let card_path = format!("/sys{}", card.path());
+    let mut host = MadeHost::new().device(&iommu()).function(&host_bridge().group(0)).function(&port);
+    host = host.function(&card);
+    for number in 0..16_u8 {
+        let mut made = MadeFunction::new(port.path(), vf(number), identity(0x10de, 0x2235, 0x03_0200))
+            .driver("nvidia")
+            .group(70 + u32::from(number))
+            .attribute("numa_node", "1\n")
+            .reset("flr")
+            .link("physfn", &card_path);
+        let uuid = UUIDS.get(usize::from(number));
+        for (id, gib, class) in PROFILES {
+            made = vgpu_type(made, (id, gib, class), uuid.is_none() && gib == 12);
+        }
+        if let Some(uuid) = uuid {
+            let types = format!("/sys{}/mdev_supported_types/nvidia-563", made.path());
+            let device = MadeDevice::new(&format!("{}/{uuid}", made.path()), "mdev")
+                .property("DRIVER", "nvidia-vgpu-vfio")
+                .property("MODALIAS", "mdev:vfio_mdev")
+                .link("driver", "/sys/bus/mdev/drivers/nvidia-vgpu-vfio")
+                .link("mdev_type", &types)
+                .link("iommu_group", &format!("/sys/kernel/iommu_groups/{}", 120 + u32::from(number)))
+                .text_attribute("remove", "")
+                .text_attribute("nvidia/vgpu_params", "\n");
+            made = made.child(device);
+        }
+        host = host.function(&made);
+    }
+    consoles(host, false)
+}
+
+fn vgpu_type(function: MadeFunction, (id, gib, class): (u32, u32, char), free: bool) -> MadeFunction {
+    let folder = format!("mdev_supported_types/nvidia-{id}");
+    let heads = if matches!(class, 'Q') { 4 } else { 1 };
+    let resolution = if class == 'Q' { "7680x4320" } else { "4096x2400" };
+    let description = format!(
+        "num_heads={heads}, frl_config=60, framebuffer={}M, max_resolution={resolution}, max_instance={}\n",
+        gib * 1024,
+        CARD_GIB / gib
+    );
+    function
+        .attribute(&format!("{folder}/name"), &format!("NVIDIA A40-{gib}{class}\n"))
+        .attribute(&format!("{folder}/description"), &description)
+        .attribute(&format!("{folder}/device_api"), "vfio-pci\n")
+        .attribute(&format!("{folder}/available_instances"), if free { "1\n" } else { "0\n" })
+        .attribute(&format!("{folder}/create"), "")
+}
