@@ -3,11 +3,12 @@
 
 # lab_stages NEXTEST_PROFILE
 lab_stages() {
-    local reason="the lab is not up"
+    local reason="the lab is not ready"
     if lab_ready; then
-        stage conformance scripts/lab exec -- gpuvirt-conformance --testbed /lab/devices.env || true
+        stage conformance scripts/lab exec -- gpuvirt-conformance --testbed /lab/devices.env || lab_evidence
         stage end-to-end cargo xtask test -p gpuvirt-e2e --profile "$1" || lab_evidence
     else
+        lab_evidence
         not_run conformance "$reason"
         not_run end-to-end "$reason"
     fi
@@ -15,22 +16,14 @@ lab_stages() {
 }
 
 lab_ready() {
-    stage binaries cargo build --release --locked -p gpuvirt -p gpuvirtd -p gpuvirt-conformance &&
-        stage lab-build scripts/lab build &&
-        stage lab-module scripts/lab module tests/kmod/gpuvirt_mdev &&
+    stage lab-build scripts/lab build &&
         stage lab-up scripts/lab up --fresh &&
-        stage lab-fill lab_fill
-}
-
-lab_fill() {
-    scripts/lab push target/release/gpuvirt target/release/gpuvirtd target/release/gpuvirt-conformance /usr/bin &&
-        scripts/lab push tests/lab/devices.env /lab &&
-        scripts/lab exec -- modprobe -a vfio vfio_iommu_type1 vfio-pci mdev &&
-        scripts/lab exec -- insmod /lab/modules/gpuvirt_mdev.ko
+        stage lab-deploy tests/lab/deploy.sh --tests
 }
 
 # What a reader of a failed run wants to see first.
 lab_evidence() {
+    scripts/lab status || return 0
     echo "=== the lab's console, last lines"
     scripts/lab console | tail -n 40 || true
     echo "=== the daemon's log"
