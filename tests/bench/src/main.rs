@@ -16,6 +16,7 @@ use anyhow::{Result, bail};
 
 const USAGE: &str = "\
 usage: gpuvirt-bench report GPUVIRT      measure this binary and print docs/performance.md
+       gpuvirt-bench live GPUVIRT        only the live inventory of this machine
        gpuvirt-bench sample PROGRAM ...  run once, print microseconds and KiB (used by report)
        gpuvirt-bench floor file FILE     read a file whole (used by report)
        gpuvirt-bench floor list FILE     read each file named in FILE (used by report)";
@@ -25,6 +26,7 @@ fn main() -> Result<()> {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args.as_slice() {
         ["report", gpuvirt] => report(Path::new(gpuvirt)),
+        ["live", gpuvirt] => live(&Path::new(gpuvirt).canonicalize()?, tempfile::tempdir()?.path()),
         ["sample", program, args @ ..] => sample::once(program, args),
         ["floor", "file", file] => floor::file(Path::new(file)),
         ["floor", "list", file] => floor::list(Path::new(file)),
@@ -43,7 +45,12 @@ fn report(gpuvirt: &Path) -> Result<()> {
     );
     println!("## A recorded host\n");
     print!("{}", recorded::table(&gpuvirt, folder.path())?);
-    println!("\n## This machine\n");
-    print!("{}", live::table(&gpuvirt, folder.path())?);
+    println!();
+    live(&gpuvirt, folder.path())
+}
+
+fn live(gpuvirt: &Path, folder: &Path) -> Result<()> {
+    println!("## A live host: {}\n", machine::describe()?);
+    print!("{}", live::table(gpuvirt, folder)?);
     Ok(())
 }
