@@ -11,20 +11,23 @@ set -euo pipefail
 builder=$("$LAB_SRC/build.sh" --builder)
 image=$("$LAB_SRC/build.sh" --image)
 version=$(cat "$image/kernel")
-mapfile -t sources < <(find "$1" -maxdepth 1 -type f ! -name '*.ko' ! -name '*.o' ! -name '*.mod*' ! -name '.*' | sort)
+# sources, not what a build in the tree left there
+mapfile -t sources < <(cd "$1" && find . -type f ! -name '*.ko' ! -name '*.o' ! -name '*.mod' ! -name '*.mod.c' ! -name '*.order' \
+  ! -name '*.symvers' ! -name '.*' | sort)
 [ ${#sources[@]} -gt 0 ] || die "no sources in $1"
-out=$LAB_CACHE/ko-$(key "${sources[@]}" -- "$(basename "$builder")" "$version" "$(basename "$1")")
+out=$LAB_CACHE/ko-$(cd "$1" && key "${sources[@]}" -- "${sources[@]}" "$(basename "$builder")" "$version")
 
 if [ ! -d "$out" ]; then
   need_root 'compiling in the builder (chroot)'
   work=$(mktemp -d "$builder/build/XXXXXXXX")
-  trap 'rm -rf "$work"' EXIT
-  cp "${sources[@]}" "$work/"
-  chroot "$builder" make -s -C "/lib/modules/$version/build" M="/build/$(basename "$work")" modules >&2
   tmp=$LAB_CACHE/ko-tmp.$$
+  trap 'rm -rf "$work" "$tmp"' EXIT
+  (cd "$1" && cp --parents "${sources[@]}" "$work/")
+  chroot "$builder" make -s -C "/lib/modules/$version/build" M="/build/$(basename "$work")" modules >&2
   mkdir "$tmp"
-  cp "$work"/*.ko "$tmp/"
-  mv -T "$tmp" "$out" 2>/dev/null || rm -rf "$tmp" # another run was quicker
+  find "$work" -name '*.ko' -exec cp -t "$tmp" {} +
+  [ -n "$(ls "$tmp")" ] || die "$1 made no kernel module"
+  mv -T "$tmp" "$out" 2>/dev/null || true # another run was quicker
 fi
 mkdir -p "$LAB_MODULES"
 cp "$out"/*.ko "$LAB_MODULES/"

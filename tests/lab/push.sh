@@ -15,4 +15,4 @@ for source in "${@:1:$#-1}"; do
   entries+=(-C "$(dirname "$source")" "./$(basename "$source")")
 done
 tar -c --owner=0 --group=0 "${entries[@]}" |
-  on_lab -T -- "mkdir -p $(quoted "$destination") && tar -x -C $(quoted "$destination")"
+  on_lab -T -- "mkdir -p $(quoted "$destination") && tar -x --warning=no-timestamp -C $(quoted "$destination")"

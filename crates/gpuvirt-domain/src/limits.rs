@@ -12,9 +12,12 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// Elements within elements. libvirt's deepest are about ten; `<metadata>` is anybody's.
 const MAX_DEPTH: usize = 200;
 /// Attributes of one element.
-const MAX_ATTRIBUTES: usize = 500;
+const MAX_ATTRIBUTES: usize = 100;
 /// Namespace declarations in the whole document.
-const MAX_NAMESPACES: usize = 2000;
+const MAX_NAMESPACES: usize = 500;
+
+/// Elements, texts, comments: bounds the memory that the parser takes.
+pub(crate) const MAX_NODES: u32 = 200_000;
 
 /// Refuses documents that would be costly to parse.
 ///

@@ -23,6 +23,8 @@ pub struct DomainXml {
     pub name: String,
     /// Its uuid; none in a document that was never defined.
     pub uuid: Option<Uuid>,
+    /// Whether it describes a running domain: libvirt gives those an `id`.
+    pub running: bool,
     /// Machine type as written, e.g. `pc-q35-10.0`; empty when it leaves the choice to libvirt.
     pub machine: String,
     /// How the guest's PCI bus is built.
@@ -84,9 +86,13 @@ pub fn read(xml: &str) -> Result<DomainXml, XmlError> {
 /// Parses within bounds, without DTD.
 pub(crate) fn parse(xml: &str) -> Result<Document<'_>, XmlError> {
     limits::check(xml)?;
-    let options = ParsingOptions { allow_dtd: false, ..ParsingOptions::default() };
+    let options =
+        ParsingOptions { allow_dtd: false, nodes_limit: limits::MAX_NODES, ..ParsingOptions::default() };
     Document::parse_with_options(xml, options).map_err(|error| match error {
         roxmltree::Error::DtdDetected => XmlError::Dtd,
+        roxmltree::Error::NodesLimitReached => {
+            XmlError::Absurd { what: "nodes", limit: limits::MAX_NODES as usize }
+        }
         other => XmlError::Malformed { line: other.pos().row, column: other.pos().col },
     })
 }
@@ -107,6 +113,7 @@ pub(crate) fn read_document(document: &Document<'_>) -> Result<DomainXml, XmlErr
     let mut domain = DomainXml {
         name: name.ok_or(XmlError::Missing { element: "name" })?,
         uuid,
+        running: root.has_attribute("id"),
         machine,
         topology: PciTopology::Unknown,
         hostdevs: Vec::new(),

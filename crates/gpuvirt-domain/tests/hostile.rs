@@ -39,6 +39,10 @@ fn what_is_no_domain_is_refused_with_its_reason() {
         ("<domain><name>&undefined;</name></domain>".to_owned(), malformed(1, 15)),
         (laughs.to_owned(), XmlError::Dtd),
         (outside.to_owned(), XmlError::Dtd),
+        (
+            format!("<domain>{}</domain>", "<a/>".repeat(200_001)),
+            XmlError::Absurd { what: "nodes", limit: 200_000 },
+        ),
         (deep, XmlError::Absurd { what: "levels of elements", limit: 200 }),
         ("<network><name>x</name></network>".to_owned(), XmlError::NotADomain),
         ("<domain xmlns='urn:x'><name>x</name></domain>".to_owned(), XmlError::NotADomain),
@@ -102,7 +106,8 @@ fn devices_are_read_as_libvirt_reads_them() {
         pci("0000:43:00.0", false),
     ];
     assert_eq!(domain.hostdevs, want);
-    assert_eq!(domain.uuid, None);
+    assert_eq!((domain.uuid, domain.running), (None, false));
+    assert!(read(&xml.replace("<domain>", "<domain id='7'>")).unwrap().running);
 }
 
 #[test]
@@ -248,4 +253,29 @@ fn fragments_alone_name_no_guest_address() {
     assert_eq!(fragment.matches("<hostdev ").count(), 2);
     let uuid = uuid::Uuid::from_u128(7);
     assert!(mdev_fragment(uuid).contains("00000000-0000-0000-0000-000000000007"));
+}
+
+#[test]
+fn the_costliest_documents_that_are_let_in_are_read_at_once() {
+    let room = 1024 * 1024;
+    let fill = |piece: String| piece.repeat(room / piece.len());
+    let attributes: String = (0..100).map(|n| format!(" a{n}=''")).collect();
+    let spaces: String = (0..99).map(|n| format!(" xmlns:n{n}='u{n}'")).collect();
+    let nested: String =
+        (0..4).map(|level| format!("<m{}>", spaces.replace(":n", &format!(":l{level}n")))).collect();
+    let closing = "</m>".repeat(4);
+    let prefixed = "<x l0n98:a='' l0n97:b=''/>".to_owned();
+    for inner in [
+        fill(format!("<x{attributes}/>")),
+        format!("{nested}{}{closing}", fill(prefixed)),
+        "<x/>".repeat(199_000),
+        format!("{}{}", "<a>".repeat(190), "</a>".repeat(190)),
+        "&amp;".repeat(room / 5),
+    ] {
+        let xml = format!("<domain><name>x</name><metadata>{inner}</metadata><devices/></domain>");
+        let started = std::time::Instant::now();
+        let read = read(&xml).map(|domain| domain.name);
+        assert_eq!(read.as_deref(), Ok("x"), "{inner:.40}");
+        assert!(started.elapsed() < std::time::Duration::from_secs(30), "{inner:.40}");
+    }
 }
