@@ -5,12 +5,14 @@
 
 mod error;
 mod files;
+mod holders;
 mod host;
 mod inventory;
 mod linux;
 mod modprobe;
 pub mod parse;
 mod paths;
+mod perform;
 pub mod sysfs;
 mod writer;
 
