@@ -8,6 +8,7 @@ pub mod audit;
 pub mod checks;
 pub mod driver;
 pub mod explain;
+pub mod explain_code;
 pub mod gpu;
 pub mod step;
 pub mod switch;
