@@ -96,7 +96,21 @@ impl Libvirt {
         no_nul(name, "the domain's name")?;
         let name = name.to_owned();
         self.request(format!("reading the definition of domain {name:?}"), move |connection, doing| {
-            Ok(stored(connection, &name, doing)?.map(|(_, xml)| Definition::new(xml)))
+            Ok(stored(connection, &name, sys::VIR_DOMAIN_XML_SECURE, doing)?
+                .map(|(_, xml)| Definition::new(xml)))
+        })
+    }
+
+    /// The stored definition of a domain as everybody may see it: libvirt leaves its secrets out. It must never be
+    /// defined again. None as in [`Libvirt::inactive_xml`].
+    ///
+    /// # Errors
+    /// [`LibvirtError`].
+    pub fn public_xml(&self, name: &str) -> Result<Option<String>, LibvirtError> {
+        no_nul(name, "the domain's name")?;
+        let name = name.to_owned();
+        self.request(format!("reading the definition of domain {name:?}"), move |connection, doing| {
+            Ok(stored(connection, &name, 0, doing)?.map(|(_, xml)| xml))
         })
     }
 
@@ -115,7 +129,7 @@ impl Libvirt {
         let meant = read_xml(name, xml)?;
         let (name, expected, xml) = (name.to_owned(), Definition::new(expected.to_owned()), xml.to_owned());
         self.request(format!("defining domain {name:?}"), move |connection, doing| {
-            let Some((uuid, present)) = stored(connection, &name, doing)? else {
+            let Some((uuid, present)) = stored(connection, &name, sys::VIR_DOMAIN_XML_SECURE, doing)? else {
                 return Ok(Redefined::ChangedMeanwhile);
             };
             if meant.name != name || meant.uuid != Some(uuid) {
@@ -142,14 +156,19 @@ fn define(connection: &Connect, xml: &str, doing: &str) -> Result<(), LibvirtErr
         .map_err(|error| LibvirtError::Call { doing: doing.to_owned(), source: Failure::about(&error, xml) })
 }
 
-/// The uuid and the stored definition of a domain.
-fn stored(connection: &Connect, name: &str, doing: &str) -> Result<Option<(Uuid, String)>, LibvirtError> {
+/// The uuid and the stored definition of a domain, read with `flags` besides.
+fn stored(
+    connection: &Connect,
+    name: &str,
+    flags: u32,
+    doing: &str,
+) -> Result<Option<(Uuid, String)>, LibvirtError> {
     let read = || {
         let domain = connection.lookup_domain_by_name(name)?;
         if !domain.is_persistent()? {
             return Ok(None);
         }
-        let xml = domain.xml_desc(sys::VIR_DOMAIN_XML_INACTIVE | sys::VIR_DOMAIN_XML_SECURE)?;
+        let xml = domain.xml_desc(sys::VIR_DOMAIN_XML_INACTIVE | flags)?;
         Ok(Some((domain.uuid()?, xml)))
     };
     match read() {

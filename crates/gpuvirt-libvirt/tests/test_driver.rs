@@ -216,3 +216,11 @@ fn callers_on_many_threads_get_their_answers() {
         }
     });
 }
+
+#[test]
+fn what_everybody_may_see_has_no_password() {
+    let fixture = Fixture::new(77);
+    let public = fixture.libvirt.public_xml(&fixture.name).unwrap().unwrap();
+    assert!(public.contains("<graphics type='vnc'") && !public.contains("hunter2"), "{public}");
+    assert_eq!(fixture.libvirt.public_xml("nobody").unwrap(), None);
+}

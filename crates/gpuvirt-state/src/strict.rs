@@ -52,7 +52,7 @@ fn unknown_key(given: &Value, understood: &Value) -> Option<String> {
             match understood.get(key) {
                 Some(known) => unknown_key(value, known),
                 // Left out when written again: the key is known and says nothing.
-                None if value.is_null() || value.as_array().is_some_and(Vec::is_empty) => None,
+                None if is_nothing(value) => None,
                 None => Some(key.clone()),
             }
         }),
@@ -60,6 +60,15 @@ fn unknown_key(given: &Value, understood: &Value) -> Option<String> {
             given.iter().zip(understood).find_map(|(value, known)| unknown_key(value, known))
         }
         _ => None,
+    }
+}
+
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(entries) => entries.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
 }
 

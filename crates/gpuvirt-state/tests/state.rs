@@ -9,7 +9,7 @@ use gpuvirt_model::{
     ClassCode, ConfiguredType, Desired, DesiredGpu, DriverBinding, DriverName, PciAddress, PciIdentity,
     ProfileName, Records, RefusalCode, VgpuRecord,
 };
-use gpuvirt_plan::{Plan, Snapshot, Step};
+use gpuvirt_plan::{MdevPlace, Plan, Promise, Snapshot, Step};
 use gpuvirt_state::{State, StateDir, StateError, read_state};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -47,12 +47,15 @@ fn records() -> Records {
 fn plan() -> Plan {
     let mut before = Snapshot::default();
     before.bindings.insert(GPU, DriverBinding { driver: Some(nouveau()), driver_override: None });
+    let profile = ProfileName("nvidia_a40-24c".to_owned());
+    let place = MdevPlace { parent: GPU, type_id: "nvidia-231".to_owned(), profile };
+    before.mdevs.extend([(Uuid::from_u128(1), Some(place)), (Uuid::from_u128(2), None)]);
     Plan {
         gpu: GPU,
         purpose: format!("{GPU} becomes direct"),
         steps: vec![Step::Unbind { function: GPU, driver: nouveau() }],
         before,
-        after: Snapshot::default(),
+        promises: vec![Promise::WithHost { function: GPU }],
     }
 }
 
