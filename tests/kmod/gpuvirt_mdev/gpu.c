@@ -83,7 +83,7 @@ void gpu_type_give_back(struct gpu_type *type)
 	mutex_unlock(&gpu->lock);
 }
 
-/* Make @pdev an mdev parent. Its types can be created from the moment this is under way. */
+/* Make @pdev an mdev parent. The first create can come before this returns. */
 struct gpu *gpu_create(struct pci_dev *pdev)
 {
 	struct gpu *gpu;

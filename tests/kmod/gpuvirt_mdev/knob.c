@@ -65,7 +65,7 @@ static const struct kernel_param_ops hold_remove_ops = {
 };
 
 module_param_cb(hold_remove, &hold_remove_ops, &hold_remove, 0644);
-MODULE_PARM_DESC(hold_remove, "Removals wait, unkillably, until this is N again");
+MODULE_PARM_DESC(hold_remove, "Removals wait until this is N again");
 
 bool knob_same_size(void)
 {
@@ -79,14 +79,15 @@ int knob_next_create_error(void)
 }
 
 /*
- * A removal cannot fail in this kernel, only take its time. The wait cannot be interrupted, as it
- * is when the core waits for a device that is in use: killing the writer leaves it in state D.
+ * A removal cannot fail in this kernel, only take its time. A signal does not end the wait either:
+ * as in the core's own wait for a device that is in use, it only makes the writer unkillable.
  */
 void knob_wait_before_remove(void)
 {
 	unsigned int delay_ms;
 
-	wait_event(hold_remove_changed, !READ_ONCE(hold_remove));
+	if (wait_event_interruptible(hold_remove_changed, !READ_ONCE(hold_remove)))
+		wait_event(hold_remove_changed, !READ_ONCE(hold_remove));
 
 	delay_ms = READ_ONCE(remove_delay_ms);
 	if (delay_ms)
