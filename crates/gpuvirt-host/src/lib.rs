@@ -14,11 +14,14 @@ pub mod parse;
 mod paths;
 mod perform;
 pub mod sysfs;
+#[cfg(feature = "vfio-probe")]
+pub mod vfio_probe;
 mod writer;
 
 pub use error::HostError;
 pub use host::{LinuxHost, ObserveScope};
 pub use inventory::{GpuMatch, GpuMatchError, GpuRules};
 pub use linux::LinuxSysfs;
+pub use perform::shell;
 pub use sysfs::{DeviceNumber, Sysfs, WriteError};
 pub use writer::{BlockingWrite, BlockingWriteError, WriterCommand, writer_main};
