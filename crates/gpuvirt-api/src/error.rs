@@ -25,10 +25,14 @@ pub struct ApiError {
 pub enum ErrorKind {
     /// The request makes no sense.
     Usage,
+    /// The user may not ask for this.
+    Denied,
     /// We will not.
     Refused,
     /// We tried; the message says what is true now.
     Failed,
+    /// The daemon did not answer. Only the command says this, never the daemon.
+    Unreachable,
     /// Our fault.
     Bug,
 }
@@ -37,9 +41,10 @@ impl ErrorKind {
     /// Exit code of the command.
     pub fn exit_code(self) -> u8 {
         match self {
-            Self::Failed | Self::Bug => 1,
+            Self::Failed | Self::Bug | Self::Denied => 1,
             Self::Usage => 2,
             Self::Refused => 3,
+            Self::Unreachable => 5,
         }
     }
 
@@ -47,8 +52,10 @@ impl ErrorKind {
     pub fn http_status(self) -> u16 {
         match self {
             Self::Usage => 400,
+            Self::Denied => 403,
             Self::Refused => 409,
             Self::Failed | Self::Bug => 500,
+            Self::Unreachable => 503,
         }
     }
 }

@@ -99,7 +99,7 @@ impl GpuDocument {
         let entry = desired.gpu(gpu.address);
         let configured = entry.map(|entry| entry.graphics_type);
         let resolved = configured.map(|configured| configured.resolve(&desired.host));
-        let active = gpu.active_type(configured);
+        let active = gpu.active_type(resolved);
         let functions: Vec<Function> = observed.functions_of(gpu).cloned().collect();
         Self {
             address: gpu.address,

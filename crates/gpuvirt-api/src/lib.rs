@@ -3,16 +3,27 @@
 //! A document is made from model values by pure functions here ([`gpu::GpuDocument::new`] and its siblings), so that
 //! the daemon and a command that reads the host by itself show the same thing.
 
+#[cfg(feature = "client")]
+pub mod client;
 pub mod error;
 pub mod gpu;
 pub mod list;
 pub mod request;
+pub mod route;
+pub mod selector;
+pub mod status;
 pub mod vgpu;
 pub mod vm;
+pub mod xml;
 
+#[cfg(feature = "client")]
+pub use client::{Client, ClientError};
 pub use error::{ApiError, ErrorKind};
 pub use gpu::GpuDocument;
 pub use list::{API_VERSION, List, Source};
 pub use request::{Change, CreateVgpu, SetType, VmAdd, VmRemove};
+pub use selector::GpuSelector;
+pub use status::StatusDocument;
 pub use vgpu::{ProfileDocument, VgpuDocument};
 pub use vm::VmDocument;
+pub use xml::XmlDocument;

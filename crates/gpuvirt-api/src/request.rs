@@ -4,7 +4,7 @@ use gpuvirt_model::{ConfiguredType, Outcome, PciAddress, ProfileName, RefusalCod
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// `PUT /v1/gpus/{address}/type`
+/// `PUT /v1/gpus/{gpu}/type`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SetType {
@@ -63,7 +63,7 @@ pub enum VmAdd {
     },
 }
 
-/// `DELETE /v1/vms/{name}/devices/{device}`
+/// `POST /v1/vms/{name}/devices/remove`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "device", deny_unknown_fields)]
 pub enum VmRemove {

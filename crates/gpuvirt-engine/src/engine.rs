@@ -70,6 +70,15 @@ pub enum DeviceRequest {
     Vgpu(Uuid),
 }
 
+impl std::fmt::Display for DeviceRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Gpu(address) => write!(f, "the GPU {address}"),
+            Self::Vgpu(uuid) => write!(f, "the vGPU {uuid}"),
+        }
+    }
+}
+
 /// What a request did, or would do.
 #[derive(Debug, Clone)]
 pub struct Report {
@@ -105,6 +114,22 @@ pub enum EngineError {
     /// A plan broke an invariant: our fault, nothing was written.
     #[error("the plan breaks an invariant: {0}")]
     Bug(String),
+}
+
+impl Report {
+    /// Something was or would be changed.
+    pub(crate) fn changed(sentence: String) -> Self {
+        Self::of(Outcome::Changed(sentence))
+    }
+
+    /// Nothing had to be changed.
+    pub(crate) fn unchanged(sentence: String) -> Self {
+        Self::of(Outcome::Unchanged(sentence))
+    }
+
+    fn of(outcome: Outcome<String>) -> Self {
+        Self { outcome, plan: None, warnings: Vec::new(), pending: None, xml: None }
+    }
 }
 
 impl Engine {

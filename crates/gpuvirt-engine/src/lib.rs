@@ -8,7 +8,13 @@
 //! The outside worlds are traits of this crate ([`ports`]); the daemon wires the Linux host, libvirt and the
 //! state files to them, tests wire the fake kernel.
 
+mod apply;
+mod change;
 pub mod engine;
 pub mod ports;
+mod recover;
+mod switch;
+mod vgpu;
+mod vm;
 
 pub use engine::{CreateRequest, DeviceRequest, Engine, EngineError, Report, SwitchRequest, View};

@@ -1,1 +1,29 @@
-//! Under construction.
+//! libvirt: which domains have which host devices, and a domain's stored definition, read and replaced.
+//!
+//! The only crate that links libvirt's library. It offers what the engine needs from libvirt and knows nothing of
+//! GPUs; what the XML means is gpuvirt-domain's business.
+//!
+//! ```text
+//! caller --> Libvirt --> bounded (4 threads at most, a deadline each) --> connection --> libvirtd
+//! ```
+//!
+//! Calls block, from any thread, and each ends by its deadline:
+//!
+//! - libvirt waits for a domain that is being started, hooks included, before it lists or dumps it, for as long as
+//!   that takes. So nothing on the path of a hook may call this crate.
+//! - libvirt's keepalive is not used: it needs libvirt's event loop, it pings every few seconds on an idle host, and
+//!   it would tell only what the deadline tells too. A libvirtd that died is noticed by the next call, which opens a
+//!   new connection.
+//! - No connection is made before the first call, so that our own start does not wake a socket-activated libvirtd.
+
+mod bounded;
+mod connection;
+mod definition;
+mod domain;
+mod error;
+
+pub use bounded::MAX_REQUESTS;
+pub use connection::{DEADLINE, Libvirt};
+pub use definition::Definition;
+pub use domain::{Listing, Redefined, UnreadableDomain};
+pub use error::{Failure, LibvirtError};

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ConfiguredType, Framework, Holders, PciAddress, Profile};
+use crate::{Framework, Holders, PciAddress, Profile};
 
 /// How a GPU is used, in vSphere's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -83,15 +83,15 @@ impl Gpu {
     /// The graphics type that is in force, from what the host shows.
     ///
     /// A card whose driver offers vGPUs and which has none alive serves both the host and future vGPUs; it is
-    /// reported as the one of the two that was asked for, and as `shared` where nothing was.
-    pub fn active_type(&self, configured: Option<ConfiguredType>) -> GraphicsType {
+    /// reported as `configured`, the type that was asked for, where that is one of the two, and else as `shared`.
+    pub fn active_type(&self, configured: Option<GraphicsType>) -> GraphicsType {
+        let shares_live = self.live_vgpus > 0 || self.live_vfs > 0;
+        let shares_offered = !self.frameworks.is_empty() && configured == Some(GraphicsType::SharedDirect);
         if self.on_vfio {
             GraphicsType::Direct
         } else if !self.host_driver {
             GraphicsType::Basic
-        } else if self.live_vgpus > 0 || self.live_vfs > 0 {
-            GraphicsType::SharedDirect
-        } else if !self.frameworks.is_empty() && configured == Some(ConfiguredType::SharedDirect) {
+        } else if shares_live || shares_offered {
             GraphicsType::SharedDirect
         } else {
             GraphicsType::Shared

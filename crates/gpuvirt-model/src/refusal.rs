@@ -79,8 +79,6 @@ codes! {
         GpuInUse => "gpu-in-use",
         /// A running domain holds the card.
         DomainRunning => "domain-running",
-        /// It cannot be told whether a running domain holds the card, because libvirt does not answer.
-        DomainsUnknown => "domains-unknown",
         /// The card is the firmware's display.
         BootDisplay => "boot-display",
         /// The kernel's console draws on the card.
@@ -99,6 +97,8 @@ codes! {
         GpuUnresponsive => "gpu-unresponsive",
         /// An earlier change failed and could not be undone; nothing more is done to the card.
         HandsOff => "hands-off",
+        /// Another GPU has the label.
+        LabelInUse => "label-in-use",
         /// The GPU was never configured with gpuvirt, so it is not touched.
         Unmanaged => "unmanaged",
         /// The driver of the card offers no vGPUs.
@@ -125,6 +125,8 @@ codes! {
         MixedModes => "mixed-modes",
         /// The domain's definition keeps changing under us, or cannot be edited.
         DomainNotEditable => "domain-not-editable",
+        /// The domain has the device in a way in which libvirt binds and unbinds its driver.
+        HostdevManaged => "hostdev-managed",
         /// The device is not part of the domain.
         DeviceNotFound => "device-not-found",
         /// A stored file cannot be read; nothing is changed until it can.

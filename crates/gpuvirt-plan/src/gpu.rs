@@ -25,7 +25,7 @@ pub fn pending_reason(gpu: &Gpu, observed: &Observed, desired: &Desired) -> Opti
         return Some(format!("another card sits at {}: {found} instead of {}", gpu.address, entry.identity));
     }
     let wanted = entry.graphics_type.resolve(&desired.host);
-    let active = gpu.active_type(Some(entry.graphics_type));
+    let active = gpu.active_type(Some(wanted));
     (wanted != active)
         .then(|| format!("it is {active}: run `gpuvirt gpu set {} --type {wanted}`", gpu.address))
 }

@@ -38,25 +38,22 @@ pub enum Step {
     },
     /// Create a mediated device.
     CreateMdev {
-        /// The parent function.
-        parent: PciAddress,
-        /// The type's folder below `mdev_supported_types`.
-        type_id: String,
-        /// The profile, for people.
-        profile: ProfileName,
         /// The new device's uuid.
         uuid: Uuid,
+        /// Where it is made, and of which type.
+        #[serde(flatten)]
+        place: MdevPlace,
     },
     /// Remove a mediated device. Can block for as long as somebody holds it.
     RemoveMdev {
-        /// The parent function.
-        parent: PciAddress,
         /// The device.
         uuid: Uuid,
+        /// The parent function.
+        parent: PciAddress,
     },
 }
 
-/// An ordered list of steps with what it promises and how things were.
+/// An ordered list of steps with how things were and what they promise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
@@ -68,28 +65,89 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Everything that the steps can change, as it was.
     pub before: Snapshot,
-    /// The same things as they must be afterwards.
-    pub after: Snapshot,
+    /// What must be true afterwards.
+    pub promises: Vec<Promise>,
 }
 
-/// The values that steps can change, at one moment.
+/// The values that steps can change, at one moment: where undo leads.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
     /// Functions and what they are bound to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub bindings: BTreeMap<PciAddress, DriverBinding>,
-    /// vGPUs that exist (`Some`: type id and parent) or not (`None`).
+    /// Mediated devices that exist (with their place) or don't.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mdevs: BTreeMap<Uuid, Option<MdevPlace>>,
 }
 
-/// Where a mediated device is made.
+/// Where a mediated device is made, and of which type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MdevPlace {
     /// The parent function.
     pub parent: PciAddress,
-    /// The type's folder.
+    /// The type's folder below `mdev_supported_types`.
     pub type_id: String,
     /// The profile, for people.
     pub profile: ProfileName,
+}
+
+/// What a plan promises of the host after its last step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "promise", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Promise {
+    /// The function is bound exactly so.
+    Bound {
+        /// The function.
+        function: PciAddress,
+        /// How.
+        binding: DriverBinding,
+    },
+    /// The function is the host's: no override, and no VFIO driver.
+    WithHost {
+        /// The function.
+        function: PciAddress,
+    },
+    /// The mediated device exists there.
+    MdevAlive {
+        /// The device.
+        uuid: Uuid,
+        /// Where, and of which type.
+        place: MdevPlace,
+    },
+    /// The mediated device does not exist.
+    MdevGone {
+        /// The device.
+        uuid: Uuid,
+    },
+}
+
+impl Plan {
+    /// A plan that has nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// The functions that it takes from a driver: what makes holders matter.
+    pub fn unbinds(&self) -> impl Iterator<Item = PciAddress> + '_ {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Unbind { function, .. } => Some(*function),
+            _ => None,
+        })
+    }
+}
+
+impl Step {
+    /// The function that the step is about, a mediated device's parent included.
+    pub fn function(&self) -> Option<PciAddress> {
+        match self {
+            Self::LoadModule { .. } => None,
+            Self::SetOverride { function, .. }
+            | Self::Unbind { function, .. }
+            | Self::Probe { function, .. } => Some(*function),
+            Self::CreateMdev { place, .. } => Some(place.parent),
+            Self::RemoveMdev { parent, .. } => Some(*parent),
+        }
+    }
 }

@@ -1,2 +1,36 @@
-//! placeholder
-fn main() {}
+//! `gpuvirtd`: the command line, the log, and one call.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::Parser;
+use gpuvirtd::cli::{Cli, Command};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        // Before the log: a writer's standard error goes nowhere.
+        Some(Command::Writer) => gpuvirtd::wiring::host::be_writer(),
+        None => {
+            start_log();
+            gpuvirtd::run::run(&cli)
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // To stderr, which the journal keeps: the log may not be there yet.
+            eprintln!("gpuvirtd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The log goes to stderr; the journal adds the time itself.
+fn start_log() {
+    let filter = EnvFilter::try_from_env("GPUVIRT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    if std::io::stderr().is_terminal() { log.init() } else { log.without_time().init() }
+}

@@ -1,0 +1,138 @@
+//! The client against small servers of a few lines, good and bad.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixListener;
+use std::thread::JoinHandle;
+
+use super::*;
+use crate::Source;
+
+/// A server that takes one request, answers `answer`, and hands back what it was sent.
+fn serve_once(socket: &Path, answer: Vec<u8>) -> JoinHandle<String> {
+    let listener = UnixListener::bind(socket).unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut seen = Vec::new();
+        let mut buffer = [0; 4096];
+        while !complete(&seen) {
+            let amount = stream.read(&mut buffer).unwrap();
+            seen.extend_from_slice(&buffer[..amount]);
+            if amount == 0 {
+                break;
+            }
+        }
+        // The client may hang up early on an answer that it does not want.
+        let _ = stream.write_all(&answer);
+        String::from_utf8(seen).unwrap()
+    })
+}
+
+fn complete(seen: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(seen);
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head
+        .lines()
+        .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned))
+        .and_then(|length| length.parse().ok())
+        .unwrap_or(0);
+    body.len() >= length
+}
+
+fn http(status: &str, body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+fn socket() -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s");
+    (dir, path)
+}
+
+#[test]
+fn a_listing_is_read() {
+    let (_dir, path) = socket();
+    let list = List::<GpuDocument>::new("GpuList", Source::Daemon, Vec::new());
+    let server = serve_once(&path, http("200 OK", &serde_json::to_string(&list).unwrap()));
+    assert_eq!(Client::new(&path).gpus().unwrap(), list);
+    assert!(server.join().unwrap().starts_with("GET /v1/gpus HTTP/1.1\r\n"));
+}
+
+#[test]
+fn a_chunked_answer_is_read() {
+    let (_dir, path) = socket();
+    let document = serde_json::to_string(&XmlDocument::new("<hostdev/>")).unwrap();
+    let (a, b) = document.split_at(10);
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{a}\r\n{:x}\r\n{b}\r\n0\r\n\r\n",
+        a.len(),
+        b.len()
+    );
+    let server = serve_once(&path, answer.into_bytes());
+    assert_eq!(Client::new(&path).vm_xml("a/b c").unwrap().xml, "<hostdev/>");
+    assert!(server.join().unwrap().starts_with("GET /v1/vms/a%2Fb%20c/xml HTTP/1.1\r\n"));
+}
+
+#[test]
+fn an_order_carries_its_body() {
+    let (_dir, path) = socket();
+    let refused = serde_json::to_string(&ApiError::refused(Vec::new())).unwrap();
+    let server = serve_once(&path, http("409 Conflict", &refused));
+    let request = VmRemove::Vgpu { uuid: Uuid::nil() };
+    let error = Client::new(&path).vm_remove("web1", &request).unwrap_err();
+    assert!(matches!(&error, ClientError::Api(api) if api.kind == crate::ErrorKind::Refused), "{error:?}");
+    let seen = server.join().unwrap();
+    assert!(seen.starts_with("POST /v1/vms/web1/devices/remove HTTP/1.1\r\n"), "{seen}");
+    assert!(seen.ends_with(r#"{"device":"vgpu","uuid":"00000000-0000-0000-0000-000000000000"}"#), "{seen}");
+}
+
+#[test]
+fn a_removal_without_a_body_is_sent() {
+    let (_dir, path) = socket();
+    let server = serve_once(&path, http("200 OK", "{}"));
+    let error = Client::new(&path).remove_vgpu(Uuid::nil(), true).unwrap_err();
+    assert!(matches!(error, ClientError::NotUnderstood { .. }), "{error:?}");
+    let seen = server.join().unwrap();
+    assert!(seen.starts_with("DELETE /v1/vgpus/00000000-0000-0000-0000-000000000000?dryRun=true "), "{seen}");
+}
+
+#[test]
+fn answers_that_make_no_sense_are_errors() {
+    for (answer, want) in [
+        (http("200 OK", "not json"), "makes no sense"),
+        (http("200 OK", r#"{"apiVersion":"gpuvirt/v9","items":[]}"#), "gpuvirt/v9"),
+        (http("500 Internal Server Error", "<html>"), "status 500"),
+        (http("302 Found", "{}"), "status 302"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(), "failed"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".to_vec(), "failed"),
+        (Vec::new(), "failed"),
+    ] {
+        let (_dir, path) = socket();
+        let server = serve_once(&path, answer.clone());
+        let error = Client::new(&path).gpus().unwrap_err();
+        assert!(error.to_string().contains(want), "{error:?} for {:?}", String::from_utf8_lossy(&answer));
+        assert!(!error.is_unreachable(), "{error:?}");
+        server.join().unwrap();
+    }
+}
+
+#[test]
+fn nobody_there_is_unreachable() {
+    let (dir, path) = socket();
+    assert!(Client::new(&path).gpus().unwrap_err().is_unreachable(), "no file");
+    drop(UnixListener::bind(&path).unwrap());
+    assert!(Client::new(&path).gpus().unwrap_err().is_unreachable(), "nobody listens");
+    assert!(Client::new(dir.path()).gpus().unwrap_err().is_unreachable(), "a folder");
+    let long = dir.path().join("x".repeat(200));
+    assert!(Client::new(&long).gpus().unwrap_err().is_unreachable(), "longer than an address holds");
+}
+
+#[test]
+fn an_answer_that_never_comes_ends_at_the_deadline() {
+    let (_dir, path) = socket();
+    // Accepted by the backlog, answered by nobody.
+    let _listener = UnixListener::bind(&path).unwrap();
+    let deadline = Duration::from_millis(200);
+    let call = Call { method: Method::GET, path: route::GPUS.to_owned(), body: None::<&()>, deadline };
+    let error = Client::new(&path).call::<List<GpuDocument>, ()>(call).unwrap_err();
+    assert!(matches!(error, ClientError::TimedOut { .. }), "{error:?}");
+}

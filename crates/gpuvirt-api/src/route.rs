@@ -1,0 +1,139 @@
+//! The paths of the API, with names from outside percent-encoded.
+//!
+//! | method and path | answers |
+//! |---|---|
+//! | `GET /v1/gpus`, `/v1/gpus/{gpu}` | `List<GpuDocument>` (kinds `GpuList`, `Gpu`) |
+//! | `GET /v1/profiles[?gpu=]` | `List<ProfileDocument>` (`ProfileList`) |
+//! | `GET /v1/vgpus`, `/v1/vgpus/{uuid}` | `List<VgpuDocument>` (`VgpuList`, `Vgpu`) |
+//! | `GET /v1/vms`, `/v1/vms/{name}` | `List<VmDocument>` (`VmList`, `Vm`) |
+//! | `GET /v1/gpus/{gpu}/xml`, `/v1/vgpus/{uuid}/xml`, `/v1/vms/{name}/xml` | `XmlDocument` (`Xml`) |
+//! | `GET /v1/status` | `StatusDocument` (`Status`) |
+//! | `PUT /v1/gpus/{gpu}/type` with `SetType` | `Change` |
+//! | `DELETE /v1/gpus/{gpu}/configuration` | `Change` |
+//! | `POST /v1/vgpus` with `CreateVgpu`, `DELETE /v1/vgpus/{uuid}[?dryRun=true]` | `Change` |
+//! | `POST /v1/vms/{name}/devices` with `VmAdd`, `POST /v1/vms/{name}/devices/remove` with `VmRemove` | `Change` |
+//!
+//! A single document is a list of one item. Every error is an `ApiError` with the status of its kind.
+
+use std::fmt::Write as _;
+
+use uuid::Uuid;
+
+use crate::GpuSelector;
+
+/// `/v1/gpus`
+pub const GPUS: &str = "/v1/gpus";
+/// `/v1/profiles`
+pub const PROFILES: &str = "/v1/profiles";
+/// `/v1/vgpus`
+pub const VGPUS: &str = "/v1/vgpus";
+/// `/v1/vms`
+pub const VMS: &str = "/v1/vms";
+/// `/v1/status`
+pub const STATUS: &str = "/v1/status";
+
+/// `/v1/gpus/{gpu}`
+pub fn gpu(gpu: &GpuSelector) -> String {
+    format!("{GPUS}/{}", segment(&gpu.to_string()))
+}
+
+/// `/v1/gpus/{gpu}/xml`
+pub fn gpu_xml(selector: &GpuSelector) -> String {
+    gpu(selector) + "/xml"
+}
+
+/// `/v1/gpus/{gpu}/type`
+pub fn gpu_type(selector: &GpuSelector) -> String {
+    gpu(selector) + "/type"
+}
+
+/// `/v1/gpus/{gpu}/configuration`
+pub fn gpu_configuration(selector: &GpuSelector) -> String {
+    gpu(selector) + "/configuration"
+}
+
+/// `/v1/profiles`, of one GPU when one is named.
+pub fn profiles(gpu: Option<&GpuSelector>) -> String {
+    gpu.map_or_else(|| PROFILES.to_owned(), |gpu| format!("{PROFILES}?gpu={}", segment(&gpu.to_string())))
+}
+
+/// `/v1/vgpus/{uuid}`
+pub fn vgpu(uuid: Uuid) -> String {
+    format!("{VGPUS}/{uuid}")
+}
+
+/// `/v1/vgpus/{uuid}/xml`
+pub fn vgpu_xml(uuid: Uuid) -> String {
+    vgpu(uuid) + "/xml"
+}
+
+/// `/v1/vgpus/{uuid}`, for removal or for its plan alone.
+pub fn vgpu_removal(uuid: Uuid, dry_run: bool) -> String {
+    vgpu(uuid) + if dry_run { "?dryRun=true" } else { "" }
+}
+
+/// `/v1/vms/{name}`
+pub fn vm(name: &str) -> String {
+    format!("{VMS}/{}", segment(name))
+}
+
+/// `/v1/vms/{name}/xml`
+pub fn vm_xml(name: &str) -> String {
+    vm(name) + "/xml"
+}
+
+/// `/v1/vms/{name}/devices`
+pub fn vm_devices(name: &str) -> String {
+    vm(name) + "/devices"
+}
+
+/// `/v1/vms/{name}/devices/remove`
+pub fn vm_device_removal(name: &str) -> String {
+    vm(name) + "/devices/remove"
+}
+
+/// One segment of a path: all but RFC 3986's unreserved characters percent-encoded.
+///
+/// The segments `.` and `..` mean themselves to no server: their dots are encoded too.
+fn segment(text: &str) -> String {
+    let dots = !text.is_empty() && text.bytes().all(|b| b == b'.');
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        let plain = byte.is_ascii_alphanumeric() || b"-_~".contains(&byte) || (byte == b'.' && !dots);
+        if plain {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a string can't fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_any_kind_stay_one_segment() {
+        for (name, want) in [
+            ("web1", "/v1/vms/web1"),
+            ("two words", "/v1/vms/two%20words"),
+            ("a/b?c#d%", "/v1/vms/a%2Fb%3Fc%23d%25"),
+            ("größe", "/v1/vms/gr%C3%B6%C3%9Fe"),
+            ("..", "/v1/vms/%2E%2E"),
+            ("v1.2", "/v1/vms/v1.2"),
+            ("a\r\nHost: x", "/v1/vms/a%0D%0AHost%3A%20x"),
+        ] {
+            assert_eq!(vm(name), want);
+        }
+    }
+
+    #[test]
+    fn an_address_is_a_segment() {
+        let selector: GpuSelector = "41:00.0".parse().unwrap();
+        assert_eq!(gpu_type(&selector), "/v1/gpus/0000%3A41%3A00.0/type");
+        assert_eq!(profiles(Some(&selector)), "/v1/profiles?gpu=0000%3A41%3A00.0");
+        assert_eq!(profiles(None), "/v1/profiles");
+    }
+}

@@ -1,0 +1,105 @@
+//! How people name a GPU: by its address or by its label.
+//!
+//! The command reads it from arguments and the daemon from the path of a request, with the same rules.
+
+use std::fmt;
+use std::str::FromStr;
+
+use gpuvirt_model::{PciAddress, pci::PciAddressError};
+
+/// The longest label, in characters.
+pub const MAX_LABEL: usize = 63;
+
+/// A GPU as people name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GpuSelector {
+    /// By the address of one of its functions.
+    Address(PciAddress),
+    /// By the admin's own name for it.
+    Label(String),
+}
+
+/// Why a text names no GPU.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SelectorError {
+    /// It has a colon or a dot and digits as addresses do, but is none.
+    #[error(transparent)]
+    Address(#[from] PciAddressError),
+    /// It can be neither.
+    #[error(transparent)]
+    Label(#[from] LabelError),
+}
+
+/// Why a text can't be a label.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} can't be a label: write 1 to {MAX_LABEL} characters without `/`, `:`, control characters or spaces \
+     at the ends, not beginning with `-` or `.`"
+)]
+pub struct LabelError(pub String);
+
+/// Checks a label.
+///
+/// A label is shown in tables, typed as an argument and put into the path of a request, so it never looks like an
+/// address (`:`), an option (`-`) or a path (`/`, a leading `.`).
+///
+/// # Errors
+/// [`LabelError`].
+pub fn check_label(text: &str) -> Result<&str, LabelError> {
+    let sound = (1..=MAX_LABEL).contains(&text.chars().count())
+        && text.trim() == text
+        && !text.starts_with(['-', '.'])
+        && !text.chars().any(|c| c.is_control() || matches!(c, '/' | ':'));
+    if sound { Ok(text) } else { Err(LabelError(text.to_owned())) }
+}
+
+impl FromStr for GpuSelector {
+    type Err = SelectorError;
+
+    /// An address where the text is one; a text with a colon is an address or a mistake; all else is a label.
+    fn from_str(text: &str) -> Result<Self, SelectorError> {
+        match PciAddress::parse(text) {
+            Ok(address) => Ok(Self::Address(address)),
+            Err(error) if text.is_empty() || text.contains(':') => Err(error.into()),
+            Err(_) => Ok(Self::Label(check_label(text)?.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for GpuSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Label(label) => f.write_str(label),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_labels_are_told_apart() {
+        for (text, want) in [
+            ("0000:41:00.0", Some("0000:41:00.0")),
+            ("41:00.0", Some("0000:41:00.0")),
+            ("render-1", Some("render-1")),
+            ("the big one", Some("the big one")),
+            ("Grafik größer", Some("Grafik größer")),
+            ("41:00", None),
+            ("0000:4g:00.0", None),
+            ("", None),
+            ("-o", None),
+            ("..", None),
+            ("a/b", None),
+            (" a", None),
+            ("a\nb", None),
+            ("\u{1b}[31m", None),
+        ] {
+            let read = text.parse::<GpuSelector>().ok().map(|gpu| gpu.to_string());
+            assert_eq!(read.as_deref(), want, "{text:?}");
+        }
+        assert!("x".repeat(MAX_LABEL + 1).parse::<GpuSelector>().is_err());
+    }
+}

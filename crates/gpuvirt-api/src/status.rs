@@ -1,0 +1,90 @@
+//! How things stand: the daemon, libvirt, and the GPUs that need a look.
+
+use gpuvirt_model::{ConfiguredType, GraphicsType, PciAddress, Unknown};
+use serde::{Deserialize, Serialize};
+
+use crate::{GpuDocument, Source};
+
+/// How things stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusDocument {
+    /// Always [`crate::API_VERSION`].
+    pub api_version: String,
+    /// Always `Status`.
+    pub kind: String,
+    /// Where the facts come from.
+    pub source: Source,
+    /// The daemon, when it answered.
+    pub daemon: Option<DaemonStatus>,
+    /// Why the daemon did not answer, when it did not.
+    pub daemon_problem: Option<String>,
+    /// Why libvirt's domains are not known, when they are not.
+    pub domains_unknown: Option<Unknown>,
+    /// What an admin must look at: unreadable state files, changes that never settled.
+    #[serde(default)]
+    pub problems: Vec<String>,
+    /// Every GPU, short.
+    pub gpus: Vec<GpuStatus>,
+}
+
+/// The daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DaemonStatus {
+    /// Its version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// The generation of the desired document.
+    pub generation: u64,
+}
+
+/// A GPU, short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GpuStatus {
+    /// Its address.
+    pub address: PciAddress,
+    /// Its label.
+    pub label: Option<String>,
+    /// The type asked for; none: unmanaged.
+    pub configured: Option<ConfiguredType>,
+    /// The type in force.
+    pub active: GraphicsType,
+    /// Why the two differ.
+    pub pending: Option<String>,
+    /// Why nothing more is done to it until `gpuvirt recover`.
+    #[serde(default)]
+    pub hands_off: Option<String>,
+}
+
+impl StatusDocument {
+    /// The status of `gpus` as `source` shows them, with nothing known of the daemon yet.
+    pub fn new(source: Source, gpus: &[GpuDocument]) -> Self {
+        Self {
+            api_version: crate::API_VERSION.to_owned(),
+            kind: "Status".to_owned(),
+            source,
+            daemon: None,
+            daemon_problem: None,
+            domains_unknown: None,
+            problems: Vec::new(),
+            gpus: gpus.iter().map(GpuStatus::new).collect(),
+        }
+    }
+}
+
+impl GpuStatus {
+    /// The short form of a GPU's document.
+    pub fn new(gpu: &GpuDocument) -> Self {
+        Self {
+            address: gpu.address,
+            label: gpu.label.clone(),
+            configured: gpu.configured,
+            active: gpu.active,
+            pending: gpu.pending.clone(),
+            hands_off: None,
+        }
+    }
+}

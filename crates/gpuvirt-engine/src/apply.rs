@@ -1,0 +1,130 @@
+//! A plan carried out: journal, steps, verification, and the way back when one of them fails.
+
+use std::error::Error;
+use std::time::Duration;
+
+use gpuvirt_model::{Gpu, Holder, Observed, PciAddress};
+use gpuvirt_plan::{Plan, Step, audit, explain, undo, verify};
+
+use crate::ports::StepError;
+use crate::{Engine, EngineError};
+
+impl Engine {
+    /// Carries out a plan whose checks have passed.
+    ///
+    /// The journal stays open: the caller closes it with [`Engine::settle`] once the documents are durable.
+    ///
+    /// # Errors
+    /// [`EngineError::Failed`] when it was undone, or when it could not be and the GPU is hands-off now.
+    pub(crate) fn apply(&self, plan: &Plan, gpu: &Gpu, deadline: Duration) -> Result<Observed, EngineError> {
+        let parents: Vec<PciAddress> = gpu.profiles.iter().map(|profile| profile.parent).collect();
+        if let Some(violation) = audit::violations(plan, gpu, &parents).into_iter().next() {
+            return Err(EngineError::Bug(violation));
+        }
+        self.store.open_journal(plan)?;
+        if let Err(failure) = self.run(plan, deadline) {
+            return Err(self.take_back(plan, &failure, deadline));
+        }
+        let now = match self.host.observe() {
+            Ok(now) => now,
+            Err(error) => {
+                return Err(self.take_back(plan, &Failure::of("reading the host again", &error), deadline));
+            }
+        };
+        match verify::broken_promises(plan, &now).as_slice() {
+            [] => Ok(now),
+            broken => {
+                let failure = Failure { what: broken.join("; "), still_waiting: false };
+                Err(self.take_back(plan, &failure, deadline))
+            }
+        }
+    }
+
+    /// The steps, in order, to the first that fails.
+    fn run(&self, plan: &Plan, deadline: Duration) -> Result<(), Failure> {
+        for step in &plan.steps {
+            tracing::info!(gpu = %plan.gpu, step = explain::sentence(step), "step");
+            self.host.perform(step, deadline).map_err(|error| Failure {
+                what: format!("cannot {}: {}", explain::sentence(step), chain(&error)),
+                still_waiting: matches!(error, StepError::StillWaiting { .. }),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Undoes what a failed plan did, by a plan from what is now to how things were.
+    pub(crate) fn take_back(&self, plan: &Plan, failure: &Failure, deadline: Duration) -> EngineError {
+        let what = format!("{} failed: {}", plan.purpose, failure.what);
+        let now = if failure.still_waiting {
+            // The kernel holds the device's lock for as long as that write waits: any further write would hang too.
+            hands_off(plan, "a write still waits in the kernel")
+        } else {
+            match self.undo(plan, deadline) {
+                Ok(()) => "everything is as it was before".to_owned(),
+                Err(why) => hands_off(plan, &why),
+            }
+        };
+        tracing::warn!(gpu = %plan.gpu, what, now, "change failed");
+        EngineError::Failed { what, now }
+    }
+
+    /// The way back, verified; the journal is closed when it succeeded.
+    ///
+    /// # Errors
+    /// Why it did not succeed, in words. The journal is open still.
+    pub(crate) fn undo(&self, plan: &Plan, deadline: Duration) -> Result<(), String> {
+        let now = self.host.observe().map_err(|error| chain(&error))?;
+        let back = undo::plan(plan, &now);
+        if let Some(holder) = held(&back, &now) {
+            return Err(format!("it is held by {holder}"));
+        }
+        self.run(&back, deadline).map_err(|failure| failure.what)?;
+        let after = self.host.observe().map_err(|error| chain(&error))?;
+        match verify::broken_promises(&back, &after).as_slice() {
+            [] => self.store.close_journal(plan).map_err(|error| chain(&error)),
+            broken => Err(broken.join("; ")),
+        }
+    }
+}
+
+/// Who holds a device that the way back would take: a write there would hang, or harm a running VM.
+fn held(back: &Plan, now: &Observed) -> Option<String> {
+    let matters = |holder: &&Holder| !matches!(holder, Holder::Console { .. });
+    let of_gpu = || now.gpus.get(&back.gpu).into_iter().flat_map(|gpu| &gpu.holders.seen);
+    let removed = back.steps.iter().filter_map(|step| match step {
+        Step::RemoveMdev { uuid, .. } => now.vgpus.get(uuid),
+        _ => None,
+    });
+    let unbound = back.unbinds().next().is_some().then(of_gpu).into_iter().flatten();
+    let holder = unbound.chain(removed.flat_map(|vgpu| &vgpu.holders.seen)).find(matters);
+    holder.map(ToString::to_string)
+}
+
+/// A step or its verification failed.
+pub(crate) struct Failure {
+    pub(crate) what: String,
+    /// A write has not ended: the device must be left alone.
+    pub(crate) still_waiting: bool,
+}
+
+impl Failure {
+    pub(crate) fn of(doing: &str, error: &dyn Error) -> Self {
+        Self { what: format!("{doing}: {}", chain(error)), still_waiting: false }
+    }
+}
+
+fn hands_off(plan: &Plan, why: &str) -> String {
+    format!("it could not be undone ({why}), so {} is hands-off until `gpuvirt recover`", plan.gpu)
+}
+
+/// An error with all its causes, each once.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,56 @@
+//! What every change begins and ends with.
+
+use std::sync::{MutexGuard, PoisonError};
+
+use gpuvirt_model::{Desired, Gpu, PciAddress, Records, Refusal, RefusalCode};
+use gpuvirt_plan::{Plan, checks};
+
+use crate::apply::{Failure, chain};
+use crate::{Engine, EngineError, View};
+
+impl Engine {
+    /// Waits for the change in progress to end. A change that panicked left the journal open, which keeps its GPU
+    /// hands-off; the lock itself guards no data.
+    pub(crate) fn begin(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A GPU of this host on which changes may be made.
+    pub(crate) fn changeable<'a>(&self, view: &'a View, address: PciAddress) -> Result<&'a Gpu, EngineError> {
+        let gpu = view.observed.gpus.get(&address);
+        let gpu =
+            gpu.ok_or_else(|| EngineError::Refused(vec![checks::not_found(address, &view.observed)]))?;
+        match self.store.open_intents()?.into_iter().find(|plan| plan.gpu == address) {
+            Some(plan) => Err(EngineError::Refused(vec![hands_off(&plan)])),
+            None => Ok(gpu),
+        }
+    }
+
+    /// Makes the documents of a change durable and forgets its journal; takes the change back when that fails.
+    pub(crate) fn settle(
+        &self,
+        plan: &Plan,
+        desired: &Desired,
+        records: &Records,
+        deadline: std::time::Duration,
+    ) -> Result<(), EngineError> {
+        if let Err(error) = self.store.commit(desired, records) {
+            let failure = Failure::of("storing the result", &error);
+            return Err(self.take_back(plan, &failure, deadline));
+        }
+        if let Err(error) = self.store.close_journal(plan) {
+            let now = "it is done and stored, but its journal could not be closed".to_owned();
+            return Err(EngineError::Failed { what: chain(&error), now });
+        }
+        Ok(())
+    }
+}
+
+fn hands_off(plan: &Plan) -> Refusal {
+    Refusal {
+        code: RefusalCode::HandsOff,
+        summary: format!("{} is hands-off", plan.gpu),
+        because: format!("an earlier change neither succeeded nor could be undone: {}", plan.purpose),
+        remedy: vec!["gpuvirt recover".to_owned(), format!("gpuvirt explain {}", RefusalCode::HandsOff)],
+    }
+}

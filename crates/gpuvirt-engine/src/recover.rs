@@ -1,0 +1,62 @@
+//! `recover`: changes that ended neither way are taken back.
+
+use std::time::Duration;
+
+use gpuvirt_model::Outcome;
+use gpuvirt_plan::{Plan, switch, verify};
+
+use crate::apply::chain;
+use crate::{Engine, EngineError, Report, View};
+
+impl Engine {
+    /// Takes back every change whose journal is open: observes, plans the way back, and runs it.
+    ///
+    /// # Errors
+    /// [`EngineError::Failed`] names each GPU that stays hands-off, and why.
+    pub fn recover(&self, deadline: Duration) -> Result<Report, EngineError> {
+        let _turn = self.begin();
+        let mut recovered = Vec::new();
+        let mut stuck = Vec::new();
+        for plan in self.store.open_intents()? {
+            match self.recover_one(&plan, deadline) {
+                Ok(()) => recovered.push(format!("{} is settled again ({})", plan.gpu, plan.purpose)),
+                Err(why) => stuck.push(format!("{}: {why}", plan.gpu)),
+            }
+        }
+        if !stuck.is_empty() {
+            let now = match recovered.as_slice() {
+                [] => "these GPUs stay hands-off".to_owned(),
+                done => format!("these GPUs stay hands-off; {}", done.join("; ")),
+            };
+            return Err(EngineError::Failed { what: stuck.join("; "), now });
+        }
+        let nothing = recovered.is_empty();
+        let text = if nothing { "nothing to recover".to_owned() } else { recovered.join("; ") };
+        let outcome = if nothing { Outcome::Unchanged(text) } else { Outcome::Changed(text) };
+        Ok(Report { outcome, ..Report::unchanged(String::new()) })
+    }
+
+    /// A change that was stored before its journal could be closed is done; any other is taken back.
+    fn recover_one(&self, plan: &Plan, deadline: Duration) -> Result<(), String> {
+        let view = self.view().map_err(|error| chain(&error))?;
+        if is_settled(plan, &view) {
+            return self.store.close_journal(plan).map_err(|error| chain(&error));
+        }
+        self.undo(plan, deadline)
+    }
+}
+
+/// Whether host and documents agree about everything that the plan could change.
+fn is_settled(plan: &Plan, view: &View) -> bool {
+    let alive = |uuid| (view.observed.vgpus.contains_key(uuid), view.records.vgpus.contains_key(uuid));
+    let vgpus_agree = plan.before.mdevs.keys().map(alive).all(|(lives, recorded)| lives == recorded);
+    let bindings_agree = plan.before.bindings.is_empty() || {
+        let gpu = view.observed.gpus.get(&plan.gpu);
+        let entry = view.desired.gpu(plan.gpu);
+        gpu.zip(entry).is_some_and(|(gpu, entry)| {
+            let to = entry.graphics_type.resolve(&view.desired.host);
+            switch::plan(gpu, &view.observed, to).is_empty()
+        })
+    };
+    vgpus_agree && bindings_agree && verify::broken_promises(plan, &view.observed).is_empty()
+}

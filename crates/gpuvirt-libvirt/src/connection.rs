@@ -1,0 +1,105 @@
+//! The connection: made on first need, kept, and replaced when it died.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::time::Duration;
+
+use virt::connect::Connect;
+
+use crate::bounded::Requests;
+use crate::{Failure, LibvirtError};
+
+/// The longest that any request is waited for, connecting included. libvirtd's first connection after its start
+/// waits for it to probe QEMU's capabilities, which takes seconds on slow machines.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// libvirt at one URI. Cheap to clone; clones share the connection and the limit on requests.
+#[derive(Clone)]
+pub struct Libvirt {
+    uri: Arc<str>,
+    connection: Arc<Mutex<Option<Arc<Connect>>>>,
+    requests: Requests,
+}
+
+impl Libvirt {
+    /// libvirt at a URI, `qemu:///system` for the host's. Connects when first needed.
+    ///
+    /// # Errors
+    /// [`LibvirtError::Nul`].
+    pub fn open(uri: &str) -> Result<Self, LibvirtError> {
+        Self::with_deadline(uri, DEADLINE)
+    }
+
+    /// The same, with another longest wait for a request.
+    ///
+    /// # Errors
+    /// [`LibvirtError::Nul`].
+    pub fn with_deadline(uri: &str, deadline: Duration) -> Result<Self, LibvirtError> {
+        no_nul(uri, "the libvirt URI")?;
+        // The library's own handler prints every error to stderr, whatever is in it.
+        static QUIET: Once = Once::new();
+        QUIET.call_once(virt::error::clear_error_callback);
+        Ok(Self {
+            uri: uri.into(),
+            connection: Arc::new(Mutex::new(None)),
+            requests: Requests::new(deadline),
+        })
+    }
+
+    /// Closes the connection, when no request uses it any more. The next request opens another.
+    pub fn close(&self) {
+        drop(self.slot().take());
+    }
+
+    /// Runs a request on a connection that answered just before.
+    pub(crate) fn request<T: Send + 'static>(
+        &self,
+        doing: String,
+        request: impl FnOnce(&Connect, &str) -> Result<T, LibvirtError> + Send + 'static,
+    ) -> Result<T, LibvirtError> {
+        let this = self.clone();
+        let object = doing.clone();
+        let result = self.requests.run(&doing, move || {
+            let connection = this.connected()?;
+            request(&connection, &object)
+        });
+        if matches!(result, Err(LibvirtError::NoAnswer { .. })) {
+            // Whoever still waits on it keeps it; nobody else shall queue behind.
+            self.close();
+        }
+        result
+    }
+
+    /// The present connection if it is alive, else a new one.
+    fn connected(&self) -> Result<Arc<Connect>, LibvirtError> {
+        // Not under the lock: a request on a dead connection can take as long as it likes.
+        let present = self.slot().clone();
+        // Without an event loop the library does not notice that the daemon went away before it asks it something,
+        // and a dead connection stays dead.
+        if let Some(connection) = present.filter(|present| present.lib_version().is_ok()) {
+            return Ok(connection);
+        }
+        let opened = Connect::open(Some(&self.uri)).map_err(|error| LibvirtError::Connect {
+            uri: self.uri.to_string(),
+            source: Failure::from(&error),
+        })?;
+        let opened = Arc::new(opened);
+        *self.slot() = Some(Arc::clone(&opened));
+        Ok(opened)
+    }
+
+    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Arc<Connect>>> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Libvirt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Libvirt").field("uri", &self.uri).finish_non_exhaustive()
+    }
+}
+
+/// The library takes C strings.
+pub(crate) fn no_nul(text: &str, what: &'static str) -> Result<(), LibvirtError> {
+    if text.contains('\0') { Err(LibvirtError::Nul { what }) } else { Ok(()) }
+}

@@ -1,0 +1,47 @@
+//! Invariants that any plan must keep, checked apart from whoever made it.
+
+use std::collections::BTreeSet;
+
+use gpuvirt_model::{Gpu, PciAddress};
+
+use crate::{Plan, Step};
+
+/// Every invariant that the plan breaks; empty: it may run.
+///
+/// - no function outside the GPU's own (and its virtual functions, for vGPUs) is touched;
+/// - whatever a step changes is in the snapshot, so an undo exists;
+/// - removals come before additions, of drivers and of vGPUs.
+pub fn violations(plan: &Plan, gpu: &Gpu, parents: &[PciAddress]) -> Vec<String> {
+    let allowed: BTreeSet<PciAddress> = gpu.functions.iter().chain(parents).copied().collect();
+    let foreign = plan.steps.iter().filter_map(Step::function).filter(|function| !allowed.contains(function));
+    let mut found: Vec<String> = foreign.map(|f| format!("{f} is no function of {}", gpu.address)).collect();
+    found
+        .extend(plan.steps.iter().filter(|step| !undoable(step, plan)).map(|s| format!("no undo for {s:?}")));
+    if let Some(step) = first_out_of_order(plan) {
+        found.push(format!("{step:?} adds before something is removed"));
+    }
+    found
+}
+
+fn undoable(step: &Step, plan: &Plan) -> bool {
+    match step {
+        // Loading a driver's module changes no device; it stays.
+        Step::LoadModule { .. } => true,
+        Step::SetOverride { function, .. } | Step::Unbind { function, .. } | Step::Probe { function, .. } => {
+            plan.before.bindings.contains_key(function)
+        }
+        Step::CreateMdev { uuid, .. } | Step::RemoveMdev { uuid, .. } => plan.before.mdevs.contains_key(uuid),
+    }
+}
+
+/// The first addition that stands before a removal of its own kind.
+fn first_out_of_order(plan: &Plan) -> Option<&Step> {
+    type Kind = fn(&Step) -> bool;
+    let drivers: (Kind, Kind) = (|s| matches!(s, Step::Probe { .. }), |s| matches!(s, Step::Unbind { .. }));
+    let mdevs: (Kind, Kind) =
+        (|s| matches!(s, Step::CreateMdev { .. }), |s| matches!(s, Step::RemoveMdev { .. }));
+    [drivers, mdevs].into_iter().find_map(|(adds, removes)| {
+        let last = plan.steps.iter().rposition(removes)?;
+        plan.steps.iter().take(last).find(|step| adds(step))
+    })
+}

@@ -1,0 +1,94 @@
+//! Checks on isolation.
+
+use gpuvirt_model::{
+    Function, IommuGroup, MemberRole, Reading, Refusal, RefusalCode, Unknown, Warning, WarningCode,
+};
+
+use super::{Switch, list};
+
+pub(super) fn no_iommu(switch: &Switch) -> Option<Refusal> {
+    if !switch.observed.host.iommu {
+        return Some(switch.refuse(
+            RefusalCode::NoIommu,
+            "the host has no IOMMU groups: the IOMMU is off".to_owned(),
+            vec![
+                "turn on VT-d or AMD-Vi in the firmware's setup".to_owned(),
+                "on Intel, boot with intel_iommu=on on the kernel command line".to_owned(),
+            ],
+        ));
+    }
+    let unsafe_group = switch.observed.groups_of(switch.gpu).find(|group| group.noiommu);
+    if let Some(group) = unsafe_group {
+        let because = format!("group {} is of VFIO's no-IOMMU mode, which isolates nothing", group.id);
+        return Some(switch.refuse(
+            RefusalCode::NoIommu,
+            because,
+            vec!["turn the IOMMU on instead".to_owned()],
+        ));
+    }
+    let outside: Vec<&Function> =
+        switch.observed.functions_of(switch.gpu).filter(|f| f.iommu_group.is_none()).collect();
+    let because = format!("no IOMMU translates for {}", list(outside.iter().map(|f| f.address)));
+    (!outside.is_empty()).then(|| switch.refuse(RefusalCode::NoIommu, because, Vec::new()))
+}
+
+pub(super) fn group_not_viable(switch: &Switch) -> Vec<Refusal> {
+    switch.observed.groups_of(switch.gpu).filter_map(|group| foreigners(switch, group)).collect()
+}
+
+/// One refusal for a group with foreign endpoints, which names each with its driver.
+fn foreigners(switch: &Switch, group: &IommuGroup) -> Option<Refusal> {
+    let members = group.members.iter().filter_map(|address| switch.observed.functions.get(address));
+    let foreign: Vec<String> = members
+        .filter(|member| MemberRole::of(member, &switch.gpu.functions) == MemberRole::Foreign)
+        .map(describe)
+        .collect();
+    (!foreign.is_empty()).then(|| {
+        switch.refuse(
+            RefusalCode::GroupNotViable,
+            format!("IOMMU group {} also holds {}", group.id, list(&foreign)),
+            vec![
+                "move the card to a slot with an IOMMU group of its own".to_owned(),
+                "or take the other device from its driver, if the host can do without it".to_owned(),
+            ],
+        )
+    })
+}
+
+fn describe(member: &Function) -> String {
+    let name = member.device_name.clone().unwrap_or_else(|| member.identity.to_string());
+    match &member.binding.driver {
+        Some(driver) => format!("{} ({name}, driver {driver})", member.address),
+        None => format!("{} ({name})", member.address),
+    }
+}
+
+pub(super) fn no_interrupt_remapping(switch: &Switch) -> Option<Refusal> {
+    let host = &switch.observed.host;
+    let missing = host.interrupt_remapping == Reading::Known(false) && !host.unsafe_interrupts_allowed;
+    missing.then(|| {
+        switch.refuse(
+            RefusalCode::NoInterruptRemapping,
+            "the interrupt chips in /proc/interrupts do not remap interrupts, so VFIO would refuse the guest"
+                .to_owned(),
+            vec![
+                "turn on interrupt remapping (x2APIC, VT-d) in the firmware's setup, and drop nointremap"
+                    .to_owned(),
+                "only where every guest is trusted: options vfio_iommu_type1 allow_unsafe_interrupts=1"
+                    .to_owned(),
+            ],
+        )
+    })
+}
+
+pub(super) fn interrupt_remapping_unknown(switch: &Switch) -> Option<Warning> {
+    let Reading::Unknown(why) = &switch.observed.host.interrupt_remapping else { return None };
+    let why = match why {
+        Unknown::Unreadable { what } => what.clone(),
+        other => other.to_string(),
+    };
+    Some(Warning {
+        code: WarningCode::InterruptRemappingUnknown,
+        text: format!("it cannot be told whether interrupts are remapped: {why}"),
+    })
+}

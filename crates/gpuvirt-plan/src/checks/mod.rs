@@ -1,0 +1,112 @@
+//! Named checks: each says in one [`Refusal`] what is in the way, why, and what to do. All run, before anything is
+//! written, so that the admin sees every obstacle at once.
+
+pub mod domain;
+mod driver;
+mod gpu;
+mod holder;
+mod iommu;
+pub mod vgpu;
+
+use gpuvirt_model::{
+    ConfiguredType, Desired, Gpu, GraphicsType, Observed, PciAddress, Refusal, RefusalCode, Warning,
+};
+
+use crate::Plan;
+
+pub use gpu::not_found;
+
+/// A switch that is about to happen: what the checks look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Switch<'a> {
+    /// The GPU.
+    pub gpu: &'a Gpu,
+    /// The fresh picture.
+    pub observed: &'a Observed,
+    /// The desired document, before the request.
+    pub desired: &'a Desired,
+    /// The type to become.
+    pub to: GraphicsType,
+    /// What would be done.
+    pub plan: &'a Plan,
+}
+
+/// Everything that is in the way of a switch. What the admin accepted is not taken out: see [`without_accepted`].
+///
+/// A plan without steps is refused for another card at the address only, so that asking twice is safe.
+pub fn refusals(switch: &Switch) -> Vec<Refusal> {
+    let mut found: Vec<Refusal> = Vec::new();
+    found.extend(gpu::identity_changed(switch));
+    found.extend(vgpu::no_support(switch));
+    if switch.plan.is_empty() {
+        return found;
+    }
+    if switch.to == GraphicsType::Direct {
+        found.extend(gpu::not_an_endpoint(switch));
+        found.extend(gpu::unresponsive(switch));
+        found.extend(iommu::no_iommu(switch));
+        found.extend(iommu::group_not_viable(switch));
+        found.extend(iommu::no_interrupt_remapping(switch));
+        found.extend(driver::vfio_missing(switch));
+        found.extend(gpu::vfs_alive(switch));
+        found.extend(gpu::vgpus_alive(switch));
+    }
+    if switch.plan.unbinds().next().is_some() {
+        found.extend(holder::domain_running(switch));
+        found.extend(holder::gpu_in_use(switch));
+        found.extend(holder::boot_display(switch));
+        found.extend(holder::console_active(switch));
+    }
+    found
+}
+
+/// What must be known about a switch that is not refused.
+pub fn warnings(switch: &Switch) -> Vec<Warning> {
+    let mut found: Vec<Warning> = Vec::new();
+    if switch.to == GraphicsType::Direct {
+        found.extend(gpu::no_reset_method(switch));
+        found.extend(iommu::interrupt_remapping_unknown(switch));
+    }
+    if switch.plan.unbinds().next().is_some() {
+        found.extend(holder::unseen(switch));
+        found.extend(holder::also_defined_in(switch));
+    }
+    found
+}
+
+/// Splits refusals into those that stand and those that the admin accepted by name.
+pub fn without_accepted(all: Vec<Refusal>, accepted: &[RefusalCode]) -> (Vec<Refusal>, Vec<Refusal>) {
+    all.into_iter().partition(|refusal| !(refusal.code.acceptable() && accepted.contains(&refusal.code)))
+}
+
+impl Switch<'_> {
+    fn summary(&self) -> String {
+        format!("{} cannot become {}", self.gpu.address, self.to)
+    }
+
+    fn refuse(&self, code: RefusalCode, because: String, remedy: Vec<String>) -> Refusal {
+        Refusal { code, summary: self.summary(), because, remedy: with_explain(code, remedy) }
+    }
+
+    fn unbinds(&self, function: PciAddress) -> bool {
+        self.plan.unbinds().any(|unbound| unbound == function)
+    }
+}
+
+/// Every remedy ends with where to read more.
+fn with_explain(code: RefusalCode, mut remedy: Vec<String>) -> Vec<String> {
+    if code.acceptable() {
+        remedy.push(format!("--accept {code} to go ahead all the same"));
+    }
+    remedy.push(format!("gpuvirt explain {code}"));
+    remedy
+}
+
+/// The type that a GPU is configured for, `default` resolved.
+fn configured(desired: &Desired, address: PciAddress) -> Option<(ConfiguredType, GraphicsType)> {
+    desired.gpu(address).map(|entry| (entry.graphics_type, entry.graphics_type.resolve(&desired.host)))
+}
+
+fn list(items: impl IntoIterator<Item = impl ToString>) -> String {
+    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
+}

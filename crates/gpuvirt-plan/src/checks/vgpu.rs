@@ -1,0 +1,167 @@
+//! Checks on vGPUs: whether a GPU can make them, and whether one may be made or removed.
+
+use gpuvirt_model::{
+    Desired, Framework, Gpu, GraphicsType, Holder, Hostdev, Observed, Profile, ProfileName, Records, Refusal,
+    RefusalCode, Vgpu,
+};
+use uuid::Uuid;
+
+use super::holder::shell_word;
+use super::{Switch, configured, list, with_explain};
+
+/// A card that the host's driver has and that offers no vGPUs can't become shared-direct.
+///
+/// One that is with VFIO now can't tell: its driver shows what it offers only once it has the card.
+pub(super) fn no_support(switch: &Switch) -> Option<Refusal> {
+    let can = switch.gpu.frameworks.contains(&Framework::Mdev);
+    let asked = switch.to == GraphicsType::SharedDirect && switch.gpu.host_driver;
+    let driver = switch.observed.primary_of(switch.gpu)?.binding.driver.clone();
+    (asked && !can).then(|| {
+        let driver = driver.map_or("no driver".to_owned(), |d| format!("its driver {d}"));
+        let other = list(&switch.gpu.frameworks);
+        let because = match other.as_str() {
+            "" => format!("{driver} offers no vGPUs"),
+            other => format!("{driver} makes vGPUs by {other}, which this version of gpuvirt does not drive"),
+        };
+        let remedy = "load the vendor's vGPU host driver; a plain display driver offers none".to_owned();
+        switch.refuse(RefusalCode::NoVgpuSupport, because, vec![remedy])
+    })
+}
+
+/// A vGPU that is to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct Creation<'a> {
+    /// On this GPU.
+    pub gpu: &'a Gpu,
+    /// Of this profile.
+    pub profile: &'a ProfileName,
+    /// With this uuid.
+    pub uuid: Uuid,
+}
+
+/// Everything that is in the way of a new vGPU; on success the profile to make it of.
+///
+/// # Errors
+/// All refusals.
+pub fn creatable<'a>(
+    wanted: &Creation<'a>,
+    observed: &Observed,
+    desired: &Desired,
+) -> Result<&'a Profile, Vec<Refusal>> {
+    let mut found: Vec<Refusal> = Vec::new();
+    found.extend(not_for_vgpus(wanted, observed, desired));
+    if let Some(taken) = observed.vgpus.get(&wanted.uuid) {
+        let because = format!("it is a vGPU of profile {} on {}", taken.profile, taken.parent);
+        found.push(wanted.refuse(RefusalCode::UuidInUse, because, vec!["leave out --uuid".to_owned()]));
+    }
+    let offered = || wanted.gpu.profiles.iter().filter(|profile| profile.name == *wanted.profile);
+    let free = offered().find(|profile| profile.available > 0);
+    match free.or_else(|| offered().next()) {
+        None => found.push(not_offered(wanted)),
+        Some(profile) if profile.available == 0 => found.push(no_capacity(wanted, observed)),
+        Some(profile) if found.is_empty() => return Ok(profile),
+        Some(_) => {}
+    }
+    Err(found)
+}
+
+fn not_for_vgpus(wanted: &Creation, observed: &Observed, desired: &Desired) -> Option<Refusal> {
+    let address = wanted.gpu.address;
+    let set = vec![format!("gpuvirt gpu set {address} --type shared-direct")];
+    let Some((_, kind)) = configured(desired, address) else {
+        let because = format!("nobody configured {address} with gpuvirt, so it is not touched");
+        return Some(wanted.refuse(RefusalCode::Unmanaged, because, set));
+    };
+    let identity = observed.primary_of(wanted.gpu).map(|f| f.identity);
+    let stored = desired.gpu(address).map(|entry| entry.identity);
+    if identity != stored {
+        let because = format!("another card than the configured one sits at {address}");
+        let again = vec![format!("gpuvirt gpu unset {address}, then configure it anew")];
+        return Some(wanted.refuse(RefusalCode::IdentityChanged, because, again));
+    }
+    let because = format!("{address} is configured as {kind}");
+    (kind != GraphicsType::SharedDirect).then(|| wanted.refuse(RefusalCode::NotSharedDirect, because, set))
+}
+
+fn not_offered(wanted: &Creation) -> Refusal {
+    let names = list(wanted.gpu.profiles.iter().map(|profile| &profile.name));
+    let because = match names.as_str() {
+        "" => format!("{} offers no profile now", wanted.gpu.address),
+        names => format!("{} offers {names}", wanted.gpu.address),
+    };
+    let see = vec![format!("gpuvirt profile list --gpu {}", wanted.gpu.address)];
+    wanted.refuse(RefusalCode::ProfileNotOffered, because, see)
+}
+
+fn no_capacity(wanted: &Creation, observed: &Observed) -> Refusal {
+    let alive: Vec<String> =
+        observed.vgpus_of(wanted.gpu).map(|vgpu| format!("{} ({})", vgpu.uuid, vgpu.profile)).collect();
+    let still: Vec<String> = wanted
+        .gpu
+        .profiles
+        .iter()
+        .filter(|profile| profile.available > 0)
+        .map(|profile| format!("{} ({} left)", profile.name, profile.available))
+        .collect();
+    let taken = if alive.is_empty() { "nothing that is seen here".to_owned() } else { list(&alive) };
+    let mut remedy = vec!["remove a vGPU that is not needed: gpuvirt vgpu list".to_owned()];
+    if !still.is_empty() {
+        remedy.insert(0, format!("a profile that still fits: {}", list(&still)));
+    }
+    wanted.refuse(RefusalCode::NoCapacity, format!("its capacity is taken by {taken}"), remedy)
+}
+
+impl Creation<'_> {
+    fn refuse(&self, code: RefusalCode, because: String, remedy: Vec<String>) -> Refusal {
+        let summary =
+            format!("{} cannot get a vGPU {} of profile {}", self.gpu.address, self.uuid, self.profile);
+        Refusal { code, summary, because, remedy: with_explain(code, remedy) }
+    }
+}
+
+/// Everything that is in the way of a vGPU's removal.
+pub fn not_removable(vgpu: &Vgpu, observed: &Observed, records: &Records) -> Vec<Refusal> {
+    let refuse = |code, because, remedy| {
+        let summary = format!("vGPU {} cannot be removed", vgpu.uuid);
+        Refusal { code, summary, because, remedy: with_explain(code, remedy) }
+    };
+    let mut found = Vec::new();
+    if !records.vgpus.contains_key(&vgpu.uuid) {
+        found.push(refuse(
+            RefusalCode::NotOurs,
+            "gpuvirt did not make it".to_owned(),
+            vec![
+                "remove it with the tool that made it, e.g. mdevctl stop or virsh nodedev-destroy".to_owned(),
+            ],
+        ));
+    }
+    let device = Hostdev::Mdev { uuid: vgpu.uuid };
+    for domain in observed.domains.known().into_iter().flatten().filter(|domain| domain.has_live(&device)) {
+        let stop = format!("shut the VM down: virsh shutdown -- {}", shell_word(&domain.name));
+        found.push(refuse(
+            RefusalCode::VgpuInUse,
+            format!("VM {} is running with it", domain.name),
+            vec![stop],
+        ));
+    }
+    let holders: Vec<&Holder> = vgpu.holders.seen.iter().collect();
+    if found.iter().all(|refusal| refusal.code != RefusalCode::VgpuInUse) && !holders.is_empty() {
+        let because = format!("it is held by {}", list(&holders));
+        found.push(refuse(
+            RefusalCode::VgpuInUse,
+            because,
+            vec!["stop what uses it, and try again".to_owned()],
+        ));
+    }
+    found
+}
+
+/// No vGPU with this uuid.
+pub fn not_found(uuid: Uuid) -> Refusal {
+    Refusal {
+        code: RefusalCode::VgpuNotFound,
+        summary: format!("there is no vGPU {uuid}"),
+        because: "no mediated device of a GPU has this uuid".to_owned(),
+        remedy: with_explain(RefusalCode::VgpuNotFound, vec!["gpuvirt vgpu list".to_owned()]),
+    }
+}

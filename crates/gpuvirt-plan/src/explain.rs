@@ -1,0 +1,31 @@
+//! A plan in sentences, for `--dry-run` and for reports.
+
+use crate::{Plan, Step};
+
+/// One sentence for each step.
+pub fn sentences(plan: &Plan) -> Vec<String> {
+    plan.steps.iter().map(sentence).collect()
+}
+
+/// A step in a sentence.
+pub fn sentence(step: &Step) -> String {
+    match step {
+        Step::LoadModule { module } => format!("load the kernel module {module}"),
+        Step::SetOverride { function, driver: Some(driver) } => {
+            format!("allow only {driver} to bind {function}")
+        }
+        Step::SetOverride { function, driver: None } => format!("allow any driver to bind {function} again"),
+        Step::Unbind { function, driver } => format!("unbind {function} from {driver}"),
+        Step::Probe { function, expect: Some(driver) } => {
+            format!("let the kernel probe {function}, which must bind it to {driver}")
+        }
+        Step::Probe { function, expect: None } => format!("let the kernel find a driver for {function}"),
+        Step::CreateMdev { uuid, place } => {
+            format!(
+                "create mediated device {uuid} of type {} ({}) on {}",
+                place.type_id, place.profile, place.parent
+            )
+        }
+        Step::RemoveMdev { uuid, parent } => format!("remove mediated device {uuid} from {parent}"),
+    }
+}

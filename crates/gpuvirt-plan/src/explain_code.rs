@@ -1,0 +1,71 @@
+//! What each refusal and each warning means: the texts of `gpuvirt explain` and of docs/refusals.md.
+//!
+//! Data and look-up only. A code without its text fails a test here.
+
+mod gpu;
+mod isolation;
+mod vgpu;
+mod vm;
+mod warning;
+
+use gpuvirt_model::{RefusalCode, WarningCode};
+use serde::Serialize;
+
+/// What a code means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// The code's name.
+    pub name: &'static str,
+    /// What is the matter, and what would go wrong.
+    pub cause: &'static str,
+    /// From what it is known.
+    pub evidence: &'static str,
+    /// What to do.
+    pub remedy: &'static str,
+}
+
+/// Every text, by subject.
+const ALL: [&[Explanation]; 5] = [isolation::TEXTS, gpu::TEXTS, vgpu::TEXTS, vm::TEXTS, warning::TEXTS];
+
+/// The explanation of a refusal.
+pub fn refusal(code: RefusalCode) -> Option<&'static Explanation> {
+    named(code.as_str())
+}
+
+/// The explanation of a warning.
+pub fn warning(code: WarningCode) -> Option<&'static Explanation> {
+    named(code.as_str())
+}
+
+fn named(name: &str) -> Option<&'static Explanation> {
+    ALL.into_iter().flatten().find(|text| text.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes() -> impl Iterator<Item = &'static str> {
+        let refusals = RefusalCode::ALL.iter().map(|code| code.as_str());
+        refusals.chain(WarningCode::ALL.iter().map(|code| code.as_str()))
+    }
+
+    #[test]
+    fn every_code_is_explained_once() {
+        for name in codes() {
+            let texts = ALL.into_iter().flatten().filter(|text| text.name == name).count();
+            assert_eq!(texts, 1, "{name} has {texts} explanations in gpuvirt-plan/src/explain_code/");
+        }
+    }
+
+    #[test]
+    fn every_part_says_something() {
+        for text in ALL.into_iter().flatten() {
+            for part in [text.cause, text.evidence, text.remedy] {
+                assert!(part.len() > 20 && part.ends_with('.'), "{}: {part:?}", text.name);
+                assert!(!part.contains("  ") && !part.contains('\n'), "{}: {part:?}", text.name);
+            }
+        }
+    }
+}

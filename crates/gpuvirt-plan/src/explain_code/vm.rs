@@ -1,0 +1,54 @@
+//! libvirt domains.
+
+use super::Explanation;
+
+pub(super) const TEXTS: &[Explanation] = &[
+    Explanation {
+        name: "domain-running",
+        cause: "A running VM has the card, or the VM that is to be edited runs. Cards change hands only while the \
+                VM is powered off.",
+        evidence: "The devices of the running QEMU, as libvirt shows them.",
+        remedy: "Shut the VM down (virsh shutdown VM), then try again.",
+    },
+    Explanation {
+        name: "domains-unknown",
+        cause: "libvirt does not answer, so it can't be told whether a running VM has the card.",
+        evidence: "Connecting to qemu:///system failed, or took longer than its deadline.",
+        remedy: "systemctl status libvirtd virtqemud says why. With libvirt back, try again.",
+    },
+    Explanation {
+        name: "domain-not-found",
+        cause: "libvirt has no domain of this name.",
+        evidence: "The domains of qemu:///system; those of a user's own qemu:///session are not looked at.",
+        remedy: "`gpuvirt vm list` or virsh list --all shows the names.",
+    },
+    Explanation {
+        name: "mixed-modes",
+        cause: "One VM would have a whole GPU and a vGPU. Drivers in the guest can't serve both together, and \
+                vSphere forbids it for the same reason.",
+        evidence: "The host devices in the domain's definition.",
+        remedy: "Remove the other device first: `gpuvirt vm show VM`, `gpuvirt vm remove VM DEVICE`.",
+    },
+    Explanation {
+        name: "domain-not-editable",
+        cause: "The domain's definition kept changing while it was edited, or it can't be edited safely, so it was \
+                left as it is.",
+        evidence: "The definition was read again just before it was to be stored, and differed; or it has no room \
+                   for the device.",
+        remedy: "Close virt-manager and virsh edit, then try again. `gpuvirt xml --gpu GPU` prints the elements to \
+                 paste by hand.",
+    },
+    Explanation {
+        name: "hostdev-managed",
+        cause: "The domain has this device with managed='yes': libvirt itself would bind and unbind its driver at \
+                every start and stop, without gpuvirt's checks.",
+        evidence: "The hostdev element in the domain's definition.",
+        remedy: "Write managed='no' there (virsh edit VM), or remove the device and add it with `gpuvirt vm add`.",
+    },
+    Explanation {
+        name: "device-not-found",
+        cause: "The domain's definition does not have this device, so there is nothing to remove.",
+        evidence: "The host devices in the definition that the next start uses.",
+        remedy: "`gpuvirt vm show VM` shows the devices that it has.",
+    },
+];

@@ -1,0 +1,46 @@
+//! Warnings: not refused, but to be known.
+
+use super::Explanation;
+
+pub(super) const TEXTS: &[Explanation] = &[
+    Explanation {
+        name: "no-reset-method",
+        cause: "The kernel can't reset the card. Its next guest gets it as the last one left it, which may not \
+                start, or may read what the last one had in its memory.",
+        evidence: "reset_method of the function is empty.",
+        remedy: "Give it to one VM only, and power the host off between owners. Some cards have a vendor's reset \
+                 module.",
+    },
+    Explanation {
+        name: "interrupt-remapping-unknown",
+        cause: "It can't be told whether interrupts are remapped. Where they are not, VFIO refuses to start the VM.",
+        evidence: "/proc/interrupts shows no chip that tells.",
+        remedy: "Try to start the VM; when it fails with an interrupt remapping error: gpuvirt explain \
+                 no-interrupt-remapping.",
+    },
+    Explanation {
+        name: "holders-unseen",
+        cause: "Some holders of the card may be hidden, so a change may have to wait for one of them.",
+        evidence: "The files of other users' processes can be read by root only, or the recording holds none.",
+        remedy: "Ask gpuvirtd, or run the command as root.",
+    },
+    Explanation {
+        name: "no-host-driver",
+        cause: "The card was given back to the host, and no driver took it: the host can't use it now.",
+        evidence: "The function has no driver link after the kernel was asked to find one.",
+        remedy: "Load the driver (modprobe nvidia, amdgpu, i915), then bind it: echo ADDRESS > \
+                 /sys/bus/pci/drivers_probe.",
+    },
+    Explanation {
+        name: "also-defined-in",
+        cause: "Another VM's definition names the same device. Both can be defined; only one can run at a time.",
+        evidence: "The host devices in the definitions of all domains.",
+        remedy: "Nothing, when they take turns. Otherwise `gpuvirt vm remove VM DEVICE` on one of them.",
+    },
+    Explanation {
+        name: "accepted",
+        cause: "A refusal was accepted by the admin, and the change went ahead.",
+        evidence: "--accept NAME with this change, or stored with an earlier one.",
+        remedy: "Nothing. `gpuvirt gpu show GPU` lists what is accepted; `gpuvirt gpu unset GPU` forgets it.",
+    },
+];

@@ -1,0 +1,45 @@
+//! Whether the host is as a plan promised, by a fresh picture. Success of a write is not success.
+
+use gpuvirt_model::{DriverBinding, DriverName, Observed};
+
+use crate::{Plan, Promise, vgpu};
+
+/// Every promise that does not hold, in words; empty: the plan succeeded.
+pub fn broken_promises(plan: &Plan, now: &Observed) -> Vec<String> {
+    plan.promises.iter().filter_map(|promise| broken(promise, now)).collect()
+}
+
+fn broken(promise: &Promise, now: &Observed) -> Option<String> {
+    match promise {
+        Promise::Bound { function, binding } => match now.functions.get(function) {
+            None => Some(format!("{function} has vanished")),
+            Some(found) if found.binding != *binding => {
+                Some(format!("{function} is {}, not {}", words(&found.binding), words(binding)))
+            }
+            Some(_) => None,
+        },
+        Promise::WithHost { function } => match now.functions.get(function) {
+            None => Some(format!("{function} has vanished")),
+            Some(found) if found.on_vfio() || found.binding.driver_override.is_some() => {
+                Some(format!("{function} is {}, not the host's", words(&found.binding)))
+            }
+            Some(_) => None,
+        },
+        Promise::MdevAlive { uuid, place } => match now.vgpus.get(uuid) {
+            None => Some(format!("vGPU {uuid} does not exist")),
+            Some(found) if vgpu::place(found) != *place => {
+                Some(format!("vGPU {uuid} is a {} on {}", found.profile, found.parent))
+            }
+            Some(_) => None,
+        },
+        Promise::MdevGone { uuid } => {
+            now.vgpus.contains_key(uuid).then(|| format!("vGPU {uuid} still exists"))
+        }
+    }
+}
+
+fn words(binding: &DriverBinding) -> String {
+    let name = |driver: &Option<DriverName>| driver.as_ref().map(ToString::to_string);
+    let driver = name(&binding.driver).map_or("without a driver".to_owned(), |d| format!("bound to {d}"));
+    name(&binding.driver_override).map_or(driver.clone(), |o| format!("{driver} with override {o}"))
+}

@@ -1,0 +1,134 @@
+//! A small host as a value, and steps carried out on it as the kernel would.
+#![allow(dead_code)] // each test file uses its own part
+
+use std::collections::BTreeMap;
+
+use gpuvirt_model::{
+    ClassCode, ConfiguredType, Desired, DesiredGpu, DriverBinding, DriverName, Function, Gpu, Holders,
+    HostFacts, IommuGroup, ModulePresence, Observed, PciAddress, PciIdentity, Reading,
+};
+use gpuvirt_plan::Step;
+
+pub const GPU: &str = "0000:41:00.0";
+pub const AUDIO: &str = "0000:41:00.1";
+pub const NIC: &str = "0000:42:00.0";
+
+pub fn at(text: &str) -> PciAddress {
+    PciAddress::parse(text).unwrap()
+}
+
+pub fn driver(name: &str) -> Option<DriverName> {
+    (!name.is_empty()).then(|| DriverName::parse(name).unwrap())
+}
+
+pub fn binding(name: &str, over: &str) -> DriverBinding {
+    DriverBinding { driver: driver(name), driver_override: driver(over) }
+}
+
+pub fn function(address: &str, class: u32, bound: DriverBinding) -> Function {
+    let identity = PciIdentity {
+        vendor: 0x10de,
+        device: 0x1eb8,
+        subsystem_vendor: 0x10de,
+        subsystem_device: 0x12a2,
+        class: ClassCode(class),
+    };
+    Function {
+        address: at(address),
+        identity,
+        vendor_name: None,
+        device_name: None,
+        binding: bound,
+        iommu_group: Some(17),
+        numa_node: None,
+        bars: Vec::new(),
+        reset_methods: Reading::Known(vec!["flr".to_owned()]),
+        boot_vga: None,
+        boot_display: None,
+        sriov: None,
+        physfn: None,
+        drm_nodes: Vec::new(),
+        device_nodes: Vec::new(),
+        vfio_device: None,
+        power_state: None,
+        endpoint: true,
+        unresponsive: false,
+        oddities: Vec::new(),
+    }
+}
+
+/// A card of GPU and audio in one group on a host where everything is well.
+pub fn host(gpu: DriverBinding, audio: DriverBinding) -> Observed {
+    let functions: BTreeMap<PciAddress, Function> =
+        [function(GPU, 0x03_00_00, gpu), function(AUDIO, 0x04_03_00, audio)].map(|f| (f.address, f)).into();
+    let card = Gpu {
+        address: at(GPU),
+        functions: vec![at(GPU), at(AUDIO)],
+        frameworks: Vec::new(),
+        profiles: Vec::new(),
+        host_driver: false,
+        on_vfio: false,
+        live_vgpus: 0,
+        live_vfs: 0,
+        holders: Holders::default(),
+    };
+    let members = vec![at(GPU), at(AUDIO)];
+    let group = IommuGroup { id: 17, members, others: Vec::new(), domain_type: None, noiommu: false };
+    let mut observed = Observed {
+        host: HostFacts {
+            iommu: true,
+            interrupt_remapping: Reading::Known(true),
+            unsafe_interrupts_allowed: false,
+            vfio_pci: ModulePresence::Ready,
+            function_count: 2,
+            kernel_release: None,
+            oddities: Vec::new(),
+        },
+        gpus: [(at(GPU), card)].into(),
+        functions,
+        groups: [(17, group)].into(),
+        vgpus: BTreeMap::new(),
+        domains: Reading::Known(Vec::new()),
+    };
+    settle(&mut observed);
+    observed
+}
+
+/// Re-derives what the inventory derives from bindings.
+pub fn settle(observed: &mut Observed) {
+    let bound = |address: &PciAddress| observed.functions[address].binding.driver.clone();
+    let primary = bound(&at(GPU));
+    let gpu = observed.gpus.get_mut(&at(GPU)).unwrap();
+    gpu.on_vfio = primary.as_ref().is_some_and(DriverName::is_vfio);
+    gpu.host_driver = primary.is_some_and(|driver| !driver.is_vfio());
+}
+
+/// Carries a step out on the value: probes bind the overriding driver, else `host`.
+pub fn perform(observed: &mut Observed, step: &Step, host: &str) {
+    match step {
+        Step::SetOverride { function, driver } => {
+            observed.functions.get_mut(function).unwrap().binding.driver_override = driver.clone();
+        }
+        Step::Unbind { function, driver } => {
+            let binding = &mut observed.functions.get_mut(function).unwrap().binding;
+            assert_eq!(binding.driver.as_ref(), Some(driver), "unbound from a driver that does not have it");
+            binding.driver = None;
+        }
+        Step::Probe { function, expect } => {
+            let binding = &mut observed.functions.get_mut(function).unwrap().binding;
+            assert_eq!(binding.driver, None, "probed while bound");
+            binding.driver =
+                binding.driver_override.clone().or_else(|| expect.clone()).or_else(|| driver(host));
+        }
+        Step::LoadModule { .. } => observed.host.vfio_pci = ModulePresence::Ready,
+        Step::CreateMdev { .. } | Step::RemoveMdev { .. } => panic!("no vGPUs in this picture"),
+    }
+    settle(observed);
+}
+
+pub fn managed(observed: &Observed, to: ConfiguredType) -> Desired {
+    let identity = observed.functions[&at(GPU)].identity;
+    let entry =
+        DesiredGpu { address: at(GPU), identity, graphics_type: to, label: None, accepted: Vec::new() };
+    Desired::default().with_gpu(entry)
+}

@@ -1,0 +1,141 @@
+//! The state folder: owned by one daemon at a time, readable by everybody.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use gpuvirt_model::{Desired, Records};
+use gpuvirt_plan::Plan;
+use nix::fcntl::{Flock, FlockArg, OFlag};
+
+use crate::document::State;
+use crate::read::{check_dir, read_trusted};
+use crate::{StateError, atomic, journal};
+
+const STATE: &str = "state.json";
+const JOURNAL: &str = "journal";
+const LOCK: &str = "lock";
+
+/// The state folder, locked: this process alone writes in it.
+#[derive(Debug)]
+pub struct StateDir {
+    path: PathBuf,
+    journal: PathBuf,
+    /// The kernel drops the lock when the process ends, however it ends. Writers take turns on the mutex.
+    lock: Mutex<Flock<File>>,
+}
+
+impl StateDir {
+    /// Takes the folder, making it where it is not there.
+    ///
+    /// # Errors
+    /// [`StateError::Locked`] when another daemon has it; [`StateError::Untrusted`]; [`StateError::Io`].
+    pub fn open(path: &Path) -> Result<Self, StateError> {
+        let journal = path.join(JOURNAL);
+        for dir in [path, &journal] {
+            make_dir(dir)?;
+            check_dir(dir)?;
+        }
+        let lock = Mutex::new(take_lock(path)?);
+        Ok(Self { path: path.to_owned(), journal, lock })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The desired document and our records; defaults when there is no file yet.
+    ///
+    /// # Errors
+    /// Any [`StateError`] about the file: corrupt is not absent.
+    pub fn load(&self) -> Result<State, StateError> {
+        read_state(&self.path)
+    }
+
+    /// Makes both durable. A file that can't be understood is not overwritten.
+    ///
+    /// # Errors
+    /// Any [`StateError`]; the earlier content then still stands.
+    pub fn commit(&self, desired: &Desired, records: &Records) -> Result<(), StateError> {
+        let _turn = self.turn();
+        let state = State::new(desired.clone(), records.clone());
+        if self.load()? == state && self.path.join(STATE).exists() {
+            return Ok(());
+        }
+        let text = state
+            .to_text()
+            .map_err(|error| StateError::io("writing", self.path.join(STATE))(io::Error::other(error)))?;
+        atomic::replace(&self.path, STATE, text.as_bytes())
+    }
+
+    /// Makes an intent durable before its first write. The same intent again is done already.
+    ///
+    /// # Errors
+    /// [`StateError::IntentOpen`] when another one of this GPU is not settled; any other [`StateError`].
+    pub fn open_journal(&self, plan: &Plan) -> Result<(), StateError> {
+        let _turn = self.turn();
+        journal::open(&self.journal, plan)
+    }
+
+    /// Intents that were opened and not closed, by address.
+    ///
+    /// # Errors
+    /// Any [`StateError`] about one of the files.
+    pub fn open_intents(&self) -> Result<Vec<Plan>, StateError> {
+        journal::open_intents(&self.journal)
+    }
+
+    /// Forgets the intent of the plan's GPU; none is done already.
+    ///
+    /// # Errors
+    /// [`StateError::Io`].
+    pub fn close_journal(&self, plan: &Plan) -> Result<(), StateError> {
+        let _turn = self.turn();
+        journal::close(&self.journal, plan.gpu)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Flock<File>> {
+        // Files are replaced as a whole, so a panic elsewhere left nothing half done.
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The desired document and our records, for whoever only reads; defaults when there is no file yet.
+///
+/// # Errors
+/// Any [`StateError`] about the file.
+pub fn read_state(dir: &Path) -> Result<State, StateError> {
+    let path = dir.join(STATE);
+    match read_trusted(&path)? {
+        None => Ok(State::default()),
+        Some(text) => State::parse(&path, &text),
+    }
+}
+
+fn make_dir(path: &Path) -> Result<(), StateError> {
+    match DirBuilder::new().mode(0o755).create(path) {
+        Ok(()) => path.parent().filter(|p| !p.as_os_str().is_empty()).map_or(Ok(()), atomic::sync_dir),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(StateError::io("making the folder", path)(error)),
+    }
+}
+
+fn take_lock(dir: &Path) -> Result<Flock<File>, StateError> {
+    let path = dir.join(LOCK);
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(flags.bits())
+        .open(&path)
+        .map_err(StateError::io("opening", &path))?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+        nix::errno::Errno::EWOULDBLOCK => StateError::Locked { path: dir.to_owned() },
+        other => StateError::io("locking", path)(other.into()),
+    })
+}

@@ -1,0 +1,84 @@
+//! The journal: plans that were begun and are not settled, one file for each GPU.
+//!
+//! The file is durable before the plan's first write, and holds the snapshot of everything that its steps can change.
+//! Recovery observes the host and plans anew; it never replays the steps.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use gpuvirt_model::PciAddress;
+use gpuvirt_plan::Plan;
+use serde::{Deserialize, Serialize};
+
+use crate::read::read_trusted;
+use crate::{StateError, atomic, strict};
+
+/// The version of a journal file that this code writes.
+pub const JOURNAL_VERSION: u32 = 1;
+
+/// What a journal file holds.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Intent {
+    version: u32,
+    plan: Plan,
+}
+
+/// Makes the intent of `plan` durable. The same plan again is done already.
+pub(crate) fn open(dir: &Path, plan: &Plan) -> Result<(), StateError> {
+    let path = file(dir, plan.gpu);
+    match read_intent(&path)? {
+        Some(open) if open == *plan => return Ok(()),
+        Some(_) => return Err(StateError::IntentOpen { path }),
+        None => {}
+    }
+    let intent = Intent { version: JOURNAL_VERSION, plan: plan.clone() };
+    let text = serde_json::to_string_pretty(&intent)
+        .map_err(|error| StateError::io("writing", path)(io::Error::other(error)))?;
+    atomic::replace(dir, &file_name(plan.gpu), (text + "\n").as_bytes())
+}
+
+/// Forgets the intent of a GPU; none is done already.
+pub(crate) fn close(dir: &Path, gpu: PciAddress) -> Result<(), StateError> {
+    atomic::remove(dir, &file_name(gpu))
+}
+
+/// Every open intent, by address.
+pub(crate) fn open_intents(dir: &Path) -> Result<Vec<Plan>, StateError> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).map_err(StateError::io("listing", dir))? {
+        let entry = entry.map_err(StateError::io("listing", dir))?;
+        // Other names are not ours: what a crash left of a write (`.….new`), what an admin moved aside.
+        names.extend(entry.file_name().into_string().ok().filter(|name| is_journal_name(name)));
+    }
+    names.sort_unstable();
+    let mut plans = Vec::new();
+    for name in names {
+        let path = dir.join(&name);
+        let Some(plan) = read_intent(&path)? else { continue };
+        if file_name(plan.gpu) != name {
+            let what = format!("it is about {} and named after another GPU", plan.gpu);
+            return Err(StateError::Corrupt { path, line: 1, what });
+        }
+        plans.push(plan);
+    }
+    Ok(plans)
+}
+
+fn read_intent(path: &Path) -> Result<Option<Plan>, StateError> {
+    let Some(text) = read_trusted(path)? else { return Ok(None) };
+    strict::parse::<Intent>(path, &text, JOURNAL_VERSION).map(|intent| Some(intent.plan))
+}
+
+fn is_journal_name(name: &str) -> bool {
+    name.ends_with(".json") && !name.starts_with('.')
+}
+
+fn file(dir: &Path, gpu: PciAddress) -> PathBuf {
+    dir.join(file_name(gpu))
+}
+
+fn file_name(gpu: PciAddress) -> String {
+    format!("{gpu}.json")
+}

@@ -1,0 +1,270 @@
+//! The state folder from outside: what is written is read, and nothing that is broken is taken for absent.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // a test may panic, and writes broken files
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use gpuvirt_model::{
+    ClassCode, ConfiguredType, Desired, DesiredGpu, DriverBinding, DriverName, PciAddress, PciIdentity,
+    ProfileName, Records, RefusalCode, VgpuRecord,
+};
+use gpuvirt_plan::{MdevPlace, Plan, Promise, Snapshot, Step};
+use gpuvirt_state::{State, StateDir, StateError, read_state};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+const GPU: PciAddress = PciAddress { domain: 0, bus: 0x41, slot: 0, function: 0 };
+
+fn nouveau() -> DriverName {
+    DriverName::parse("nouveau").unwrap()
+}
+
+fn identity() -> PciIdentity {
+    let class = ClassCode(0x03_00_00);
+    PciIdentity { vendor: 0x10de, device: 0x2235, subsystem_vendor: 0x10de, subsystem_device: 0x145a, class }
+}
+
+fn desired() -> Desired {
+    Desired::default().with_gpu(DesiredGpu {
+        address: GPU,
+        identity: identity(),
+        graphics_type: ConfiguredType::Direct,
+        label: Some("left \"card\"".to_owned()),
+        accepted: vec![RefusalCode::BootDisplay],
+    })
+}
+
+fn records() -> Records {
+    let mut records = Records { version: 1, ..Records::default() };
+    records.host_bindings.insert(GPU, DriverBinding { driver: Some(nouveau()), driver_override: None });
+    let profile = ProfileName("nvidia_a40-24c".to_owned());
+    let record = VgpuRecord { parent: GPU, type_id: "nvidia-231".to_owned(), profile };
+    records.vgpus.insert(Uuid::from_u128(0x1234), record);
+    records
+}
+
+fn plan() -> Plan {
+    let mut before = Snapshot::default();
+    before.bindings.insert(GPU, DriverBinding { driver: Some(nouveau()), driver_override: None });
+    let profile = ProfileName("nvidia_a40-24c".to_owned());
+    let place = MdevPlace { parent: GPU, type_id: "nvidia-231".to_owned(), profile };
+    before.mdevs.extend([(Uuid::from_u128(1), Some(place)), (Uuid::from_u128(2), None)]);
+    Plan {
+        gpu: GPU,
+        purpose: format!("{GPU} becomes direct"),
+        steps: vec![Step::Unbind { function: GPU, driver: nouveau() }],
+        before,
+        promises: vec![Promise::WithHost { function: GPU }],
+    }
+}
+
+/// A folder with one state and one intent in it.
+fn written() -> (tempfile::TempDir, StateDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    state.commit(&desired(), &records()).unwrap();
+    state.open_journal(&plan()).unwrap();
+    (dir, state)
+}
+
+fn put(path: &Path, bytes: &[u8]) {
+    use std::io::Write;
+    let mut file = fs::File::create(path).unwrap();
+    file.write_all(bytes).unwrap();
+}
+
+fn journal_file(dir: &Path) -> PathBuf {
+    dir.join("journal/0000:41:00.0.json")
+}
+
+#[test]
+fn an_empty_folder_is_the_default_state() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(read_state(dir.path()).unwrap(), State::default());
+    let state = StateDir::open(&dir.path().join("new")).unwrap();
+    assert_eq!(state.load().unwrap(), State::default());
+    assert!(state.open_intents().unwrap().is_empty());
+}
+
+#[test]
+fn what_is_committed_is_read_again() {
+    let (dir, state) = written();
+    let read = read_state(dir.path()).unwrap();
+    assert_eq!((read.desired, read.records), (desired(), records()));
+    assert_eq!(state.open_intents().unwrap(), [plan()]);
+
+    drop(state);
+    let again = StateDir::open(dir.path()).unwrap();
+    assert_eq!(again.open_intents().unwrap(), [plan()]);
+    again.close_journal(&plan()).unwrap();
+    again.close_journal(&plan()).unwrap();
+    assert!(again.open_intents().unwrap().is_empty());
+}
+
+#[test]
+fn an_open_intent_is_not_overwritten() {
+    let (_dir, state) = written();
+    state.open_journal(&plan()).unwrap();
+    let other = Plan { purpose: "another".to_owned(), before: Snapshot::default(), ..plan() };
+    assert!(matches!(state.open_journal(&other), Err(StateError::IntentOpen { .. })));
+    assert_eq!(state.open_intents().unwrap(), [plan()]);
+}
+
+#[test]
+fn a_second_daemon_is_refused() {
+    let (dir, state) = written();
+    let error = StateDir::open(dir.path()).unwrap_err();
+    assert!(matches!(error, StateError::Locked { .. }), "{error}");
+    drop(state);
+    StateDir::open(dir.path()).unwrap();
+}
+
+#[test]
+fn every_partial_write_is_an_error_and_never_absence() {
+    let (dir, state) = written();
+    for path in [dir.path().join("state.json"), journal_file(dir.path())] {
+        let whole = fs::read(&path).unwrap();
+        let read = || match path.ends_with("state.json") {
+            true => state.load().map(|_| ()),
+            false => state.open_intents().map(|_| ()),
+        };
+        // The last byte is the newline behind the document.
+        for length in 0..whole.len() - 1 {
+            put(&path, &whole[..length]);
+            let error = read().unwrap_err();
+            assert!(matches!(error, StateError::Corrupt { .. }), "{length} bytes: {error}");
+            assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+            // A file system may also keep the length and lose the tail.
+            let mut zeroed = whole.clone();
+            zeroed[length..].fill(0);
+            put(&path, &zeroed);
+            assert!(matches!(read().unwrap_err(), StateError::Corrupt { .. }), "{length} bytes, then zeros");
+        }
+        put(&path, &whole);
+        read().unwrap();
+    }
+}
+
+#[test]
+fn a_corrupt_file_is_not_overwritten() {
+    let (dir, state) = written();
+    let path = dir.path().join("state.json");
+    put(&path, b"{\n  oops");
+    assert!(matches!(state.commit(&desired(), &records()), Err(StateError::Corrupt { line: 2, .. })));
+    assert_eq!(fs::read(&path).unwrap(), b"{\n  oops");
+    put(&journal_file(dir.path()), b"");
+    assert!(state.open_journal(&plan()).is_err());
+}
+
+#[test]
+fn what_makes_no_sense_is_named_with_its_line() {
+    let (dir, state) = written();
+    let path = dir.path().join("state.json");
+    let good = fs::read_to_string(&path).unwrap();
+    let twice = {
+        let mut desired = desired();
+        desired.gpus.push(desired.gpus[0].clone());
+        State::new(desired, records()).to_text().unwrap()
+    };
+    for (bad, want) in [
+        (good.replace("\"label\"", "\"lable\""), "line 20: unknown field `lable`"),
+        (
+            good.replace("\"vendor\"", "\"vendor\": \"10de\", \"wendor\""),
+            "line 13: key \"wendor\" is unknown",
+        ),
+        (good.replace("0000:41:00.0", "0000:41:00.9"), "is not a PCI address"),
+        (good.replace("\"direct\"", "\"passthrough\""), "line 19: unknown variant"),
+        (twice, "GPU 0000:41:00.0 is there twice"),
+        ("[]".to_owned(), "line 1"),
+        ("null".to_owned(), "line 1"),
+        ("{}".to_owned(), "missing field `version`"),
+        (format!("{{\"a\": {}", "[".repeat(1 << 16)), "EOF while parsing"),
+    ] {
+        put(&path, bad.as_bytes());
+        let error = state.load().unwrap_err();
+        assert!(matches!(error, StateError::Corrupt { .. }), "{error}");
+        assert!(error.to_string().contains(want), "{error}\nlacks: {want}\n{bad:.600}");
+    }
+}
+
+#[test]
+fn another_version_is_refused_with_the_path() {
+    let (dir, state) = written();
+    let path = dir.path().join("state.json");
+    let good = fs::read_to_string(&path).unwrap();
+    for bad in [
+        // Whatever else a newer file holds.
+        "{\"version\": 2, \"gpus\": {}}".to_owned(),
+        "{\"version\": 0}".to_owned(),
+        good.replace("\"desired\": {\n    \"version\": 1", "\"desired\": {\n    \"version\": 2"),
+        good.replace("\"records\": {\n    \"version\": 1", "\"records\": {\n    \"version\": 7"),
+    ] {
+        put(&path, bad.as_bytes());
+        let error = state.load().unwrap_err();
+        assert!(matches!(error, StateError::Version { .. }), "{error}");
+        assert!(error.to_string().contains("state.json has format version"), "{error}");
+    }
+}
+
+#[test]
+fn files_of_others_in_the_journal_are_no_intents() {
+    let (dir, state) = written();
+    put(&dir.path().join("journal/.0000:41:00.0.json.new"), b"{ torn");
+    put(&dir.path().join("journal/0000:41:00.0.json.bak"), b"moved aside");
+    assert_eq!(state.open_intents().unwrap(), [plan()]);
+    fs::copy(journal_file(dir.path()), dir.path().join("journal/0000:42:00.0.json")).unwrap();
+    let error = state.open_intents().unwrap_err();
+    assert!(error.to_string().contains("named after another GPU"), "{error}");
+}
+
+#[test]
+fn a_folder_that_others_may_write_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let error = StateDir::open(dir.path()).unwrap_err();
+    assert!(matches!(error, StateError::Untrusted { .. }), "{error}");
+    put(&dir.path().join("file"), b"");
+    assert!(StateDir::open(&dir.path().join("file")).is_err());
+}
+
+/// One folder for each released format: what an earlier version wrote, today's code reads.
+#[test]
+fn every_released_format_is_read() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/state/v1");
+    let (dir, _state) = written();
+    let journal = "journal/0000:41:00.0.json";
+    for name in ["state.json", journal] {
+        let (want, now) = (golden.join(name), fs::read_to_string(dir.path().join(name)).unwrap());
+        if std::env::var_os("GPUVIRT_BLESS").is_some() {
+            fs::create_dir_all(want.parent().unwrap()).unwrap();
+            put(&want, now.as_bytes());
+        }
+        let want = fs::read_to_string(&want).unwrap();
+        assert_eq!(
+            want, now,
+            "version 1 must stay as released: a changed format is a new version (or GPUVIRT_BLESS=1)"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_are_read_as_absent_and_none_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let dir = tempfile::tempdir().unwrap();
+        put(&dir.path().join("state.json"), &bytes);
+        prop_assert!(read_state(dir.path()).is_err());
+    }
+
+    #[test]
+    fn a_flipped_byte_never_panics(at: prop::sample::Index, to: u8) {
+        let text = State::new(desired(), records()).to_text().unwrap();
+        let mut bytes = text.into_bytes();
+        let at = at.index(bytes.len());
+        bytes[at] = to;
+        if let Ok(text) = String::from_utf8(bytes) {
+            let _ = State::parse(Path::new("state.json"), &text);
+        }
+    }
+}

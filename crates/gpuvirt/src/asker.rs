@@ -1,0 +1,123 @@
+//! Whom a verb asks: the daemon, this host, or a recording.
+//!
+//! A question goes to the daemon where it answers, else to the host, and stderr says so. An order goes to the daemon
+//! or nowhere.
+
+use std::cell::RefCell;
+
+use gpuvirt_api::{Change, Client, ClientError};
+
+use crate::cli::{Format, Global};
+use crate::failure::{Failure, chain};
+use crate::local;
+use crate::picture::Picture;
+use crate::render::page::Page;
+
+/// Asks on behalf of one invocation.
+#[derive(Debug)]
+pub struct Asker {
+    global: Global,
+    client: Client,
+    notes: RefCell<Page>,
+}
+
+impl Asker {
+    /// For the options of an invocation.
+    pub fn new(global: &Global) -> Self {
+        Self { global: global.clone(), client: Client::new(&global.socket), notes: RefCell::new(Page::new()) }
+    }
+
+    /// The format to print in.
+    pub fn format(&self) -> Format {
+        self.global.output
+    }
+
+    /// Remembers a line for stderr.
+    pub fn note(&self, text: impl std::fmt::Display) {
+        self.notes.borrow_mut().line(format_args!("note: {text}"));
+    }
+
+    /// The lines for stderr.
+    pub fn notes(&self) -> String {
+        self.notes.take().into_text()
+    }
+
+    /// A question: to the daemon, or answered from a picture of the host.
+    ///
+    /// # Errors
+    /// [`Failure`], the daemon's own or ours.
+    pub fn ask<T>(
+        &self,
+        daemon: impl FnOnce(&Client) -> Result<T, ClientError>,
+        local: impl FnOnce(&Picture) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        if let Some(picture) = self.recording() {
+            return local(&picture?);
+        }
+        match daemon(&self.client) {
+            Err(error) if error.is_unreachable() || matches!(error, ClientError::TimedOut { .. }) => {
+                self.note(format_args!("{}; this host was read directly, VMs are unknown", chain(&error)));
+                local(&self.live()?)
+            }
+            answer => answer.map_err(Failure::from),
+        }
+    }
+
+    /// A question that only the daemon can answer, or a recording that holds libvirt's domains.
+    ///
+    /// # Errors
+    /// [`Failure`] with the family `unreachable` when the daemon does not answer.
+    pub fn ask_libvirt<T>(
+        &self,
+        daemon: impl FnOnce(&Client) -> Result<T, ClientError>,
+        recorded: impl FnOnce(&Picture) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        match self.recording() {
+            Some(picture) => recorded(&picture?),
+            None => daemon(&self.client).map_err(Failure::from),
+        }
+    }
+
+    /// An order: to the daemon only, and never together with a recording.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub fn order(
+        &self,
+        daemon: impl FnOnce(&Client) -> Result<Change, ClientError>,
+    ) -> Result<Change, Failure> {
+        self.refuse_recording("this verb changes the host, and --host reads a recording")?;
+        daemon(&self.client).map_err(Failure::from)
+    }
+
+    /// Refuses `--host` where it makes no sense.
+    ///
+    /// # Errors
+    /// A usage error with this message.
+    pub fn refuse_recording(&self, message: &str) -> Result<(), Failure> {
+        match &self.global.host {
+            None => Ok(()),
+            Some(_) => Err(Failure::usage(message).try_this(
+                "`gpuvirtd --host FILE --state-dir D --socket S` simulates a whole host from a recording",
+            )),
+        }
+    }
+
+    /// The recording's picture, when one was given.
+    pub fn recording(&self) -> Option<Result<Picture, Failure>> {
+        self.global.host.as_deref().map(local::recorded)
+    }
+
+    /// The daemon.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The picture of this host.
+    ///
+    /// # Errors
+    /// [`Failure`] when not even the PCI bus can be read.
+    pub fn live(&self) -> Result<Picture, Failure> {
+        local::live()
+    }
+}

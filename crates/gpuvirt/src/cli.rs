@@ -1,0 +1,156 @@
+//! The grammar: every argument, with its help.
+//!
+//! Types only. What a verb does is in `verb`, how an answer looks in `render`. The help of each verb says what it
+//! changes, and shows an example.
+
+mod gpu;
+mod vgpu;
+mod vm;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use gpuvirt_api::GpuSelector;
+use uuid::Uuid;
+
+pub use gpu::{GpuCommand, SetArgs, parse_name};
+pub use vgpu::{CreateArgs, RemoveArgs, VgpuCommand};
+pub use vm::{AddArgs, DeviceArg, VmCommand};
+
+/// GPUs of a KVM/libvirt host: passthrough and vGPU, with the rules kept.
+///
+/// Reading verbs ask gpuvirtd, and read the host themselves where it does not answer. Verbs that change something
+/// need gpuvirtd. GPUs that nobody configured are listed and never written to.
+#[derive(Debug, Parser)]
+#[command(name = "gpuvirt", version, propagate_version = true, after_help = EXIT_CODES)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// Options of every verb.
+    #[command(flatten)]
+    pub global: Global,
+    /// The verb.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done or nothing to do, 1 failure, 2 usage, 3 refused, 4 accepted and \
+pending, 5 daemon unreachable.\nExample: gpuvirt gpu list";
+
+/// Where help lists the options of every verb.
+const GLOBAL: &str = "Options of every verb";
+
+/// Options of every verb.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// How to print: a table for people (may change), or JSON or YAML for programs (versioned)
+    #[arg(short, long, global = true, help_heading = GLOBAL, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    pub output: Format,
+    /// Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
+    pub host: Option<PathBuf>,
+    /// The socket of gpuvirtd
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "PATH", default_value = gpuvirt_api::client::DEFAULT_SOCKET)]
+    pub socket: PathBuf,
+}
+
+/// How an answer is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// One JSON document.
+    Json,
+    /// The same document as YAML.
+    Yaml,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// GPUs: what they are, how they are used, who holds them; and giving them another type
+    #[command(subcommand)]
+    Gpu(GpuCommand),
+    /// vGPU profiles: what a VM can ask for, and how much is left
+    #[command(subcommand)]
+    Profile(ProfileCommand),
+    /// vGPUs: the shares of GPUs that exist now
+    #[command(subcommand)]
+    Vgpu(VgpuCommand),
+    /// VMs: libvirt domains and the GPUs that they have
+    #[command(subcommand)]
+    Vm(VmCommand),
+    /// Print the <hostdev> elements for a GPU or a vGPU. Changes nothing
+    ///
+    /// The elements are complete: paste them into a domain's <devices>, or let `gpuvirt vm add` do it.
+    ///
+    /// Example: gpuvirt xml --gpu 41:00.0
+    Xml(XmlArgs),
+    /// Record this host into a file that --host reads again. Changes nothing but that file
+    ///
+    /// Serial numbers, host names and MAC addresses are left out. As root it holds more than as a user; what could
+    /// not be read is listed in it. An existing file is never overwritten.
+    ///
+    /// Example: sudo gpuvirt snapshot --file host1.tar
+    Snapshot(SnapshotArgs),
+    /// Explain the name of a refusal or a warning: cause, how it is found out, remedy. Changes nothing
+    ///
+    /// Without a name: all names.
+    ///
+    /// Example: gpuvirt explain group-not-viable
+    Explain(ExplainArgs),
+    /// Show whether gpuvirtd answers, and the GPUs that are not as they were asked to be. Changes nothing
+    ///
+    /// Exit code 5 when gpuvirtd does not answer.
+    ///
+    /// Example: gpuvirt status
+    Status,
+}
+
+/// Verbs on profiles.
+#[derive(Debug, Subcommand)]
+pub enum ProfileCommand {
+    /// List the vGPU profiles that GPUs offer now. Changes nothing
+    ///
+    /// AVAILABLE is how many could be created now, if all were of this profile: capacity is shared between the
+    /// profiles of a GPU. JSON lists each function that offers a profile; the table sums them up (PARENTS).
+    ///
+    /// Example: gpuvirt profile list --gpu 41:00.0
+    List {
+        /// Those of one GPU only: its address or label
+        #[arg(long, value_name = "GPU")]
+        gpu: Option<GpuSelector>,
+    },
+}
+
+/// What the elements are for.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct XmlArgs {
+    /// A whole GPU, all its functions: its address or label
+    #[arg(long, value_name = "GPU")]
+    pub gpu: Option<GpuSelector>,
+    /// A vGPU that exists: its UUID
+    #[arg(long, value_name = "ID")]
+    pub vgpu: Option<Uuid>,
+}
+
+/// Where the recording goes.
+#[derive(Debug, Args)]
+pub struct SnapshotArgs {
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// What to explain.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The name in square brackets, e.g. group-not-viable
+    pub name: Option<String>,
+    /// Print docs/refusals.md
+    #[arg(long, hide = true, conflicts_with = "name")]
+    pub all_markdown: bool,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! The grammar itself.
+
+use clap::CommandFactory as _;
+
+use super::*;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(std::iter::once("gpuvirt").chain(line.split(' ')))
+}
+
+#[test]
+fn the_grammar_is_sound() {
+    Cli::command().debug_assert();
+}
+
+/// Every verb's long help states what it changes and ends with an example that the grammar accepts.
+#[test]
+fn every_verb_has_help_with_an_example() {
+    fn walk(command: &clap::Command, path: &str) {
+        let path = format!("{path} {}", command.get_name());
+        if command.has_subcommands() {
+            return command.get_subcommands().for_each(|sub| walk(sub, &path));
+        }
+        let about = command.get_about().unwrap_or_else(|| panic!("{path} has no help")).to_string();
+        assert!(about.contains("Changes "), "{path} does not say what it changes: {about}");
+        let long = command.get_long_about().unwrap_or_else(|| panic!("{path} has no long help")).to_string();
+        let example = long.lines().find_map(|line| line.strip_prefix("Example: "));
+        let example = example.unwrap_or_else(|| panic!("{path} has no example: {long}"));
+        let words = example.trim_start_matches("sudo ").split(' ');
+        Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{path}: {example}: {error}"));
+        for argument in command.get_arguments() {
+            assert!(argument.get_help().is_some(), "{path}: {} has no help", argument.get_id());
+        }
+    }
+    walk(&Cli::command(), "");
+}
+
+#[test]
+fn wrong_lines_are_usage_errors() {
+    for line in [
+        "gpu show 0000:4g:00.0",
+        "gpu show ../../etc/passwd",
+        "gpu set 41:00.0",
+        "gpu set 41:00.0 --type basic",
+        "gpu set 41:00.0 --type direct --accept group-not-viable",
+        "gpu set 41:00.0 --type direct --label a/b",
+        "gpu set 41:00.0 --type direct --wait soon",
+        "vgpu create --gpu 41:00.0",
+        "vgpu show 41:00.0",
+        "vm add web1",
+        "vm add web1 --gpu 41:00.0 --vgpu 7b0a4f6e-2f7b-4e1c-9a53-0c5d6a2f1e88",
+        "xml",
+        "snapshot",
+        "gpu list -o xml",
+    ] {
+        assert_eq!(parse(line).map(|_| ()).map_err(|error| error.exit_code()), Err(2), "{line}");
+    }
+}
+
+#[test]
+fn vsphere_spellings_are_types_too() {
+    for text in ["SharedPassthru", "sharedDirect", "shared-direct"] {
+        assert!(parse(&format!("gpu set 41:00.0 --type {text}")).is_ok(), "{text}");
+    }
+}

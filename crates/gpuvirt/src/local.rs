@@ -1,0 +1,62 @@
+//! Reading a host without the daemon: this machine, or a recorded one, by the same code.
+//!
+//! Reads only. Of a live host's stored files it needs the public part, which everybody may read.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use gpuvirt_api::Source;
+use gpuvirt_host::{GpuRules, LinuxHost, LinuxSysfs, Sysfs};
+use gpuvirt_model::{Desired, Observed, Reading, Records, Unknown};
+use gpuvirt_recording::RecordedHost;
+
+use crate::failure::{Failure, chain};
+use crate::picture::Picture;
+
+/// Where the daemon keeps what the admin asked for.
+const STATE_DIR: &str = "/var/lib/gpuvirt";
+
+/// This machine, with the stored configuration.
+///
+/// # Errors
+/// [`Failure`] when not even the PCI bus can be read.
+pub fn live() -> Result<Picture, Failure> {
+    let mut oddities = Vec::new();
+    let (desired, records) = stored(&mut oddities);
+    let observed = observe(Arc::new(LinuxSysfs::this_machine()))?;
+    Ok(Picture { observed, desired, records, source: Source::Host, oddities })
+}
+
+/// The host that a recording holds. Nothing in it was configured with gpuvirt.
+///
+/// # Errors
+/// [`Failure`] that names the file: it is no recording, or holds no PCI bus.
+pub fn recorded(path: &Path) -> Result<Picture, Failure> {
+    let recording = RecordedHost::open(path).map_err(|error| {
+        let mut failure = Failure::failed(&error);
+        failure.error.message = format!("{}: {}", path.display(), failure.error.message);
+        failure
+            .try_this("--host reads umockdev dumps (umockdev-record --all) and what `gpuvirt snapshot` wrote")
+    })?;
+    let oddities = recording.notes();
+    let domains = recording.domains().map(<[_]>::to_vec);
+    let mut observed = observe(Arc::new(recording))?;
+    observed.domains = domains.map_or(Reading::Unknown(Unknown::NotRecorded), Reading::Known);
+    let (desired, records) = (Desired::default(), Records::default());
+    Ok(Picture { observed, desired, records, source: Source::Recording, oddities })
+}
+
+fn observe(sysfs: Arc<dyn Sysfs>) -> Result<Observed, Failure> {
+    LinuxHost::new(sysfs, GpuRules::default()).observe().map_err(|error| Failure::failed(&error))
+}
+
+/// What the admin asked for. A file that can't be understood is said to be so: it is not an empty one.
+fn stored(oddities: &mut Vec<String>) -> (Desired, Records) {
+    match gpuvirt_state::read_state(Path::new(STATE_DIR)) {
+        Ok(state) => (state.desired, state.records),
+        Err(error) => {
+            oddities.push(format!("which GPUs are configured is unknown: {}", chain(&error)));
+            (Desired::default(), Records::default())
+        }
+    }
+}

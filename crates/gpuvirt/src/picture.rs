@@ -1,0 +1,161 @@
+//! The host as this command read it by itself, and the documents made from it.
+
+use gpuvirt_api::{
+    ApiError, ErrorKind, GpuDocument, GpuSelector, List, ProfileDocument, Source, StatusDocument,
+    VgpuDocument, VmDocument, XmlDocument,
+};
+use gpuvirt_domain::{GpuForGuest, Placement, gpu_fragment, mdev_fragment};
+use gpuvirt_model::{Desired, Gpu, Observed, Reading, Records, Refusal, RefusalCode};
+use uuid::Uuid;
+
+use crate::failure::Failure;
+
+/// A host, read without the daemon.
+#[derive(Debug)]
+pub struct Picture {
+    /// What the host shows.
+    pub observed: Observed,
+    /// What the admin asked for, from the stored files.
+    pub desired: Desired,
+    /// What gpuvirt made, from the stored files.
+    pub records: Records,
+    /// A live host or a recording.
+    pub source: Source,
+    /// What is strange about the reading itself.
+    pub oddities: Vec<String>,
+}
+
+impl Picture {
+    /// All GPUs.
+    pub fn gpus(&self) -> List<GpuDocument> {
+        let documents = self.observed.gpus.values().map(|gpu| self.document(gpu)).collect();
+        self.list("GpuList", documents)
+    }
+
+    /// One GPU.
+    ///
+    /// # Errors
+    /// The refusal `gpu-not-found`.
+    pub fn gpu(&self, selector: &GpuSelector) -> Result<List<GpuDocument>, Failure> {
+        Ok(self.list("Gpu", vec![self.document(self.find(selector)?)]))
+    }
+
+    /// The profiles of all GPUs or of one.
+    ///
+    /// # Errors
+    /// The refusal `gpu-not-found`.
+    pub fn profiles(&self, selector: Option<&GpuSelector>) -> Result<List<ProfileDocument>, Failure> {
+        let mut profiles = ProfileDocument::all(&self.observed);
+        if let Some(selector) = selector {
+            let gpu = self.find(selector)?.address;
+            profiles.retain(|profile| profile.gpu == gpu);
+        }
+        Ok(self.list("ProfileList", profiles))
+    }
+
+    /// All vGPUs.
+    pub fn vgpus(&self) -> List<VgpuDocument> {
+        let documents = self.observed.vgpus.values();
+        let documents =
+            documents.map(|vgpu| VgpuDocument::new(vgpu, &self.observed, &self.records)).collect();
+        self.list("VgpuList", documents)
+    }
+
+    /// One vGPU.
+    ///
+    /// # Errors
+    /// The refusal `vgpu-not-found`.
+    pub fn vgpu(&self, uuid: Uuid) -> Result<List<VgpuDocument>, Failure> {
+        let vgpu = self.observed.vgpus.get(&uuid).ok_or_else(|| no_vgpu(uuid))?;
+        Ok(self.list("Vgpu", vec![VgpuDocument::new(vgpu, &self.observed, &self.records)]))
+    }
+
+    /// All domains; an empty list with the reason where they are not known.
+    pub fn vms(&self) -> List<VmDocument> {
+        let domains = self.observed.domains.known().into_iter().flatten();
+        self.list("VmList", domains.map(|domain| VmDocument::new(domain, &self.observed)).collect())
+    }
+
+    /// The elements that give a whole GPU to a VM.
+    ///
+    /// # Errors
+    /// The refusal `gpu-not-found`.
+    pub fn gpu_xml(&self, selector: &GpuSelector) -> Result<XmlDocument, Failure> {
+        let gpu = GpuForGuest::new(self.find(selector)?.functions.iter().copied());
+        let gpu = gpu.map_err(|error| Failure::new(ErrorKind::Bug, format!("{selector}: {error}")))?;
+        Ok(XmlDocument::new(gpu_fragment(&gpu, Placement::LibvirtChooses)))
+    }
+
+    /// The element that gives a vGPU to a VM.
+    ///
+    /// # Errors
+    /// The refusal `vgpu-not-found`.
+    pub fn vgpu_xml(&self, uuid: Uuid) -> Result<XmlDocument, Failure> {
+        let vgpu = self.observed.vgpus.get(&uuid).ok_or_else(|| no_vgpu(uuid))?;
+        Ok(XmlDocument::new(mdev_fragment(vgpu.uuid)))
+    }
+
+    /// How things stand, as far as it shows without the daemon.
+    pub fn status(&self) -> StatusDocument {
+        let gpus = self.gpus();
+        StatusDocument {
+            domains_unknown: gpus.domains_unknown,
+            problems: gpus.oddities,
+            ..StatusDocument::new(self.source, &gpus.items)
+        }
+    }
+
+    /// The GPU that a person named.
+    ///
+    /// # Errors
+    /// The refusal `gpu-not-found`.
+    pub fn find(&self, selector: &GpuSelector) -> Result<&Gpu, Failure> {
+        let found = match selector {
+            GpuSelector::Address(address) => self.observed.gpus.get(address),
+            GpuSelector::Label(label) => {
+                self.desired.labelled(label).and_then(|address| self.observed.gpus.get(&address))
+            }
+        };
+        found.ok_or_else(|| no_gpu(selector, &self.observed))
+    }
+
+    fn document(&self, gpu: &Gpu) -> GpuDocument {
+        GpuDocument::new(gpu, &self.observed, &self.desired)
+    }
+
+    fn list<T>(&self, kind: &str, items: Vec<T>) -> List<T> {
+        let mut list = List::new(kind, self.source, items);
+        if let Reading::Unknown(why) = &self.observed.domains {
+            list.domains_unknown = Some(why.clone());
+        }
+        list.oddities = self.oddities.iter().chain(&self.observed.host.oddities).cloned().collect();
+        list
+    }
+}
+
+fn no_gpu(selector: &GpuSelector, observed: &Observed) -> Failure {
+    let because = match selector {
+        GpuSelector::Address(address) => match observed.gpu_of(*address) {
+            Some(gpu) => format!("{address} is a part of the GPU {}", gpu.address),
+            None => "no GPU of this host has this address".to_owned(),
+        },
+        GpuSelector::Label(_) => "no managed GPU has this label".to_owned(),
+    };
+    refused(RefusalCode::GpuNotFound, format!("there is no GPU {selector}"), because, "gpuvirt gpu list")
+}
+
+fn no_vgpu(uuid: Uuid) -> Failure {
+    let because = "no mediated device of this host has this UUID".to_owned();
+    refused(RefusalCode::VgpuNotFound, format!("there is no vGPU {uuid}"), because, "gpuvirt vgpu list")
+}
+
+/// No such VM, in a listing that is whole.
+pub fn no_vm(name: &str) -> Failure {
+    let because = "libvirt has no domain of this name".to_owned();
+    refused(RefusalCode::DomainNotFound, format!("there is no VM {name}"), because, "gpuvirt vm list")
+}
+
+fn refused(code: RefusalCode, summary: String, because: String, remedy: &str) -> Failure {
+    let remedy = vec![remedy.to_owned(), format!("gpuvirt explain {code}")];
+    ApiError::refused(vec![Refusal { code, summary, because, remedy }]).into()
+}

@@ -1,0 +1,19 @@
+//! Documents as text for people: pure functions, one file a noun.
+//!
+//! Tables may change from version to version; programs read the same documents as JSON. Everything that came from
+//! outside goes through [`page::Page`] or [`table::Table`], which let no control character reach the terminal.
+
+pub mod change;
+pub mod explanation;
+pub mod gpu;
+pub mod holder;
+pub mod list;
+pub mod page;
+pub mod plain;
+pub mod profile;
+pub mod refusal;
+pub mod size;
+pub mod status;
+pub mod table;
+pub mod vgpu;
+pub mod vm;

@@ -1,0 +1,51 @@
+//! What a change did, or would do.
+
+use gpuvirt_api::Change;
+
+use super::page::Page;
+
+/// The answer to an order: the sentence of its outcome; for a dry run the plan, in sentences and as shell.
+pub fn change(change: &Change) -> String {
+    let mut page = Page::new();
+    let what = change.outcome.value();
+    match (change.dry_run, change.outcome.is_changed()) {
+        (true, _) => page.line(format_args!("dry run, nothing was changed: {what}")),
+        (false, true) => page.line(what),
+        (false, false) => page.line(format_args!("nothing to do: {what}")),
+    }
+    if change.dry_run {
+        plan(&mut page, change);
+    }
+    if let Some(xml) = &change.xml {
+        page.heading(if change.dry_run { "XML that would change" } else { "XML that changed" });
+        xml.lines().for_each(|line| page.line(line));
+    }
+    if let Some(reason) = &change.pending {
+        page.line(format_args!("pending: {reason}"));
+    }
+    page.into_text()
+}
+
+fn plan(page: &mut Page, change: &Change) {
+    if !change.sentences.is_empty() {
+        page.heading("plan");
+    }
+    for (index, sentence) in change.sentences.iter().enumerate() {
+        page.line(format_args!("{:>3}. {sentence}", index + 1));
+    }
+    if !change.shell.is_empty() {
+        page.heading("the same as shell, as root");
+    }
+    for line in &change.shell {
+        page.line(format_args!("  {line}"));
+    }
+}
+
+/// The warnings, one a line, for stderr.
+pub fn warnings(change: &Change) -> String {
+    let mut page = Page::new();
+    for warning in &change.warnings {
+        page.line(format_args!("warning: {}  [{}]", warning.text, warning.code));
+    }
+    page.into_text()
+}

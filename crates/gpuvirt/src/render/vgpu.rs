@@ -1,0 +1,70 @@
+//! vGPUs that exist.
+
+use gpuvirt_api::{GpuDocument, VgpuDocument};
+
+use super::gpu::vms_short;
+use super::holder;
+use super::page::Page;
+use super::table::Table;
+
+/// All vGPUs, a line each.
+pub fn list(vgpus: &[VgpuDocument]) -> String {
+    if vgpus.is_empty() {
+        return "no vGPUs\n".to_owned();
+    }
+    let mut table = Table::new(["UUID", "GPU", "PROFILE", "MADE BY", "HOLDERS", "VMS"]);
+    for document in vgpus {
+        let vgpu = &document.vgpu;
+        table.row([
+            vgpu.uuid.to_string(),
+            vgpu.gpu.to_string(),
+            vgpu.profile.to_string(),
+            made_by(document).to_owned(),
+            holder::count(&vgpu.holders),
+            vms_short(&document.vms),
+        ]);
+    }
+    let mut page = Page::new();
+    page.table(0, &table);
+    page.into_text()
+}
+
+/// All that is known of one vGPU.
+pub fn show(document: &VgpuDocument) -> String {
+    let vgpu = &document.vgpu;
+    let mut page = Page::new();
+    page.line(vgpu.uuid);
+    page.field("profile", &vgpu.profile);
+    page.field("GPU", vgpu.gpu);
+    if vgpu.parent != vgpu.gpu {
+        page.field("parent", vgpu.parent);
+    }
+    page.field("framework", vgpu.framework);
+    page.field("driver's type", &vgpu.type_id);
+    page.field_if("IOMMU group", vgpu.iommu_group);
+    page.field("made by", made_by(document));
+    page.field(
+        "VMs",
+        match vms_short(&document.vms) {
+            names if names.is_empty() => "none".to_owned(),
+            names => names,
+        },
+    );
+    holder::section(&mut page, &vgpu.holders);
+    page.into_text()
+}
+
+/// The vGPUs of a GPU, for its own page.
+pub fn of_gpu(gpu: &GpuDocument) -> Table<4> {
+    let mut table = Table::new(["UUID", "PARENT", "PROFILE", "HOLDERS"]).optional(&["PARENT"]);
+    for vgpu in &gpu.vgpus {
+        let parent = if vgpu.parent == vgpu.gpu { String::new() } else { vgpu.parent.to_string() };
+        let holders = holder::count(&vgpu.holders);
+        table.row([vgpu.uuid.to_string(), parent, vgpu.profile.to_string(), holders]);
+    }
+    table
+}
+
+fn made_by(document: &VgpuDocument) -> &'static str {
+    if document.ours { "gpuvirt" } else { "others" }
+}

@@ -1,0 +1,74 @@
+//! VMs and their GPU devices.
+
+use gpuvirt_api::VmDocument;
+use gpuvirt_api::vm::VmDevice;
+use gpuvirt_model::{DomainState, Hostdev};
+
+use super::page::Page;
+use super::table::Table;
+
+/// All domains, a line for each device; a domain without any has one line.
+pub fn list(vms: &[VmDocument]) -> String {
+    if vms.is_empty() {
+        return "no VMs\n".to_owned();
+    }
+    let mut table = Table::new(["NAME", "STATE", "DEVICE", "GPU", "DEFINED", "RUNNING"]);
+    for vm in vms {
+        let head = || [vm.name.clone(), state(vm.state).to_owned()];
+        for device in &vm.devices {
+            let ([name, state], [what, gpu, defined, running]) = (head(), cells(device));
+            table.row([name, state, what, gpu, defined, running]);
+        }
+        if vm.devices.is_empty() {
+            let [name, state] = head();
+            table.row([name, state, String::new(), String::new(), String::new(), String::new()]);
+        }
+    }
+    let mut page = Page::new();
+    page.table(0, &table);
+    page.into_text()
+}
+
+/// One domain.
+pub fn show(vm: &VmDocument) -> String {
+    let mut page = Page::new();
+    page.line(&vm.name);
+    page.field("UUID", vm.uuid);
+    page.field("state", state(vm.state));
+    page.heading("GPU devices");
+    if vm.devices.is_empty() {
+        page.line("  none");
+        return page.into_text();
+    }
+    let mut table = Table::new(["DEVICE", "GPU", "DEFINED", "RUNNING", "MANAGED="]);
+    for device in &vm.devices {
+        let [what, gpu, defined, running] = cells(device);
+        let managed = match &device.hostdev {
+            Hostdev::Pci { managed, .. } => yes_no(*managed),
+            Hostdev::Mdev { .. } => String::new(),
+        };
+        table.row([what, gpu, defined, running, managed]);
+    }
+    page.table(2, &table);
+    page.into_text()
+}
+
+fn cells(device: &VmDevice) -> [String; 4] {
+    let what = match &device.hostdev {
+        Hostdev::Pci { address, .. } => address.to_string(),
+        Hostdev::Mdev { uuid } => format!("mdev {uuid}"),
+    };
+    let gpu = device.gpu.map_or_else(|| "not here".to_owned(), |gpu| gpu.to_string());
+    [what, gpu, yes_no(device.configured), yes_no(device.live)]
+}
+
+fn yes_no(yes: bool) -> String {
+    if yes { "yes" } else { "no" }.to_owned()
+}
+
+fn state(state: DomainState) -> &'static str {
+    match state {
+        DomainState::ShutOff => "shut off",
+        DomainState::Active => "active",
+    }
+}

@@ -1,0 +1,57 @@
+//! `gpuvirt gpu ...`
+
+use gpuvirt_api::{ApiError, Client, ClientError, ErrorKind, GpuSelector, SetType};
+use gpuvirt_model::PciAddress;
+
+use super::{show_change, show_each, show_list};
+use crate::asker::Asker;
+use crate::cli::{GpuCommand, SetArgs};
+use crate::failure::Failure;
+use crate::output::Answer;
+use crate::render;
+
+/// Runs the verb.
+///
+/// # Errors
+/// [`Failure`].
+pub fn run(asker: &Asker, command: &GpuCommand) -> Result<Answer, Failure> {
+    match command {
+        GpuCommand::List => {
+            show_list(asker, &asker.ask(Client::gpus, |host| Ok(host.gpus()))?, render::gpu::list)
+        }
+        GpuCommand::Show { gpu } => {
+            show_each(asker, &asker.ask(|client| client.gpu(gpu), |host| host.gpu(gpu))?, render::gpu::show)
+        }
+        GpuCommand::Set(args) => set(asker, args),
+        GpuCommand::Unset { gpu } => show_change(asker, &asker.order(|client| client.unset(gpu))?),
+    }
+}
+
+fn set(asker: &Asker, args: &SetArgs) -> Result<Answer, Failure> {
+    let request = SetType {
+        graphics_type: args.graphics_type,
+        label: args.label.clone(),
+        accept: args.accept.clone(),
+        dry_run: args.dry_run,
+        wait_seconds: args.wait,
+    };
+    show_change(asker, &asker.order(|client| client.set_type(&args.gpu, &request))?)
+}
+
+/// The address of a GPU, the daemon asked where it was named by label.
+///
+/// # Errors
+/// [`ClientError`].
+pub fn address(client: &Client, selector: &GpuSelector) -> Result<PciAddress, ClientError> {
+    match selector {
+        GpuSelector::Address(address) => Ok(*address),
+        GpuSelector::Label(_) => {
+            client.gpu(selector)?.items.first().map(|gpu| gpu.address).ok_or_else(|| {
+                ClientError::Api(ApiError::new(
+                    ErrorKind::Bug,
+                    format!("gpuvirtd named no GPU for {selector}"),
+                ))
+            })
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! `gpuvirt vgpu ...`
+
+use gpuvirt_api::{Client, CreateVgpu};
+use gpuvirt_model::ProfileName;
+
+use super::{gpu, show_change, show_each, show_list};
+use crate::asker::Asker;
+use crate::cli::{CreateArgs, VgpuCommand};
+use crate::failure::Failure;
+use crate::output::Answer;
+use crate::render;
+
+/// Runs the verb.
+///
+/// # Errors
+/// [`Failure`].
+pub fn run(asker: &Asker, command: &VgpuCommand) -> Result<Answer, Failure> {
+    match command {
+        VgpuCommand::List => {
+            show_list(asker, &asker.ask(Client::vgpus, |host| Ok(host.vgpus()))?, render::vgpu::list)
+        }
+        VgpuCommand::Show { id } => show_each(
+            asker,
+            &asker.ask(|client| client.vgpu(*id), |host| host.vgpu(*id))?,
+            render::vgpu::show,
+        ),
+        VgpuCommand::Create(args) => create(asker, args),
+        VgpuCommand::Remove(args) => {
+            show_change(asker, &asker.order(|client| client.remove_vgpu(args.id, args.dry_run))?)
+        }
+    }
+}
+
+fn create(asker: &Asker, args: &CreateArgs) -> Result<Answer, Failure> {
+    let change = asker.order(|client| {
+        client.create_vgpu(&CreateVgpu {
+            gpu: gpu::address(client, &args.gpu)?,
+            profile: ProfileName(args.profile.clone()),
+            uuid: args.uuid,
+            dry_run: args.dry_run,
+        })
+    })?;
+    show_change(asker, &change)
+}

@@ -1,0 +1,84 @@
+//! `gpuvirt vm ...`
+
+use gpuvirt_api::{ApiError, Client, ClientError, ErrorKind, GpuSelector, List, VmAdd, VmDocument, VmRemove};
+use gpuvirt_model::Unknown;
+
+use super::{gpu, show_change, show_each, show_list, xml};
+use crate::asker::Asker;
+use crate::cli::{AddArgs, DeviceArg, VmCommand};
+use crate::failure::Failure;
+use crate::output::{Answer, document};
+use crate::picture::no_vm;
+use crate::render;
+
+/// Runs the verb.
+///
+/// # Errors
+/// [`Failure`].
+pub fn run(asker: &Asker, command: &VmCommand) -> Result<Answer, Failure> {
+    match command {
+        VmCommand::List => list(asker),
+        VmCommand::Show { vm } => {
+            let list = asker.ask_libvirt(|client| client.vm(vm), |host| find(&host.vms(), vm))?;
+            show_each(asker, &list, render::vm::show)
+        }
+        VmCommand::Xml { vm } => {
+            let recording = |_: &_| Err(Failure::usage("a recording holds no domain definitions"));
+            xml::show(asker, &asker.ask_libvirt(|client| client.vm_xml(vm), recording)?)
+        }
+        VmCommand::Add(args) => add(asker, args),
+        VmCommand::Remove { vm, device } => {
+            let change = asker.order(|client| client.vm_remove(vm, &removal(client, device)?))?;
+            show_change(asker, &change)
+        }
+    }
+}
+
+fn list(asker: &Asker) -> Result<Answer, Failure> {
+    let list = asker.ask_libvirt(Client::vms, |host| Ok(host.vms()))?;
+    match &list.domains_unknown {
+        // Never an empty table: that would say that there are none.
+        Some(why) => document(asker.format(), &list, |_| format!("VMs: {why}\n")),
+        None => show_list(asker, &list, render::vm::list),
+    }
+}
+
+/// The domain of this name in a listing.
+fn find(list: &List<VmDocument>, name: &str) -> Result<List<VmDocument>, Failure> {
+    if let Some(why) = &list.domains_unknown {
+        let why: &Unknown = why;
+        return Err(Failure::new(ErrorKind::Failed, format!("VM {name}: {why}")));
+    }
+    let mut found = list.clone();
+    "Vm".clone_into(&mut found.kind);
+    found.items.retain(|vm| vm.name == name);
+    if found.items.is_empty() {
+        return Err(no_vm(name));
+    }
+    Ok(found)
+}
+
+fn add(asker: &Asker, args: &AddArgs) -> Result<Answer, Failure> {
+    let dry_run = args.dry_run;
+    let change = asker.order(|client| {
+        let request = match (&args.device.gpu, args.device.vgpu) {
+            (Some(selector), _) => VmAdd::Gpu { gpu: gpu::address(client, selector)?, dry_run },
+            (None, Some(uuid)) => VmAdd::Vgpu { uuid, dry_run },
+            (None, None) => return Err(usage("name a device with --gpu or --vgpu")),
+        };
+        client.vm_add(&args.vm, &request)
+    })?;
+    show_change(asker, &change)
+}
+
+fn usage(message: &str) -> ClientError {
+    ClientError::Api(ApiError::new(ErrorKind::Usage, message))
+}
+
+fn removal(client: &Client, device: &DeviceArg) -> Result<VmRemove, ClientError> {
+    match device {
+        DeviceArg::Vgpu(uuid) => Ok(VmRemove::Vgpu { uuid: *uuid }),
+        DeviceArg::Gpu(GpuSelector::Address(address)) => Ok(VmRemove::Gpu { gpu: *address }),
+        DeviceArg::Gpu(selector) => gpu::address(client, selector).map(|gpu| VmRemove::Gpu { gpu }),
+    }
+}

@@ -1,0 +1,105 @@
+//! Who may change something. Every local user may read.
+//!
+//! A writer is as good as root on this host, as libvirt's manage right is: whoever gives a card to a VM gives it the
+//! card's memory and firmware.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use gpuvirt_api::{ApiError, ErrorKind};
+
+use super::answer::Failure;
+use super::context::Context;
+
+/// The process at the other end of the connection, as the kernel saw it when it connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Effective user.
+    pub uid: u32,
+    /// Effective group.
+    pub gid: u32,
+    /// Supplementary groups; none where the kernel did not tell them.
+    pub groups: Option<Vec<u32>>,
+    /// Its process, for the log alone: the number may belong to another one by now.
+    pub pid: Option<i32>,
+}
+
+/// Who may write besides root.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WriteGate {
+    /// A group's name and number.
+    pub group: Option<(String, u32)>,
+    /// The daemon's own user, who rules the daemon anyway: for one that somebody tries out on a recorded host.
+    pub owner: Option<u32>,
+}
+
+impl WriteGate {
+    /// Whether this peer may change something. What is not known counts as no.
+    pub fn lets_through(&self, peer: &Peer) -> bool {
+        let member = |gid: u32| peer.gid == gid || peer.groups.iter().flatten().any(|group| *group == gid);
+        peer.uid == 0
+            || Some(peer.uid) == self.owner
+            || self.group.as_ref().is_some_and(|(_, gid)| member(*gid))
+    }
+
+    fn denial(&self, peer: &Peer) -> ApiError {
+        let who = match &self.group {
+            Some((name, _)) => format!("root and members of group {name}"),
+            None => "root".to_owned(),
+        };
+        ApiError::new(
+            ErrorKind::Denied,
+            format!(
+                "uid {} may not change anything: only {who} may; see write_group in gpuvirtd.toml",
+                peer.uid
+            ),
+        )
+    }
+}
+
+/// A peer that may write: a handler that takes one is closed to everybody else.
+#[derive(Debug)]
+pub(super) struct Writer(pub Peer);
+
+impl FromRequestParts<Arc<Context>> for Writer {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, Failure> {
+        match parts.extensions.get::<Peer>() {
+            Some(peer) if context.gate.lets_through(peer) => Ok(Self(peer.clone())),
+            Some(peer) => Err(context.gate.denial(peer).into()),
+            None => Err(ApiError::new(ErrorKind::Denied, "it is not known who asks").into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_and_the_group_may_write_and_nobody_else() {
+        let open = WriteGate { group: Some(("gpuvirt".to_owned(), 990)), owner: None };
+        let closed = WriteGate::default();
+        let peer = |uid, gid, groups: Option<Vec<u32>>| Peer { uid, gid, groups, pid: None };
+        for (peer, with_group, without) in [
+            (peer(0, 0, Some(vec![])), true, true),
+            (peer(0, 0, None), true, true),
+            (peer(1000, 990, Some(vec![])), true, false),
+            (peer(1000, 1000, Some(vec![4, 990])), true, false),
+            (peer(1000, 1000, Some(vec![4, 24])), false, false),
+            // The kernel does not tell groups: closed.
+            (peer(1000, 1000, None), false, false),
+            // Root's group is not root.
+            (peer(1000, 0, Some(vec![0])), false, false),
+            (peer(u32::MAX, u32::MAX, Some(vec![u32::MAX])), false, false),
+        ] {
+            assert_eq!(open.lets_through(&peer), with_group, "{peer:?}");
+            assert_eq!(closed.lets_through(&peer), without, "{peer:?}");
+        }
+        let own = WriteGate { group: None, owner: Some(1000) };
+        assert!(own.lets_through(&peer(1000, 1000, None)));
+        assert!(!own.lets_through(&peer(1001, 1000, None)));
+    }
+}

@@ -1,0 +1,22 @@
+//! The engine's report as the document of a change.
+
+use gpuvirt_api::{API_VERSION, Change};
+use gpuvirt_engine::Report;
+use gpuvirt_plan::explain;
+use uuid::Uuid;
+
+/// The document of a report.
+pub(super) fn document(report: Report, dry_run: bool, uuid: Option<Uuid>) -> Change {
+    let plan = report.plan.as_ref();
+    Change {
+        api_version: API_VERSION.to_owned(),
+        outcome: report.outcome,
+        dry_run,
+        sentences: plan.map(explain::sentences).unwrap_or_default(),
+        shell: plan.map(|plan| plan.steps.iter().map(gpuvirt_host::shell).collect()).unwrap_or_default(),
+        warnings: report.warnings,
+        pending: report.pending,
+        uuid,
+        xml: report.xml,
+    }
+}

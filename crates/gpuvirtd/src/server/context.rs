@@ -1,0 +1,180 @@
+//! What every handler has: the engine over its outside worlds, called on a thread of its own.
+//!
+//! Reads run a few at a time and never wait for a change; changes run one after the other, as the engine wants them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gpuvirt_api::{ApiError, ErrorKind, List, Source};
+use gpuvirt_engine::ports::{Domains, Host, PortError, Store};
+use gpuvirt_engine::{Engine, EngineError, View};
+use gpuvirt_model::{Desired, Reading, Records};
+use tokio::sync::Semaphore;
+
+use super::access::{Peer, WriteGate};
+use super::answer::Failure;
+use crate::chain;
+
+/// How many pictures of the host are taken at once.
+const READS_AT_ONCE: usize = 4;
+
+/// Definitions as anybody may see them.
+pub trait Definitions: Send + Sync {
+    /// The stored definition without its secrets; `None` is no such domain.
+    ///
+    /// # Errors
+    /// [`PortError`] when libvirt does not answer.
+    fn public_xml(&self, name: &str) -> Result<Option<String>, PortError>;
+}
+
+/// The outside worlds, shared between the engine and what the server asks directly.
+#[derive(Clone)]
+pub struct Outside {
+    /// The host's kernel.
+    pub host: Arc<dyn Host>,
+    /// libvirt.
+    pub domains: Arc<dyn Domains>,
+    /// The durable files.
+    pub store: Arc<dyn Store>,
+    /// Definitions as anybody may see them.
+    pub definitions: Arc<dyn Definitions>,
+}
+
+/// What every handler has.
+pub struct Context {
+    pub(super) engine: Engine,
+    pub(super) outside: Outside,
+    pub(super) gate: WriteGate,
+    pub(super) source: Source,
+    /// Longest wait for one write that can block, where the request names none.
+    pub(super) write_deadline: Duration,
+    reads: Semaphore,
+    changes: Semaphore,
+}
+
+/// A picture of the host, and what is the matter with our own files.
+pub(super) struct Picture {
+    pub(super) view: View,
+    /// Why the desired document is not part of it, when it is not.
+    pub(super) problems: Vec<String>,
+}
+
+impl Context {
+    /// A context over an engine and the worlds that it was made from.
+    pub fn new(engine: Engine, outside: Outside, source: Source) -> Self {
+        Self {
+            engine,
+            outside,
+            gate: WriteGate::default(),
+            source,
+            write_deadline: crate::config::DEFAULT_WRITE_DEADLINE,
+            reads: Semaphore::new(READS_AT_ONCE),
+            changes: Semaphore::new(1),
+        }
+    }
+
+    /// The same with others who may write.
+    #[must_use]
+    pub fn with_gate(self, gate: WriteGate) -> Self {
+        Self { gate, ..self }
+    }
+
+    /// The same with another wait for writes that can block.
+    #[must_use]
+    pub fn with_write_deadline(self, write_deadline: Duration) -> Self {
+        Self { write_deadline, ..self }
+    }
+
+    /// Takes back what an earlier daemon began and did not settle.
+    ///
+    /// # Errors
+    /// What stays hands-off, and why.
+    pub fn recover(&self) -> Result<(), EngineError> {
+        let report = self.engine.recover(self.write_deadline)?;
+        if report.outcome.is_changed() {
+            tracing::warn!(what = report.outcome.value(), "taken back");
+        }
+        Ok(())
+    }
+
+    /// Reads, while others may read too.
+    pub(super) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.on_a_thread(&self.reads, work).await
+    }
+
+    /// Changes, after all changes that were asked for earlier. Who asked goes to the log.
+    pub(super) async fn change<T: Send + 'static>(
+        self: &Arc<Self>,
+        peer: &Peer,
+        what: String,
+        work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (uid, pid) = (peer.uid, peer.pid.unwrap_or_default());
+        tracing::info!(uid, pid, what, "asked");
+        let result = self.on_a_thread(&self.changes, work).await;
+        match &result {
+            Ok(_) => tracing::info!(uid, pid, what, "done"),
+            Err(failure) => {
+                let (kind, why) = (failure.error.kind, failure.error.message.as_str());
+                tracing::warn!(uid, pid, what, ?kind, why, "not done");
+            }
+        }
+        result
+    }
+
+    async fn on_a_thread<T: Send + 'static>(
+        self: &Arc<Self>,
+        lane: &Semaphore,
+        work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let _turn = lane.acquire().await.map_err(|_| Failure::bug())?;
+        let context = Arc::clone(self);
+        match tokio::task::spawn_blocking(move || work(&context)).await {
+            Ok(result) => result,
+            // The panic's message and place are on stderr already.
+            Err(_) => Err(Failure::bug()),
+        }
+    }
+
+    /// A fresh picture. Where our own files can't be understood, the host is shown all the same, and the reason with it.
+    pub(super) fn picture(&self) -> Result<Picture, Failure> {
+        let error = match self.engine.view() {
+            Ok(view) => return Ok(Picture { view, problems: Vec::new() }),
+            Err(error) => error,
+        };
+        let Err(unreadable) = self.outside.store.load() else { return Err(error.into()) };
+        let mut observed = self.outside.host.observe()?;
+        observed.domains = self.outside.domains.list();
+        let view = View { observed, desired: Desired::default(), records: Records::default() };
+        let problem =
+            format!("what is configured is not known, and nothing is changed: {}", chain(&unreadable));
+        Ok(Picture { view, problems: vec![problem] })
+    }
+
+    /// The envelope of a listing.
+    pub(super) fn list<T>(&self, kind: &str, picture: &Picture, items: Vec<T>) -> List<T> {
+        let observed = &picture.view.observed;
+        let mut list = List::new(kind, self.source, items);
+        if let Reading::Unknown(why) = &observed.domains {
+            list.domains_unknown = Some(why.clone());
+        }
+        list.oddities.clone_from(&observed.host.oddities);
+        list.oddities.extend(picture.problems.iter().cloned());
+        list
+    }
+
+    /// The wait that a request may ask for instead of ours.
+    pub(super) fn deadline(&self, seconds: Option<u64>) -> Result<Duration, Failure> {
+        let Some(seconds) = seconds else { return Ok(self.write_deadline) };
+        let asked = Duration::from_secs(seconds);
+        if asked > crate::config::MAX_WRITE_DEADLINE {
+            let max = crate::config::MAX_WRITE_DEADLINE.as_secs();
+            let text = format!("a wait of {seconds} s is too long: at most {max} s");
+            return Err(ApiError::new(ErrorKind::Usage, text).into());
+        }
+        Ok(asked)
+    }
+}

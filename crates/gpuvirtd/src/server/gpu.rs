@@ -1,0 +1,138 @@
+//! `/v1/gpus`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use gpuvirt_api::selector::check_label;
+use gpuvirt_api::{Change, GpuDocument, GpuSelector, List, SetType, XmlDocument};
+use gpuvirt_engine::SwitchRequest;
+use gpuvirt_model::{Gpu, PciAddress, Refusal, RefusalCode};
+
+use super::access::Writer;
+use super::answer::Failure;
+use super::change;
+use super::context::{Context, Picture};
+use super::input::{Body, GpuName, Nothing, Params, bad};
+
+/// `GET /v1/gpus`
+pub(super) async fn list(
+    State(context): State<Arc<Context>>,
+    _: Params<Nothing>,
+) -> Result<Json<List<GpuDocument>>, Failure> {
+    let read = |context: &Context| {
+        let picture = context.picture()?;
+        let gpus = picture.view.observed.gpus.values().map(|gpu| document(gpu, &picture)).collect();
+        Ok(context.list("GpuList", &picture, gpus))
+    };
+    context.read(read).await.map(Json)
+}
+
+/// `GET /v1/gpus/{gpu}`
+pub(super) async fn show(
+    State(context): State<Arc<Context>>,
+    GpuName(selector): GpuName,
+    _: Params<Nothing>,
+) -> Result<Json<List<GpuDocument>>, Failure> {
+    let read = move |context: &Context| {
+        let picture = context.picture()?;
+        let gpu = document(find(&selector, &picture)?, &picture);
+        Ok(context.list("Gpu", &picture, vec![gpu]))
+    };
+    context.read(read).await.map(Json)
+}
+
+/// `GET /v1/gpus/{gpu}/xml`
+pub(super) async fn xml(
+    State(context): State<Arc<Context>>,
+    GpuName(selector): GpuName,
+    _: Params<Nothing>,
+) -> Result<Json<XmlDocument>, Failure> {
+    let read = move |context: &Context| {
+        let gpu = address(&selector, context)?;
+        Ok(XmlDocument::new(context.engine.gpu_xml(gpu)?))
+    };
+    context.read(read).await.map(Json)
+}
+
+/// `PUT /v1/gpus/{gpu}/type`
+pub(super) async fn set_type(
+    State(context): State<Arc<Context>>,
+    Writer(peer): Writer,
+    GpuName(selector): GpuName,
+    _: Params<Nothing>,
+    Body(asked): Body<SetType>,
+) -> Result<Json<Change>, Failure> {
+    let deadline = context.deadline(asked.wait_seconds)?;
+    if let Some(label) = &asked.label {
+        check_label(label).map_err(|error| bad(&error))?;
+    }
+    let what = format!("gpu set {selector} --type {}", asked.graphics_type);
+    let work = move |context: &Context| {
+        let request = SwitchRequest {
+            gpu: address(&selector, context)?,
+            to: asked.graphics_type,
+            label: asked.label,
+            accept: asked.accept,
+            dry_run: asked.dry_run,
+            deadline,
+        };
+        Ok(change::document(context.engine.set_type(&request)?, asked.dry_run, None))
+    };
+    context.change(&peer, what, work).await.map(Json)
+}
+
+/// `DELETE /v1/gpus/{gpu}/configuration`
+pub(super) async fn unset(
+    State(context): State<Arc<Context>>,
+    Writer(peer): Writer,
+    GpuName(selector): GpuName,
+    _: Params<Nothing>,
+) -> Result<Json<Change>, Failure> {
+    let what = format!("gpu unset {selector}");
+    let work = move |context: &Context| {
+        let gpu = address(&selector, context)?;
+        Ok(change::document(context.engine.unset(gpu)?, false, None))
+    };
+    context.change(&peer, what, work).await.map(Json)
+}
+
+/// The address that a selector names, without a look at the host.
+fn address(selector: &GpuSelector, context: &Context) -> Result<PciAddress, Failure> {
+    match selector {
+        GpuSelector::Address(address) => Ok(*address),
+        GpuSelector::Label(label) => {
+            let (desired, _) = context.outside.store.load()?;
+            desired.labelled(label).ok_or_else(|| absent(selector))
+        }
+    }
+}
+
+/// The GPU that a selector names: by its label, or by the address of any of its functions.
+pub(super) fn find<'a>(selector: &GpuSelector, picture: &'a Picture) -> Result<&'a Gpu, Failure> {
+    let view = &picture.view;
+    let gpu = match selector {
+        GpuSelector::Address(address) => view.observed.gpu_of(*address),
+        GpuSelector::Label(label) => {
+            view.desired.labelled(label).and_then(|address| view.observed.gpus.get(&address))
+        }
+    };
+    gpu.ok_or_else(|| absent(selector))
+}
+
+fn document(gpu: &Gpu, picture: &Picture) -> GpuDocument {
+    GpuDocument::new(gpu, &picture.view.observed, &picture.view.desired)
+}
+
+fn absent(selector: &GpuSelector) -> Failure {
+    let because = match selector {
+        GpuSelector::Address(address) => format!("this host has no GPU at {address}"),
+        GpuSelector::Label(label) => format!("no GPU of this host is labelled {label:?}"),
+    };
+    Failure::refused(Refusal {
+        code: RefusalCode::GpuNotFound,
+        summary: format!("{selector} is no GPU"),
+        because,
+        remedy: vec!["gpuvirt gpu list".to_owned()],
+    })
+}

@@ -1,0 +1,120 @@
+//! Path, query and body of a request: read within limits, understood whole, or answered with what is wrong.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use gpuvirt_api::GpuSelector;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::answer::Failure;
+use super::context::Context;
+
+/// The largest body: no request of ours takes a tenth of it.
+const MAX_BODY: usize = 64 * 1024;
+/// Longest wait for the whole body.
+const BODY_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The one name in a path, percent-decoded.
+pub(super) struct Name(pub String);
+
+/// A GPU in a path: an address or a label.
+pub(super) struct GpuName(pub GpuSelector);
+
+/// A uuid in a path.
+pub(super) struct Id(pub uuid::Uuid);
+
+/// The query. A key that the route does not know is an error: `?dryrun=true` must not be a change.
+pub(super) struct Params<T>(pub T);
+
+/// The JSON body.
+pub(super) struct Body<T>(pub T);
+
+/// No parameter.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+/// Whether a removal is only to be shown.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Removal {
+    #[serde(default)]
+    pub(super) dry_run: bool,
+}
+
+/// One GPU instead of all.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfGpu {
+    pub(super) gpu: Option<String>,
+}
+
+/// Reads a GPU's name.
+pub(super) fn selector(text: &str) -> Result<GpuSelector, Failure> {
+    text.parse().map_err(|error| bad(&error))
+}
+
+/// A request that makes no sense, with why.
+pub(super) fn bad(why: &dyn std::error::Error) -> Failure {
+    Failure::usage(StatusCode::BAD_REQUEST, crate::chain(why))
+}
+
+impl FromRequestParts<Arc<Context>> for Name {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, Failure> {
+        match Path::<String>::from_request_parts(parts, context).await {
+            Ok(Path(name)) => Ok(Self(name)),
+            Err(error) => Err(bad(&error)),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<Context>> for GpuName {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, Failure> {
+        let Name(name) = Name::from_request_parts(parts, context).await?;
+        selector(&name).map(Self)
+    }
+}
+
+impl FromRequestParts<Arc<Context>> for Id {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, Failure> {
+        let Name(name) = Name::from_request_parts(parts, context).await?;
+        let text = format!("{name:?} is not a uuid");
+        name.parse().map(Self).map_err(|_| Failure::usage(StatusCode::BAD_REQUEST, text))
+    }
+}
+
+impl<T: DeserializeOwned> FromRequestParts<Arc<Context>> for Params<T> {
+    type Rejection = Failure;
+    async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, Failure> {
+        match Query::<T>::from_request_parts(parts, context).await {
+            Ok(Query(params)) => Ok(Self(params)),
+            Err(error) => Err(bad(&error)),
+        }
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest<Arc<Context>> for Body<T> {
+    type Rejection = Failure;
+    async fn from_request(request: Request, _: &Arc<Context>) -> Result<Self, Failure> {
+        let body = axum::body::to_bytes(request.into_body(), MAX_BODY);
+        let bytes = match tokio::time::timeout(BODY_DEADLINE, body).await {
+            Err(_) => {
+                let text = format!("the body did not come within {} s", BODY_DEADLINE.as_secs());
+                return Err(Failure::usage(StatusCode::REQUEST_TIMEOUT, text));
+            }
+            Ok(Err(error)) => {
+                let text = format!("the body can't be read, the limit is {MAX_BODY} bytes: {error}");
+                return Err(Failure::usage(StatusCode::PAYLOAD_TOO_LARGE, text));
+            }
+            Ok(Ok(bytes)) => bytes,
+        };
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| bad(&error))
+    }
+}

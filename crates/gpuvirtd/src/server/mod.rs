@@ -1,0 +1,31 @@
+//! The API on the Unix socket: who asks, what is asked, and the engine's answer as a document.
+//!
+//! ```text
+//! listen   one connection, one request, every wait bounded
+//!   access   who the peer is, and whether it may write
+//!   routes   paths to handlers; one file for each noun: gpu, profile, vgpu, vm, status
+//!     input    path, query and body, checked
+//!     context  the engine, called on a thread of its own
+//!     answer   documents and errors as they travel
+//! ```
+//!
+//! Nothing here decides about GPUs: handlers translate between the wire and the engine.
+
+pub mod access;
+mod answer;
+mod change;
+mod context;
+mod gpu;
+mod input;
+pub mod listen;
+mod peer;
+mod profile;
+mod routes;
+mod status;
+mod vgpu;
+mod vm;
+
+pub use access::{Peer, WriteGate};
+pub use context::{Context, Definitions, Outside};
+pub use peer::identify;
+pub use routes::router;

@@ -1,0 +1,108 @@
+//! Who is at the other end, from the kernel.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use nix::libc;
+use nix::sys::socket::{getsockopt, sockopt};
+
+use super::access::Peer;
+
+/// More groups than any user has; the kernel's own limit is 65536 (NGROUPS_MAX).
+const MAX_GROUPS: usize = 65_536;
+
+/// The peer of a connected Unix socket: SO_PEERCRED and SO_PEERGROUPS, both as of its `connect(2)`.
+///
+/// # Errors
+/// The errno of `getsockopt(2)`. Groups that can't be read leave `groups` empty-handed, not an error.
+pub fn identify(socket: BorrowedFd<'_>) -> io::Result<Peer> {
+    let credentials = getsockopt(&socket, sockopt::PeerCredentials)?;
+    Ok(Peer {
+        uid: credentials.uid(),
+        gid: credentials.gid(),
+        groups: groups(socket).ok(),
+        pid: Some(credentials.pid()),
+    })
+}
+
+/// Supplementary groups. `/proc/PID/status` would not do: the pid may be another process by now, and no crate of ours
+/// wraps SO_PEERGROUPS safely.
+fn groups(socket: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
+    let mut room = 32;
+    while room <= MAX_GROUPS {
+        let mut groups = vec![0_u32; room];
+        match groups_into(socket, &mut groups) {
+            Ok(count) => {
+                groups.truncate(count);
+                return Ok(groups);
+            }
+            // ERANGE: the buffer is too small (net/core/sock.c).
+            Err(error) if error.raw_os_error() == Some(libc::ERANGE) => room *= 4,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::from_raw_os_error(libc::ERANGE))
+}
+
+/// How many groups the kernel put into `groups`.
+#[allow(unsafe_code)] // the one system call without a safe wrapper
+fn groups_into(socket: BorrowedFd<'_>, groups: &mut [u32]) -> io::Result<usize> {
+    let bytes = size_of_val(groups);
+    let mut length = libc::socklen_t::try_from(bytes).map_err(io::Error::other)?;
+    // SAFETY: `groups` is writable for `length` bytes, every bit pattern is a valid u32, and the kernel writes no more
+    // than `length` bytes and stores how many it wrote.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERGROUPS,
+            groups.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok((length as usize).min(bytes) / size_of::<u32>())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    use super::*;
+
+    #[test]
+    fn our_own_connection_is_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("socket");
+        let listener = UnixListener::bind(&path).unwrap();
+        let _client = UnixStream::connect(&path).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        let peer = identify(server.as_fd()).unwrap();
+        assert_eq!(peer.uid, nix::unistd::geteuid().as_raw());
+        assert_eq!(peer.gid, nix::unistd::getegid().as_raw());
+        assert_eq!(peer.pid, i32::try_from(std::process::id()).ok());
+        let mut want: Vec<u32> = nix::unistd::getgroups().unwrap().iter().map(|gid| gid.as_raw()).collect();
+        let mut found = peer.groups.unwrap();
+        (want.sort_unstable(), found.sort_unstable());
+        assert_eq!(found, want);
+    }
+
+    #[test]
+    fn a_buffer_that_is_too_small_is_an_error_and_no_partial_list() {
+        let (here, _there) = UnixStream::pair().unwrap();
+        if !nix::unistd::getgroups().unwrap().is_empty() {
+            let error = groups_into(here.as_fd(), &mut []).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::ERANGE));
+        }
+        groups(here.as_fd()).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_unix_socket_has_no_peer() {
+        let file = std::fs::File::open("/dev/null").unwrap();
+        assert!(identify(file.as_fd()).is_err());
+    }
+}

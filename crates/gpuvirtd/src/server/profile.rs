@@ -1,0 +1,30 @@
+//! `/v1/profiles`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use gpuvirt_api::{List, ProfileDocument};
+
+use super::answer::Failure;
+use super::context::Context;
+use super::gpu;
+use super::input::{OfGpu, Params, selector};
+
+/// `GET /v1/profiles[?gpu=]`
+pub(super) async fn list(
+    State(context): State<Arc<Context>>,
+    Params(of): Params<OfGpu>,
+) -> Result<Json<List<ProfileDocument>>, Failure> {
+    let only = of.gpu.as_deref().map(selector).transpose()?;
+    let read = move |context: &Context| {
+        let picture = context.picture()?;
+        let mut profiles = ProfileDocument::all(&picture.view.observed);
+        if let Some(only) = &only {
+            let address = gpu::find(only, &picture)?.address;
+            profiles.retain(|profile| profile.gpu == address);
+        }
+        Ok(context.list("ProfileList", &picture, profiles))
+    };
+    context.read(read).await.map(Json)
+}

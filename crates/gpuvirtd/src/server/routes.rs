@@ -1,0 +1,43 @@
+//! Paths to handlers.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{Method, StatusCode, Uri};
+use axum::routing::{delete, get, post, put};
+
+use super::answer::Failure;
+use super::context::Context;
+use super::{gpu, profile, status, vgpu, vm};
+
+/// All routes of the API. Paths are those of [`gpuvirt_api::route`].
+pub fn router(context: Arc<Context>) -> Router {
+    Router::new()
+        .route("/v1/gpus", get(gpu::list))
+        .route("/v1/gpus/{gpu}", get(gpu::show))
+        .route("/v1/gpus/{gpu}/xml", get(gpu::xml))
+        .route("/v1/gpus/{gpu}/type", put(gpu::set_type))
+        .route("/v1/gpus/{gpu}/configuration", delete(gpu::unset))
+        .route("/v1/profiles", get(profile::list))
+        .route("/v1/vgpus", get(vgpu::list).post(vgpu::create))
+        .route("/v1/vgpus/{uuid}", get(vgpu::show).delete(vgpu::remove))
+        .route("/v1/vgpus/{uuid}/xml", get(vgpu::xml))
+        .route("/v1/vms", get(vm::list))
+        .route("/v1/vms/{name}", get(vm::show))
+        .route("/v1/vms/{name}/xml", get(vm::xml))
+        .route("/v1/vms/{name}/devices", post(vm::add))
+        .route("/v1/vms/{name}/devices/remove", post(vm::remove))
+        .route("/v1/status", get(status::show))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .with_state(context)
+}
+
+async fn no_such_path(uri: Uri) -> Failure {
+    Failure::usage(StatusCode::NOT_FOUND, format!("there is nothing at {:?}", uri.path()))
+}
+
+async fn no_such_method(method: Method, uri: Uri) -> Failure {
+    let text = format!("{:?} does not take {method}", uri.path());
+    Failure::usage(StatusCode::METHOD_NOT_ALLOWED, text)
+}

@@ -1,0 +1,54 @@
+//! `/v1/status`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use gpuvirt_api::status::DaemonStatus;
+use gpuvirt_api::{GpuDocument, StatusDocument};
+use gpuvirt_model::Reading;
+use gpuvirt_plan::Plan;
+
+use super::answer::Failure;
+use super::context::Context;
+use super::input::{Nothing, Params};
+use crate::chain;
+
+/// `GET /v1/status`
+pub(super) async fn show(
+    State(context): State<Arc<Context>>,
+    _: Params<Nothing>,
+) -> Result<Json<StatusDocument>, Failure> {
+    context.read(status).await.map(Json)
+}
+
+fn status(context: &Context) -> Result<StatusDocument, Failure> {
+    let picture = context.picture()?;
+    let view = &picture.view;
+    let document = |gpu| GpuDocument::new(gpu, &view.observed, &view.desired);
+    let gpus: Vec<GpuDocument> = view.observed.gpus.values().map(document).collect();
+    let mut status = StatusDocument::new(context.source, &gpus);
+    status.daemon = Some(DaemonStatus {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        generation: view.desired.generation,
+    });
+    if let Reading::Unknown(why) = &view.observed.domains {
+        status.domains_unknown = Some(why.clone());
+    }
+    match context.outside.store.open_intents() {
+        Ok(intents) => intents.iter().for_each(|plan| mark(&mut status, plan)),
+        Err(error) => status.problems.push(chain(&error)),
+    }
+    status.problems.extend(picture.problems);
+    Ok(status)
+}
+
+/// A change that never settled: its GPU is left alone.
+fn mark(status: &mut StatusDocument, plan: &Plan) {
+    let why = format!("a change is not settled: {}", plan.purpose);
+    match status.gpus.iter_mut().find(|gpu| gpu.address == plan.gpu) {
+        Some(gpu) => gpu.hands_off = Some(why),
+        None => status.problems.push(format!("{}, which is not on this host now: {why}", plan.gpu)),
+    }
+}

@@ -1,0 +1,118 @@
+//! `/v1/vms`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use gpuvirt_api::{Change, List, VmAdd, VmDocument, VmRemove, XmlDocument};
+use gpuvirt_engine::DeviceRequest;
+use gpuvirt_model::{Domain, Observed, Reading, Refusal, RefusalCode};
+
+use super::access::Writer;
+use super::answer::Failure;
+use super::change;
+use super::context::Context;
+use super::input::{Body, Name, Nothing, Params};
+
+/// `GET /v1/vms`
+pub(super) async fn list(
+    State(context): State<Arc<Context>>,
+    _: Params<Nothing>,
+) -> Result<Json<List<VmDocument>>, Failure> {
+    let read = |context: &Context| {
+        let picture = context.picture()?;
+        let observed = &picture.view.observed;
+        let domains = observed.domains.known().map(Vec::as_slice).unwrap_or_default();
+        let vms = domains.iter().map(|domain| VmDocument::new(domain, observed)).collect();
+        Ok(context.list("VmList", &picture, vms))
+    };
+    context.read(read).await.map(Json)
+}
+
+/// `GET /v1/vms/{name}`
+pub(super) async fn show(
+    State(context): State<Arc<Context>>,
+    Name(name): Name,
+    _: Params<Nothing>,
+) -> Result<Json<List<VmDocument>>, Failure> {
+    let read = move |context: &Context| {
+        let picture = context.picture()?;
+        let observed = &picture.view.observed;
+        let vm = VmDocument::new(find(&name, observed)?, observed);
+        Ok(context.list("Vm", &picture, vec![vm]))
+    };
+    context.read(read).await.map(Json)
+}
+
+/// `GET /v1/vms/{name}/xml`: without the secrets, so that everybody may read it.
+pub(super) async fn xml(
+    State(context): State<Arc<Context>>,
+    Name(name): Name,
+    _: Params<Nothing>,
+) -> Result<Json<XmlDocument>, Failure> {
+    let read = move |context: &Context| {
+        let xml = context.outside.definitions.public_xml(&name)?;
+        xml.map(XmlDocument::new).ok_or_else(|| absent(&name))
+    };
+    context.read(read).await.map(Json)
+}
+
+/// `POST /v1/vms/{name}/devices`
+pub(super) async fn add(
+    State(context): State<Arc<Context>>,
+    Writer(peer): Writer,
+    Name(name): Name,
+    _: Params<Nothing>,
+    Body(asked): Body<VmAdd>,
+) -> Result<Json<Change>, Failure> {
+    let (device, dry_run) = match asked {
+        VmAdd::Gpu { gpu, dry_run } => (DeviceRequest::Gpu(gpu), dry_run),
+        VmAdd::Vgpu { uuid, dry_run } => (DeviceRequest::Vgpu(uuid), dry_run),
+    };
+    let what = format!("vm add {name:?} {device:?}");
+    let work = move |context: &Context| {
+        Ok(change::document(context.engine.vm_add(&name, device, dry_run)?, dry_run, None))
+    };
+    context.change(&peer, what, work).await.map(Json)
+}
+
+/// `POST /v1/vms/{name}/devices/remove`
+pub(super) async fn remove(
+    State(context): State<Arc<Context>>,
+    Writer(peer): Writer,
+    Name(name): Name,
+    _: Params<Nothing>,
+    Body(asked): Body<VmRemove>,
+) -> Result<Json<Change>, Failure> {
+    let device = match asked {
+        VmRemove::Gpu { gpu } => DeviceRequest::Gpu(gpu),
+        VmRemove::Vgpu { uuid } => DeviceRequest::Vgpu(uuid),
+    };
+    let what = format!("vm remove {name:?} {device:?}");
+    let work =
+        move |context: &Context| Ok(change::document(context.engine.vm_remove(&name, device)?, false, None));
+    context.change(&peer, what, work).await.map(Json)
+}
+
+/// The domain of this name, or of this uuid.
+fn find<'a>(name: &str, observed: &'a Observed) -> Result<&'a Domain, Failure> {
+    let domains = match &observed.domains {
+        Reading::Known(domains) => domains,
+        Reading::Unknown(why) => {
+            let text = format!("VM {name:?} cannot be shown: libvirt's domains are {why}");
+            return Err(Failure::unavailable(text));
+        }
+    };
+    let by_uuid = |domain: &&Domain| name.parse().is_ok_and(|uuid: uuid::Uuid| uuid == domain.uuid);
+    let found = domains.iter().find(|domain| domain.name == name).or_else(|| domains.iter().find(by_uuid));
+    found.ok_or_else(|| absent(name))
+}
+
+fn absent(name: &str) -> Failure {
+    Failure::refused(Refusal {
+        code: RefusalCode::DomainNotFound,
+        summary: format!("{name:?} is no VM"),
+        because: "libvirt has no domain of this name".to_owned(),
+        remedy: vec!["gpuvirt vm list".to_owned()],
+    })
+}

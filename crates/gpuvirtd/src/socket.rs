@@ -1,0 +1,167 @@
+//! The daemon's socket file: taken over from a daemon that is gone, never from one that answers.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+/// Every local user may connect; each request is judged by who sent it.
+const MODE: u32 = 0o666;
+
+/// A listening socket; its file goes when this is dropped.
+#[derive(Debug)]
+pub struct Socket {
+    listener: UnixListener,
+    file: SocketFile,
+}
+
+/// The file, recognised by device and inode: a later daemon's is not removed.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+/// Why there is no socket.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// Somebody answers on it.
+    #[error("another daemon listens on {}", path.display())]
+    Served {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// Something else is there.
+    #[error("{} is there and is no socket; move it away", path.display())]
+    Foreign {
+        /// The path.
+        path: PathBuf,
+    },
+    /// An operation failed.
+    #[error("{doing} {}", path.display())]
+    Io {
+        /// The operation.
+        doing: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Socket {
+    /// Listens on `path`.
+    ///
+    /// The socket is made under another name and then renamed: it is never there with the wrong mode.
+    ///
+    /// # Errors
+    /// [`SocketError`].
+    pub fn bind(path: &Path) -> Result<Self, SocketError> {
+        free(path)?;
+        let fresh = path.with_extension("new");
+        let failed = |doing| {
+            let path = path.to_owned();
+            move |source| SocketError::Io { doing, path, source }
+        };
+        remove(&fresh).map_err(failed("clearing the way for"))?;
+        let listener = UnixListener::bind(&fresh).map_err(failed("listening on"))?;
+        fs::set_permissions(&fresh, Permissions::from_mode(MODE)).map_err(failed("opening to all"))?;
+        let metadata = fs::symlink_metadata(&fresh).map_err(failed("looking at"))?;
+        fs::rename(&fresh, path).map_err(failed("naming"))?;
+        listener.set_nonblocking(true).map_err(failed("preparing"))?;
+        let file = SocketFile { path: path.to_owned(), identity: (metadata.dev(), metadata.ino()) };
+        Ok(Self { listener, file })
+    }
+
+    /// The listener, and the file to drop when nobody listens any more.
+    pub fn into_parts(self) -> (UnixListener, SocketFile) {
+        (self.listener, self.file)
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let ours = |m: fs::Metadata| (m.dev(), m.ino()) == self.identity;
+        if fs::symlink_metadata(&self.path).is_ok_and(ours) {
+            // A file that stays is stale, and the next daemon takes it over.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Makes sure that nobody uses `path`.
+fn free(path: &Path) -> Result<(), SocketError> {
+    let io = |doing, source| SocketError::Io { doing, path: path.to_owned(), source };
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io("looking at", error)),
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            return Err(SocketError::Foreign { path: path.to_owned() });
+        }
+        Ok(_) => {}
+    }
+    match UnixStream::connect(path) {
+        Ok(_) => Err(SocketError::Served { path: path.to_owned() }),
+        // Its daemon is gone.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(io("trying", error)),
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stale_socket_is_taken_over_and_a_live_one_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("gpuvirt.sock");
+        // A daemon that was killed leaves its file.
+        drop(UnixListener::bind(&path).unwrap());
+        let socket = Socket::bind(&path).unwrap();
+        assert!(matches!(Socket::bind(&path), Err(SocketError::Served { .. })));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
+        drop(socket);
+        assert!(!path.exists(), "the file goes with the socket");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_later_daemons_file_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("gpuvirt.sock");
+        let (listener, file) = Socket::bind(&path).unwrap().into_parts();
+        drop(listener);
+        let later = Socket::bind(&path).unwrap();
+        drop(file);
+        assert!(path.exists());
+        drop(later);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_is_no_socket_is_never_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["file", "link"] {
+            let path = dir.path().join(name);
+            if name == "file" {
+                fs::File::create(&path).unwrap();
+            } else {
+                std::os::unix::fs::symlink("/nonexistent", &path).unwrap();
+            }
+            assert!(matches!(Socket::bind(&path), Err(SocketError::Foreign { .. })));
+            assert!(fs::symlink_metadata(&path).is_ok());
+        }
+        assert!(matches!(Socket::bind(&dir.path().join("no/dir/s")), Err(SocketError::Io { .. })));
+    }
+}

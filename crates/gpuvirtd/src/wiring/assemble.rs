@@ -1,0 +1,85 @@
+//! Everything put together, for this machine or for a recorded one.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use gpuvirt_api::Source;
+use gpuvirt_engine::Engine;
+use gpuvirt_engine::ports::Domains;
+use gpuvirt_recording::RecordedHost;
+use gpuvirt_state::StateDir;
+
+use super::domains::{Gate, LibvirtDomains, RecordedDomains};
+use super::host::HostPort;
+use super::store::FileStore;
+use crate::cli::Cli;
+use crate::config::Config;
+use crate::server::{Context, Definitions, Outside, WriteGate};
+
+/// The daemon, put together and not serving yet.
+pub struct Assembled {
+    /// What the server serves.
+    pub context: Context,
+    /// Opened once the daemon is ready: libvirt may be asked then.
+    pub libvirt: Gate,
+}
+
+/// The daemon that the command line and the configuration describe.
+///
+/// # Errors
+/// What keeps it from being put together.
+pub fn assemble(cli: &Cli, config: &Config) -> anyhow::Result<Assembled> {
+    let store = FileStore(Arc::new(StateDir::open(&cli.state_dir)?));
+    let (context, libvirt) = match &cli.host {
+        None => {
+            let domains = LibvirtDomains::new(&config.libvirt_uri)?;
+            let gate = domains.gate();
+            (over(HostPort::this_machine(&config.gpu), domains, store, Source::Daemon), gate)
+        }
+        Some(file) => {
+            let (host, domains) = recorded(file, config)?;
+            (over(host, domains, store, Source::Recording), Gate::default())
+        }
+    };
+    let context = context.with_gate(write_gate(config)).with_write_deadline(config.write_deadline());
+    Ok(Assembled { context, libvirt })
+}
+
+fn over<D>(host: HostPort, domains: D, store: FileStore, source: Source) -> Context
+where
+    D: Domains + Definitions + Clone + 'static,
+{
+    let engine = Engine::new(Box::new(host.clone()), Box::new(domains.clone()), Box::new(store.clone()));
+    let definitions = Arc::new(domains.clone());
+    let outside =
+        Outside { host: Arc::new(host), domains: Arc::new(domains), store: Arc::new(store), definitions };
+    Context::new(engine, outside, source)
+}
+
+/// A recorded host.
+fn recorded(file: &Path, config: &Config) -> anyhow::Result<(HostPort, RecordedDomains)> {
+    let recording = RecordedHost::open(file).with_context(|| format!("loading {}", file.display()))?;
+    for note in recording.notes() {
+        tracing::info!(note, "the recording");
+    }
+    let domains = RecordedDomains(recording.domains().unwrap_or_default().to_vec());
+    Ok((HostPort::over(Arc::new(recording), &config.gpu), domains))
+}
+
+/// Who may write. A group that is not there lets nobody through.
+fn write_gate(config: &Config) -> WriteGate {
+    let owner = Some(nix::unistd::geteuid().as_raw());
+    let group = config.write_group.as_ref().and_then(|name| match nix::unistd::Group::from_name(name) {
+        Ok(Some(group)) => Some((name.clone(), group.gid.as_raw())),
+        Ok(None) => {
+            tracing::error!(group = name, "there is no such group: only root may write");
+            None
+        }
+        Err(error) => {
+            tracing::error!(group = name, %error, "the group can't be looked up: only root may write");
+            None
+        }
+    });
+    WriteGate { group, owner }
+}

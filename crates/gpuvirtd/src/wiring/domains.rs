@@ -1,0 +1,173 @@
+//! The engine's domains: libvirt's, or those of a recorded host.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use gpuvirt_engine::ports::{Domains, PortError};
+use gpuvirt_libvirt::{Libvirt, LibvirtError, Redefined};
+use gpuvirt_model::{Domain, Reading, Unknown};
+
+use crate::server::Definitions;
+
+/// Longest wait for libvirt's list of domains. libvirt lists none while one is being started, hooks included, so that a
+/// listing of ours says "unknown" rather than wait for that.
+const LIST_DEADLINE: Duration = Duration::from_secs(5);
+
+/// libvirt as the engine's domains, asked only once [`Gate::open`] was called.
+#[derive(Clone)]
+pub struct LibvirtDomains {
+    /// For the list of domains, with a short deadline.
+    lists: Libvirt,
+    /// For definitions, with the library's own.
+    definitions: Libvirt,
+    gate: Gate,
+}
+
+/// Whether libvirt may be asked. It starts after we are ready: asking earlier would wait for who waits for us.
+#[derive(Debug, Clone, Default)]
+pub struct Gate(Arc<AtomicBool>);
+
+impl Gate {
+    /// From now on libvirt may be asked.
+    pub fn open(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn is_open(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl LibvirtDomains {
+    /// libvirt at a URI. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// A URI that can't be one.
+    pub fn new(uri: &str) -> Result<Self, LibvirtError> {
+        let lists = Libvirt::with_deadline(uri, LIST_DEADLINE)?;
+        Ok(Self { lists, definitions: Libvirt::open(uri)?, gate: Gate::default() })
+    }
+
+    /// What must be opened before libvirt is asked.
+    pub fn gate(&self) -> Gate {
+        self.gate.clone()
+    }
+
+    fn definitions(&self) -> Result<&Libvirt, PortError> {
+        let closed = || failed("libvirt is not asked yet", "gpuvirtd is still starting");
+        self.gate.is_open().then_some(&self.definitions).ok_or_else(closed)
+    }
+}
+
+impl Domains for LibvirtDomains {
+    fn list(&self) -> Reading<Vec<Domain>> {
+        if !self.gate.is_open() {
+            let what = "gpuvirtd is still starting and has not asked libvirt".to_owned();
+            return Reading::Unknown(Unknown::Unreadable { what });
+        }
+        self.lists.domains()
+    }
+
+    fn inactive_xml(&self, name: &str) -> Result<Option<String>, PortError> {
+        let xml = self.definitions()?.inactive_xml(name).map_err(libvirt)?;
+        Ok(xml.map(gpuvirt_libvirt::Definition::into_string))
+    }
+
+    fn redefine(&self, name: &str, expected: &str, xml: &str) -> Result<bool, PortError> {
+        let redefined = self.definitions()?.redefine(name, expected, xml).map_err(libvirt)?;
+        Ok(redefined == Redefined::Done)
+    }
+}
+
+impl Definitions for LibvirtDomains {
+    fn public_xml(&self, name: &str) -> Result<Option<String>, PortError> {
+        self.definitions()?.public_xml(name).map_err(libvirt)
+    }
+}
+
+/// The domains of a recorded host: a list, and no libvirt behind it.
+#[derive(Debug, Clone, Default)]
+pub struct RecordedDomains(pub Vec<Domain>);
+
+impl RecordedDomains {
+    fn definition<T>(&self, name: &str) -> Result<Option<T>, PortError> {
+        if self.0.iter().any(|domain| domain.name == name) {
+            let doing = format!("VM {name:?} has no definition here");
+            return Err(failed(&doing, "a recorded host has no libvirt"));
+        }
+        Ok(None)
+    }
+}
+
+impl Domains for RecordedDomains {
+    fn list(&self) -> Reading<Vec<Domain>> {
+        Reading::Known(self.0.clone())
+    }
+
+    fn inactive_xml(&self, name: &str) -> Result<Option<String>, PortError> {
+        self.definition(name)
+    }
+
+    fn redefine(&self, name: &str, _: &str, _: &str) -> Result<bool, PortError> {
+        self.definition::<bool>(name).map(|_| false)
+    }
+}
+
+impl Definitions for RecordedDomains {
+    fn public_xml(&self, name: &str) -> Result<Option<String>, PortError> {
+        self.definition(name)
+    }
+}
+
+fn libvirt(error: LibvirtError) -> PortError {
+    failed("libvirt can't be used", error)
+}
+
+fn failed(doing: &str, why: impl Into<Box<dyn Error + Send + Sync>>) -> PortError {
+    PortError { doing: doing.to_owned(), source: why.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libvirt_is_not_asked_before_the_gate_is_open() {
+        let domains = LibvirtDomains::new("test:///default").unwrap();
+        assert!(matches!(domains.list(), Reading::Unknown(_)));
+        assert!(domains.inactive_xml("test").is_err());
+        assert!(domains.public_xml("test").is_err());
+        domains.gate().open();
+        assert_eq!(domains.list().known().map(Vec::len), Some(1));
+        assert!(domains.inactive_xml("test").unwrap().is_some());
+        assert!(domains.public_xml("test").unwrap().is_some());
+        assert!(domains.public_xml("nobody").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_definition_is_replaced_only_when_it_is_the_expected_one() {
+        let domains = LibvirtDomains::new("test:///default").unwrap();
+        domains.gate().open();
+        let xml = domains.inactive_xml("test").unwrap().unwrap();
+        assert!(!domains.redefine("test", "<domain/>", &xml).unwrap());
+        assert!(domains.redefine("test", &xml, &xml).unwrap());
+    }
+
+    #[test]
+    fn a_recorded_host_has_domains_and_no_definitions() {
+        let domain = Domain {
+            name: "web".to_owned(),
+            uuid: uuid::Uuid::from_u128(1),
+            state: gpuvirt_model::DomainState::ShutOff,
+            config: Vec::new(),
+            live: Vec::new(),
+        };
+        let domains = RecordedDomains(vec![domain]);
+        assert_eq!(domains.list().known().map(Vec::len), Some(1));
+        assert!(domains.inactive_xml("web").is_err());
+        assert_eq!(domains.inactive_xml("nobody").unwrap(), None);
+        assert!(domains.redefine("web", "", "").is_err());
+    }
+}

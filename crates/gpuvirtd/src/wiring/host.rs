@@ -1,0 +1,68 @@
+//! The engine's host over the Linux host: this machine's kernel, or the fake one.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gpuvirt_engine::ports::{Host, PortError, StepError};
+use gpuvirt_host::{GpuMatch, HostError, LinuxHost, LinuxSysfs, Sysfs, WriterCommand, writer_main};
+use gpuvirt_model::Observed;
+use gpuvirt_plan::Step;
+
+use crate::config::{ExtraGpu, GpuRules};
+
+/// A Linux host as the engine's host.
+#[derive(Clone)]
+pub struct HostPort(LinuxHost);
+
+impl HostPort {
+    /// This machine. Writes that can block are made by our own program, started again as the writer.
+    pub fn this_machine(rules: &GpuRules) -> Self {
+        // /proc/self/exe: an upgrade may have replaced the file, and both sides must be of one version.
+        let writer = WriterCommand { program: "/proc/self/exe".into(), args: vec!["writer".into()] };
+        Self::over(Arc::new(LinuxSysfs::this_machine().with_writer(writer)), rules)
+    }
+
+    /// Any kernel behind the seam.
+    pub fn over(sysfs: Arc<dyn Sysfs>, rules: &GpuRules) -> Self {
+        let extra = rules.extra.iter().map(|extra| match extra {
+            ExtraGpu::Class(class) => GpuMatch::Class(class.class),
+            ExtraGpu::Card(card) => GpuMatch::Device { vendor: card.vendor, device: card.device },
+        });
+        Self(LinuxHost::new(sysfs, gpuvirt_host::GpuRules { extra: extra.collect() }))
+    }
+}
+
+impl Host for HostPort {
+    fn observe(&self) -> Result<Observed, PortError> {
+        let doing = "the host can't be read".to_owned();
+        self.0.observe().map_err(|error| PortError { doing, source: Box::new(error) })
+    }
+
+    fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError> {
+        let what = format!("{step:?} within {deadline:?}");
+        Err(step_error(HostError::Refused { what, source: io::ErrorKind::Unsupported.into() })) // host: perform
+    }
+}
+
+fn step_error(error: HostError) -> StepError {
+    match error {
+        HostError::Read { path, source } => {
+            StepError::Refused { what: format!("cannot read {path}"), source }
+        }
+        HostError::Refused { what, source } => StepError::Refused { what, source },
+        HostError::NotSo { what, found } => {
+            let source = io::Error::other(format!("the kernel accepted it, but {found}"));
+            StepError::Refused { what, source }
+        }
+        HostError::StillWaiting { what, writer, waited } => StepError::StillWaiting { what, writer, waited },
+    }
+}
+
+/// Our program as the writer: requests on standard input, answers on standard output.
+///
+/// # Errors
+/// When one of the two fails.
+pub fn be_writer() -> anyhow::Result<()> {
+    Ok(writer_main(io::stdin().lock(), io::stdout().lock(), "")?)
+}

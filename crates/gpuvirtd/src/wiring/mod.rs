@@ -1,0 +1,9 @@
+//! The engine's ports over the outside worlds: newtypes that translate values and errors, and decide nothing.
+
+pub mod domains;
+pub mod host;
+pub mod store;
+
+mod assemble;
+
+pub use assemble::{Assembled, assemble};

@@ -1,0 +1,54 @@
+//! Who may write: root and the group; everybody may read.
+
+use gpuvirt_api::ErrorKind;
+use gpuvirtd::server::listen::Identify;
+
+use crate::fakes::{Daemon, Script, as_groupless, as_member, as_other, as_root, as_unknown};
+use crate::http::{connect, finish, get, send};
+
+/// Every route that changes something, with a body that makes sense.
+const CHANGES: &[(&str, &str, &str)] = &[
+    ("PUT", "/v1/gpus/41:00.0/type", "{\"type\": \"shared-direct\", \"dryRun\": true}"),
+    ("DELETE", "/v1/gpus/41:00.0/configuration", ""),
+    ("POST", "/v1/vgpus", "{\"gpu\": \"41:00.0\", \"profile\": \"test_small\", \"dryRun\": true}"),
+    ("DELETE", "/v1/vgpus/00000000-0000-0000-0000-000011112222?dryRun=true", ""),
+    ("POST", "/v1/vms/web/devices", "{\"device\": \"gpu\", \"gpu\": \"41:00.0\", \"dry_run\": true}"),
+    ("POST", "/v1/vms/web/devices/remove", "{\"device\": \"gpu\", \"gpu\": \"41:00.0\"}"),
+];
+
+#[test]
+fn only_writers_may_write() {
+    let cases: [(&str, Identify, bool); 4] = [
+        ("root", as_root, true),
+        ("a member", as_member, true),
+        ("another user", as_other, false),
+        ("a user whose groups are unknown", as_groupless, false),
+    ];
+    for (who, identify, may) in cases {
+        let daemon = Daemon::start_with(Script::default(), identify);
+        for (method, path, body) in CHANGES {
+            let answer = send(&daemon.socket(), method, path, body);
+            assert_eq!(answer.status != 403, may, "{who}: {method} {path}: {answer:?}");
+            if !may {
+                let error = answer.error();
+                assert_eq!(error.kind, ErrorKind::Denied);
+                assert!(error.message.contains("group gpuvirt"), "{error}");
+            }
+        }
+        assert_eq!(get(&daemon.socket(), "/v1/gpus").status, 200, "{who} may read");
+    }
+}
+
+#[test]
+fn a_denied_writer_is_told_so_before_the_body_is_read() {
+    let daemon = Daemon::start_with(Script::default(), as_other);
+    let answer = send(&daemon.socket(), "POST", "/v1/vgpus", "{ not even JSON");
+    assert_eq!(answer.status, 403);
+}
+
+#[test]
+fn a_peer_that_is_not_known_gets_nothing() {
+    let daemon = Daemon::start_with(Script::default(), as_unknown);
+    let answer = finish(connect(&daemon.socket()));
+    assert_eq!((answer.status, answer.body.as_str()), (0, ""));
+}

@@ -1,0 +1,333 @@
+//! Outside worlds in memory, and a server over them.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use gpuvirt_api::Source;
+use gpuvirt_engine::Engine;
+use gpuvirt_engine::ports::{Domains, Host, PortError, StepError, Store};
+use gpuvirt_model::{
+    ClassCode, ConfiguredType, Desired, DesiredGpu, Domain, DomainState, DriverBinding, DriverName,
+    Framework, Function, Gpu, Holders, HostFacts, Hostdev, ModulePresence, Observed, PciAddress, PciIdentity,
+    Profile, ProfileName, Reading, Records, Unknown, Vgpu,
+};
+use gpuvirt_plan::{Plan, Step};
+use gpuvirtd::server::listen::{Identify, Server};
+use gpuvirtd::server::{Context, Definitions, Outside, Peer, WriteGate, router};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+pub const GPU: PciAddress = PciAddress { domain: 0, bus: 0x41, slot: 0, function: 0 };
+pub const AUDIO: PciAddress = PciAddress { domain: 0, bus: 0x41, slot: 0, function: 1 };
+pub const VGPU: Uuid = Uuid::from_u128(0x1111_2222);
+pub const WRITERS: u32 = 990;
+/// A domain with a name that needs every kind of encoding.
+pub const ODD_NAME: &str = "win 11/größe?#%";
+
+/// What the fakes do.
+#[derive(Default, Clone)]
+pub struct Script {
+    pub panic_in_observe: bool,
+    pub state_unreadable: bool,
+    pub domains_unknown: bool,
+    pub intent_open: bool,
+}
+
+struct World {
+    script: Script,
+    stored: Mutex<(Desired, Records)>,
+}
+
+fn identity() -> PciIdentity {
+    let class = ClassCode(0x03_00_00);
+    PciIdentity { vendor: 0x10de, device: 0x2235, subsystem_vendor: 0x10de, subsystem_device: 0x145a, class }
+}
+
+fn function(address: PciAddress) -> Function {
+    Function {
+        address,
+        identity: identity(),
+        vendor_name: None,
+        device_name: Some("a card".to_owned()),
+        binding: DriverBinding { driver: DriverName::parse("nouveau").ok(), driver_override: None },
+        iommu_group: Some(17),
+        numa_node: None,
+        bars: Vec::new(),
+        reset_methods: Reading::Known(vec!["flr".to_owned()]),
+        boot_vga: None,
+        boot_display: None,
+        sriov: None,
+        physfn: None,
+        drm_nodes: Vec::new(),
+        device_nodes: Vec::new(),
+        vfio_device: None,
+        power_state: None,
+        endpoint: true,
+        unresponsive: false,
+        oddities: Vec::new(),
+    }
+}
+
+fn profile() -> Profile {
+    Profile {
+        name: ProfileName("test_small".to_owned()),
+        parent: GPU,
+        framework: Framework::Mdev,
+        type_id: "test-1".to_owned(),
+        title: "Test Small".to_owned(),
+        device_api: "vfio-pci".to_owned(),
+        available: 3,
+        max: Some(4),
+        framebuffer_mib: None,
+        heads: None,
+        max_resolution: None,
+    }
+}
+
+fn observed() -> Observed {
+    let host = HostFacts {
+        iommu: true,
+        interrupt_remapping: Reading::Known(true),
+        unsafe_interrupts_allowed: false,
+        vfio_pci: ModulePresence::Ready,
+        function_count: 2,
+        kernel_release: None,
+        oddities: vec!["an oddity".to_owned()],
+    };
+    let gpu = Gpu {
+        address: GPU,
+        functions: vec![GPU, AUDIO],
+        frameworks: vec![Framework::Mdev],
+        profiles: vec![profile()],
+        host_driver: true,
+        on_vfio: false,
+        live_vgpus: 1,
+        live_vfs: 0,
+        holders: Holders::default(),
+    };
+    let vgpu = Vgpu {
+        uuid: VGPU,
+        parent: GPU,
+        gpu: GPU,
+        framework: Framework::Mdev,
+        type_id: "test-1".to_owned(),
+        profile: ProfileName("test_small".to_owned()),
+        iommu_group: Some(18),
+        holders: Holders::default(),
+    };
+    Observed {
+        host,
+        gpus: [(GPU, gpu)].into(),
+        functions: [(GPU, function(GPU)), (AUDIO, function(AUDIO))].into(),
+        groups: Default::default(),
+        vgpus: [(VGPU, vgpu)].into(),
+        domains: Reading::Unknown(Unknown::NeedsDaemon),
+    }
+}
+
+fn failure(doing: &str) -> PortError {
+    PortError { doing: doing.to_owned(), source: "state.json, line 3: broken".into() }
+}
+
+impl Host for World {
+    fn observe(&self) -> Result<Observed, PortError> {
+        assert!(!self.script.panic_in_observe, "this test wants a panic");
+        Ok(observed())
+    }
+
+    fn perform(&self, _: &Step, _: Duration) -> Result<(), StepError> {
+        Ok(())
+    }
+}
+
+impl Domains for World {
+    fn list(&self) -> Reading<Vec<Domain>> {
+        if self.script.domains_unknown {
+            return Reading::Unknown(Unknown::Unreadable { what: "libvirt does not answer".to_owned() });
+        }
+        let domain = |name: &str, uuid| Domain {
+            name: name.to_owned(),
+            uuid: Uuid::from_u128(uuid),
+            state: DomainState::ShutOff,
+            config: vec![Hostdev::Mdev { uuid: VGPU }],
+            live: Vec::new(),
+        };
+        Reading::Known(vec![domain("web", 1), domain(ODD_NAME, 2)])
+    }
+
+    fn inactive_xml(&self, _: &str) -> Result<Option<String>, PortError> {
+        Ok(Some("<domain><graphics passwd='secret'/></domain>".to_owned()))
+    }
+
+    fn redefine(&self, _: &str, _: &str, _: &str) -> Result<bool, PortError> {
+        Ok(true)
+    }
+}
+
+impl Definitions for World {
+    fn public_xml(&self, name: &str) -> Result<Option<String>, PortError> {
+        Ok(["web", ODD_NAME].contains(&name).then(|| "<domain><graphics/></domain>".to_owned()))
+    }
+}
+
+impl Store for World {
+    fn load(&self) -> Result<(Desired, Records), PortError> {
+        if self.script.state_unreadable {
+            return Err(failure("the state can't be read"));
+        }
+        Ok(self.stored.lock().unwrap().clone())
+    }
+
+    fn commit(&self, desired: &Desired, records: &Records) -> Result<(), PortError> {
+        *self.stored.lock().unwrap() = (desired.clone(), records.clone());
+        Ok(())
+    }
+
+    fn open_journal(&self, _: &Plan) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    fn open_intents(&self) -> Result<Vec<Plan>, PortError> {
+        let plan = Plan {
+            gpu: GPU,
+            purpose: "it becomes direct".to_owned(),
+            steps: Vec::new(),
+            before: Default::default(),
+            promises: Default::default(),
+        };
+        Ok(if self.script.intent_open { vec![plan] } else { Vec::new() })
+    }
+
+    fn close_journal(&self, _: &Plan) -> Result<(), PortError> {
+        Ok(())
+    }
+}
+
+/// Forwards the ports to one shared world: the engine wants to own them.
+struct Shared(Arc<World>);
+
+impl Host for Shared {
+    fn observe(&self) -> Result<Observed, PortError> {
+        self.0.observe()
+    }
+    fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError> {
+        self.0.perform(step, deadline)
+    }
+}
+
+impl Domains for Shared {
+    fn list(&self) -> Reading<Vec<Domain>> {
+        self.0.list()
+    }
+    fn inactive_xml(&self, name: &str) -> Result<Option<String>, PortError> {
+        self.0.inactive_xml(name)
+    }
+    fn redefine(&self, name: &str, expected: &str, xml: &str) -> Result<bool, PortError> {
+        self.0.redefine(name, expected, xml)
+    }
+}
+
+impl Store for Shared {
+    fn load(&self) -> Result<(Desired, Records), PortError> {
+        self.0.load()
+    }
+    fn commit(&self, desired: &Desired, records: &Records) -> Result<(), PortError> {
+        self.0.commit(desired, records)
+    }
+    fn open_journal(&self, plan: &Plan) -> Result<(), PortError> {
+        self.0.open_journal(plan)
+    }
+    fn open_intents(&self) -> Result<Vec<Plan>, PortError> {
+        self.0.open_intents()
+    }
+    fn close_journal(&self, plan: &Plan) -> Result<(), PortError> {
+        self.0.close_journal(plan)
+    }
+}
+
+/// A server on a socket of its own; it ends with this value.
+pub struct Daemon {
+    dir: tempfile::TempDir,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Daemon {
+    pub fn start() -> Self {
+        Self::start_with(Script::default(), as_root)
+    }
+
+    pub fn start_with(script: Script, identify: Identify) -> Self {
+        let label = Some("left card".to_owned());
+        let entry = DesiredGpu {
+            address: GPU,
+            identity: identity(),
+            graphics_type: ConfiguredType::SharedDirect,
+            label,
+            accepted: Vec::new(),
+        };
+        let stored = Mutex::new((Desired::default().with_gpu(entry), Records::default()));
+        let world = Arc::new(World { script, stored });
+        let shared = || Box::new(Shared(Arc::clone(&world)));
+        let engine = Engine::new(shared(), shared(), shared());
+        let (host, domains, store, definitions) =
+            (Arc::clone(&world), Arc::clone(&world), Arc::clone(&world), Arc::clone(&world));
+        let outside = Outside { host, domains, store, definitions };
+        let gate = WriteGate { group: Some(("gpuvirt".to_owned(), WRITERS)), owner: None };
+        let context = Arc::new(Context::new(engine, outside, Source::Daemon).with_gate(gate));
+        let dir = tempfile::tempdir().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let listener = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
+        let thread = std::thread::spawn(move || serve(listener, context, identify, stopped));
+        Self { dir, stop: Some(stop), thread: Some(thread) }
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        Path::join(self.dir.path(), "socket")
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+}
+
+fn serve(
+    listener: std::os::unix::net::UnixListener,
+    context: Arc<Context>,
+    identify: Identify,
+    stopped: oneshot::Receiver<()>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        listener.set_nonblocking(true).unwrap();
+        let listener = tokio::net::UnixListener::from_std(listener).unwrap();
+        let server = Server::with_identify(router(context), identify);
+        server.serve(listener, async { drop(stopped.await) }).await;
+    });
+}
+
+pub fn as_root(_: &tokio::net::UnixStream) -> std::io::Result<Peer> {
+    Ok(Peer { uid: 0, gid: 0, groups: Some(Vec::new()), pid: Some(1) })
+}
+
+pub fn as_member(_: &tokio::net::UnixStream) -> std::io::Result<Peer> {
+    Ok(Peer { uid: 1000, gid: 1000, groups: Some(vec![4, WRITERS]), pid: Some(1) })
+}
+
+pub fn as_other(_: &tokio::net::UnixStream) -> std::io::Result<Peer> {
+    Ok(Peer { uid: 1000, gid: 1000, groups: Some(vec![4]), pid: Some(1) })
+}
+
+pub fn as_groupless(_: &tokio::net::UnixStream) -> std::io::Result<Peer> {
+    Ok(Peer { uid: 1000, gid: 1000, groups: None, pid: None })
+}
+
+pub fn as_unknown(_: &tokio::net::UnixStream) -> std::io::Result<Peer> {
+    Err(std::io::ErrorKind::InvalidInput.into())
+}

@@ -1,0 +1,9 @@
+//! The API over a real Unix socket: every route, who may write, and clients that do not behave.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may panic
+
+mod abuse;
+mod access;
+mod fakes;
+mod http;
+mod routes;

@@ -1,0 +1,137 @@
+//! `cargo xtask ci`: the steps that CI runs, as a table. All run, so that one failure does not hide the next.
+
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::program::{cargo, check, installed, program};
+use crate::tally::Tally;
+use crate::tree::Tree;
+use crate::{docs, generate, layers, names, nextest, purity, sizes};
+
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    run: fn(&Tree) -> Result<Tally>,
+}
+
+/// Cheap steps first.
+const STEPS: &[Step] = &[
+    Step { name: "format", what: "rustfmt", run: format },
+    Step { name: "layers", what: "who may depend on whom", run: layers::check },
+    Step { name: "purity", what: "no I/O, clock or randomness in the pure crates", run: purity::check },
+    Step { name: "sizes", what: "source files stay small", run: sizes::check },
+    Step { name: "names", what: "file names that say nothing; ignored tests", run: names::check },
+    Step { name: "docs", what: "paths and links in documents exist", run: docs::check },
+    Step { name: "shell", what: "shellcheck", run: shell },
+    Step { name: "supply-chain", what: "cargo-deny: bans, licences, sources", run: supply_chain },
+    Step { name: "lint", what: "clippy, warnings denied", run: lint },
+    Step { name: "rustdoc", what: "documentation builds without warnings", run: rustdoc },
+    Step { name: "tests", what: "cargo-nextest", run: tests },
+    Step { name: "doctests", what: "examples in the documentation", run: doctests },
+    Step { name: "generated", what: "generated documents are up to date", run: generated },
+];
+
+/// Prints the steps.
+pub fn list() {
+    for step in STEPS {
+        println!("{:14} {}", step.name, step.what);
+    }
+}
+
+/// Runs the named steps, or all.
+pub fn run(tree: &Tree, wanted: &[&str]) -> Result<Tally> {
+    if let Some(unknown) = wanted.iter().find(|name| STEPS.iter().all(|step| step.name != **name)) {
+        anyhow::bail!("no step {unknown:?}; cargo xtask ci --list shows them");
+    }
+    let mut total = Tally::default();
+    for step in STEPS.iter().filter(|step| wanted.is_empty() || wanted.contains(&step.name)) {
+        eprintln!("--- {}: {}", step.name, step.what);
+        let start = Instant::now();
+        let tally = (step.run)(tree).unwrap_or_else(|error| Tally::fail(format!("{}: {error:#}", step.name)));
+        let verdict = match (tally.failed.is_empty(), tally.not_run.is_empty()) {
+            (false, _) => "FAILED",
+            (true, true) => "ok",
+            (true, false) => "not all run",
+        };
+        eprintln!("--- {}: {verdict} after {:.1} s", step.name, start.elapsed().as_secs_f32());
+        total.add(tally);
+    }
+    Ok(total)
+}
+
+fn format(tree: &Tree) -> Result<Tally> {
+    let mut tally = check("format", cargo(tree, &["fmt", "--all", "--check"]))?;
+    if tree.has("tests/fuzz/Cargo.toml") {
+        let fuzz = ["fmt", "--manifest-path", "tests/fuzz/Cargo.toml", "--check"];
+        tally.add(check("format of tests/fuzz", cargo(tree, &fuzz))?);
+    }
+    Ok(tally)
+}
+
+fn lint(tree: &Tree) -> Result<Tally> {
+    check(
+        "lint",
+        cargo(tree, &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
+    )
+}
+
+fn rustdoc(tree: &Tree) -> Result<Tally> {
+    let mut command =
+        cargo(tree, &["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"]);
+    command.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links");
+    check("rustdoc", command)
+}
+
+fn tests(tree: &Tree) -> Result<Tally> {
+    // The lab's package needs a lab; scripts/test runs it in a stage of its own.
+    nextest::run(tree, &["--workspace", "--exclude", "gpuvirt-e2e", "--profile", "ci"])
+}
+
+fn doctests(tree: &Tree) -> Result<Tally> {
+    let out =
+        cargo(tree, &["test", "--doc", "--workspace", "--exclude", "gpuvirt-e2e", "--locked"]).output()?;
+    let said = String::from_utf8_lossy(&out.stdout);
+    if !out.status.success() {
+        eprintln!("{said}{}", String::from_utf8_lossy(&out.stderr));
+        return Ok(Tally::fail(format!("doctests: {}", out.status)));
+    }
+    let passed = said.lines().filter_map(|line| line.strip_prefix("test result: ok. ")?.split(' ').next());
+    Ok(Tally { passed: passed.filter_map(|count| count.parse::<u64>().ok()).sum(), ..Tally::default() })
+}
+
+fn generated(tree: &Tree) -> Result<Tally> {
+    generate::run(tree, generate::Mode::Check)
+}
+
+fn supply_chain(tree: &Tree) -> Result<Tally> {
+    if !installed("cargo-deny", &["--version"])? {
+        return Ok(Tally::not_run(
+            "supply-chain",
+            "cargo-deny is not installed (cargo install --locked cargo-deny)",
+        ));
+    }
+    check(
+        "supply-chain",
+        cargo(tree, &["deny", "--offline", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]),
+    )
+}
+
+fn shell(tree: &Tree) -> Result<Tally> {
+    if !installed("shellcheck", &["--version"])? {
+        return Ok(Tally::not_run("shell", "shellcheck is not installed (apt-get install shellcheck)"));
+    }
+    let mut scripts = Vec::new();
+    for path in tree.files("")? {
+        let bytes = std::fs::read(tree.root().join(&path)).unwrap_or_default();
+        let first = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let named = first.starts_with(b"#!") && first.ends_with(b"sh");
+        if named || first.starts_with(b"# shellcheck shell=") {
+            scripts.push(path);
+        }
+    }
+    // SC2187: busybox's shell is checked as dash, which is near enough.
+    let mut args = vec!["--external-sources", "--exclude=SC2187"];
+    args.extend(scripts.iter().map(String::as_str));
+    check("shell", program(tree, "shellcheck", &args))
+}

@@ -1,0 +1,128 @@
+//! Tests through cargo-nextest: counted from its JUnit file, with the names of those that the profile filters out.
+
+use std::io::ErrorKind;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::program::{cargo, installed, output};
+use crate::tally::Tally;
+use crate::tree::Tree;
+
+/// Runs `cargo nextest run ARGS`; the profile named in ARGS must write `junit.xml`.
+pub fn run(tree: &Tree, args: &[&str]) -> Result<Tally> {
+    if !installed("cargo", &["nextest", "--version"])? {
+        return Ok(Tally::fail(
+            "tests: cargo-nextest is not installed (cargo install --locked cargo-nextest)",
+        ));
+    }
+    let profile = profile(args);
+    let junit = tree.root().join("target/nextest").join(profile).join("junit.xml");
+    match std::fs::remove_file(&junit) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("remove {}", junit.display()));
+        }
+        _ => {}
+    }
+    let run: Vec<&str> =
+        ["nextest", "run", "--locked", "--no-tests=fail"].iter().chain(args).copied().collect();
+    let status = cargo(tree, &run).status().context("start cargo nextest run")?;
+    let Ok(report) = std::fs::read_to_string(&junit) else {
+        return Ok(Tally::fail(format!("tests: cargo nextest {}: no report at {}", status, junit.display())));
+    };
+    let mut tally = from_junit(&report)?;
+    if !status.success() && tally.failed.is_empty() {
+        tally.failed.push(format!("tests: cargo nextest ended with {status}"));
+    }
+    let list: Vec<&str> =
+        ["nextest", "list", "--locked", "--message-format", "json"].iter().chain(args).copied().collect();
+    tally.not_run = filtered_out(&output(cargo(tree, &list))?, profile)?;
+    Ok(tally)
+}
+
+fn profile<'a>(args: &[&'a str]) -> &'a str {
+    let after = args.iter().position(|arg| *arg == "--profile").and_then(|at| args.get(at + 1));
+    after.copied().or_else(|| args.iter().find_map(|arg| arg.strip_prefix("--profile="))).unwrap_or("default")
+}
+
+/// Each `<testcase>` is one test; one that holds a `<failure>` or `<error>` failed.
+fn from_junit(report: &str) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for case in report.split("<testcase ").skip(1) {
+        let body = case.split("</testcase>").next().unwrap_or(case);
+        let head = body.split('>').next().unwrap_or(body);
+        let body = if head.ends_with('/') { head } else { body };
+        if body.contains("<failure") || body.contains("<error") {
+            let attribute = |key| attribute(head, key).unwrap_or("?");
+            tally.failed.push(format!("test {} {}", attribute(" classname"), attribute("name")));
+        } else {
+            tally.passed += 1;
+        }
+    }
+    anyhow::ensure!(tally.passed > 0 || !tally.failed.is_empty(), "the JUnit report names no test");
+    Ok(tally)
+}
+
+fn attribute<'a>(head: &'a str, key: &str) -> Option<&'a str> {
+    let at = head.find(&format!("{key}=\""))?;
+    head.get(at..)?.split('"').nth(1)
+}
+
+fn filtered_out(listing: &str, profile: &str) -> Result<Vec<String>> {
+    let listing: Value = serde_json::from_str(listing).context("read cargo nextest list")?;
+    let suites = listing
+        .get("rust-suites")
+        .and_then(Value::as_object)
+        .context("cargo nextest list names no suites")?;
+    let mut names = Vec::new();
+    for (suite, content) in suites {
+        for (test, case) in content.get("testcases").and_then(Value::as_object).into_iter().flatten() {
+            let matches = case.pointer("/filter-match/status").and_then(Value::as_str) == Some("matches");
+            if !matches {
+                names.push(format!("{suite} {test}: not in profile {profile}"));
+            }
+        }
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPORT: &str = r#"<testsuites name="nextest-run" tests="3" failures="1" errors="0">
+        <testsuite name="a" tests="3" disabled="0" errors="0" failures="1">
+        <testcase name="ok" classname="a" timestamp="t" time="0.1"></testcase>
+        <testcase name="short" classname="a" time="0.1"/>
+        <testcase name="bad" classname="a::b" time="0.1"><failure message="no">x &lt;testcase </failure></testcase>
+        </testsuite></testsuites>"#;
+
+    #[test]
+    fn a_report_is_counted() -> Result<()> {
+        let tally = from_junit(REPORT)?;
+        assert_eq!(tally.passed, 2);
+        assert_eq!(tally.failed, ["test a::b bad"]);
+        Ok(())
+    }
+
+    #[test]
+    fn an_empty_report_is_no_pass() {
+        assert!(from_junit("<testsuites/>").is_err());
+    }
+
+    #[test]
+    fn filtered_tests_are_named() -> Result<()> {
+        let listing = r#"{"rust-suites":{"gpuvirt-e2e":{"testcases":{
+            "one":{"ignored":false,"filter-match":{"status":"matches"}},
+            "two":{"ignored":false,"filter-match":{"status":"mismatch","reason":"default-filter"}}}}}}"#;
+        assert_eq!(filtered_out(listing, "lab")?, ["gpuvirt-e2e two: not in profile lab"]);
+        Ok(())
+    }
+
+    #[test]
+    fn the_profile_is_found_in_the_arguments() {
+        assert_eq!(profile(&["-p", "x", "--profile", "lab"]), "lab");
+        assert_eq!(profile(&["--profile=lab"]), "lab");
+        assert_eq!(profile(&[]), "default");
+    }
+}

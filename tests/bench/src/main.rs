@@ -1,0 +1,56 @@
+//! Measures the built `gpuvirt` beside the floor (a program that only reads) and the peers, and prints the document.
+//!
+//! A measured program runs below a copy of this one, so that its own memory is told apart from its siblings'.
+
+mod command;
+mod floor;
+mod live;
+mod machine;
+mod recorded;
+mod sample;
+mod trace;
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+usage: gpuvirt-bench report GPUVIRT      measure this binary and print docs/performance.md
+       gpuvirt-bench live GPUVIRT        only the live inventory of this machine
+       gpuvirt-bench sample PROGRAM ...  run once, print microseconds and KiB (used by report)
+       gpuvirt-bench floor file FILE     read a file whole (used by report)
+       gpuvirt-bench floor list FILE     read each file named in FILE (used by report)";
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args.as_slice() {
+        ["report", gpuvirt] => report(Path::new(gpuvirt)),
+        ["live", gpuvirt] => live(&Path::new(gpuvirt).canonicalize()?, tempfile::tempdir()?.path()),
+        ["sample", program, args @ ..] => sample::once(program, args),
+        ["floor", "file", file] => floor::file(Path::new(file)),
+        ["floor", "list", file] => floor::list(Path::new(file)),
+        _ => bail!("{USAGE}"),
+    }
+}
+
+fn report(gpuvirt: &Path) -> Result<()> {
+    let gpuvirt = gpuvirt.canonicalize()?;
+    let folder = tempfile::tempdir()?;
+    println!("# What it costs\n");
+    println!("Written by `scripts/bench`, on {}.", machine::describe()?);
+    println!(
+        "Medians of {} interleaved runs of whole processes, from start to exit; the range in brackets.\n",
+        sample::RUNS
+    );
+    println!("## A recorded host\n");
+    print!("{}", recorded::table(&gpuvirt, folder.path())?);
+    println!();
+    live(&gpuvirt, folder.path())
+}
+
+fn live(gpuvirt: &Path, folder: &Path) -> Result<()> {
+    println!("## A live host: {}\n", machine::describe()?);
+    print!("{}", live::table(gpuvirt, folder)?);
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! Timing whole processes: one sample each in a process of its own, the samples of all commands interleaved.
+
+use std::process::{Command as Process, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::resource::{UsageWho, getrusage};
+
+use crate::command::Command;
+
+/// Samples of each command. Odd, so that the median is one of them.
+pub const RUNS: usize = 11;
+
+/// One run.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample {
+    /// From start to exit.
+    pub microseconds: u64,
+    /// Greatest resident set.
+    pub kibibytes: u64,
+}
+
+/// All runs of one command.
+pub struct Samples {
+    /// As the table shows it.
+    pub name: String,
+    runs: Vec<Sample>,
+}
+
+/// Runs a program once and prints its time and memory; its own output is thrown away.
+pub fn once(program: &str, args: &[&str]) -> Result<()> {
+    let mut process = Process::new(program);
+    process.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let start = Instant::now();
+    let status = process.status().with_context(|| format!("start {program}"))?;
+    let microseconds = start.elapsed().as_micros();
+    ensure!(status.success(), "{program} {}: {status}", args.join(" "));
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("read the child's usage")?;
+    println!("{microseconds} {}", usage.max_rss());
+    Ok(())
+}
+
+/// Runs all commands in turn, [`RUNS`] times, after one run each that does not count.
+pub fn interleaved(commands: &[Command]) -> Result<Vec<Samples>> {
+    let mut all: Vec<Samples> =
+        commands.iter().map(|command| Samples { name: command.name.clone(), runs: Vec::new() }).collect();
+    for round in 0..=RUNS {
+        for (command, samples) in commands.iter().zip(&mut all) {
+            let sample = take(command)?;
+            if round > 0 {
+                samples.runs.push(sample);
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn take(command: &Command) -> Result<Sample> {
+    let own = std::env::current_exe().context("find this program")?;
+    let out = Process::new(own).arg("sample").args(&command.line).stdin(Stdio::null()).output()?;
+    ensure!(out.status.success(), "{}: {}", command.name, String::from_utf8_lossy(&out.stderr));
+    let said = String::from_utf8_lossy(&out.stdout);
+    let mut numbers = said.split_whitespace().map(str::parse);
+    let mut next = || numbers.next().context("a sample has two numbers")?.context("a sample is numbers");
+    Ok(Sample { microseconds: next()?, kibibytes: next()? })
+}
+
+impl Samples {
+    /// Median, least and greatest milliseconds.
+    pub fn milliseconds(&self) -> String {
+        let mut times: Vec<u64> = self.runs.iter().map(|run| run.microseconds).collect();
+        times.sort_unstable();
+        let at = |index: usize| times.get(index).copied().unwrap_or_default();
+        let [median, least, greatest] =
+            [at(times.len() / 2), at(0), at(times.len().saturating_sub(1))].map(|time| tenths(time, 1000));
+        format!("{median} ms ({least} to {greatest})")
+    }
+
+    /// The greatest resident set of all runs.
+    pub fn memory(&self) -> String {
+        let most = self.runs.iter().map(|run| run.kibibytes).max().unwrap_or_default();
+        format!("{} MiB", tenths(most, 1024))
+    }
+}
+
+/// With one decimal, rounded.
+fn tenths(value: u64, unit: u64) -> String {
+    let tenths = (value * 10 + unit / 2) / unit;
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_are_of_one_run() {
+        let runs = [900, 1_150, 20_000].map(|microseconds| Sample { microseconds, kibibytes: microseconds });
+        let samples = Samples { name: String::new(), runs: runs.to_vec() };
+        assert_eq!(samples.milliseconds(), "1.2 ms (0.9 to 20.0)");
+        assert_eq!(samples.memory(), "19.5 MiB");
+    }
+}

@@ -1,0 +1,90 @@
+//! The lab VM: commands in it, its first state, and whether it is in that state.
+
+use std::process::{Command, Stdio};
+
+use crate::{Devices, Guest, Output};
+
+const LAB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/lab");
+
+/// The lab VM in its first state.
+pub struct Lab {
+    /// Its devices.
+    pub devices: Devices,
+    pristine: String,
+}
+
+impl Lab {
+    /// The lab in its first state: no domain, no vGPU, every function with the driver it booted with, gpuvirtd
+    /// running over an empty state directory.
+    ///
+    /// # Panics
+    /// When there is no lab, or it can't be brought into that state.
+    #[track_caller]
+    pub fn fresh() -> Self {
+        let mut lab = Self { devices: Devices::read(), pristine: String::new() };
+        lab.sh("/lab/e2e/reset").expect(0);
+        lab.pristine = lab.picture();
+        lab
+    }
+
+    /// Runs a shell script in the lab as root.
+    #[track_caller]
+    pub fn sh(&self, script: &str) -> Output {
+        let run = Command::new(LAB)
+            .args(["exec", "--", "bash", "-uo", "pipefail", "-c", script])
+            .stdin(Stdio::null())
+            .output()
+            .expect("scripts/lab can be started");
+        let output = Output {
+            command: script.to_owned(),
+            code: run.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&run.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&run.stderr).into_owned(),
+        };
+        assert_ne!(output.code, 70, "the lab VM went away: scripts/lab console\n{output}");
+        output
+    }
+
+    /// Runs `gpuvirt` in the lab as root.
+    #[track_caller]
+    pub fn gpuvirt(&self, arguments: &str) -> Output {
+        self.sh(&format!("gpuvirt {arguments}"))
+    }
+
+    /// The document of a GPU.
+    #[track_caller]
+    pub fn gpu(&self, address: &str) -> serde_json::Value {
+        let list = self.gpuvirt(&format!("gpu show {address} -o json")).expect(0).json();
+        list.pointer("/items/0").cloned().unwrap_or_else(|| panic!("no item in {list}"))
+    }
+
+    /// Defines a nested guest.
+    #[track_caller]
+    pub fn guest(&self, name: &str, options: &str) -> Guest<'_> {
+        Guest::define(self, name, options)
+    }
+
+    /// The driver and override of a function, as sysfs shows them: `vfio-pci/vfio-pci`, `-/(null)`.
+    #[track_caller]
+    pub fn binding(&self, address: &str) -> String {
+        let device = format!("/sys/bus/pci/devices/{address}");
+        self.sh(&format!(
+            "d=$(readlink {device}/driver || echo -); echo ${{d##*/}}/$(cat {device}/driver_override)"
+        ))
+        .expect(0)
+        .text()
+        .to_owned()
+    }
+
+    /// Everything that gpuvirt can change on the host, as text.
+    #[track_caller]
+    pub fn picture(&self) -> String {
+        self.sh("/lab/e2e/picture").expect(0).stdout
+    }
+
+    /// Fails the test unless the host is as [`Lab::fresh`] left it.
+    #[track_caller]
+    pub fn assert_pristine(&self) {
+        assert_eq!(self.picture(), self.pristine, "the host is not as it was");
+    }
+}

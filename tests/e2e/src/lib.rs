@@ -1,0 +1,17 @@
+//! End-to-end tests against the QEMU lab that `scripts/lab up` started and `tests/lab/deploy.sh` filled.
+//!
+//! Every test begins with [`Lab::fresh`], which puts the lab's host into its first state by plain shell writes, never
+//! by the code under test, and most end with [`Lab::assert_pristine`]. There is one lab, so tests run one at a time
+//! (nextest's profile `lab`). Without a lab they fail: a test that did not run has not passed.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // a failed expectation is a failed test
+
+mod devices;
+mod guest;
+mod lab;
+mod output;
+
+pub use devices::Devices;
+pub use guest::Guest;
+pub use lab::Lab;
+pub use output::Output;

@@ -1,0 +1,54 @@
+//! What the kernel's files hold, and the writes that a writer process may make.
+#![no_main]
+
+use gpuvirt_host::parse::{interrupts, mdev, modules, nvidia, pci, pci_ids};
+use gpuvirt_host::{BlockingWrite, writer_main};
+use libfuzzer_sys::fuzz_target;
+
+fn parsers(text: &str) {
+    let _ = (pci::id(text), pci::class(text), pci::flag(text), pci::count::<u32>(text), pci::numa_node(text));
+    let _ = (
+        pci::driver_override(text),
+        pci::reset_methods(text),
+        pci::power_state(text),
+        pci::last_component(text),
+    );
+    for bar in pci::bars(text).unwrap_or_default() {
+        assert!(bar.size > 0 && bar.index < 6, "{bar:?}");
+    }
+    let _ = (mdev::description(text), interrupts::remapped(text));
+    let _ = (nvidia::device_minor(text), nvidia::creatable_types(text));
+    if mdev::is_type_id(text) {
+        assert!(!text.contains(['/', '\0', '\n']) && text != "." && text != "..", "{text:?}");
+        let _ = mdev::profile_name(text, None);
+    }
+}
+
+/// Nothing but a few files below `/sys`, whatever is asked for: `PATH DATA`.
+fn writes(text: &str) {
+    let Some((path, data)) = text.split_once(' ') else { return };
+    let Ok(write) = BlockingWrite::parse(path, data.as_bytes()) else { return };
+    let path = write.path();
+    let parts = path.split('/').skip(1);
+    assert!(path.starts_with("/sys/bus/"), "{path}");
+    assert!(!parts.clone().any(|part| part.is_empty() || part == "." || part == ".."), "{path}");
+    assert!(parts.last().is_some_and(|last| ["unbind", "remove", "sriov_numvfs"].contains(&last)), "{path}");
+    assert!(write.data().len() < 64, "{:?}", write.data());
+}
+
+/// A writer process reads requests from a pipe. Its root is a folder that is not there, so nothing is written.
+fn writer(requests: &[u8]) {
+    let mut answers = Vec::new();
+    let _ = writer_main(requests, &mut answers, "/nonexistent");
+    let answers = String::from_utf8(answers).expect("answers are text");
+    assert!(!answers.contains("done"), "wrote without a root: {answers}");
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = (pci_ids::names(bytes, 0x1234, 0x1111), modules::lists(bytes, "vfio_pci"));
+    writer(bytes);
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        parsers(text);
+        writes(text);
+    }
+});

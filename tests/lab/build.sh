@@ -1,0 +1,32 @@
+#!/bin/bash
+# Everything `up` and `module` need, from the cache or anew: packages, Debian, image, builder. Prints nothing when all is there.
+# One build at a time; a second one waits and finds it done. `--refresh` takes new package versions from the mirror.
+# `--image` prints the image's path (for the other pieces), `--builder` the builder's.
+set -euo pipefail
+# shellcheck source=tests/lab/env.sh
+. "$(dirname "$0")/env.sh"
+
+"$LAB_SRC/packages.sh"
+mkdir -p "$LAB_CACHE"
+exec 9>"$LAB_CACHE/build.lock"
+flock -n 9 || { say 'another build is running; waiting for it' && flock 9; }
+
+# what an interrupted build left; only a build makes these, and we are the only one
+rm -rf --one-file-system "$LAB_CACHE"/tmp.*
+case ${1:-} in
+  '' | --image | --builder) ;;
+  --refresh)
+    rm -rf --one-file-system "$LAB_CACHE"/rootfs-* "$LAB_CACHE"/builder-* "$LAB_CACHE"/image-*
+    ;;
+  *) die "unknown argument '$1'" ;;
+esac
+
+start=$EPOCHREALTIME
+tar=$("$LAB_SRC/rootfs.sh")
+image=$("$LAB_SRC/image.sh" "$tar")
+builder=$("$LAB_SRC/builder.sh" "$(cat "$image/kernel")")
+case ${1:-} in
+  --image) echo "$image" ;;
+  --builder) echo "$builder" ;;
+  *) say "ready after $(seconds_since "$start") s: $(basename "$image"), $(basename "$builder")" ;;
+esac
