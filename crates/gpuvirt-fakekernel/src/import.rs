@@ -17,7 +17,7 @@ const WRITE_ONLY: [&str; 3] = ["remove", "rescan", "reset"];
 
 impl Kernel {
     pub(crate) fn import(&mut self, host: &dyn Sysfs) {
-        for root in ["/sys", "/dev", "/proc", "/lib"] {
+        for root in ["/sys", "/dev", "/proc", "/lib", "/usr"] {
             self.copy(host, root, 0);
         }
         self.files.put_text("/sys/bus/pci/drivers_autoprobe", "1\n");

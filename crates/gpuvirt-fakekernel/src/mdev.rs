@@ -32,6 +32,8 @@ pub(crate) struct Pools {
 /// One card's memory, and the functions on which its devices are made.
 #[derive(Debug)]
 struct Pool {
+    /// The card itself: the parents' physical function where they are virtual ones.
+    card: PciAddress,
     parents: Vec<PciAddress>,
     total_mib: u64,
     rule: SizeRule,
@@ -65,7 +67,8 @@ impl Kernel {
         let types = types.iter().map(|(id, _, mib)| ((*id).to_owned(), *mib)).collect();
         let one_each = self.physfn_of(parent).is_some();
         self.pools.list.retain(|pool| !pool.parents.contains(&parent));
-        self.pools.list.push(Pool { parents: vec![parent], total_mib, rule, types, one_each });
+        let card = self.physfn_of(parent).unwrap_or(parent);
+        self.pools.list.push(Pool { card, parents: vec![parent], total_mib, rule, types, one_each });
         self.files.put_link(&format!("/sys/class/mdev_bus/{parent}"), &folder);
         self.renew_pool_of(parent);
     }
@@ -94,16 +97,13 @@ impl Kernel {
             }
             let nvidia = self.driver_of(*parent).as_deref() == Some("nvidia");
             let rule = if nvidia { SizeRule::Same } else { SizeRule::Mixed };
-            let known = self.pools.list.iter_mut().find(|pool| {
-                pool.parents.first().is_some_and(|first| first.domain == card.domain && pool.types == types)
-                    && pool.one_each
-            });
-            match known.filter(|_| *parent != card) {
+            let known = self.pools.list.iter_mut().find(|pool| pool.card == card);
+            match known {
                 Some(pool) => pool.parents.push(*parent),
                 None => {
                     let one_each = *parent != card;
                     let parents = vec![*parent];
-                    self.pools.list.push(Pool { parents, total_mib: total, rule, types, one_each });
+                    self.pools.list.push(Pool { card, parents, total_mib: total, rule, types, one_each });
                 }
             }
         }

@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use crate::driver::Driver;
 use crate::inject::{Fault, On};
 use crate::kernel::Kernel;
+use crate::process::Process;
 
 /// What a live host's kernel calls itself here.
 const RELEASE: &str = "6.12.0-fake";
@@ -70,6 +71,8 @@ impl Kernel {
         self.files.put_text(&format!("/lib/modules/{RELEASE}/modules.dep"), list);
         self.files.put_text(&format!("/lib/modules/{RELEASE}/modules.builtin"), "");
         self.drivers.add_loadable("vfio-pci", &[]);
+        // Where process 1 is not seen, others are hidden too.
+        self.start(Process::new(1, "systemd"));
         self.renew_framebuffers();
     }
 

@@ -75,14 +75,10 @@ impl Kernel {
         for (index, mapped) in process.mapped.iter().enumerate() {
             let number = self.number_of(&mapped.node);
             let (start, end) = (0x7f00_0000_0000 + (index << 20), 0x7f00_0010_0000 + (index << 20));
+            let inode = number.map_or(1, |number| number.major * 4096 + number.minor);
             // The numbers in this column are of the file system that holds the node, not the device's.
-            let _ = writeln!(
-                maps,
-                "{start:x}-{end:x} rw-s 00000000 00:06 {} {:>18}{}",
-                400 + index,
-                "",
-                mapped.shown
-            );
+            let _ =
+                writeln!(maps, "{start:x}-{end:x} rw-s 00000000 00:06 {} {:>18}{}", inode, "", mapped.shown);
             let node = Node::OpenFile(mapped.shown.clone(), number);
             self.files.put(&format!("{at}/map_files/{start:x}-{end:x}"), node);
         }
