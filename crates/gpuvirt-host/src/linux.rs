@@ -33,19 +33,14 @@ impl LinuxSysfs {
         Self { root: String::new(), writers: None }
     }
 
-    /// This machine, with `writer` as the program that carries out writes that can block.
-    pub fn with_writer(writer: WriterCommand) -> Self {
-        Self::this_machine().and_writer(writer)
-    }
-
     /// A tree of plain files below `root`, for tests.
     pub fn below(root: &str) -> Self {
         Self { root: root.trim_end_matches('/').to_owned(), writers: None }
     }
 
-    /// The same files, with a program for writes that can block.
+    /// The same files, with `writer` as the program that carries out writes that can block.
     #[must_use]
-    pub fn and_writer(self, writer: WriterCommand) -> Self {
+    pub fn with_writer(self, writer: WriterCommand) -> Self {
         Self { writers: Some(Writers::new(writer)), ..self }
     }
 

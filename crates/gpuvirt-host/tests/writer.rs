@@ -45,7 +45,7 @@ fn sysfs() -> (tempfile::TempDir, LinuxSysfs) {
         program: std::env::current_exe().unwrap().into_os_string(),
         args: vec![OsString::from("writer"), OsString::from(root)],
     };
-    let sysfs = LinuxSysfs::below(root).and_writer(command);
+    let sysfs = LinuxSysfs::below(root).with_writer(command);
     (folder, sysfs)
 }
 
@@ -97,12 +97,12 @@ fn a_writer_that_dies_is_an_error() {
     let root = folder.path().to_str().unwrap();
     for (program, args) in [("/bin/true", vec![]), ("/bin/echo", vec![OsString::from("nonsense")])] {
         let command = WriterCommand { program: program.into(), args };
-        let sysfs = LinuxSysfs::below(root).and_writer(command);
+        let sysfs = LinuxSysfs::below(root).with_writer(command);
         let result = sysfs.write_that_may_block(&format!("{FUNCTION}/remove"), b"1", LONG);
         assert!(matches!(result, Err(WriteError::Writer(_))), "{program}: {result:?}");
     }
     let command = WriterCommand { program: "/no/such/program".into(), args: vec![] };
-    let result = LinuxSysfs::below(root).and_writer(command).write_that_may_block(
+    let result = LinuxSysfs::below(root).with_writer(command).write_that_may_block(
         &format!("{FUNCTION}/remove"),
         b"1",
         LONG,
