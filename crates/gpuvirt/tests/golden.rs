@@ -4,6 +4,9 @@
 //! out: `table.txt`, `out.json`, `stderr`, `exit`. `replies.json`, when it is there, is what a daemon answers, request by
 //! request, and `requests` what it must be asked. A new case is a new folder with `args`; GPUVIRT_BLESS=1 writes the rest.
 
+// Helpers of tests: what is missing here is the test's own mistake.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
 mod golden {
     pub mod case;
     pub mod daemon;
