@@ -1,12 +1,16 @@
 //! The host as the engine sees it: observe, and carry out steps.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use gpuvirt_model::{Observed, Unknown};
+use gpuvirt_plan::Step;
 
 use crate::error::HostError;
 use crate::files::Files;
+use crate::holders;
 use crate::inventory::{self, GpuRules};
+use crate::perform;
 use crate::sysfs::Sysfs;
 
 /// A Linux host over any [`Sysfs`]: this machine, a recorded one, or the fake kernel.
@@ -48,9 +52,19 @@ impl LinuxHost {
         let files = Files::new(&*self.sysfs);
         let mut observed = inventory::observe(files, &self.rules)?;
         match scope {
-            ObserveScope::Full | ObserveScope::WithoutHolders => not_looked_for(&mut observed),
+            ObserveScope::Full => holders::fill(files, &mut observed),
+            ObserveScope::WithoutHolders => not_looked_for(&mut observed),
         }
         Ok(observed)
+    }
+
+    /// Carries out one step. Doing it a second time writes nothing.
+    ///
+    /// # Errors
+    /// [`HostError::Refused`] when the kernel refuses or the host is no longer as planned, [`HostError::NotSo`] when
+    /// the kernel accepted and nothing came of it, [`HostError::StillWaiting`] when `deadline` has passed.
+    pub fn perform(&self, step: &Step, deadline: Duration) -> Result<(), HostError> {
+        perform::perform(Files::new(&*self.sysfs), step, deadline)
     }
 }
 

@@ -5,13 +5,17 @@
 
 mod error;
 mod files;
+mod holders;
 mod host;
 mod inventory;
 mod linux;
 mod modprobe;
 pub mod parse;
 mod paths;
+mod perform;
 pub mod sysfs;
+#[cfg(feature = "vfio-probe")]
+pub mod vfio_probe;
 mod writer;
 
 pub use error::HostError;

@@ -15,6 +15,9 @@ use crate::writer::{BlockingWrite, WriterCommand, Writers};
 /// What one `read(2)` asks for: an attribute of sysfs is at most a page.
 const PAGE: usize = 4096;
 
+/// What the next ones ask for, once a file has turned out to be longer than a page.
+const LONG: usize = 64 << 10;
+
 /// The kernel's file trees below one root.
 #[derive(Debug)]
 pub struct LinuxSysfs {
@@ -30,14 +33,15 @@ impl LinuxSysfs {
         Self { root: String::new(), writers: None }
     }
 
-    /// This machine, with `writer` as the program that carries out writes that can block.
-    pub fn with_writer(writer: WriterCommand) -> Self {
-        Self { root: String::new(), writers: Some(Writers::new(writer)) }
-    }
-
     /// A tree of plain files below `root`, for tests.
     pub fn below(root: &str) -> Self {
         Self { root: root.trim_end_matches('/').to_owned(), writers: None }
+    }
+
+    /// The same files, with `writer` as the program that carries out writes that can block.
+    #[must_use]
+    pub fn with_writer(self, writer: WriterCommand) -> Self {
+        Self { writers: Some(Writers::new(writer)), ..self }
     }
 
     /// The file behind a path of the kernel.
@@ -59,26 +63,38 @@ fn short_read_is_the_end(path: &str) -> bool {
     path.starts_with("/sys/") && !path.starts_with("/sys/kernel/debug/")
 }
 
+/// One `read(2)`, again after a signal.
+fn read_once(file: &mut File, room: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match file.read(room) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
 impl Sysfs for LinuxSysfs {
     fn read(&self, path: &str, limit: usize) -> io::Result<Vec<u8>> {
         // Without O_NONBLOCK a FIFO in the place of an attribute would hold us for good.
         let mut file =
             OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(self.file(path)?)?;
-        let mut chunk = [0u8; PAGE];
         let mut content = Vec::new();
+        let mut room = PAGE;
         loop {
-            let wanted = limit.saturating_sub(content.len()).min(PAGE);
+            let had = content.len();
             // Never more than asked for: each byte of PCI `config` is a read on the bus.
-            let Some(room) = chunk.get_mut(..wanted).filter(|room| !room.is_empty()) else { break };
-            let count = match file.read(room) {
-                Ok(count) => count,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) => return Err(e),
-            };
-            content.extend_from_slice(room.get(..count).unwrap_or_default());
+            let wanted = limit.saturating_sub(had).min(room);
+            if wanted == 0 {
+                break;
+            }
+            content.resize(had + wanted, 0);
+            let count = read_once(&mut file, content.get_mut(had..).unwrap_or_default())?;
+            content.truncate(had + count);
             if count == 0 || (count < wanted && short_read_is_the_end(path)) {
                 break;
             }
+            // /proc gives a page a time, whatever is asked for.
+            room = if path.starts_with("/proc/") { PAGE } else { LONG };
         }
         Ok(content)
     }

@@ -46,9 +46,14 @@ pub(crate) fn driver(name: &DriverName) -> String {
     format!("/sys/bus/pci/drivers/{name}")
 }
 
-/// The file that unbinds a function from whatever has it.
-pub(crate) fn unbind(address: PciAddress) -> String {
-    function_file(address, "driver/unbind")
+/// The file that unbinds a function from this driver, and from no other.
+pub(crate) fn unbind(name: &DriverName) -> String {
+    format!("/sys/bus/pci/drivers/{name}/unbind")
+}
+
+/// A module's folder, there when it is loaded or built in with parameters; the kernel writes `_` for `-`.
+pub(crate) fn module(name: &DriverName) -> String {
+    format!("/sys/module/{}", name.as_str().replace('-', "_"))
 }
 
 /// One file of an IOMMU group.
@@ -109,4 +114,9 @@ pub(crate) fn drm_internal_clients(minor: u32) -> String {
 /// A sound card's folder, by its number.
 pub(crate) fn sound_card(card: u32) -> String {
     format!("{PROC}/asound/card{card}")
+}
+
+/// A frame buffer's link to its device.
+pub(crate) fn frame_buffer(number: u32) -> String {
+    format!("/sys/class/graphics/fb{number}")
 }

@@ -15,6 +15,7 @@ mod nodes;
 mod pass;
 mod rules;
 
+pub(crate) use mdev::parent_of;
 pub(crate) use nodes::sound_cards;
 pub(crate) use pass::observe;
 pub use rules::{GpuMatch, GpuMatchError, GpuRules};

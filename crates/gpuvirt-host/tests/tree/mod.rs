@@ -1,12 +1,15 @@
 //! Small trees of plain files that stand in for a kernel's, for reading only.
 
+#![allow(dead_code)] // each test program uses a part of it
+
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use gpuvirt_host::{GpuRules, LinuxHost, LinuxSysfs};
+use gpuvirt_host::{DeviceNumber, GpuRules, LinuxHost, LinuxSysfs, Sysfs, WriteError};
 
 /// A tree in a folder of its own, removed at the end.
 pub struct Tree {
@@ -101,5 +104,85 @@ impl Tree {
     /// The same, with rules.
     pub fn host_with(&self, rules: GpuRules) -> LinuxHost {
         LinuxHost::new(Arc::new(LinuxSysfs::below(self.folder.path().to_str().unwrap())), rules)
+    }
+}
+
+/// A reaction to a write: what the kernel would change in the tree, or its errno.
+pub type Reaction = Box<dyn Fn(&Tree, &str, &str) -> io::Result<()> + Send + Sync>;
+
+/// A tree that reacts to writes, and whose `/proc` may be this machine's.
+pub struct Reacting {
+    /// The tree.
+    pub tree: Tree,
+    /// What a write does.
+    pub reaction: Reaction,
+    /// Every write, as `path=data`.
+    pub written: Mutex<Vec<String>>,
+    /// Paths that only root may look at.
+    pub denied: Vec<String>,
+    /// `/proc` is this machine's own.
+    pub real_proc: bool,
+}
+
+impl Reacting {
+    /// A tree whose kernel refuses every write.
+    pub fn new(tree: Tree) -> Self {
+        let reaction: Reaction = Box::new(|_, _, _| Err(io::Error::from_raw_os_error(22)));
+        Self { tree, reaction, written: Mutex::default(), denied: Vec::new(), real_proc: false }
+    }
+
+    /// The production host over it.
+    pub fn host(self: &Arc<Self>) -> LinuxHost {
+        LinuxHost::new(Arc::clone(self) as Arc<dyn Sysfs>, GpuRules::default())
+    }
+
+    fn files(&self, path: &str) -> LinuxSysfs {
+        if self.real_proc && path.starts_with("/proc") {
+            return LinuxSysfs::this_machine();
+        }
+        LinuxSysfs::below(self.tree.folder.path().to_str().unwrap())
+    }
+
+    fn allowed(&self, path: &str) -> io::Result<()> {
+        if self.denied.iter().any(|denied| denied == path) {
+            return Err(io::Error::from(io::ErrorKind::PermissionDenied));
+        }
+        Ok(())
+    }
+}
+
+impl Sysfs for Reacting {
+    fn read(&self, path: &str, limit: usize) -> io::Result<Vec<u8>> {
+        self.allowed(path)?;
+        self.files(path).read(path, limit)
+    }
+    fn list(&self, path: &str) -> io::Result<Vec<String>> {
+        self.allowed(path)?;
+        self.files(path).list(path)
+    }
+    fn read_link(&self, path: &str) -> io::Result<String> {
+        self.allowed(path)?;
+        self.files(path).read_link(path)
+    }
+    fn exists(&self, path: &str) -> bool {
+        self.files(path).exists(path)
+    }
+    fn device_number(&self, path: &str) -> io::Result<Option<DeviceNumber>> {
+        self.allowed(path)?;
+        self.files(path).device_number(path)
+    }
+    fn write(&self, path: &str, data: &[u8]) -> io::Result<()> {
+        let data = String::from_utf8(data.to_vec()).unwrap();
+        self.written.lock().unwrap().push(format!("{path}={data}"));
+        (self.reaction)(&self.tree, path, &data)
+    }
+    fn write_that_may_block(&self, path: &str, data: &[u8], deadline: Duration) -> Result<(), WriteError> {
+        self.write(path, data).map_err(|e| match e.kind() {
+            io::ErrorKind::TimedOut => WriteError::StillWaiting { writer: 4711, waited: deadline },
+            _ => WriteError::Errno(e),
+        })
+    }
+    fn load_module(&self, name: &str) -> io::Result<()> {
+        self.write("modprobe", name.as_bytes())
     }
 }

@@ -1,0 +1,15 @@
+//! Who holds a card: processes, consoles, DRM clients of the kernel, sound streams.
+//!
+//! Unbinding a card that somebody holds hangs, crashes the holder or takes its screen. Processes are found by the
+//! device number behind their descriptors and mappings, because a container knows the node by another path, and a
+//! mapping outlives its descriptor. All cards and vGPUs share one pass over `/proc`. Nothing here opens a device.
+
+mod console;
+mod drm;
+mod mounts;
+mod process;
+mod scan;
+mod sound;
+mod targets;
+
+pub(crate) use scan::fill;

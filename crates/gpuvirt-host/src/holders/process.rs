@@ -1,0 +1,168 @@
+//! One pass over all processes' descriptors and mappings.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use gpuvirt_model::{Holder, Unknown, Via};
+
+use super::mounts::{MountTables, Namespace};
+use super::targets::{Target, Targets};
+use crate::files::Files;
+use crate::parse::container::container;
+use crate::parse::maps::{self, Mapping};
+use crate::parse::pci;
+use crate::paths;
+use crate::sysfs::DeviceNumber;
+
+/// The largest process maps some ten thousand files.
+const MAPS: usize = 32 << 20;
+
+/// What was found, and what was hidden.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) holders: BTreeMap<Target, Vec<Holder>>,
+    pub(super) unseen: Option<Unknown>,
+}
+
+/// Looks through every process that we may look into.
+pub(super) fn scan(files: Files<'_>, targets: &Targets) -> Found {
+    let mut scan = Scan {
+        files,
+        targets,
+        mounts: MountTables::default(),
+        mapped: BTreeMap::new(),
+        found: Found::default(),
+    };
+    if targets.is_empty() {
+        return scan.found;
+    }
+    let pids: Vec<u32> = files
+        .sysfs
+        .list(paths::PROC)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|name| pci::count(name))
+        .collect();
+    // Process 1 is always there; where it is not shown (hidepid), others are not either.
+    if pids.is_empty() {
+        scan.found.unseen = Some(Unknown::NotRecorded);
+    } else if !pids.contains(&1) {
+        scan.found.unseen = Some(Unknown::NeedsRoot);
+    }
+    for pid in pids {
+        scan.process(pid);
+    }
+    scan.found
+}
+
+struct Scan<'a> {
+    files: Files<'a>,
+    targets: &'a Targets,
+    mounts: MountTables,
+    /// Device numbers of files that some process maps, by file system and inode: libraries are asked about once.
+    mapped: BTreeMap<(u64, u64), Option<DeviceNumber>>,
+    found: Found,
+}
+
+/// How one process holds things, one way for each thing and path.
+type Ways = BTreeMap<Target, Vec<Via>>;
+
+impl Scan<'_> {
+    fn process(&mut self, pid: u32) {
+        let mut ways = Ways::new();
+        let mut namespace = Namespace::of(pid);
+        let fds = self.descriptors(pid, &mut namespace, &mut ways);
+        let mappings = fds.and_then(|()| self.mappings(pid, &mut namespace, &mut ways));
+        match mappings {
+            Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied) => {
+                self.found.unseen = Some(Unknown::NeedsRoot);
+            }
+            // It ended while we looked.
+            Ok(()) | Err(_) => {}
+        }
+        if !ways.is_empty() {
+            self.record(pid, ways);
+        }
+    }
+
+    fn descriptors(&mut self, pid: u32, namespace: &mut Namespace, ways: &mut Ways) -> io::Result<()> {
+        for name in self.files.sysfs.list(&paths::process_file(pid, "fd"))? {
+            let Some(fd) = pci::count(&name) else { continue };
+            let file = paths::process_file(pid, &format!("fd/{name}"));
+            // The link tells without asking the file what it is; sockets and pipes are no paths.
+            let path = match self.files.sysfs.read_link(&file) {
+                Ok(path) => path,
+                // Listing the names takes less than looking behind them (ptrace access).
+                Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Err(e),
+                Err(_) => continue,
+            };
+            if !path.starts_with('/') || self.mounts.may_hang(self.files, namespace, &path) {
+                continue;
+            }
+            let number = || self.files.sysfs.device_number(&file).ok().flatten();
+            for target in held(self.targets, &path, number) {
+                let via = ways.entry(target).or_default();
+                if !via.iter().any(|known| matches!(known, Via::Fd { path: p, .. } if *p == path)) {
+                    via.push(Via::Fd { fd, path: path.clone() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Mappings of what the process has no descriptor on any more.
+    fn mappings(&mut self, pid: u32, namespace: &mut Namespace, ways: &mut Ways) -> io::Result<()> {
+        let text = self.files.long_text(&paths::process_file(pid, "maps"), MAPS)?;
+        for mapping in maps::mappings(&text) {
+            let number = self.mapped_number(pid, namespace, mapping)?;
+            for target in held(self.targets, mapping.path, || number) {
+                ways.entry(target).or_insert_with(|| vec![Via::Mapping { path: mapping.path.to_owned() }]);
+            }
+        }
+        Ok(())
+    }
+
+    fn mapped_number(
+        &mut self,
+        pid: u32,
+        namespace: &mut Namespace,
+        mapping: Mapping<'_>,
+    ) -> io::Result<Option<DeviceNumber>> {
+        let key = (mapping.file_system, mapping.inode);
+        if let Some(known) = self.mapped.get(&key) {
+            return Ok(*known);
+        }
+        if self.mounts.may_hang(self.files, namespace, mapping.path) {
+            return Ok(None);
+        }
+        let file = paths::process_file(pid, &format!("map_files/{}", mapping.range));
+        let number = match self.files.sysfs.device_number(&file) {
+            Ok(number) => number,
+            // Following these links takes CAP_CHECKPOINT_RESTORE: without it devices may be missed.
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Err(e),
+            // Unmapped meanwhile: another process may still map the same file.
+            Err(_) => return Ok(None),
+        };
+        self.mapped.insert(key, number);
+        Ok(number)
+    }
+
+    fn record(&mut self, pid: u32, ways: Ways) {
+        let text = |name: &str| self.files.text(&paths::process_file(pid, name)).unwrap_or_default();
+        let command = text("comm").trim_end().to_owned();
+        let container = container(&text("cgroup"));
+        for (target, via) in ways {
+            let holder =
+                |via| Holder::Process { pid, command: command.clone(), via, container: container.clone() };
+            self.found.holders.entry(target).or_default().extend(via.into_iter().map(holder));
+        }
+    }
+}
+
+/// What a file of a process belongs to: by its path below sysfs, or by the device that it is.
+fn held(targets: &Targets, path: &str, number: impl FnOnce() -> Option<DeviceNumber>) -> Vec<Target> {
+    match targets.by_resource(path) {
+        Some(target) => vec![target],
+        None => number().into_iter().flat_map(|number| targets.by_number(number)).collect(),
+    }
+}

@@ -1,0 +1,83 @@
+//! What is looked for: the device numbers of each card's and each vGPU's nodes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gpuvirt_model::{Gpu, Observed, PciAddress};
+use uuid::Uuid;
+
+use crate::files::Files;
+use crate::paths;
+use crate::sysfs::DeviceNumber;
+
+/// What can be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Target {
+    /// A card, by its primary function.
+    Gpu(PciAddress),
+    /// A mediated device.
+    Vgpu(Uuid),
+}
+
+/// Everything that is looked for, from all cards together.
+#[derive(Debug, Default)]
+pub(super) struct Targets {
+    /// Device numbers; a VFIO group's node belongs to every card in the group.
+    numbers: BTreeMap<DeviceNumber, BTreeSet<Target>>,
+    /// Functions whose `resourceN` files give access to the card's memory.
+    functions: BTreeMap<PciAddress, Target>,
+}
+
+impl Targets {
+    /// The nodes of everything in the picture. A node that is not there can't be held.
+    pub(super) fn of(files: Files<'_>, observed: &Observed) -> Self {
+        let mut targets = Self::default();
+        for gpu in observed.gpus.values() {
+            for function in &gpu.functions {
+                targets.functions.insert(*function, Target::Gpu(gpu.address));
+            }
+            for node in nodes_of(observed, gpu) {
+                targets.add(files, &node, Target::Gpu(gpu.address));
+            }
+        }
+        for vgpu in observed.vgpus.values() {
+            if let Some(group) = vgpu.iommu_group {
+                targets.add(files, &format!("vfio/{group}"), Target::Vgpu(vgpu.uuid));
+            }
+        }
+        targets
+    }
+
+    fn add(&mut self, files: Files<'_>, node: &str, target: Target) {
+        if let Ok(Some(number)) = files.sysfs.device_number(&paths::device_node(node)) {
+            self.numbers.entry(number).or_default().insert(target);
+        }
+    }
+
+    /// Whether there is nothing to look for.
+    pub(super) fn is_empty(&self) -> bool {
+        self.numbers.is_empty() && self.functions.is_empty()
+    }
+
+    /// What a device number belongs to.
+    pub(super) fn by_number(&self, number: DeviceNumber) -> impl Iterator<Item = Target> + '_ {
+        self.numbers.get(&number).into_iter().flatten().copied()
+    }
+
+    /// What a file belongs to, if it is the `resourceN` of a function: `.../0000:41:00.0/resource1_wc`.
+    pub(super) fn by_resource(&self, path: &str) -> Option<Target> {
+        let (folder, name) = path.rsplit_once('/')?;
+        let is_window =
+            name.strip_prefix("resource").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        let address = PciAddress::parse(folder.rsplit('/').next()?).ok()?;
+        if is_window { self.functions.get(&address).copied() } else { None }
+    }
+}
+
+/// The names below `/dev` of a card's nodes.
+fn nodes_of(observed: &Observed, gpu: &Gpu) -> Vec<String> {
+    let of = |function: &gpuvirt_model::Function| {
+        let drm = function.drm_nodes.iter().map(|node| format!("dri/{node}"));
+        drm.chain(function.device_nodes.iter().cloned()).collect::<Vec<_>>()
+    };
+    observed.functions_of(gpu).flat_map(of).collect()
+}

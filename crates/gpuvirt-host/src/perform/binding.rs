@@ -1,0 +1,109 @@
+//! The sysfs acts on a function's driver: `driver_override`, unbind, probe.
+
+use std::io;
+use std::time::Duration;
+
+use gpuvirt_model::{DriverName, PciAddress};
+
+use super::settle::{State, not_as_planned, settle, settle_blocking};
+use crate::error::HostError;
+use crate::files::{Files, shown};
+use crate::parse::pci;
+use crate::paths;
+
+/// Sets or clears `driver_override`. A single newline clears it; an empty write would never reach the kernel.
+pub(super) fn set_override(
+    files: Files<'_>,
+    function: PciAddress,
+    driver: Option<&DriverName>,
+) -> Result<(), HostError> {
+    let path = paths::function_file(function, "driver_override");
+    let what = driver.map_or_else(
+        || format!("clearing driver_override of {function}"),
+        |driver| format!("setting driver_override of {function} to {driver}"),
+    );
+    let refused = |source| HostError::Refused { what: what.clone(), source };
+    let look = || {
+        let text = files.text(&path)?;
+        Ok(match pci::driver_override(&text) {
+            Some(found) if found.as_ref() == driver => State::Reached,
+            _ => State::NotYet(format!("driver_override is {}", shown(&text))),
+        })
+    };
+    if let State::Reached = look().map_err(refused)? {
+        return Ok(());
+    }
+    let written = files.sysfs.write(&path, driver.map_or("\n", DriverName::as_str).as_bytes());
+    settle(&what, written, look().map_err(refused)?)
+}
+
+/// Unbinds a function from exactly this driver: its own `unbind` file answers ENODEV when another one has it.
+pub(super) fn unbind(
+    files: Files<'_>,
+    function: PciAddress,
+    driver: &DriverName,
+    deadline: Duration,
+) -> Result<(), HostError> {
+    let what = format!("unbinding {function} from {driver}");
+    match driver_of(files, function, &what)? {
+        None => return Ok(()),
+        Some(found) if found != *driver => {
+            return Err(not_as_planned(&what, format!("it is bound to {found} by now")));
+        }
+        Some(_) => {}
+    }
+    let address = function.to_string();
+    let written = files.sysfs.write_that_may_block(&paths::unbind(driver), address.as_bytes(), deadline);
+    settle_blocking(&what, written, || match driver_of(files, function, &what) {
+        Ok(None) => State::Reached,
+        Ok(Some(found)) => State::NotYet(format!("{found} has it")),
+        Err(e) => State::NotYet(e.to_string()),
+    })
+}
+
+/// Lets the kernel look for a driver. It answers success when it found none, so the binding is read back.
+pub(super) fn probe(
+    files: Files<'_>,
+    function: PciAddress,
+    expect: Option<&DriverName>,
+) -> Result<(), HostError> {
+    let what = expect.map_or_else(
+        || format!("probing drivers for {function}"),
+        |driver| format!("binding {function} to {driver}"),
+    );
+    match (driver_of(files, function, &what)?, expect) {
+        (Some(found), Some(wanted)) if found != *wanted => {
+            return Err(not_as_planned(&what, format!("it is bound to {found} already")));
+        }
+        (Some(_), _) => return Ok(()),
+        (None, _) => {}
+    }
+    let written = files.sysfs.write(paths::DRIVERS_PROBE, function.to_string().as_bytes());
+    let state = match (driver_of(files, function, &what)?, expect) {
+        (Some(found), Some(wanted)) if found != *wanted => State::NotYet(format!("{found} took it")),
+        (Some(_), _) => State::Reached,
+        (None, Some(_)) => State::NotYet("no driver took it".to_owned()),
+        // Whichever driver the kernel finds, or none: the probe's own error counts only if it was one.
+        (None, None) if written.is_ok() => State::Reached,
+        (None, None) => State::NotYet("no driver took it".to_owned()),
+    };
+    settle(&what, written, state)
+}
+
+/// The driver that has a function now.
+fn driver_of(files: Files<'_>, function: PciAddress, what: &str) -> Result<Option<DriverName>, HostError> {
+    let refused = |source| HostError::Refused { what: what.to_owned(), source };
+    match files.link(&paths::function_file(function, "driver")) {
+        Ok(name) => DriverName::parse(&name)
+            .map(Some)
+            .map_err(|e| refused(io::Error::new(io::ErrorKind::InvalidData, e))),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            if files.sysfs.exists(&paths::function(function)) {
+                Ok(None)
+            } else {
+                Err(refused(e))
+            }
+        }
+        Err(e) => Err(refused(e)),
+    }
+}

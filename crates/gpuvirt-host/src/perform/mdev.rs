@@ -1,0 +1,89 @@
+//! Creating and removing mediated devices.
+
+use std::time::Duration;
+
+use gpuvirt_model::PciAddress;
+use uuid::Uuid;
+
+use super::settle::{State, not_as_planned, settle, settle_blocking, within};
+use crate::error::HostError;
+use crate::files::{Files, shown};
+use crate::inventory::parent_of;
+use crate::parse::mdev::is_type_id;
+use crate::paths;
+
+/// NVIDIA's driver takes the device down after it has answered the write, in about a second.
+const GONE_WITHIN: Duration = Duration::from_secs(3);
+
+/// Creates a mediated device. The kernel takes 36 characters and at most a newline (drivers/vfio/mdev/mdev_sysfs.c).
+pub(super) fn create(
+    files: Files<'_>,
+    parent: PciAddress,
+    type_id: &str,
+    uuid: Uuid,
+) -> Result<(), HostError> {
+    let what = format!("creating {type_id} {uuid} on {parent}");
+    if !is_type_id(type_id) {
+        return Err(not_as_planned(&what, format!("{type_id:?} is no type's name")));
+    }
+    let look = || match place_of(files, uuid) {
+        None => State::NotYet("it is not there".to_owned()),
+        Some((at, kind)) if at == Some(parent) && kind == type_id => State::Reached,
+        Some((at, kind)) => State::NotYet(elsewhere(at, &kind)),
+    };
+    match place_of(files, uuid) {
+        None => {}
+        Some(_) if matches!(look(), State::Reached) => return Ok(()),
+        Some((at, kind)) => return Err(not_as_planned(&what, elsewhere(at, &kind))),
+    }
+    let path = paths::mdev_type_file(parent, type_id, "create");
+    let written = files.sysfs.write(&path, uuid.to_string().as_bytes());
+    let what = if written.is_err() { what + &capacity(files, parent, type_id) } else { what };
+    settle(&what, written, look())
+}
+
+/// Drivers answer a full card with errnos of their own choice: the capacity tells what the errno does not.
+fn capacity(files: Files<'_>, parent: PciAddress, type_id: &str) -> String {
+    let path = paths::mdev_type_file(parent, type_id, "available_instances");
+    files
+        .text(&path)
+        .map(|left| format!(", where available_instances is {}", shown(&left)))
+        .unwrap_or_default()
+}
+
+/// Removes a mediated device and waits until it has gone.
+pub(super) fn remove(
+    files: Files<'_>,
+    parent: PciAddress,
+    uuid: Uuid,
+    deadline: Duration,
+) -> Result<(), HostError> {
+    let what = format!("removing mediated device {uuid} from {parent}");
+    match place_of(files, uuid) {
+        None => return Ok(()),
+        Some((Some(at), _)) if at == parent => {}
+        Some((at, kind)) => return Err(not_as_planned(&what, elsewhere(at, &kind))),
+    }
+    let written = files.sysfs.write_that_may_block(&paths::mdev_file(uuid, "remove"), b"1", deadline);
+    let refused = written.is_err();
+    let look = || match place_of(files, uuid) {
+        None => State::Reached,
+        Some(_) => State::NotYet("it is still there".to_owned()),
+    };
+    // After a refusal there is nothing to wait for.
+    settle_blocking(&what, written, || if refused { look() } else { within(GONE_WITHIN.min(deadline), look) })
+}
+
+/// Where a mediated device is: its parent, if that is a PCI function, and its type. `None`: it does not exist.
+fn place_of(files: Files<'_>, uuid: Uuid) -> Option<(Option<PciAddress>, String)> {
+    if !files.sysfs.exists(&paths::mdev(uuid)) {
+        return None;
+    }
+    let kind = files.link(&paths::mdev_file(uuid, "mdev_type")).unwrap_or_default();
+    Some((parent_of(files, uuid), kind))
+}
+
+fn elsewhere(parent: Option<PciAddress>, kind: &str) -> String {
+    let parent = parent.map_or_else(|| "another device".to_owned(), |at| at.to_string());
+    format!("a {kind} of this uuid is on {parent}")
+}

@@ -1,0 +1,12 @@
+//! Steps, carried out: for each the state is re-read first, then comes exactly one write, then the state is read back.
+//!
+//! The end is judged by what is there, never by the write's answer: `drivers_probe` succeeds when nothing was bound,
+//! and a removal can succeed and leave its device. A step that finds its end reached already writes nothing.
+
+mod binding;
+mod mdev;
+mod module;
+mod settle;
+mod step;
+
+pub(crate) use step::perform;

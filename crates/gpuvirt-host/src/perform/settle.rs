@@ -1,0 +1,64 @@
+//! Judging a write by what is there afterwards, and waiting for it where the kernel is known to lag.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::error::HostError;
+use crate::sysfs::WriteError;
+
+/// How a step stands.
+pub(super) enum State {
+    /// Its end is reached.
+    Reached,
+    /// It is not: what is there instead.
+    NotYet(String),
+}
+
+/// Joins a write's answer with what is there after it.
+pub(super) fn settle(what: &str, written: io::Result<()>, state: State) -> Result<(), HostError> {
+    match (written, state) {
+        (_, State::Reached) => Ok(()),
+        (Ok(()), State::NotYet(found)) => Err(HostError::NotSo { what: what.to_owned(), found }),
+        (Err(source), State::NotYet(_)) => Err(HostError::Refused { what: what.to_owned(), source }),
+    }
+}
+
+/// The same for a write that can block. While it is still going on nothing can be judged.
+pub(super) fn settle_blocking(
+    what: &str,
+    written: Result<(), WriteError>,
+    state: impl FnOnce() -> State,
+) -> Result<(), HostError> {
+    let written = match written {
+        Ok(()) => Ok(()),
+        Err(WriteError::StillWaiting { writer, waited }) => {
+            return Err(HostError::StillWaiting { what: what.to_owned(), writer, waited });
+        }
+        Err(WriteError::Errno(source)) => Err(source),
+        Err(WriteError::Writer(e)) => {
+            Err(io::Error::new(e.kind(), format!("the writer process failed: {e}")))
+        }
+    };
+    settle(what, written, state())
+}
+
+/// A precondition that does not hold: nothing was written.
+pub(super) fn not_as_planned(what: &str, found: String) -> HostError {
+    HostError::Refused { what: what.to_owned(), source: io::Error::other(found) }
+}
+
+/// How often a state is looked at again while the kernel may still be at work.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Looks until the state is reached or `within` has passed; at least once.
+pub(super) fn within(within: Duration, look: impl Fn() -> State) -> State {
+    let end = Instant::now() + within;
+    loop {
+        let state = look();
+        if matches!(state, State::Reached) || Instant::now() >= end {
+            return state;
+        }
+        // Nothing tells of these changes: an attribute's effect sends no event. Waking early only looks early.
+        std::thread::park_timeout(LOOK_EVERY);
+    }
+}

@@ -1,0 +1,144 @@
+//! The writer as a real process: this program started again with `writer`, over a tree in which a named pipe
+//! without a reader stands for a device that somebody holds: opening it for writing waits.
+//!
+//! It has no test harness: it is both the program that asks and the program that writes.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use gpuvirt_host::{LinuxSysfs, Sysfs, WriteError, WriterCommand, writer_main};
+
+const FUNCTION: &str = "/sys/bus/pci/devices/0000:41:00.0";
+const LONG: Duration = Duration::from_secs(30);
+const SHORT: Duration = Duration::from_millis(200);
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    if let [_, mode, root] = args.as_slice()
+        && mode == "writer"
+    {
+        writer_main(io::stdin(), io::stdout(), root).unwrap();
+        return;
+    }
+    let tests: [(&str, fn()); 5] = [
+        ("a_write_is_made_and_its_errno_comes_back", a_write_is_made_and_its_errno_comes_back),
+        ("a_write_that_does_not_end_is_left_alone", a_write_that_does_not_end_is_left_alone),
+        ("a_writer_that_dies_is_an_error", a_writer_that_dies_is_an_error),
+        ("what_is_not_ours_to_write_is_refused", what_is_not_ours_to_write_is_refused),
+        ("without_a_writer_nothing_is_written", without_a_writer_nothing_is_written),
+    ];
+    for (name, test) in tests {
+        test();
+        println!("test {name} ... ok");
+    }
+}
+
+/// A tree with one function, and the seam over it with ourselves as the writer.
+fn sysfs() -> (tempfile::TempDir, LinuxSysfs) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join(&FUNCTION[1..])).unwrap();
+    let root = folder.path().to_str().unwrap();
+    let command = WriterCommand {
+        program: std::env::current_exe().unwrap().into_os_string(),
+        args: vec![OsString::from("writer"), OsString::from(root)],
+    };
+    let sysfs = LinuxSysfs::below(root).with_writer(command);
+    (folder, sysfs)
+}
+
+fn a_write_is_made_and_its_errno_comes_back() {
+    let (folder, sysfs) = sysfs();
+    let file = folder.path().join(&FUNCTION[1..]).join("sriov_numvfs");
+    std::fs::File::create(&file).unwrap();
+    for count in ["4", "0", "7"] {
+        sysfs.write_that_may_block(&format!("{FUNCTION}/sriov_numvfs"), count.as_bytes(), LONG).unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), count);
+    }
+    let missing = sysfs.write_that_may_block(&format!("{FUNCTION}/remove"), b"1", LONG);
+    let Err(WriteError::Errno(errno)) = missing else { panic!("{missing:?}") };
+    assert_eq!(errno.raw_os_error(), Some(2));
+}
+
+fn a_write_that_does_not_end_is_left_alone() {
+    let (folder, sysfs) = sysfs();
+    let pipe = folder.path().join(&FUNCTION[1..]).join("remove");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let before = Instant::now();
+    let stuck = sysfs.write_that_may_block(&format!("{FUNCTION}/remove"), b"1", SHORT);
+    let Err(WriteError::StillWaiting { writer, waited }) = stuck else { panic!("{stuck:?}") };
+    assert_eq!(waited, SHORT);
+    assert!(before.elapsed() >= SHORT && before.elapsed() < LONG);
+    assert!(Path::new(&format!("/proc/{writer}")).exists(), "the writer is left running");
+    wait_for("a session of its own", || session_of(writer).as_deref() == Some(&writer.to_string()));
+
+    // The next write gets a writer of its own.
+    std::fs::File::create(folder.path().join(&FUNCTION[1..]).join("sriov_numvfs")).unwrap();
+    sysfs.write_that_may_block(&format!("{FUNCTION}/sriov_numvfs"), b"0", LONG).unwrap();
+
+    // The holder lets go: the write happens, and the writer ends since nobody asks it any more.
+    let read = std::fs::read_to_string(&pipe).unwrap();
+    assert_eq!(read, "1");
+    wait_for("the writer's end", || state_of(writer).is_none_or(|state| state == 'Z'));
+}
+
+fn wait_for(what: &str, condition: impl Fn() -> bool) {
+    let end = Instant::now() + LONG;
+    while !condition() {
+        assert!(Instant::now() < end, "{what}: not within {LONG:?}");
+        std::thread::yield_now();
+    }
+}
+
+fn a_writer_that_dies_is_an_error() {
+    let (folder, _) = sysfs();
+    let root = folder.path().to_str().unwrap();
+    for (program, args) in [("/bin/true", vec![]), ("/bin/echo", vec![OsString::from("nonsense")])] {
+        let command = WriterCommand { program: program.into(), args };
+        let sysfs = LinuxSysfs::below(root).with_writer(command);
+        let result = sysfs.write_that_may_block(&format!("{FUNCTION}/remove"), b"1", LONG);
+        assert!(matches!(result, Err(WriteError::Writer(_))), "{program}: {result:?}");
+    }
+    let command = WriterCommand { program: "/no/such/program".into(), args: vec![] };
+    let result = LinuxSysfs::below(root).with_writer(command).write_that_may_block(
+        &format!("{FUNCTION}/remove"),
+        b"1",
+        LONG,
+    );
+    assert!(matches!(result, Err(WriteError::Writer(e)) if e.kind() == io::ErrorKind::NotFound));
+}
+
+fn what_is_not_ours_to_write_is_refused() {
+    let (folder, sysfs) = sysfs();
+    std::fs::File::create(folder.path().join("passwd")).unwrap();
+    let result = sysfs.write_that_may_block("/passwd", b"1", LONG);
+    assert!(matches!(result, Err(WriteError::Writer(_))));
+    assert_eq!(std::fs::read_to_string(folder.path().join("passwd")).unwrap(), "");
+}
+
+fn without_a_writer_nothing_is_written() {
+    let (folder, _) = sysfs();
+    let file = folder.path().join(&FUNCTION[1..]).join("remove");
+    std::fs::File::create(&file).unwrap();
+    let sysfs = LinuxSysfs::below(folder.path().to_str().unwrap());
+    let result = sysfs.write_that_may_block(&format!("{FUNCTION}/remove"), b"1", LONG);
+    assert!(matches!(result, Err(WriteError::Writer(e)) if e.kind() == io::ErrorKind::Unsupported));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "");
+}
+
+/// Field of `/proc/PID/stat` behind the command's closing bracket.
+fn stat_field(pid: u32, field: usize) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    rest.split(' ').nth(field).map(str::to_owned)
+}
+
+fn session_of(pid: u32) -> Option<String> {
+    stat_field(pid, 3)
+}
+
+fn state_of(pid: u32) -> Option<char> {
+    stat_field(pid, 0)?.chars().next()
+}
