@@ -107,8 +107,22 @@ impl Case {
         // A missing file is different from an empty one: every case says what it expects.
         match fs::read_to_string(&path) {
             Ok(want) if want == got => Ok(()),
-            Ok(want) => Err(format!("{}:\n--- wanted\n{want}--- got\n{got}---", path.display())),
+            Ok(want) => Err(format!("{}: {}", path.display(), first_difference(&want, got))),
             Err(error) => Err(format!("{}: {error}; got\n{got}---", path.display())),
         }
     }
+}
+
+/// The first line that differs, with its number; whole documents fill screens.
+fn first_difference(want: &str, got: &str) -> String {
+    let mut lines = (1..).zip(want.lines().map(Some).chain(std::iter::repeat(None)));
+    let mut found = got.lines().map(Some).chain(std::iter::repeat(None));
+    let (number, want, got) = lines
+        .find_map(|(number, want)| {
+            let got = found.next().flatten();
+            (want != got || want.is_none()).then_some((number, want, got))
+        })
+        .expect("both end");
+    let show = |line: Option<&str>| line.map_or("nothing".to_owned(), |line| format!("{line:?}"));
+    format!("line {number} is\n  {} instead of\n  {}", show(got), show(want))
 }
