@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gpuvirt_host::HostError;
 use gpuvirt_model::{DriverName, PciAddress, ProfileName};
-use gpuvirt_plan::Step;
+use gpuvirt_plan::{MdevPlace, Step};
 use tree::{Reacting, Reaction, Tree};
 
 const GPU: &str = "0000:41:00.0";
@@ -165,9 +165,11 @@ fn make_mdev(tree: &Tree, type_id: &str) {
 
 fn create() -> Step {
     Step::CreateMdev {
-        parent: at(GPU),
-        type_id: "nvidia-557".to_owned(),
-        profile: ProfileName("nvidia_a40-1q".to_owned()),
+        place: MdevPlace {
+            parent: at(GPU),
+            type_id: "nvidia-557".to_owned(),
+            profile: ProfileName("nvidia_a40-1q".to_owned()),
+        },
         uuid: UUID.parse().unwrap(),
     }
 }
@@ -208,8 +210,8 @@ fn a_mediated_device_is_created_once() {
 
 #[test]
 fn a_type_that_would_leave_its_folder_is_refused() {
-    let Step::CreateMdev { parent, profile, uuid, .. } = create() else { unreachable!() };
-    let step = Step::CreateMdev { parent, profile, uuid, type_id: "../../x".to_owned() };
+    let Step::CreateMdev { uuid, place } = create() else { unreachable!() };
+    let step = Step::CreateMdev { uuid, place: MdevPlace { type_id: "../../x".to_owned(), ..place } };
     let (result, written) = perform(sysfs(succeed), &step);
     assert!(matches!(result, Err(HostError::Refused { .. })) && written.is_empty());
 }

@@ -5,9 +5,18 @@
 
 use gpuvirt_e2e::Lab;
 
+/// What a write to `driver_override` calls.
+const SET_OVERRIDE: &str = "__device_set_driver_override driver_set_override";
+
 /// Makes call `nth` of a kernel function fail once, runs the command, takes the fault away; whether it had struck.
 fn with_fault(lab: &Lab, function: &str, nth: usize, command: &str) -> (bool, gpuvirt_e2e::Output) {
-    lab.sh(&format!("insmod /lab/modules/gpuvirt_fault.ko function={function} nth={nth} errno=5")).expect(0);
+    // A function may be in a module, and has had other names in other kernels: the first that is there is meant.
+    let load = format!(
+        "modprobe -a vfio-pci mdev; for name in {function}; do
+            grep -q \" $name\\b\" /proc/kallsyms && break; done
+         insmod /lab/modules/gpuvirt_fault.ko function=$name nth={nth} errno=5"
+    );
+    lab.sh(&load).expect(0);
     let output = lab.gpuvirt(command);
     let struck = lab.sh("cat /sys/module/gpuvirt_fault/parameters/struck; rmmod gpuvirt_fault").expect(0);
     (struck.text().starts_with('Y'), output)
@@ -38,7 +47,7 @@ fn fails_everywhere(lab: &Lab, functions: &[&str], command: &str) {
 fn a_failure_at_every_step_of_the_way_to_direct_leaves_the_host_as_it_was() {
     let lab = Lab::fresh();
     let gpu = lab.devices.get("MULTI_GPU");
-    let functions = ["driver_set_override", "vfio_pci_core_register_device"];
+    let functions = [SET_OVERRIDE, "unbind_store", "drivers_probe_store", "vfio_pci_core_register_device"];
     fails_everywhere(&lab, &functions, &format!("gpu set {gpu} --type direct"));
     lab.assert_pristine();
 }
@@ -62,8 +71,7 @@ fn a_write_that_the_kernel_refuses_on_the_way_back_leaves_the_card_direct() {
     let gpu = lab.devices.get("PLAIN_GPU");
     lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(0);
     let direct = lab.picture();
-    let (struck, output) =
-        with_fault(&lab, "driver_set_override", 1, &format!("gpu set {gpu} --type shared"));
+    let (struck, output) = with_fault(&lab, SET_OVERRIDE, 1, &format!("gpu set {gpu} --type shared"));
     assert!(struck);
     output.expect(1).says("everything is as it was before");
     assert_eq!(lab.picture(), direct);
