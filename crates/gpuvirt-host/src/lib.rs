@@ -14,6 +14,8 @@ pub mod parse;
 mod paths;
 mod perform;
 pub mod sysfs;
+#[cfg(feature = "vfio-probe")]
+pub mod vfio_probe;
 mod writer;
 
 pub use error::HostError;

@@ -110,11 +110,16 @@ fn a_vgpu_is_held_through_its_own_group() {
 
 #[test]
 fn what_is_hidden_is_said() {
-    let tree = card();
+    let mut tree = card();
     tree.link("/proc/77/fd/5", "/dev/full");
-    let kernel = Reacting { denied: vec!["/proc/77/fd".to_owned()], ..Reacting::new(tree) };
-    let found = holders_over(kernel);
-    assert_eq!((found.seen.len(), found.unseen), (0, Some(Unknown::NeedsRoot)));
+    tree.file("/proc/77/maps", "7f10-7f20 rw-s 00000000 00:06 9 /dev/dri/card0\n");
+    for denied in ["/proc/77/fd", "/proc/77/fd/5", "/proc/77/maps", "/proc/77/map_files/7f10-7f20"] {
+        let kernel = Reacting { denied: vec![denied.to_owned()], ..Reacting::new(tree) };
+        let kernel = Arc::new(kernel);
+        let found = kernel.host().observe().unwrap().gpus[&at(GPU)].holders.clone();
+        assert_eq!(found.unseen, Some(Unknown::NeedsRoot), "{denied}");
+        tree = Arc::into_inner(kernel).unwrap().tree;
+    }
 
     let tree = card();
     std::fs::remove_dir_all(tree.path("/proc/1")).unwrap();

@@ -90,7 +90,12 @@ impl Scan<'_> {
             let Some(fd) = pci::count(&name) else { continue };
             let file = paths::process_file(pid, &format!("fd/{name}"));
             // The link tells without asking the file what it is; sockets and pipes are no paths.
-            let Ok(path) = self.files.sysfs.read_link(&file) else { continue };
+            let path = match self.files.sysfs.read_link(&file) {
+                Ok(path) => path,
+                // Listing the names takes less than looking behind them (ptrace access).
+                Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Err(e),
+                Err(_) => continue,
+            };
             if !path.starts_with('/') || self.mounts.may_hang(self.files, namespace, &path) {
                 continue;
             }
