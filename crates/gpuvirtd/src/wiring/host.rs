@@ -20,7 +20,7 @@ impl HostPort {
     pub fn this_machine(rules: &GpuRules) -> Self {
         // /proc/self/exe: an upgrade may have replaced the file, and both sides must be of one version.
         let writer = WriterCommand { program: "/proc/self/exe".into(), args: vec!["writer".into()] };
-        Self::over(Arc::new(LinuxSysfs::with_writer(writer)), rules)
+        Self::over(Arc::new(LinuxSysfs::this_machine().with_writer(writer)), rules)
     }
 
     /// Any kernel behind the seam.
