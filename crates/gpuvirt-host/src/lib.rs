@@ -22,5 +22,6 @@ pub use error::HostError;
 pub use host::{LinuxHost, ObserveScope};
 pub use inventory::{GpuMatch, GpuMatchError, GpuRules};
 pub use linux::LinuxSysfs;
+pub use perform::shell;
 pub use sysfs::{DeviceNumber, Sysfs, WriteError};
 pub use writer::{BlockingWrite, BlockingWriteError, WriterCommand, writer_main};

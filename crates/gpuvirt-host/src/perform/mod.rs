@@ -7,6 +7,8 @@ mod binding;
 mod mdev;
 mod module;
 mod settle;
+mod shell;
 mod step;
 
+pub use shell::shell;
 pub(crate) use step::perform;

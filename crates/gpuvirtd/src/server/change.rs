@@ -13,7 +13,7 @@ pub(super) fn document(report: Report, dry_run: bool, uuid: Option<Uuid>) -> Cha
         outcome: report.outcome,
         dry_run,
         sentences: plan.map(explain::sentences).unwrap_or_default(),
-        shell: Vec::new(),
+        shell: plan.map(|plan| plan.steps.iter().map(gpuvirt_host::shell).collect()).unwrap_or_default(),
         warnings: report.warnings,
         pending: report.pending,
         uuid,
