@@ -23,4 +23,6 @@ pub use host::{LinuxHost, ObserveScope};
 pub use inventory::{GpuMatch, GpuMatchError, GpuRules};
 pub use linux::LinuxSysfs;
 pub use sysfs::{DeviceNumber, Sysfs, WriteError};
-pub use writer::{BlockingWrite, BlockingWriteError, WriterCommand, writer_main};
+pub use writer::{
+    BlockingWrite, BlockingWriteError, WaitingWriter, WriterCommand, waiting_writers, writer_main,
+};
