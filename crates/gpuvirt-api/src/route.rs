@@ -140,4 +140,14 @@ mod tests {
         assert_eq!(profiles(Some(&selector)), "/v1/profiles?gpu=0000%3A41%3A00.0");
         assert_eq!(profiles(None), "/v1/profiles");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_name_never_leaves_its_segment(name in "(?s).{1,40}|[./?#%]{1,8}") {
+            let path = vm(&name);
+            let encoded = path.strip_prefix("/v1/vms/").unwrap();
+            proptest::prop_assert!(!encoded.contains(['/', '?', '#']) && !encoded.trim_matches('.').is_empty());
+            proptest::prop_assert!(encoded.bytes().all(|b| b.is_ascii_graphic()));
+        }
+    }
 }

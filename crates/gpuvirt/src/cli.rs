@@ -22,7 +22,7 @@ pub use vm::{AddArgs, DeviceArg, VmCommand};
 /// Reading verbs ask gpuvirtd, and read the host themselves where it does not answer. Verbs that change something
 /// need gpuvirtd. GPUs that nobody configured are listed and never written to.
 #[derive(Debug, Parser)]
-#[command(name = "gpuvirt", version, propagate_version = true, after_help = EXIT_CODES)]
+#[command(name = "gpuvirt", version, after_help = EXIT_CODES)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     /// Options of every verb.

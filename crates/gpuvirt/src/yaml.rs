@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, Serializer};
 
-/// A value as YAML, with the same maps, names and order as in JSON.
+/// A value as YAML, with the same maps, names and order as in JSON. Names must be strings.
 ///
 /// # Errors
 /// As serde_json: a map with keys that are no strings.
@@ -131,7 +131,8 @@ fn is_plain_word(name: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -163,6 +164,31 @@ mod tests {
             let text = to_string(&value).unwrap();
             let back: serde_json::Value = serde_yaml_ng::from_str(&text).unwrap();
             assert_eq!(back, value, "{text}");
+        }
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let text = "[a-z]{0,6}|(?s).{0,12}";
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            text.prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 24, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::vec((text, inner), 0..4).prop_map(|pairs| pairs.into_iter().collect()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_reads_back(value in values()) {
+            let text = crate::render::plain::plain_json(to_string(&value).unwrap());
+            let back: Result<Value, _> = serde_yaml_ng::from_str(&text);
+            prop_assert_eq!(back.unwrap(), value, "{}", text);
         }
     }
 }

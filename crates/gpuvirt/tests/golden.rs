@@ -28,3 +28,15 @@ fn every_case_prints_what_it_did() {
         cases.len()
     );
 }
+
+#[test]
+fn the_docs_explain_every_name() {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_gpuvirt"))
+        .args(["explain", "--all-markdown"])
+        .output();
+    let text = String::from_utf8(output.unwrap().stdout).unwrap();
+    let path = Case::root().join("docs/refusals.md");
+    golden::case::same_file(&path, &text).unwrap_or_else(|difference| {
+        panic!("{difference}\nGPUVIRT_BLESS=1 cargo test -p gpuvirt --test golden writes it anew.")
+    });
+}

@@ -18,7 +18,7 @@ pub fn change(change: &Change) -> String {
         page.heading(if change.dry_run { "XML that would change" } else { "XML that changed" });
         xml.lines().for_each(|line| page.line(line));
     }
-    if let Some(reason) = &change.pending {
+    if let Some(reason) = change.pending.as_ref().filter(|_| !change.dry_run) {
         page.line(format_args!("pending: {reason}"));
     }
     page.into_text()

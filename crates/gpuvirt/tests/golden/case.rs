@@ -24,7 +24,7 @@ struct Run {
 
 impl Case {
     /// The repository's root, where the commands run.
-    fn root() -> PathBuf {
+    pub fn root() -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
     }
 
@@ -65,7 +65,7 @@ impl Case {
             found.push(("requests", table.requests));
         }
         let wrong: Vec<String> =
-            found.iter().filter_map(|(name, got)| self.compare(name, got).err()).collect();
+            found.iter().filter_map(|(name, got)| same_file(&self.path.join(name), got).err()).collect();
         if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
     }
 
@@ -98,18 +98,18 @@ impl Case {
     fn wrong(&self, what: &str, why: &dyn std::fmt::Display) -> String {
         format!("{}: {what}: {why}", self.path.display())
     }
+}
 
-    fn compare(&self, name: &str, got: &str) -> Result<(), String> {
-        let path = self.path.join(name);
-        if std::env::var_os("GPUVIRT_BLESS").is_some() {
-            File::create(&path).unwrap().write_all(got.as_bytes()).unwrap();
-        }
-        // A missing file is different from an empty one: every case says what it expects.
-        match fs::read_to_string(&path) {
-            Ok(want) if want == got => Ok(()),
-            Ok(want) => Err(format!("{}: {}", path.display(), first_difference(&want, got))),
-            Err(error) => Err(format!("{}: {error}; got\n{got}---", path.display())),
-        }
+/// Compares a file with what it should hold, or writes it when blessing.
+pub fn same_file(path: &Path, got: &str) -> Result<(), String> {
+    if std::env::var_os("GPUVIRT_BLESS").is_some() {
+        File::create(path).unwrap().write_all(got.as_bytes()).unwrap();
+    }
+    // A missing file is different from an empty one: every case says what it expects.
+    match fs::read_to_string(path) {
+        Ok(want) if want == got => Ok(()),
+        Ok(want) => Err(format!("{}: {}", path.display(), first_difference(&want, got))),
+        Err(error) => Err(format!("{}: {error}; got\n{got}---", path.display())),
     }
 }
 
