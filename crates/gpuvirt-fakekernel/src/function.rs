@@ -1,6 +1,7 @@
 //! A PCI function's folder: where it is, what it is bound to, in which group.
 
 use gpuvirt_model::PciAddress;
+use uuid::Uuid;
 
 use crate::files::Node;
 use crate::kernel::Kernel;
@@ -78,6 +79,13 @@ impl Kernel {
     pub(crate) fn function_of_path(&self, path: &str) -> Option<PciAddress> {
         let at = self.files.resolve(path, true).unwrap_or_else(|_| path.to_owned());
         at.split('/').chain(path.split('/')).filter_map(|name| PciAddress::parse(name).ok()).next_back()
+    }
+
+    /// The mediated device whose `remove` file this is.
+    pub(crate) fn mdev_of_path(&self, path: &str) -> Option<String> {
+        let at = self.files.resolve(path, true).ok()?;
+        let uuid = at.strip_suffix("/remove")?.rsplit('/').next()?;
+        Uuid::try_parse(uuid).ok().map(|_| uuid.to_owned())
     }
 
     /// Whether a waiting write holds a function locked.

@@ -58,10 +58,9 @@ impl Kernel {
             .filter_map(|name| PciAddress::parse(name).ok())
             .collect();
         self.import_mdev(&parents);
-        for parent in parents {
-            for uuid in self.mdevs_of(parent) {
-                self.complete_mdev(&uuid);
-            }
+        for uuid in self.files.names("/sys/bus/mdev/devices") {
+            self.import_live_mdev(&uuid);
+            self.complete_mdev(&uuid);
         }
         self.expect_vfio();
         self.renew_framebuffers();

@@ -49,6 +49,8 @@ pub(crate) struct Waiting {
     pub(crate) data: Vec<u8>,
     /// The function that it holds locked.
     pub(crate) function: Option<PciAddress>,
+    /// The mediated device whose removal it is: its file is gone already.
+    pub(crate) mdev: Option<String>,
 }
 
 impl FakeKernel {
@@ -215,7 +217,11 @@ impl Kernel {
         while moved {
             moved = false;
             for write in std::mem::take(&mut self.waiting) {
-                match self.dispatch(&write.path, &write.data) {
+                let answer = match &write.mdev {
+                    Some(uuid) => self.remove_mdev(uuid, &write.data),
+                    None => self.dispatch(&write.path, &write.data),
+                };
+                match answer {
                     Err(Stop::Blocks) => self.waiting.push(write),
                     _ => moved = true,
                 }

@@ -1,11 +1,14 @@
 //! Mediated devices: types with a shared capacity, creation and removal (drivers/vfio/mdev).
 
+use std::collections::BTreeMap;
+
 use gpuvirt_model::PciAddress;
 use nix::errno::Errno;
 use uuid::Uuid;
 
 use crate::files::Node;
 use crate::inject::{Fault, On};
+use crate::iommu::GROUPS;
 use crate::kernel::Kernel;
 use crate::sriov::number;
 use crate::writes::{Answer, Stop};
@@ -23,10 +26,21 @@ pub enum SizeRule {
     Same,
 }
 
-/// All cards that offer mediated devices.
+/// All cards that offer mediated devices, and the devices.
 #[derive(Debug, Default)]
 pub(crate) struct Pools {
     list: Vec<Pool>,
+    /// By uuid. A device whose removal waits is still one: it counts, and its uuid is taken.
+    live: BTreeMap<String, Live>,
+}
+
+/// A mediated device.
+#[derive(Debug, Clone)]
+struct Live {
+    parent: PciAddress,
+    type_id: String,
+    /// Its folder, without links.
+    folder: String,
 }
 
 /// One card's memory, and the functions on which its devices are made.
@@ -111,24 +125,26 @@ impl Kernel {
 
     /// The devices of a parent, by uuid.
     pub(crate) fn mdevs_of(&self, parent: PciAddress) -> Vec<String> {
-        let Some(folder) = self.folder(parent) else { return Vec::new() };
-        let mdev = |name: &String| self.files.get(&format!("{folder}/{name}/mdev_type")).is_some();
-        self.files.names(&folder).into_iter().filter(mdev).collect()
+        let ours = self.pools.live.iter().filter(|(_, live)| live.parent == parent);
+        ours.map(|(uuid, _)| uuid.clone()).collect()
+    }
+
+    /// Takes over a device that a recording shows.
+    pub(crate) fn import_live_mdev(&mut self, uuid: &str) {
+        let Some(folder) = self.files.target(&format!("{MDEVS}/{uuid}")) else { return };
+        let parent = folder.rsplit('/').nth(1).and_then(|name| PciAddress::parse(name).ok());
+        let type_id = self.files.target_name(&format!("{folder}/mdev_type"));
+        if let Some((parent, type_id)) = parent.zip(type_id) {
+            self.pools.live.insert(uuid.to_owned(), Live { parent, type_id, folder });
+        }
     }
 
     /// Writes `available_instances` of a card's types anew.
     pub(crate) fn renew_pool_of(&mut self, parent: PciAddress) {
         let Some(pool) = self.pools.list.iter().find(|pool| pool.parents.contains(&parent)) else { return };
         let size_of = |id: &str| pool.types.iter().find(|(known, _)| known == id).map_or(0, |(_, mib)| *mib);
-        let live: Vec<(PciAddress, u64)> = pool
-            .parents
-            .iter()
-            .flat_map(|parent| self.mdevs_of(*parent).into_iter().map(move |uuid| (*parent, uuid)))
-            .filter_map(|(parent, uuid)| {
-                let kind = self.files.target_name(&format!("{}/{uuid}/mdev_type", self.folder(parent)?))?;
-                Some((parent, size_of(&kind)))
-            })
-            .collect();
+        let ours = self.pools.live.values().filter(|live| pool.parents.contains(&live.parent));
+        let live: Vec<(PciAddress, u64)> = ours.map(|live| (live.parent, size_of(&live.type_id))).collect();
         let left = pool.total_mib.saturating_sub(live.iter().map(|(_, mib)| mib).sum());
         let locked = live.first().map(|(_, mib)| *mib).filter(|_| pool.rule == SizeRule::Same);
         let mut texts = Vec::new();
@@ -157,8 +173,12 @@ impl Kernel {
         }
         let text = data.get(..UUID_LEN).and_then(|text| std::str::from_utf8(text).ok());
         let uuid = text.and_then(|text| Uuid::try_parse(text).ok()).ok_or(Errno::EINVAL)?;
-        if self.files.get(&format!("{MDEVS}/{uuid}")).is_some() {
+        if self.pools.live.contains_key(&uuid.to_string()) {
             return Err(Errno::EEXIST.into());
+        }
+        // The parent's unbinding waits for another device.
+        if self.is_locked(parent) {
+            return Err(Errno::ENODEV.into());
         }
         let after = match self.strike(&On::CreateMdev { parent }) {
             Some(Fault::Errno(errno)) => return Err(Stop::Errno(errno)),
@@ -180,6 +200,8 @@ impl Kernel {
     fn add_mdev(&mut self, parent: PciAddress, type_folder: &str, uuid: Uuid) {
         let Some(folder) = self.folder(parent) else { return };
         let device = format!("{folder}/{uuid}");
+        let type_id = type_folder.rsplit('/').next().unwrap_or_default().to_owned();
+        self.pools.live.insert(uuid.to_string(), Live { parent, type_id, folder: device.clone() });
         let driver = match self.driver_of(parent).as_deref() {
             Some("nvidia") => "nvidia-vgpu-vfio",
             Some("i915") => "intel_vgpu_mdev",
@@ -200,6 +222,8 @@ impl Kernel {
         let group = self.free_group();
         // A group without a domain of the IOMMU's: VFIO makes it for devices that it emulates.
         self.join_group(&device, group, "unknown");
+        // Every emulated VFIO device's group is called so; here it says nothing about safety.
+        self.files.put_text(&format!("{GROUPS}/{group}/name"), "vfio-noiommu\n");
         self.vfio_show(&device, group);
         self.renew_pool_of(parent);
     }
@@ -209,49 +233,59 @@ impl Kernel {
         if number(data).ok_or(Errno::EINVAL)? == 0 {
             return Ok(());
         }
-        if self.is_mdev_open(uuid) {
-            return Err(Stop::Blocks);
-        }
         let id = Uuid::try_parse(uuid).map_err(|_| Errno::ENODEV)?;
         let after = match self.strike(&On::RemoveMdev { uuid: id }) {
             Some(Fault::Errno(errno)) => return Err(Stop::Errno(errno)),
             Some(Fault::Silent) => return Err(Stop::Silent),
-            Some(Fault::Block) => return Err(Stop::Blocks),
+            Some(Fault::Block) => return self.begin_removal(uuid),
             Some(Fault::DoneThenErrno(errno)) => Err(Stop::Errno(errno)),
             None => Ok(()),
         };
+        if self.is_mdev_open(uuid) {
+            return self.begin_removal(uuid);
+        }
         self.remove_mdev_now(uuid);
         after
     }
 
-    pub(crate) fn remove_mdev_now(&mut self, uuid: &str) {
-        let Some(device) = self.files.target(&format!("{MDEVS}/{uuid}")) else { return };
-        let parent = device.rsplit('/').nth(1).and_then(|name| PciAddress::parse(name).ok());
-        if let Some(group) = self.leave_group(&device) {
-            self.vfio_hide(&device, group);
+    /// What is gone already while a removal waits: everything by which the device is found, and none of what it
+    /// takes. Its folder stays with its group, it counts, and whoever has it open goes on using it.
+    fn begin_removal(&mut self, uuid: &str) -> Answer {
+        if let Some(folder) = self.pools.live.get(uuid).map(|live| live.folder.clone()) {
+            self.take_mdev_links(&folder);
+            for name in ["driver", "mdev_type", "remove"] {
+                self.files.take(&format!("{folder}/{name}"));
+            }
         }
-        for folder in ["/sys/bus/mdev", "/sys/class", device.rsplit_once('/').map_or("", |(above, _)| above)]
-        {
-            for link in self.files.links_into(folder, &device) {
+        Err(Stop::Blocks)
+    }
+
+    fn take_mdev_links(&mut self, folder: &str) {
+        let parent = folder.rsplit_once('/').map_or("", |(above, _)| above);
+        for place in ["/sys/bus/mdev".to_owned(), format!("{parent}/mdev_supported_types")] {
+            for link in self.files.links_into(&place, folder) {
                 self.files.take(&link);
             }
         }
-        self.files.take(&device);
-        if let Some(parent) = parent {
-            self.renew_pool_of(parent);
+    }
+
+    pub(crate) fn remove_mdev_now(&mut self, uuid: &str) {
+        let Some(live) = self.pools.live.remove(uuid) else { return };
+        self.take_mdev_links(&live.folder);
+        if let Some(group) = self.leave_group(&live.folder) {
+            self.vfio_hide(&live.folder, group);
         }
+        self.files.take(&live.folder);
+        self.renew_pool_of(live.parent);
     }
 
     /// Whether a process has the device's group or the device open.
     pub(crate) fn is_mdev_open(&self, uuid: &str) -> bool {
-        let Some(device) = self.files.target(&format!("{MDEVS}/{uuid}")) else { return false };
-        let group = self.files.target_name(&format!("{device}/iommu_group"));
+        let Some(folder) = self.pools.live.get(uuid).map(|live| &live.folder) else { return false };
+        let group = self.files.target_name(&format!("{folder}/iommu_group"));
+        let devices = self.files.names(&format!("{folder}/vfio-dev"));
         group.is_some_and(|group| self.is_open(&format!("/dev/vfio/{group}")))
-            || self
-                .files
-                .names(&format!("{device}/vfio-dev"))
-                .iter()
-                .any(|name| self.is_open(&format!("/dev/vfio/devices/{name}")))
+            || devices.iter().any(|name| self.is_open(&format!("/dev/vfio/devices/{name}")))
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use gpuvirt_host::{DeviceNumber, Sysfs, WriteError};
+use gpuvirt_model::PciAddress;
 use nix::errno::Errno;
 
 use crate::files::Node;
@@ -81,10 +82,13 @@ impl Sysfs for FakeKernel {
     fn write_that_may_block(&self, path: &str, data: &[u8], deadline: Duration) -> Result<(), WriteError> {
         {
             let mut kernel = self.lock();
+            // Before the write: a removal that waits has taken its own file away.
+            let mdev = kernel.mdev_of_path(path);
+            let named = std::str::from_utf8(data).ok().and_then(|text| PciAddress::parse(text.trim_end()).ok());
+            let function = kernel.function_of_path(path).or(named).filter(|_| mdev.is_none());
             let answer = kernel.write(path, data);
             if answer == Err(Stop::Blocks) {
-                let function = kernel.function_of_path(path);
-                kernel.waiting.push(Waiting { path: path.to_owned(), data: data.to_vec(), function });
+                kernel.waiting.push(Waiting { path: path.to_owned(), data: data.to_vec(), function, mdev });
                 let writer = FIRST_WRITER + kernel.next();
                 return Err(WriteError::StillWaiting { writer, waited: deadline });
             }

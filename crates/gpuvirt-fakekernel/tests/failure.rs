@@ -1,5 +1,5 @@
 //! Failures on demand, writes that wait, and the log.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::io;
 use std::time::Duration;

@@ -1,5 +1,5 @@
 //! The production code over the fake kernel: what it sees, what it changes, what a snapshot keeps.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,6 +1,5 @@
 //! Snapshots from strangers: refused or ignored, never obeyed.
-#![allow(missing_docs)]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test fails by panicking
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::io::Read as _;
 

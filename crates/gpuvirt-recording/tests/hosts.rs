@@ -1,5 +1,5 @@
 //! The recordings in tests/hosts are what their makers write, and they read well.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
 //! A recorded host answers as the kernel does.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use gpuvirt_host::{DeviceNumber, Sysfs};
 use gpuvirt_recording::made::{MadeDevice, MadeFunction, MadeHost, MadeIdentity, many_functions};
