@@ -8,10 +8,10 @@ set -euo pipefail
 # shellcheck source=tests/lab/running.sh
 . "$LAB_SRC/running.sh"
 
-"$LAB_SRC/packages.sh"
 mkdir -p "$LAB_CACHE"
 exec 9>"$LAB_CACHE/build.lock"
 flock -n 9 || { say 'another build is running; waiting for it' && flock 9; }
+"$LAB_SRC/packages.sh"
 
 # What an interrupted build left, a first boot among it; only a build makes these, and we are the only one.
 for run in "$LAB_CACHE"/tmp.*.image/run; do
