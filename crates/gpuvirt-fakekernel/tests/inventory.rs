@@ -8,7 +8,7 @@ use std::time::Duration;
 use gpuvirt_fakekernel::{FakeKernel, Process, SizeRule};
 use gpuvirt_host::{GpuRules, LinuxHost, Sysfs};
 use gpuvirt_model::{DriverName, Holder, Observed, PciAddress, Reading, Unknown};
-use gpuvirt_plan::Step;
+use gpuvirt_plan::{MdevPlace, Step};
 use gpuvirt_recording::{RecordedHost, SnapshotOptions, made_hosts, write_snapshot};
 
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -114,7 +114,8 @@ fn mediated_devices_come_and_go_with_their_capacity() {
     assert_eq!(free(&host), [8, 2]);
     let profile = host.observe().unwrap().gpus[&parent].profiles[1].clone();
     let uuid = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001".parse().unwrap();
-    let create = Step::CreateMdev { parent, type_id: profile.type_id, profile: profile.name, uuid };
+    let place = MdevPlace { parent, type_id: profile.type_id, profile: profile.name };
+    let create = Step::CreateMdev { uuid, place };
     host.perform(&create, DEADLINE).unwrap();
     assert_eq!(free(&host), [4, 1]);
     assert_eq!(host.observe().unwrap().vgpus[&uuid].parent, parent);

@@ -30,7 +30,13 @@ fn main() {
         ("what_is_not_ours_to_write_is_refused", what_is_not_ours_to_write_is_refused),
         ("without_a_writer_nothing_is_written", without_a_writer_nothing_is_written),
     ];
-    for (name, test) in tests {
+    // What cargo-nextest asks of a program without the usual harness: a list, and one test by its exact name.
+    let has = |flag: &str| args.iter().any(|arg| arg == flag);
+    if has("--list") {
+        tests.iter().filter(|_| !has("--ignored")).for_each(|(name, _)| println!("{name}: test"));
+        return;
+    }
+    for (name, test) in tests.iter().filter(|(name, _)| !has("--exact") || has(name)) {
         test();
         println!("test {name} ... ok");
     }

@@ -1,5 +1,6 @@
 //! Snapshots from strangers: refused or ignored, never obeyed.
 #![allow(missing_docs)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test fails by panicking
 
 use std::io::Read as _;
 
