@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 use super::access::{Peer, WriteGate};
 use super::answer::Failure;
-use crate::chain;
+use crate::error::chain;
 
 /// How many pictures of the host are taken at once.
 const READS_AT_ONCE: usize = 4;
