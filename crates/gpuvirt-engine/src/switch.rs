@@ -32,7 +32,10 @@ impl Engine {
         let desired = with_entry(&view.desired, entry);
         let report =
             Report { plan: Some(plan.clone()), warnings, ..report(request, &plan, desired != view.desired) };
-        if request.dry_run || !report.outcome.is_changed() {
+        if request.dry_run {
+            return Ok(report);
+        }
+        if !report.outcome.is_changed() {
             return Ok(Report { pending: pending_reason(gpu, &view.observed, &desired), ..report });
         }
         self.carry_out(&plan, gpu, &view, &desired, request, report)
