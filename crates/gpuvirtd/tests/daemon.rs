@@ -23,15 +23,21 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A folder for one daemon after the other.
 struct Place {
     dir: tempfile::TempDir,
+    /// The recorded host, a file below tests/hosts.
+    host: &'static str,
     notices: UnixDatagram,
 }
 
 impl Place {
     fn new() -> Self {
+        Self::of("two-gpus.umockdev")
+    }
+
+    fn of(host: &'static str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let notices = UnixDatagram::bind(dir.path().join("notify")).unwrap();
         notices.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { dir, notices }
+        Self { dir, host, notices }
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -44,7 +50,7 @@ impl Place {
         command
             .env("NOTIFY_SOCKET", self.at("notify"))
             .arg("--host")
-            .arg(hosts.join("two-gpus.umockdev"))
+            .arg(hosts.join(self.host))
             .arg("--state-dir")
             .arg(self.at("state"))
             .arg("--socket")
@@ -255,4 +261,41 @@ fn an_intent_that_did_not_settle_is_taken_back_before_the_daemon_is_ready() {
     let gpu = place.get("/v1/gpus/02:00.0");
     assert_eq!(gpu["items"][0]["functionDetails"][0]["binding"]["driverOverride"], "nouveau");
     assert!(status["gpus"][1]["handsOff"].is_null(), "{status}");
+}
+
+#[test]
+fn a_vgpu_comes_and_goes_and_others_are_left_alone() {
+    const OTHERS: &str = "/v1/vgpus/11111111-2222-4333-8444-000000000001";
+    const OURS: &str = "/v1/vgpus/00000000-0000-4000-8000-000000000001";
+    let place = Place::of("vgpu-host.umockdev");
+    let daemon = place.start();
+    let ask = |method: &str, path: &str, body: &str| http::send(&place.at("socket"), method, path, body);
+    let outcome = |answer: http::Answer| answer.json()["outcome"]["outcome"].as_str().map(str::to_owned);
+    let create = "{\"gpu\": \"41:00.0\", \"profile\": \"nvidia_a40-12c\", \
+                  \"uuid\": \"00000000-0000-4000-8000-000000000001\"}";
+
+    let early = ask("POST", "/v1/vgpus", create);
+    assert_eq!(early.error().refusals.first().map(|r| r.code.as_str()), Some("unmanaged"), "{early:?}");
+    let shared_direct = ask("PUT", "/v1/gpus/41:00.0/type", "{\"type\": \"shared-direct\"}");
+    assert_eq!(outcome(shared_direct).as_deref(), Some("changed"));
+    assert_eq!(outcome(ask("POST", "/v1/vgpus", create)).as_deref(), Some("changed"));
+    assert_eq!(outcome(ask("POST", "/v1/vgpus", create)).as_deref(), Some("unchanged"));
+    assert_eq!(place.get(OURS)["items"][0]["ours"], true);
+    assert_eq!(place.get(OTHERS)["items"][0]["ours"], false);
+    assert!(place.get(&format!("{OURS}/xml"))["xml"].as_str().is_some_and(|xml| xml.contains("mdev")));
+
+    let foreign = ask("DELETE", OTHERS, "");
+    assert_eq!(foreign.error().refusals.first().map(|r| r.code.as_str()), Some("not-ours"), "{foreign:?}");
+    assert_eq!(outcome(ask("DELETE", &format!("{OURS}?dryRun=true"), "")).as_deref(), Some("changed"));
+    assert_eq!(place.get(OURS)["items"][0]["ours"], true, "a dry run removes nothing");
+    assert_eq!(outcome(ask("DELETE", OURS, "")).as_deref(), Some("changed"));
+    assert_eq!(ask("GET", OURS, "").status, 404);
+
+    // One that a reboot took: our record of it is all there is, and goes when it is asked for.
+    assert_eq!(outcome(ask("POST", "/v1/vgpus", create)).as_deref(), Some("changed"));
+    drop(daemon);
+    let _next = place.start();
+    assert_eq!(ask("GET", OURS, "").status, 404);
+    assert_eq!(outcome(ask("DELETE", OURS, "")).as_deref(), Some("changed"));
+    assert_eq!(ask("DELETE", OURS, "").status, 404);
 }
