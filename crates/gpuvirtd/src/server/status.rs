@@ -14,7 +14,7 @@ use super::answer::Failure;
 use super::change;
 use super::context::Context;
 use super::input::{Nothing, Params};
-use crate::chain;
+use crate::error::chain;
 
 /// `GET /v1/status`
 pub(super) async fn show(
