@@ -8,6 +8,7 @@
 //! | `GET /v1/vms`, `/v1/vms/{name}` | `List<VmDocument>` (`VmList`, `Vm`) |
 //! | `GET /v1/gpus/{gpu}/xml`, `/v1/vgpus/{uuid}/xml`, `/v1/vms/{name}/xml` | `XmlDocument` (`Xml`) |
 //! | `GET /v1/status` | `StatusDocument` (`Status`) |
+//! | `POST /v1/recover` | `Change` |
 //! | `PUT /v1/gpus/{gpu}/type` with `SetType` | `Change` |
 //! | `DELETE /v1/gpus/{gpu}/configuration` | `Change` |
 //! | `POST /v1/vgpus` with `CreateVgpu`, `DELETE /v1/vgpus/{uuid}[?dryRun=true]` | `Change` |
@@ -31,6 +32,9 @@ pub const VGPUS: &str = "/v1/vgpus";
 pub const VMS: &str = "/v1/vms";
 /// `/v1/status`
 pub const STATUS: &str = "/v1/status";
+
+/// `/v1/recover`
+pub const RECOVER: &str = "/v1/recover";
 
 /// `/v1/gpus/{gpu}`
 pub fn gpu(gpu: &GpuSelector) -> String {

@@ -29,6 +29,9 @@ const UDEV_PROPERTIES: [&str; 9] = [
     "__DEVCONTEXT",
 ];
 
+/// The two of udev's properties that are kept: names from its hardware database.
+pub(crate) const NAMES: [&str; 2] = ["ID_VENDOR_FROM_DATABASE", "ID_MODEL_FROM_DATABASE"];
+
 /// Indexes a dump.
 ///
 /// # Errors
@@ -196,7 +199,8 @@ impl Reader<'_> {
         let Some(key) = std::str::from_utf8(key).ok().filter(sound).filter(|key| key.len() <= 4000) else {
             return self.strange("has a name that is none; ignored");
         };
-        if kind == Kind::Property && UDEV_PROPERTIES.iter().any(|skip| key.starts_with(skip)) {
+        let udev = UDEV_PROPERTIES.iter().any(|skip| key.starts_with(skip));
+        if kind == Kind::Property && udev && !NAMES.contains(&key) {
             return;
         }
         // "T: key=" stands before the value.

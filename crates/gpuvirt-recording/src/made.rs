@@ -194,6 +194,16 @@ impl MadeFunction {
         header.config(256).resource()
     }
 
+    /// Vendor's and device's names, as udev's hardware database has them.
+    #[must_use]
+    pub fn names(mut self, vendor: &str, device: &str) -> Self {
+        self.device = self
+            .device
+            .property("ID_VENDOR_FROM_DATABASE", vendor)
+            .property("ID_MODEL_FROM_DATABASE", device);
+        self
+    }
+
     /// The host's driver for it.
     #[must_use]
     pub fn driver(mut self, driver: &str) -> Self {

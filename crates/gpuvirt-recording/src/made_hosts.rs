@@ -62,7 +62,9 @@ fn framebuffer(function: &MadeFunction, name: &str) -> MadeDevice {
 
 /// The HD audio function that a graphics card brings along, with its sound card.
 fn audio(port: &str, address: PciAddress, vendor: u16, card: u32) -> MadeFunction {
-    let made = MadeFunction::new(port, address, identity(vendor, 0x1aef, 0x04_0300)).driver("snd_hda_intel");
+    let made = MadeFunction::new(port, address, identity(vendor, 0x1aef, 0x04_0300))
+        .names("NVIDIA Corporation", "GA102 High Definition Audio Controller")
+        .driver("snd_hda_intel");
     let path = format!("{}/sound/card{card}", made.path());
     let link = format!("/sys{}", made.path());
     let sound = MadeDevice::new(&path, "sound").link("device", &link).text_attribute("id", "HDMI\n");
@@ -77,6 +79,7 @@ fn audio(port: &str, address: PciAddress, vendor: u16, card: u32) -> MadeFunctio
 /// A virtual machine's emulated card: no IOMMU, the console draws on it.
 pub fn emulated_card() -> MadeHost {
     let card = MadeFunction::new(ROOT, address(0, 1, 0), identity(0x1234, 0x1111, 0x03_0000))
+        .names("QEMU", "Emulated display adapter")
         .driver("bochs-drm")
         .attribute("boot_vga", "1\n")
         .reset("pm")
@@ -91,6 +94,7 @@ pub fn emulated_card() -> MadeHost {
 /// A laptop whose panel hangs on the processor's graphics; the discrete card shares its group with its root port.
 pub fn muxed_laptop() -> MadeHost {
     let inner = MadeFunction::new(ROOT, address(0, 2, 0), identity(0x8086, 0x3e9b, 0x03_0000))
+        .names("Intel Corporation", "CoffeeLake-H GT2 [UHD Graphics 630]")
         .driver("i915")
         .group(0)
         .attribute("boot_vga", "1\n")
@@ -101,6 +105,7 @@ pub fn muxed_laptop() -> MadeHost {
     let inner = inner.clone().child(framebuffer(&inner, "i915drmfb\n"));
     let port = root_port(1, 1, 1);
     let card = MadeFunction::new(port.path(), address(1, 0, 0), identity(0x10de, 0x1f91, 0x03_0000))
+        .names("NVIDIA Corporation", "TU117M [GeForce GTX 1650 Mobile / Max-Q]")
         .driver("nouveau")
         .group(1)
         .reset("bus")
@@ -123,6 +128,7 @@ pub fn two_gpus() -> MadeHost {
         let number = u32::from(slot) - 1;
         let port = root_port(slot, slot, u32::from(slot));
         let card = MadeFunction::new(port.path(), address(slot, 0, 0), identity(0x10de, 0x2204, 0x03_0000))
+            .names("NVIDIA Corporation", "GA102 [GeForce RTX 3090]")
             .driver("nouveau")
             .group(group)
             .attribute("boot_vga", if slot == 1 { "1\n" } else { "0\n" })
@@ -165,6 +171,7 @@ pub fn vgpu_host() -> MadeHost {
     let vf = |number: u8| address(0x41, number.saturating_add(4) / 8, number.saturating_add(4) % 8);
     let paths: Vec<String> = (0..16).map(|n| format!("/sys{}/{}", port.path(), vf(n))).collect();
     let card = MadeFunction::new(port.path(), address(0x41, 0, 0), identity(0x10de, 0x2235, 0x03_0200))
+        .names("NVIDIA Corporation", "GA102GL [A40]")
         .driver("nvidia")
         .group(66)
         .attribute("numa_node", "1\n")

@@ -8,8 +8,10 @@ use std::fmt::Write as _;
 use std::io;
 
 use gpuvirt_host::Sysfs;
+use gpuvirt_host::parse::pci_ids;
 use gpuvirt_model::PciAddress;
 
+use crate::dump::NAMES;
 use crate::error::RecordingError;
 use crate::escape;
 use crate::redact;
@@ -17,6 +19,10 @@ use crate::resolve::{against, normal};
 
 /// Longest attribute that is recorded: config space has 4 KiB, everything else a page at most.
 const MAX_ATTRIBUTE: usize = 16 * 1024;
+/// Where distributions keep the list of PCI names, and more than its size.
+const PCI_IDS: [&str; 3] =
+    ["/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids", "/var/lib/pciutils/pci.ids"];
+const MAX_NAMES: usize = 4 << 20;
 /// `mdev_supported_types/TYPE/devices/UUID` and `sriov_admin/vfN/profile/NAME` are the deepest names.
 const MAX_DEPTH: usize = 4;
 /// Where devices are found that are below no PCI function.
@@ -52,7 +58,8 @@ pub struct Dump {
 /// # Errors
 /// [`RecordingError::Host`] when not even the PCI bus can be listed.
 pub fn dump(host: &dyn Sysfs) -> Result<Dump, RecordingError> {
-    let mut recorder = Recorder { host, dump: Dump::default(), seen: BTreeSet::new() };
+    let names = PCI_IDS.iter().find_map(|path| host.read(path, MAX_NAMES).ok()).unwrap_or_default();
+    let mut recorder = Recorder { host, dump: Dump::default(), seen: BTreeSet::new(), names };
     let pci = "/sys/bus/pci/devices";
     let failed = |source| RecordingError::Host { path: pci.to_owned(), source };
     host.list(pci).map_err(failed)?;
@@ -71,6 +78,8 @@ struct Recorder<'a> {
     host: &'a dyn Sysfs,
     dump: Dump,
     seen: BTreeSet<String>,
+    /// The list of PCI names, empty where there is none.
+    names: Vec<u8>,
 }
 
 impl Recorder<'_> {
@@ -118,12 +127,27 @@ impl Recorder<'_> {
         if let Some(node) = properties.iter().find_map(|line| line.strip_prefix("DEVNAME=")) {
             let _ = writeln!(self.dump.text, "N: {}", node.strip_prefix("/dev/").unwrap_or(node));
         }
-        let own = format!("SUBSYSTEM={subsystem}");
-        properties.push(&own);
+        let mut own = vec![format!("SUBSYSTEM={subsystem}")];
+        own.extend(self.names_of(&properties));
+        properties.extend(own.iter().map(String::as_str));
         properties.sort_unstable();
         for property in properties {
             let _ = writeln!(self.dump.text, "E: {property}");
         }
+    }
+
+    /// The names of a PCI function, as udev's hardware database would give them.
+    fn names_of(&self, properties: &[&str]) -> Vec<String> {
+        let ids = properties.iter().find_map(|line| line.strip_prefix("PCI_ID=")?.split_once(':'));
+        let id = |text| u16::from_str_radix(text, 16).ok();
+        let Some((vendor, device)) = ids.and_then(|(vendor, device)| id(vendor).zip(id(device))) else {
+            return Vec::new();
+        };
+        let names = pci_ids::names(&self.names, vendor, device);
+        let line =
+            |key: &str, name: Option<String>| name.map(|name| format!("{key}={}", name.replace('\n', " ")));
+        let [vendor_key, model_key] = NAMES;
+        [line(vendor_key, names.vendor), line(model_key, names.device)].into_iter().flatten().collect()
     }
 
     fn attributes(&mut self, device: &str, folder: &str, children: &mut Vec<String>) {

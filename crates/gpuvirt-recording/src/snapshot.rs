@@ -43,8 +43,25 @@ const MODULES: [&str; 16] = [
     "vfio_pci_core",
     "xe",
 ];
+/// Words of the kernel's command line that matter, by their beginnings; the others may tell too much.
+const COMMAND_LINE: [&str; 14] = [
+    "amd_iommu",
+    "amdgpu.",
+    "fbcon=",
+    "i915.",
+    "initcall_blacklist=",
+    "intel_iommu",
+    "iommu",
+    "modprobe.blacklist=",
+    "nomodeset",
+    "nouveau.",
+    "nvidia",
+    "pci=",
+    "vfio",
+    "video=",
+];
 /// Longest of these files; /proc/interrupts grows with the processors.
-const MAX_FILE: usize = 4 << 20;
+const MAX_FILE: usize = 16 << 20;
 
 /// What the caller adds to a snapshot.
 #[derive(Debug, Clone, Default)]
@@ -116,6 +133,24 @@ impl Files<'_> {
         for path in PLAIN_FILES {
             self.file(path);
         }
+        self.filtered("/proc/cmdline", &|text| {
+            let words = text
+                .split_whitespace()
+                .filter(|word| COMMAND_LINE.iter().any(|start| word.starts_with(start)));
+            words.collect::<Vec<_>>().join(" ") + "\n"
+        });
+        if let Some(release) =
+            text(self.host, "/proc/sys/kernel/osrelease").filter(|name| !name.contains('/'))
+        {
+            for list in ["modules.dep", "modules.builtin"] {
+                self.filtered(&format!("/lib/modules/{release}/{list}"), &|text| {
+                    text.lines()
+                        .filter(|line| line.contains("vfio"))
+                        .map(|line| format!("{line}\n"))
+                        .collect()
+                });
+            }
+        }
         let groups = "/sys/kernel/iommu_groups";
         for group in self.host.list(groups).unwrap_or_default() {
             for name in ["type", "name", "reserved_regions"] {
@@ -141,8 +176,14 @@ impl Files<'_> {
     }
 
     fn file(&mut self, path: &str) {
+        self.filtered(path, &str::to_owned);
+    }
+
+    /// A file of which a part is recorded.
+    fn filtered(&mut self, path: &str, part: &dyn Fn(&str) -> String) {
         let Ok(bytes) = self.host.read(path, MAX_FILE) else { return };
-        let (text, changed) = redact::blank(&String::from_utf8_lossy(&bytes), self.hostname.as_deref());
+        let (text, changed) =
+            redact::blank(&part(&String::from_utf8_lossy(&bytes)), self.hostname.as_deref());
         self.entries.push((path.to_owned(), Some(text), changed));
     }
 }

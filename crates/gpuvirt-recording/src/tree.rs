@@ -98,6 +98,7 @@ impl Tree {
             tree.node(devices, id);
             tree.mdev(devices, id);
         }
+        tree.names(devices);
         for nodes in tree.nodes.values_mut() {
             if let Node::Folder(names) = nodes {
                 names.sort_unstable();
@@ -167,6 +168,33 @@ impl Tree {
         };
         let name = devices.name(id);
         self.add(&format!("/sys/kernel/iommu_groups/{number}/devices/{name}"), Node::Device(id));
+    }
+
+    /// The list of names, as far as the recording's own properties have it: names do not depend on the machine that
+    /// shows the recording.
+    fn names(&mut self, devices: &Devices) {
+        let mut vendors: BTreeMap<&str, (&str, BTreeMap<&str, &str>)> = BTreeMap::new();
+        for id in devices.ids() {
+            let property = |name| devices.property(id, name);
+            let Some((vendor, device)) = property("PCI_ID").and_then(|ids| ids.split_once(':')) else {
+                continue;
+            };
+            let Some(name) = property("ID_VENDOR_FROM_DATABASE") else { continue };
+            let entry = vendors.entry(vendor).or_insert((name, BTreeMap::new()));
+            if let Some(name) = property("ID_MODEL_FROM_DATABASE") {
+                entry.1.insert(device, name);
+            }
+        }
+        let mut text = String::new();
+        for (vendor, (name, models)) in vendors {
+            text.push_str(&format!("{}  {name}\n", vendor.to_lowercase()));
+            for (device, name) in models {
+                text.push_str(&format!("\t{}  {name}\n", device.to_lowercase()));
+            }
+        }
+        if !text.is_empty() {
+            self.add("/usr/share/misc/pci.ids", Node::Text(text.into()));
+        }
     }
 
     /// `/dev` entries: the node's number is in the kernel's own MAJOR and MINOR, or in the `dev` attribute.
@@ -301,7 +329,7 @@ pub fn uevent(devices: &Devices, id: DeviceId) -> String {
     let mut text = String::new();
     for line in devices.properties(id) {
         let (key, value) = (devices.key(line), devices.plain(line));
-        if key == "SUBSYSTEM" {
+        if key == "SUBSYSTEM" || key.starts_with("ID_") {
             continue;
         }
         let value = if key == "DEVNAME" { value.strip_prefix("/dev/").unwrap_or(value) } else { value };

@@ -9,7 +9,11 @@ use super::table::{Table, cut};
 use super::{holder, profile, size, vgpu};
 
 /// Widest name in a listing, so that its lines stay near 100 columns.
-const NAME_WIDTH: usize = 26;
+const NAME_WIDTH: usize = 22;
+/// The same beside labels, which say more to those who gave them.
+const NAME_WIDTH_BESIDE_LABEL: usize = 16;
+/// Widest name of a VM in a listing.
+const VM_WIDTH: usize = 16;
 
 /// All GPUs, a line each; what is pending stands below.
 pub fn list(gpus: &[GpuDocument]) -> String {
@@ -25,16 +29,18 @@ pub fn list(gpus: &[GpuDocument]) -> String {
         "DRIVER",
         "GROUP",
         "VGPUS",
-        "HOLDERS",
+        "HELD",
         "VMS",
     ])
     .optional(&["LABEL"]);
+    let labelled = gpus.iter().any(|gpu| gpu.label.is_some());
+    let width = if labelled { NAME_WIDTH_BESIDE_LABEL } else { NAME_WIDTH };
     for gpu in gpus {
         let primary = gpu.function_details.first();
         table.row([
             gpu.address.to_string(),
             gpu.label.clone().unwrap_or_default(),
-            cut(&primary.map(short_name).unwrap_or_default(), NAME_WIDTH),
+            cut(&primary.map(short_name).unwrap_or_default(), width),
             gpu.configured.map(|configured| configured.to_string()).unwrap_or_default(),
             gpu.active.to_string(),
             primary.map(driver).unwrap_or_default(),
@@ -150,7 +156,7 @@ fn show_group(page: &mut Page, group: &GroupDocument) {
     };
     page.heading(format_args!("IOMMU group {}: {viable}", group.group.id));
     page.field_if("domain type", group.group.domain_type.as_ref());
-    let mut table = Table::new(["MEMBER", "ROLE", "DRIVER", "NAME"]);
+    let mut table = Table::new(["MEMBER", "ROLE", "DRIVER", "NAME"]).optional(&["NAME"]);
     for member in &group.roles {
         table.row([
             member.address.to_string(),
@@ -190,8 +196,9 @@ fn show_vms(page: &mut Page, vms: &Reading<Vec<GpuVm>>) {
 pub fn vms_short(vms: &Reading<Vec<GpuVm>>) -> String {
     let Reading::Known(vms) = vms else { return "unknown".to_owned() };
     let (running, defined): (Vec<&GpuVm>, Vec<&GpuVm>) = vms.iter().partition(|vm| vm.running);
-    let running = running.iter().map(|vm| vm.name.clone());
-    let names: Vec<String> = running.chain(defined.iter().map(|vm| format!("({})", vm.name))).collect();
+    let running = running.iter().map(|vm| cut(&vm.name, VM_WIDTH));
+    let names: Vec<String> =
+        running.chain(defined.iter().map(|vm| format!("({})", cut(&vm.name, VM_WIDTH)))).collect();
     match names.as_slice() {
         [first, second, _, ..] => format!("{first}, {second} +{}", names.len() - 2),
         _ => names.join(", "),

@@ -1,0 +1,225 @@
+//! The kernel as a whole: its state, and what a test can ask of it besides files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use gpuvirt_host::Sysfs;
+use gpuvirt_model::PciAddress;
+use gpuvirt_recording::{RecordedHost, RecordingError};
+use nix::errno::Errno;
+
+use crate::driver::Drivers;
+use crate::files::{Files, Node};
+use crate::inject::{Fault, Faults, On};
+use crate::mdev::{Pools, SizeRule};
+use crate::process::Process;
+use crate::writes::{Stop, WriteResult, Written};
+
+/// A live in-memory kernel.
+///
+/// Shared between threads; every call is one step of the kernel, and no call ever waits.
+#[derive(Debug)]
+pub struct FakeKernel {
+    state: Mutex<Kernel>,
+}
+
+/// The state behind the lock.
+#[derive(Debug, Default)]
+pub(crate) struct Kernel {
+    pub(crate) files: Files,
+    pub(crate) drivers: Drivers,
+    /// What a driver had put below a function, kept while it is away: `(path, entry)` in order.
+    pub(crate) put_away: BTreeMap<(PciAddress, String), Vec<(String, Node)>>,
+    /// Functions that were removed and that a rescan finds again.
+    pub(crate) unplugged: BTreeMap<PciAddress, Vec<(String, Node)>>,
+    pub(crate) pools: Pools,
+    pub(crate) processes: BTreeMap<u32, Process>,
+    pub(crate) faults: Faults,
+    pub(crate) waiting: Vec<Waiting>,
+    pub(crate) log: Vec<Written>,
+    pub(crate) unmodelled: BTreeSet<String>,
+    pub(crate) strict: bool,
+    pub(crate) next_number: u32,
+}
+
+/// A write that the kernel keeps waiting.
+#[derive(Debug, Clone)]
+pub(crate) struct Waiting {
+    pub(crate) path: String,
+    pub(crate) data: Vec<u8>,
+    /// The function that it holds locked.
+    pub(crate) function: Option<PciAddress>,
+}
+
+impl FakeKernel {
+    /// A kernel that starts as another host stands, and lives on by itself. What it does not model is `ENOENT`, and
+    /// [`unmodelled`](Self::unmodelled) names it.
+    pub fn copy_of(host: &dyn Sysfs) -> Self {
+        let kernel = Self { state: Mutex::new(Kernel { next_number: 1, ..Kernel::default() }) };
+        kernel.lock().import(host);
+        kernel
+    }
+
+    /// A kernel that starts from a umockdev dump.
+    ///
+    /// # Errors
+    /// [`RecordingError`] when it is no dump.
+    pub fn from_dump(dump: &str) -> Result<Self, RecordingError> {
+        Ok(Self::copy_of(&RecordedHost::from_bytes(dump.as_bytes().to_vec())?))
+    }
+
+    /// For tests: a write to a path that is not modelled, and one that would wait for ever, panics.
+    #[must_use]
+    pub fn strict(self) -> Self {
+        self.lock().strict = true;
+        self
+    }
+
+    /// Adds what every live host has and a dump can't hold: a release, interrupts (remapped where the host has an
+    /// IOMMU), and the vfio-pci module on disk.
+    #[must_use]
+    pub fn with_proc(self) -> Self {
+        self.lock().add_proc();
+        self
+    }
+
+    /// A file as it is to be, with the folders above it.
+    pub fn set_file(&self, path: &str, content: &str) {
+        self.lock().files.put_text(path, content);
+    }
+
+    /// Takes away a file, a link or a folder with everything in it.
+    pub fn delete(&self, path: &str) {
+        self.lock().files.take(path);
+    }
+
+    /// Makes a driver known for `modprobe` that matches functions by vendor and device.
+    pub fn add_module(&self, name: &str, ids: &[(u16, u16)]) {
+        self.lock().drivers.add_loadable(name, ids);
+    }
+
+    /// Makes a module unknown to `modprobe`.
+    pub fn forget_module(&self, name: &str) {
+        self.lock().forget_module(name);
+    }
+
+    /// Makes the function's driver offer vGPU types of one shared pool of memory: type folder, name, MiB each.
+    pub fn offer_mdev(&self, parent: PciAddress, pool_mib: u64, rule: SizeRule, types: &[(&str, &str, u64)]) {
+        self.lock().offer_mdev(parent, (pool_mib, rule), types);
+    }
+
+    /// Starts a process, or replaces the one with its pid.
+    pub fn start(&self, process: Process) {
+        self.lock().start(process);
+    }
+
+    /// Ends a process: its files close, and what waited for them goes on.
+    pub fn end(&self, pid: u32) {
+        let mut kernel = self.lock();
+        kernel.end(pid);
+        kernel.go_on();
+    }
+
+    /// Makes something fail, every time until [`clear_faults`](Self::clear_faults).
+    pub fn fail(&self, on: On, errno: Errno) {
+        self.inject(on, Fault::Errno(errno));
+    }
+
+    /// Makes something go wrong, every time.
+    pub fn inject(&self, on: On, fault: Fault) {
+        self.lock().faults.add(on, fault, false);
+    }
+
+    /// Makes something go wrong, the next time only.
+    pub fn inject_once(&self, on: On, fault: Fault) {
+        self.lock().faults.add(on, fault, true);
+    }
+
+    /// Forgets all failures asked for. What waits goes on waiting.
+    pub fn clear_faults(&self) {
+        self.lock().faults.clear();
+    }
+
+    /// Lets every write that an injected [`Fault::Block`] holds go on; its effect happens now. Returns how many
+    /// still wait, because a process holds what they need.
+    pub fn release(&self) -> usize {
+        let mut kernel = self.lock();
+        kernel.faults.release();
+        kernel.go_on();
+        kernel.waiting.len()
+    }
+
+    /// The writes that wait in the kernel.
+    pub fn waiting(&self) -> Vec<String> {
+        self.lock().waiting.iter().map(|write| write.path.clone()).collect()
+    }
+
+    /// Every write since the start or the last [`forget_writes`](Self::forget_writes), in order.
+    pub fn writes(&self) -> Vec<Written> {
+        self.lock().log.clone()
+    }
+
+    /// Empties the log of writes.
+    pub fn forget_writes(&self) {
+        self.lock().log.clear();
+    }
+
+    /// What was written to and is not modelled.
+    pub fn unmodelled(&self) -> Vec<String> {
+        self.lock().unmodelled.iter().cloned().collect()
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Kernel> {
+        // A panic of a strict kernel in one test thread leaves a state that is whole: every step ends before it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kernel {
+    /// A number for names that the kernel counts up.
+    pub(crate) fn next(&mut self) -> u32 {
+        let number = self.next_number;
+        self.next_number += 1;
+        number
+    }
+
+    /// Carries out a write: the whole of the kernel's reaction. `Err(Stop::Blocks)` changes nothing.
+    pub(crate) fn write(&mut self, path: &str, data: &[u8]) -> Result<(), Stop> {
+        let answer = match self.faults.count_write() {
+            Some(Fault::Errno(errno)) => Err(Stop::Errno(errno)),
+            Some(Fault::Silent) => Err(Stop::Silent),
+            Some(Fault::Block) => Err(Stop::Blocks),
+            Some(Fault::DoneThenErrno(errno)) => self.dispatch(path, data).and(Err(Stop::Errno(errno))),
+            None => self.dispatch(path, data),
+        };
+        let answer = if answer == Err(Stop::Silent) { Ok(()) } else { answer };
+        let result = match answer {
+            Ok(()) => WriteResult::Done,
+            Err(Stop::Errno(errno)) => WriteResult::Refused(errno),
+            Err(Stop::Blocks) => WriteResult::Waits,
+            Err(Stop::Unmodelled | Stop::Silent) => WriteResult::Refused(Errno::ENOENT),
+        };
+        let data = String::from_utf8_lossy(data).into_owned();
+        self.log.push(Written { path: path.to_owned(), data, result });
+        answer
+    }
+
+    /// A failure asked for at this place.
+    pub(crate) fn strike(&mut self, on: &On) -> Option<Fault> {
+        self.faults.strike(on)
+    }
+
+    /// Tries every waiting write again, until none gets on.
+    pub(crate) fn go_on(&mut self) {
+        let mut moved = true;
+        while moved {
+            moved = false;
+            for write in std::mem::take(&mut self.waiting) {
+                match self.dispatch(&write.path, &write.data) {
+                    Err(Stop::Blocks) => self.waiting.push(write),
+                    _ => moved = true,
+                }
+            }
+        }
+    }
+}

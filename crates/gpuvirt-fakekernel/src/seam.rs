@@ -1,0 +1,105 @@
+//! The fake kernel as a [`Sysfs`].
+
+use std::io;
+use std::time::Duration;
+
+use gpuvirt_host::{DeviceNumber, Sysfs, WriteError};
+use nix::errno::Errno;
+
+use crate::files::Node;
+use crate::kernel::{FakeKernel, Waiting};
+use crate::writes::Stop;
+
+/// Pids of writers that wait: beyond every pid of a test.
+const FIRST_WRITER: u32 = 900_000;
+
+impl Sysfs for FakeKernel {
+    fn read(&self, path: &str, limit: usize) -> io::Result<Vec<u8>> {
+        let kernel = self.lock();
+        let at = kernel.files.resolve(path, true)?;
+        match kernel.files.get(&at) {
+            Some(Node::File(bytes)) => Ok(bytes.get(..limit.min(bytes.len())).unwrap_or_default().to_vec()),
+            Some(Node::WriteOnly) => Err(Errno::EACCES.into()),
+            Some(Node::Device(_) | Node::OpenFile(..)) => Err(Errno::ENXIO.into()),
+            Some(Node::Folder(_)) => Err(Errno::EISDIR.into()),
+            Some(Node::Link(_)) | None => Err(Errno::ENOENT.into()),
+        }
+    }
+
+    fn list(&self, path: &str) -> io::Result<Vec<String>> {
+        let kernel = self.lock();
+        let at = kernel.files.resolve(path, true)?;
+        match kernel.files.get(&at) {
+            Some(Node::Folder(names)) => Ok(names.iter().cloned().collect()),
+            _ => Err(Errno::ENOTDIR.into()),
+        }
+    }
+
+    fn read_link(&self, path: &str) -> io::Result<String> {
+        let kernel = self.lock();
+        let at = kernel.files.resolve(path, false)?;
+        match kernel.files.get(&at) {
+            Some(Node::Link(target)) => Ok(target.clone()),
+            Some(Node::OpenFile(shown, _)) => Ok(shown.clone()),
+            _ => Err(Errno::EINVAL.into()),
+        }
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        self.lock().files.resolve(path, false).is_ok()
+    }
+
+    fn device_number(&self, path: &str) -> io::Result<Option<DeviceNumber>> {
+        let kernel = self.lock();
+        let at = kernel.files.resolve(path, true)?;
+        match kernel.files.get(&at) {
+            Some(Node::Device(number) | Node::OpenFile(_, number)) => Ok(*number),
+            _ => Ok(None),
+        }
+    }
+
+    fn write(&self, path: &str, data: &[u8]) -> io::Result<()> {
+        let mut kernel = self.lock();
+        match kernel.write(path, data) {
+            Ok(()) => Ok(()),
+            Err(Stop::Errno(errno)) => Err(errno.into()),
+            Err(Stop::Blocks) => {
+                let strict = kernel.strict;
+                drop(kernel);
+                assert!(!strict, "a write to {path} waits for ever: it needs write_that_may_block");
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            Err(Stop::Unmodelled | Stop::Silent) => {
+                let strict = kernel.strict;
+                drop(kernel);
+                assert!(!strict, "a write to {path}, which the fake kernel does not model");
+                Err(Errno::ENOENT.into())
+            }
+        }
+    }
+
+    fn write_that_may_block(&self, path: &str, data: &[u8], deadline: Duration) -> Result<(), WriteError> {
+        {
+            let mut kernel = self.lock();
+            let answer = kernel.write(path, data);
+            if answer == Err(Stop::Blocks) {
+                let function = kernel.function_of_path(path);
+                kernel.waiting.push(Waiting { path: path.to_owned(), data: data.to_vec(), function });
+                let writer = FIRST_WRITER + kernel.next();
+                return Err(WriteError::StillWaiting { writer, waited: deadline });
+            }
+            if let Ok(()) | Err(Stop::Errno(_)) = answer {
+                return answer.map_err(|stop| match stop {
+                    Stop::Errno(errno) => WriteError::Errno(errno.into()),
+                    _ => WriteError::Errno(Errno::EIO.into()),
+                });
+            }
+        }
+        assert!(!self.lock().strict, "a write to {path}, which the fake kernel does not model");
+        Err(WriteError::Errno(Errno::ENOENT.into()))
+    }
+
+    fn load_module(&self, name: &str) -> io::Result<()> {
+        self.lock().load_module(name)
+    }
+}
