@@ -123,3 +123,13 @@ fn without_its_devices_nothing_is_run_and_nothing_passes() {
     assert!(!report.outcomes.is_empty());
     assert!(report.outcomes.iter().all(|(_, outcome)| matches!(outcome, Outcome::NotRun(_))), "{report:?}");
 }
+
+#[test]
+fn the_documents_list_is_the_suites() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/testing/conformance.md");
+    let document = std::fs::read_to_string(file).unwrap_or_default();
+    assert!(
+        document.contains(&gpuvirt_conformance::table()),
+        "docs/testing/conformance.md: put the output of `cargo run -p gpuvirt-conformance -- --list` at its end"
+    );
+}
