@@ -41,5 +41,6 @@ debian_sources() {
 # lab_apt ARG... : apt-get with $APT_DIR/sources.list as its only source.
 lab_apt() {
   apt-get -o APT::Sandbox::User=root -o Dir::Etc::sourcelist="$APT_DIR/sources.list" -o Dir::Etc::sourceparts="$APT_DIR/empty" \
-    -o Dir::State::lists="$APT_DIR/lists" -o Dir::Cache::archives="$APT_DIR/archives" "$@"
+    -o Dir::State::lists="$APT_DIR/lists" -o Dir::Cache::archives="$APT_DIR/archives" \
+    -o DPkg::Lock::Timeout=300 "$@"
 }

@@ -15,8 +15,9 @@ for module in "$root"/tests/kmod/*/; do "$lab" module "$module" >/dev/null; done
 
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
-mkdir -p "$stage"/usr/bin "$stage"/etc/systemd/system "$stage"/etc/gpuvirt "$stage"/lab/e2e
-install -m 755 "$target"/release/gpuvirt "$target"/release/gpuvirtd "$stage/usr/bin/"
+mkdir -p "$stage"/usr/bin "$stage"/usr/sbin "$stage"/etc/systemd/system "$stage"/etc/gpuvirt "$stage"/lab/e2e
+install -m 755 "$target/release/gpuvirt" "$stage/usr/bin/"
+install -m 755 "$target/release/gpuvirtd" "$stage/usr/sbin/"
 install -m 644 "$root/crates/gpuvirtd/systemd/gpuvirtd.service" "$stage/etc/systemd/system/"
 install -m 644 "$LAB_SRC/guest/gpuvirtd.toml" "$stage/etc/gpuvirt/"
 if [ "${1:-}" = --tests ]; then

@@ -10,6 +10,6 @@ set -euo pipefail
 exec 8>"$LAB_RUN.lock"
 flock 8
 start=$EPOCHREALTIME
-machine_stop "$LAB_RUN" 8>&-
+machine_stop "$LAB_RUN"
 (cd "$LAB_RUN" && rm -f pid port accel image disk.qcow2 ssh.sock monitor.sock)
 say "lab '$LAB_NAME' is down ($(seconds_since "$start") s)"

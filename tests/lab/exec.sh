@@ -9,4 +9,5 @@ set -euo pipefail
 [ "${1:-}" != -- ] || shift
 [ $# -gt 0 ] || die 'usage: scripts/lab exec [--] CMD...'
 require_up
-on_lab -T -- "$(quoted "$@")"
+# the remote shell stays, so that a command that a signal ended gives 128 + signal, as everywhere
+on_lab -T -- "$(quoted "$@"); exit \$?"

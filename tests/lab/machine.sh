@@ -4,6 +4,9 @@
 
 BOOT_DEADLINE=${GPUVIRT_LAB_BOOT_DEADLINE:-240} # seconds; a loaded two-core machine takes a minute
 STOP_DEADLINE=60
+# all devices have their drivers, libvirt listens
+# shellcheck disable=SC2034 # for up and reboot
+MACHINE_READY='udevadm settle && systemctl is-active -q multi-user.target libvirtd.socket'
 
 machine_pid() { cat "$1/pid" 2>/dev/null || true; }
 

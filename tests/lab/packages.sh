@@ -11,7 +11,7 @@ QEMU_MIN=8 # igb, the SR-IOV network card, came with QEMU 8.0
 TOOLS='mmdebstrap:mmdebstrap zstd:zstd ssh:openssh-client ssh-keygen:openssh-client mke2fs:e2fsprogs
   cpio:cpio modinfo:kmod tar:tar flock:util-linux awk:mawk xz:xz-utils qemu-img:qemu-utils'
 
-qemu_major() { qemu-system-x86_64 --version 2>/dev/null | sed -n 's/.*version \([0-9]*\)\..*/\1/p'; }
+qemu_major() { qemu-system-x86_64 --version 2>/dev/null | sed -n 's/.*version \([0-9]*\)\..*/\1/p' || true; }
 
 missing() {
   local tool
@@ -29,7 +29,7 @@ if [ -z "$tools" ] && [ -n "$qemu" ]; then exit 0; fi
 command -v apt-get >/dev/null || die "not a Debian machine; install by hand: QEMU >= $QEMU_MIN, $tools"
 # shellcheck source=/dev/null
 codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-packages=$tools
+packages=${tools% }
 target=()
 if [ -z "$qemu" ]; then
   packages+=' qemu-system-x86'

@@ -16,6 +16,7 @@ accel_args() {
 }
 
 # `oops=panic` and pvpanic: an oops in the lab VM ends QEMU, so nobody waits for a dead kernel.
+# QEMU outlives us, so it must not hold our locks (descriptors 8 and 9).
 # An ordinary reboot stays a reboot: tests reboot the host and look again.
 qemu_start() {
   local image=$1 disk=$2 run=$3 accel=$4
@@ -23,7 +24,7 @@ qemu_start() {
   append+=' mitigations=off nokaslr tsc=reliable no_timer_check'
   # shellcheck disable=SC2046 # words on purpose
   (cd "$run" && qemu-system-x86_64 -name "gpuvirt-lab-$LAB_NAME" -nodefaults -display none -daemonize -pidfile "$run/pid" \
-    -machine q35,kernel-irqchip=split $(accel_args "$accel") -smp "$LAB_CPUS" -m "$LAB_MEM" \
+    -machine q35,kernel-irqchip=split,sata=off,smbus=off,i8042=off,vmport=off $(accel_args "$accel") -smp "$LAB_CPUS" -m "$LAB_MEM" \
     -device intel-iommu,intremap=on,caching-mode=on,device-iotlb=on \
     -kernel "$image/vmlinux" -initrd "$image/initrd.cpio" -append "$append" \
     -chardev file,id=console,path=console.log -serial chardev:console \
@@ -33,5 +34,5 @@ qemu_start() {
     -drive "if=none,id=root,file=$disk,cache=unsafe,format=${disk##*.}" -device virtio-blk-pci,drive=root,bus=pcie.0,addr=0x3 \
     -netdev user,id=mgmt,restrict=on,hostfwd=tcp:127.0.0.1:0-:22 \
     -device virtio-net-pci,netdev=mgmt,bus=pcie.0,addr=0x4,romfile= \
-    "${QEMU_DEVICES[@]}" >qemu.log 2>&1) || die "QEMU did not start: $(cat "$run/qemu.log")"
+    "${QEMU_DEVICES[@]}" >qemu.log 2>&1 8>&- 9>&-) || die "QEMU did not start: $(cat "$run/qemu.log")"
 }

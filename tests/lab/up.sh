@@ -17,7 +17,7 @@ start_machine() {
   lab_port "$(machine_pid "$LAB_RUN")" >"$LAB_RUN/port" || die 'QEMU listens on no loopback port'
   echo "$accel" >"$LAB_RUN/accel"
   basename "$image" >"$LAB_RUN/image"
-  machine_wait "$LAB_RUN" 'udevadm settle && systemctl is-active -q multi-user.target libvirtd.socket'
+  machine_wait "$LAB_RUN" "$MACHINE_READY"
 }
 
 note_panic() { date -u +%FT%TZ >>"$LAB_RUN/panics" && explain_loss; }
@@ -40,13 +40,13 @@ fi
 image=$("$LAB_SRC/build.sh" --image)
 accel=$("$LAB_SRC/accel.sh" "$image/vmlinux" "$image/l2-initrd.cpio")
 start=$EPOCHREALTIME rc=0
-start_machine 8>&- || rc=$?
+start_machine || rc=$?
 if [ $rc = 2 ]; then
   note_panic
   machine_stop "$LAB_RUN"
   say 'starting it once more'
   rc=0
-  start_machine 8>&- || rc=$?
+  start_machine || rc=$?
 fi
 if [ $rc != 0 ]; then
   tail -n 30 "$LAB_RUN/console.log" >&2

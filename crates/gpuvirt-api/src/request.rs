@@ -43,7 +43,7 @@ pub struct CreateVgpu {
 
 /// `POST /v1/vms/{name}/devices`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "device", deny_unknown_fields)]
+#[serde(tag = "device", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum VmAdd {
     /// A whole GPU.
     Gpu {
@@ -65,7 +65,7 @@ pub enum VmAdd {
 
 /// `POST /v1/vms/{name}/devices/remove`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "device", deny_unknown_fields)]
+#[serde(tag = "device", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum VmRemove {
     /// A whole GPU.
     Gpu {

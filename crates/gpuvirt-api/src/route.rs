@@ -8,6 +8,7 @@
 //! | `GET /v1/vms`, `/v1/vms/{name}` | `List<VmDocument>` (`VmList`, `Vm`) |
 //! | `GET /v1/gpus/{gpu}/xml`, `/v1/vgpus/{uuid}/xml`, `/v1/vms/{name}/xml` | `XmlDocument` (`Xml`) |
 //! | `GET /v1/status` | `StatusDocument` (`Status`) |
+//! | `POST /v1/recover` | `Change` |
 //! | `PUT /v1/gpus/{gpu}/type` with `SetType` | `Change` |
 //! | `DELETE /v1/gpus/{gpu}/configuration` | `Change` |
 //! | `POST /v1/vgpus` with `CreateVgpu`, `DELETE /v1/vgpus/{uuid}[?dryRun=true]` | `Change` |
@@ -31,6 +32,9 @@ pub const VGPUS: &str = "/v1/vgpus";
 pub const VMS: &str = "/v1/vms";
 /// `/v1/status`
 pub const STATUS: &str = "/v1/status";
+
+/// `/v1/recover`
+pub const RECOVER: &str = "/v1/recover";
 
 /// `/v1/gpus/{gpu}`
 pub fn gpu(gpu: &GpuSelector) -> String {
@@ -135,5 +139,15 @@ mod tests {
         assert_eq!(gpu_type(&selector), "/v1/gpus/0000%3A41%3A00.0/type");
         assert_eq!(profiles(Some(&selector)), "/v1/profiles?gpu=0000%3A41%3A00.0");
         assert_eq!(profiles(None), "/v1/profiles");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_name_never_leaves_its_segment(name in "(?s).{1,40}|[./?#%]{1,8}") {
+            let path = vm(&name);
+            let encoded = path.strip_prefix("/v1/vms/").unwrap();
+            proptest::prop_assert!(!encoded.contains(['/', '?', '#']) && !encoded.trim_matches('.').is_empty());
+            proptest::prop_assert!(encoded.bytes().all(|b| b.is_ascii_graphic()));
+        }
     }
 }

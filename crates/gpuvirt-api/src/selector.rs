@@ -102,4 +102,14 @@ mod tests {
         }
         assert!("x".repeat(MAX_LABEL + 1).parse::<GpuSelector>().is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_an_address_a_label_or_an_error(text in "\\PC{0,80}|[0-9a-f:.]{0,16}") {
+            if let Ok(selector) = text.parse::<GpuSelector>() {
+                // What is shown names the same GPU again.
+                proptest::prop_assert_eq!(selector.to_string().parse(), Ok(selector));
+            }
+        }
+    }
 }

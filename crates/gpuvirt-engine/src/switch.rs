@@ -1,7 +1,8 @@
 //! `gpu set` and `gpu unset`: a GPU's configured type, and the host made to follow.
 
 use gpuvirt_model::{
-    Desired, DesiredGpu, Gpu, GraphicsType, PciAddress, Records, Refusal, RefusalCode, Warning, WarningCode,
+    Desired, DesiredGpu, Function, Gpu, Observed, PciAddress, Records, Refusal, RefusalCode, Warning,
+    WarningCode,
 };
 use gpuvirt_plan::{Plan, checks, pending_reason, switch};
 
@@ -31,7 +32,10 @@ impl Engine {
         let desired = with_entry(&view.desired, entry);
         let report =
             Report { plan: Some(plan.clone()), warnings, ..report(request, &plan, desired != view.desired) };
-        if request.dry_run || !report.outcome.is_changed() {
+        if request.dry_run {
+            return Ok(report);
+        }
+        if !report.outcome.is_changed() {
             return Ok(Report { pending: pending_reason(gpu, &view.observed, &desired), ..report });
         }
         self.carry_out(&plan, gpu, &view, &desired, request, report)
@@ -55,8 +59,10 @@ impl Engine {
         }
         if let Some(gpu) = now.gpus.get(&gpu.address) {
             report.pending = pending_reason(gpu, &now, desired);
-            let lost = !gpu.host_driver && !gpu.on_vfio && !plan.is_empty();
-            report.warnings.extend(lost.then(|| no_host_driver(gpu)));
+            let with_host = !gpu.on_vfio && !plan.is_empty();
+            report
+                .warnings
+                .extend(with_host.then(|| no_host_driver(gpu, &now, &view.records)).into_iter().flatten());
         }
         Ok(report)
     }
@@ -159,13 +165,16 @@ fn as_warning(refusal: &Refusal) -> Warning {
     }
 }
 
-fn no_host_driver(gpu: &Gpu) -> Warning {
-    let active = GraphicsType::Basic;
-    Warning {
-        code: WarningCode::NoHostDriver,
-        text: format!(
-            "no host driver claims {}: it is {active}; load its driver if the host is to use it",
-            gpu.address
-        ),
-    }
+/// Functions that no driver took back: the primary always counts, the others where they had a driver before us.
+fn no_host_driver(gpu: &Gpu, now: &Observed, records: &Records) -> Vec<Warning> {
+    let had = |function: &Function| records.host_bindings.get(&function.address)?.driver.clone();
+    let driverless = now.functions_of(gpu).filter(|function| function.binding.driver.is_none());
+    let lost = driverless.filter(|function| function.address == gpu.address || had(function).is_some());
+    lost.map(|function| {
+        let before = had(function).map_or_else(String::new, |driver| format!("; it had {driver} before"));
+        let text =
+            format!("no host driver claims {}{before}: load it if the host is to use it", function.address);
+        Warning { code: WarningCode::NoHostDriver, text }
+    })
+    .collect()
 }

@@ -9,7 +9,7 @@ use gpuvirt_plan::Step;
 use crate::error::HostError;
 use crate::files::Files;
 use crate::holders;
-use crate::inventory::{self, GpuRules};
+use crate::inventory::{self, GpuRules, KnownNames};
 use crate::perform;
 use crate::sysfs::Sysfs;
 
@@ -18,6 +18,7 @@ use crate::sysfs::Sysfs;
 pub struct LinuxHost {
     pub(crate) sysfs: Arc<dyn Sysfs>,
     rules: GpuRules,
+    names: Arc<KnownNames>,
 }
 
 /// How much an observation costs.
@@ -33,7 +34,7 @@ pub enum ObserveScope {
 impl LinuxHost {
     /// A host over `sysfs`, with the admin's own list of what counts as a GPU.
     pub fn new(sysfs: Arc<dyn Sysfs>, rules: GpuRules) -> Self {
-        Self { sysfs, rules }
+        Self { sysfs, rules, names: Arc::default() }
     }
 
     /// A fresh picture of the host. Domains are libvirt's: they stay unknown.
@@ -50,7 +51,7 @@ impl LinuxHost {
     /// As [`LinuxHost::observe`].
     pub fn observe_scope(&self, scope: ObserveScope) -> Result<Observed, HostError> {
         let files = Files::new(&*self.sysfs);
-        let mut observed = inventory::observe(files, &self.rules)?;
+        let mut observed = inventory::observe(files, &self.rules, &self.names)?;
         match scope {
             ObserveScope::Full => holders::fill(files, &mut observed),
             ObserveScope::WithoutHolders => not_looked_for(&mut observed),

@@ -24,4 +24,6 @@ pub use inventory::{GpuMatch, GpuMatchError, GpuRules};
 pub use linux::LinuxSysfs;
 pub use perform::shell;
 pub use sysfs::{DeviceNumber, Sysfs, WriteError};
-pub use writer::{BlockingWrite, BlockingWriteError, WriterCommand, writer_main};
+pub use writer::{
+    BlockingWrite, BlockingWriteError, WaitingWriter, WriterCommand, waiting_writers, writer_main,
+};

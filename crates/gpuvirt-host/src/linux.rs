@@ -15,9 +15,6 @@ use crate::writer::{BlockingWrite, WriterCommand, Writers};
 /// What one `read(2)` asks for: an attribute of sysfs is at most a page.
 const PAGE: usize = 4096;
 
-/// What the next ones ask for, once a file has turned out to be longer than a page.
-const LONG: usize = 64 << 10;
-
 /// The kernel's file trees below one root.
 #[derive(Debug)]
 pub struct LinuxSysfs {
@@ -63,6 +60,20 @@ fn short_read_is_the_end(path: &str) -> bool {
     path.starts_with("/sys/") && !path.starts_with("/sys/kernel/debug/")
 }
 
+/// A file on disk, unlike the kernel's own, which give a page a time whatever is asked for.
+fn is_plain_file(path: &str) -> bool {
+    !path.starts_with("/sys/") && !path.starts_with("/proc/")
+}
+
+/// The rest of a file that has turned out to be longer than a page, in one go.
+fn read_long(file: &mut File, limit: usize, content: &mut Vec<u8>) -> io::Result<()> {
+    let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    // One byte more, so that the read that finds the end needs no more room.
+    content.reserve(size.saturating_sub(content.len()).min(limit).saturating_add(1));
+    file.take(u64::try_from(limit).unwrap_or(u64::MAX)).read_to_end(content)?;
+    Ok(())
+}
+
 /// One `read(2)`, again after a signal.
 fn read_once(file: &mut File, room: &mut [u8]) -> io::Result<usize> {
     loop {
@@ -79,11 +90,10 @@ impl Sysfs for LinuxSysfs {
         let mut file =
             OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(self.file(path)?)?;
         let mut content = Vec::new();
-        let mut room = PAGE;
         loop {
             let had = content.len();
             // Never more than asked for: each byte of PCI `config` is a read on the bus.
-            let wanted = limit.saturating_sub(had).min(room);
+            let wanted = limit.saturating_sub(had).min(PAGE);
             if wanted == 0 {
                 break;
             }
@@ -93,8 +103,10 @@ impl Sysfs for LinuxSysfs {
             if count == 0 || (count < wanted && short_read_is_the_end(path)) {
                 break;
             }
-            // /proc gives a page a time, whatever is asked for.
-            room = if path.starts_with("/proc/") { PAGE } else { LONG };
+            if count == PAGE && is_plain_file(path) {
+                read_long(&mut file, limit.saturating_sub(count), &mut content)?;
+                break;
+            }
         }
         Ok(content)
     }

@@ -51,8 +51,9 @@ pub trait Sysfs: Send + Sync {
     /// The errno of open or write.
     fn write(&self, path: &str, data: &[u8]) -> io::Result<()>;
 
-    /// One `write(2)` that the kernel may keep waiting for as long as somebody holds the device: `unbind`, `remove`,
-    /// `sriov_numvfs`. It happens outside this process; the deadline ends our waiting, never the write.
+    /// One `write(2)` that the kernel may keep waiting: for as long as somebody holds the device (`unbind`, `remove`,
+    /// `sriov_numvfs`), or until a driver has initialised it (`drivers_probe`). It happens outside this process; the
+    /// deadline ends our waiting, never the write.
     ///
     /// # Errors
     /// [`WriteError`].

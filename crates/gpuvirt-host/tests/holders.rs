@@ -106,6 +106,11 @@ fn a_vgpu_is_held_through_its_own_group() {
     assert!(observed.gpus[&at(GPU)].holders.seen.is_empty());
     let seen = &observed.vgpus[&UUID.parse().unwrap()].holders.seen;
     assert!(matches!(&seen[..], [Holder::Process { pid: 81, .. }]));
+    std::fs::remove_file(tree.path("/dev/vfio/90")).unwrap();
+    tree.folder(&format!("/sys/bus/pci/devices/{GPU}/{UUID}/vfio-dev/vfio3"));
+    tree.link("/dev/vfio/devices/vfio3", "/dev/zero");
+    let observed = tree.host().observe().unwrap();
+    assert_eq!(observed.vgpus[&UUID.parse().unwrap()].holders.seen.len(), 1, "by its own node too");
 }
 
 #[test]

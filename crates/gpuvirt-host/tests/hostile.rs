@@ -63,9 +63,10 @@ fn rubbish_as_class_hides_one_function_and_says_so() {
     let tree = Tree::new();
     tree.function(GPU, "0x10de", "0x030000").function("0000:42:00.0", "0x10de", "zz");
     tree.folder("/sys/bus/pci/devices/not-an-address").folder("/sys/bus/pci/devices/0000:43:00.0/class");
+    tree.folder("/sys/bus/pci/devices/0000:44:00.0");
     let observed = tree.host().observe().unwrap();
     assert_eq!(observed.gpus.len(), 1);
-    for name in ["0000:42:00.0", "not-an-address", "0000:43:00.0"] {
+    for name in ["0000:42:00.0", "not-an-address", "0000:43:00.0", "0000:44:00.0"] {
         assert!(observed.host.oddities.iter().any(|line| line.contains(name)), "{name}");
     }
 }

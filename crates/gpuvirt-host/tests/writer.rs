@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use gpuvirt_host::{LinuxSysfs, Sysfs, WriteError, WriterCommand, writer_main};
+use gpuvirt_host::{LinuxSysfs, Sysfs, WriteError, WriterCommand, waiting_writers, writer_main};
 
 const FUNCTION: &str = "/sys/bus/pci/devices/0000:41:00.0";
 const LONG: Duration = Duration::from_secs(30);
@@ -30,7 +30,13 @@ fn main() {
         ("what_is_not_ours_to_write_is_refused", what_is_not_ours_to_write_is_refused),
         ("without_a_writer_nothing_is_written", without_a_writer_nothing_is_written),
     ];
-    for (name, test) in tests {
+    // What cargo-nextest asks of a program without the usual harness: a list, and one test by its exact name.
+    let has = |flag: &str| args.iter().any(|arg| arg == flag);
+    if has("--list") {
+        tests.iter().filter(|_| !has("--ignored")).for_each(|(name, _)| println!("{name}: test"));
+        return;
+    }
+    for (name, test) in tests.iter().filter(|(name, _)| !has("--exact") || has(name)) {
         test();
         println!("test {name} ... ok");
     }
@@ -74,6 +80,10 @@ fn a_write_that_does_not_end_is_left_alone() {
     assert!(Path::new(&format!("/proc/{writer}")).exists(), "the writer is left running");
     wait_for("a session of its own", || session_of(writer).as_deref() == Some(&writer.to_string()));
 
+    wait_for("its announcement", || {
+        announced(writer).as_deref() == Some(format!("{FUNCTION}/remove").as_str())
+    });
+
     // The next write gets a writer of its own.
     std::fs::File::create(folder.path().join(&FUNCTION[1..]).join("sriov_numvfs")).unwrap();
     sysfs.write_that_may_block(&format!("{FUNCTION}/sriov_numvfs"), b"0", LONG).unwrap();
@@ -81,6 +91,7 @@ fn a_write_that_does_not_end_is_left_alone() {
     // The holder lets go: the write happens, and the writer ends since nobody asks it any more.
     let read = std::fs::read_to_string(&pipe).unwrap();
     assert_eq!(read, "1");
+    wait_for("the end of its announcement", || announced(writer).is_none());
     wait_for("the writer's end", || state_of(writer).is_none_or(|state| state == 'Z'));
 }
 
@@ -126,6 +137,12 @@ fn without_a_writer_nothing_is_written() {
     let result = sysfs.write_that_may_block(&format!("{FUNCTION}/remove"), b"1", LONG);
     assert!(matches!(result, Err(WriteError::Writer(e)) if e.kind() == io::ErrorKind::Unsupported));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "");
+}
+
+/// The path that a writer announces.
+fn announced(writer: u32) -> Option<String> {
+    let waiting = waiting_writers(&LinuxSysfs::this_machine()).unwrap();
+    waiting.into_iter().find(|waiting| waiting.pid == writer).map(|waiting| waiting.write.path().to_owned())
 }
 
 /// Field of `/proc/PID/stat` behind the command's closing bracket.

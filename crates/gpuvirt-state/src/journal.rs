@@ -68,7 +68,15 @@ pub(crate) fn open_intents(dir: &Path) -> Result<Vec<Plan>, StateError> {
 
 fn read_intent(path: &Path) -> Result<Option<Plan>, StateError> {
     let Some(text) = read_trusted(path)? else { return Ok(None) };
-    strict::parse::<Intent>(path, &text, JOURNAL_VERSION).map(|intent| Some(intent.plan))
+    parse_intent(path, &text).map(Some)
+}
+
+/// Reads the text of a journal file; `path` is for the error.
+///
+/// # Errors
+/// [`StateError::Corrupt`], [`StateError::Version`].
+pub fn parse_intent(path: &Path, text: &str) -> Result<Plan, StateError> {
+    strict::parse::<Intent>(path, text, JOURNAL_VERSION).map(|intent| intent.plan)
 }
 
 fn is_journal_name(name: &str) -> bool {

@@ -21,4 +21,4 @@ mod strict;
 pub use dir::{StateDir, read_state};
 pub use document::{FORMAT_VERSION, State};
 pub use error::StateError;
-pub use journal::JOURNAL_VERSION;
+pub use journal::{JOURNAL_VERSION, parse_intent};

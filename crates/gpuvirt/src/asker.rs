@@ -86,7 +86,10 @@ impl Asker {
         &self,
         daemon: impl FnOnce(&Client) -> Result<Change, ClientError>,
     ) -> Result<Change, Failure> {
-        self.refuse_recording("this verb changes the host, and --host reads a recording")?;
+        let simulate =
+            "`gpuvirtd --host FILE --state-dir D --socket S` simulates a whole host from a recording";
+        self.refuse_recording("this verb changes the host, and --host reads a recording")
+            .map_err(|failure| failure.try_this(simulate))?;
         daemon(&self.client).map_err(Failure::from)
     }
 
@@ -95,12 +98,7 @@ impl Asker {
     /// # Errors
     /// A usage error with this message.
     pub fn refuse_recording(&self, message: &str) -> Result<(), Failure> {
-        match &self.global.host {
-            None => Ok(()),
-            Some(_) => Err(Failure::usage(message).try_this(
-                "`gpuvirtd --host FILE --state-dir D --socket S` simulates a whole host from a recording",
-            )),
-        }
+        if self.global.host.is_some() { Err(Failure::usage(message)) } else { Ok(()) }
     }
 
     /// The recording's picture, when one was given.

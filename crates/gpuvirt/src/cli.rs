@@ -22,7 +22,7 @@ pub use vm::{AddArgs, DeviceArg, VmCommand};
 /// Reading verbs ask gpuvirtd, and read the host themselves where it does not answer. Verbs that change something
 /// need gpuvirtd. GPUs that nobody configured are listed and never written to.
 #[derive(Debug, Parser)]
-#[command(name = "gpuvirt", version, propagate_version = true, after_help = EXIT_CODES)]
+#[command(name = "gpuvirt", version, after_help = EXIT_CODES)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     /// Options of every verb.
@@ -104,6 +104,13 @@ pub enum Command {
     ///
     /// Example: gpuvirt status
     Status,
+    /// Take back changes that neither succeeded nor could be undone. Changes the GPUs that are hands-off
+    ///
+    /// gpuvirtd looks at the host as it is now, and leads each hands-off GPU back to how it was before the change.
+    /// What still holds a GPU is named, and that GPU stays hands-off.
+    ///
+    /// Example: sudo gpuvirt recover
+    Recover,
 }
 
 /// Verbs on profiles.

@@ -2,6 +2,8 @@
 //!
 //! Reads only. Of a live host's stored files it needs the public part, which everybody may read.
 
+mod rules;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,6 +17,8 @@ use crate::picture::Picture;
 
 /// Where the daemon keeps what the admin asked for.
 const STATE_DIR: &str = "/var/lib/gpuvirt";
+/// How the daemon runs; what counts as a GPU is there too.
+const CONFIG: &str = "/etc/gpuvirt/gpuvirtd.toml";
 
 /// This machine, with the stored configuration.
 ///
@@ -23,7 +27,14 @@ const STATE_DIR: &str = "/var/lib/gpuvirt";
 pub fn live() -> Result<Picture, Failure> {
     let mut oddities = Vec::new();
     let (desired, records) = stored(&mut oddities);
-    let observed = observe(Arc::new(LinuxSysfs::this_machine()))?;
+    let rules = rules::read(Path::new(CONFIG)).unwrap_or_else(|error| {
+        oddities.push(format!(
+            "which devices count as GPUs besides displays is unknown: {CONFIG}: {}",
+            chain(&error)
+        ));
+        GpuRules::default()
+    });
+    let observed = observe(Arc::new(LinuxSysfs::this_machine()), rules)?;
     Ok(Picture { observed, desired, records, source: Source::Host, oddities })
 }
 
@@ -40,14 +51,14 @@ pub fn recorded(path: &Path) -> Result<Picture, Failure> {
     })?;
     let oddities = recording.notes();
     let domains = recording.domains().map(<[_]>::to_vec);
-    let mut observed = observe(Arc::new(recording))?;
+    let mut observed = observe(Arc::new(recording), GpuRules::default())?;
     observed.domains = domains.map_or(Reading::Unknown(Unknown::NotRecorded), Reading::Known);
     let (desired, records) = (Desired::default(), Records::default());
     Ok(Picture { observed, desired, records, source: Source::Recording, oddities })
 }
 
-fn observe(sysfs: Arc<dyn Sysfs>) -> Result<Observed, Failure> {
-    LinuxHost::new(sysfs, GpuRules::default()).observe().map_err(|error| Failure::failed(&error))
+fn observe(sysfs: Arc<dyn Sysfs>, rules: GpuRules) -> Result<Observed, Failure> {
+    LinuxHost::new(sysfs, rules).observe().map_err(|error| Failure::failed(&error))
 }
 
 /// What the admin asked for. A file that can't be understood is said to be so: it is not an empty one.

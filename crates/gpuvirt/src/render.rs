@@ -5,8 +5,10 @@
 
 pub mod change;
 pub mod explanation;
+pub mod function;
 pub mod gpu;
 pub mod holder;
+pub mod iommu;
 pub mod list;
 pub mod page;
 pub mod plain;

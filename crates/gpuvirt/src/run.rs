@@ -9,6 +9,7 @@ use clap::Parser as _;
 use crate::asker::Asker;
 use crate::cli::{Cli, Command};
 use crate::output::{self, Answer};
+use crate::render;
 use crate::verb;
 
 /// What a panic of ours ends with: a failure like others, not Rust's 101.
@@ -25,11 +26,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn run(arguments: Vec<OsString>) -> u8 {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help goes to stdout, errors to stderr; a reader that has gone away is no error.
-            let _ = error.print();
-            return u8::try_from(error.exit_code()).unwrap_or(EXIT_BUG);
-        }
+        Err(error) => return usage(&error),
     };
     let answer = answer(&cli);
     match output::print(&answer) {
@@ -40,6 +37,15 @@ fn run(arguments: Vec<OsString>) -> u8 {
             EXIT_BUG
         }
     }
+}
+
+/// Help and version for stdout, errors for stderr; what was typed is shown harmlessly.
+fn usage(error: &clap::Error) -> u8 {
+    let text = render::plain::plain_lines(&error.render().to_string());
+    let (out, err) = if error.use_stderr() { (String::new(), text) } else { (text, String::new()) };
+    let exit = u8::try_from(error.exit_code()).unwrap_or(EXIT_BUG);
+    let _ = output::print(&Answer { out, err, exit });
+    exit
 }
 
 /// What the command answers, without printing it.
@@ -54,6 +60,7 @@ pub fn answer(cli: &Cli) -> Answer {
         Command::Snapshot(args) => verb::snapshot::run(&asker, args),
         Command::Explain(args) => verb::explain::run(asker.format(), args),
         Command::Status => verb::status::run(&asker),
+        Command::Recover => verb::recover::run(&asker),
     };
     let mut answer = output::answer(asker.format(), result);
     answer.err.insert_str(0, &asker.notes());

@@ -3,6 +3,7 @@
 pub mod explain;
 pub mod gpu;
 pub mod profile;
+pub mod recover;
 pub mod snapshot;
 pub mod status;
 pub mod vgpu;
@@ -36,10 +37,11 @@ fn show_each<T: Serialize>(
     show_list(asker, list, |items| items.iter().map(text).collect())
 }
 
-/// What a change did, its warnings on stderr, and exit code 4 when it is not in force yet.
+/// What a change did, its warnings on stderr, and exit code 4 when it is not in force yet. A dry run leaves nothing
+/// pending: nothing was accepted.
 fn show_change(asker: &Asker, change: &Change) -> Result<Answer, Failure> {
     let mut answer = document(asker.format(), change, render::change::change)?;
     answer.err = render::change::warnings(change);
-    answer.exit = if change.pending.is_some() { EXIT_PENDING } else { 0 };
+    answer.exit = if change.pending.is_some() && !change.dry_run { EXIT_PENDING } else { 0 };
     Ok(answer)
 }

@@ -220,7 +220,7 @@ mod tests {
             ("[[gpu.extra", "line 1"),
         ] {
             let error = parse(text).unwrap_err();
-            let text = crate::chain(&error);
+            let text = crate::error::chain(&error);
             assert!(text.contains(want), "{text}");
         }
     }

@@ -8,20 +8,9 @@
 
 pub mod cli;
 pub mod config;
+mod error;
 pub mod notify;
 pub mod run;
 pub mod server;
 pub mod socket;
 pub mod wiring;
-
-/// An error with all its causes, for a log line or a test.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
-}

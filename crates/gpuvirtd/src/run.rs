@@ -9,9 +9,9 @@ use anyhow::Context as _;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::chain;
 use crate::cli::Cli;
 use crate::config::Config;
+use crate::error::chain;
 use crate::notify::{Notice, notify};
 use crate::server::listen::Server;
 use crate::server::{Context, router};

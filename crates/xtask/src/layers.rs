@@ -71,6 +71,8 @@ const LAYERS: &[Layer] = &[
             "gpuvirt-model",
             "gpuvirt-plan",
             "gpuvirt-recording",
+            // Reads the public state file where no daemon answers, to show what is configured.
+            "gpuvirt-state",
         ],
         why: "the command reads and renders; changes are the daemon's, and it must start without libvirt.so",
     },
@@ -142,6 +144,8 @@ const FENCES: &[Fence] = &[
         only: &[
             "gpuvirt",
             "gpuvirtd",
+            // The client's deadline on connecting.
+            "gpuvirt-api",
             "gpuvirt-conformance",
             "gpuvirt-e2e",
             "gpuvirt-bench",

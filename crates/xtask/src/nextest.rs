@@ -77,9 +77,13 @@ fn filtered_out(listing: &str, profile: &str) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for (suite, content) in suites {
         for (test, case) in content.get("testcases").and_then(Value::as_object).into_iter().flatten() {
-            let matches = case.pointer("/filter-match/status").and_then(Value::as_str) == Some("matches");
-            if !matches {
-                names.push(format!("{suite} {test}: not in profile {profile}"));
+            let says = |key: &str| case.pointer(&format!("/filter-match/{key}")).and_then(Value::as_str);
+            match (says("status"), says("reason")) {
+                (Some("matches"), _) => {}
+                (_, Some("ignored")) => {
+                    names.push(format!("{suite} {test}: ignored, for the reason in its source"))
+                }
+                _ => names.push(format!("{suite} {test}: not in profile {profile}")),
             }
         }
     }
@@ -114,8 +118,12 @@ mod tests {
     fn filtered_tests_are_named() -> Result<()> {
         let listing = r#"{"rust-suites":{"gpuvirt-e2e":{"testcases":{
             "one":{"ignored":false,"filter-match":{"status":"matches"}},
-            "two":{"ignored":false,"filter-match":{"status":"mismatch","reason":"default-filter"}}}}}}"#;
-        assert_eq!(filtered_out(listing, "lab")?, ["gpuvirt-e2e two: not in profile lab"]);
+            "two":{"ignored":true,"filter-match":{"status":"mismatch","reason":"ignored"}},
+            "two-b":{"ignored":false,"filter-match":{"status":"mismatch","reason":"default-filter"}}}}}}"#;
+        let names = filtered_out(listing, "lab")?;
+        assert_eq!(names.len(), 2, "{names:?}");
+        assert!(names[0].starts_with("gpuvirt-e2e two: ignored"), "{names:?}");
+        assert_eq!(names[1], "gpuvirt-e2e two-b: not in profile lab");
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use gpuvirt_api::{GpuSelector, route};
 use gpuvirt_model::{ConfiguredType, DriverName, GraphicsType, PciAddress, RefusalCode, WarningCode};
 use libfuzzer_sys::fuzz_target;
 
@@ -28,6 +29,11 @@ fuzz_target!(|text: &str| {
     reads_back::<ConfiguredType>(text);
     reads_back::<RefusalCode>(text);
     reads_back::<WarningCode>(text);
+    if let Ok(gpu) = text.parse::<GpuSelector>() {
+        let path = route::gpu(&gpu);
+        assert_eq!(path.matches('/').count(), 3, "{text:?} became {path}");
+        assert!(path.is_ascii() && !path.contains(['?', '#', ' ', '\r', '\n']), "{text:?} became {path}");
+    }
     if let Ok(name) = DriverName::parse(text) {
         one_path_part(text, name.as_str());
     }

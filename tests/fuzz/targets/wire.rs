@@ -4,7 +4,8 @@
 use std::fmt::Debug;
 
 use gpuvirt_api::{
-    ApiError, Change, CreateVgpu, GpuDocument, List, SetType, VgpuDocument, VmAdd, VmDocument, VmRemove,
+    ApiError, Change, CreateVgpu, GpuDocument, List, ProfileDocument, SetType, StatusDocument, VgpuDocument,
+    VmAdd, VmDocument, VmRemove, XmlDocument,
 };
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
@@ -27,4 +28,7 @@ fuzz_target!(|body: &[u8]| {
     means_the_same::<List<GpuDocument>>(body);
     means_the_same::<List<VgpuDocument>>(body);
     means_the_same::<List<VmDocument>>(body);
+    means_the_same::<List<ProfileDocument>>(body);
+    means_the_same::<List<StatusDocument>>(body);
+    means_the_same::<List<XmlDocument>>(body);
 });

@@ -102,6 +102,7 @@ fn answers_that_make_no_sense_are_errors() {
         (http("200 OK", r#"{"apiVersion":"gpuvirt/v9","items":[]}"#), "gpuvirt/v9"),
         (http("500 Internal Server Error", "<html>"), "status 500"),
         (http("302 Found", "{}"), "status 302"),
+        (http("200 OK", &" ".repeat(33 << 20)), "larger than 32 MiB"),
         (b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(), "failed"),
         (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{".to_vec(), "failed"),
         (Vec::new(), "failed"),
@@ -109,7 +110,7 @@ fn answers_that_make_no_sense_are_errors() {
         let (_dir, path) = socket();
         let server = serve_once(&path, answer.clone());
         let error = Client::new(&path).gpus().unwrap_err();
-        assert!(error.to_string().contains(want), "{error:?} for {:?}", String::from_utf8_lossy(&answer));
+        assert!(error.to_string().contains(want), "{error:?} for {:.80}", String::from_utf8_lossy(&answer));
         assert!(!error.is_unreachable(), "{error:?}");
         server.join().unwrap();
     }

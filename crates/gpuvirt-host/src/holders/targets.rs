@@ -40,8 +40,11 @@ impl Targets {
             }
         }
         for vgpu in observed.vgpus.values() {
-            if let Some(group) = vgpu.iommu_group {
-                targets.add(files, &format!("vfio/{group}"), Target::Vgpu(vgpu.uuid));
+            let group = vgpu.iommu_group.map(|group| format!("vfio/{group}"));
+            // Since 6.2 a mediated device has a VFIO device of its own beside the group.
+            let own = files.sysfs.list(&paths::mdev_file(vgpu.uuid, "vfio-dev")).unwrap_or_default();
+            for node in own.iter().map(|name| format!("vfio/devices/{name}")).chain(group) {
+                targets.add(files, &node, Target::Vgpu(vgpu.uuid));
             }
         }
         targets

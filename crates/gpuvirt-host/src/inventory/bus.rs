@@ -40,6 +40,8 @@ pub(super) fn look(files: Files<'_>, rules: &GpuRules) -> Result<Bus, HostError>
         match files.text(&path).map(|text| pci::class(&text).ok_or(text)) {
             Ok(Ok(class)) => bus.add(files, rules, address, class),
             Ok(Err(text)) => bus.oddities.push(format!("{path}: {} is no class", shown(&text))),
+            // Removed since the bus was listed.
+            Err(_) if !files.sysfs.exists(&paths::function(address)) => {}
             Err(e) => bus.oddities.push(format!("{path}: {e}")),
         }
     }

@@ -16,6 +16,7 @@ mod pass;
 mod rules;
 
 pub(crate) use mdev::parent_of;
+pub(crate) use names::KnownNames;
 pub(crate) use nodes::sound_cards;
 pub(crate) use pass::observe;
 pub use rules::{GpuMatch, GpuMatchError, GpuRules};

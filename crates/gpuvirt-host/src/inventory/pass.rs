@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use super::bus::{self, Bus};
 use super::function::{self, Seen};
+use super::names::KnownNames;
 use super::rules::GpuRules;
-use super::{gpu, host, iommu, mdev, names, nodes};
+use super::{gpu, host, iommu, mdev, nodes};
 use crate::error::HostError;
 use crate::files::Files;
 
@@ -25,7 +26,7 @@ struct Pass<'a> {
 ///
 /// # Errors
 /// [`HostError::Read`] when not even the PCI bus can be listed.
-pub(crate) fn observe(files: Files<'_>, rules: &GpuRules) -> Result<Observed, HostError> {
+pub(crate) fn observe(files: Files<'_>, rules: &GpuRules, names: &KnownNames) -> Result<Observed, HostError> {
     let bus = bus::look(files, rules)?;
     let mut pass =
         Pass { files, bus, seen: BTreeMap::new(), groups: BTreeMap::new(), vgpus: BTreeMap::new() };
@@ -40,7 +41,7 @@ pub(crate) fn observe(files: Files<'_>, rules: &GpuRules) -> Result<Observed, Ho
         .filter(|(address, _)| shown.contains(address))
         .map(|(address, seen)| (address, seen.function))
         .collect();
-    names::fill(files, &mut functions);
+    names.fill(files, &mut functions);
     Ok(Observed {
         host: host::read(files, bus.classes.len(), bus.oddities),
         gpus: gpus.into_iter().map(|gpu| (gpu.address, gpu)).collect(),

@@ -51,4 +51,11 @@ mod tests {
             is_frame_buffer_console("(M) frame buffer device\n") && !is_frame_buffer_console("(S) VGA+\n")
         );
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,60}") {
+            let _ = (frame_buffers(&text), function_in(&text), maps_consoles(&text));
+        }
+    }
 }

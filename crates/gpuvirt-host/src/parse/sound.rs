@@ -37,4 +37,9 @@ mod tests {
             assert_eq!(open_stream(status), want, "{status:?}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "(state:|owner_pid|[ :0-9\n-]){0,20}") { let _ = open_stream(&text); }
+    }
 }

@@ -62,10 +62,14 @@ pub(super) fn unbind(
 }
 
 /// Lets the kernel look for a driver. It answers success when it found none, so the binding is read back.
+///
+/// The write lasts as long as the driver's own initialisation, which on a card that did not survive its reset may
+/// never end: so it is made in the writer too.
 pub(super) fn probe(
     files: Files<'_>,
     function: PciAddress,
     expect: Option<&DriverName>,
+    deadline: Duration,
 ) -> Result<(), HostError> {
     let what = expect.map_or_else(
         || format!("probing drivers for {function}"),
@@ -78,16 +82,17 @@ pub(super) fn probe(
         (Some(_), _) => return Ok(()),
         (None, _) => {}
     }
-    let written = files.sysfs.write(paths::DRIVERS_PROBE, function.to_string().as_bytes());
-    let state = match (driver_of(files, function, &what)?, expect) {
-        (Some(found), Some(wanted)) if found != *wanted => State::NotYet(format!("{found} took it")),
-        (Some(_), _) => State::Reached,
-        (None, Some(_)) => State::NotYet("no driver took it".to_owned()),
-        // Whichever driver the kernel finds, or none: the probe's own error counts only if it was one.
-        (None, None) if written.is_ok() => State::Reached,
-        (None, None) => State::NotYet("no driver took it".to_owned()),
-    };
-    settle(&what, written, state)
+    let address = function.to_string();
+    let written = files.sysfs.write_that_may_block(paths::DRIVERS_PROBE, address.as_bytes(), deadline);
+    let accepted = written.is_ok();
+    settle_blocking(&what, written, || match (driver_of(files, function, &what), expect) {
+        (Err(e), _) => State::NotYet(e.to_string()),
+        (Ok(Some(found)), Some(wanted)) if found != *wanted => State::NotYet(format!("{found} took it")),
+        (Ok(Some(_)), _) => State::Reached,
+        // Whichever driver the kernel finds, or none: then only the probe's own error is a failure.
+        (Ok(None), None) if accepted => State::Reached,
+        (Ok(None), _) => State::NotYet("no driver took it".to_owned()),
+    })
 }
 
 /// The driver that has a function now.

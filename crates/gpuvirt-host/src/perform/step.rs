@@ -14,7 +14,7 @@ pub(crate) fn perform(files: Files<'_>, step: &Step, deadline: Duration) -> Resu
         Step::LoadModule { module } => module::load(files, module),
         Step::SetOverride { function, driver } => binding::set_override(files, *function, driver.as_ref()),
         Step::Unbind { function, driver } => binding::unbind(files, *function, driver, deadline),
-        Step::Probe { function, expect } => binding::probe(files, *function, expect.as_ref()),
+        Step::Probe { function, expect } => binding::probe(files, *function, expect.as_ref(), deadline),
         Step::CreateMdev { uuid, place } => mdev::create(files, place.parent, &place.type_id, *uuid),
         Step::RemoveMdev { parent, uuid } => mdev::remove(files, *parent, *uuid, deadline),
     }

@@ -1,17 +1,20 @@
 //! Writes that the kernel may keep waiting, in a process of their own.
 //!
 //! `unbind`, `remove` and `sriov_numvfs` wait for as long as somebody holds the device (drivers/vfio/vfio_main.c,
-//! `vfio_unregister_group_dev`), and a signal only turns that wait into one that nothing ends. So the daemon never
-//! makes such a write itself: a *writer*, our own program started again, does, and is left alone at the deadline.
+//! `vfio_unregister_group_dev`), and a signal only turns that wait into one that nothing ends; `drivers_probe` waits
+//! for the driver. So the daemon never makes such a write itself: a *writer*, our own program started again, does,
+//! and is left alone at the deadline. While it writes it announces what, so that a daemon started later finds it.
 //!
 //! The writer goes into a session of its own, so that no terminal's or supervisor's signal to our group reaches it.
 //! systemd's `KillMode=control-group` would still: the daemon's unit has to keep it out (`KillMode=process`, or a
 //! scope of its own for the writer).
 
+mod announce;
 mod process;
 mod request;
 mod serve;
 
+pub use announce::{WaitingWriter, waiting_writers};
 pub use process::WriterCommand;
 pub(crate) use process::Writers;
 pub use request::{BlockingWrite, BlockingWriteError};

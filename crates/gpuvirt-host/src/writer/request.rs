@@ -55,13 +55,14 @@ impl BlockingWrite {
     }
 }
 
-/// Unbinding a function, removing one, setting the number of its VFs, and removing a mediated device.
+/// Unbinding and probing a function, removing one, setting the number of its VFs, and removing a mediated device.
 fn is_allowed(path: &str, data: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
         ["", "sys", "bus", "pci", "devices", function, "driver", "unbind"] => {
             is_function(function) && data == *function
         }
+        ["", "sys", "bus", "pci", "drivers_probe"] => is_function(data),
         ["", "sys", "bus", "pci", "drivers", driver, "unbind"] => {
             DriverName::parse(driver).is_ok() && is_function(data)
         }
@@ -120,6 +121,7 @@ mod tests {
         for (path, data) in [
             ("/sys/bus/pci/devices/0000:41:00.0/driver/unbind", "0000:41:00.0"),
             ("/sys/bus/pci/drivers/nvidia/unbind", "0000:41:00.0\n"),
+            ("/sys/bus/pci/drivers_probe", "0000:41:00.0"),
             ("/sys/bus/pci/devices/0000:41:00.0/remove", "1"),
             ("/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs", "0"),
             (&format!("/sys/bus/mdev/devices/{uuid}/remove"), "1"),
@@ -136,6 +138,7 @@ mod tests {
             ("/sys/bus/pci/drivers/../../../../etc/unbind", "0000:41:00.0"),
             ("/sys/bus/pci/drivers/nvidia/bind", "0000:41:00.0"),
             ("/sys/bus/pci/drivers/nvidia/unbind", "0000:41:00.0 0000:42:00.0"),
+            ("/sys/bus/pci/drivers_probe", "all"),
             ("/sys/bus/pci/devices/0000:41:00.0/driver/unbind", "0000:42:00.0"),
             ("/sys/bus/pci/devices/41:00.0/remove", "1"),
             ("/sys/bus/pci/devices/0000:41:00.0/remove", "0"),

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 
+use super::announce::announce;
 use super::request::{Answer, BlockingWrite, LINE_LIMIT};
 use crate::linux::write_once;
 
@@ -38,6 +39,10 @@ fn serve(input: impl Read, mut output: impl Write, root: &str) -> io::Result<()>
 }
 
 fn carry_out(request: &BlockingWrite, root: &str) -> Answer {
+    let _shown = match announce(request) {
+        Ok(file) => file,
+        Err(e) => return Answer::Rejected(format!("the write could not be announced: {e}")),
+    };
     let file = PathBuf::from([root, request.path()].concat());
     match write_once(&file, request.data().as_bytes()) {
         Ok(()) => Answer::Done,

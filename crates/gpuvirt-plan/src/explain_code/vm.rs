@@ -11,12 +11,6 @@ pub(super) const TEXTS: &[Explanation] = &[
         remedy: "Shut the VM down (virsh shutdown VM), then try again.",
     },
     Explanation {
-        name: "domains-unknown",
-        cause: "libvirt does not answer, so it can't be told whether a running VM has the card.",
-        evidence: "Connecting to qemu:///system failed, or took longer than its deadline.",
-        remedy: "systemctl status libvirtd virtqemud says why. With libvirt back, try again.",
-    },
-    Explanation {
         name: "domain-not-found",
         cause: "libvirt has no domain of this name.",
         evidence: "The domains of qemu:///system; those of a user's own qemu:///session are not looked at.",

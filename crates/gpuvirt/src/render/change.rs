@@ -8,19 +8,17 @@ use super::page::Page;
 pub fn change(change: &Change) -> String {
     let mut page = Page::new();
     let what = change.outcome.value();
-    match (change.dry_run, change.outcome.is_changed()) {
-        (true, _) => page.line(format_args!("dry run, nothing was changed: {what}")),
-        (false, true) => page.line(what),
-        (false, false) => page.line(format_args!("nothing to do: {what}")),
-    }
     if change.dry_run {
+        page.line(format_args!("dry run, nothing was changed: {what}"));
         plan(&mut page, change);
+    } else {
+        page.line(what);
     }
     if let Some(xml) = &change.xml {
         page.heading(if change.dry_run { "XML that would change" } else { "XML that changed" });
         xml.lines().for_each(|line| page.line(line));
     }
-    if let Some(reason) = &change.pending {
+    if let Some(reason) = change.pending.as_ref().filter(|_| !change.dry_run) {
         page.line(format_args!("pending: {reason}"));
     }
     page.into_text()

@@ -95,4 +95,13 @@ mod tests {
         assert!(!text.chars().any(|c| c != '\n' && obeyed(c)), "{text:?}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_becomes_harmless(text in "(?s).{0,60}") {
+            proptest::prop_assert!(!plain(&text).chars().any(obeyed));
+            let lines = plain_lines(&text);
+            proptest::prop_assert!(!lines.chars().any(|c| obeyed(c) && c != '\n' && c != '\t'));
+        }
+    }
 }

@@ -18,7 +18,7 @@ pub fn status(status: &StatusDocument) -> String {
     }
     match &status.domains_unknown {
         Some(why) => page.line(format_args!("VMs: {why}")),
-        None => page.line("VMs: known"),
+        None => page.line("VMs: known from libvirt"),
     }
     for problem in &status.problems {
         page.line(format_args!("problem: {problem}"));

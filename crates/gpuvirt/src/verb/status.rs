@@ -23,7 +23,7 @@ pub fn run(asker: &Asker) -> Result<Answer, Failure> {
             let mut answer = document(asker.format(), &status, render::status::status)?;
             answer.exit = ErrorKind::Unreachable.exit_code();
             let remedy = Failure::from(error).remedy;
-            answer.err = remedy.iter().map(|line| format!("try      {line}\n")).collect();
+            answer.err = remedy.iter().map(|line| format!("  try      {line}\n")).collect();
             Ok(answer)
         }
         Err(error) => Err(error.into()),

@@ -8,12 +8,12 @@ use std::time::Duration;
 use gpuvirt_api::{ApiError, ErrorKind, List, Source};
 use gpuvirt_engine::ports::{Domains, Host, PortError, Store};
 use gpuvirt_engine::{Engine, EngineError, View};
-use gpuvirt_model::{Desired, Reading, Records};
+use gpuvirt_model::{Desired, Reading, Records, Refusal, RefusalCode};
 use tokio::sync::Semaphore;
 
 use super::access::{Peer, WriteGate};
 use super::answer::Failure;
-use crate::chain;
+use crate::error::chain;
 
 /// How many pictures of the host are taken at once.
 const READS_AT_ONCE: usize = 4;
@@ -114,7 +114,8 @@ impl Context {
     ) -> Result<T, Failure> {
         let (uid, pid) = (peer.uid, peer.pid.unwrap_or_default());
         tracing::info!(uid, pid, what, "asked");
-        let result = self.on_a_thread(&self.changes, work).await;
+        let checked = |context: &Self| context.state_is_readable().and_then(|()| work(context));
+        let result = self.on_a_thread(&self.changes, checked).await;
         match &result {
             Ok(_) => tracing::info!(uid, pid, what, "done"),
             Err(failure) => {
@@ -123,6 +124,20 @@ impl Context {
             }
         }
         result
+    }
+
+    /// Nothing is changed on top of files that can't be understood: corrupt is not absent.
+    fn state_is_readable(&self) -> Result<(), Failure> {
+        let store = &self.outside.store;
+        let Err(error) = store.load().map(drop).and_then(|()| store.open_intents().map(drop)) else {
+            return Ok(());
+        };
+        Err(Failure::refused(Refusal {
+            code: RefusalCode::StateUnreadable,
+            summary: "nothing can be changed".to_owned(),
+            because: chain(&error),
+            remedy: vec![format!("gpuvirt explain {}", RefusalCode::StateUnreadable)],
+        }))
     }
 
     async fn on_a_thread<T: Send + 'static>(

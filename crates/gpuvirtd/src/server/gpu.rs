@@ -67,7 +67,8 @@ pub(super) async fn set_type(
     if let Some(label) = &asked.label {
         check_label(label).map_err(|error| bad(&error))?;
     }
-    let what = format!("gpu set {selector} --type {}", asked.graphics_type);
+    let dry_run = if asked.dry_run { " --dry-run" } else { "" };
+    let what = format!("gpu set {selector} --type {}{dry_run}", asked.graphics_type);
     let work = move |context: &Context| {
         let request = SwitchRequest {
             gpu: address(&selector, context)?,

@@ -60,7 +60,7 @@ pub(super) fn selector(text: &str) -> Result<GpuSelector, Failure> {
 
 /// A request that makes no sense, with why.
 pub(super) fn bad(why: &dyn std::error::Error) -> Failure {
-    Failure::usage(StatusCode::BAD_REQUEST, crate::chain(why))
+    Failure::usage(StatusCode::BAD_REQUEST, crate::error::chain(why))
 }
 
 impl FromRequestParts<Arc<Context>> for Name {

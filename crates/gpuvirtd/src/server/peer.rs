@@ -86,7 +86,8 @@ mod tests {
         assert_eq!(peer.pid, i32::try_from(std::process::id()).ok());
         let mut want: Vec<u32> = nix::unistd::getgroups().unwrap().iter().map(|gid| gid.as_raw()).collect();
         let mut found = peer.groups.unwrap();
-        (want.sort_unstable(), found.sort_unstable());
+        want.sort_unstable();
+        found.sort_unstable();
         assert_eq!(found, want);
     }
 

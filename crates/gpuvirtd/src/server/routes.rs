@@ -28,6 +28,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/v1/vms/{name}/devices", post(vm::add))
         .route("/v1/vms/{name}/devices/remove", post(vm::remove))
         .route("/v1/status", get(status::show))
+        .route("/v1/recover", post(status::recover))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .with_state(context)

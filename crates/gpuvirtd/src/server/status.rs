@@ -1,18 +1,20 @@
-//! `/v1/status`
+//! `/v1/status`, and `/v1/recover` for what it shows as hands-off.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use gpuvirt_api::status::DaemonStatus;
-use gpuvirt_api::{GpuDocument, StatusDocument};
+use gpuvirt_api::{Change, GpuDocument, StatusDocument};
 use gpuvirt_model::Reading;
 use gpuvirt_plan::Plan;
 
+use super::access::Writer;
 use super::answer::Failure;
+use super::change;
 use super::context::Context;
 use super::input::{Nothing, Params};
-use crate::chain;
+use crate::error::chain;
 
 /// `GET /v1/status`
 pub(super) async fn show(
@@ -20,6 +22,18 @@ pub(super) async fn show(
     _: Params<Nothing>,
 ) -> Result<Json<StatusDocument>, Failure> {
     context.read(status).await.map(Json)
+}
+
+/// `POST /v1/recover`
+pub(super) async fn recover(
+    State(context): State<Arc<Context>>,
+    Writer(peer): Writer,
+    _: Params<Nothing>,
+) -> Result<Json<Change>, Failure> {
+    let work = |context: &Context| {
+        Ok(change::document(context.engine.recover(context.write_deadline)?, false, None))
+    };
+    context.change(&peer, "recover".to_owned(), work).await.map(Json)
 }
 
 fn status(context: &Context) -> Result<StatusDocument, Failure> {

@@ -65,7 +65,9 @@ pub(super) async fn create(
 ) -> Result<Json<Change>, Failure> {
     // The engine takes uuids as arguments, so that its decisions can be replayed; here is where one is chosen.
     let uuid = asked.uuid.unwrap_or_else(Uuid::new_v4);
-    let what = format!("vgpu create --gpu {} --profile {:?} --uuid {uuid}", asked.gpu, asked.profile.0);
+    let dry_run = if asked.dry_run { " --dry-run" } else { "" };
+    let (gpu, profile) = (asked.gpu, &asked.profile.0);
+    let what = format!("vgpu create --gpu {gpu} --profile {profile:?} --uuid {uuid}{dry_run}");
     let work = move |context: &Context| {
         let request = CreateRequest { gpu: asked.gpu, profile: asked.profile, uuid, dry_run: asked.dry_run };
         Ok(change::document(context.engine.create_vgpu(&request)?, asked.dry_run, Some(uuid)))
@@ -85,7 +87,8 @@ pub(super) async fn remove(
         let report = context.engine.remove_vgpu(uuid, dry_run, context.write_deadline)?;
         Ok(change::document(report, dry_run, Some(uuid)))
     };
-    context.change(&peer, format!("vgpu remove {uuid}"), work).await.map(Json)
+    let what = format!("vgpu remove {uuid}{}", if dry_run { " --dry-run" } else { "" });
+    context.change(&peer, what, work).await.map(Json)
 }
 
 fn absent(uuid: Uuid) -> Failure {

@@ -69,7 +69,7 @@ pub(super) async fn add(
         VmAdd::Gpu { gpu, dry_run } => (DeviceRequest::Gpu(gpu), dry_run),
         VmAdd::Vgpu { uuid, dry_run } => (DeviceRequest::Vgpu(uuid), dry_run),
     };
-    let what = format!("vm add {name:?} {device:?}");
+    let what = format!("vm add {name:?}: {device}{}", if dry_run { " --dry-run" } else { "" });
     let work = move |context: &Context| {
         Ok(change::document(context.engine.vm_add(&name, device, dry_run)?, dry_run, None))
     };
@@ -88,7 +88,7 @@ pub(super) async fn remove(
         VmRemove::Gpu { gpu } => DeviceRequest::Gpu(gpu),
         VmRemove::Vgpu { uuid } => DeviceRequest::Vgpu(uuid),
     };
-    let what = format!("vm remove {name:?} {device:?}");
+    let what = format!("vm remove {name:?}: {device}");
     let work =
         move |context: &Context| Ok(change::document(context.engine.vm_remove(&name, device)?, false, None));
     context.change(&peer, what, work).await.map(Json)

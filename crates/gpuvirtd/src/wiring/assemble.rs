@@ -6,12 +6,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use gpuvirt_api::Source;
 use gpuvirt_engine::Engine;
-use gpuvirt_engine::ports::Domains;
+use gpuvirt_engine::ports::{Domains, Host};
+use gpuvirt_fakekernel::FakeKernel;
 use gpuvirt_recording::RecordedHost;
 use gpuvirt_state::StateDir;
 
 use super::domains::{Gate, LibvirtDomains, RecordedDomains};
-use super::host::HostPort;
+use super::host::{HostPort, RehearsedHost};
 use super::store::FileStore;
 use crate::cli::Cli;
 use crate::config::Config;
@@ -46,8 +47,9 @@ pub fn assemble(cli: &Cli, config: &Config) -> anyhow::Result<Assembled> {
     Ok(Assembled { context, libvirt })
 }
 
-fn over<D>(host: HostPort, domains: D, store: FileStore, source: Source) -> Context
+fn over<H, D>(host: H, domains: D, store: FileStore, source: Source) -> Context
 where
+    H: Host + Clone + 'static,
     D: Domains + Definitions + Clone + 'static,
 {
     let engine = Engine::new(Box::new(host.clone()), Box::new(domains.clone()), Box::new(store.clone()));
@@ -57,14 +59,17 @@ where
     Context::new(engine, outside, source)
 }
 
-/// A recorded host.
-fn recorded(file: &Path, config: &Config) -> anyhow::Result<(HostPort, RecordedDomains)> {
+/// A recorded host, brought to life by the fake kernel.
+fn recorded(file: &Path, config: &Config) -> anyhow::Result<(RehearsedHost, RecordedDomains)> {
     let recording = RecordedHost::open(file).with_context(|| format!("loading {}", file.display()))?;
     for note in recording.notes() {
         tracing::info!(note, "the recording");
     }
     let domains = RecordedDomains(recording.domains().unwrap_or_default().to_vec());
-    Ok((HostPort::over(Arc::new(recording), &config.gpu), domains))
+    let kernel = FakeKernel::copy_of(&recording);
+    // A snapshot has its host's /proc; a bare dump can't hold one.
+    let kernel = if recording.manifest().is_some() { kernel } else { kernel.with_proc() };
+    Ok((RehearsedHost::new(Arc::new(kernel), &config.gpu), domains))
 }
 
 /// Who may write. A group that is not there lets nobody through.

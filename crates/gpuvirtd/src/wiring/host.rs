@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gpuvirt_engine::ports::{Host, PortError, StepError};
+use gpuvirt_fakekernel::FakeKernel;
 use gpuvirt_host::{GpuMatch, HostError, LinuxHost, LinuxSysfs, Sysfs, WriterCommand, writer_main};
 use gpuvirt_model::Observed;
 use gpuvirt_plan::Step;
@@ -40,8 +41,36 @@ impl Host for HostPort {
     }
 
     fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError> {
-        let what = format!("{step:?} within {deadline:?}");
-        Err(step_error(HostError::Refused { what, source: io::ErrorKind::Unsupported.into() })) // host: perform
+        self.0.perform(step, deadline).map_err(step_error)
+    }
+}
+
+/// A recorded host on the fake kernel: what a step does there is seen by later looks, and by nobody else.
+#[derive(Clone)]
+pub struct RehearsedHost {
+    port: HostPort,
+    kernel: Arc<FakeKernel>,
+}
+
+impl RehearsedHost {
+    /// A host on this kernel.
+    pub fn new(kernel: Arc<FakeKernel>, rules: &GpuRules) -> Self {
+        Self { port: HostPort::over(Arc::<FakeKernel>::clone(&kernel), rules), kernel }
+    }
+}
+
+impl Host for RehearsedHost {
+    fn observe(&self) -> Result<Observed, PortError> {
+        self.port.observe()
+    }
+
+    fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError> {
+        let known = self.kernel.unmodelled().len();
+        let result = self.port.perform(step, deadline);
+        for path in self.kernel.unmodelled().iter().skip(known) {
+            tracing::warn!(path, "the fake kernel does not model this");
+        }
+        result
     }
 }
 

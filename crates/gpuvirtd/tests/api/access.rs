@@ -10,6 +10,7 @@ use crate::http::{connect, finish, get, send};
 const CHANGES: &[(&str, &str, &str)] = &[
     ("PUT", "/v1/gpus/41:00.0/type", "{\"type\": \"shared-direct\", \"dryRun\": true}"),
     ("DELETE", "/v1/gpus/41:00.0/configuration", ""),
+    ("POST", "/v1/recover", ""),
     ("POST", "/v1/vgpus", "{\"gpu\": \"41:00.0\", \"profile\": \"test_small\", \"dryRun\": true}"),
     ("DELETE", "/v1/vgpus/00000000-0000-0000-0000-000011112222?dryRun=true", ""),
     ("POST", "/v1/vms/web/devices", "{\"device\": \"gpu\", \"gpu\": \"41:00.0\", \"dry_run\": true}"),

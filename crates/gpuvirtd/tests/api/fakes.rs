@@ -1,7 +1,7 @@
 //! Outside worlds in memory, and a server over them.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use gpuvirt_api::Source;
@@ -21,6 +21,8 @@ use uuid::Uuid;
 pub const GPU: PciAddress = PciAddress { domain: 0, bus: 0x41, slot: 0, function: 0 };
 pub const AUDIO: PciAddress = PciAddress { domain: 0, bus: 0x41, slot: 0, function: 1 };
 pub const VGPU: Uuid = Uuid::from_u128(0x1111_2222);
+/// Longest wait for something that must happen.
+const PATIENCE: Duration = Duration::from_secs(30);
 pub const WRITERS: u32 = 990;
 /// A domain with a name that needs every kind of encoding.
 pub const ODD_NAME: &str = "win 11/größe?#%";
@@ -32,6 +34,38 @@ pub struct Script {
     pub state_unreadable: bool,
     pub domains_unknown: bool,
     pub intent_open: bool,
+    /// Looks at the host wait here, when there is one.
+    pub hold: Option<Arc<Hold>>,
+}
+
+/// Where looks at the host wait until the test lets them go on.
+#[derive(Default)]
+pub struct Hold {
+    state: Mutex<(usize, bool)>,
+    changed: Condvar,
+}
+
+impl Hold {
+    /// Waits until somebody waits here.
+    pub fn until_reached(&self) {
+        let state = self.state.lock().unwrap();
+        let (state, timeout) =
+            self.changed.wait_timeout_while(state, PATIENCE, |(waiting, _)| *waiting == 0).unwrap();
+        assert!(!timeout.timed_out(), "nobody looked at the host: {}", state.0);
+    }
+
+    /// Lets everybody go on.
+    pub fn release(&self) {
+        self.state.lock().unwrap().1 = true;
+        self.changed.notify_all();
+    }
+
+    fn pass(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.0 += 1;
+        self.changed.notify_all();
+        drop(self.changed.wait_while(state, |(_, released)| !*released).unwrap());
+    }
 }
 
 struct World {
@@ -133,6 +167,9 @@ fn failure(doing: &str) -> PortError {
 impl Host for World {
     fn observe(&self) -> Result<Observed, PortError> {
         assert!(!self.script.panic_in_observe, "this test wants a panic");
+        if let Some(hold) = &self.script.hold {
+            hold.pass();
+        }
         Ok(observed())
     }
 
@@ -281,6 +318,11 @@ impl Daemon {
         let listener = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
         let thread = std::thread::spawn(move || serve(listener, context, identify, stopped));
         Self { dir, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Tells the server to stop, and does not wait for it.
+    pub fn stop(&mut self) {
+        drop(self.stop.take());
     }
 
     pub fn socket(&self) -> PathBuf {

@@ -6,4 +6,5 @@ mod abuse;
 mod access;
 mod fakes;
 mod http;
+mod leaving;
 mod routes;

@@ -126,7 +126,9 @@ fn a_corrupt_state_is_shown_and_the_host_with_it() {
     let problems = get(&daemon.socket(), route::STATUS).json()["problems"].to_string();
     assert!(problems.contains("state.json, line 3"), "{problems}");
     let answer = send(&daemon.socket(), "PUT", "/v1/gpus/41:00.0/type", "{\"type\": \"shared\"}");
-    assert!(answer.status >= 400, "{answer:?}");
+    let refusal = answer.error().refusals.remove(0);
+    assert_eq!((answer.status, refusal.code), (409, RefusalCode::StateUnreadable));
+    assert!(refusal.because.contains("state.json, line 3"), "{refusal}");
 }
 
 #[test]

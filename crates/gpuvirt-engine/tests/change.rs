@@ -1,0 +1,175 @@
+//! Changes that succeed, that find everything done, and that are refused.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a failed expectation is a failed test
+
+mod world;
+
+use std::time::Duration;
+
+use gpuvirt_engine::{CreateRequest, DeviceRequest, EngineError, SwitchRequest};
+use gpuvirt_fakekernel::Process;
+use gpuvirt_model::{
+    ConfiguredType, Domain, DomainState, GraphicsType, Holder, Hostdev, ProfileName, RefusalCode, WarningCode,
+};
+use uuid::Uuid;
+use world::{GPU, OTHER, World, at, switch};
+
+#[track_caller]
+fn refused(result: Result<gpuvirt_engine::Report, EngineError>) -> Vec<RefusalCode> {
+    match result {
+        Err(EngineError::Refused(refusals)) => refusals.iter().map(|refusal| refusal.code).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn create(gpu: &str, profile: &str, uuid: u128) -> CreateRequest {
+    let (profile, uuid) = (ProfileName(profile.to_owned()), Uuid::from_u128(uuid));
+    CreateRequest { gpu: at(gpu), profile, uuid, dry_run: false }
+}
+
+#[test]
+fn a_gpu_goes_direct_and_back_and_nothing_else_is_written() {
+    let world = World::new();
+    let before = world.observed();
+    assert!(world.set(GPU, ConfiguredType::Direct).unwrap().outcome.is_changed());
+    let functions = before.gpus[&at(GPU)].functions.clone();
+    for written in world.kernel.writes() {
+        let ours = functions
+            .iter()
+            .any(|f| written.path.contains(&f.to_string()) || written.data.contains(&f.to_string()));
+        assert!(ours, "{written:?} is about none of {functions:?}");
+    }
+    let direct = world.observed();
+    assert_eq!(direct.gpus[&at(GPU)].active_type(None), GraphicsType::Direct);
+    assert_eq!(direct.gpus[&at(OTHER)], before.gpus[&at(OTHER)]);
+
+    let written = world.kernel.writes().len();
+    assert!(!world.set(GPU, ConfiguredType::Direct).unwrap().outcome.is_changed());
+    assert_eq!(world.kernel.writes().len(), written);
+
+    assert!(world.set(GPU, ConfiguredType::Shared).unwrap().outcome.is_changed());
+    assert_eq!(world.observed().functions, before.functions);
+    assert!(world.files().intents.is_empty());
+    assert_eq!(world.files().desired.gpus[0].graphics_type, ConfiguredType::Shared);
+}
+
+#[test]
+fn a_dry_run_writes_nothing_and_stores_nothing() {
+    let world = World::new();
+    let files = world.files();
+    let report =
+        world.engine().set_type(&SwitchRequest { dry_run: true, ..switch(GPU, ConfiguredType::Direct) });
+    assert!(!report.unwrap().plan.unwrap().is_empty());
+    assert_eq!(world.kernel.writes(), []);
+    assert_eq!(world.files(), files);
+}
+
+#[test]
+fn a_held_card_stays() {
+    let world = World::new();
+    world.kernel.start(Process::new(77, "Xorg").opens("/dev/dri/card0"));
+    let is_process = |holder: &Holder| matches!(holder, Holder::Process { pid: 77, .. });
+    let before = world.observed();
+    let held = before.gpus.values().find(|gpu| gpu.holders.seen.iter().any(is_process));
+    let holder = held.expect("somebody is seen holding a card").address.to_string();
+    assert_eq!(refused(world.set(&holder, ConfiguredType::Direct)), [RefusalCode::GpuInUse]);
+    assert_eq!(world.kernel.writes(), []);
+    world.kernel.end(77);
+    assert!(world.set(&holder, ConfiguredType::Direct).is_ok());
+}
+
+#[test]
+fn only_acceptable_refusals_are_accepted_and_what_was_accepted_is_stored() {
+    let world = World::new();
+    let boot =
+        world.observed().functions.values().find(|f| f.boot_vga == Some(true)).map(|f| f.address.to_string());
+    let boot = boot.expect("the recorded host has a boot display");
+    let bare = SwitchRequest { accept: Vec::new(), ..switch(&boot, ConfiguredType::Direct) };
+    assert!(refused(world.engine().set_type(&bare)).contains(&RefusalCode::BootDisplay));
+    let report = world.set(&boot, ConfiguredType::Direct).unwrap();
+    assert!(report.warnings.iter().any(|warning| warning.code == WarningCode::Accepted));
+    assert!(world.files().desired.gpu(at(&boot)).unwrap().accepted.contains(&RefusalCode::BootDisplay));
+}
+
+#[test]
+fn vgpus_are_made_once_counted_and_removed_only_by_their_maker() {
+    let world = World::offering_vgpus(OTHER);
+    assert_eq!(refused(world.engine().create_vgpu(&create(OTHER, "lab-4q", 1))), [RefusalCode::Unmanaged]);
+    world.set(OTHER, ConfiguredType::Shared).unwrap();
+    assert_eq!(
+        refused(world.engine().create_vgpu(&create(OTHER, "lab-4q", 1))),
+        [RefusalCode::NotSharedDirect]
+    );
+    world.set(OTHER, ConfiguredType::SharedDirect).unwrap();
+    for uuid in [1, 2] {
+        assert!(world.engine().create_vgpu(&create(OTHER, "lab-4q", uuid)).unwrap().outcome.is_changed());
+    }
+    assert!(!world.engine().create_vgpu(&create(OTHER, "lab-4q", 1)).unwrap().outcome.is_changed());
+    assert_eq!(refused(world.engine().create_vgpu(&create(OTHER, "lab-1q", 3))), [RefusalCode::NoCapacity]);
+    assert_eq!(
+        refused(world.engine().create_vgpu(&create(OTHER, "nope", 3))),
+        [RefusalCode::ProfileNotOffered]
+    );
+    assert_eq!(refused(world.set(OTHER, ConfiguredType::Direct)), [RefusalCode::VgpusAlive]);
+
+    world.files.lock().unwrap().records.vgpus.remove(&Uuid::from_u128(2));
+    let remove = |uuid| world.engine().remove_vgpu(Uuid::from_u128(uuid), false, Duration::from_secs(1));
+    assert_eq!(refused(remove(2)), [RefusalCode::NotOurs]);
+    assert!(remove(1).unwrap().outcome.is_changed());
+    assert_eq!(refused(remove(1)), [RefusalCode::VgpuNotFound]);
+    assert!(world.engine().create_vgpu(&create(OTHER, "lab-1q", 3)).is_ok());
+}
+
+#[test]
+fn labels_name_one_gpu_each() {
+    let world = World::new();
+    let labelled = |gpu, label: &str| {
+        let label = Some(label.to_owned());
+        world.engine().set_type(&SwitchRequest { label, ..switch(gpu, ConfiguredType::Shared) })
+    };
+    labelled(GPU, "left").unwrap();
+    assert_eq!(refused(labelled(OTHER, "left")), [RefusalCode::LabelInUse]);
+    labelled(OTHER, "right").unwrap();
+    assert!(!labelled(OTHER, "right").unwrap().outcome.is_changed());
+}
+
+const DEFINITION: &str = "<domain type='kvm'>\n  <name>vm</name>\n  <!-- keep -->\n  <os><type arch='x86_64' machine='q35'>hvm</type></os>\n  <devices>\n    <graphics type='vnc' passwd='hunter2'/>\n  </devices>\n</domain>\n";
+
+fn with_domain(world: &World, state: DomainState, config: Vec<Hostdev>) {
+    let (name, uuid) = ("vm".to_owned(), Uuid::from_u128(9));
+    *world.libvirt.lock().unwrap() = vec![Domain { name, uuid, state, config, live: Vec::new() }];
+    world.definitions.lock().unwrap().insert("vm".to_owned(), DEFINITION.to_owned());
+}
+
+#[test]
+fn a_domain_gets_a_card_and_gives_it_back_byte_for_byte() {
+    let world = World::new();
+    with_domain(&world, DomainState::ShutOff, Vec::new());
+    let device = DeviceRequest::Gpu(at(GPU));
+    assert_eq!(refused(world.engine().vm_add("vm", device, false)), [RefusalCode::NotPassthrough]);
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    let report = world.engine().vm_add("vm", device, false).unwrap();
+    assert!(report.outcome.is_changed());
+    assert!(!format!("{report:?}").contains("hunter2"));
+    let edited = world.definitions.lock().unwrap()["vm"].clone();
+    assert!(
+        edited.contains("hunter2") && edited.contains("<!-- keep -->") && edited.contains("managed='no'")
+    );
+    assert!(!world.engine().vm_add("vm", device, false).unwrap().outcome.is_changed());
+    world.engine().vm_remove("vm", device).unwrap();
+    assert_eq!(world.definitions.lock().unwrap()["vm"], DEFINITION);
+    assert_eq!(refused(world.engine().vm_remove("vm", device)), [RefusalCode::DeviceNotFound]);
+}
+
+#[test]
+fn a_domain_that_runs_is_absent_or_would_mix_modes_is_not_edited() {
+    let world = World::new();
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    let device = DeviceRequest::Gpu(at(GPU));
+    assert_eq!(refused(world.engine().vm_add("vm", device, false)), [RefusalCode::DomainNotFound]);
+    with_domain(&world, DomainState::Active, Vec::new());
+    assert_eq!(refused(world.engine().vm_add("vm", device, false)), [RefusalCode::DomainRunning]);
+    assert_eq!(refused(world.engine().vm_remove("vm", device)), [RefusalCode::DomainRunning]);
+    with_domain(&world, DomainState::ShutOff, vec![Hostdev::Mdev { uuid: Uuid::from_u128(1) }]);
+    assert_eq!(refused(world.engine().vm_add("vm", device, false)), [RefusalCode::MixedModes]);
+    assert_eq!(world.definitions.lock().unwrap()["vm"], DEFINITION);
+}

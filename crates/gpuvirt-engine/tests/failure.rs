@@ -1,0 +1,184 @@
+//! Whatever fails, wherever: the host is as it was before, or it is said what is not.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a failed expectation is a failed test
+
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use gpuvirt_engine::{CreateRequest, EngineError};
+use gpuvirt_fakekernel::{Errno, Fault, On, Process};
+use gpuvirt_model::{ConfiguredType, ProfileName, RefusalCode, WarningCode};
+use uuid::Uuid;
+use world::{GPU, OTHER, World, at};
+
+type Act = fn(&World) -> Result<gpuvirt_engine::Report, EngineError>;
+
+fn create(world: &World) -> Result<gpuvirt_engine::Report, EngineError> {
+    let profile = ProfileName("lab-1q".to_owned());
+    let request = CreateRequest { gpu: at(OTHER), profile, uuid: Uuid::from_u128(5), dry_run: false };
+    world.engine().create_vgpu(&request)
+}
+
+fn remove(world: &World) -> Result<gpuvirt_engine::Report, EngineError> {
+    world.engine().remove_vgpu(Uuid::from_u128(5), false, Duration::from_secs(1))
+}
+
+/// Every kind of change, each with the state that it starts from.
+fn changes() -> Vec<(&'static str, World, Act)> {
+    let to_direct: Act = |world| world.set(GPU, ConfiguredType::Direct);
+    let to_shared: Act = |world| world.set(GPU, ConfiguredType::Shared);
+    let direct = World::new();
+    to_direct(&direct).unwrap();
+    let offering = World::offering_vgpus(OTHER);
+    offering.set(OTHER, ConfiguredType::SharedDirect).unwrap();
+    let made = World::offering_vgpus(OTHER);
+    made.set(OTHER, ConfiguredType::SharedDirect).unwrap();
+    create(&made).unwrap();
+    vec![
+        ("to direct", World::new(), to_direct),
+        ("to shared", direct, to_shared),
+        ("create", offering, create),
+        ("remove", made, remove),
+    ]
+}
+
+/// How many writes a change takes when nothing fails, and a fresh world before it.
+fn writes_of(name: &str) -> usize {
+    let (_, world, act) = changes().into_iter().find(|(found, ..)| *found == name).unwrap();
+    world.kernel.forget_writes();
+    act(&world).unwrap();
+    world.kernel.writes().len()
+}
+
+#[test]
+fn a_write_that_fails_anywhere_is_undone() {
+    for (name, ..) in changes() {
+        for nth in 1..=writes_of(name) {
+            for fault in [Fault::Errno(Errno::EIO), Fault::Silent, Fault::DoneThenErrno(Errno::EIO)] {
+                let (_, world, act) = changes().into_iter().find(|(found, ..)| *found == name).unwrap();
+                let (host, files) = (world.picture(), world.files());
+                world.kernel.inject_once(On::NthWrite { nth }, fault);
+                match act(&world) {
+                    // The kernel did it and said that it failed: what is there counts.
+                    Ok(_) if matches!(fault, Fault::DoneThenErrno(_)) => {}
+                    // A host without a driver for its card is no failure of ours, but is said.
+                    Ok(report) => {
+                        let warned = report.warnings.iter().any(|w| w.code == WarningCode::NoHostDriver);
+                        assert!(warned && name == "to shared", "{name}, write {nth}, {fault:?}");
+                        continue;
+                    }
+                    Err(EngineError::Failed { now, .. }) => {
+                        assert_eq!(now, "everything is as it was before", "{name}, write {nth}, {fault:?}");
+                        assert_eq!(world.picture(), host, "{name}, write {nth}, {fault:?}");
+                        assert_eq!(world.files(), files, "{name}, write {nth}, {fault:?}");
+                    }
+                    Err(other) => panic!("{name}, write {nth}, {fault:?}: {other:?}"),
+                }
+                world.kernel.clear_faults();
+                act(&world).map(|_| ()).or_else(|error| already_done(&world, error)).unwrap();
+            }
+        }
+    }
+}
+
+/// A removal that went through in spite of its errno has nothing left to remove.
+fn already_done(world: &World, error: EngineError) -> Result<(), EngineError> {
+    match error {
+        EngineError::Refused(refusals) if refusals.iter().all(|r| r.code == RefusalCode::VgpuNotFound) => {
+            assert!(world.observed().vgpus.is_empty());
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+
+#[test]
+fn what_cannot_be_undone_is_hands_off_until_it_can() {
+    let world = World::new();
+    let before = world.observed();
+    let count = writes_of("to direct");
+    world.kernel.inject(On::Probe { function: at(GPU) }, Fault::Errno(Errno::EIO));
+    let Err(EngineError::Failed { now, .. }) = world.set(GPU, ConfiguredType::Direct) else { panic!() };
+    assert!(now.contains("hands-off") && now.contains("gpuvirt recover"), "{now}");
+    assert!(count > 2);
+
+    for to in [ConfiguredType::Direct, ConfiguredType::Shared] {
+        let Err(EngineError::Refused(refusals)) = world.set(GPU, to) else { panic!() };
+        assert_eq!(refusals[0].code, RefusalCode::HandsOff);
+    }
+    assert!(world.set(OTHER, ConfiguredType::Shared).is_ok(), "the other GPU has nothing to do with it");
+
+    let Err(EngineError::Failed { .. }) = world.engine().recover(Duration::from_secs(1)) else { panic!() };
+    world.kernel.clear_faults();
+    world.engine().recover(Duration::from_secs(1)).unwrap();
+    assert_eq!(world.observed().functions[&at(GPU)].binding, before.functions[&at(GPU)].binding);
+    assert!(world.set(GPU, ConfiguredType::Direct).is_ok());
+}
+
+#[test]
+fn a_write_that_blocks_is_left_alone_and_taken_back_when_it_has_ended() {
+    let world = World::new();
+    let before = world.picture();
+    world.kernel.inject_once(On::Unbind { function: at(GPU) }, Fault::Block);
+    let Err(EngineError::Failed { what, now }) = world.set(GPU, ConfiguredType::Direct) else { panic!() };
+    assert!(what.contains("still waits"), "{what}");
+    assert!(now.contains("hands-off"), "{now}");
+    let written = world.kernel.writes().len();
+    let Err(EngineError::Refused(_)) = world.set(GPU, ConfiguredType::Shared) else { panic!() };
+    assert_eq!(
+        world.kernel.writes().len(),
+        written,
+        "nothing more is written while the kernel holds the device"
+    );
+    assert_eq!(world.kernel.release(), 0);
+    world.engine().recover(Duration::from_secs(1)).unwrap();
+    assert_eq!(world.picture(), before);
+}
+
+#[test]
+fn a_daemon_that_dies_before_any_step_is_taken_back_by_the_next_one() {
+    for (name, ..) in changes() {
+        for step in 0..writes_of(name) {
+            let (_, world, act) = changes().into_iter().find(|(found, ..)| *found == name).unwrap();
+            let (host, files) = (world.picture(), world.files());
+            *world.dies_before.lock().unwrap() = Some(step);
+            let died = catch_unwind(AssertUnwindSafe(|| act(&world)));
+            assert!(died.is_err(), "{name} has no step {step}");
+            *world.dies_before.lock().unwrap() = None;
+            world.engine().recover(Duration::from_secs(1)).unwrap();
+            assert_eq!(world.picture(), host, "{name}, dead before step {step}");
+            assert_eq!(world.files(), files, "{name}, dead before step {step}");
+        }
+    }
+}
+
+#[test]
+fn a_change_whose_result_cannot_be_stored_is_taken_back() {
+    for (name, world, act) in changes() {
+        let host = world.picture();
+        world.files.lock().unwrap().commit_fails = true;
+        let Err(EngineError::Failed { now, .. }) = act(&world) else { panic!("{name}") };
+        assert_eq!(now, "everything is as it was before", "{name}");
+        assert_eq!(world.picture(), host, "{name}");
+    }
+}
+
+#[test]
+fn the_way_back_is_not_taken_from_under_a_running_guest() {
+    let world = World::new();
+    // Loading the module is a step and no write, so this is before the last step: the GPU is on vfio-pci already.
+    *world.dies_before.lock().unwrap() = Some(writes_of("to direct"));
+    assert!(catch_unwind(AssertUnwindSafe(|| world.set(GPU, ConfiguredType::Direct))).is_err());
+    *world.dies_before.lock().unwrap() = None;
+    let group = world.observed().functions[&at(GPU)].iommu_group.unwrap();
+    world.kernel.start(Process::new(99, "qemu-system-x86").opens(&format!("/dev/vfio/{group}")));
+    let halfway = world.picture();
+    let Err(EngineError::Failed { what, .. }) = world.engine().recover(Duration::from_secs(1)) else {
+        panic!()
+    };
+    assert!(what.contains("99") && what.contains("qemu"), "{what}");
+    assert_eq!(world.picture(), halfway);
+    world.kernel.end(99);
+    world.engine().recover(Duration::from_secs(1)).unwrap();
+}

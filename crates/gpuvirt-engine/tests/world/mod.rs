@@ -1,0 +1,181 @@
+//! An engine over the production host code, the fake kernel below it, and documents in memory.
+#![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)] // each test file uses its own part
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use gpuvirt_engine::ports::{Domains, Host, PortError, StepError, Store};
+use gpuvirt_engine::{Engine, EngineError, Report, SwitchRequest};
+use gpuvirt_fakekernel::{FakeKernel, SizeRule};
+use gpuvirt_host::{GpuRules, HostError, LinuxHost};
+use gpuvirt_model::{
+    ConfiguredType, Desired, Domain, DriverBinding, Observed, PciAddress, Reading, Records, RefusalCode,
+};
+use gpuvirt_plan::{MdevPlace, Plan, Step};
+use uuid::Uuid;
+
+/// A GPU with its audio function, bound to host drivers.
+pub const GPU: &str = "0000:01:00.0";
+/// The other GPU of the host.
+pub const OTHER: &str = "0000:02:00.0";
+
+pub fn at(text: &str) -> PciAddress {
+    PciAddress::parse(text).unwrap()
+}
+
+/// The kernel and the stores, which outlive any engine over them.
+#[derive(Clone)]
+pub struct World {
+    pub kernel: Arc<FakeKernel>,
+    pub files: Arc<Mutex<Files>>,
+    pub libvirt: Arc<Mutex<Vec<Domain>>>,
+    pub definitions: Arc<Mutex<BTreeMap<String, String>>>,
+    /// Panics before the step with this number, from 0: the daemon dies there.
+    pub dies_before: Arc<Mutex<Option<usize>>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Files {
+    pub desired: Desired,
+    pub records: Records,
+    pub intents: Vec<Plan>,
+    pub commit_fails: bool,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let dump = include_str!("../../../../tests/hosts/two-gpus.umockdev");
+        let kernel = FakeKernel::from_dump(dump).unwrap().with_proc().strict();
+        let world = Self {
+            kernel: Arc::new(kernel),
+            files: Arc::default(),
+            libvirt: Arc::default(),
+            definitions: Arc::default(),
+            dies_before: Arc::default(),
+        };
+        world.kernel.forget_writes();
+        world
+    }
+
+    pub fn offering_vgpus(gpu: &str) -> Self {
+        let world = Self::new();
+        let types = [("lab-1q", "LAB-1Q", 1024), ("lab-4q", "LAB-4Q", 4096)];
+        world.kernel.offer_mdev(at(gpu), 8192, SizeRule::Mixed, &types);
+        world
+    }
+
+    pub fn engine(&self) -> Engine {
+        Engine::new(Box::new(self.clone()), Box::new(self.clone()), Box::new(self.clone()))
+    }
+
+    pub fn host(&self) -> LinuxHost {
+        LinuxHost::new(self.kernel.clone(), GpuRules::default())
+    }
+
+    /// What the kernel shows, for comparisons.
+    pub fn observed(&self) -> Observed {
+        self.host().observe().unwrap()
+    }
+
+    /// Everything that a change can change: every function's binding, every vGPU's place. A module stays loaded,
+    /// and the nodes that a host driver makes are its own affair.
+    pub fn picture(&self) -> (BTreeMap<PciAddress, DriverBinding>, BTreeMap<Uuid, MdevPlace>) {
+        let now = self.observed();
+        let bindings = now.functions.into_iter().map(|(address, function)| (address, function.binding));
+        let vgpus = now.vgpus.iter().map(|(uuid, vgpu)| (*uuid, gpuvirt_plan::vgpu::place(vgpu)));
+        (bindings.collect(), vgpus.collect())
+    }
+
+    pub fn set(&self, gpu: &str, to: ConfiguredType) -> Result<Report, EngineError> {
+        self.engine().set_type(&switch(gpu, to))
+    }
+
+    pub fn files(&self) -> Files {
+        self.files.lock().unwrap().clone()
+    }
+}
+
+pub fn switch(gpu: &str, to: ConfiguredType) -> SwitchRequest {
+    let accept = vec![RefusalCode::BootDisplay, RefusalCode::ConsoleActive];
+    SwitchRequest { gpu: at(gpu), to, label: None, accept, dry_run: false, deadline: Duration::from_secs(1) }
+}
+
+fn port(doing: &str, source: impl std::error::Error + Send + Sync + 'static) -> PortError {
+    PortError { doing: doing.to_owned(), source: Box::new(source) }
+}
+
+impl Host for World {
+    fn observe(&self) -> Result<Observed, PortError> {
+        self.host().observe().map_err(|error| port("reading the host", error))
+    }
+
+    fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError> {
+        let mut left = self.dies_before.lock().unwrap();
+        match *left {
+            Some(0) => {
+                drop(left);
+                std::panic::panic_any("the daemon dies here");
+            }
+            Some(steps) => *left = Some(steps - 1),
+            None => {}
+        }
+        drop(left);
+        self.host().perform(step, deadline).map_err(|error| match error {
+            HostError::StillWaiting { what, writer, waited } => {
+                StepError::StillWaiting { what, writer, waited }
+            }
+            other => StepError::Refused { what: other.to_string(), source: io::Error::other(other) },
+        })
+    }
+}
+
+impl Domains for World {
+    fn list(&self) -> Reading<Vec<Domain>> {
+        Reading::Known(self.libvirt.lock().unwrap().clone())
+    }
+
+    fn inactive_xml(&self, name: &str) -> Result<Option<String>, PortError> {
+        Ok(self.definitions.lock().unwrap().get(name).cloned())
+    }
+
+    fn redefine(&self, name: &str, expected: &str, xml: &str) -> Result<bool, PortError> {
+        let mut definitions = self.definitions.lock().unwrap();
+        let unchanged = definitions.get(name).is_some_and(|stored| stored == expected);
+        if unchanged {
+            definitions.insert(name.to_owned(), xml.to_owned());
+        }
+        Ok(unchanged)
+    }
+}
+
+impl Store for World {
+    fn load(&self) -> Result<(Desired, Records), PortError> {
+        let files = self.files();
+        Ok((files.desired, files.records))
+    }
+
+    fn commit(&self, desired: &Desired, records: &Records) -> Result<(), PortError> {
+        let mut files = self.files.lock().unwrap();
+        if files.commit_fails {
+            return Err(port("storing", io::Error::from(io::ErrorKind::StorageFull)));
+        }
+        (files.desired, files.records) = (desired.clone(), records.clone());
+        Ok(())
+    }
+
+    fn open_journal(&self, plan: &Plan) -> Result<(), PortError> {
+        self.files.lock().unwrap().intents.push(plan.clone());
+        Ok(())
+    }
+
+    fn open_intents(&self) -> Result<Vec<Plan>, PortError> {
+        Ok(self.files().intents)
+    }
+
+    fn close_journal(&self, plan: &Plan) -> Result<(), PortError> {
+        self.files.lock().unwrap().intents.retain(|open| open.gpu != plan.gpu);
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! What a writer is writing, for others to see.
+//!
+//! A daemon that starts while an earlier one's write still waits in the kernel must keep its hands off that device.
+//! The writer can't tell it: it is stuck. So it writes its request into a memory file before, and holds that open
+//! meanwhile; the file shows among its descriptors and ends with the write, whatever ends it.
+
+use std::fs::File;
+use std::io::{self, Write};
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+use super::request::{BlockingWrite, LINE_LIMIT};
+use crate::files::Files;
+use crate::parse::pci;
+use crate::paths;
+use crate::sysfs::Sysfs;
+
+/// The memory file's name, and what its descriptor's link shows.
+const NAME: &str = "gpuvirt-writer";
+const LINK: &str = "/memfd:gpuvirt-writer (deleted)";
+
+/// Longer than the limit of a request's line, so that a request can't be cut.
+#[allow(clippy::cast_possible_truncation)] // 4096
+const LIMIT: usize = LINE_LIMIT as usize;
+
+/// Shows `request` for as long as the result lives.
+pub(super) fn announce(request: &BlockingWrite) -> io::Result<File> {
+    let mut file = File::from(memfd_create(NAME, MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(&serde_json::to_vec(request)?)?;
+    Ok(file)
+}
+
+/// A writer that is at work, or waits in the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingWriter {
+    /// Its process; it must not be killed.
+    pub pid: u32,
+    /// What it writes.
+    pub write: BlockingWrite,
+}
+
+/// The writers that are at work on this host, whichever daemon started them.
+///
+/// A writer is as privileged as its daemon, so that a daemon can look into an earlier one's: a process that it can't
+/// look into is no writer.
+///
+/// # Errors
+/// When processes can't be listed.
+pub fn waiting_writers(sysfs: &dyn Sysfs) -> io::Result<Vec<WaitingWriter>> {
+    let files = Files::new(sysfs);
+    let announced = |name: &String| {
+        let pid = pci::count(name)?;
+        // Anybody may name a memory file like this; only root's and our own are believed.
+        is_trusted(files, pid)
+            .then(|| announced(files, pid))
+            .flatten()
+            .map(|write| WaitingWriter { pid, write })
+    };
+    Ok(sysfs.list(paths::PROC)?.iter().filter_map(announced).collect())
+}
+
+fn is_trusted(files: Files<'_>, pid: u32) -> bool {
+    let own = nix::unistd::geteuid().as_raw();
+    let status = files.text(&paths::process_file(pid, "status")).unwrap_or_default();
+    let uids = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap_or_default();
+    let trusted = |uid: &str| uid.parse().is_ok_and(|uid: u32| uid == 0 || uid == own);
+    !uids.is_empty() && uids.split_whitespace().all(trusted)
+}
+
+/// What a process announces. One that has ended meanwhile announces nothing.
+fn announced(files: Files<'_>, pid: u32) -> Option<BlockingWrite> {
+    let names = files.sysfs.list(&paths::process_file(pid, "fd")).ok()?;
+    names.iter().find_map(|name| {
+        let file = paths::process_file(pid, &format!("fd/{name}"));
+        let is_ours = files.sysfs.read_link(&file).is_ok_and(|link| link == LINK);
+        let request = is_ours.then(|| files.sysfs.read(&file, LIMIT).ok()).flatten()?;
+        serde_json::from_slice(&request).ok()
+    })
+}

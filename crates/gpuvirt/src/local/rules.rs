@@ -1,0 +1,101 @@
+//! What counts as a GPU on this machine: the admin's additions in gpuvirtd's own configuration.
+//!
+//! The daemon judges that file as a whole; here its other keys do not matter, so that a listing without the daemon
+//! shows the same GPUs as one with it.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use gpuvirt_host::{GpuMatch, GpuMatchError, GpuRules};
+use serde::Deserialize;
+
+/// The largest configuration file that is read.
+const LIMIT: u64 = 1 << 20;
+
+/// Why the additions are not known.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    /// It can't be read.
+    #[error("reading failed")]
+    Read(#[source] io::Error),
+    /// It is no TOML, or `gpu.extra` is not what it should be.
+    #[error("it makes no sense")]
+    Wrong(#[source] toml::de::Error),
+    /// A match names neither a class nor a card.
+    #[error("an entry of gpu.extra is wrong")]
+    Match(#[source] GpuMatchError),
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Config {
+    gpu: Gpu,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Gpu {
+    extra: Vec<Extra>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Extra {
+    Card { vendor: String, device: String },
+    Class { class: String },
+}
+
+/// The rules in a file; those of nobody when there is none.
+///
+/// # Errors
+/// [`RulesError`].
+pub fn read(path: &Path) -> Result<GpuRules, RulesError> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(GpuRules::default()),
+        file => file.map_err(RulesError::Read)?,
+    };
+    let mut text = String::new();
+    file.take(LIMIT).read_to_string(&mut text).map_err(RulesError::Read)?;
+    parse(&text)
+}
+
+fn parse(text: &str) -> Result<GpuRules, RulesError> {
+    let config: Config = toml::from_str(text).map_err(RulesError::Wrong)?;
+    let read = |extra: &Extra| match extra {
+        Extra::Card { vendor, device } => format!("{vendor}:{device}").parse(),
+        Extra::Class { class } => class.parse(),
+    };
+    let extra: Result<Vec<GpuMatch>, GpuMatchError> = config.gpu.extra.iter().map(read).collect();
+    Ok(GpuRules { extra: extra.map_err(RulesError::Match)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_additions_matter() {
+        let text = "socket = \"/x\"\nlater = { key = 1 }\n[[gpu.extra]]\nvendor = \"1234\"\ndevice = \"11e8\"\n\
+                    [[gpu.extra]]\nclass = \"1200\"\n";
+        let want = vec![GpuMatch::Device { vendor: 0x1234, device: 0x11e8 }, GpuMatch::Class(0x1200)];
+        assert_eq!(parse(text).unwrap().extra, want);
+        assert_eq!(parse("").unwrap(), GpuRules::default());
+        assert_eq!(read(Path::new("/nonexistent/gpuvirtd.toml")).unwrap(), GpuRules::default());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_an_error() {
+        for text in [
+            "[[gpu.extra]]\nvendor = \"12\"\ndevice = \"11e8\"\n",
+            "[[gpu.extra]]\nclass = \"display\"\n",
+            "[[gpu.extra]]\nclass = 1200\n",
+            "[[gpu.extra]]\n",
+            "[[gpu.extra",
+            "gpu = 1",
+        ] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        assert!(read(Path::new("/")).is_err());
+    }
+}

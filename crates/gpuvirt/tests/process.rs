@@ -1,0 +1,101 @@
+//! The process itself: pipes that close, files that can't be written, sockets that may not be used.
+
+use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+fn gpuvirt() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gpuvirt"));
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."));
+    command
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let mut command = gpuvirt();
+    // More than a pipe holds, so that writing goes on after the reader has gone.
+    command.args(["gpu", "list", "-o", "json", "--host", "tests/hosts/vgpu-host.umockdev"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut [0; 1]).unwrap();
+    drop(stdout);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(!stderr.contains("error") && !stderr.contains("panick"), "{stderr}");
+}
+
+#[test]
+fn a_question_without_a_daemon_is_answered_from_the_host() {
+    let output = gpuvirt().args(["gpu", "list", "--socket", "/nonexistent/s"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let notes: Vec<&str> = stderr.lines().filter(|line| line.contains("gpuvirtd")).collect();
+    let [note] = notes.as_slice() else { panic!("one line about the daemon, not: {stderr}") };
+    assert!(note.starts_with("note: gpuvirtd does not answer on /nonexistent/s: "), "{note}");
+    assert!(note.ends_with("this host was read directly, VMs are unknown"), "{note}");
+}
+
+#[test]
+fn a_full_disk_is_a_failure() {
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = gpuvirt().arg("explain").stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.starts_with("error: writing to stdout: "), "{stderr}");
+}
+
+#[test]
+fn a_socket_that_may_not_be_used_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    open(dir.path(), 0o755);
+    let socket = dir.path().join("s");
+    let _listener = UnixListener::bind(&socket).unwrap();
+    open(&socket, 0o000);
+    // Root may open any socket, and nobody may not reach our build folder: so a copy, and nobody.
+    let binary = dir.path().join("gpuvirt");
+    fs::copy(env!("CARGO_BIN_EXE_gpuvirt"), &binary).unwrap();
+    let mut command = Command::new(&binary);
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        command.uid(65534).gid(65534);
+    }
+    let output = command.current_dir("/").arg("--socket").arg(&socket).args(["gpu", "unset", "41:00.0"]);
+    let output = output.output().unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.starts_with("error: this user may not open gpuvirtd's socket "), "{stderr}");
+    assert!(stderr.contains("run it as root"), "{stderr}");
+}
+
+#[test]
+fn a_snapshot_loads_again_and_overwrites_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("host.tar");
+    let snapshot = |file: &Path| {
+        let socket = dir.path().join("none");
+        gpuvirt().arg("snapshot").arg("--file").arg(file).arg("--socket").arg(socket).output().unwrap()
+    };
+    let first = snapshot(&file);
+    assert_eq!(first.status.code(), Some(0), "{first:?}");
+    let listed = gpuvirt().args(["gpu", "list", "--host"]).arg(&file).output().unwrap();
+    assert_eq!(listed.status.code(), Some(0), "{listed:?}");
+    let before = fs::read(&file).unwrap();
+    let second = snapshot(&file);
+    assert_eq!(second.status.code(), Some(1), "{second:?}");
+    assert_eq!(fs::read(&file).unwrap(), before);
+    assert_eq!(snapshot(&dir.path().join("none/x")).status.code(), Some(1));
+}
+
+#[test]
+fn arguments_that_are_no_text_are_usage_errors() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let raw = std::ffi::OsStr::from_bytes(b"\xff\x1b[31m");
+    let output = gpuvirt().args(["gpu", "show"]).arg(raw).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!output.stderr.contains(&0x1b), "{output:?}");
+}

@@ -1,0 +1,301 @@
+//! The daemon as a process, over a recorded host: how it starts, ends, and what keeps it from starting.
+
+#![allow(clippy::unwrap_used)] // a test may panic
+#![allow(clippy::disallowed_methods)] // a test writes broken files
+
+#[path = "api/http.rs"]
+#[allow(dead_code)] // shared with the tests of the API
+mod http;
+
+use std::io::Read;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+/// Longest wait for the daemon to say that it is ready or stopping: a loaded machine takes a second.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A folder for one daemon after the other.
+struct Place {
+    dir: tempfile::TempDir,
+    /// The recorded host, a file below tests/hosts.
+    host: &'static str,
+    notices: UnixDatagram,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self::of("two-gpus.umockdev")
+    }
+
+    fn of(host: &'static str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let notices = UnixDatagram::bind(dir.path().join("notify")).unwrap();
+        notices.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { dir, host, notices }
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn command(&self) -> Command {
+        let hosts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/hosts");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gpuvirtd"));
+        command
+            .env("NOTIFY_SOCKET", self.at("notify"))
+            .arg("--host")
+            .arg(hosts.join(self.host))
+            .arg("--state-dir")
+            .arg(self.at("state"))
+            .arg("--socket")
+            .arg(self.at("socket"))
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// A daemon that has said that it is ready.
+    fn start(&self) -> Daemon {
+        let daemon = Daemon(self.command().spawn().unwrap());
+        assert_eq!(self.notice(), "READY=1");
+        daemon
+    }
+
+    fn notice(&self) -> String {
+        let mut text = [0; 64];
+        let length = self.notices.recv(&mut text).unwrap();
+        String::from_utf8(text.get(..length).unwrap().to_vec()).unwrap()
+    }
+
+    fn get(&self, path: &str) -> Value {
+        http::get(&self.at("socket"), path).json()
+    }
+}
+
+/// A daemon that does not outlive its test.
+struct Daemon(Child);
+
+impl Daemon {
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.0.id()).unwrap()), signal).unwrap();
+    }
+
+    /// How it ended, and its log.
+    fn end(mut self) -> (ExitStatus, String) {
+        let mut log = String::new();
+        self.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        (self.0.wait().unwrap(), log)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn refused(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn it_says_when_it_is_ready_and_ends_on_sigterm() {
+    let place = Place::new();
+    let daemon = place.start();
+    let gpus = place.get("/v1/gpus");
+    assert_eq!((gpus["source"].as_str(), gpus["items"].as_array().unwrap().len()), (Some("recording"), 2));
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(place.notice(), "STOPPING=1");
+    let (status, log) = daemon.end();
+    assert!(status.success(), "{log}");
+    assert!(!place.at("socket").exists(), "the socket's file goes with the daemon");
+}
+
+#[test]
+fn a_second_daemon_on_the_same_state_is_refused() {
+    let place = Place::new();
+    let daemon = place.start();
+    let mut second = place.command();
+    second.arg("--socket").arg(place.at("other"));
+    // clap takes an argument once.
+    assert_eq!(second.output().unwrap().status.code(), Some(2));
+    let text = refused(place.command());
+    assert!(text.contains("another gpuvirtd works on"), "{text}");
+    assert_eq!(place.get("/v1/status")["daemon"]["pid"].as_u64(), Some(u64::from(daemon.0.id())));
+}
+
+#[test]
+fn a_socket_that_answers_is_not_taken() {
+    let place = Place::new();
+    let daemon = place.start();
+    std::fs::rename(place.at("state"), place.at("state-of-the-first")).unwrap();
+    let text = refused(place.command());
+    assert!(text.contains("another daemon listens on"), "{text}");
+    assert_eq!(place.get("/v1/status")["daemon"]["pid"].as_u64(), Some(u64::from(daemon.0.id())));
+}
+
+#[test]
+fn a_daemon_that_was_killed_is_followed_by_another() {
+    let place = Place::new();
+    let killed = place.start();
+    killed.signal(Signal::SIGKILL);
+    let (status, _) = killed.end();
+    assert!(!status.success());
+    assert!(place.at("socket").exists(), "a killed daemon leaves its socket");
+    let next = place.start();
+    assert_eq!(place.get("/v1/status")["daemon"]["pid"].as_u64(), Some(u64::from(next.0.id())));
+}
+
+#[test]
+fn a_corrupt_state_is_no_reason_not_to_start() {
+    let place = Place::new();
+    drop(place.start());
+    let path = place.at("state/state.json");
+    std::fs::write(&path, "{\n  \"version\": 1,\n  oops").unwrap();
+    let _daemon = place.start();
+    let problems = place.get("/v1/status")["problems"].to_string();
+    assert!(problems.contains("state.json, line 3"), "{problems}");
+    assert!(!place.get("/v1/gpus")["items"].as_array().unwrap().is_empty());
+    let answer = http::send(&place.at("socket"), "DELETE", "/v1/gpus/01:00.0/configuration", "");
+    assert_eq!((answer.status, answer.error().kind), (409, gpuvirt_api::ErrorKind::Refused), "{answer:?}");
+    assert_eq!(std::fs::read_to_string(path).unwrap(), "{\n  \"version\": 1,\n  oops");
+}
+
+#[test]
+fn a_corrupt_journal_is_shown_and_no_reason_not_to_start() {
+    let place = Place::new();
+    drop(place.start());
+    std::fs::write(place.at("state/journal/0000:01:00.0.json"), "{").unwrap();
+    let _daemon = place.start();
+    let problems = place.get("/v1/status")["problems"].to_string();
+    assert!(problems.contains("0000:01:00.0.json, line 1"), "{problems}");
+}
+
+#[test]
+fn what_keeps_it_from_starting_is_said_with_its_cause() {
+    let place = Place::new();
+    let config = place.at("gpuvirtd.toml");
+    std::fs::write(&config, "socket = \"/x\"\nwrite_grop = \"y\"\n").unwrap();
+    let mut with_config = place.command();
+    with_config.arg("--config").arg(&config);
+    let text = refused(with_config);
+    assert!(text.contains("line 2") && text.contains("write_grop"), "{text}");
+
+    let mut absent = place.command();
+    absent.arg("--config").arg(place.at("absent.toml"));
+    assert!(refused(absent).contains("absent.toml"));
+
+    let mut no_recording = Command::new(env!("CARGO_BIN_EXE_gpuvirtd"));
+    no_recording.arg("--host").arg(&config).arg("--state-dir").arg(place.at("state"));
+    no_recording.arg("--socket").arg(place.at("socket"));
+    let text = refused(no_recording);
+    assert!(text.contains("loading") && text.contains("gpuvirtd.toml"), "{text}");
+
+    std::fs::write(place.at("socket"), "a file").unwrap();
+    let text = refused(place.command());
+    assert!(text.contains("no socket"), "{text}");
+    assert_eq!(std::fs::read_to_string(place.at("socket")).unwrap(), "a file");
+}
+
+#[test]
+fn a_gpu_goes_to_direct_and_back_and_the_next_daemon_knows() {
+    let place = Place::new();
+    let daemon = place.start();
+    let set = |to: &str, more: &str| {
+        let body = format!("{{\"type\": \"{to}\"{more}}}");
+        let answer = http::send(&place.at("socket"), "PUT", "/v1/gpus/02:00.0/type", &body);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let change = answer.json();
+        (change["outcome"]["outcome"].as_str().unwrap().to_owned(), change)
+    };
+    let gpu = || place.get("/v1/gpus/02:00.0")["items"][0].take();
+
+    let (outcome, shown) = set("direct", ", \"dryRun\": true");
+    assert_eq!((outcome.as_str(), gpu()["active"].as_str()), ("changed", Some("shared")));
+    assert!(shown["sentences"].as_array().is_some_and(|steps| steps.len() > 3), "{shown}");
+    assert_eq!(gpu()["managed"], false, "a dry run stores nothing");
+
+    let (outcome, change) = set("direct", ", \"label\": \"second card\"");
+    assert_eq!((outcome.as_str(), &change["sentences"]), ("changed", &shown["sentences"]));
+    assert_eq!((gpu()["active"].as_str(), gpu()["label"].as_str()), (Some("direct"), Some("second card")));
+    assert_eq!(set("direct", "").0, "unchanged");
+    let xml = place.get("/v1/gpus/second%20card/xml")["xml"].to_string();
+    assert_eq!(xml.matches("<hostdev ").count(), 2, "{xml}");
+
+    assert_eq!(set("shared", "").0, "changed");
+    assert_eq!((gpu()["active"].as_str(), gpu()["pending"].is_null()), (Some("shared"), true));
+    set("direct", "");
+    drop(daemon);
+    assert_eq!(std::fs::read_dir(place.at("state/journal")).unwrap().count(), 0, "every change was settled");
+
+    // The recorded host starts anew, as a host does after a reboot; what was asked for is remembered.
+    let _next = place.start();
+    let gpu = gpu();
+    assert_eq!((gpu["configured"].as_str(), gpu["active"].as_str()), (Some("direct"), Some("shared")));
+    assert!(gpu["pending"].as_str().is_some_and(|why| why.contains("gpuvirt gpu set")), "{gpu}");
+}
+
+#[test]
+fn an_intent_that_did_not_settle_is_taken_back_before_the_daemon_is_ready() {
+    let place = Place::new();
+    drop(place.start());
+    // As a crash after a first step that cleared the override leaves it.
+    let binding = "{\"driver\": \"nouveau\", \"driverOverride\": \"nouveau\"}";
+    let intent = format!(
+        "{{\"version\": 1, \"plan\": {{\"gpu\": \"0000:02:00.0\", \"purpose\": \"a test\", \"steps\": [], \
+         \"before\": {{\"bindings\": {{\"0000:02:00.0\": {binding}}}}}, \"promises\": []}}}}"
+    );
+    let path = place.at("state/journal/0000:02:00.0.json");
+    std::fs::write(&path, intent).unwrap();
+    let _daemon = place.start();
+    let status = place.get("/v1/status");
+    assert!(!path.exists(), "{status}");
+    let gpu = place.get("/v1/gpus/02:00.0");
+    assert_eq!(gpu["items"][0]["functionDetails"][0]["binding"]["driverOverride"], "nouveau");
+    assert!(status["gpus"][1]["handsOff"].is_null(), "{status}");
+}
+
+#[test]
+fn a_vgpu_comes_and_goes_and_others_are_left_alone() {
+    const OTHERS: &str = "/v1/vgpus/11111111-2222-4333-8444-000000000001";
+    const OURS: &str = "/v1/vgpus/00000000-0000-4000-8000-000000000001";
+    let place = Place::of("vgpu-host.umockdev");
+    let daemon = place.start();
+    let ask = |method: &str, path: &str, body: &str| http::send(&place.at("socket"), method, path, body);
+    let outcome = |answer: http::Answer| answer.json()["outcome"]["outcome"].as_str().map(str::to_owned);
+    let create = "{\"gpu\": \"41:00.0\", \"profile\": \"nvidia_a40-12c\", \
+                  \"uuid\": \"00000000-0000-4000-8000-000000000001\"}";
+
+    let early = ask("POST", "/v1/vgpus", create);
+    assert_eq!(early.error().refusals.first().map(|r| r.code.as_str()), Some("unmanaged"), "{early:?}");
+    let shared_direct = ask("PUT", "/v1/gpus/41:00.0/type", "{\"type\": \"shared-direct\"}");
+    assert_eq!(outcome(shared_direct).as_deref(), Some("changed"));
+    assert_eq!(outcome(ask("POST", "/v1/vgpus", create)).as_deref(), Some("changed"));
+    assert_eq!(outcome(ask("POST", "/v1/vgpus", create)).as_deref(), Some("unchanged"));
+    assert_eq!(place.get(OURS)["items"][0]["ours"], true);
+    assert_eq!(place.get(OTHERS)["items"][0]["ours"], false);
+    assert!(place.get(&format!("{OURS}/xml"))["xml"].as_str().is_some_and(|xml| xml.contains("mdev")));
+
+    let foreign = ask("DELETE", OTHERS, "");
+    assert_eq!(foreign.error().refusals.first().map(|r| r.code.as_str()), Some("not-ours"), "{foreign:?}");
+    assert_eq!(outcome(ask("DELETE", &format!("{OURS}?dryRun=true"), "")).as_deref(), Some("changed"));
+    assert_eq!(place.get(OURS)["items"][0]["ours"], true, "a dry run removes nothing");
+    assert_eq!(outcome(ask("DELETE", OURS, "")).as_deref(), Some("changed"));
+    assert_eq!(ask("GET", OURS, "").status, 404);
+
+    // One that a reboot took: our record of it is all there is, and goes when it is asked for.
+    assert_eq!(outcome(ask("POST", "/v1/vgpus", create)).as_deref(), Some("changed"));
+    drop(daemon);
+    let _next = place.start();
+    assert_eq!(ask("GET", OURS, "").status, 404);
+    assert_eq!(outcome(ask("DELETE", OURS, "")).as_deref(), Some("changed"));
+    assert_eq!(ask("DELETE", OURS, "").status, 404);
+}
