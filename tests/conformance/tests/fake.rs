@@ -2,11 +2,13 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use gpuvirt_conformance::{Outcome, Testbed, all, run};
 use gpuvirt_fakekernel::{FakeKernel, SizeRule};
 use gpuvirt_host::Sysfs;
 use gpuvirt_model::PciAddress;
+use gpuvirt_recording::RecordedHost;
 use gpuvirt_recording::made::{MadeDevice, MadeFunction, MadeHost, MadeIdentity};
 
 const TESTBED: &str = "PLAIN_GPU=0000:01:00.0\nMULTI_GPU=0000:02:00.0\nMULTI_AUDIO=0000:02:00.1\n\
@@ -31,11 +33,16 @@ fn lab() -> FakeKernel {
         .attribute("sriov_offset", "128\n")
         .attribute("sriov_stride", "2\n")
         .attribute("sriov_vf_device", "10ca\n");
+    let plain = function("01:00.0", bochs, 0x03_8000, 11).driver("bochs-drm").drm("card1", 1);
+    let screen = MadeDevice::new(&format!("{}/graphics/fb1", plain.path()), "graphics").node("fb1", 29, 1);
+    let screen = screen.text_attribute("name", "bochs-drmdrmfb\n");
+    let audio = function("02:00.1", (0x8086, 0x2668), 0x04_0300, 12).driver("snd_hda_intel");
+    let card = MadeDevice::new(&format!("{}/sound/card0", audio.path()), "sound");
     let host = MadeHost::new()
         .device(&MadeDevice::new("/devices/virtual/iommu/dmar0", "iommu"))
-        .function(&function("01:00.0", bochs, 0x03_8000, 11).driver("bochs-drm").drm("card1", 1))
+        .function(&plain.child(screen))
         .function(&function("02:00.0", (0x1002, 0x5046), 0x03_0000, 12))
-        .function(&function("02:00.1", (0x8086, 0x2668), 0x04_0300, 12).driver("snd_hda_intel"))
+        .function(&audio.child(card))
         .function(&function("03:00.0", bochs, 0x03_8000, 13).driver("bochs-drm").drm("card2", 2))
         .function(&function("04:00.0", bochs, 0x03_8000, 14).driver("bochs-drm").drm("card3", 3))
         .function(&pf)
@@ -67,6 +74,26 @@ fn the_fake_kernel_does_as_the_real_one() {
     assert!(kernel.unmodelled().is_empty(), "{:?}", kernel.unmodelled());
 }
 
+/// The lab as it was recorded, brought to life.
+fn recorded_lab() -> FakeKernel {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hosts/lab.umockdev");
+    let kernel = FakeKernel::copy_of(&RecordedHost::open(&file).unwrap()).with_proc().strict();
+    kernel.load_module("vfio-pci").unwrap();
+    kernel
+}
+
+#[test]
+fn a_recorded_host_comes_to_life_and_does_the_same() {
+    let testbed = Testbed::parse(TESTBED).unwrap();
+    let mut wrong = Vec::new();
+    let report = run(&recorded_lab(), &testbed, "", |behaviour, outcome| {
+        if *outcome != Outcome::Passed {
+            wrong.push(format!("{}: {outcome:?}", behaviour.id));
+        }
+    });
+    assert!(wrong.is_empty(), "{}:\n{}", report.summary(), wrong.join("\n"));
+}
+
 #[test]
 fn behaviours_have_names_sentences_and_sources_of_their_own() {
     let all = all();
@@ -95,4 +122,14 @@ fn without_its_devices_nothing_is_run_and_nothing_passes() {
     let report = run(&lab(), &Testbed::default(), "mdev", |_, _| ());
     assert!(!report.outcomes.is_empty());
     assert!(report.outcomes.iter().all(|(_, outcome)| matches!(outcome, Outcome::NotRun(_))), "{report:?}");
+}
+
+#[test]
+fn the_documents_list_is_the_suites() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/testing/conformance.md");
+    let document = std::fs::read_to_string(file).unwrap_or_default();
+    assert!(
+        document.contains(&gpuvirt_conformance::table()),
+        "docs/testing/conformance.md: put the output of `cargo run -p gpuvirt-conformance -- --list` at its end"
+    );
 }
