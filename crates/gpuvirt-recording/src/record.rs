@@ -38,7 +38,8 @@ const OTHER_ROOTS: [&str; 7] = [
 /// Children of a recorded device that are recorded too.
 const CHILDREN: [&str; 8] = ["drm", "graphics", "mdev", "pci_bus", "sound", "vfio", "vfio-dev", "vtconsole"];
 /// Files that can only be written: that they exist is recorded, reading them would be an error.
-const WRITE_ONLY: [&str; 4] = ["create", "remove", "rescan", "reset"];
+const WRITE_ONLY: [&str; 7] =
+    ["create", "remove", "rescan", "reset", "reset_subordinate", "rotate_all", "sriov_vf_msix_count"];
 /// Folders of no interest with many files.
 const SKIPPED_FOLDERS: [&str; 3] = ["msi_irqs", "statistics", "wakeup"];
 

@@ -19,6 +19,10 @@ const LEFT_OUT: [(&str, &str); 10] = [
 /// Why an attribute is left out, or nothing when it is recorded.
 pub fn left_out(attribute: &str) -> Option<&'static str> {
     let name = attribute.rsplit('/').next().unwrap_or(attribute);
+    // An IOMMU unit's address is no network address.
+    if attribute == "intel-iommu/address" {
+        return None;
+    }
     LEFT_OUT.iter().find(|(left, _)| *left == name).map(|(_, why)| *why)
 }
 
@@ -54,7 +58,7 @@ mod tests {
     fn what_names_a_machine_goes_and_the_rest_stays() {
         assert_eq!(left_out("vpd"), Some("vital product data (serial numbers)"));
         assert!(left_out("device/serial").is_some());
-        for kept in ["class", "uevent", "power/control", "boot_vga", "resource"] {
+        for kept in ["intel-iommu/address", "class", "uevent", "power/control", "boot_vga", "resource"] {
             assert_eq!(left_out(kept), None, "{kept}");
         }
         for (text, want) in [

@@ -89,10 +89,9 @@ impl Function {
         write(&file(function, "driver_override"), text);
         if now.driver != self.driver {
             write(&file(function, "driver/unbind"), &function.to_string());
-            match &self.driver {
-                Some(driver) => write(&driver_file(driver, "bind"), &function.to_string()),
-                // Without a driver it was; a probe here would only find out whether that can be helped.
-                None => {}
+            // Without a driver it was, so without one it stays.
+            if let Some(driver) = &self.driver {
+                write(&driver_file(driver, "bind"), &function.to_string());
             }
             if bench.driver(function) != self.driver && self.driver.is_some() {
                 write(PROBE, &function.to_string());

@@ -2,11 +2,13 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use gpuvirt_conformance::{Outcome, Testbed, all, run};
 use gpuvirt_fakekernel::{FakeKernel, SizeRule};
 use gpuvirt_host::Sysfs;
 use gpuvirt_model::PciAddress;
+use gpuvirt_recording::RecordedHost;
 use gpuvirt_recording::made::{MadeDevice, MadeFunction, MadeHost, MadeIdentity};
 
 const TESTBED: &str = "PLAIN_GPU=0000:01:00.0\nMULTI_GPU=0000:02:00.0\nMULTI_AUDIO=0000:02:00.1\n\
@@ -65,6 +67,26 @@ fn the_fake_kernel_does_as_the_real_one() {
     });
     assert!(wrong.is_empty(), "{}:\n{}", report.summary(), wrong.join("\n"));
     assert!(kernel.unmodelled().is_empty(), "{:?}", kernel.unmodelled());
+}
+
+/// The lab as it was recorded, brought to life.
+fn recorded_lab() -> FakeKernel {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hosts/lab.umockdev");
+    let kernel = FakeKernel::copy_of(&RecordedHost::open(&file).unwrap()).with_proc().strict();
+    kernel.load_module("vfio-pci").unwrap();
+    kernel
+}
+
+#[test]
+fn a_recorded_host_comes_to_life_and_does_the_same() {
+    let testbed = Testbed::parse(TESTBED).unwrap();
+    let mut wrong = Vec::new();
+    let report = run(&recorded_lab(), &testbed, "", |behaviour, outcome| {
+        if *outcome != Outcome::Passed {
+            wrong.push(format!("{}: {outcome:?}", behaviour.id));
+        }
+    });
+    assert!(wrong.is_empty(), "{}:\n{}", report.summary(), wrong.join("\n"));
 }
 
 #[test]
