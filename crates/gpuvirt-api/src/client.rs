@@ -173,6 +173,14 @@ impl Client {
         self.change(Method::DELETE, route::gpu_configuration(gpu), None::<&()>)
     }
 
+    /// Takes back every change that neither succeeded nor could be undone.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn recover(&self) -> Result<Change, ClientError> {
+        self.change(Method::POST, route::RECOVER.to_owned(), None::<&()>)
+    }
+
     /// Creates a vGPU.
     ///
     /// # Errors

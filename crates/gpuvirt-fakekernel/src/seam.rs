@@ -84,7 +84,8 @@ impl Sysfs for FakeKernel {
             let mut kernel = self.lock();
             // Before the write: a removal that waits has taken its own file away.
             let mdev = kernel.mdev_of_path(path);
-            let named = std::str::from_utf8(data).ok().and_then(|text| PciAddress::parse(text.trim_end()).ok());
+            let named =
+                std::str::from_utf8(data).ok().and_then(|text| PciAddress::parse(text.trim_end()).ok());
             let function = kernel.function_of_path(path).or(named).filter(|_| mdev.is_none());
             let answer = kernel.write(path, data);
             if answer == Err(Stop::Blocks) {

@@ -104,6 +104,13 @@ pub enum Command {
     ///
     /// Example: gpuvirt status
     Status,
+    /// Take back changes that neither succeeded nor could be undone. Changes the GPUs that are hands-off
+    ///
+    /// gpuvirtd looks at the host as it is now, and leads each hands-off GPU back to how it was before the change.
+    /// What still holds a GPU is named, and that GPU stays hands-off.
+    ///
+    /// Example: sudo gpuvirt recover
+    Recover,
 }
 
 /// Verbs on profiles.

@@ -60,6 +60,7 @@ pub fn answer(cli: &Cli) -> Answer {
         Command::Snapshot(args) => verb::snapshot::run(&asker, args),
         Command::Explain(args) => verb::explain::run(asker.format(), args),
         Command::Status => verb::status::run(&asker),
+        Command::Recover => verb::recover::run(&asker),
     };
     let mut answer = output::answer(asker.format(), result);
     answer.err.insert_str(0, &asker.notes());

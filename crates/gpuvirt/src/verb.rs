@@ -3,6 +3,7 @@
 pub mod explain;
 pub mod gpu;
 pub mod profile;
+pub mod recover;
 pub mod snapshot;
 pub mod status;
 pub mod vgpu;
