@@ -26,5 +26,5 @@ if [ "${1:-}" = --tests ]; then
 fi
 "$lab" push "$stage"/* /
 "$lab" exec -- sh -c '
-  [ -d /sys/module/gpuvirt_mdev ] || { modprobe mdev && insmod /lab/modules/gpuvirt_mdev.ko; }
+  [ -d /sys/module/gpuvirt_mdev ] || { modprobe -a vfio mdev && insmod /lab/modules/gpuvirt_mdev.ko; }
   systemctl daemon-reload && systemctl restart gpuvirtd'

@@ -2,7 +2,7 @@
 //! time. An input that crashes one is kept and named.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
@@ -72,7 +72,6 @@ fn one(tree: &Tree, target: &str, seconds: u64) -> Result<Tally> {
         std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
     }
     let log = built.join(format!("{target}.log"));
-    let scratch = Scratch::new()?;
     let binary = built.join(TRIPLE).join("release").join(target);
     let mut fuzzer = program(tree, &path(&binary)?, &[]);
     fuzzer
@@ -83,7 +82,6 @@ fn one(tree: &Tree, target: &str, seconds: u64) -> Result<Tally> {
         .arg(format!("-timeout={SLOW_SECONDS}"))
         .arg(format!("-rss_limit_mb={MEMORY_MIB}"))
         .args(["-max_len=65536", "-print_final_stats=1", "-verbosity=0"])
-        .env("TMPDIR", &scratch.0)
         .stderr(File::create(&log).with_context(|| format!("make {}", log.display()))?);
     let status = fuzzer.status().with_context(|| format!("start {}", binary.display()))?;
     let said =
@@ -96,26 +94,6 @@ fn one(tree: &Tree, target: &str, seconds: u64) -> Result<Tally> {
     }
     eprintln!("{}", what_happened(&said));
     Ok(Tally::fail(format!("fuzz {target}: {status}; the input is in {}", crashes.display())))
-}
-
-/// A folder in memory for targets that read files; a fuzzer ends without cleaning up, so we do.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Result<Self> {
-        let memory = Path::new("/dev/shm");
-        let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let folder = parent.join(format!("gpuvirt-fuzz-{}", std::process::id()));
-        std::fs::create_dir(&folder).with_context(|| format!("make {}", folder.display()))?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What is left over costs a little memory and harms nothing.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// How many inputs libFuzzer says it tried.
