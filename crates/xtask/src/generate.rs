@@ -23,14 +23,12 @@ struct Document {
     args: &'static [&'static str],
 }
 
-const DOCUMENTS: &[Document] = &[
-    Document {
-        path: "docs/refusals.md",
-        preface: "",
-        package: "gpuvirt",
-        args: &["explain", "--all-markdown"],
-    },
-];
+const DOCUMENTS: &[Document] = &[Document {
+    path: "docs/refusals.md",
+    preface: "",
+    package: "gpuvirt",
+    args: &["explain", "--all-markdown"],
+}];
 
 /// Makes each document.
 pub fn run(tree: &Tree, mode: Mode) -> Result<Tally> {
