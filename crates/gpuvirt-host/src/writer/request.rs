@@ -53,6 +53,17 @@ impl BlockingWrite {
     pub fn data(&self) -> &str {
         &self.data
     }
+
+    /// The function that it is about; none when that is a mediated device.
+    pub fn function(&self) -> Option<PciAddress> {
+        let in_path = || self.path.split('/').nth(5).and_then(|part| PciAddress::parse(part).ok());
+        PciAddress::parse(self.data.trim_end()).ok().or_else(in_path)
+    }
+
+    /// The mediated device that it removes.
+    pub fn mdev(&self) -> Option<Uuid> {
+        self.path.split('/').rev().nth(1).and_then(|part| Uuid::parse_str(part).ok())
+    }
 }
 
 /// Unbinding and probing a function, removing one, setting the number of its VFs, and removing a mediated device.
@@ -128,6 +139,21 @@ mod tests {
             (&format!("/sys/bus/pci/devices/0000:41:00.0/{uuid}/remove"), "1\n"),
         ] {
             assert!(BlockingWrite::parse(path, data.as_bytes()).is_ok(), "{path} {data}");
+        }
+    }
+
+    #[test]
+    fn a_write_is_about_one_function_or_one_mediated_device() {
+        let uuid = "c73f1fa6-489e-4834-9476-d70dabd98c40";
+        for (path, data, device) in [
+            ("/sys/bus/pci/drivers/nvidia/unbind", "0000:41:00.0\n", Some("0000:41:00.0")),
+            ("/sys/bus/pci/drivers_probe", "0000:41:00.0", Some("0000:41:00.0")),
+            ("/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs", "4", Some("0000:41:00.0")),
+            (&format!("/sys/bus/mdev/devices/{uuid}/remove"), "1", None),
+        ] {
+            let write = BlockingWrite::parse(path, data.as_bytes()).unwrap();
+            assert_eq!(write.function().map(|address| address.to_string()).as_deref(), device, "{path}");
+            assert_eq!(write.mdev().is_some(), device.is_none(), "{path}");
         }
     }
 
