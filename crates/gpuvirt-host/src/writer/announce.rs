@@ -15,8 +15,8 @@ use crate::parse::pci;
 use crate::paths;
 use crate::sysfs::Sysfs;
 
-/// The memory file's name, and what its descriptor's link shows.
-const NAME: &str = "gpuvirt-writer";
+/// The process's name and the memory file's (the kernel keeps 15 bytes), and what the file's link shows.
+pub(super) const NAME: &str = "gpuvirt-writer";
 pub(crate) const LINK: &str = "/memfd:gpuvirt-writer (deleted)";
 
 /// Longer than the limit of a request's line, so that a request can't be cut.
