@@ -58,7 +58,8 @@ pub(super) fn nothing_under_way(
     match writers.iter().find(|writer| is_same(&writer.write)) {
         None => Ok(()),
         Some(WaitingWriter { pid, .. }) => {
-            Err(HostError::StillWaiting { what: what.to_owned(), writer: *pid, waited: Duration::ZERO })
+            let what = format!("{what}, begun earlier");
+            Err(HostError::StillWaiting { what, writer: *pid, waited: Duration::ZERO })
         }
     }
 }
