@@ -54,15 +54,15 @@ impl BlockingWrite {
         &self.data
     }
 
-    /// The function that it is about; none when that is a mediated device.
+    /// The function whose lock the write may hold; for a mediated device its parent, where the path names it.
     pub fn function(&self) -> Option<PciAddress> {
-        let in_path = || self.path.split('/').nth(5).and_then(|part| PciAddress::parse(part).ok());
-        PciAddress::parse(self.data.trim_end()).ok().or_else(in_path)
+        let data = self.data.trim_end_matches('\n');
+        self.path.split('/').chain([data]).find_map(|part| PciAddress::parse(part).ok())
     }
 
-    /// The mediated device that it removes.
+    /// The mediated device that the write removes.
     pub fn mdev(&self) -> Option<Uuid> {
-        self.path.split('/').rev().nth(1).and_then(|part| Uuid::parse_str(part).ok())
+        self.path.split('/').find_map(|part| Uuid::parse_str(part).ok())
     }
 }
 
@@ -143,17 +143,20 @@ mod tests {
     }
 
     #[test]
-    fn a_write_is_about_one_function_or_one_mediated_device() {
+    fn a_write_names_what_it_may_hold() {
         let uuid = "c73f1fa6-489e-4834-9476-d70dabd98c40";
-        for (path, data, device) in [
-            ("/sys/bus/pci/drivers/nvidia/unbind", "0000:41:00.0\n", Some("0000:41:00.0")),
-            ("/sys/bus/pci/drivers_probe", "0000:41:00.0", Some("0000:41:00.0")),
-            ("/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs", "4", Some("0000:41:00.0")),
-            (&format!("/sys/bus/mdev/devices/{uuid}/remove"), "1", None),
+        let gpu = Some(PciAddress { domain: 0, bus: 0x41, slot: 0, function: 0 });
+        let mdev = Uuid::parse_str(uuid).ok();
+        for (path, data, function, device) in [
+            ("/sys/bus/pci/devices/0000:41:00.0/driver/unbind", "0000:41:00.0", gpu, None),
+            ("/sys/bus/pci/drivers/nvidia/unbind", "0000:41:00.0\n", gpu, None),
+            ("/sys/bus/pci/drivers_probe", "0000:41:00.0", gpu, None),
+            ("/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs", "0", gpu, None),
+            (&format!("/sys/bus/mdev/devices/{uuid}/remove"), "1", None, mdev),
+            (&format!("/sys/bus/pci/devices/0000:41:00.0/{uuid}/remove"), "1", gpu, mdev),
         ] {
             let write = BlockingWrite::parse(path, data.as_bytes()).unwrap();
-            assert_eq!(write.function().map(|address| address.to_string()).as_deref(), device, "{path}");
-            assert_eq!(write.mdev().is_some(), device.is_none(), "{path}");
+            assert_eq!((write.function(), write.mdev()), (function, device), "{path}");
         }
     }
 
