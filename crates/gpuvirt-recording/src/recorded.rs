@@ -112,7 +112,10 @@ impl RecordedHost {
 impl Sysfs for RecordedHost {
     fn read(&self, path: &str, limit: usize) -> io::Result<Vec<u8>> {
         match self.find(path, true)?.1 {
-            Found::Line(line) => self.devices.content(line, &self.dump, limit),
+            Found::Line(line) => {
+                let content = self.devices.content(line, &self.dump, limit)?;
+                Ok(if self.devices.key(line) == "resource" { lines_of_regions(content) } else { content })
+            }
             Found::Made(text) => Ok(cut(text.into_bytes(), limit)),
             Found::Node(Node::Text(text)) => Ok(cut(text.as_bytes().to_vec(), limit)),
             Found::Node(Node::File(span)) => self.recording.part(*span, limit),
@@ -205,6 +208,16 @@ fn made_names(devices: &Devices, id: crate::devices::DeviceId) -> impl Iterator<
         .map(str::to_owned);
     let identity: Vec<String> = identity.collect();
     ["uevent".to_owned()].into_iter().chain(subsystem).chain(driver).chain(identity)
+}
+
+/// Some public dumps have lost the newlines between the regions of `resource`; each is as long as the other.
+fn lines_of_regions(text: Vec<u8>) -> Vec<u8> {
+    /// Three numbers of 64 bits with `0x`, and two spaces.
+    const REGION: usize = 3 * 18 + 2;
+    if text.len() <= REGION || text.contains(&b'\n') || text.len() % REGION != 0 {
+        return text;
+    }
+    text.chunks(REGION).flat_map(|region| [region, b"\n"].concat()).collect()
 }
 
 fn cut(mut bytes: Vec<u8>, limit: usize) -> Vec<u8> {

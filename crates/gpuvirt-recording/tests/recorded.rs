@@ -197,3 +197,18 @@ fn several_hundred_functions_are_all_there() {
     }
     assert!(host.notes().is_empty(), "{:?}", host.notes());
 }
+
+#[test]
+fn regions_that_lost_their_newlines_are_told_apart_again() {
+    let region = "0x0000007800000000 0x000000780fffffff 0x000000000014220c";
+    let block = "P: /devices/pci0000:00/0000:00:02.0\nE: SUBSYSTEM=pci\nA: resource=";
+    let path = "/sys/bus/pci/devices/0000:00:02.0/resource";
+    for (recorded, want) in [
+        (format!("{region}{region}"), format!("{region}\n{region}\n")),
+        (format!("{region}\\n{region}\\n"), format!("{region}\n{region}\n")),
+        (format!("{region}0x00"), format!("{region}0x00")),
+        (region.to_owned(), region.to_owned()),
+    ] {
+        assert_eq!(read(&open(&format!("{block}{recorded}\n")), path), want);
+    }
+}
