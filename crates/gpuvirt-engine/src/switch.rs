@@ -59,7 +59,7 @@ impl Engine {
         }
         if let Some(gpu) = now.gpus.get(&gpu.address) {
             let with_host = !gpu.on_vfio && !plan.is_empty();
-            let lost = with_host.then(|| no_host_driver(gpu, &now, &view.records)).unwrap_or_default();
+            let lost = if with_host { no_host_driver(gpu, &now, &view.records) } else { Vec::new() };
             // A card that nothing on the host drives is back all the same: nothing is to follow.
             report.pending = pending_reason(gpu, &now, desired).filter(|_| lost.is_empty());
             report.warnings.extend(lost);
