@@ -179,7 +179,10 @@ impl Kernel {
             }
         }
         self.renew_pool_of(function);
-        if driver.contains("vfio") {
+        // VFIO enables a function only while a guest has it open.
+        let vfio = driver.contains("vfio");
+        self.files.put_text(&format!("{folder}/enable"), if vfio { "0\n" } else { "1\n" });
+        if vfio {
             self.vfio_attach(function);
         }
         self.renew_framebuffers();
@@ -243,6 +246,7 @@ impl Kernel {
         self.files.take(&format!("{folder}/driver"));
         self.files.take(&format!("{DRIVERS}/{driver}/{function}"));
         self.renew_uevent(&folder, None);
+        self.files.put_text(&format!("{folder}/enable"), "0\n");
         if driver.contains("vfio") {
             self.vfio_detach(function);
         }

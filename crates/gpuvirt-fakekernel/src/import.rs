@@ -90,9 +90,10 @@ impl Kernel {
                 self.files.put_text(&path, text);
             }
         }
+        let virtual_one = self.physfn_of(function).is_some();
         for name in WRITE_ONLY {
             let path = format!("{folder}/{name}");
-            if name != "reset" || self.files.get(&path).is_some() {
+            if self.files.get(&path).is_some() || (name != "reset" && !virtual_one) {
                 self.files.put(&path, Node::WriteOnly);
             }
         }

@@ -39,7 +39,8 @@ pub(crate) struct Kernel {
     pub(crate) log: Vec<Written>,
     pub(crate) unmodelled: BTreeSet<String>,
     pub(crate) strict: bool,
-    pub(crate) next_number: u32,
+    /// Writers that waited so far.
+    pub(crate) writers: u32,
 }
 
 /// A write that the kernel keeps waiting.
@@ -57,7 +58,7 @@ impl FakeKernel {
     /// A kernel that starts as another host stands, and lives on by itself. What it does not model is `ENOENT`, and
     /// [`unmodelled`](Self::unmodelled) names it.
     pub fn copy_of(host: &dyn Sysfs) -> Self {
-        let kernel = Self { state: Mutex::new(Kernel { next_number: 1, ..Kernel::default() }) };
+        let kernel = Self { state: Mutex::new(Kernel::default()) };
         kernel.lock().import(host);
         kernel
     }
@@ -178,13 +179,6 @@ impl FakeKernel {
 }
 
 impl Kernel {
-    /// A number for names that the kernel counts up.
-    pub(crate) fn next(&mut self) -> u32 {
-        let number = self.next_number;
-        self.next_number += 1;
-        number
-    }
-
     /// Carries out a write: the whole of the kernel's reaction. `Err(Stop::Blocks)` changes nothing.
     pub(crate) fn write(&mut self, path: &str, data: &[u8]) -> Result<(), Stop> {
         let answer = match self.faults.count_write() {

@@ -90,7 +90,8 @@ impl Sysfs for FakeKernel {
             let answer = kernel.write(path, data);
             if answer == Err(Stop::Blocks) {
                 kernel.waiting.push(Waiting { path: path.to_owned(), data: data.to_vec(), function, mdev });
-                let writer = FIRST_WRITER + kernel.next();
+                kernel.writers += 1;
+                let writer = FIRST_WRITER + kernel.writers;
                 return Err(WriteError::StillWaiting { writer, waited: deadline });
             }
             if let Ok(()) | Err(Stop::Errno(_)) = answer {

@@ -79,14 +79,22 @@ impl Kernel {
         let device = self.text_of(physfn, "sriov_vf_device").unwrap_or_default();
         let id = |text: String| text.trim_start_matches("0x").to_uppercase();
         let class = copied("class");
-        let uevent = format!(
-            "PCI_CLASS={}\nPCI_ID={}:{}\nPCI_SUBSYS_ID={}:{}\nPCI_SLOT_NAME={vf}\n",
-            id(class.clone()).trim_start_matches('0'),
-            id(copied("vendor")),
-            device.to_uppercase(),
-            id(copied("subsystem_vendor")),
-            id(copied("subsystem_device"))
+        let (sub_vendor, sub_device) = (id(copied("subsystem_vendor")), id(copied("subsystem_device")));
+        let (vendor, upper) = (id(copied("vendor")), device.to_uppercase());
+        let modalias = format!(
+            "pci:v{vendor:0>8}d{upper:0>8}sv{sub_vendor:0>8}sd{sub_device:0>8}bc{}sc{}i{}",
+            class.get(2..4).unwrap_or_default().to_uppercase(),
+            class.get(4..6).unwrap_or_default().to_uppercase(),
+            class.get(6..8).unwrap_or_default()
         );
+        let uevent = format!(
+            "PCI_CLASS={}\nPCI_ID={vendor}:{upper}\nPCI_SUBSYS_ID={sub_vendor}:{sub_device}\nPCI_SLOT_NAME={vf}\n\
+             MODALIAS={modalias}\n",
+            id(class.clone()).trim_start_matches('0'),
+        );
+        let start = 0xc0_4000_0000_u64 + 0x4000 * u64::from(index);
+        let window = format!("0x{start:016x} 0x{:016x} 0x000000000014220c\n", start + 0x3fff);
+        let empty = "0x0000000000000000 0x0000000000000000 0x0000000000000000\n".repeat(12);
         let texts = [
             ("uevent", uevent),
             ("vendor", copied("vendor") + "\n"),
@@ -95,13 +103,17 @@ impl Kernel {
             ("subsystem_device", copied("subsystem_device") + "\n"),
             ("class", class + "\n"),
             ("revision", copied("revision") + "\n"),
-            ("resource", "0x0000000000000000 0x0000000000000000 0x0000000000000000\n".repeat(7)),
+            ("modalias", modalias + "\n"),
+            ("resource", window + &empty),
             ("driver_override", "(null)\n".to_owned()),
             ("enable", "0\n".to_owned()),
             ("irq", "0\n".to_owned()),
             ("numa_node", copied("numa_node") + "\n"),
-            ("d3cold_allowed", "1\n".to_owned()),
-            ("power_state", "D0\n".to_owned()),
+            ("d3cold_allowed", "0\n".to_owned()),
+            ("ari_enabled", "1\n".to_owned()),
+            ("msi_bus", "1\n".to_owned()),
+            ("local_cpulist", copied("local_cpulist") + "\n"),
+            ("power_state", "unknown\n".to_owned()),
             ("power/control", "on\n".to_owned()),
             ("power/runtime_status", "active\n".to_owned()),
             ("reset_method", "flr\n".to_owned()),
@@ -109,12 +121,14 @@ impl Kernel {
         for (name, text) in texts {
             self.files.put_text(&format!("{folder}/{name}"), text);
         }
-        for name in ["remove", "rescan", "reset"] {
-            self.files.put(&format!("{folder}/{name}"), Node::WriteOnly);
-        }
+        // No `remove` and no `rescan`: a virtual function goes by its physical one (`pci_dev_hp_attrs_are_visible`).
+        self.files.put(&format!("{folder}/reset"), Node::WriteOnly);
         // Vendor and device id read as ones in a virtual function's own config space.
         self.files.put(&format!("{folder}/config"), Node::File([vec![0xff; 4], vec![0; 60]].concat()));
         self.files.put_link(&format!("{folder}/subsystem"), "/sys/bus/pci");
+        if let Some(unit) = self.files.target(&format!("{pf}/iommu")) {
+            self.files.put_link(&format!("{folder}/iommu"), &unit);
+        }
         self.files.put_link(&format!("{folder}/physfn"), &pf);
         self.files.put_link(&format!("{pf}/virtfn{index}"), &folder);
         self.files.put_link(&format!("{DEVICES}/{vf}"), &folder);

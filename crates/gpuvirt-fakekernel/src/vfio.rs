@@ -18,15 +18,20 @@ impl Kernel {
         self.files.put_folder("/sys/class/vfio");
     }
 
+    /// What binding to a VFIO driver brings: the nodes, and leave for the function to sleep
+    /// (`vfio_pci_core_register_device`).
     pub(crate) fn vfio_attach(&mut self, function: PciAddress) {
         if let Some((folder, group)) = self.folder(function).zip(self.group_of(function)) {
             self.vfio_show(&folder, group);
+            self.files.put_text(&format!("{folder}/power/control"), "auto\n");
         }
     }
 
+    /// The leave to sleep is taken back, whatever was set before VFIO came.
     pub(crate) fn vfio_detach(&mut self, function: PciAddress) {
         if let Some((folder, group)) = self.folder(function).zip(self.group_of(function)) {
             self.vfio_hide(&folder, group);
+            self.files.put_text(&format!("{folder}/power/control"), "on\n");
         }
     }
 
@@ -34,7 +39,9 @@ impl Kernel {
     pub(crate) fn vfio_show(&mut self, folder: &str, group: u32) {
         self.vfio_show_container();
         if self.files.names(&format!("{folder}/vfio-dev")).is_empty() {
-            let number = self.next();
+            let names = self.files.names("/sys/class/vfio-dev");
+            let used = names.iter().filter_map(|name| name.strip_prefix("vfio")?.parse().ok());
+            let number = lowest_free(used.collect());
             let device = format!("{folder}/vfio-dev/vfio{number}");
             self.files.put_text(&format!("{device}/uevent"), "");
             self.files.put_link(&format!("{device}/device"), folder);
@@ -45,7 +52,11 @@ impl Kernel {
         if self.files.get(&node).is_some() {
             return;
         }
-        let minor = u64::from(self.next());
+        let groups = self.files.names("/sys/class/vfio");
+        let minor = |name: &String| {
+            self.files.text(&format!("/sys/devices/virtual/vfio/{name}/dev"))?.split(':').nth(1)?.parse().ok()
+        };
+        let minor = lowest_free(groups.iter().filter_map(minor).collect());
         let device = format!("/sys/devices/virtual/vfio/{group}");
         self.files.put(&node, Node::Device(Some(DeviceNumber { major: VFIO_MAJOR, minor })));
         self.files.put_text(&format!("{device}/dev"), format!("{VFIO_MAJOR}:{minor}\n"));
@@ -77,4 +88,9 @@ impl Kernel {
         let group = self.group_of(function).map(|group| format!("/dev/vfio/{group}"));
         group.into_iter().chain(devices).collect()
     }
+}
+
+/// The number that the kernel's allocator gives next.
+fn lowest_free(used: Vec<u64>) -> u64 {
+    (0..).find(|number| !used.contains(number)).unwrap_or_default()
 }

@@ -4,7 +4,7 @@
 use std::io;
 use std::time::Duration;
 
-use gpuvirt_fakekernel::{Errno, FakeKernel, Fault, On, Process};
+use gpuvirt_fakekernel::{Errno, FakeKernel, Fault, On, Process, SizeRule};
 use gpuvirt_host::{Sysfs, WriteError};
 use gpuvirt_model::PciAddress;
 use gpuvirt_recording::made_hosts;
@@ -115,6 +115,36 @@ fn a_guest_keeps_its_card_until_it_ends() {
     assert_eq!(driver(&kernel), None);
     assert!(!kernel.exists("/dev/vfio/12"));
     kernel.write(&format!("{audio}/bind"), b"0000:02:00.1").unwrap();
+}
+
+#[test]
+fn a_removal_that_waits_hides_the_device_and_takes_nothing_from_its_user() {
+    let kernel = kernel();
+    kernel.offer_mdev(gpu(), 4096, SizeRule::Mixed, &[("nouveau-1", "LAB-1Q", 1024)]);
+    let types = file("mdev_supported_types/nouveau-1");
+    let (uuid, other) = ("83b8f4f2-509f-382f-3c1e-e6bfe0fa1001", "83b8f4f2-509f-382f-3c1e-e6bfe0fa1002");
+    kernel.write(&format!("{types}/create"), uuid.as_bytes()).unwrap();
+    let target = kernel.read_link(&format!("/sys/bus/mdev/devices/{uuid}/iommu_group")).unwrap();
+    let group = target.rsplit('/').next().unwrap();
+    kernel.start(Process::new(700, "qemu-system-x86").opens(&format!("/dev/vfio/{group}")));
+    let remove = format!("/sys/bus/mdev/devices/{uuid}/remove");
+    let waits = kernel.write_that_may_block(&remove, b"1", DEADLINE);
+    assert!(matches!(waits, Err(WriteError::StillWaiting { .. })), "{waits:?}");
+    let left = || kernel.read(&format!("{types}/available_instances"), 9).unwrap();
+    // As measured on Linux 6.12: found by nothing any more, and all that it takes is still taken.
+    assert!(!kernel.exists(&format!("/sys/bus/mdev/devices/{uuid}")));
+    assert!(!kernel.exists(&format!("{types}/devices/{uuid}")));
+    assert!(
+        kernel.exists(&file(&format!("{uuid}/iommu_group"))) && kernel.exists(&format!("/dev/vfio/{group}"))
+    );
+    assert_eq!(left(), b"3\n");
+    assert_eq!(code(kernel.write(&format!("{types}/create"), uuid.as_bytes())), Err(Errno::EEXIST));
+    assert_eq!(code(kernel.write(&remove, b"1")), Err(Errno::ENOENT));
+    kernel.write(&format!("{types}/create"), other.as_bytes()).unwrap();
+    kernel.end(700);
+    assert!(!kernel.exists(&file(uuid)) && !kernel.exists(&format!("/dev/vfio/{group}")));
+    assert_eq!(left(), b"3\n");
+    assert!(kernel.exists(&format!("/sys/bus/mdev/devices/{other}")));
 }
 
 #[test]

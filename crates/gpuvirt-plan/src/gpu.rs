@@ -1,6 +1,6 @@
 //! Questions about a GPU that every layer asks.
 
-use gpuvirt_model::{Desired, Domain, Gpu, Hostdev, Observed};
+use gpuvirt_model::{Desired, Domain, Gpu, GraphicsType, Hostdev, Observed};
 
 /// The domains that have or name a function or a vGPU of this GPU, each with whether its running QEMU has it.
 pub fn domains_using<'a>(

@@ -23,22 +23,12 @@ struct Document {
     args: &'static [&'static str],
 }
 
-const DOCUMENTS: &[Document] = &[
-    Document {
-        path: "docs/refusals.md",
-        preface: "",
-        package: "gpuvirt",
-        args: &["explain", "--all-markdown"],
-    },
-    Document {
-        path: "docs/testing/conformance.md",
-        preface: "# Conformance\n\n\
-            One suite, `tests/conformance`, runs on the fake kernel and, in the lab, on the real one: these behaviours hold on\n\
-            both. Written by `cargo xtask gen`.\n\n",
-        package: "gpuvirt-conformance",
-        args: &["--list"],
-    },
-];
+const DOCUMENTS: &[Document] = &[Document {
+    path: "docs/refusals.md",
+    preface: "",
+    package: "gpuvirt",
+    args: &["explain", "--all-markdown"],
+}];
 
 /// Makes each document.
 pub fn run(tree: &Tree, mode: Mode) -> Result<Tally> {

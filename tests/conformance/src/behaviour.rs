@@ -36,3 +36,12 @@ pub fn all() -> Vec<Behaviour> {
     ]
     .concat()
 }
+
+/// The list as a Markdown table.
+pub fn table() -> String {
+    let mut text = "| behaviour | what the kernel does | where |\n|---|---|---|\n".to_owned();
+    for behaviour in all() {
+        text.push_str(&format!("| `{}` | {} | {} |\n", behaviour.id, behaviour.sentence, behaviour.source));
+    }
+    text
+}

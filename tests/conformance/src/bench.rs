@@ -1,6 +1,7 @@
 //! What a behaviour has at hand: the files, the devices, and comparisons that say what they saw.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use gpuvirt_host::Sysfs;
 use gpuvirt_model::PciAddress;
@@ -14,6 +15,11 @@ pub(crate) const PROBE: &str = "/sys/bus/pci/drivers_probe";
 pub(crate) const GROUPS: &str = "/sys/kernel/iommu_groups";
 /// A function that no bench has.
 pub(crate) const NOWHERE: &str = "ffff:ff:1f.7";
+
+/// Work that the kernel leaves to its workers has ended by then, on an emulated machine too.
+const SETTLES_WITHIN: Duration = Duration::from_secs(20);
+/// Sysfs tells no events of such things.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// How a behaviour ended early.
 #[derive(Debug)]
@@ -180,6 +186,20 @@ pub(crate) fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: &T, want: &T
 /// True, or what is wrong.
 pub(crate) fn holds(condition: bool, otherwise: impl FnOnce() -> String) -> Check {
     if condition { Ok(()) } else { Err(failed(otherwise())) }
+}
+
+/// True within [`SETTLES_WITHIN`], for what the kernel does after it has answered. Asked at least once.
+pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) -> Check {
+    let start = Instant::now();
+    loop {
+        if condition() {
+            return Ok(());
+        }
+        if start.elapsed() >= SETTLES_WITHIN {
+            return Err(failed(format!("it is not so after {SETTLES_WITHIN:?}: {what}")));
+        }
+        std::thread::park_timeout(BETWEEN_LOOKS);
+    }
 }
 
 pub(crate) fn failed(what: String) -> Stop {

@@ -17,6 +17,6 @@ mod sriov;
 mod testbed;
 mod vfio;
 
-pub use behaviour::{Behaviour, all};
+pub use behaviour::{Behaviour, all, table};
 pub use run::{Outcome, Report, run};
 pub use testbed::{Testbed, TestbedError};

@@ -86,7 +86,7 @@ pub(crate) const BEHAVIOURS: &[Behaviour] = &[
     },
     Behaviour {
         id: "remove-takes-the-vfs",
-        sentence: "unbinding a physical function's driver, or removing the function, takes its virtual functions along",
+        sentence: "removing a physical function takes its virtual functions along",
         source: "drivers/pci/iov.c: pci_iov_release",
         check: |bench| {
             let function = bench.sriov()?;

@@ -137,6 +137,18 @@ pub(crate) const BEHAVIOURS: &[Behaviour] = &[
         },
     },
     Behaviour {
+        id: "vf-cannot-be-removed",
+        sentence: "a virtual function has neither remove nor rescan: ENOENT",
+        source: "drivers/pci/pci-sysfs.c: pci_dev_hp_attrs_are_visible",
+        check: |bench| {
+            let function = bench.sriov()?;
+            numvfs(bench, function, 1)?;
+            let vf = first_vf(bench, function)?;
+            bench.refused(&file(vf, "remove"), "1", Errno::ENOENT)?;
+            bench.refused(&file(vf, "rescan"), "1", Errno::ENOENT)
+        },
+    },
+    Behaviour {
         id: "vf-group-of-its-own",
         sentence: "a virtual function behind an isolating port is alone in a group",
         source: "drivers/iommu/iommu.c: pci_device_group",

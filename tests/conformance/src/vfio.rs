@@ -1,7 +1,7 @@
 //! What shows that VFIO has a function.
 
 use crate::behaviour::Behaviour;
-use crate::bench::{failed, file, holds};
+use crate::bench::{Stop, driver_file, eventually, failed, file, holds, same};
 
 pub(crate) const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
@@ -73,10 +73,83 @@ pub(crate) const BEHAVIOURS: &[Behaviour] = &[
             holds(nodes().is_empty(), || format!("drm holds {:?} on vfio-pci", nodes()))?;
             bench.done(&file(function, "driver_override"), "\n")?;
             bench.unbind(function)?;
-            bench.done(&crate::bench::driver_file(&driver, "bind"), &function.to_string())?;
+            bench.done(&driver_file(&driver, "bind"), &function.to_string())?;
             holds(nodes().iter().any(|name| name.starts_with("card")), || {
                 format!("drm holds {:?} after", nodes())
             })
+        },
+    },
+    Behaviour {
+        id: "frame-buffer-follows-the-driver",
+        sentence: "the display driver's frame buffer leaves /proc/fb when the driver is unbound, and comes back with it",
+        source: "drivers/video/fbdev/core/fbmem.c: unregister_framebuffer",
+        check: |bench| {
+            let function = bench.plain()?;
+            let driver = bench.native(function)?;
+            let Some(name) = bench.names(&file(function, "graphics")).into_iter().next() else {
+                return Err(Stop::NotRun(format!("{function} has no frame buffer")));
+            };
+            let number = name.trim_start_matches("fb").to_owned() + " ";
+            let listed =
+                || Ok::<_, Stop>(bench.text("/proc/fb")?.lines().any(|line| line.starts_with(&number)));
+            holds(listed()?, || format!("/proc/fb does not list {name}"))?;
+            bench.unbind(function)?;
+            holds(!listed()?, || format!("/proc/fb still lists {name}"))?;
+            holds(!bench.sysfs.exists(&format!("/dev/{name}")), || format!("/dev/{name} is still there"))?;
+            bench.done(&driver_file(&driver, "bind"), &function.to_string())?;
+            holds(listed()?, || format!("{name} did not come back"))
+        },
+    },
+    Behaviour {
+        id: "sound-card-follows-the-driver",
+        sentence: "the audio driver's sound card goes when it is unbound, and comes back some time after binding",
+        source: "sound/pci/hda/hda_intel.c: azx_probe_work",
+        check: |bench| {
+            let (_, audio) = bench.multi()?;
+            let driver = bench.native(audio)?;
+            let cards = || bench.names(&file(audio, "sound"));
+            if cards().is_empty() {
+                return Err(Stop::NotRun(format!("{audio} has no sound card")));
+            }
+            bench.move_to(audio, "vfio-pci")?;
+            holds(cards().is_empty(), || format!("sound holds {:?} on vfio-pci", cards()))?;
+            bench.done(&file(audio, "driver_override"), "\n")?;
+            bench.unbind(audio)?;
+            bench.done(&driver_file(&driver, "bind"), &audio.to_string())?;
+            // A worker probes the codecs after the binding.
+            eventually("the sound card comes back", || !cards().is_empty())
+        },
+    },
+    Behaviour {
+        id: "vfio-lets-it-sleep",
+        sentence: "vfio-pci sets power/control to auto, and to on when it leaves, whatever it was before",
+        source: "drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_register_device",
+        check: |bench| {
+            let function = bench.plain()?;
+            let path = file(function, "power/control");
+            for before in ["on\n", "auto\n"] {
+                bench.done(&path, before)?;
+                bench.move_to(function, "vfio-pci")?;
+                same("power/control on vfio-pci", &bench.text(&path)?.as_str(), &"auto\n")?;
+                bench.unbind(function)?;
+                same("power/control afterwards", &bench.text(&path)?.as_str(), &"on\n")?;
+            }
+            Ok(())
+        },
+    },
+    Behaviour {
+        id: "enable-follows-the-driver",
+        sentence: "enable reads 0 without a driver and on an idle vfio-pci, and more under a host driver",
+        source: "drivers/pci/pci-sysfs.c: enable_show",
+        check: |bench| {
+            let function = bench.plain()?;
+            let enabled = || bench.number(&file(function, "enable"));
+            bench.native(function)?;
+            holds(enabled()? > 0, || "it is 0 under its host driver".to_owned())?;
+            bench.unbind(function)?;
+            same("enable without a driver", &enabled()?, &0)?;
+            bench.move_to(function, "vfio-pci")?;
+            same("enable on vfio-pci", &enabled()?, &0)
         },
     },
     Behaviour {

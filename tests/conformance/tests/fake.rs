@@ -33,11 +33,16 @@ fn lab() -> FakeKernel {
         .attribute("sriov_offset", "128\n")
         .attribute("sriov_stride", "2\n")
         .attribute("sriov_vf_device", "10ca\n");
+    let plain = function("01:00.0", bochs, 0x03_8000, 11).driver("bochs-drm").drm("card1", 1);
+    let screen = MadeDevice::new(&format!("{}/graphics/fb1", plain.path()), "graphics").node("fb1", 29, 1);
+    let screen = screen.text_attribute("name", "bochs-drmdrmfb\n");
+    let audio = function("02:00.1", (0x8086, 0x2668), 0x04_0300, 12).driver("snd_hda_intel");
+    let card = MadeDevice::new(&format!("{}/sound/card0", audio.path()), "sound");
     let host = MadeHost::new()
         .device(&MadeDevice::new("/devices/virtual/iommu/dmar0", "iommu"))
-        .function(&function("01:00.0", bochs, 0x03_8000, 11).driver("bochs-drm").drm("card1", 1))
+        .function(&plain.child(screen))
         .function(&function("02:00.0", (0x1002, 0x5046), 0x03_0000, 12))
-        .function(&function("02:00.1", (0x8086, 0x2668), 0x04_0300, 12).driver("snd_hda_intel"))
+        .function(&audio.child(card))
         .function(&function("03:00.0", bochs, 0x03_8000, 13).driver("bochs-drm").drm("card2", 2))
         .function(&function("04:00.0", bochs, 0x03_8000, 14).driver("bochs-drm").drm("card3", 3))
         .function(&pf)
@@ -117,4 +122,14 @@ fn without_its_devices_nothing_is_run_and_nothing_passes() {
     let report = run(&lab(), &Testbed::default(), "mdev", |_, _| ());
     assert!(!report.outcomes.is_empty());
     assert!(report.outcomes.iter().all(|(_, outcome)| matches!(outcome, Outcome::NotRun(_))), "{report:?}");
+}
+
+#[test]
+fn the_documents_list_is_the_suites() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/testing/conformance.md");
+    let document = std::fs::read_to_string(file).unwrap_or_default();
+    assert!(
+        document.contains(&gpuvirt_conformance::table()),
+        "docs/testing/conformance.md: put the output of `cargo run -p gpuvirt-conformance -- --list` at its end"
+    );
 }
