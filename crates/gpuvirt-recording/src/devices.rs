@@ -58,6 +58,9 @@ pub struct DeviceId(u32);
 struct Device {
     path: Range<u32>,
     lines: Range<u32>,
+    /// Where attributes and nodes begin among the sorted lines.
+    attributes: u32,
+    nodes: u32,
 }
 
 /// All devices of a dump, in the order of their paths.
@@ -87,7 +90,7 @@ impl Devices {
     pub fn begin(&mut self, path: &str) {
         let path = self.keep(path.as_bytes());
         let end = small(self.lines.len());
-        self.devices.push(Device { path, lines: end..end });
+        self.devices.push(Device { path, lines: end..end, attributes: end, nodes: end });
     }
 
     /// Adds a line to the device begun last.
@@ -118,13 +121,16 @@ impl Devices {
     pub fn finish(&mut self) -> Vec<String> {
         let mut devices = std::mem::take(&mut self.devices);
         let mut lines = std::mem::take(&mut self.lines);
-        for device in &devices {
+        for device in &mut devices {
             let Some(own) = lines.get_mut(index(&device.lines)) else { continue };
             let order = |line: &Line| (line.kind.space(), self.key_bytes(line));
             // umockdev-record writes them in this order already.
             if !own.is_sorted_by_key(order) {
                 own.sort_by(|a, b| order(a).cmp(&order(b)));
             }
+            let before = |space| small(own.partition_point(|line| line.kind.space() < space));
+            device.attributes = device.lines.start + before(1);
+            device.nodes = device.lines.start + before(2);
         }
         devices.sort_by(|a, b| self.slice(&a.path).cmp(self.slice(&b.path)));
         let mut dropped = Vec::new();
@@ -186,27 +192,24 @@ impl Devices {
         devices.iter().map_while(move |device| self.text(&device.path).strip_prefix(path)?.strip_prefix('/'))
     }
 
-    fn lines(&self, id: DeviceId, space: u8) -> &[Line] {
-        let Some(device) = self.devices.get(id.0 as usize) else { return &[] };
-        let lines = self.lines.get(index(&device.lines)).unwrap_or_default();
-        let from = lines.partition_point(|line| line.kind.space() < space);
-        let to = lines.partition_point(|line| line.kind.space() <= space);
-        lines.get(from..to).unwrap_or_default()
+    fn lines(&self, id: DeviceId, part: impl Fn(&Device) -> Range<u32>) -> &[Line] {
+        let part = self.devices.get(id.0 as usize).map(part);
+        part.and_then(|part| self.lines.get(index(&part))).unwrap_or_default()
     }
 
     /// Its attributes and links, in the order of their names.
     pub fn attributes(&self, id: DeviceId) -> &[Line] {
-        self.lines(id, 1)
+        self.lines(id, |device| device.attributes..device.nodes)
     }
 
     /// Its properties.
     pub fn properties(&self, id: DeviceId) -> &[Line] {
-        self.lines(id, 0)
+        self.lines(id, |device| device.lines.start..device.attributes)
     }
 
     /// Its node and the links to it.
     pub fn nodes(&self, id: DeviceId) -> &[Line] {
-        self.lines(id, 2)
+        self.lines(id, |device| device.nodes..device.lines.end)
     }
 
     /// The attribute or link of this name.

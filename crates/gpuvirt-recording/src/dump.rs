@@ -217,7 +217,8 @@ impl Reader<'_> {
 
 /// A relative path of plain names: nothing that leaves its folder.
 pub fn is_plain_path(path: &str) -> bool {
-    !path.contains('\0') && path.split('/').all(|name| !matches!(name, "" | "." | ".."))
+    let is_name = |name: &str| !matches!(name, "" | "." | "..");
+    !path.contains('\0') && if path.contains('/') { path.split('/').all(is_name) } else { is_name(path) }
 }
 
 #[cfg(test)]
