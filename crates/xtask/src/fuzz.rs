@@ -16,6 +16,7 @@ const RUSTFLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-
     -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing";
 
 const MANIFEST: &str = "tests/fuzz/Cargo.toml";
+const TARGET_DIR: &str = "tests/fuzz/target";
 /// Naming the target keeps the flags away from build scripts and procedural macros.
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";
 /// One input that takes longer is a finding.
@@ -37,7 +38,8 @@ pub fn run(tree: &Tree, args: &[&str]) -> Result<Tally> {
     }
     let mut build =
         cargo(tree, &["build", "--release", "--locked", "--manifest-path", MANIFEST, "--target", TRIPLE]);
-    build.env("RUSTFLAGS", RUSTFLAGS);
+    // A folder of its own, so that other flags don't throw away what the rest of the project built.
+    build.env("RUSTFLAGS", RUSTFLAGS).env("CARGO_TARGET_DIR", tree.root().join(TARGET_DIR));
     anyhow::ensure!(build.status().context("start cargo build")?.success(), "the fuzz targets do not build");
     let mut tally = Tally::default();
     for target in targets.iter().filter(|target| wanted.is_empty() || wanted.contains(&target.as_str())) {
@@ -64,7 +66,7 @@ fn targets(tree: &Tree) -> Result<Vec<String>> {
 
 /// New inputs go to a folder of the build; the seeds in the tree are only read.
 fn one(tree: &Tree, target: &str, seconds: u64) -> Result<Tally> {
-    let built = tree.root().join("tests/fuzz/target");
+    let built = tree.root().join(TARGET_DIR);
     let found = built.join("corpus").join(target);
     let crashes = built.join("crashes").join(target);
     let seeds = tree.root().join("tests/fuzz/corpus").join(target);
