@@ -1,5 +1,7 @@
 //! Checks on vGPUs: whether a GPU can make them, and whether one may be made or removed.
 
+use std::collections::BTreeMap;
+
 use gpuvirt_model::{
     Desired, Framework, Gpu, GraphicsType, Holder, Hostdev, Observed, Profile, ProfileName, Records, Refusal,
     RefusalCode, Vgpu,
@@ -83,8 +85,17 @@ fn not_for_vgpus(wanted: &Creation, observed: &Observed, desired: &Desired) -> O
     (kind != GraphicsType::SharedDirect).then(|| wanted.refuse(RefusalCode::NotSharedDirect, because, set))
 }
 
+/// A profile's name once, however many functions of the card offer it, with how many are left on all of them.
+fn by_name(gpu: &Gpu) -> BTreeMap<&ProfileName, u32> {
+    gpu.profiles.iter().fold(BTreeMap::new(), |mut left, profile| {
+        let sum = left.entry(&profile.name).or_insert(0_u32);
+        *sum = sum.saturating_add(profile.available);
+        left
+    })
+}
+
 fn not_offered(wanted: &Creation) -> Refusal {
-    let names = list(wanted.gpu.profiles.iter().map(|profile| &profile.name));
+    let names = list(by_name(wanted.gpu).into_keys());
     let because = match names.as_str() {
         "" => format!("{} offers no profile now", wanted.gpu.address),
         names => format!("{} offers {names}", wanted.gpu.address),
@@ -96,13 +107,8 @@ fn not_offered(wanted: &Creation) -> Refusal {
 fn no_capacity(wanted: &Creation, observed: &Observed) -> Refusal {
     let alive: Vec<String> =
         observed.vgpus_of(wanted.gpu).map(|vgpu| format!("{} ({})", vgpu.uuid, vgpu.profile)).collect();
-    let still: Vec<String> = wanted
-        .gpu
-        .profiles
-        .iter()
-        .filter(|profile| profile.available > 0)
-        .map(|profile| format!("{} ({} left)", profile.name, profile.available))
-        .collect();
+    let fitting = by_name(wanted.gpu).into_iter().filter(|(_, left)| *left > 0);
+    let still: Vec<String> = fitting.map(|(name, left)| format!("{name} ({left} left)")).collect();
     let taken = if alive.is_empty() { "nothing that is seen here".to_owned() } else { list(&alive) };
     let mut remedy = vec!["remove a vGPU that is not needed: gpuvirt vgpu list".to_owned()];
     if !still.is_empty() {
