@@ -81,7 +81,7 @@ impl Kernel {
     fn vf_uevent(&self, physfn: PciAddress, vf: PciAddress, device: &str) -> String {
         let id = |name| self.digits(physfn, name);
         format!(
-            "PCI_CLASS={:X}\nPCI_ID={}:{}\nPCI_SUBSYS_ID={}:{}\nPCI_SLOT_NAME={vf}\n",
+            "PCI_CLASS={:X}\nPCI_ID={}:{:0>4}\nPCI_SUBSYS_ID={}:{}\nPCI_SLOT_NAME={vf}\n",
             self.id_of(physfn, "class").unwrap_or(0),
             id("vendor"),
             device.to_uppercase(),
