@@ -6,10 +6,12 @@ lab_stages() {
     local reason="the lab is not ready"
     if lab_ready; then
         stage conformance scripts/lab exec -- gpuvirt-conformance --testbed /lab/devices.env || lab_evidence
+        stage libvirt lab_libvirt || lab_evidence
         stage end-to-end cargo xtask test -p gpuvirt-e2e --profile "$1" || lab_evidence
     else
         lab_evidence
         not_run conformance "$reason"
+        not_run libvirt "$reason"
         not_run end-to-end "$reason"
     fi
     stage lab-down scripts/lab down || true
@@ -19,6 +21,24 @@ lab_ready() {
     stage lab-build scripts/lab build &&
         stage lab-up scripts/lab up --fresh &&
         stage lab-deploy tests/lab/deploy.sh --tests
+}
+
+# Tests that want a libvirtd which they may stop; on any other machine they are named as not run.
+lab_libvirt() {
+    local binary here=$PWD status=0 said
+    binary=$(cargo test --locked -p gpuvirt-libvirt --test system --no-run --message-format=json |
+        sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
+    # They read the golden domains from where they were built.
+    scripts/lab exec -- mkdir -p "$here/crates/gpuvirt-libvirt" "$here/tests/golden" /lab/libvirt
+    scripts/lab push tests/golden/domain "$here/tests/golden"
+    scripts/lab push "$binary" /lab/libvirt
+    local uri='qemu:///system?socket=/run/libvirt/libvirt-sock' pidfile=/run/libvirtd.pid
+    said=$(scripts/lab exec -- env "GPUVIRT_TEST_LIBVIRT=$uri" "GPUVIRT_TEST_LIBVIRT_PIDFILE=$pidfile" \
+        "/lab/libvirt/${binary##*/}" --ignored) || status=$?
+    echo "$said"
+    sed -n 's/^test \(.*\) \.\.\. FAILED$/failed \1/p' <<<"$said"
+    sed -n 's/^test result: .*\. \([0-9]*\) passed; \([0-9]*\) failed; .*/\1 passed, \2 failed, 0 skipped/p' <<<"$said"
+    return "$status"
 }
 
 # What a reader of a failed run wants to see first.

@@ -9,7 +9,7 @@ lab=$root/scripts/lab
 target=$(cargo metadata --manifest-path "$root/Cargo.toml" --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 
 packages=(-p gpuvirt -p gpuvirtd)
-[ "${1:-}" != --tests ] || packages+=(-p gpuvirt-conformance)
+[ "${1:-}" != --tests ] || packages+=(-p gpuvirt-conformance -p gpuvirt-e2e)
 cargo build --manifest-path "$root/Cargo.toml" --release --locked "${packages[@]}"
 for module in "$root"/tests/kmod/*/; do "$lab" module "$module" >/dev/null; done
 
@@ -22,9 +22,10 @@ install -m 644 "$root/crates/gpuvirtd/systemd/gpuvirtd.service" "$stage/etc/syst
 install -m 644 "$LAB_SRC/guest/gpuvirtd.toml" "$stage/etc/gpuvirt/"
 if [ "${1:-}" = --tests ]; then
   install -m 755 "$target/release/gpuvirt-conformance" "$stage/usr/bin/"
-  install -m 755 "$root"/tests/e2e/guest/* "$stage/lab/e2e/"
+  install -m 755 "$root"/tests/e2e/guest/* "$target/release/e2e-hold" "$stage/lab/e2e/"
+  install -m 644 "$LAB_SRC/guest/gpuvirtd.toml" "$stage/lab/e2e/"
 fi
 "$lab" push "$stage"/* /
 "$lab" exec -- sh -c '
-  [ -d /sys/module/gpuvirt_mdev ] || { modprobe mdev && insmod /lab/modules/gpuvirt_mdev.ko; }
+  [ -d /sys/module/gpuvirt_mdev ] || { modprobe -a vfio mdev && insmod /lab/modules/gpuvirt_mdev.ko; }
   systemctl daemon-reload && systemctl restart gpuvirtd'

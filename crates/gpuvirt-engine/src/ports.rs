@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use gpuvirt_model::{Desired, Domain, Observed, Reading, Records};
+use gpuvirt_model::{Desired, Domain, Observed, PciAddress, Reading, Records};
 use gpuvirt_plan::{Plan, Step};
+use uuid::Uuid;
 
 /// The host's kernel.
 pub trait Host: Send + Sync {
@@ -18,6 +19,25 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// [`StepError`].
     fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError>;
+
+    /// Writes that wait in the kernel now, whichever daemon began them. None on a host where no write can.
+    ///
+    /// # Errors
+    /// [`PortError`] when it can't be told.
+    fn waiting_writes(&self) -> Result<Vec<WaitingWrite>, PortError> {
+        Ok(Vec::new())
+    }
+}
+
+/// A write that waits in the kernel: its device is locked, and any other write to it would wait too, killable or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitingWrite {
+    /// The process that waits; it must not be killed.
+    pub writer: u32,
+    /// The function that it may hold locked.
+    pub function: Option<PciAddress>,
+    /// The vGPU that it removes.
+    pub vgpu: Option<Uuid>,
 }
 
 /// libvirt.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use gpuvirt_model::Outcome;
+use gpuvirt_model::{Outcome, PciAddress};
 use gpuvirt_plan::{Plan, switch, verify};
 
 use crate::apply::chain;
+use crate::ports::WaitingWrite;
 use crate::{Engine, EngineError, Report, View};
 
 impl Engine {
@@ -38,12 +39,31 @@ impl Engine {
 
     /// A change that was stored before its journal could be closed is done; any other is taken back.
     fn recover_one(&self, plan: &Plan, deadline: Duration) -> Result<(), String> {
+        if let Some(waiting) = self.waiting_for(plan)? {
+            return Err(format!(
+                "process {} still waits in the kernel for it; it ends by itself",
+                waiting.writer
+            ));
+        }
         let view = self.view().map_err(|error| chain(&error))?;
         if is_settled(plan, &view) {
             return self.store.close_journal(plan).map_err(|error| chain(&error));
         }
         self.undo(plan, deadline)
     }
+
+    /// A write of the plan that has not ended: until it has, not even a look at some of the device's files is safe.
+    fn waiting_for(&self, plan: &Plan) -> Result<Option<WaitingWrite>, String> {
+        let waiting = self.host.waiting_writes().map_err(|error| chain(&error))?;
+        Ok(waiting.into_iter().find(|waiting| concerns(waiting, plan)))
+    }
+}
+
+/// Whether a waiting write concerns something that the plan can change.
+fn concerns(waiting: &WaitingWrite, plan: &Plan) -> bool {
+    let bound = |function: &PciAddress| *function == plan.gpu || plan.before.bindings.contains_key(function);
+    waiting.function.as_ref().is_some_and(bound)
+        || waiting.vgpu.is_some_and(|uuid| plan.before.mdevs.contains_key(&uuid))
 }
 
 /// Whether host and documents agree about everything that the plan could change.

@@ -58,11 +58,11 @@ impl Engine {
             self.settle(plan, desired, &records_after(view, plan), request.deadline)?;
         }
         if let Some(gpu) = now.gpus.get(&gpu.address) {
-            report.pending = pending_reason(gpu, &now, desired);
             let with_host = !gpu.on_vfio && !plan.is_empty();
-            report
-                .warnings
-                .extend(with_host.then(|| no_host_driver(gpu, &now, &view.records)).into_iter().flatten());
+            let lost = if with_host { no_host_driver(gpu, &now, &view.records) } else { Vec::new() };
+            // A card that nothing on the host drives is back all the same: nothing is to follow.
+            report.pending = pending_reason(gpu, &now, desired).filter(|_| lost.is_empty());
+            report.warnings.extend(lost);
         }
         Ok(report)
     }

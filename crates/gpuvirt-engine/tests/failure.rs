@@ -6,6 +6,7 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use gpuvirt_engine::ports::WaitingWrite;
 use gpuvirt_engine::{CreateRequest, EngineError};
 use gpuvirt_fakekernel::{Errno, Fault, On, Process};
 use gpuvirt_model::{ConfiguredType, ProfileName, RefusalCode, WarningCode};
@@ -181,4 +182,24 @@ fn the_way_back_is_not_taken_from_under_a_running_guest() {
     assert_eq!(world.picture(), halfway);
     world.kernel.end(99);
     world.engine().recover(Duration::from_secs(1)).unwrap();
+}
+
+#[test]
+fn nothing_is_taken_back_while_an_earlier_daemons_write_waits() {
+    let world = World::new();
+    let before = world.picture();
+    *world.dies_before.lock().unwrap() = Some(writes_of("to direct"));
+    assert!(catch_unwind(AssertUnwindSafe(|| world.set(GPU, ConfiguredType::Direct))).is_err());
+    *world.dies_before.lock().unwrap() = None;
+    let halfway = world.picture();
+    let waiting = |function: &str| WaitingWrite { writer: 4711, function: Some(at(function)), vgpu: None };
+    *world.waiting.lock().unwrap() = vec![waiting(OTHER), waiting(GPU)];
+    let Err(EngineError::Failed { what, .. }) = world.engine().recover(Duration::from_secs(1)) else {
+        panic!()
+    };
+    assert!(what.contains("process 4711 still waits"), "{what}");
+    assert_eq!(world.picture(), halfway);
+    *world.waiting.lock().unwrap() = vec![waiting(OTHER)];
+    world.engine().recover(Duration::from_secs(1)).unwrap();
+    assert_eq!(world.picture(), before);
 }

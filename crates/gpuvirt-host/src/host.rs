@@ -1,5 +1,6 @@
 //! The host as the engine sees it: observe, and carry out steps.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::holders;
 use crate::inventory::{self, GpuRules, KnownNames};
 use crate::perform;
 use crate::sysfs::Sysfs;
+use crate::writer::{self, WaitingWriter};
 
 /// A Linux host over any [`Sysfs`]: this machine, a recorded one, or the fake kernel.
 #[derive(Clone)]
@@ -66,6 +68,14 @@ impl LinuxHost {
     /// the kernel accepted and nothing came of it, [`HostError::StillWaiting`] when `deadline` has passed.
     pub fn perform(&self, step: &Step, deadline: Duration) -> Result<(), HostError> {
         perform::perform(Files::new(&*self.sysfs), step, deadline)
+    }
+
+    /// The writers that are at work or wait in the kernel, whichever daemon started them.
+    ///
+    /// # Errors
+    /// When processes can't be listed.
+    pub fn waiting_writers(&self) -> io::Result<Vec<WaitingWriter>> {
+        writer::waiting_writers(&*self.sysfs)
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) const MDEV_DEVICES: &str = "/sys/bus/mdev/devices";
 pub(crate) const VTCONSOLES: &str = "/sys/class/vtconsole";
 /// Processes.
 pub(crate) const PROC: &str = "/proc";
+/// Our own process's name.
+pub(crate) const OWN_COMM: &str = "/proc/self/comm";
 /// Frame buffers with their drivers.
 pub(crate) const PROC_FB: &str = "/proc/fb";
 /// The kernel's command line.

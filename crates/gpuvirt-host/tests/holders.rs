@@ -231,3 +231,18 @@ fn a_real_process_is_found() {
     });
     assert_eq!(found, Some((&Via::Fd { fd: 1, path: "/dev/full".to_owned() }, "cat")));
 }
+
+#[test]
+fn a_write_under_way_holds_its_card() {
+    use std::os::unix::fs::MetadataExt;
+    let tree = card();
+    let uid = std::fs::metadata(tree.path("/proc")).unwrap().uid();
+    tree.file("/proc/77/status", format!("Uid:\t{uid}\t{uid}\t{uid}\t{uid}\n"));
+    tree.file("/proc/77/maps", "").file("/proc/77/comm", "gpuvirtd\n");
+    tree.link("/proc/77/fd/3", "/memfd:gpuvirt-writer (deleted)");
+    let path = "/sys/bus/pci/drivers/nouveau/unbind";
+    let memory_file = Some(format!(r#"{{"path":"{path}","data":"{GPU}"}}"#));
+    let seen = holders_over(Reacting { memory_file, ..Reacting::new(tree) }).seen;
+    let via = Via::Fd { fd: 3, path: path.to_owned() };
+    assert_eq!(seen, [Holder::Process { pid: 77, command: "gpuvirtd".to_owned(), via, container: None }]);
+}

@@ -292,3 +292,28 @@ fn a_function_that_has_gone_is_an_error_of_its_own() {
         assert!(written.is_empty());
     }
 }
+
+/// A writer of an earlier daemon whose write is still in the kernel: it shows its request in a memory file.
+fn earlier_writer(tree: &Tree) {
+    use std::os::unix::fs::MetadataExt;
+    let uid = std::fs::metadata(tree.path("/proc")).unwrap().uid();
+    tree.file("/proc/77/status", format!("Name:\tx\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n"));
+    tree.file("/proc/77/maps", "").file("/proc/77/comm", "gpuvirtd\n");
+    tree.link("/proc/77/fd/3", "/memfd:gpuvirt-writer (deleted)");
+}
+
+#[test]
+fn what_looks_done_while_an_earlier_write_is_under_way_is_not_done() {
+    let unbind = Step::Unbind { function: at(GPU), driver: driver("nouveau") };
+    let probe = Step::Probe { function: at(GPU), expect: None };
+    for step in [unbind, probe] {
+        let kernel = sysfs(succeed);
+        // The kernel has taken the link away and waits in the driver.
+        unlink(&kernel.tree, &format!("/sys/bus/pci/devices/{GPU}/driver"));
+        let request = format!(r#"{{"path":"/sys/bus/pci/drivers/nouveau/unbind","data":"{GPU}"}}"#);
+        let kernel = Reacting { memory_file: Some(request), ..kernel };
+        earlier_writer(&kernel.tree);
+        let (result, _) = perform(kernel, &step);
+        assert!(matches!(result, Err(HostError::StillWaiting { writer: 77, .. })), "{step:?}: {result:?}");
+    }
+}

@@ -83,6 +83,7 @@ fn a_write_that_does_not_end_is_left_alone() {
     wait_for("its announcement", || {
         announced(writer).as_deref() == Some(format!("{FUNCTION}/remove").as_str())
     });
+    assert_eq!(std::fs::read_to_string(format!("/proc/{writer}/comm")).unwrap(), "gpuvirt-writer\n");
 
     // The next write gets a writer of its own.
     std::fs::File::create(folder.path().join(&FUNCTION[1..]).join("sriov_numvfs")).unwrap();

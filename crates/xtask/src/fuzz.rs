@@ -2,7 +2,7 @@
 //! time. An input that crashes one is kept and named.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
@@ -16,6 +16,7 @@ const RUSTFLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-
     -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing";
 
 const MANIFEST: &str = "tests/fuzz/Cargo.toml";
+const TARGET_DIR: &str = "tests/fuzz/target";
 /// Naming the target keeps the flags away from build scripts and procedural macros.
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";
 /// One input that takes longer is a finding.
@@ -37,7 +38,8 @@ pub fn run(tree: &Tree, args: &[&str]) -> Result<Tally> {
     }
     let mut build =
         cargo(tree, &["build", "--release", "--locked", "--manifest-path", MANIFEST, "--target", TRIPLE]);
-    build.env("RUSTFLAGS", RUSTFLAGS);
+    // A folder of its own, so that other flags don't throw away what the rest of the project built.
+    build.env("RUSTFLAGS", RUSTFLAGS).env("CARGO_TARGET_DIR", tree.root().join(TARGET_DIR));
     anyhow::ensure!(build.status().context("start cargo build")?.success(), "the fuzz targets do not build");
     let mut tally = Tally::default();
     for target in targets.iter().filter(|target| wanted.is_empty() || wanted.contains(&target.as_str())) {
@@ -64,7 +66,7 @@ fn targets(tree: &Tree) -> Result<Vec<String>> {
 
 /// New inputs go to a folder of the build; the seeds in the tree are only read.
 fn one(tree: &Tree, target: &str, seconds: u64) -> Result<Tally> {
-    let built = tree.root().join("tests/fuzz/target");
+    let built = tree.root().join(TARGET_DIR);
     let found = built.join("corpus").join(target);
     let crashes = built.join("crashes").join(target);
     let seeds = tree.root().join("tests/fuzz/corpus").join(target);
@@ -72,7 +74,6 @@ fn one(tree: &Tree, target: &str, seconds: u64) -> Result<Tally> {
         std::fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))?;
     }
     let log = built.join(format!("{target}.log"));
-    let scratch = Scratch::new()?;
     let binary = built.join(TRIPLE).join("release").join(target);
     let mut fuzzer = program(tree, &path(&binary)?, &[]);
     fuzzer
@@ -83,7 +84,6 @@ fn one(tree: &Tree, target: &str, seconds: u64) -> Result<Tally> {
         .arg(format!("-timeout={SLOW_SECONDS}"))
         .arg(format!("-rss_limit_mb={MEMORY_MIB}"))
         .args(["-max_len=65536", "-print_final_stats=1", "-verbosity=0"])
-        .env("TMPDIR", &scratch.0)
         .stderr(File::create(&log).with_context(|| format!("make {}", log.display()))?);
     let status = fuzzer.status().with_context(|| format!("start {}", binary.display()))?;
     let said =
@@ -96,26 +96,6 @@ fn one(tree: &Tree, target: &str, seconds: u64) -> Result<Tally> {
     }
     eprintln!("{}", what_happened(&said));
     Ok(Tally::fail(format!("fuzz {target}: {status}; the input is in {}", crashes.display())))
-}
-
-/// A folder in memory for targets that read files; a fuzzer ends without cleaning up, so we do.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Result<Self> {
-        let memory = Path::new("/dev/shm");
-        let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
-        let folder = parent.join(format!("gpuvirt-fuzz-{}", std::process::id()));
-        std::fs::create_dir(&folder).with_context(|| format!("make {}", folder.display()))?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What is left over costs a little memory and harms nothing.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// How many inputs libFuzzer says it tried.

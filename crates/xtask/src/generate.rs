@@ -17,11 +17,18 @@ pub enum Mode {
 
 struct Document {
     path: &'static str,
+    /// What stands above the program's own text.
+    preface: &'static str,
     package: &'static str,
     args: &'static [&'static str],
 }
 
-const DOCUMENTS: &[Document] = &[];
+const DOCUMENTS: &[Document] = &[Document {
+    path: "docs/refusals.md",
+    preface: "",
+    package: "gpuvirt",
+    args: &["explain", "--all-markdown"],
+}];
 
 /// Makes each document.
 pub fn run(tree: &Tree, mode: Mode) -> Result<Tally> {
@@ -35,7 +42,7 @@ pub fn run(tree: &Tree, mode: Mode) -> Result<Tally> {
 fn one(tree: &Tree, document: &Document, mode: Mode) -> Result<Tally> {
     let mut args = vec!["run", "--quiet", "--locked", "--package", document.package, "--"];
     args.extend(document.args);
-    let text = output(cargo(tree, &args))?;
+    let text = format!("{}{}", document.preface, output(cargo(tree, &args))?);
     if tree.read(document.path).is_ok_and(|present| present == text) {
         return Ok(Tally::pass());
     }

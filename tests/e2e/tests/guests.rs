@@ -13,12 +13,12 @@ fn two_gpus_of_one_host_serve_two_guests_in_two_modes() {
     let made = lab.gpuvirt(&format!("vgpu create --gpu {shared} --profile lab-2q -o json")).expect(0).json();
     lab.gpuvirt(&format!("vm add alice --gpu {whole}")).expect(0);
     lab.gpuvirt(&format!("vm add bob --vgpu {}", made["uuid"].as_str().unwrap())).expect(0);
-    let seen = alice.run().expect(0).says("1002:5046").says("class=0x0403");
+    let seen = alice.run().expect(0).says("1002:5046").says("class=0403");
     let gpu_line = seen.stdout.lines().find(|line| line.contains("1002:5046")).unwrap().to_owned();
-    let audio_line = seen.stdout.lines().find(|line| line.contains("class=0x0403")).unwrap().to_owned();
+    let audio_line = seen.stdout.lines().find(|line| line.contains("class=0403")).unwrap().to_owned();
     let slot = |line: &str| line.split_whitespace().nth(1).unwrap().rsplit_once('.').unwrap().0.to_owned();
     assert_eq!(slot(&gpu_line), slot(&audio_line), "both functions sit in one slot of the guest\n{seen}");
-    bob.run().expect(0).says("class=0x0302");
+    bob.run().expect(0).says("class=0302");
     lab.gpuvirt("vm list").expect(0).says("alice").says("bob");
     let list = lab.gpuvirt("gpu list -o json").expect(0).json();
     let active = |address: &str| {

@@ -3,19 +3,12 @@
 #![no_main]
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
-use std::sync::LazyLock;
 
 use gpuvirt_model::{HostFacts, ModulePresence, Observed, Reading};
 use gpuvirt_plan::{explain, undo};
-use gpuvirt_state::{State, StateDir, StateError};
+use gpuvirt_state::{State, StateError, parse_intent};
 use libfuzzer_sys::fuzz_target;
-
-static FOLDER: LazyLock<tempfile::TempDir> =
-    LazyLock::new(|| tempfile::tempdir().expect("a folder can be made"));
-static STATE_DIR: LazyLock<StateDir> =
-    LazyLock::new(|| StateDir::open(FOLDER.path()).expect("it can be opened"));
 
 fn state(text: &str) {
     match State::parse(Path::new("/state.json"), text) {
@@ -34,12 +27,8 @@ fn state(text: &str) {
 }
 
 fn journal(text: &str) {
-    let folder = STATE_DIR.path().join("journal");
-    fs::write(folder.join("0000:41:00.0.json"), text).expect("the file can be written");
-    for plan in STATE_DIR.open_intents().unwrap_or_default() {
-        let _ = explain::sentences(&plan);
-        let _ = explain::sentences(&undo::plan(&plan, &nothing()));
-    }
+    let Ok(plan) = parse_intent(Path::new("/journal.json"), text) else { return };
+    let _ = (explain::sentences(&plan), explain::sentences(&undo::plan(&plan, &nothing())));
 }
 
 /// A host on which everything that the plan names is gone.

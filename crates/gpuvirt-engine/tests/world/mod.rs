@@ -6,7 +6,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gpuvirt_engine::ports::{Domains, Host, PortError, StepError, Store};
+use gpuvirt_engine::ports::{Domains, Host, PortError, StepError, Store, WaitingWrite};
 use gpuvirt_engine::{Engine, EngineError, Report, SwitchRequest};
 use gpuvirt_fakekernel::{FakeKernel, SizeRule};
 use gpuvirt_host::{GpuRules, HostError, LinuxHost};
@@ -34,6 +34,8 @@ pub struct World {
     pub definitions: Arc<Mutex<BTreeMap<String, String>>>,
     /// Panics before the step with this number, from 0: the daemon dies there.
     pub dies_before: Arc<Mutex<Option<usize>>>,
+    /// Writes that an earlier daemon's writers wait for.
+    pub waiting: Arc<Mutex<Vec<WaitingWrite>>>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -54,6 +56,7 @@ impl World {
             libvirt: Arc::default(),
             definitions: Arc::default(),
             dies_before: Arc::default(),
+            waiting: Arc::default(),
         };
         world.kernel.forget_writes();
         world
@@ -128,6 +131,10 @@ impl Host for World {
             }
             other => StepError::Refused { what: other.to_string(), source: io::Error::other(other) },
         })
+    }
+
+    fn waiting_writes(&self) -> Result<Vec<WaitingWrite>, PortError> {
+        Ok(self.waiting.lock().unwrap().clone())
     }
 }
 

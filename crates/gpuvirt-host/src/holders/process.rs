@@ -13,6 +13,7 @@ use crate::parse::maps::{self, Mapping};
 use crate::parse::pci;
 use crate::paths;
 use crate::sysfs::DeviceNumber;
+use crate::writer::{LINK, announced_in};
 
 /// The largest process maps some ten thousand files.
 const MAPS: usize = 32 << 20;
@@ -96,6 +97,10 @@ impl Scan<'_> {
                 Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Err(e),
                 Err(_) => continue,
             };
+            if path == LINK {
+                self.writer(pid, fd, ways);
+                continue;
+            }
             if !path.starts_with('/') || self.mounts.may_hang(self.files, namespace, &path) {
                 continue;
             }
@@ -108,6 +113,14 @@ impl Scan<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A writer whose write is under way has its device in hand: what sysfs shows of it is not to be trusted.
+    fn writer(&mut self, pid: u32, fd: u32, ways: &mut Ways) {
+        let Some(write) = announced_in(self.files, pid, &fd.to_string()) else { return };
+        if let Some(target) = write.function().and_then(|function| self.targets.by_function(function)) {
+            ways.entry(target).or_default().push(Via::Fd { fd, path: write.path().to_owned() });
+        }
     }
 
     /// Mappings of what the process has no descriptor on any more.

@@ -66,6 +66,11 @@ impl Targets {
         self.numbers.get(&number).into_iter().flatten().copied()
     }
 
+    /// What a function belongs to.
+    pub(super) fn by_function(&self, function: PciAddress) -> Option<Target> {
+        self.functions.get(&function).copied()
+    }
+
     /// What a file belongs to, if it is the `resourceN` of a function: `.../0000:41:00.0/resource1_wc`.
     pub(super) fn by_resource(&self, path: &str) -> Option<Target> {
         let (folder, name) = path.rsplit_once('/')?;

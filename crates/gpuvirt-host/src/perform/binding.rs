@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gpuvirt_model::{DriverName, PciAddress};
 
-use super::settle::{State, not_as_planned, settle, settle_blocking};
+use super::settle::{State, not_as_planned, nothing_under_way, settle, settle_blocking};
 use crate::error::HostError;
 use crate::files::{Files, shown};
 use crate::parse::pci;
@@ -46,7 +46,7 @@ pub(super) fn unbind(
 ) -> Result<(), HostError> {
     let what = format!("unbinding {function} from {driver}");
     match driver_of(files, function, &what)? {
-        None => return Ok(()),
+        None => return nothing_under_way(files, &what, |write| write.function() == Some(function)),
         Some(found) if found != *driver => {
             return Err(not_as_planned(&what, format!("it is bound to {found} by now")));
         }
@@ -85,6 +85,10 @@ pub(super) fn probe(
     let address = function.to_string();
     let written = files.sysfs.write_that_may_block(paths::DRIVERS_PROBE, address.as_bytes(), deadline);
     let accepted = written.is_ok();
+    if accepted && driver_of(files, function, &what)?.is_none() {
+        // The kernel passes over a function that is still being unbound.
+        nothing_under_way(files, &what, |write| write.function() == Some(function))?;
+    }
     settle_blocking(&what, written, || match (driver_of(files, function, &what), expect) {
         (Err(e), _) => State::NotYet(e.to_string()),
         (Ok(Some(found)), Some(wanted)) if found != *wanted => State::NotYet(format!("{found} took it")),

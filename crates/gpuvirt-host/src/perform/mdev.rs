@@ -5,7 +5,7 @@ use std::time::Duration;
 use gpuvirt_model::PciAddress;
 use uuid::Uuid;
 
-use super::settle::{State, not_as_planned, settle, settle_blocking, within};
+use super::settle::{State, not_as_planned, nothing_under_way, settle, settle_blocking, within};
 use crate::error::HostError;
 use crate::files::{Files, shown};
 use crate::inventory::parent_of;
@@ -60,7 +60,7 @@ pub(super) fn remove(
 ) -> Result<(), HostError> {
     let what = format!("removing mediated device {uuid} from {parent}");
     match place_of(files, uuid) {
-        None => return Ok(()),
+        None => return nothing_under_way(files, &what, |write| write.mdev() == Some(uuid)),
         Some((Some(at), _)) if at == parent => {}
         Some((at, kind)) => return Err(not_as_planned(&what, elsewhere(at, &kind))),
     }

@@ -4,7 +4,9 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::error::HostError;
+use crate::files::Files;
 use crate::sysfs::WriteError;
+use crate::writer::{BlockingWrite, WaitingWriter, waiting_writers};
 
 /// How a step stands.
 pub(super) enum State {
@@ -40,6 +42,26 @@ pub(super) fn settle_blocking(
         }
     };
     settle(what, written, state())
+}
+
+/// Fails when an earlier write of the same device is still under way.
+///
+/// The kernel takes a device's `driver` link, and a mediated device's entry on its bus, away *before* it calls the
+/// driver's `remove`, which is what waits (drivers/base/dd.c, `__device_release_driver`). So what looks done may not
+/// be: only the writer's own announcement tells.
+pub(super) fn nothing_under_way(
+    files: Files<'_>,
+    what: &str,
+    is_same: impl Fn(&BlockingWrite) -> bool,
+) -> Result<(), HostError> {
+    let writers = waiting_writers(files.sysfs).unwrap_or_default();
+    match writers.iter().find(|writer| is_same(&writer.write)) {
+        None => Ok(()),
+        Some(WaitingWriter { pid, .. }) => {
+            let what = format!("{what}, begun earlier");
+            Err(HostError::StillWaiting { what, writer: *pid, waited: Duration::ZERO })
+        }
+    }
 }
 
 /// A precondition that does not hold: nothing was written.

@@ -15,9 +15,9 @@ use crate::parse::pci;
 use crate::paths;
 use crate::sysfs::Sysfs;
 
-/// The memory file's name, and what its descriptor's link shows.
-const NAME: &str = "gpuvirt-writer";
-const LINK: &str = "/memfd:gpuvirt-writer (deleted)";
+/// The process's name and the memory file's (the kernel keeps 15 bytes), and what the file's link shows.
+pub(super) const NAME: &str = "gpuvirt-writer";
+pub(crate) const LINK: &str = "/memfd:gpuvirt-writer (deleted)";
 
 /// Longer than the limit of a request's line, so that a request can't be cut.
 #[allow(clippy::cast_possible_truncation)] // 4096
@@ -71,9 +71,15 @@ fn is_trusted(files: Files<'_>, pid: u32) -> bool {
 fn announced(files: Files<'_>, pid: u32) -> Option<BlockingWrite> {
     let names = files.sysfs.list(&paths::process_file(pid, "fd")).ok()?;
     names.iter().find_map(|name| {
-        let file = paths::process_file(pid, &format!("fd/{name}"));
-        let is_ours = files.sysfs.read_link(&file).is_ok_and(|link| link == LINK);
-        let request = is_ours.then(|| files.sysfs.read(&file, LIMIT).ok()).flatten()?;
-        serde_json::from_slice(&request).ok()
+        let link = files.sysfs.read_link(&paths::process_file(pid, &format!("fd/{name}")));
+        link.is_ok_and(|link| link == LINK).then(|| announced_in(files, pid, name)).flatten()
     })
+}
+
+/// What is announced in one descriptor, whose link is [`LINK`]. Anybody may name a memory file like this; only
+/// root's and our own are believed.
+pub(crate) fn announced_in(files: Files<'_>, pid: u32, fd: &str) -> Option<BlockingWrite> {
+    let request = files.sysfs.read(&paths::process_file(pid, &format!("fd/{fd}")), LIMIT).ok()?;
+    let write = serde_json::from_slice(&request).ok()?;
+    is_trusted(files, pid).then_some(write)
 }

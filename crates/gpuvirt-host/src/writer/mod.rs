@@ -14,6 +14,7 @@ mod process;
 mod request;
 mod serve;
 
+pub(crate) use announce::{LINK, announced_in};
 pub use announce::{WaitingWriter, waiting_writers};
 pub use process::WriterCommand;
 pub(crate) use process::Writers;

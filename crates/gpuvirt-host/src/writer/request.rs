@@ -53,6 +53,17 @@ impl BlockingWrite {
     pub fn data(&self) -> &str {
         &self.data
     }
+
+    /// The function whose lock the write may hold; for a mediated device its parent, where the path names it.
+    pub fn function(&self) -> Option<PciAddress> {
+        let data = self.data.trim_end_matches('\n');
+        self.path.split('/').chain([data]).find_map(|part| PciAddress::parse(part).ok())
+    }
+
+    /// The mediated device that the write removes.
+    pub fn mdev(&self) -> Option<Uuid> {
+        self.path.split('/').find_map(|part| Uuid::parse_str(part).ok())
+    }
 }
 
 /// Unbinding and probing a function, removing one, setting the number of its VFs, and removing a mediated device.
@@ -128,6 +139,24 @@ mod tests {
             (&format!("/sys/bus/pci/devices/0000:41:00.0/{uuid}/remove"), "1\n"),
         ] {
             assert!(BlockingWrite::parse(path, data.as_bytes()).is_ok(), "{path} {data}");
+        }
+    }
+
+    #[test]
+    fn a_write_names_what_it_may_hold() {
+        let uuid = "c73f1fa6-489e-4834-9476-d70dabd98c40";
+        let gpu = Some(PciAddress { domain: 0, bus: 0x41, slot: 0, function: 0 });
+        let mdev = Uuid::parse_str(uuid).ok();
+        for (path, data, function, device) in [
+            ("/sys/bus/pci/devices/0000:41:00.0/driver/unbind", "0000:41:00.0", gpu, None),
+            ("/sys/bus/pci/drivers/nvidia/unbind", "0000:41:00.0\n", gpu, None),
+            ("/sys/bus/pci/drivers_probe", "0000:41:00.0", gpu, None),
+            ("/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs", "0", gpu, None),
+            (&format!("/sys/bus/mdev/devices/{uuid}/remove"), "1", None, mdev),
+            (&format!("/sys/bus/pci/devices/0000:41:00.0/{uuid}/remove"), "1", gpu, mdev),
+        ] {
+            let write = BlockingWrite::parse(path, data.as_bytes()).unwrap();
+            assert_eq!((write.function(), write.mdev()), (function, device), "{path}");
         }
     }
 

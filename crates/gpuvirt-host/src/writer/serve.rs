@@ -1,11 +1,12 @@
 //! The writer's side: reads requests, writes, answers, ends when nobody asks any more.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::announce::announce;
+use super::announce::{NAME, announce};
 use super::request::{Answer, BlockingWrite, LINE_LIMIT};
 use crate::linux::write_once;
+use crate::paths;
 
 /// The whole life of a writer process: requests on `input`, answers on `output`, until `input` ends.
 ///
@@ -17,6 +18,8 @@ use crate::linux::write_once;
 pub fn writer_main(input: impl Read, output: impl Write, root: &str) -> io::Result<()> {
     // Fails only for a group's leader, which then is alone in its group already.
     let _ = nix::unistd::setsid();
+    // For people who look for what still waits; started through /proc/self/exe, the process would be named `exe`.
+    let _ = write_once(Path::new(paths::OWN_COMM), NAME.as_bytes());
     serve(input, output, root)
 }
 

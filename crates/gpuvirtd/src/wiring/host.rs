@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gpuvirt_engine::ports::{Host, PortError, StepError};
+use gpuvirt_engine::ports::{Host, PortError, StepError, WaitingWrite};
 use gpuvirt_fakekernel::FakeKernel;
 use gpuvirt_host::{GpuMatch, HostError, LinuxHost, LinuxSysfs, Sysfs, WriterCommand, writer_main};
 use gpuvirt_model::Observed;
@@ -42,6 +42,18 @@ impl Host for HostPort {
 
     fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError> {
         self.0.perform(step, deadline).map_err(step_error)
+    }
+
+    fn waiting_writes(&self) -> Result<Vec<WaitingWrite>, PortError> {
+        let doing = "it can't be told which writes still wait".to_owned();
+        let writers =
+            self.0.waiting_writers().map_err(|error| PortError { doing, source: Box::new(error) })?;
+        let waiting = |writer: gpuvirt_host::WaitingWriter| WaitingWrite {
+            writer: writer.pid,
+            function: writer.write.function(),
+            vgpu: writer.write.mdev(),
+        };
+        Ok(writers.into_iter().map(waiting).collect())
     }
 }
 
