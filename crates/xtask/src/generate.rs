@@ -1,8 +1,9 @@
 //! Documents that are printed by our own programs, so that text and code can't differ.
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
-use crate::program::{cargo, output};
+use crate::program::{cargo, output, program};
 use crate::tally::Tally;
 use crate::tree::Tree;
 
@@ -17,18 +18,12 @@ pub enum Mode {
 
 struct Document {
     path: &'static str,
-    /// What stands above the program's own text.
-    preface: &'static str,
-    package: &'static str,
+    program: &'static str,
     args: &'static [&'static str],
 }
 
-const DOCUMENTS: &[Document] = &[Document {
-    path: "docs/refusals.md",
-    preface: "",
-    package: "gpuvirt",
-    args: &["explain", "--all-markdown"],
-}];
+const DOCUMENTS: &[Document] =
+    &[Document { path: "docs/refusals.md", program: "gpuvirt", args: &["explain", "--all-markdown"] }];
 
 /// Makes each document.
 pub fn run(tree: &Tree, mode: Mode) -> Result<Tally> {
@@ -40,9 +35,8 @@ pub fn run(tree: &Tree, mode: Mode) -> Result<Tally> {
 }
 
 fn one(tree: &Tree, document: &Document, mode: Mode) -> Result<Tally> {
-    let mut args = vec!["run", "--quiet", "--locked", "--package", document.package, "--"];
-    args.extend(document.args);
-    let text = format!("{}{}", document.preface, output(cargo(tree, &args))?);
+    let program = program(tree, &built(tree, document.program)?, document.args);
+    let text = output(program)?;
     if tree.read(document.path).is_ok_and(|present| present == text) {
         return Ok(Tally::pass());
     }
@@ -56,6 +50,17 @@ fn one(tree: &Tree, document: &Document, mode: Mode) -> Result<Tally> {
             Ok(Tally::pass())
         }
     }
+}
+
+/// Builds one of our programs, with the whole workspace's features: what the tests built is used again.
+fn built(tree: &Tree, name: &str) -> Result<String> {
+    let args = ["build", "--quiet", "--locked", "--workspace", "--bin", name, "--message-format", "json"];
+    let messages = output(cargo(tree, &args))?;
+    let executable = messages.lines().find_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        message.get("executable")?.as_str().map(str::to_owned)
+    });
+    executable.with_context(|| format!("cargo built no program {name}"))
 }
 
 // A document of the source tree is no durable file of the product.
