@@ -1,6 +1,6 @@
 //! Questions about a GPU that every layer asks.
 
-use gpuvirt_model::{Desired, Domain, Gpu, Hostdev, Observed};
+use gpuvirt_model::{Desired, Domain, Gpu, GraphicsType, Hostdev, Observed};
 
 /// The domains that have or name a function or a vGPU of this GPU, each with whether its running QEMU has it.
 pub fn domains_using<'a>(
@@ -26,6 +26,13 @@ pub fn pending_reason(gpu: &Gpu, observed: &Observed, desired: &Desired) -> Opti
     }
     let wanted = entry.graphics_type.resolve(&desired.host);
     let active = gpu.active_type(Some(wanted));
-    (wanted != active)
-        .then(|| format!("it is {active}: run `gpuvirt gpu set {} --type {wanted}`", gpu.address))
+    if wanted == active {
+        return None;
+    }
+    // The card is the host's, and no driver of the host's claims it: there is nothing left for us to do.
+    let unclaimed = active == GraphicsType::Basic && wanted != GraphicsType::Direct;
+    Some(match unclaimed {
+        true => "no host driver claims it: load the driver, which then finds the card by itself".to_owned(),
+        false => format!("it is {active}: run `gpuvirt gpu set {} --type {wanted}`", gpu.address),
+    })
 }
