@@ -4,7 +4,7 @@ use gpuvirt_model::PciAddress;
 use nix::errno::Errno;
 
 use crate::driver::ProbeError;
-use crate::inject::{Fault, On};
+use crate::inject::On;
 use crate::kernel::Kernel;
 use crate::writes::{Answer, Stop};
 
@@ -50,13 +50,7 @@ impl Kernel {
         if self.is_locked(function) {
             return Err(Stop::Blocks);
         }
-        let after = match self.strike(&On::Probe { function }) {
-            Some(Fault::Errno(errno)) => return Err(Stop::Errno(errno)),
-            Some(Fault::Silent) => return Err(Stop::Silent),
-            Some(Fault::Block) => return Err(Stop::Blocks),
-            Some(Fault::DoneThenErrno(errno)) => Err(Stop::Errno(errno)),
-            None => Ok(()),
-        };
+        let after = self.struck(&On::Probe { function })?;
         if self.driver_of(function).is_none() {
             match self.search_driver(function) {
                 Ok(()) => {}

@@ -206,13 +206,7 @@ impl Kernel {
         if self.must_wait(function) || self.is_locked(function) {
             return Err(Stop::Blocks);
         }
-        let after = match self.strike(&On::Unbind { function }) {
-            Some(Fault::Block) => return Err(Stop::Blocks),
-            Some(Fault::Errno(errno)) => return Err(Stop::Errno(errno)),
-            Some(Fault::Silent) => return Err(Stop::Silent),
-            Some(Fault::DoneThenErrno(errno)) => Err(Stop::Errno(errno)),
-            None => Ok(()),
-        };
+        let after = self.struck(&On::Unbind { function })?;
         self.detach_now(function);
         after
     }

@@ -32,6 +32,20 @@ impl Kernel {
         for function in &functions {
             self.complete(*function);
         }
+        self.import_drivers(&functions);
+        self.import_groups();
+        for function in &functions {
+            if self.driver_of(*function).is_some_and(|driver| driver.contains("vfio")) {
+                self.vfio_attach(*function);
+            }
+        }
+        self.import_mdevs();
+        self.expect_vfio();
+        self.renew_framebuffers();
+    }
+
+    /// Each driver gets the ids of what it has: it takes those back.
+    fn import_drivers(&mut self, functions: &[PciAddress]) {
         for driver in self.files.names(DRIVERS) {
             let ids = functions.iter().filter(|f| self.driver_of(**f).as_ref() == Some(&driver));
             let id = |f: &PciAddress, name| self.id_of(*f, name).and_then(|id| u16::try_from(id).ok());
@@ -40,30 +54,26 @@ impl Kernel {
             let ids = if driver.contains("vfio") { Vec::new() } else { ids };
             self.import_driver(&driver, ids);
         }
+    }
+
+    fn import_groups(&mut self) {
         for group in self.files.names(GROUPS) {
             let at = format!("{GROUPS}/{group}/type");
             if self.files.get(&at).is_none() {
                 self.files.put_text(&at, "DMA-FQ\n");
             }
         }
-        for function in &functions {
-            if self.driver_of(*function).is_some_and(|driver| driver.contains("vfio")) {
-                self.vfio_attach(*function);
-            }
-        }
-        let parents: Vec<PciAddress> = self
-            .files
-            .names("/sys/class/mdev_bus")
-            .iter()
-            .filter_map(|name| PciAddress::parse(name).ok())
-            .collect();
+    }
+
+    fn import_mdevs(&mut self) {
+        let parents = self.files.names("/sys/class/mdev_bus");
+        let parents: Vec<PciAddress> =
+            parents.iter().filter_map(|name| PciAddress::parse(name).ok()).collect();
         self.import_mdev(&parents);
         for uuid in self.files.names("/sys/bus/mdev/devices") {
             self.import_live_mdev(&uuid);
             self.complete_mdev(&uuid);
         }
-        self.expect_vfio();
-        self.renew_framebuffers();
     }
 
     fn copy(&mut self, host: &dyn Sysfs, path: &str, depth: usize) {

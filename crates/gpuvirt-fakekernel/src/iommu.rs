@@ -51,6 +51,13 @@ impl Kernel {
         Some(group)
     }
 
+    /// The domain type that this host gives to new groups: that of its others.
+    pub(crate) fn default_domain(&self) -> String {
+        let types = self.files.names(GROUPS).into_iter();
+        let types = types.filter_map(|group| self.files.text(&format!("{GROUPS}/{group}/type")));
+        types.into_iter().find(|text| text != "unknown").unwrap_or_else(|| "DMA-FQ".to_owned())
+    }
+
     /// The lowest free number, as the kernel's allocator gives it.
     pub(crate) fn free_group(&self) -> u32 {
         let used: Vec<u32> = self.files.names(GROUPS).iter().filter_map(|name| name.parse().ok()).collect();

@@ -13,7 +13,7 @@ use crate::files::{Files, Node};
 use crate::inject::{Fault, Faults, On};
 use crate::mdev::{Pools, SizeRule};
 use crate::process::Process;
-use crate::writes::{Stop, WriteResult, Written};
+use crate::writes::{Answer, Stop, WriteResult, Written};
 
 /// A live in-memory kernel.
 ///
@@ -203,6 +203,17 @@ impl Kernel {
     /// A failure asked for at this place.
     pub(crate) fn strike(&mut self, on: &On) -> Option<Fault> {
         self.faults.strike(on)
+    }
+
+    /// What a test wants to go wrong here: at once, or (the answer inside) when all is done.
+    pub(crate) fn struck(&mut self, on: &On) -> Result<Answer, Stop> {
+        match self.strike(on) {
+            Some(Fault::Errno(errno)) => Err(Stop::Errno(errno)),
+            Some(Fault::Silent) => Err(Stop::Silent),
+            Some(Fault::Block) => Err(Stop::Blocks),
+            Some(Fault::DoneThenErrno(errno)) => Ok(Err(Stop::Errno(errno))),
+            None => Ok(Ok(())),
+        }
     }
 
     /// Tries every waiting write again, until none gets on.

@@ -27,6 +27,7 @@ mod pci;
 mod process;
 mod seam;
 mod sriov;
+mod vf;
 mod vfio;
 mod writes;
 

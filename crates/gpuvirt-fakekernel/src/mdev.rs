@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use uuid::Uuid;
 
 use crate::files::Node;
-use crate::inject::{Fault, On};
+use crate::inject::On;
 use crate::iommu::GROUPS;
 use crate::kernel::Kernel;
 use crate::sriov::number;
@@ -180,13 +180,7 @@ impl Kernel {
         if self.is_locked(parent) {
             return Err(Errno::ENODEV.into());
         }
-        let after = match self.strike(&On::CreateMdev { parent }) {
-            Some(Fault::Errno(errno)) => return Err(Stop::Errno(errno)),
-            Some(Fault::Silent) => return Err(Stop::Silent),
-            Some(Fault::Block) => return Err(Stop::Blocks),
-            Some(Fault::DoneThenErrno(errno)) => Err(Stop::Errno(errno)),
-            None => Ok(()),
-        };
+        let after = self.struck(&On::CreateMdev { parent })?;
         let folder = self.folder(parent).ok_or(Errno::ENODEV)?;
         let type_folder = format!("{folder}/mdev_supported_types/{type_id}");
         if self.files.text(&format!("{type_folder}/available_instances")).as_deref() == Some("0") {
@@ -234,12 +228,9 @@ impl Kernel {
             return Ok(());
         }
         let id = Uuid::try_parse(uuid).map_err(|_| Errno::ENODEV)?;
-        let after = match self.strike(&On::RemoveMdev { uuid: id }) {
-            Some(Fault::Errno(errno)) => return Err(Stop::Errno(errno)),
-            Some(Fault::Silent) => return Err(Stop::Silent),
-            Some(Fault::Block) => return self.begin_removal(uuid),
-            Some(Fault::DoneThenErrno(errno)) => Err(Stop::Errno(errno)),
-            None => Ok(()),
+        let after = match self.struck(&On::RemoveMdev { uuid: id }) {
+            Err(Stop::Blocks) => return self.begin_removal(uuid),
+            other => other?,
         };
         if self.is_mdev_open(uuid) {
             return self.begin_removal(uuid);

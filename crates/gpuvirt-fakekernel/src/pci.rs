@@ -5,7 +5,7 @@ use nix::errno::Errno;
 
 use crate::files::Node;
 use crate::function::DEVICES;
-use crate::inject::{Fault, On};
+use crate::inject::On;
 use crate::kernel::Kernel;
 use crate::sriov::number;
 use crate::writes::{Answer, Stop};
@@ -21,13 +21,7 @@ impl Kernel {
         if data.len() >= PAGE_SIZE - 1 {
             return Err(Errno::EINVAL.into());
         }
-        let after = match self.strike(&On::Override { function }) {
-            Some(Fault::Errno(errno)) => return Err(Stop::Errno(errno)),
-            Some(Fault::Silent) => return Err(Stop::Silent),
-            Some(Fault::Block) => return Err(Stop::Blocks),
-            Some(Fault::DoneThenErrno(errno)) => Err(Stop::Errno(errno)),
-            None => Ok(()),
-        };
+        let after = self.struck(&On::Override { function })?;
         // The value ends at the first NUL or newline.
         let value = data.split(|byte| matches!(byte, 0 | b'\n')).next().unwrap_or_default();
         let text = String::from_utf8_lossy(value);
@@ -96,7 +90,8 @@ impl Kernel {
             self.files.put_text(&format!("{folder}/driver_override"), "(null)\n");
             self.files.put_link(&format!("{DEVICES}/{function}"), &folder);
             if let Some(group) = self.group_of(function) {
-                self.join_group(&folder, group, "DMA-FQ");
+                let domain = self.default_domain();
+                self.join_group(&folder, group, &domain);
             }
             if self.files.text("/sys/bus/pci/drivers_autoprobe").as_deref() != Some("0") {
                 let _ = self.search_driver(function);

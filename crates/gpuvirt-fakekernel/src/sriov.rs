@@ -5,7 +5,7 @@ use nix::errno::Errno;
 
 use crate::files::Node;
 use crate::function::DEVICES;
-use crate::inject::{Fault, On};
+use crate::inject::On;
 use crate::kernel::Kernel;
 use crate::writes::{Answer, Stop};
 
@@ -33,13 +33,7 @@ impl Kernel {
         if vfs.iter().any(|vf| self.must_wait(*vf) || self.is_locked(*vf)) {
             return Err(Stop::Blocks);
         }
-        let after = match self.strike(&On::Numvfs { function }) {
-            Some(Fault::Errno(errno)) => return Err(Stop::Errno(errno)),
-            Some(Fault::Silent) => return Err(Stop::Silent),
-            Some(Fault::Block) => return Err(Stop::Blocks),
-            Some(Fault::DoneThenErrno(errno)) => Err(Stop::Errno(errno)),
-            None => Ok(()),
-        };
+        let after = self.struck(&On::Numvfs { function })?;
         for vf in vfs {
             self.remove_vf(vf);
         }
@@ -75,50 +69,7 @@ impl Kernel {
     fn add_vf(&mut self, physfn: PciAddress, index: u16) {
         let Some((vf, pf)) = self.vf_address(physfn, index).zip(self.folder(physfn)) else { return };
         let folder = format!("{}/{vf}", pf.rsplit_once('/').map_or("", |(above, _)| above));
-        let copied = |name: &str| self.text_of(physfn, name).unwrap_or_default();
-        let device = self.text_of(physfn, "sriov_vf_device").unwrap_or_default();
-        let id = |text: String| text.trim_start_matches("0x").to_uppercase();
-        let class = copied("class");
-        let (sub_vendor, sub_device) = (id(copied("subsystem_vendor")), id(copied("subsystem_device")));
-        let (vendor, upper) = (id(copied("vendor")), device.to_uppercase());
-        let modalias = format!(
-            "pci:v{vendor:0>8}d{upper:0>8}sv{sub_vendor:0>8}sd{sub_device:0>8}bc{}sc{}i{}",
-            class.get(2..4).unwrap_or_default().to_uppercase(),
-            class.get(4..6).unwrap_or_default().to_uppercase(),
-            class.get(6..8).unwrap_or_default()
-        );
-        let uevent = format!(
-            "PCI_CLASS={}\nPCI_ID={vendor}:{upper}\nPCI_SUBSYS_ID={sub_vendor}:{sub_device}\nPCI_SLOT_NAME={vf}\n\
-             MODALIAS={modalias}\n",
-            id(class.clone()).trim_start_matches('0'),
-        );
-        let start = 0xc0_4000_0000_u64 + 0x4000 * u64::from(index);
-        let window = format!("0x{start:016x} 0x{:016x} 0x000000000014220c\n", start + 0x3fff);
-        let empty = "0x0000000000000000 0x0000000000000000 0x0000000000000000\n".repeat(12);
-        let texts = [
-            ("uevent", uevent),
-            ("vendor", copied("vendor") + "\n"),
-            ("device", format!("0x{device:0>4}\n")),
-            ("subsystem_vendor", copied("subsystem_vendor") + "\n"),
-            ("subsystem_device", copied("subsystem_device") + "\n"),
-            ("class", class + "\n"),
-            ("revision", copied("revision") + "\n"),
-            ("modalias", modalias + "\n"),
-            ("resource", window + &empty),
-            ("driver_override", "(null)\n".to_owned()),
-            ("enable", "0\n".to_owned()),
-            ("irq", "0\n".to_owned()),
-            ("numa_node", copied("numa_node") + "\n"),
-            ("d3cold_allowed", "0\n".to_owned()),
-            ("ari_enabled", "1\n".to_owned()),
-            ("msi_bus", "1\n".to_owned()),
-            ("local_cpulist", copied("local_cpulist") + "\n"),
-            ("power_state", "unknown\n".to_owned()),
-            ("power/control", "on\n".to_owned()),
-            ("power/runtime_status", "active\n".to_owned()),
-            ("reset_method", "flr\n".to_owned()),
-        ];
-        for (name, text) in texts {
+        for (name, text) in self.vf_texts(physfn, vf, index) {
             self.files.put_text(&format!("{folder}/{name}"), text);
         }
         // No `remove` and no `rescan`: a virtual function goes by its physical one (`pci_dev_hp_attrs_are_visible`).
@@ -133,8 +84,8 @@ impl Kernel {
         self.files.put_link(&format!("{pf}/virtfn{index}"), &folder);
         self.files.put_link(&format!("{DEVICES}/{vf}"), &folder);
         if self.group_of(physfn).is_some() {
-            let group = self.free_group();
-            self.join_group(&folder, group, "DMA-FQ");
+            let (group, domain) = (self.free_group(), self.default_domain());
+            self.join_group(&folder, group, &domain);
         }
         let _ = self.search_driver(vf);
     }

@@ -214,7 +214,7 @@ fn made_names(devices: &Devices, id: crate::devices::DeviceId) -> impl Iterator<
 fn lines_of_regions(text: Vec<u8>) -> Vec<u8> {
     /// Three numbers of 64 bits with `0x`, and two spaces.
     const REGION: usize = 3 * 18 + 2;
-    if text.len() <= REGION || text.contains(&b'\n') || text.len() % REGION != 0 {
+    if text.len() <= REGION || text.contains(&b'\n') || !text.chunks_exact(REGION).remainder().is_empty() {
         return text;
     }
     text.chunks(REGION).flat_map(|region| [region, b"\n"].concat()).collect()

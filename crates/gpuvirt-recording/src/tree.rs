@@ -338,14 +338,34 @@ pub fn uevent(devices: &Devices, id: DeviceId) -> String {
     text
 }
 
-/// A path relative to the folder of `from`, as the kernel writes its links.
+/// A path relative to the folder of `from`, as the kernel writes its links: the target's own name is always in it,
+/// even where the target is above the link (`kernfs_get_target_path`).
 pub fn relative(from: &str, to: &str) -> String {
     let folder = from.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let (mut a, mut b) = (folder.split('/').peekable(), to.split('/').peekable());
+    let (above, name) = to.rsplit_once('/').unwrap_or(("", to));
+    let (mut a, mut b) = (folder.split('/').peekable(), above.split('/').peekable());
     while a.peek().is_some() && a.peek() == b.peek() {
         a.next();
         b.next();
     }
     let up = a.map(|_| "..");
-    join(up.chain(b))
+    join(up.chain(b).chain([name]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::relative;
+
+    #[test]
+    fn links_are_written_as_the_kernel_writes_them() {
+        for (from, to, want) in [
+            ("/sys/bus/pci/devices/a", "/sys/devices/p/a", "../../../devices/p/a"),
+            ("/sys/devices/p/a/driver", "/sys/bus/pci/drivers/d", "../../../bus/pci/drivers/d"),
+            ("/sys/devices/p/v/physfn", "/sys/devices/p/a", "../a"),
+            ("/sys/devices/p/a/vfio-dev/vfio0/device", "/sys/devices/p/a", "../../../a"),
+            ("/sys/devices/p/a/u/mdev_type", "/sys/devices/p/a/types/t", "../types/t"),
+        ] {
+            assert_eq!(relative(from, to), want);
+        }
+    }
 }

@@ -43,11 +43,13 @@ fn a_process_with_the_card_open_is_named_with_its_pid() {
 fn a_mapping_without_a_descriptor_is_found() {
     let lab = Lab::fresh();
     let gpu = lab.devices.get("PLAIN_GPU");
+    // The frame buffer: the kernel lets nobody map a BAR that a driver has.
     let script = "rm -f /tmp/e2e-mapped; mkfifo /tmp/e2e-mapped
-        setsid bash -c 'exec -a e2e-holder /lab/e2e/e2e-hold /sys/bus/pci/devices/{gpu}/resource0' \
-            >/tmp/e2e-mapped 2>&1 </dev/null & head -n 1 /tmp/e2e-mapped";
+        frame_buffer=/dev/$(ls /sys/bus/pci/devices/{gpu}/graphics)
+        setsid bash -c \"exec -a e2e-holder /lab/e2e/e2e-hold $frame_buffer\" >/tmp/e2e-mapped 2>&1 </dev/null &
+        head -n 1 /tmp/e2e-mapped";
     lab.sh(&script.replace("{gpu}", gpu)).expect(0).says("mapped");
-    refused(&lab, &format!("gpu set {gpu} --type direct"), "gpu-in-use", &["maps", "resource0"]);
+    refused(&lab, &format!("gpu set {gpu} --type direct"), "gpu-in-use", &["maps", "/dev/fb"]);
     lab.assert_pristine();
 }
 
