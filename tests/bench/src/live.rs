@@ -30,12 +30,13 @@ pub fn table(gpuvirt: &Path, folder: &Path) -> Result<String> {
     }
     writeln!(
         out,
-        "\nSystem calls of the live `gpu list` after the program is loaded, over {} PCI functions: {} in all, for {} files \
-         and folders below `/sys`, `/proc` and `/usr/share` ({} each). Processes started: {}.\n",
+        "\nSystem calls of the live `gpu list` after the program is loaded, over {} PCI functions: {} in all, to read {} files \
+         and folders and {} links below `/sys`, `/proc` and `/usr/share`, so {} each. Processes started: {}.\n",
         functions()?,
         trace.calls,
         trace.files.len(),
-        tenths(trace.calls, trace.files.len()),
+        trace.links,
+        tenths(trace.calls, trace.files.len() + trace.links),
         trace.processes
     )?;
     out.push_str("| system call | times |\n|---|---|\n");

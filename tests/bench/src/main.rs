@@ -50,7 +50,11 @@ fn report(gpuvirt: &Path) -> Result<()> {
 }
 
 fn live(gpuvirt: &Path, folder: &Path) -> Result<()> {
-    println!("## A live host: {}\n", machine::describe()?);
+    let machine = machine::describe()?;
+    println!("## A live host: {machine}\n");
+    if machine.contains("TCG") {
+        println!("An emulated processor: only the ratios mean anything.\n");
+    }
     print!("{}", live::table(gpuvirt, folder)?);
     Ok(())
 }

@@ -15,6 +15,8 @@ pub struct Trace {
     pub calls: usize,
     /// Each file and folder that it opened or tried to open, in order.
     pub files: Vec<String>,
+    /// Symbolic links that it read.
+    pub links: usize,
     /// Processes that it started.
     pub processes: usize,
     counts: BTreeMap<String, usize>,
@@ -64,6 +66,9 @@ impl Trace {
         if ours && name.starts_with("open") {
             self.files.push(path.to_owned());
         }
+        if ours && name.starts_with("readlink") {
+            self.links += 1;
+        }
         self.calls += 1;
         *self.counts.entry(name.to_owned()).or_default() += 1;
     }
@@ -91,10 +96,11 @@ mod tests {
              7 openat(AT_FDCWD, \"/sys/bus/pci/devices\", O_RDONLY|O_DIRECTORY) = 3\n\
              7 getdents64(3, 0x2, 32768) = 40\n\
              7 close(3) = 0\n\
+             7 readlink(\"/sys/bus/pci/devices/0000:00:00.0/driver\", \"x\", 9) = 1\n\
              7 openat(AT_FDCWD, \"/sys/bus/pci/devices/0000:00:00.0/numa\", O_RDONLY) = -1 ENOENT (No such file)\n\
              7 +++ exited with 0 +++\n",
         );
-        assert_eq!((trace.calls, trace.files.len(), trace.processes), (4, 2, 0));
+        assert_eq!((trace.calls, trace.files.len(), trace.links, trace.processes), (5, 2, 1, 0));
         assert_eq!(trace.most().first(), Some(&("openat", 2)));
     }
 
