@@ -107,3 +107,40 @@ fn a_vgpu_that_a_vm_holds_is_not_removed() {
     guest.destroy();
     lab.gpuvirt(&format!("vgpu remove {GIVEN}")).expect(0);
 }
+
+#[test]
+fn a_removal_that_the_kernel_holds_back_is_left_alone_and_settled_later() {
+    let lab = Lab::fresh();
+    let gpu = shared_direct(&lab);
+    let hold = "/sys/module/gpuvirt_mdev/parameters/hold_remove";
+    lab.gpuvirt(&format!("vgpu create --gpu {gpu} --profile lab-1q --uuid {GIVEN}")).expect(0);
+    lab.sh(&format!(
+        "sed -i 's/^#short-deadline //' /etc/gpuvirt/gpuvirtd.toml && systemctl restart gpuvirtd && echo Y > {hold}"
+    ))
+    .expect(0);
+    lab.gpuvirt(&format!("vgpu remove {GIVEN}"))
+        .expect(1)
+        .says("still waits in the kernel")
+        .says("hands-off");
+    // Nothing else waits: listings, other GPUs, and the daemon's own end.
+    let other = lab.devices.get("PLAIN_GPU");
+    lab.gpuvirt("gpu list").expect(0);
+    lab.gpuvirt(&format!("gpu set {other} --type direct")).expect(0);
+    lab.gpuvirt(&format!("gpu set {other} --type shared")).expect(0);
+    let create = format!("vgpu create --gpu {gpu} --profile lab-1q");
+    lab.gpuvirt(&create).expect(3).says("[hands-off]").says("gpuvirt recover");
+    lab.sh("timeout 20 systemctl restart gpuvirtd").expect(0);
+    lab.gpuvirt(&create).expect(3).says("[hands-off]");
+    lab.gpuvirt("recover").expect(1).says("hands-off");
+    lab.sh(&format!("test -d /sys/bus/pci/devices/{gpu}/{GIVEN}")).expect(0);
+    // Once the kernel has let go, the change is taken back as any other that failed.
+    let gone = format!(
+        "echo N > {hold}; for try in {{1..200}}; do pgrep -f 'gpuvirtd|exe writer' | xargs -I P \\
+        grep -l '^State:.D' /proc/P/status 2>/dev/null | grep -q . || break; done"
+    );
+    lab.sh(&gone).expect(0);
+    lab.gpuvirt("recover").expect(0);
+    lab.sh(&format!("test -e /sys/bus/mdev/devices/{GIVEN}")).expect(0);
+    lab.gpuvirt(&format!("vgpu remove {GIVEN}")).expect(0);
+    lab.assert_pristine();
+}
