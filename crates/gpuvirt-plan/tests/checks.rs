@@ -204,10 +204,41 @@ fn a_driverless_card_has_no_holders_to_fear() {
         for function in o.functions.values_mut() {
             function.binding.driver = None;
         }
-        primary_of(o).boot_vga = Some(true);
         gpu_of(o).holders.seen.push(process("Xorg"));
     });
     assert_eq!(refusals, []);
+}
+
+#[test]
+fn a_driverless_boot_display_goes_dark_too_when_vfio_takes_it() {
+    let driverless = |o: &mut Observed| {
+        for function in o.functions.values_mut() {
+            function.binding.driver = None;
+        }
+        let (framebuffer, driver) = ("fb0".to_owned(), "EFI VGA".to_owned());
+        gpu_of(o).holders.seen.push(Holder::Console { framebuffer, driver });
+    };
+    let (refusals, _, text) = judge(GraphicsType::Direct, |o| {
+        driverless(o);
+        primary_of(o).boot_vga = Some(true);
+    });
+    assert_eq!(refusals, [RefusalCode::BootDisplay]);
+    assert!(text.contains("fb0 (EFI VGA)"), "{text}");
+    let (refusals, ..) = judge(GraphicsType::Direct, driverless);
+    assert_eq!(refusals, [RefusalCode::ConsoleActive]);
+}
+
+#[test]
+fn virtual_functions_keep_their_card_on_vfio_too() {
+    let (refusals, _, text) = judge(GraphicsType::Shared, |o| {
+        for function in o.functions.values_mut() {
+            function.binding = binding("vfio-pci", "vfio-pci");
+        }
+        let vfs = vec![at("0000:41:00.4")];
+        primary_of(o).sriov = Some(Sriov { total: 16, enabled: 1, drivers_autoprobe: true, vfs });
+    });
+    assert_eq!(refusals, [RefusalCode::VfsAlive], "vfio-pci's VFs vanish with it, under their VMs");
+    assert!(text.contains("0000:41:00.4"), "{text}");
 }
 
 #[test]

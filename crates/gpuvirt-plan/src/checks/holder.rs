@@ -1,4 +1,4 @@
-//! Checks on who holds the card. They block plans that unbind, and no others.
+//! Checks on who holds the card. They block plans that unbind; consoles also those that bind to VFIO.
 
 use gpuvirt_model::{Domain, Holder, Hostdev, Refusal, RefusalCode, Warning, WarningCode};
 
@@ -78,7 +78,8 @@ pub(super) fn boot_display(switch: &Switch) -> Option<Refusal> {
 /// The kernel's console draws on it, though it is not the firmware's display.
 pub(super) fn console_active(switch: &Switch) -> Option<Refusal> {
     let consoles: Vec<&Holder> = consoles(switch).collect();
-    (!consoles.is_empty() && !is_boot_display(switch)).then(|| {
+    let taken = switch.takes(switch.gpu.address);
+    (taken && !consoles.is_empty() && !is_boot_display(switch)).then(|| {
         switch.refuse(
             RefusalCode::ConsoleActive,
             format!("it is held by {}", list(&consoles)),
@@ -90,7 +91,7 @@ pub(super) fn console_active(switch: &Switch) -> Option<Refusal> {
 fn is_boot_display(switch: &Switch) -> bool {
     let primary = switch.observed.primary_of(switch.gpu);
     primary.is_some_and(|f| {
-        switch.unbinds(f.address) && (f.boot_vga == Some(true) || f.boot_display == Some(true))
+        switch.takes(f.address) && (f.boot_vga == Some(true) || f.boot_display == Some(true))
     })
 }
 
