@@ -155,6 +155,7 @@ fn vgpu() -> Vgpu {
         type_id: "nvidia-231".to_owned(),
         profile: ProfileName("grid_t4-2q".to_owned()),
         iommu_group: None,
+        removing: false,
         holders: gpuvirt_model::Holders::default(),
     }
 }
