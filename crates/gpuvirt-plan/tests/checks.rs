@@ -267,6 +267,11 @@ fn the_way_back_is_refused_while_a_vm_runs_and_for_nothing_else() {
         gpu_of(o).holders.seen.push(process("qemu-system-x86"));
     });
     assert_eq!(refusals, [RefusalCode::GpuInUse], "without libvirt, QEMU is a process like any other");
+    let (refusals, warnings, _) = judge(GraphicsType::Shared, |o| {
+        on_vfio(o);
+        o.domains = Reading::Unknown(Unknown::NeedsDaemon);
+    });
+    assert_eq!((refusals, warnings), (vec![], vec![WarningCode::HoldersUnseen]), "a VM may be starting");
 }
 
 #[test]

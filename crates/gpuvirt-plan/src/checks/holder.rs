@@ -1,6 +1,6 @@
 //! Checks on who holds the card. They block plans that unbind; consoles also those that bind to VFIO.
 
-use gpuvirt_model::{Domain, Holder, Hostdev, Refusal, RefusalCode, Warning, WarningCode};
+use gpuvirt_model::{Domain, Holder, Hostdev, Reading, Refusal, RefusalCode, Warning, WarningCode};
 
 use super::{Switch, list};
 
@@ -99,13 +99,17 @@ fn consoles<'a>(switch: &Switch<'a>) -> impl Iterator<Item = &'a Holder> + use<'
     switch.gpu.holders.seen.iter().filter(|holder| matches!(holder, Holder::Console { .. }))
 }
 
-/// Holders may be hidden from us.
-pub(super) fn unseen(switch: &Switch) -> Option<Warning> {
-    let why = switch.gpu.holders.unseen.as_ref()?;
-    Some(Warning {
-        code: WarningCode::HoldersUnseen,
-        text: format!("who else holds {} is {why}", switch.gpu.address),
-    })
+/// Holders may be hidden from us: processes, or VMs, one of which may be starting while libvirt does not answer.
+pub(super) fn unseen(switch: &Switch) -> Vec<Warning> {
+    let address = switch.gpu.address;
+    let processes =
+        switch.gpu.holders.unseen.as_ref().map(|why| format!("who else holds {address} is {why}"));
+    let vms = match &switch.observed.domains {
+        Reading::Known(_) => None,
+        Reading::Unknown(why) => Some(format!("which VMs have or are about to get {address} is {why}")),
+    };
+    let warning = |text| Warning { code: WarningCode::HoldersUnseen, text };
+    processes.into_iter().chain(vms).map(warning).collect()
 }
 
 /// Domains that are off and whose next start would want the card as it was.
