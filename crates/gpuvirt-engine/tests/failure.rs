@@ -9,6 +9,7 @@ use std::time::Duration;
 use gpuvirt_engine::ports::WaitingWrite;
 use gpuvirt_engine::{CreateRequest, EngineError};
 use gpuvirt_fakekernel::{Errno, Fault, On, Process};
+use gpuvirt_host::Sysfs as _;
 use gpuvirt_model::{ConfiguredType, ProfileName, RefusalCode, WarningCode};
 use uuid::Uuid;
 use world::{GPU, OTHER, World, at};
@@ -202,4 +203,36 @@ fn nothing_is_taken_back_while_an_earlier_daemons_write_waits() {
     *world.waiting.lock().unwrap() = vec![waiting(OTHER)];
     world.engine().recover(Duration::from_secs(1)).unwrap();
     assert_eq!(world.picture(), before);
+}
+
+/// The removal of a vGPU that somebody else began and that waits for its VM: it is gone from the bus and lives on.
+fn half_removed() -> (World, u32) {
+    let world = World::offering_vgpus(OTHER);
+    world.set(OTHER, ConfiguredType::SharedDirect).unwrap();
+    create(&world).unwrap();
+    let group = world.observed().vgpus.values().next().unwrap().iommu_group.unwrap();
+    world.kernel.start(Process::new(99, "qemu-system-x86").opens(&format!("/dev/vfio/{group}")));
+    let uuid = *world.observed().vgpus.keys().next().unwrap();
+    let remove = format!("/sys/bus/mdev/devices/{uuid}/remove");
+    let answer = world.kernel.write_that_may_block(&remove, b"1", Duration::from_millis(1));
+    assert!(answer.is_err(), "the removal waits");
+    (world, group)
+}
+
+#[test]
+fn a_vgpu_whose_removal_waits_is_still_there() {
+    let (world, _) = half_removed();
+    let observed = world.observed();
+    let (uuid, vgpu) = observed.vgpus.iter().next().expect("a VM runs on it");
+    assert_eq!(vgpu.gpu, at(OTHER));
+    assert!(vgpu.holders.seen.iter().any(|holder| holder.to_string().contains("99")), "{vgpu:?}");
+    assert_eq!(observed.gpus[&at(OTHER)].live_vgpus, 1);
+    let written = world.kernel.writes().len();
+    let Err(EngineError::Refused(refusals)) = world.set(OTHER, ConfiguredType::Direct) else { panic!() };
+    assert!(refusals.iter().any(|r| r.code == RefusalCode::VgpusAlive), "{refusals:?}");
+    let remove = world.engine().remove_vgpu(*uuid, false, Duration::from_secs(1));
+    let Err(EngineError::Refused(refusals)) = remove else { panic!("{remove:?}") };
+    assert!(refusals.iter().any(|r| r.code == RefusalCode::VgpuInUse), "{refusals:?}");
+    assert_eq!(world.kernel.writes().len(), written);
+    assert_eq!(world.files().records.vgpus.len(), 1, "it is ours still");
 }

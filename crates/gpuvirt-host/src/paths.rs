@@ -83,6 +83,11 @@ pub(crate) fn mdev_file(uuid: Uuid, name: &str) -> String {
     format!("{MDEV_DEVICES}/{uuid}/{name}")
 }
 
+/// A mediated device's folder below its parent: there for as long as it lives, also while its removal waits.
+pub(crate) fn mdev_below(parent: PciAddress, uuid: Uuid) -> String {
+    function_file(parent, &uuid.to_string())
+}
+
 /// What NVIDIA's driver tells about one of its GPUs.
 pub(crate) fn nvidia_information(address: PciAddress) -> String {
     format!("{PROC}/driver/nvidia/gpus/{address}/information")

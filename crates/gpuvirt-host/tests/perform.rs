@@ -225,12 +225,27 @@ fn a_removal_counts_when_the_device_has_gone() {
         Reacting { reaction, ..kernel }
     };
     let gone = |tree: &Tree, _: &str, _: &str| {
-        unlink(tree, &format!("/sys/bus/mdev/devices/{UUID}"));
+        let link = tree.path(&format!("/sys/bus/mdev/devices/{UUID}"));
+        std::fs::remove_dir_all(std::fs::canonicalize(&link).unwrap()).unwrap();
+        std::fs::remove_file(link).unwrap();
         Ok(())
     };
     let (result, written) = perform(with_mdev(Box::new(gone)), &step);
     assert!(result.is_ok());
     assert_eq!(written, [format!("/sys/bus/mdev/devices/{UUID}/remove=1")]);
+
+    // Another remover was first and waits: the bus has let go of the device, its parent has not.
+    let left_the_bus = |tree: &Tree, _: &str, _: &str| {
+        unlink(tree, &format!("/sys/bus/mdev/devices/{UUID}"));
+        errno(19)(tree, "", "")
+    };
+    let kernel = with_mdev(Box::new(left_the_bus));
+    let (result, _) = perform(kernel, &step);
+    assert!(matches!(result, Err(HostError::Refused { .. })), "it lives: {result:?}");
+    let kernel = with_mdev(Box::new(succeed));
+    unlink(&kernel.tree, &format!("/sys/bus/mdev/devices/{UUID}"));
+    let (result, written) = perform(kernel, &step);
+    assert!(matches!(result, Err(HostError::Refused { .. })) && written.is_empty(), "{result:?}");
 
     let late = move |tree: &Tree, _: &str, _: &str| {
         let link = tree.path(&format!("/sys/bus/mdev/devices/{UUID}"));
@@ -238,6 +253,7 @@ fn a_removal_counts_when_the_device_has_gone() {
         std::thread::spawn(move || {
             // Nothing is ever sent: this is a pause of a tenth of a second, in the part of the driver.
             let _ = end.recv_timeout(Duration::from_millis(100));
+            std::fs::remove_dir_all(std::fs::canonicalize(&link).unwrap()).unwrap();
             std::fs::remove_file(link).unwrap();
         });
         std::mem::forget(_keep);

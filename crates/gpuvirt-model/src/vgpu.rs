@@ -50,6 +50,15 @@ pub struct Vgpu {
     pub profile: ProfileName,
     /// Its IOMMU group.
     pub iommu_group: Option<u32>,
+    /// Its removal has begun and waits for whoever has it open: it has left the bus, and its type is not shown any
+    /// more, but it lives, takes its memory, and its VM runs on.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub removing: bool,
     /// Who holds it now.
     pub holders: Holders,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's `skip_serializing_if` passes a reference
+fn is_false(flag: &bool) -> bool {
+    !flag
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gpuvirt_model::{DriverBinding, DriverName, PciAddress, ProfileName};
+use gpuvirt_model::{DriverBinding, DriverName, Function, PciAddress, PciIdentity, ProfileName};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -76,6 +76,9 @@ pub struct Snapshot {
     /// Functions and what they are bound to.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub bindings: BTreeMap<PciAddress, DriverBinding>,
+    /// What these functions are: after a reboot another device may sit at the address, which is not led anywhere.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub identities: BTreeMap<PciAddress, PciIdentity>,
     /// Mediated devices that exist (with their place) or don't.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mdevs: BTreeMap<Uuid, Option<MdevPlace>>,
@@ -121,6 +124,15 @@ pub enum Promise {
         /// The device.
         uuid: Uuid,
     },
+}
+
+impl Snapshot {
+    /// How `function` was bound, if the snapshot has it and the function is the same device still.
+    pub fn binding_of(&self, function: &Function) -> Option<&DriverBinding> {
+        let known = self.identities.get(&function.address);
+        let same = known.is_none_or(|identity| *identity == function.identity);
+        self.bindings.get(&function.address).filter(|_| same)
+    }
 }
 
 impl Plan {

@@ -32,6 +32,7 @@ pub fn plan(gpu: &Gpu, observed: &Observed, to: GraphicsType) -> Plan {
         purpose: format!("{} becomes {to}", gpu.address),
         before: Snapshot {
             bindings: functions.iter().map(|f| (f.address, f.binding.clone())).collect(),
+            identities: functions.iter().map(|f| (f.address, f.identity)).collect(),
             ..Snapshot::default()
         },
         promises: functions.iter().map(|f| promise(f.address, &goals)).collect(),

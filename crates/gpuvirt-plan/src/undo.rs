@@ -2,22 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use gpuvirt_model::{Function, Observed};
+use gpuvirt_model::{DriverBinding, Function, Observed};
 
 use crate::driver::{self, BindingGoal};
 use crate::{Plan, Promise, Snapshot, Step, vgpu};
 
 /// Plans the way from `now` back to how things were before `plan`.
 ///
-/// Only what `plan` could have changed is touched. Functions that have vanished since have nothing to be led back.
+/// Only what `plan` could have changed is touched. Functions that have vanished since have nothing to be led back, and
+/// where another device sits now (a reboot with other cards), it is not the one that was changed.
 pub fn plan(plan: &Plan, now: &Observed) -> Plan {
-    let functions: Vec<&Function> =
-        plan.before.bindings.keys().filter_map(|address| now.functions.get(address)).collect();
-    let goals = functions
+    let bound = bound_before(&plan.before, now);
+    let functions: Vec<&Function> = bound.iter().map(|(function, _)| *function).collect();
+    let goals = bound
         .iter()
-        .filter_map(|f| {
-            Some((f.address, BindingGoal::Exactly(plan.before.bindings.get(&f.address)?.clone())))
-        })
+        .map(|(function, binding)| (function.address, BindingGoal::Exactly((*binding).clone())))
         .collect::<BTreeMap<_, _>>();
     let mut steps = mdev_steps(plan, now);
     steps.extend(driver::steps(&functions, &goals));
@@ -28,6 +27,12 @@ pub fn plan(plan: &Plan, now: &Observed) -> Plan {
         before: now_as_snapshot(plan, now),
         promises: promises(&plan.before, now),
     }
+}
+
+/// The functions of the snapshot that are there still and the same, with how they were bound.
+fn bound_before<'a>(before: &'a Snapshot, now: &'a Observed) -> Vec<(&'a Function, &'a DriverBinding)> {
+    let functions = before.bindings.keys().filter_map(|address| now.functions.get(address));
+    functions.filter_map(|function| Some((function, before.binding_of(function)?))).collect()
 }
 
 /// Removals before additions: capacity is shared.
@@ -57,18 +62,18 @@ fn made_by(plan: &Plan, vgpu: &gpuvirt_model::Vgpu) -> bool {
 }
 
 fn now_as_snapshot(plan: &Plan, now: &Observed) -> Snapshot {
-    let binding =
-        |address: &gpuvirt_model::PciAddress| Some((*address, now.functions.get(address)?.binding.clone()));
+    let bound = bound_before(&plan.before, now);
     Snapshot {
-        bindings: plan.before.bindings.keys().filter_map(binding).collect(),
+        bindings: bound.iter().map(|(function, _)| (function.address, function.binding.clone())).collect(),
+        identities: bound.iter().map(|(function, _)| (function.address, function.identity)).collect(),
         mdevs: plan.before.mdevs.keys().map(|uuid| (*uuid, now.vgpus.get(uuid).map(vgpu::place))).collect(),
     }
 }
 
 fn promises(before: &Snapshot, now: &Observed) -> Vec<Promise> {
-    let present = before.bindings.iter().filter(|(address, _)| now.functions.contains_key(address));
-    let bound =
-        present.map(|(address, binding)| Promise::Bound { function: *address, binding: binding.clone() });
+    let bound = bound_before(before, now)
+        .into_iter()
+        .map(|(function, binding)| Promise::Bound { function: function.address, binding: binding.clone() });
     let mdevs = before.mdevs.iter().map(|(uuid, was)| match was {
         Some(place) => Promise::MdevAlive { uuid: *uuid, place: place.clone() },
         None => Promise::MdevGone { uuid: *uuid },

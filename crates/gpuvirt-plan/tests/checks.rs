@@ -155,6 +155,7 @@ fn vgpu() -> Vgpu {
         type_id: "nvidia-231".to_owned(),
         profile: ProfileName("grid_t4-2q".to_owned()),
         iommu_group: None,
+        removing: false,
         holders: gpuvirt_model::Holders::default(),
     }
 }
@@ -204,10 +205,41 @@ fn a_driverless_card_has_no_holders_to_fear() {
         for function in o.functions.values_mut() {
             function.binding.driver = None;
         }
-        primary_of(o).boot_vga = Some(true);
         gpu_of(o).holders.seen.push(process("Xorg"));
     });
     assert_eq!(refusals, []);
+}
+
+#[test]
+fn a_driverless_boot_display_goes_dark_too_when_vfio_takes_it() {
+    let driverless = |o: &mut Observed| {
+        for function in o.functions.values_mut() {
+            function.binding.driver = None;
+        }
+        let (framebuffer, driver) = ("fb0".to_owned(), "EFI VGA".to_owned());
+        gpu_of(o).holders.seen.push(Holder::Console { framebuffer, driver });
+    };
+    let (refusals, _, text) = judge(GraphicsType::Direct, |o| {
+        driverless(o);
+        primary_of(o).boot_vga = Some(true);
+    });
+    assert_eq!(refusals, [RefusalCode::BootDisplay]);
+    assert!(text.contains("fb0 (EFI VGA)"), "{text}");
+    let (refusals, ..) = judge(GraphicsType::Direct, driverless);
+    assert_eq!(refusals, [RefusalCode::ConsoleActive]);
+}
+
+#[test]
+fn virtual_functions_keep_their_card_on_vfio_too() {
+    let (refusals, _, text) = judge(GraphicsType::Shared, |o| {
+        for function in o.functions.values_mut() {
+            function.binding = binding("vfio-pci", "vfio-pci");
+        }
+        let vfs = vec![at("0000:41:00.4")];
+        primary_of(o).sriov = Some(Sriov { total: 16, enabled: 1, drivers_autoprobe: true, vfs });
+    });
+    assert_eq!(refusals, [RefusalCode::VfsAlive], "vfio-pci's VFs vanish with it, under their VMs");
+    assert!(text.contains("0000:41:00.4"), "{text}");
 }
 
 #[test]
@@ -235,6 +267,11 @@ fn the_way_back_is_refused_while_a_vm_runs_and_for_nothing_else() {
         gpu_of(o).holders.seen.push(process("qemu-system-x86"));
     });
     assert_eq!(refusals, [RefusalCode::GpuInUse], "without libvirt, QEMU is a process like any other");
+    let (refusals, warnings, _) = judge(GraphicsType::Shared, |o| {
+        on_vfio(o);
+        o.domains = Reading::Unknown(Unknown::NeedsDaemon);
+    });
+    assert_eq!((refusals, warnings), (vec![], vec![WarningCode::HoldersUnseen]), "a VM may be starting");
 }
 
 #[test]

@@ -85,6 +85,7 @@ pub(super) struct Live {
     pub(super) parent: PciAddress,
     type_id: String,
     iommu_group: Option<u32>,
+    removing: bool,
 }
 
 /// The mediated devices that live on any of `parents`.
@@ -114,10 +115,27 @@ pub(super) fn live(
                 parent,
                 type_id: link("mdev_type").unwrap_or_default(),
                 iommu_group: link("iommu_group").and_then(|name| pci::count(&name)),
+                removing: false,
             });
         }
     }
     found
+}
+
+/// The mediated devices of `parent` that have left the bus and not ended: a removal that waits for whoever has the
+/// device open takes its entry on the bus and all links at once; its folder below the parent, with its group, stays.
+/// `names` is what the parent's folder held.
+pub(super) fn leaving(files: Files<'_>, parent: PciAddress, names: &[String]) -> Vec<Live> {
+    let uuids = names.iter().filter_map(|name| Uuid::try_parse(name).ok());
+    let left = uuids.filter(|uuid| !files.sysfs.exists(&paths::mdev(*uuid)));
+    // Looked at again: one that was removed since the folder was listed is gone.
+    left.filter(|uuid| files.sysfs.exists(&paths::mdev_below(parent, *uuid)))
+        .map(|uuid| {
+            let group = files.link(&format!("{}/iommu_group", paths::mdev_below(parent, uuid)));
+            let iommu_group = group.ok().and_then(|name| pci::count(&name));
+            Live { uuid, parent, type_id: String::new(), iommu_group, removing: true }
+        })
+        .collect()
 }
 
 /// The PCI function above a mediated device; none when it has gone or its parent is no PCI function.
@@ -133,6 +151,7 @@ impl Live {
         let profile = types
             .get(&self.type_id)
             .map_or_else(|| ProfileName(self.type_id.clone()), |kind| kind.name.clone());
+        let profile = if self.removing { ProfileName("unknown".to_owned()) } else { profile };
         Vgpu {
             uuid: self.uuid,
             parent: self.parent,
@@ -141,6 +160,7 @@ impl Live {
             type_id: self.type_id,
             profile,
             iommu_group: self.iommu_group,
+            removing: self.removing,
             holders: Holders::default(),
         }
     }

@@ -114,13 +114,31 @@ impl Pass<'_> {
             }
             types.push(of_card);
         }
-        let parents = owners.keys().copied().collect();
-        for live in mdev::live(self.files, &parents, &mut self.bus.oddities) {
+        let parents: BTreeSet<PciAddress> = owners.keys().copied().collect();
+        let mut alive = mdev::live(self.files, &parents, &mut self.bus.oddities);
+        for parent in self.possible_parents(gpus) {
+            let Some(seen) = self.seen.get(&parent.0) else { continue };
+            let leaving = mdev::leaving(self.files, parent.0, seen.folder.names());
+            if !leaving.is_empty() {
+                owners.insert(parent.0, parent.1);
+            }
+            alive.extend(leaving);
+        }
+        for live in alive {
             let Some((gpu, index)) = owners.get(&live.parent) else { continue };
             let (Some(owner), Some(types)) = (gpus.get_mut(*index), types.get(*index)) else { continue };
             owner.live_vgpus += 1;
             self.vgpus.insert(live.uuid, live.on(*gpu, types));
         }
+    }
+
+    /// Every function on which a vGPU can be, whether it offers types now or its driver is going.
+    fn possible_parents(&self, gpus: &[Gpu]) -> Vec<(PciAddress, (PciAddress, usize))> {
+        let of = |(index, gpu): (usize, &Gpu)| {
+            let parents = gpu::parents(gpu, &self.seen).into_iter();
+            parents.map(|parent| (parent, (gpu.address, index))).collect::<Vec<_>>()
+        };
+        gpus.iter().enumerate().flat_map(of).collect()
     }
 
     /// Fills in a card's frameworks and profiles; returns the parents of mediated devices.

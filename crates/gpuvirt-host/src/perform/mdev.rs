@@ -60,14 +60,22 @@ pub(super) fn remove(
 ) -> Result<(), HostError> {
     let what = format!("removing mediated device {uuid} from {parent}");
     match place_of(files, uuid) {
-        None => return nothing_under_way(files, &what, |write| write.mdev() == Some(uuid)),
+        None => {
+            nothing_under_way(files, &what, |write| write.mdev() == Some(uuid))?;
+            if lives_below(files, parent, uuid) {
+                let found = "its removal was begun by others and waits for whoever has it open";
+                return Err(not_as_planned(&what, found.to_owned()));
+            }
+            return Ok(());
+        }
         Some((Some(at), _)) if at == parent => {}
         Some((at, kind)) => return Err(not_as_planned(&what, elsewhere(at, &kind))),
     }
     let written = files.sysfs.write_that_may_block(&paths::mdev_file(uuid, "remove"), b"1", deadline);
     let refused = written.is_err();
     let look = || match place_of(files, uuid) {
-        None => State::Reached,
+        None if !lives_below(files, parent, uuid) => State::Reached,
+        None => State::NotYet("it has left the bus, and its removal waits".to_owned()),
         Some(_) => State::NotYet("it is still there".to_owned()),
     };
     // After a refusal there is nothing to wait for.
@@ -81,6 +89,11 @@ fn place_of(files: Files<'_>, uuid: Uuid) -> Option<(Option<PciAddress>, String)
     }
     let kind = files.link(&paths::mdev_file(uuid, "mdev_type")).unwrap_or_default();
     Some((parent_of(files, uuid), kind))
+}
+
+/// Whether the device's own folder is there: it stays while a removal waits, when the bus does not show it any more.
+fn lives_below(files: Files<'_>, parent: PciAddress, uuid: Uuid) -> bool {
+    files.sysfs.exists(&paths::mdev_below(parent, uuid))
 }
 
 fn elsewhere(parent: Option<PciAddress>, kind: &str) -> String {

@@ -54,7 +54,11 @@ pub(super) fn nothing_under_way(
     what: &str,
     is_same: impl Fn(&BlockingWrite) -> bool,
 ) -> Result<(), HostError> {
-    let writers = waiting_writers(files.sysfs).unwrap_or_default();
+    // Not to know is not to know of none.
+    let writers = waiting_writers(files.sysfs).map_err(|source| HostError::Refused {
+        what: format!("{what}: looking for writes that were begun earlier"),
+        source,
+    })?;
     match writers.iter().find(|writer| is_same(&writer.write)) {
         None => Ok(()),
         Some(WaitingWriter { pid, .. }) => {

@@ -1,6 +1,6 @@
-//! Checks on who holds the card. They block plans that unbind, and no others.
+//! Checks on who holds the card. They block plans that unbind; consoles also those that bind to VFIO.
 
-use gpuvirt_model::{Domain, Holder, Hostdev, Refusal, RefusalCode, Warning, WarningCode};
+use gpuvirt_model::{Domain, Holder, Hostdev, Reading, Refusal, RefusalCode, Warning, WarningCode};
 
 use super::{Switch, list};
 
@@ -78,7 +78,8 @@ pub(super) fn boot_display(switch: &Switch) -> Option<Refusal> {
 /// The kernel's console draws on it, though it is not the firmware's display.
 pub(super) fn console_active(switch: &Switch) -> Option<Refusal> {
     let consoles: Vec<&Holder> = consoles(switch).collect();
-    (!consoles.is_empty() && !is_boot_display(switch)).then(|| {
+    let taken = switch.takes(switch.gpu.address);
+    (taken && !consoles.is_empty() && !is_boot_display(switch)).then(|| {
         switch.refuse(
             RefusalCode::ConsoleActive,
             format!("it is held by {}", list(&consoles)),
@@ -90,7 +91,7 @@ pub(super) fn console_active(switch: &Switch) -> Option<Refusal> {
 fn is_boot_display(switch: &Switch) -> bool {
     let primary = switch.observed.primary_of(switch.gpu);
     primary.is_some_and(|f| {
-        switch.unbinds(f.address) && (f.boot_vga == Some(true) || f.boot_display == Some(true))
+        switch.takes(f.address) && (f.boot_vga == Some(true) || f.boot_display == Some(true))
     })
 }
 
@@ -98,13 +99,17 @@ fn consoles<'a>(switch: &Switch<'a>) -> impl Iterator<Item = &'a Holder> + use<'
     switch.gpu.holders.seen.iter().filter(|holder| matches!(holder, Holder::Console { .. }))
 }
 
-/// Holders may be hidden from us.
-pub(super) fn unseen(switch: &Switch) -> Option<Warning> {
-    let why = switch.gpu.holders.unseen.as_ref()?;
-    Some(Warning {
-        code: WarningCode::HoldersUnseen,
-        text: format!("who else holds {} is {why}", switch.gpu.address),
-    })
+/// Holders may be hidden from us: processes, or VMs, one of which may be starting while libvirt does not answer.
+pub(super) fn unseen(switch: &Switch) -> Vec<Warning> {
+    let address = switch.gpu.address;
+    let processes =
+        switch.gpu.holders.unseen.as_ref().map(|why| format!("who else holds {address} is {why}"));
+    let vms = match &switch.observed.domains {
+        Reading::Known(_) => None,
+        Reading::Unknown(why) => Some(format!("which VMs have or are about to get {address} is {why}")),
+    };
+    let warning = |text| Warning { code: WarningCode::HoldersUnseen, text };
+    processes.into_iter().chain(vms).map(warning).collect()
 }
 
 /// Domains that are off and whose next start would want the card as it was.

@@ -12,7 +12,7 @@ use gpuvirt_model::{
     ConfiguredType, Desired, Gpu, GraphicsType, Observed, PciAddress, Refusal, RefusalCode, Warning,
 };
 
-use crate::Plan;
+use crate::{Plan, Step};
 
 pub use gpu::not_found;
 
@@ -48,12 +48,19 @@ pub fn refusals(switch: &Switch) -> Vec<Refusal> {
         found.extend(iommu::group_not_viable(switch));
         found.extend(iommu::no_interrupt_remapping(switch));
         found.extend(driver::vfio_missing(switch));
+    }
+    let unbinds = switch.plan.unbinds().next().is_some();
+    // They vanish with any driver that has the card, vfio-pci included.
+    if unbinds || switch.to == GraphicsType::Direct {
         found.extend(gpu::vfs_alive(switch));
         found.extend(gpu::vgpus_alive(switch));
     }
-    if switch.plan.unbinds().next().is_some() {
+    if unbinds {
         found.extend(holder::domain_running(switch));
         found.extend(holder::gpu_in_use(switch));
+    }
+    // The firmware's frame buffer draws on a card without any driver, and vfio-pci takes it away when it binds.
+    if unbinds || switch.to == GraphicsType::Direct {
         found.extend(holder::boot_display(switch));
         found.extend(holder::console_active(switch));
     }
@@ -88,8 +95,13 @@ impl Switch<'_> {
         Refusal { code, summary: self.summary(), because, remedy: with_explain(code, remedy) }
     }
 
-    fn unbinds(&self, function: PciAddress) -> bool {
-        self.plan.unbinds().any(|unbound| unbound == function)
+    /// Whether the function is taken from a driver, or from the firmware's frame buffer by binding it to VFIO.
+    fn takes(&self, function: PciAddress) -> bool {
+        let binds = |step: &Step| {
+            matches!(step, Step::Probe { function: bound, expect: Some(driver) }
+                if *bound == function && driver.is_vfio())
+        };
+        self.plan.unbinds().any(|unbound| unbound == function) || self.plan.steps.iter().any(binds)
     }
 }
 

@@ -141,6 +141,15 @@ pub fn not_removable(vgpu: &Vgpu, observed: &Observed, records: &Records) -> Vec
             ],
         ));
     }
+    if vgpu.removing {
+        let because = match list(&vgpu.holders.seen).as_str() {
+            "" => "its removal has begun already, and waits in the kernel".to_owned(),
+            holders => format!("its removal has begun already, and waits for {holders}"),
+        };
+        let wait = "stop what uses it: it goes then by itself".to_owned();
+        found.push(refuse(RefusalCode::VgpuInUse, because, vec![wait]));
+        return found;
+    }
     let device = Hostdev::Mdev { uuid: vgpu.uuid };
     for domain in observed.domains.known().into_iter().flatten().filter(|domain| domain.has_live(&device)) {
         let stop = format!("shut the VM down: virsh shutdown -- {}", shell_word(&domain.name));

@@ -148,6 +148,7 @@ fn observed() -> Observed {
         type_id: "test-1".to_owned(),
         profile: ProfileName("test_small".to_owned()),
         iommu_group: Some(18),
+        removing: false,
         holders: Holders::default(),
     };
     Observed {
