@@ -198,6 +198,12 @@ impl Recorder<'_> {
 
     fn attribute(&mut self, path: &str, key: &str) {
         match self.host.read(path, MAX_ATTRIBUTE) {
+            Ok(mut bytes) if key == "config" => {
+                if redact::blank_serial(&mut bytes) {
+                    self.dump.redacted.insert("serial numbers".to_owned());
+                }
+                let _ = writeln!(self.dump.text, "H: {key}={}", escape::hex(&bytes));
+            }
             Ok(bytes) => match std::str::from_utf8(&bytes).ok().filter(|text| !text.contains('\0')) {
                 Some(text) => {
                     let _ = writeln!(self.dump.text, "A: {key}={}", escape::escape(text.as_bytes()));
