@@ -60,11 +60,15 @@ impl Socket {
     /// [`SocketError`].
     pub fn bind(path: &Path) -> Result<Self, SocketError> {
         free(path)?;
-        let fresh = path.with_extension("new");
+        // A name that nobody else uses: what an earlier daemon of our number left there is a socket.
+        let mut fresh = path.as_os_str().to_owned();
+        fresh.push(format!(".{}", std::process::id()));
+        let fresh = PathBuf::from(fresh);
         let failed = |doing| {
             let path = path.to_owned();
             move |source| SocketError::Io { doing, path, source }
         };
+        free(&fresh)?;
         remove(&fresh).map_err(failed("clearing the way for"))?;
         let listener = UnixListener::bind(&fresh).map_err(failed("listening on"))?;
         fs::set_permissions(&fresh, Permissions::from_mode(MODE)).map_err(failed("opening to all"))?;
@@ -154,6 +158,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for name in ["file", "link"] {
             let path = dir.path().join(name);
+            let beside = path.with_extension("new");
+            fs::File::create(&beside).unwrap();
             if name == "file" {
                 fs::File::create(&path).unwrap();
             } else {
@@ -161,6 +167,9 @@ mod tests {
             }
             assert!(matches!(Socket::bind(&path), Err(SocketError::Foreign { .. })));
             assert!(fs::symlink_metadata(&path).is_ok());
+            fs::remove_file(&path).unwrap();
+            Socket::bind(&path).unwrap();
+            assert!(beside.exists(), "nothing beside it is touched");
         }
         assert!(matches!(Socket::bind(&dir.path().join("no/dir/s")), Err(SocketError::Io { .. })));
     }
