@@ -11,16 +11,16 @@ use gpuvirt_model::{Domain, Reading, Unknown};
 
 use crate::server::Definitions;
 
-/// Longest wait for libvirt's list of domains. libvirt lists none while one is being started, hooks included, so that a
+/// Longest wait for libvirt's answer to a question. libvirt lists none while one is being started, hooks included, so that a
 /// listing of ours says "unknown" rather than wait for that.
 const LIST_DEADLINE: Duration = Duration::from_secs(5);
 
 /// libvirt as the engine's domains, asked only once [`Gate::open`] was called.
 #[derive(Clone)]
 pub struct LibvirtDomains {
-    /// For the list of domains, with a short deadline.
+    /// For questions, with a short deadline.
     lists: Libvirt,
-    /// For definitions, with the library's own.
+    /// For edits, with the library's own.
     definitions: Libvirt,
     gate: Gate,
 }
@@ -83,7 +83,9 @@ impl Domains for LibvirtDomains {
 
 impl Definitions for LibvirtDomains {
     fn public_xml(&self, name: &str) -> Result<Option<String>, PortError> {
-        self.definitions()?.public_xml(name).map_err(libvirt)
+        // A question, so within the time that its client waits; an edit may take longer.
+        self.definitions()?;
+        self.lists.public_xml(name).map_err(libvirt)
     }
 }
 
