@@ -5,6 +5,8 @@
 set -euo pipefail
 
 LAB_SRC=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# What a root shell without login lacks.
+PATH=$PATH:/usr/sbin:/sbin
 LAB_CACHE=${GPUVIRT_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gpuvirt/lab}
 LAB_NAME=${GPUVIRT_LAB_NAME:-default}
 LAB_RUN=$LAB_CACHE/run/$LAB_NAME          # one running lab: disk, sockets, console, pid
