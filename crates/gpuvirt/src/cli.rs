@@ -87,7 +87,7 @@ pub enum Command {
     Xml(XmlArgs),
     /// Record this host into a file that --host reads again. Changes nothing but that file
     ///
-    /// Serial numbers, host names and MAC addresses are left out. As root it holds more than as a user; what could
+    /// Serial numbers, host names and MAC addresses are left out; VMs that have GPUs are in it, by name. As root it holds more than as a user; what could
     /// not be read is listed in it. An existing file is never overwritten.
     ///
     /// Example: sudo gpuvirt snapshot --file host1.tar
