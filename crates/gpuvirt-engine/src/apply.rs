@@ -78,11 +78,46 @@ impl Engine {
         if let Some(holder) = held(&back, &now) {
             return Err(format!("it is held by {holder}"));
         }
-        self.run(&back, deadline).map_err(|failure| failure.what)?;
+        if let Some(violation) = self.not_undoable(plan, &back, &now) {
+            return Err(violation);
+        }
+        if let Err(failure) = self.run(&back, deadline) {
+            self.lasting_overrides(&back, &failure, deadline);
+            return Err(failure.what);
+        }
         let after = self.host.observe().map_err(|error| chain(&error))?;
         match verify::broken_promises(&back, &after).as_slice() {
             [] => self.store.close_journal(plan).map_err(|error| chain(&error)),
             broken => Err(broken.join("; ")),
+        }
+    }
+}
+
+impl Engine {
+    /// Why the way back can't be taken: it breaks an invariant, or would leave out what is there and no part of a GPU
+    /// any more.
+    fn not_undoable(&self, plan: &Plan, back: &Plan, now: &Observed) -> Option<String> {
+        let unseen = plan.before.bindings.keys().find(|function| !now.functions.contains_key(function));
+        if let Some(function) = unseen.filter(|function| self.host.is_present(**function)) {
+            return Some(format!(
+                "{function} is there, and no part of a GPU any more (gpu.extra in gpuvirtd.toml?)"
+            ));
+        }
+        let parents: Vec<PciAddress> = plan.steps.iter().filter_map(Step::function).collect();
+        let gpu = now.gpus.get(&plan.gpu)?;
+        audit::violations(back, gpu, &parents).into_iter().next()
+    }
+
+    /// After a way back that failed half-way, no override that only a probe needed stays behind.
+    fn lasting_overrides(&self, back: &Plan, failure: &Failure, deadline: Duration) {
+        if failure.still_waiting {
+            return;
+        }
+        let last = back.steps.iter().rposition(|step| !matches!(step, Step::SetOverride { .. }));
+        for step in back.steps.iter().skip(last.map_or(0, |last| last + 1)) {
+            if let Err(error) = self.host.perform(step, deadline) {
+                tracing::warn!(gpu = %back.gpu, error = chain(&error), "an override stays behind");
+            }
         }
     }
 }

@@ -26,16 +26,28 @@ impl Engine {
         }
     }
 
+    /// A refusal while a write of ours to this GPU has not ended.
+    pub(crate) fn still_waiting(&self, address: PciAddress) -> Result<Option<Refusal>, EngineError> {
+        let intents = self.store.open_intents()?;
+        let Some(plan) = intents.into_iter().find(|plan| plan.gpu == address) else { return Ok(None) };
+        Ok(self.waiting_for(&plan)?.map(|_| hands_off(&plan)))
+    }
+
     /// Makes the documents of a change durable and forgets its journal; takes the change back when that fails.
     pub(crate) fn settle(
         &self,
         plan: &Plan,
+        before: &View,
         desired: &Desired,
         records: &Records,
         deadline: std::time::Duration,
     ) -> Result<(), EngineError> {
         if let Err(error) = self.store.commit(desired, records) {
             let failure = Failure::of("storing the result", &error);
+            // The new documents may be in place all the same, if it was the folder that could not be synced.
+            if let Err(again) = self.store.commit(&before.desired, &before.records) {
+                tracing::warn!(error = chain(&again), "the earlier documents could not be stored again");
+            }
             return Err(self.take_back(plan, &failure, deadline));
         }
         if let Err(error) = self.store.close_journal(plan) {
@@ -46,11 +58,16 @@ impl Engine {
     }
 }
 
-fn hands_off(plan: &Plan) -> Refusal {
+/// What a GPU with an open journal answers to every request.
+pub(crate) fn hands_off(plan: &Plan) -> Refusal {
     Refusal {
         code: RefusalCode::HandsOff,
         summary: format!("{} is hands-off", plan.gpu),
         because: format!("an earlier change neither succeeded nor could be undone: {}", plan.purpose),
-        remedy: vec!["gpuvirt recover".to_owned(), format!("gpuvirt explain {}", RefusalCode::HandsOff)],
+        remedy: vec![
+            "gpuvirt recover".to_owned(),
+            format!("gpuvirt gpu unset {}, to leave the host as it is now", plan.gpu),
+            format!("gpuvirt explain {}", RefusalCode::HandsOff),
+        ],
     }
 }

@@ -144,8 +144,9 @@ impl Engine {
     /// [`EngineError::Port`].
     pub fn view(&self) -> Result<View, EngineError> {
         let (desired, records) = self.store.load()?;
-        let mut observed = self.host.observe()?;
-        observed.domains = self.domains.list();
+        // libvirt first, since it may take seconds: between the look at the host and the first write shall be little.
+        let domains = self.domains.list();
+        let observed = Observed { domains, ..self.host.observe()? };
         Ok(View { observed, desired, records })
     }
 }

@@ -14,6 +14,7 @@ pub mod engine;
 pub mod ports;
 mod recover;
 mod switch;
+mod unset;
 mod vgpu;
 mod vm;
 

@@ -14,6 +14,9 @@ pub trait Host: Send + Sync {
     /// [`PortError`] when not even the PCI bus can be read.
     fn observe(&self) -> Result<Observed, PortError>;
 
+    /// Whether a PCI function is there at all, part of a GPU or not.
+    fn is_present(&self, function: PciAddress) -> bool;
+
     /// Carries out one step, waiting no longer than `deadline` for a write that can block.
     ///
     /// # Errors

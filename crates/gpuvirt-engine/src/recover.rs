@@ -6,7 +6,7 @@ use gpuvirt_model::{Outcome, PciAddress};
 use gpuvirt_plan::{Plan, switch, verify};
 
 use crate::apply::chain;
-use crate::ports::WaitingWrite;
+use crate::ports::{PortError, WaitingWrite};
 use crate::{Engine, EngineError, Report, View};
 
 impl Engine {
@@ -39,7 +39,7 @@ impl Engine {
 
     /// A change that was stored before its journal could be closed is done; any other is taken back.
     fn recover_one(&self, plan: &Plan, deadline: Duration) -> Result<(), String> {
-        if let Some(waiting) = self.waiting_for(plan)? {
+        if let Some(waiting) = self.waiting_for(plan).map_err(|error| chain(&error))? {
             return Err(format!(
                 "process {} still waits in the kernel for it; it ends by itself",
                 waiting.writer
@@ -53,8 +53,8 @@ impl Engine {
     }
 
     /// A write of the plan that has not ended: until it has, not even a look at some of the device's files is safe.
-    fn waiting_for(&self, plan: &Plan) -> Result<Option<WaitingWrite>, String> {
-        let waiting = self.host.waiting_writes().map_err(|error| chain(&error))?;
+    pub(crate) fn waiting_for(&self, plan: &Plan) -> Result<Option<WaitingWrite>, PortError> {
+        let waiting = self.host.waiting_writes()?;
         Ok(waiting.into_iter().find(|waiting| concerns(waiting, plan)))
     }
 }
@@ -75,7 +75,7 @@ fn is_settled(plan: &Plan, view: &View) -> bool {
         let entry = view.desired.gpu(plan.gpu);
         gpu.zip(entry).is_some_and(|(gpu, entry)| {
             let to = entry.graphics_type.resolve(&view.desired.host);
-            switch::plan(gpu, &view.observed, to).is_empty()
+            switch::plan(gpu, &view.observed, to, &view.records).is_empty()
         })
     };
     vgpus_agree && bindings_agree && verify::broken_promises(plan, &view.observed).is_empty()

@@ -1,8 +1,8 @@
-//! `gpu set` and `gpu unset`: a GPU's configured type, and the host made to follow.
+//! `gpu set`: a GPU's configured type, and the host made to follow.
 
 use gpuvirt_model::{
-    Desired, DesiredGpu, Function, Gpu, Observed, PciAddress, Records, Refusal, RefusalCode, Warning,
-    WarningCode,
+    Desired, DesiredGpu, Function, Gpu, HostBinding, Observed, Outcome, Records, Refusal, RefusalCode,
+    Warning, WarningCode,
 };
 use gpuvirt_plan::{Plan, checks, pending_reason, switch};
 
@@ -18,17 +18,21 @@ impl Engine {
         let view = self.view()?;
         let gpu = self.changeable(&view, request.gpu)?;
         let to = request.to.resolve(&view.desired.host);
-        let plan = switch::plan(gpu, &view.observed, to);
+        let plan = switch::plan(gpu, &view.observed, to, &view.records);
         let change =
             checks::Switch { gpu, observed: &view.observed, desired: &view.desired, to, plan: &plan };
-        let entry = entry(request, gpu, &view)?;
-        let (stand, accepted) = checks::without_accepted(checks::refusals(&change), &entry.accepted);
+        let earlier = view.desired.gpu(request.gpu).filter(|entry| entry.graphics_type == request.to);
+        let stored = earlier.map(|entry| entry.accepted.clone()).unwrap_or_default();
+        let accept = [request.accept.as_slice(), stored.as_slice()].concat();
+        let (mut stand, accepted) = checks::without_accepted(checks::refusals(&change), &accept);
+        stand.extend(label_in_use(request, &view.desired));
         if !stand.is_empty() {
             return Err(EngineError::Refused(explain_acceptance(stand, &request.accept)));
         }
         let mut warnings = checks::warnings(&change);
         warnings.extend(accepted.iter().map(as_warning));
-        self.label_is_free(&entry, &view.desired)?;
+        let fired = accepted.iter().map(|refusal| refusal.code);
+        let entry = entry(request, gpu, &view, stored.into_iter().chain(fired).collect())?;
         let desired = with_entry(&view.desired, entry);
         let report =
             Report { plan: Some(plan.clone()), warnings, ..report(request, &plan, desired != view.desired) };
@@ -55,7 +59,7 @@ impl Engine {
             self.store.commit(desired, &view.records)?;
         } else {
             now = self.apply(plan, gpu, request.deadline)?;
-            self.settle(plan, desired, &records_after(view, plan), request.deadline)?;
+            self.settle(plan, view, desired, &records_after(view, plan), request.deadline)?;
         }
         if let Some(gpu) = now.gpus.get(&gpu.address) {
             let with_host = !gpu.on_vfio && !plan.is_empty();
@@ -63,51 +67,39 @@ impl Engine {
             // A card that nothing on the host drives is back all the same: nothing is to follow.
             report.pending = pending_reason(gpu, &now, desired).filter(|_| lost.is_empty());
             report.warnings.extend(lost);
+            if report.pending.is_some() && !plan.is_empty() {
+                let to = request.to.resolve(&desired.host);
+                let active = gpu.active_type(Some(to));
+                report.outcome = Outcome::Changed(format!("{} became {active}, not {to}", gpu.address));
+            }
         }
         Ok(report)
     }
-
-    /// Forgets a GPU's configuration. The host stays as it is: an unmanaged GPU is never written to.
-    ///
-    /// # Errors
-    /// [`EngineError::Refused`] when the address is neither a GPU nor configured.
-    pub fn unset(&self, address: PciAddress) -> Result<Report, EngineError> {
-        let _turn = self.begin();
-        let (desired, records) = self.store.load()?;
-        if desired.gpu(address).is_none() {
-            let view = self.view()?;
-            return match view.observed.gpus.contains_key(&address) {
-                true => Ok(Report::unchanged(format!("{address} is unmanaged; nothing to do"))),
-                false => Err(EngineError::Refused(vec![checks::not_found(address, &view.observed)])),
-            };
-        }
-        self.store.commit(&desired.without_gpu(address), &records)?;
-        Ok(Report::changed(format!("{address} is unmanaged now; the host was left as it is")))
-    }
-
-    /// Two GPUs with one label could not be told apart.
-    fn label_is_free(&self, entry: &DesiredGpu, desired: &Desired) -> Result<(), EngineError> {
-        let Some(label) = &entry.label else { return Ok(()) };
-        match desired.labelled(label) {
-            Some(other) if other != entry.address => Err(EngineError::Refused(vec![Refusal {
-                code: RefusalCode::LabelInUse,
-                summary: format!("{} cannot be labelled {label}", entry.address),
-                because: format!("{other} has that label"),
-                remedy: vec!["choose another label".to_owned()],
-            }])),
-            _ => Ok(()),
-        }
-    }
 }
 
-/// The stored entry that the request leads to: identity as it is now, acceptances added to earlier ones.
-fn entry(request: &SwitchRequest, gpu: &Gpu, view: &View) -> Result<DesiredGpu, EngineError> {
+/// Two GPUs with one label could not be told apart.
+fn label_in_use(request: &SwitchRequest, desired: &Desired) -> Option<Refusal> {
+    let label = request.label.as_ref()?;
+    let other = desired.labelled(label).filter(|other| *other != request.gpu)?;
+    Some(Refusal {
+        code: RefusalCode::LabelInUse,
+        summary: format!("{} cannot be labelled {label}", request.gpu),
+        because: format!("{other} has that label"),
+        remedy: vec!["choose another label".to_owned()],
+    })
+}
+
+/// The stored entry that the request leads to, with the identity as it is now.
+fn entry(
+    request: &SwitchRequest,
+    gpu: &Gpu,
+    view: &View,
+    mut accepted: Vec<RefusalCode>,
+) -> Result<DesiredGpu, EngineError> {
     let earlier = view.desired.gpu(request.gpu);
     let found = view.observed.primary_of(gpu).map(|function| function.identity);
     let stored = earlier.map(|entry| entry.identity);
     let unknown = || EngineError::Bug(format!("{} was observed without its primary function", gpu.address));
-    let mut accepted = earlier.map(|entry| entry.accepted.clone()).unwrap_or_default();
-    accepted.extend(request.accept.iter().copied().filter(|code| code.acceptable()));
     accepted.sort_unstable();
     accepted.dedup();
     Ok(DesiredGpu {
@@ -124,13 +116,21 @@ fn with_entry(desired: &Desired, entry: DesiredGpu) -> Desired {
     if desired.gpu(entry.address) == Some(&entry) { desired.clone() } else { desired.with_gpu(entry) }
 }
 
-/// Remembers how the host had each function, the first time that it is taken away.
+/// Remembers how the host has each function that it is about to lose. A driverless one tells nothing that an earlier
+/// record of the same function doesn't tell better.
 fn records_after(view: &View, plan: &Plan) -> Records {
     let mut records = view.records.clone();
     for (function, binding) in &plan.before.bindings {
-        let with_host = !binding.driver.as_ref().is_some_and(|driver| driver.is_vfio());
-        if with_host {
-            records.host_bindings.insert(*function, binding.clone());
+        let Some(observed) = view.observed.functions.get(function) else { continue };
+        let host_driver = binding.driver.as_ref().is_some_and(|driver| !driver.leaves_group_viable());
+        let first = binding.driver.is_none() && records.host_binding(observed).is_none();
+        if host_driver || first {
+            let recorded = HostBinding {
+                driver: binding.driver.clone(),
+                driver_override: binding.driver_override.clone(),
+                identity: Some(observed.identity),
+            };
+            records.host_bindings.insert(*function, recorded);
         }
     }
     records
@@ -165,15 +165,23 @@ fn as_warning(refusal: &Refusal) -> Warning {
     }
 }
 
-/// Functions that no driver took back: the primary always counts, the others where they had a driver before us.
+/// Functions that their driver did not take back: the primary always counts, the others where they had one before us.
 fn no_host_driver(gpu: &Gpu, now: &Observed, records: &Records) -> Vec<Warning> {
-    let had = |function: &Function| records.host_bindings.get(&function.address)?.driver.clone();
-    let driverless = now.functions_of(gpu).filter(|function| function.binding.driver.is_none());
-    let lost = driverless.filter(|function| function.address == gpu.address || had(function).is_some());
+    let had = |function: &Function| records.host_binding(function)?.driver.clone();
+    let lost = now.functions_of(gpu).filter(|function| match (&function.binding.driver, had(function)) {
+        (None, had) => function.address == gpu.address || had.is_some(),
+        (Some(found), Some(had)) => *found != had,
+        (Some(_), None) => false,
+    });
     lost.map(|function| {
         let before = had(function).map_or_else(String::new, |driver| format!("; it had {driver} before"));
-        let text =
-            format!("no host driver claims {}{before}: load it if the host is to use it", function.address);
+        let text = match &function.binding.driver {
+            Some(found) => format!("{found} has {} now{before}", function.address),
+            None => format!(
+                "no host driver claims {}{before}: load it if the host is to use it",
+                function.address
+            ),
+        };
         Warning { code: WarningCode::NoHostDriver, text }
     })
     .collect()

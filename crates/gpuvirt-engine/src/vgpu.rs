@@ -6,6 +6,7 @@ use gpuvirt_model::{Vgpu, VgpuRecord};
 use gpuvirt_plan::{checks, vgpu};
 use uuid::Uuid;
 
+use crate::change::hands_off;
 use crate::{CreateRequest, Engine, EngineError, Report, View};
 
 /// How long making a vGPU may take: drivers answer `create` within seconds, or not at all.
@@ -39,7 +40,7 @@ impl Engine {
         self.apply(&plan, gpu, CREATE_DEADLINE)?;
         let mut records = view.records.clone();
         records.vgpus.insert(request.uuid, record);
-        self.settle(&plan, &view.desired, &records, CREATE_DEADLINE)?;
+        self.settle(&plan, &view, &view.desired, &records, CREATE_DEADLINE)?;
         Ok(Report { plan: Some(plan), ..Report::changed(format!("{what} was created")) })
     }
 
@@ -68,12 +69,16 @@ impl Engine {
         self.apply(&plan, gpu, deadline)?;
         let mut records = view.records.clone();
         records.vgpus.remove(&uuid);
-        self.settle(&plan, &view.desired, &records, deadline)?;
+        self.settle(&plan, &view, &view.desired, &records, deadline)?;
         Ok(Report { plan: Some(plan), ..Report::changed(format!("{} was removed", name(found))) })
     }
 
     /// A vGPU that is not on the host any more: only our record of it is left to remove.
     fn forget_vgpu(&self, uuid: Uuid, dry_run: bool, view: &View) -> Result<Report, EngineError> {
+        let mut intents = self.store.open_intents()?.into_iter();
+        if let Some(plan) = intents.find(|plan| plan.before.mdevs.contains_key(&uuid)) {
+            return Err(EngineError::Refused(vec![hands_off(&plan)]));
+        }
         let mut records = view.records.clone();
         if records.vgpus.remove(&uuid).is_none() {
             return Err(EngineError::Refused(vec![checks::vgpu::not_found(uuid)]));

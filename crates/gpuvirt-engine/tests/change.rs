@@ -173,3 +173,96 @@ fn a_domain_that_runs_is_absent_or_would_mix_modes_is_not_edited() {
     assert_eq!(refused(world.engine().vm_add("vm", device, false)), [RefusalCode::MixedModes]);
     assert_eq!(world.definitions.lock().unwrap()["vm"], DEFINITION);
 }
+
+#[test]
+fn an_admins_own_override_comes_back_with_the_card() {
+    let world = World::new();
+    let driver = world.observed().functions[&at(GPU)].binding.driver.clone().unwrap();
+    let path = format!("/sys/bus/pci/devices/{GPU}/driver_override");
+    gpuvirt_host::Sysfs::write(&*world.kernel, &path, driver.as_str().as_bytes()).unwrap();
+    let before = world.picture();
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    world.set(GPU, ConfiguredType::Shared).unwrap();
+    assert_eq!(world.picture(), before);
+}
+
+#[test]
+fn a_card_that_turns_out_to_offer_no_vgpus_did_not_become_shared_direct() {
+    let world = World::new();
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    let report = world.set(GPU, ConfiguredType::SharedDirect).unwrap();
+    assert!(!report.outcome.value().contains("became shared-direct"), "{report:?}");
+    assert!(report.pending.unwrap().contains("offers no vGPUs"));
+}
+
+#[test]
+fn an_acceptance_holds_for_the_type_that_it_was_given_for() {
+    let world = World::new();
+    let boot =
+        world.observed().functions.values().find(|f| f.boot_vga == Some(true)).map(|f| f.address.to_string());
+    let boot = boot.expect("the recorded host has a boot display");
+    // Given beforehand, where nothing is refused, it is not kept.
+    world.set(&boot, ConfiguredType::Shared).unwrap();
+    assert_eq!(world.files().desired.gpu(at(&boot)).unwrap().accepted, []);
+    world.set(&boot, ConfiguredType::Direct).unwrap();
+    world.set(&boot, ConfiguredType::Shared).unwrap();
+    assert_eq!(world.files().desired.gpu(at(&boot)).unwrap().accepted, []);
+    let bare = SwitchRequest { accept: Vec::new(), ..switch(&boot, ConfiguredType::Direct) };
+    assert!(refused(world.engine().set_type(&bare)).contains(&RefusalCode::BootDisplay));
+}
+
+#[test]
+fn a_gpu_with_vgpus_of_ours_stays_managed() {
+    let world = World::offering_vgpus(OTHER);
+    world.set(OTHER, ConfiguredType::SharedDirect).unwrap();
+    world.engine().create_vgpu(&create(OTHER, "lab-1q", 1)).unwrap();
+    assert_eq!(refused(world.engine().unset(at(OTHER))), [RefusalCode::VgpusAlive]);
+    world.engine().remove_vgpu(Uuid::from_u128(1), false, Duration::from_secs(1)).unwrap();
+    assert!(world.engine().unset(at(OTHER)).unwrap().outcome.is_changed());
+    assert!(!world.engine().unset(at(OTHER)).unwrap().outcome.is_changed());
+    assert!(world.files().desired.gpus.is_empty());
+}
+
+#[test]
+fn a_vgpu_of_the_same_uuid_that_others_made_is_not_ours() {
+    let world = World::offering_vgpus(OTHER);
+    world.set(OTHER, ConfiguredType::SharedDirect).unwrap();
+    world.engine().create_vgpu(&create(OTHER, "lab-1q", 1)).unwrap();
+    let uuid = Uuid::from_u128(1);
+    // A reboot took ours, and another tool made one of the same uuid and of another type.
+    let write = |path: String, data: &str| {
+        gpuvirt_host::Sysfs::write(&*world.kernel, &path, data.as_bytes()).unwrap()
+    };
+    write(format!("/sys/bus/mdev/devices/{uuid}/remove"), "1");
+    let kind = world.observed().gpus[&at(OTHER)]
+        .profiles
+        .iter()
+        .find(|p| p.name.0 == "lab-4q")
+        .unwrap()
+        .type_id
+        .clone();
+    write(format!("/sys/bus/pci/devices/{OTHER}/mdev_supported_types/{kind}/create"), &uuid.to_string());
+    assert_eq!(
+        refused(world.engine().remove_vgpu(uuid, false, Duration::from_secs(1))),
+        [RefusalCode::NotOurs]
+    );
+}
+
+#[test]
+fn what_others_edit_meanwhile_is_kept_and_endless_edits_end_ours() {
+    let world = World::new();
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    with_domain(&world, DomainState::ShutOff, Vec::new());
+    let device = DeviceRequest::Gpu(at(GPU));
+    *world.others_edits.lock().unwrap() = vec!["theirs".to_owned()];
+    world.engine().vm_add("vm", device, false).unwrap();
+    let edited = world.definitions.lock().unwrap()["vm"].clone();
+    assert!(
+        edited.contains("theirs") && edited.contains("managed='no'") && edited.contains("hunter2"),
+        "{edited}"
+    );
+    world.engine().vm_remove("vm", device).unwrap();
+    *world.others_edits.lock().unwrap() = vec!["again".to_owned(); 100];
+    assert_eq!(refused(world.engine().vm_add("vm", device, false)), [RefusalCode::DomainNotEditable]);
+    assert!(!world.definitions.lock().unwrap()["vm"].contains("<hostdev"));
+}

@@ -236,3 +236,44 @@ fn a_vgpu_whose_removal_waits_is_still_there() {
     assert_eq!(world.kernel.writes().len(), written);
     assert_eq!(world.files().records.vgpus.len(), 1, "it is ours still");
 }
+
+#[test]
+fn a_change_that_was_stored_before_the_daemon_died_stays() {
+    for (name, world, act) in changes() {
+        // The journal of a change is what `open_journal` kept: put back after the change, as if closing it had not
+        // come about.
+        let kept = intent_of(&world, act);
+        let (host, files) = (world.picture(), world.files());
+        world.files.lock().unwrap().intents.push(kept);
+        world.engine().recover(Duration::from_secs(1)).unwrap();
+        assert_eq!(world.picture(), host, "{name}");
+        assert_eq!(world.files(), files, "{name}");
+    }
+}
+
+/// Carries a change out and returns the plan that its journal held.
+fn intent_of(world: &World, act: Act) -> gpuvirt_plan::Plan {
+    act(world).unwrap().plan.unwrap()
+}
+
+#[test]
+fn an_unset_gpu_is_hands_off_no_more_and_stays_as_it_is() {
+    let world = World::new();
+    world.kernel.inject(On::Probe { function: at(GPU) }, Fault::Errno(Errno::EIO));
+    let Err(EngineError::Failed { .. }) = world.set(GPU, ConfiguredType::Direct) else { panic!() };
+    let halfway = world.picture();
+    world.engine().unset(at(GPU)).unwrap();
+    assert_eq!(world.picture(), halfway);
+    assert!(world.files().intents.is_empty());
+    world.kernel.clear_faults();
+    assert!(world.set(GPU, ConfiguredType::Direct).is_ok());
+}
+
+#[test]
+fn a_way_back_that_fails_leaves_no_override_of_its_own() {
+    let world = World::new();
+    let before = world.observed().functions[&at(GPU)].binding.clone();
+    world.kernel.inject(On::Probe { function: at(GPU) }, Fault::Errno(Errno::EIO));
+    let Err(EngineError::Failed { .. }) = world.set(GPU, ConfiguredType::Direct) else { panic!() };
+    assert_eq!(world.observed().functions[&at(GPU)].binding.driver_override, before.driver_override);
+}

@@ -4,13 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gpuvirt_model::{Observed, Unknown};
+use gpuvirt_model::{Observed, PciAddress, Unknown};
 use gpuvirt_plan::Step;
 
 use crate::error::HostError;
 use crate::files::Files;
 use crate::holders;
 use crate::inventory::{self, GpuRules, KnownNames};
+use crate::paths;
 use crate::perform;
 use crate::sysfs::Sysfs;
 use crate::writer::{self, WaitingWriter};
@@ -68,6 +69,11 @@ impl LinuxHost {
     /// the kernel accepted and nothing came of it, [`HostError::StillWaiting`] when `deadline` has passed.
     pub fn perform(&self, step: &Step, deadline: Duration) -> Result<(), HostError> {
         perform::perform(Files::new(&*self.sysfs), step, deadline)
+    }
+
+    /// Whether a PCI function is there, part of a GPU or not.
+    pub fn is_present(&self, function: PciAddress) -> bool {
+        self.sysfs.exists(&paths::function(function))
     }
 
     /// The writers that are at work or wait in the kernel, whichever daemon started them.

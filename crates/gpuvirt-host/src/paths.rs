@@ -5,6 +5,8 @@ use uuid::Uuid;
 
 /// All PCI functions.
 pub(crate) const PCI_DEVICES: &str = "/sys/bus/pci/devices";
+/// All registered PCI drivers.
+pub(crate) const PCI_DRIVERS: &str = "/sys/bus/pci/drivers";
 /// Binds a driverless function.
 pub(crate) const DRIVERS_PROBE: &str = "/sys/bus/pci/drivers_probe";
 /// All IOMMU groups.

@@ -1,8 +1,10 @@
 //! Facts about the host as a whole.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
-use crate::Reading;
+use crate::{DriverName, Reading};
 
 /// What the host as a whole can do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +18,9 @@ pub struct HostFacts {
     pub unsafe_interrupts_allowed: bool,
     /// The `vfio-pci` driver.
     pub vfio_pci: ModulePresence,
+    /// The PCI drivers that are registered now.
+    #[serde(default)]
+    pub pci_drivers: BTreeSet<DriverName>,
     /// All PCI functions of the host, GPUs or not.
     pub function_count: usize,
     /// The kernel's release, when it is known.

@@ -11,8 +11,11 @@ use crate::Step;
 pub enum BindingGoal {
     /// Exactly this driver and override.
     Exactly(DriverBinding),
-    /// The host's: no override, whichever host driver the kernel finds.
-    Host,
+    /// The host's: whichever host driver the kernel finds that this override allows.
+    Host {
+        /// The lasting `driver_override`; never that of a driver which is not the host's.
+        driver_override: Option<DriverName>,
+    },
 }
 
 impl BindingGoal {
@@ -25,7 +28,7 @@ impl BindingGoal {
     fn wanted_override(&self) -> Option<&DriverName> {
         match self {
             Self::Exactly(binding) => binding.driver_override.as_ref(),
-            Self::Host => None,
+            Self::Host { driver_override } => driver_override.as_ref(),
         }
     }
 
@@ -33,7 +36,7 @@ impl BindingGoal {
     fn must_leave(&self, driver: &DriverName) -> bool {
         match self {
             Self::Exactly(binding) => binding.driver.as_ref() != Some(driver),
-            Self::Host => driver.is_vfio(),
+            Self::Host { .. } => driver.leaves_group_viable(),
         }
     }
 
@@ -41,7 +44,7 @@ impl BindingGoal {
     fn probe(&self) -> Option<Option<DriverName>> {
         match self {
             Self::Exactly(binding) => binding.driver.clone().map(Some),
-            Self::Host => Some(None),
+            Self::Host { .. } => Some(None),
         }
     }
 }

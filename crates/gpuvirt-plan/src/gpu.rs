@@ -26,13 +26,26 @@ pub fn pending_reason(gpu: &Gpu, observed: &Observed, desired: &Desired) -> Opti
     }
     let wanted = entry.graphics_type.resolve(&desired.host);
     let active = gpu.active_type(Some(wanted));
-    if wanted == active {
-        return None;
+    (wanted != active).then(|| not_in_force(gpu, observed, wanted, active))
+}
+
+/// Why the card is `active` and not `wanted`, with the next step where there is one for us.
+fn not_in_force(gpu: &Gpu, observed: &Observed, wanted: GraphicsType, active: GraphicsType) -> String {
+    let driver = observed.primary_of(gpu).and_then(|function| function.binding.driver.as_ref());
+    let driver = driver.map_or("no driver".to_owned(), |driver| format!("its driver {driver}"));
+    match (wanted, active) {
+        (GraphicsType::Shared | GraphicsType::SharedDirect, GraphicsType::Basic) => match driver.as_str() {
+            "no driver" => {
+                "no host driver claims it: load the driver, which then finds the card by itself".to_owned()
+            }
+            held => format!("{held} keeps it from the host's: unbind it and clear its driver_override"),
+        },
+        (GraphicsType::SharedDirect, GraphicsType::Shared) => {
+            format!("{driver} offers no vGPUs: load the vendor's vGPU host driver")
+        }
+        (GraphicsType::Shared, GraphicsType::SharedDirect) => {
+            "it still has vGPUs: gpuvirt vgpu list".to_owned()
+        }
+        _ => format!("it is {active}: run `gpuvirt gpu set {} --type {wanted}`", gpu.address),
     }
-    // The card is the host's, and no driver of the host's claims it: there is nothing left for us to do.
-    let unclaimed = active == GraphicsType::Basic && wanted != GraphicsType::Direct;
-    Some(match unclaimed {
-        true => "no host driver claims it: load the driver, which then finds the card by itself".to_owned(),
-        false => format!("it is {active}: run `gpuvirt gpu set {} --type {wanted}`", gpu.address),
-    })
 }

@@ -107,10 +107,12 @@ pub enum Promise {
         /// How.
         binding: DriverBinding,
     },
-    /// The function is the host's: no override, and no VFIO driver.
+    /// The function is the host's: this override, and no driver that is not the host's.
     WithHost {
         /// The function.
         function: PciAddress,
+        /// Its lasting `driver_override`.
+        driver_override: Option<DriverName>,
     },
     /// The mediated device exists there.
     MdevAlive {

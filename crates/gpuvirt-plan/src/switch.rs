@@ -1,20 +1,26 @@
 //! The plan that leads a GPU to a graphics type.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use gpuvirt_model::{Function, Gpu, GraphicsType, ModulePresence, Observed, PciAddress};
+use gpuvirt_model::{
+    DriverBinding, DriverName, Function, Gpu, GraphicsType, HostBinding, ModulePresence, Observed,
+    PciAddress, Records,
+};
 
 use crate::driver::{self, BindingGoal};
 use crate::{Plan, Promise, Snapshot, Step};
 
-/// Plans a GPU's way to `to`: empty when it is there.
+/// Plans a GPU's way to `to`: empty when it is there. `records` say how the host had the card.
 ///
 /// `basic` can't be asked for; it plans like `shared`.
-pub fn plan(gpu: &Gpu, observed: &Observed, to: GraphicsType) -> Plan {
+pub fn plan(gpu: &Gpu, observed: &Observed, to: GraphicsType, records: &Records) -> Plan {
     let functions: Vec<&Function> = observed.functions_of(gpu).collect();
-    let goal = match to {
-        GraphicsType::Direct => direct_goal,
-        GraphicsType::Shared | GraphicsType::SharedDirect | GraphicsType::Basic => host_goal,
+    let goal = |function: &Function| match to {
+        GraphicsType::Direct => direct_goal(function),
+        GraphicsType::Shared | GraphicsType::SharedDirect | GraphicsType::Basic => {
+            let drivers = &observed.host.pci_drivers;
+            host_goal(function, function.address == gpu.address, records.host_binding(function), drivers)
+        }
     };
     let goals: BTreeMap<PciAddress, BindingGoal> =
         functions.iter().map(|function| (function.address, goal(function))).collect();
@@ -25,7 +31,7 @@ pub fn plan(gpu: &Gpu, observed: &Observed, to: GraphicsType) -> Plan {
     }
     let loads = to == GraphicsType::Direct && observed.host.vfio_pci == ModulePresence::Loadable;
     if loads && !steps.is_empty() {
-        steps.insert(0, Step::LoadModule { module: gpuvirt_model::DriverName::vfio_pci() });
+        steps.insert(0, Step::LoadModule { module: DriverName::vfio_pci() });
     }
     Plan {
         gpu: gpu.address,
@@ -45,16 +51,38 @@ fn direct_goal(function: &Function) -> BindingGoal {
     if function.on_vfio() { BindingGoal::Exactly(function.binding.clone()) } else { BindingGoal::vfio() }
 }
 
-/// A function with a host driver keeps whatever it has, an admin's own override included.
-fn host_goal(function: &Function) -> BindingGoal {
+/// A function with a host driver keeps whatever it has, an admin's own override included. One that the host gave away
+/// goes back to how the host had it, as far as that is known and its driver is there; a companion that had no driver
+/// gets none.
+fn host_goal(
+    function: &Function,
+    primary: bool,
+    recorded: Option<&HostBinding>,
+    drivers: &BTreeSet<DriverName>,
+) -> BindingGoal {
     let binding = &function.binding;
-    let with_host = binding.driver.as_ref().is_some_and(|driver| !driver.is_vfio());
-    if with_host { BindingGoal::Exactly(binding.clone()) } else { BindingGoal::Host }
+    if binding.driver.as_ref().is_some_and(|driver| !driver.leaves_group_viable()) {
+        return BindingGoal::Exactly(binding.clone());
+    }
+    let lasting = |recorded: &HostBinding| {
+        recorded.driver_override.clone().filter(|driver| !driver.leaves_group_viable())
+    };
+    let driver_override = recorded.and_then(lasting);
+    match recorded.map(|recorded| recorded.driver.as_ref()) {
+        Some(Some(driver)) if drivers.contains(driver) => {
+            BindingGoal::Exactly(DriverBinding { driver: Some(driver.clone()), driver_override })
+        }
+        Some(None) if !primary => BindingGoal::Exactly(DriverBinding { driver: None, driver_override }),
+        Some(_) | None => BindingGoal::Host { driver_override },
+    }
 }
 
 fn promise(function: PciAddress, goals: &BTreeMap<PciAddress, BindingGoal>) -> Promise {
     match goals.get(&function) {
         Some(BindingGoal::Exactly(binding)) => Promise::Bound { function, binding: binding.clone() },
-        Some(BindingGoal::Host) | None => Promise::WithHost { function },
+        Some(BindingGoal::Host { driver_override }) => {
+            Promise::WithHost { function, driver_override: driver_override.clone() }
+        }
+        None => Promise::WithHost { function, driver_override: None },
     }
 }

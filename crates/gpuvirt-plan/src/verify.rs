@@ -18,9 +18,9 @@ fn broken(promise: &Promise, now: &Observed) -> Option<String> {
             }
             Some(_) => None,
         },
-        Promise::WithHost { function } => match now.functions.get(function) {
+        Promise::WithHost { function, driver_override } => match now.functions.get(function) {
             None => Some(format!("{function} has vanished")),
-            Some(found) if found.on_vfio() || found.binding.driver_override.is_some() => {
+            Some(found) if !is_the_hosts(&found.binding, driver_override.as_ref()) => {
                 Some(format!("{function} is {}, not the host's", words(&found.binding)))
             }
             Some(_) => None,
@@ -36,6 +36,11 @@ fn broken(promise: &Promise, now: &Observed) -> Option<String> {
             now.vgpus.contains_key(uuid).then(|| format!("vGPU {uuid} still exists"))
         }
     }
+}
+
+fn is_the_hosts(binding: &DriverBinding, driver_override: Option<&DriverName>) -> bool {
+    let taken = binding.driver.as_ref().is_some_and(DriverName::leaves_group_viable);
+    !taken && binding.driver_override.as_ref() == driver_override
 }
 
 fn words(binding: &DriverBinding) -> String {

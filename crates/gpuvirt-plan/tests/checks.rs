@@ -5,7 +5,8 @@ mod picture;
 
 use gpuvirt_model::{
     Bar, ClassCode, ConfiguredType, Domain, DomainState, Framework, GraphicsType, Holder, Hostdev,
-    ModulePresence, Observed, ProfileName, Reading, RefusalCode, Sriov, Unknown, Vgpu, Via, WarningCode,
+    ModulePresence, Observed, ProfileName, Reading, Records, RefusalCode, Sriov, Unknown, Vgpu, Via,
+    WarningCode,
 };
 use gpuvirt_plan::{checks, switch};
 use picture::{AUDIO, GPU, NIC, at, binding, function, host, managed};
@@ -25,7 +26,7 @@ fn judge(
     change(&mut observed);
     picture::settle(&mut observed);
     let gpu = &observed.gpus[&at(GPU)];
-    let plan = switch::plan(gpu, &observed, to);
+    let plan = switch::plan(gpu, &observed, to, &Records::default());
     let switch = checks::Switch { gpu, observed: &observed, desired: &desired, to, plan: &plan };
     let refusals = checks::refusals(&switch);
     let text = refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
@@ -177,7 +178,7 @@ fn only_what_is_acceptable_can_be_accepted() {
     primary_of(&mut observed).boot_vga = Some(true);
     let desired = managed(&observed, ConfiguredType::Shared);
     let gpu = &observed.gpus[&at(GPU)];
-    let plan = switch::plan(gpu, &observed, GraphicsType::Direct);
+    let plan = switch::plan(gpu, &observed, GraphicsType::Direct, &Records::default());
     let to = GraphicsType::Direct;
     let all =
         checks::refusals(&checks::Switch { gpu, observed: &observed, desired: &desired, to, plan: &plan });

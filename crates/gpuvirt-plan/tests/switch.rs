@@ -3,7 +3,7 @@
 
 mod picture;
 
-use gpuvirt_model::{DriverBinding, GraphicsType, ModulePresence, Observed};
+use gpuvirt_model::{DriverBinding, GraphicsType, HostBinding, ModulePresence, Observed, Records};
 use gpuvirt_plan::{Plan, Step, audit, explain, switch, undo, verify};
 use picture::{AUDIO, GPU, at, binding, host};
 
@@ -22,8 +22,31 @@ fn every_host() -> impl Iterator<Item = Observed> {
 
 const TYPES: [GraphicsType; 3] = [GraphicsType::Direct, GraphicsType::Shared, GraphicsType::SharedDirect];
 
+/// A record that the host had both functions so.
+fn record_of(observed: &Observed, (driver, over): (&str, &str)) -> Records {
+    let was = binding(driver, over);
+    let recorded = |address: &str| {
+        let identity = Some(observed.functions[&at(address)].identity);
+        let (driver, driver_override) = (was.driver.clone(), was.driver_override.clone());
+        (at(address), HostBinding { driver, driver_override, identity })
+    };
+    Records { host_bindings: [GPU, AUDIO].map(recorded).into(), ..Records::default() }
+}
+
+/// What we may remember of how the host had the card: nothing, a driver, a driver beside another override, no driver
+/// at all, and a driver that is not there any more.
+fn every_record(observed: &Observed) -> Vec<Records> {
+    let known = [("nvidia", ""), ("nvidia", "nouveau"), ("", ""), ("unloaded", ""), ("nouveau", "vfio-pci")];
+    let records = known.into_iter().map(|was| record_of(observed, was));
+    std::iter::once(Records::default()).chain(records).collect()
+}
+
 fn plan(observed: &Observed, to: GraphicsType) -> Plan {
-    switch::plan(&observed.gpus[&at(GPU)], observed, to)
+    plan_with(observed, to, &Records::default())
+}
+
+fn plan_with(observed: &Observed, to: GraphicsType, records: &Records) -> Plan {
+    switch::plan(&observed.gpus[&at(GPU)], observed, to, records)
 }
 
 fn run(observed: &Observed, steps: &[Step]) -> Observed {
@@ -35,12 +58,19 @@ fn run(observed: &Observed, steps: &[Step]) -> Observed {
 #[test]
 fn a_plan_reaches_its_promises_and_then_has_nothing_to_do() {
     for before in every_host() {
-        for to in TYPES {
-            let plan = plan(&before, to);
+        for (to, records) in
+            TYPES.iter().flat_map(|to| every_record(&before).into_iter().map(move |r| (*to, r)))
+        {
+            let plan = plan_with(&before, to, &records);
             let after = run(&before, &plan.steps);
             let broken = verify::broken_promises(&plan, &after);
-            assert_eq!(broken, Vec::<String>::new(), "{to} from {:?}", before.functions);
-            assert_eq!(self::plan(&after, to).steps, [], "{to} from {:?}", before.functions);
+            assert_eq!(broken, Vec::<String>::new(), "{to} from {:?} {records:?}", before.functions);
+            assert_eq!(
+                plan_with(&after, to, &records).steps,
+                [],
+                "{to} from {:?} {records:?}",
+                before.functions
+            );
         }
     }
 }
@@ -48,8 +78,10 @@ fn a_plan_reaches_its_promises_and_then_has_nothing_to_do() {
 #[test]
 fn undo_leads_back_from_every_step() {
     for before in every_host() {
-        for to in TYPES {
-            let plan = plan(&before, to);
+        for (to, records) in
+            TYPES.iter().flat_map(|to| every_record(&before).into_iter().map(move |r| (*to, r)))
+        {
+            let plan = plan_with(&before, to, &records);
             for done in 0..=plan.steps.len() {
                 let halfway = run(&before, &plan.steps[..done]);
                 let back = undo::plan(&plan, &halfway);
@@ -126,4 +158,34 @@ fn the_way_to_direct_takes_the_audio_first_and_probes_the_gpu_first() {
             "let the kernel probe 0000:41:00.1, which must bind it to vfio-pci",
         ]
     );
+}
+
+#[test]
+fn the_way_back_leads_to_how_the_host_had_the_card() {
+    let away = host(binding("vfio-pci", "vfio-pci"), binding("vfio-pci", "vfio-pci"));
+    let cases = [
+        // recorded, then how the GPU and the audio function come back
+        (("nouveau", ""), ("nouveau", ""), ("nouveau", "")),
+        (("nouveau", "nouveau"), ("nouveau", "nouveau"), ("nouveau", "nouveau")),
+        // A companion that had no driver gets none; the card itself is looked after by whichever driver there is.
+        (("", ""), ("nvidia", ""), ("", "")),
+        (("unloaded", ""), ("nvidia", ""), ("nvidia", "")),
+        // An override that had waited for VFIO is no way back to the host.
+        (("nouveau", "vfio-pci"), ("nouveau", ""), ("nouveau", "")),
+    ];
+    for (recorded, gpu, audio) in cases {
+        let records = record_of(&away, recorded);
+        let after = run(&away, &plan_with(&away, GraphicsType::Shared, &records).steps);
+        assert_eq!(after.functions[&at(GPU)].binding, binding(gpu.0, gpu.1), "{recorded:?}");
+        assert_eq!(after.functions[&at(AUDIO)].binding, binding(audio.0, audio.1), "{recorded:?}");
+    }
+}
+
+#[test]
+fn a_record_of_another_card_is_no_way_back() {
+    let away = host(binding("vfio-pci", "vfio-pci"), binding("vfio-pci", "vfio-pci"));
+    let mut records = record_of(&away, ("nouveau", "nouveau"));
+    records.host_bindings.values_mut().for_each(|recorded| recorded.identity = None);
+    let after = run(&away, &plan_with(&away, GraphicsType::Shared, &records).steps);
+    assert_eq!(after.functions[&at(GPU)].binding, binding("nvidia", ""));
 }

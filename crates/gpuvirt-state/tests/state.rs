@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gpuvirt_model::{
-    ClassCode, ConfiguredType, Desired, DesiredGpu, DriverBinding, DriverName, PciAddress, PciIdentity,
-    ProfileName, Records, RefusalCode, VgpuRecord,
+    ClassCode, ConfiguredType, Desired, DesiredGpu, DriverBinding, DriverName, HostBinding, PciAddress,
+    PciIdentity, ProfileName, Records, RefusalCode, VgpuRecord,
 };
 use gpuvirt_plan::{MdevPlace, Plan, Promise, Snapshot, Step};
 use gpuvirt_state::{State, StateDir, StateError, read_state};
@@ -37,7 +37,9 @@ fn desired() -> Desired {
 
 fn records() -> Records {
     let mut records = Records { version: 1, ..Records::default() };
-    records.host_bindings.insert(GPU, DriverBinding { driver: Some(nouveau()), driver_override: None });
+    records
+        .host_bindings
+        .insert(GPU, HostBinding { driver: Some(nouveau()), driver_override: None, identity: None });
     let profile = ProfileName("nvidia_a40-24c".to_owned());
     let record = VgpuRecord { parent: GPU, type_id: "nvidia-231".to_owned(), profile };
     records.vgpus.insert(Uuid::from_u128(0x1234), record);
@@ -55,7 +57,7 @@ fn plan() -> Plan {
         purpose: format!("{GPU} becomes direct"),
         steps: vec![Step::Unbind { function: GPU, driver: nouveau() }],
         before,
-        promises: vec![Promise::WithHost { function: GPU }],
+        promises: vec![Promise::WithHost { function: GPU, driver_override: None }],
     }
 }
 

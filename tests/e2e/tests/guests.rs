@@ -101,16 +101,20 @@ fn a_concurrent_edit_is_not_lost() {
     let gpu = lab.devices.get("PLAIN_GPU");
     let guest = lab.guest("contended", "");
     lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(0);
-    // Two writers at once, over and over: the other one's last word and our device must both be there in the end.
-    let race = format!(
-        "other() {{ for n in $(seq 12); do virsh -q desc contended --config \"edit $n\"; done; }}
-         other & for n in $(seq 6); do gpuvirt vm add contended --gpu {gpu} && gpuvirt vm remove contended {gpu}; done
-         wait; gpuvirt vm add contended --gpu {gpu}"
+    // While `virsh edit` has its editor open, we edit too: ours goes through, virsh sees it and asks to begin anew.
+    let editor = format!(
+        "#!/bin/sh\ngpuvirt vm add contended --gpu {gpu} >/dev/null\nsed -i 's/Test guest/Edited guest/' \"$1\"\n"
     );
-    lab.sh(&race).expect(0);
+    lab.sh(&format!("cat > /tmp/e2e-editor <<'X'\n{editor}X\nchmod +x /tmp/e2e-editor")).expect(0);
+    let edit = "EDITOR=/tmp/e2e-editor virsh edit contended </dev/null";
+    lab.sh(edit).expect(1).says("changed by another user");
+    assert!(guest.xml().contains("ua-gpuvirt"));
+    lab.sh(edit).expect(0);
     let xml = guest.xml();
-    assert!(xml.contains("<description>edit 12</description>"), "{xml}");
-    assert!(xml.contains("ua-gpuvirt"), "{xml}");
+    assert!(xml.contains("Edited guest") && xml.contains("ua-gpuvirt"), "{xml}");
+    // And the other way round: what was edited before ours stays.
+    lab.gpuvirt(&format!("vm remove contended {gpu}")).expect(0);
+    assert!(guest.xml().contains("Edited guest"));
 }
 
 #[test]

@@ -39,6 +39,7 @@ fn nothing() -> Observed {
             interrupt_remapping: Reading::Known(true),
             unsafe_interrupts_allowed: false,
             vfio_pci: ModulePresence::Ready,
+            pci_drivers: Default::default(),
             function_count: 0,
             kernel_release: None,
             oddities: Vec::new(),

@@ -32,6 +32,8 @@ pub struct World {
     pub files: Arc<Mutex<Files>>,
     pub libvirt: Arc<Mutex<Vec<Domain>>>,
     pub definitions: Arc<Mutex<BTreeMap<String, String>>>,
+    /// Edits that somebody else makes, one between each read of a definition and the attempt to replace it.
+    pub others_edits: Arc<Mutex<Vec<String>>>,
     /// Panics before the step with this number, from 0: the daemon dies there.
     pub dies_before: Arc<Mutex<Option<usize>>>,
     /// Writes that an earlier daemon's writers wait for.
@@ -55,6 +57,7 @@ impl World {
             files: Arc::default(),
             libvirt: Arc::default(),
             definitions: Arc::default(),
+            others_edits: Arc::default(),
             dies_before: Arc::default(),
             waiting: Arc::default(),
         };
@@ -114,6 +117,10 @@ impl Host for World {
         self.host().observe().map_err(|error| port("reading the host", error))
     }
 
+    fn is_present(&self, function: PciAddress) -> bool {
+        self.host().is_present(function)
+    }
+
     fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError> {
         let mut left = self.dies_before.lock().unwrap();
         match *left {
@@ -149,6 +156,10 @@ impl Domains for World {
 
     fn redefine(&self, name: &str, expected: &str, xml: &str) -> Result<bool, PortError> {
         let mut definitions = self.definitions.lock().unwrap();
+        if let Some(edit) = self.others_edits.lock().unwrap().pop() {
+            let edited = expected.replace("<!-- keep -->", &format!("<!-- keep --><!-- {edit} -->"));
+            definitions.insert(name.to_owned(), edited);
+        }
         let unchanged = definitions.get(name).is_some_and(|stored| stored == expected);
         if unchanged {
             definitions.insert(name.to_owned(), xml.to_owned());

@@ -1,5 +1,7 @@
 //! Facts about the host as a whole.
 
+use std::collections::BTreeSet;
+
 use gpuvirt_model::{DriverName, HostFacts, ModulePresence, Reading, Unknown};
 
 use crate::files::Files;
@@ -23,6 +25,7 @@ pub(super) fn read(files: Files<'_>, function_count: usize, oddities: Vec<String
             .text(paths::UNSAFE_INTERRUPTS)
             .is_ok_and(|text| pci::flag(&text) == Some(true)),
         vfio_pci: vfio_pci(files, kernel_release.as_deref()),
+        pci_drivers: pci_drivers(files),
         function_count,
         kernel_release,
         oddities,
@@ -54,6 +57,12 @@ fn interrupt_remapping(files: Files<'_>) -> Reading<bool> {
         || Reading::Unknown(Unknown::Unreadable { what: "no interrupt chip tells".to_owned() }),
         Reading::Known,
     )
+}
+
+/// The registered PCI drivers; a name that no driver can have is nobody's.
+fn pci_drivers(files: Files<'_>) -> BTreeSet<DriverName> {
+    let names = files.sysfs.list(paths::PCI_DRIVERS).unwrap_or_default();
+    names.iter().filter_map(|name| DriverName::parse(name).ok()).collect()
 }
 
 /// `vfio-pci`: registered with the kernel, or among the modules installed for it.

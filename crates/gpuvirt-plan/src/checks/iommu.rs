@@ -74,7 +74,7 @@ pub(super) fn no_interrupt_remapping(switch: &Switch) -> Option<Refusal> {
             vec![
                 "turn on interrupt remapping (x2APIC, VT-d) in the firmware's setup, and drop nointremap"
                     .to_owned(),
-                "only where every guest is trusted: options vfio_iommu_type1 allow_unsafe_interrupts=1"
+                "only where every guest is trusted: modprobe vfio_iommu_type1 allow_unsafe_interrupts=1"
                     .to_owned(),
             ],
         )

@@ -59,8 +59,9 @@ pub fn refusals(switch: &Switch) -> Vec<Refusal> {
         found.extend(holder::domain_running(switch));
         found.extend(holder::gpu_in_use(switch));
     }
-    // The firmware's frame buffer draws on a card without any driver, and vfio-pci takes it away when it binds.
-    if unbinds || switch.to == GraphicsType::Direct {
+    // The firmware's frame buffer draws on a card without any driver too, and vfio-pci takes it away when it binds.
+    // On the way back nothing draws on the card yet.
+    if switch.to == GraphicsType::Direct {
         found.extend(holder::boot_display(switch));
         found.extend(holder::console_active(switch));
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use gpuvirt_model::{
     Desired, Framework, Gpu, GraphicsType, Holder, Hostdev, Observed, Profile, ProfileName, Records, Refusal,
-    RefusalCode, Vgpu,
+    RefusalCode, Vgpu, VgpuRecord,
 };
 use uuid::Uuid;
 
@@ -56,7 +56,8 @@ pub fn creatable<'a>(
         let because = format!("it is a vGPU of profile {} on {}", taken.profile, taken.parent);
         found.push(wanted.refuse(RefusalCode::UuidInUse, because, vec!["leave out --uuid".to_owned()]));
     }
-    let offered = || wanted.gpu.profiles.iter().filter(|profile| profile.name == *wanted.profile);
+    let ours = |profile: &&Profile| profile.framework == Framework::Mdev && profile.name == *wanted.profile;
+    let offered = || wanted.gpu.profiles.iter().filter(ours);
     let free = offered().find(|profile| profile.available > 0);
     match free.or_else(|| offered().next()) {
         None => found.push(not_offered(wanted)),
@@ -132,7 +133,8 @@ pub fn not_removable(vgpu: &Vgpu, observed: &Observed, records: &Records) -> Vec
         Refusal { code, summary, because, remedy: with_explain(code, remedy) }
     };
     let mut found = Vec::new();
-    if !records.vgpus.contains_key(&vgpu.uuid) {
+    let ours = |record: &VgpuRecord| record.parent == vgpu.parent && record.type_id == vgpu.type_id;
+    if !records.vgpus.get(&vgpu.uuid).is_some_and(ours) {
         found.push(refuse(
             RefusalCode::NotOurs,
             "gpuvirt did not make it".to_owned(),
@@ -140,15 +142,6 @@ pub fn not_removable(vgpu: &Vgpu, observed: &Observed, records: &Records) -> Vec
                 "remove it with the tool that made it, e.g. mdevctl stop or virsh nodedev-destroy".to_owned(),
             ],
         ));
-    }
-    if vgpu.removing {
-        let because = match list(&vgpu.holders.seen).as_str() {
-            "" => "its removal has begun already, and waits in the kernel".to_owned(),
-            holders => format!("its removal has begun already, and waits for {holders}"),
-        };
-        let wait = "stop what uses it: it goes then by itself".to_owned();
-        found.push(refuse(RefusalCode::VgpuInUse, because, vec![wait]));
-        return found;
     }
     let device = Hostdev::Mdev { uuid: vgpu.uuid };
     for domain in observed.domains.known().into_iter().flatten().filter(|domain| domain.has_live(&device)) {

@@ -80,6 +80,10 @@ pub fn host(gpu: DriverBinding, audio: DriverBinding) -> Observed {
             interrupt_remapping: Reading::Known(true),
             unsafe_interrupts_allowed: false,
             vfio_pci: ModulePresence::Ready,
+            pci_drivers: ["nvidia", "nouveau", "snd_hda_intel", "vfio-pci"]
+                .iter()
+                .filter_map(|d| driver(d))
+                .collect(),
             function_count: 2,
             kernel_release: None,
             oddities: Vec::new(),

@@ -40,6 +40,10 @@ impl Host for HostPort {
         self.0.observe().map_err(|error| PortError { doing, source: Box::new(error) })
     }
 
+    fn is_present(&self, function: PciAddress) -> bool {
+        self.0.is_present(function)
+    }
+
     fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError> {
         self.0.perform(step, deadline).map_err(step_error)
     }
@@ -74,6 +78,10 @@ impl RehearsedHost {
 impl Host for RehearsedHost {
     fn observe(&self) -> Result<Observed, PortError> {
         self.port.observe()
+    }
+
+    fn is_present(&self, function: PciAddress) -> bool {
+        self.0.is_present(function)
     }
 
     fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError> {

@@ -1,0 +1,61 @@
+//! `gpu unset`: a GPU is nobody's business of ours any more.
+
+use gpuvirt_model::{PciAddress, Refusal, RefusalCode};
+use gpuvirt_plan::checks;
+
+use crate::{Engine, EngineError, Report, View};
+
+impl Engine {
+    /// Forgets a GPU's configuration, and a change that could not be undone. The host stays as it is: an unmanaged
+    /// GPU is never written to.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] when the address is neither a GPU nor configured, when vGPUs of ours live on it, and
+    /// while a write of ours still waits in the kernel.
+    pub fn unset(&self, address: PciAddress) -> Result<Report, EngineError> {
+        let _turn = self.begin();
+        if let Some(refusal) = self.still_waiting(address)? {
+            return Err(EngineError::Refused(vec![refusal]));
+        }
+        let view = self.view()?;
+        let intents = self.store.open_intents()?;
+        let intent = intents.iter().find(|plan| plan.gpu == address);
+        if view.desired.gpu(address).is_none() && intent.is_none() {
+            return match view.observed.gpus.contains_key(&address) {
+                true => Ok(Report::unchanged(format!("{address} is unmanaged; nothing to do"))),
+                false => Err(EngineError::Refused(vec![checks::not_found(address, &view.observed)])),
+            };
+        }
+        if let Some(refusal) = vgpus_of_ours(&view, address) {
+            return Err(EngineError::Refused(vec![refusal]));
+        }
+        self.store.commit(&view.desired.without_gpu(address), &view.records)?;
+        if let Some(plan) = intent {
+            self.store.close_journal(plan)?;
+        }
+        Ok(Report::changed(format!("{address} is unmanaged now; {}", left_as_it_is(&view, address))))
+    }
+}
+
+/// vGPUs that we made would be nobody's to remove.
+fn vgpus_of_ours(view: &View, address: PciAddress) -> Option<Refusal> {
+    let gpu = view.observed.gpus.get(&address)?;
+    let ours = view.observed.vgpus_of(gpu).filter(|vgpu| view.records.vgpus.contains_key(&vgpu.uuid));
+    let alive: Vec<String> = ours.map(|vgpu| vgpu.uuid.to_string()).collect();
+    (!alive.is_empty()).then(|| Refusal {
+        code: RefusalCode::VgpusAlive,
+        summary: format!("{address} cannot become unmanaged"),
+        because: format!("gpuvirt made its vGPUs {}", alive.join(", ")),
+        remedy: alive.iter().map(|uuid| format!("gpuvirt vgpu remove {uuid}")).collect(),
+    })
+}
+
+fn left_as_it_is(view: &View, address: PciAddress) -> String {
+    let driver = view.observed.functions.get(&address).and_then(|function| function.binding.driver.as_ref());
+    match driver {
+        Some(driver) if driver.is_vfio() => {
+            format!("the host was left as it is: {driver} still has the card")
+        }
+        _ => "the host was left as it is".to_owned(),
+    }
+}
