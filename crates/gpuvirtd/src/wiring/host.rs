@@ -7,7 +7,7 @@ use std::time::Duration;
 use gpuvirt_engine::ports::{Host, PortError, StepError, WaitingWrite};
 use gpuvirt_fakekernel::FakeKernel;
 use gpuvirt_host::{GpuMatch, HostError, LinuxHost, LinuxSysfs, Sysfs, WriterCommand, writer_main};
-use gpuvirt_model::Observed;
+use gpuvirt_model::{Observed, PciAddress};
 use gpuvirt_plan::Step;
 
 use crate::config::{ExtraGpu, GpuRules};
@@ -81,7 +81,7 @@ impl Host for RehearsedHost {
     }
 
     fn is_present(&self, function: PciAddress) -> bool {
-        self.0.is_present(function)
+        self.port.is_present(function)
     }
 
     fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError> {

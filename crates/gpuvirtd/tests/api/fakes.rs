@@ -125,6 +125,7 @@ fn observed() -> Observed {
         interrupt_remapping: Reading::Known(true),
         unsafe_interrupts_allowed: false,
         vfio_pci: ModulePresence::Ready,
+        pci_drivers: std::collections::BTreeSet::new(),
         function_count: 2,
         kernel_release: None,
         oddities: vec!["an oddity".to_owned()],
@@ -172,6 +173,10 @@ impl Host for World {
             hold.pass();
         }
         Ok(observed())
+    }
+
+    fn is_present(&self, _: PciAddress) -> bool {
+        true
     }
 
     fn perform(&self, _: &Step, _: Duration) -> Result<(), StepError> {
@@ -249,6 +254,10 @@ impl Host for Shared {
     fn observe(&self) -> Result<Observed, PortError> {
         self.0.observe()
     }
+    fn is_present(&self, function: PciAddress) -> bool {
+        self.0.is_present(function)
+    }
+
     fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError> {
         self.0.perform(step, deadline)
     }
