@@ -1,5 +1,6 @@
 //! What a snapshot says of itself.
 
+use gpuvirt_host::GpuMatch;
 use serde::{Deserialize, Serialize};
 
 /// The newest snapshot format that this code reads and the one that it writes.
@@ -16,6 +17,9 @@ pub struct Manifest {
     /// The kernel's release, when it could be read.
     #[serde(default)]
     pub kernel_release: Option<String>,
+    /// What counted as a GPU there besides display controllers.
+    #[serde(default)]
+    pub extra_gpus: Vec<GpuMatch>,
     /// What was left out or replaced so that the file can be shown to others.
     #[serde(default)]
     pub redacted: Vec<String>,

@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 
-use gpuvirt_host::Sysfs;
+use gpuvirt_host::{GpuMatch, Sysfs};
 use gpuvirt_model::Domain;
 use tar::{Builder, EntryType, Header};
 
@@ -70,6 +70,8 @@ pub struct SnapshotOptions {
     pub date: String,
     /// The domains, where they are known.
     pub domains: Option<Vec<Domain>>,
+    /// What counts as a GPU on this host besides display controllers.
+    pub extra_gpus: Vec<GpuMatch>,
 }
 
 /// Writes a snapshot of `host`.
@@ -91,6 +93,7 @@ pub fn write_snapshot(
         version: SNAPSHOT_VERSION,
         date: options.date.clone(),
         kernel_release: text(host, "/proc/sys/kernel/osrelease"),
+        extra_gpus: options.extra_gpus.clone(),
         redacted: dump.redacted.into_iter().collect(),
         unreadable: dump.unreadable.into_iter().collect(),
     };

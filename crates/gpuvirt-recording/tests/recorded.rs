@@ -149,7 +149,11 @@ fn a_dump_with_properties_only_still_names_its_functions() {
 fn a_snapshot_of_a_recorded_host_is_that_host() {
     let first = open(&host().dump());
     let mut tar = Vec::new();
-    let options = SnapshotOptions { date: "2026-11-20".to_owned(), domains: Some(Vec::new()) };
+    let options = SnapshotOptions {
+        date: "2026-11-20".to_owned(),
+        domains: Some(Vec::new()),
+        extra_gpus: vec!["1234:11e8".parse().unwrap()],
+    };
     let manifest = write_snapshot(&first, &options, &mut tar).unwrap();
     assert_eq!(manifest.date, "2026-11-20");
     let again = RecordedHost::from_bytes(tar.clone()).unwrap();

@@ -38,6 +38,11 @@ pub fn live() -> Result<Picture, Failure> {
     Ok(Picture { observed, desired, records, source: Source::Host, oddities })
 }
 
+/// What counts as a GPU here besides display controllers, as far as the configuration can be read.
+pub fn rules() -> GpuRules {
+    rules::read(Path::new(CONFIG)).unwrap_or_default()
+}
+
 /// The host that a recording holds. Nothing in it was configured with gpuvirt.
 ///
 /// # Errors
@@ -51,7 +56,8 @@ pub fn recorded(path: &Path) -> Result<Picture, Failure> {
     })?;
     let oddities = recording.notes();
     let domains = recording.domains().map(<[_]>::to_vec);
-    let mut observed = observe(Arc::new(recording), GpuRules::default())?;
+    let extra = recording.manifest().map(|manifest| manifest.extra_gpus.clone()).unwrap_or_default();
+    let mut observed = observe(Arc::new(recording), GpuRules { extra })?;
     observed.domains = domains.map_or(Reading::Unknown(Unknown::NotRecorded), Reading::Known);
     let (desired, records) = (Desired::default(), Records::default());
     Ok(Picture { observed, desired, records, source: Source::Recording, oddities })

@@ -1,8 +1,10 @@
 //! What counts as a GPU besides display controllers: the admin's own list.
 
+use std::fmt;
 use std::str::FromStr;
 
 use gpuvirt_model::ClassCode;
+use serde::{Deserialize, Serialize};
 
 /// Which functions are GPUs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,7 +14,8 @@ pub struct GpuRules {
 }
 
 /// One match.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum GpuMatch {
     /// Base class and subclass, e.g. `0x1200` for processing accelerators.
     Class(u16),
@@ -29,6 +32,28 @@ pub enum GpuMatch {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is neither a class (1200) nor vendor and device (10de:2235), in hexadecimal")]
 pub struct GpuMatchError(pub String);
+
+impl fmt::Display for GpuMatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Class(class) => write!(f, "{class:04x}"),
+            Self::Device { vendor, device } => write!(f, "{vendor:04x}:{device:04x}"),
+        }
+    }
+}
+
+impl From<GpuMatch> for String {
+    fn from(rule: GpuMatch) -> Self {
+        rule.to_string()
+    }
+}
+
+impl TryFrom<String> for GpuMatch {
+    type Error = GpuMatchError;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
 
 impl FromStr for GpuMatch {
     type Err = GpuMatchError;

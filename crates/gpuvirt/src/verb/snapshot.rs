@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::asker::Asker;
 use crate::cli::SnapshotArgs;
 use crate::failure::Failure;
+use crate::local;
 use crate::output::{Answer, document};
 use crate::render::page::Page;
 
@@ -58,8 +59,11 @@ fn named(mut failure: Failure, file: &Path) -> Failure {
 }
 
 fn write(file: File, domains: Option<Vec<Domain>>) -> Result<Manifest, Failure> {
-    let options =
-        SnapshotOptions { date: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(), domains };
+    let options = SnapshotOptions {
+        date: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        domains,
+        extra_gpus: local::rules().extra,
+    };
     let mut out = BufWriter::new(file);
     let manifest = write_snapshot(&LinuxSysfs::this_machine(), &options, &mut out)
         .map_err(|error| Failure::failed(&error))?;
