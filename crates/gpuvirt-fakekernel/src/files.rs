@@ -75,10 +75,9 @@ impl Files {
             let parent = if parent.is_empty() { "/" } else { parent };
             let known = self.nodes.contains_key(parent);
             let folder = self.nodes.entry(parent.to_owned()).or_insert_with(|| Node::Folder(BTreeSet::new()));
-            if let Node::Folder(names) = folder
-                && !name.is_empty()
-            {
-                names.insert(name.to_owned());
+            match folder {
+                Node::Folder(names) if !name.is_empty() => _ = names.insert(name.to_owned()),
+                _ => {}
             }
             if known || parent == "/" {
                 break;
@@ -108,10 +107,10 @@ impl Files {
     /// Takes an entry away with everything below it, and returns all of it in order.
     pub(crate) fn take(&mut self, path: &str) -> Vec<(String, Node)> {
         let Some(node) = self.nodes.remove(path) else { return Vec::new() };
-        if let Some((parent, name)) = path.rsplit_once('/')
-            && let Some(Node::Folder(names)) = self.nodes.get_mut(parent)
-        {
-            names.remove(name);
+        if let Some((parent, name)) = path.rsplit_once('/') {
+            if let Some(Node::Folder(names)) = self.nodes.get_mut(parent) {
+                names.remove(name);
+            }
         }
         let below = format!("{path}/");
         let inner: Vec<String> = self

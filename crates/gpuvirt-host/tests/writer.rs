@@ -17,11 +17,9 @@ const SHORT: Duration = Duration::from_millis(200);
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
-    if let [_, mode, root] = args.as_slice()
-        && mode == "writer"
-    {
-        writer_main(io::stdin(), io::stdout(), root).unwrap();
-        return;
+    match args.as_slice() {
+        [_, mode, root] if mode == "writer" => return writer_main(io::stdin(), io::stdout(), root).unwrap(),
+        _ => {}
     }
     let tests: [(&str, fn()); 5] = [
         ("a_write_is_made_and_its_errno_comes_back", a_write_is_made_and_its_errno_comes_back),

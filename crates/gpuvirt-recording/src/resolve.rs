@@ -42,17 +42,18 @@ pub fn resolve<'a>(
     for _ in 0..MAX_LINKS {
         let (mut end, mut found) = recording.step(&path)?;
         // Most paths lead through one link to a device: go on inside it at once.
-        if let Found::Node(Node::Device(id)) = found
-            && (follow_last || end < path.len())
-        {
-            let device = format!("/sys{}", devices.path(*id));
-            let rest = path.get(end..).unwrap_or_default();
-            let device_end = device.len();
-            path = device + rest;
-            (end, found) = match recording.part(*id, &path, device_end) {
-                Some(part) => part,
-                None => recording.rest(*id, &path, device_end)?,
-            };
+        match found {
+            Found::Node(Node::Device(id)) if follow_last || end < path.len() => {
+                let device = format!("/sys{}", devices.path(*id));
+                let rest = path.get(end..).unwrap_or_default();
+                let device_end = device.len();
+                path = device + rest;
+                (end, found) = match recording.part(*id, &path, device_end) {
+                    Some(part) => part,
+                    None => recording.rest(*id, &path, device_end)?,
+                };
+            }
+            _ => {}
         }
         let whole = end == path.len();
         let target = match &found {

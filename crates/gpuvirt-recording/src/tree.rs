@@ -142,10 +142,10 @@ impl Tree {
     /// Adds a file of the snapshot, in name order. What the dump says goes first.
     pub fn add_file(&mut self, path: &str, span: Span) {
         self.add(path, Node::File(span));
-        if let Some((parent, _)) = path.rsplit_once('/')
-            && let Some(Node::Folder(names)) = self.nodes.get_mut(parent)
-        {
-            names.sort_unstable();
+        if let Some((parent, _)) = path.rsplit_once('/') {
+            if let Some(Node::Folder(names)) = self.nodes.get_mut(parent) {
+                names.sort_unstable();
+            }
         }
     }
 

@@ -31,9 +31,8 @@ pub(super) fn cards(bus: &Bus, seen: &mut dyn FnMut(PciAddress) -> Option<Functi
         };
         let mut card = vec![*address];
         for other in bus.slot_of(*address) {
-            if let Some(function) = companion_candidate(bus, other).and_then(&mut *seen)
-                && belongs(&function, &primary, bus)
-            {
+            let function = companion_candidate(bus, other).and_then(&mut *seen);
+            if function.is_some_and(|function| belongs(&function, &primary, bus)) {
                 card.push(other);
             }
         }

@@ -71,11 +71,10 @@ impl Writers {
         let mut line = serde_json::to_vec(write)?;
         line.push(b'\n');
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut writer) = idle
-            && writer.child.try_wait()?.is_none()
-            && writer.input.write_all(&line).is_ok()
-        {
-            return Ok(writer);
+        if let Some(mut writer) = idle {
+            if writer.child.try_wait()?.is_none() && writer.input.write_all(&line).is_ok() {
+                return Ok(writer);
+            }
         }
         let mut writer = Writer::start(&self.command)?;
         writer.input.write_all(&line)?;
