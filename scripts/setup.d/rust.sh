@@ -45,7 +45,7 @@ lint_packages() {
 rust_missing() {
     local found=none
     [ "$2" = 0 ] || found=1.$2
-    echo "setup: needs Rust 1.$1 or newer with cargo; found $found, and apt offers none" >&2
+    echo "setup: needs Rust 1.$1 or newer with cargo; found $found, and apt's lists offer none" >&2
     if command -v rustup >/dev/null; then
         echo "setup: run: rustup update stable && rustup default stable" >&2
     else

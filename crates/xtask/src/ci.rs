@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::program::{cargo, check, installed, program};
 use crate::tally::Tally;
 use crate::tree::Tree;
-use crate::{docs, generate, layers, names, nextest, purity, sizes};
+use crate::{docs, generate, layers, names, nextest, oldest, purity, sizes};
 
 struct Step {
     name: &'static str,
@@ -22,6 +22,7 @@ const STEPS: &[Step] = &[
     Step { name: "purity", what: "no I/O, clock or randomness in the pure crates", run: purity::check },
     Step { name: "sizes", what: "source files stay small", run: sizes::check },
     Step { name: "names", what: "file names that say nothing; ignored tests", run: names::check },
+    Step { name: "oldest", what: "no syntax that the oldest compiler lacks", run: oldest::check },
     Step { name: "docs", what: "paths and links in documents exist", run: docs::check },
     Step { name: "shell", what: "shellcheck", run: shell },
     Step { name: "supply-chain", what: "cargo-deny: bans, licences, sources", run: supply_chain },

@@ -9,6 +9,7 @@ mod generate;
 mod layers;
 mod names;
 mod nextest;
+mod oldest;
 mod program;
 mod purity;
 mod sizes;
