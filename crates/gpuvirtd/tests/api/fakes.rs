@@ -15,6 +15,7 @@ use gpuvirt_model::{
 use gpuvirt_plan::{Plan, Step};
 use gpuvirtd::server::listen::{Identify, Server};
 use gpuvirtd::server::{Context, Definitions, Outside, Peer, WriteGate, router};
+use gpuvirtd::wiring::domains::LibvirtDomains;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -36,6 +37,8 @@ pub struct Script {
     pub intent_open: bool,
     /// Looks at the host wait here, when there is one.
     pub hold: Option<Arc<Hold>>,
+    /// libvirt itself, where the fake one is not enough.
+    pub libvirt: Option<LibvirtDomains>,
 }
 
 /// Where looks at the host wait until the test lets them go on.
@@ -181,6 +184,9 @@ impl Host for World {
 
 impl Domains for World {
     fn list(&self) -> Reading<Vec<Domain>> {
+        if let Some(libvirt) = &self.script.libvirt {
+            return libvirt.list();
+        }
         if self.script.domains_unknown {
             return Reading::Unknown(Unknown::Unreadable { what: "libvirt does not answer".to_owned() });
         }
@@ -205,6 +211,9 @@ impl Domains for World {
 
 impl Definitions for World {
     fn public_xml(&self, name: &str) -> Result<Option<String>, PortError> {
+        if let Some(libvirt) = &self.script.libvirt {
+            return libvirt.public_xml(name);
+        }
         Ok(["web", ODD_NAME].contains(&name).then(|| "<domain><graphics/></domain>".to_owned()))
     }
 }
