@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! listen   one connection, one request, every wait bounded
+//!   places   how many connections at once, and of one user
 //!   access   who the peer is, and whether it may write
 //!   routes   paths to handlers; one file for each noun: gpu, profile, vgpu, vm, status
 //!     input    path, query and body, checked
@@ -19,6 +20,7 @@ mod gpu;
 mod input;
 pub mod listen;
 mod peer;
+mod places;
 mod profile;
 mod routes;
 mod status;
