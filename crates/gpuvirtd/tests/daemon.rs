@@ -264,6 +264,24 @@ fn an_intent_that_did_not_settle_is_taken_back_before_the_daemon_is_ready() {
 }
 
 #[test]
+fn an_intent_that_cannot_be_taken_back_is_hands_off_and_the_daemon_ready() {
+    let place = Place::new();
+    drop(place.start());
+    // As after a power cut: the driver that had the card is not there yet.
+    let binding = "{\"driver\": \"absent\", \"driverOverride\": null}";
+    let intent = format!(
+        "{{\"version\": 1, \"plan\": {{\"gpu\": \"0000:02:00.0\", \"purpose\": \"a test\", \"steps\": [], \
+         \"before\": {{\"bindings\": {{\"0000:02:00.0\": {binding}}}}}, \"promises\": []}}}}"
+    );
+    std::fs::write(place.at("state/journal/0000:02:00.0.json"), intent).unwrap();
+    let _daemon = place.start();
+    let status = place.get("/v1/status");
+    assert!(status["gpus"][1]["handsOff"].as_str().is_some_and(|why| why.contains("a test")), "{status}");
+    let set = http::send(&place.at("socket"), "PUT", "/v1/gpus/02:00.0/type", "{\"type\": \"direct\"}");
+    assert_eq!(set.error().refusals[0].code.as_str(), "hands-off");
+}
+
+#[test]
 fn a_vgpu_comes_and_goes_and_others_are_left_alone() {
     const OTHERS: &str = "/v1/vgpus/11111111-2222-4333-8444-000000000001";
     const OURS: &str = "/v1/vgpus/00000000-0000-4000-8000-000000000001";

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gpuvirt_api::{ApiError, ErrorKind, List, Source};
 use gpuvirt_engine::ports::{Domains, Host, PortError, Store};
-use gpuvirt_engine::{Engine, EngineError, View};
+use gpuvirt_engine::{Engine, View};
 use gpuvirt_model::{Desired, Reading, Records, Refusal, RefusalCode};
 use tokio::sync::Semaphore;
 
@@ -85,12 +85,13 @@ impl Context {
         Self { write_deadline, ..self }
     }
 
-    /// Takes back what an earlier daemon began and did not settle.
+    /// Takes back what an earlier daemon began and did not settle, in the turn of a change.
     ///
     /// # Errors
     /// What stays hands-off, and why.
-    pub fn recover(&self) -> Result<(), EngineError> {
-        let report = self.engine.recover(self.write_deadline)?;
+    pub async fn recover(self: &Arc<Self>) -> Result<(), ApiError> {
+        let work = |context: &Self| Ok(context.engine.recover(context.write_deadline)?);
+        let report = self.on_a_thread(&self.changes, work).await.map_err(|failure| failure.error)?;
         if report.outcome.is_changed() {
             tracing::warn!(what = report.outcome.value(), "taken back");
         }
