@@ -27,7 +27,7 @@ use crate::socket::{Socket, SocketFile};
 use crate::wiring::domains::Gate;
 use crate::wiring::{self, Assembled};
 
-/// Threads for calls into the engine: four that read, one that changes, and one to spare.
+/// Threads for calls into the engine: four that read, one that changes, one for dry runs.
 const ENGINE_THREADS: usize = 6;
 
 /// Longest that readiness waits for recovery: a driver that lets go of one busy card fits in. TimeoutStartSec= of the

@@ -1,6 +1,8 @@
 //! What every handler has: the engine over its outside worlds, called on a thread of its own.
 //!
 //! Reads run a few at a time and never wait for a change; changes run one after the other, as the engine wants them.
+//! Dry runs only read, but may wait for libvirt longer than a listing does: they have a lane of their own. What has not
+//! begun when its client leaves is never begun.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +13,9 @@ use gpuvirt_engine::{Engine, View};
 use gpuvirt_model::{Desired, Reading, Records, Refusal, RefusalCode};
 use tokio::sync::Semaphore;
 
-use super::access::{Peer, WriteGate};
+use super::access::{Caller, Peer, WriteGate, Writer};
 use super::answer::Failure;
+use super::presence;
 use crate::error::chain;
 
 /// How many pictures of the host are taken at once.
@@ -50,6 +53,15 @@ pub struct Context {
     pub(super) write_deadline: Duration,
     reads: Semaphore,
     changes: Semaphore,
+    dry_runs: Semaphore,
+}
+
+/// What a caller wants done.
+pub(super) struct Order {
+    /// For the log.
+    pub(super) what: String,
+    /// Only shown, not done.
+    pub(super) dry_run: bool,
 }
 
 /// A picture of the host, and what is the matter with our own files.
@@ -70,6 +82,7 @@ impl Context {
             write_deadline: crate::config::DEFAULT_WRITE_DEADLINE,
             reads: Semaphore::new(READS_AT_ONCE),
             changes: Semaphore::new(1),
+            dry_runs: Semaphore::new(1),
         }
     }
 
@@ -127,6 +140,20 @@ impl Context {
         result
     }
 
+    /// A change that this caller may make, or a dry run of it, which everybody may see.
+    pub(super) async fn change_or_dry_run<T: Send + 'static>(
+        self: &Arc<Self>,
+        caller: Caller,
+        order: Order,
+        work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        if order.dry_run {
+            return self.on_a_thread(&self.dry_runs, work).await;
+        }
+        let Writer(peer) = caller.writer(self)?;
+        self.change(&peer, order.what, work).await
+    }
+
     /// Nothing is changed on top of files that can't be understood: corrupt is not absent.
     fn state_is_readable(&self) -> Result<(), Failure> {
         let store = &self.outside.store;
@@ -146,7 +173,11 @@ impl Context {
         lane: &Semaphore,
         work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        let _turn = lane.acquire().await.map_err(|_| Failure::bug())?;
+        let _turn = tokio::select! {
+            biased;
+            () = presence::left() => return Err(Failure::unavailable("its client left before it began")),
+            turn = lane.acquire() => turn.map_err(|_| Failure::bug())?,
+        };
         let context = Arc::clone(self);
         match tokio::task::spawn_blocking(move || work(&context)).await {
             Ok(result) => result,

@@ -9,10 +9,10 @@ use gpuvirt_api::{Change, GpuDocument, GpuSelector, List, SetType, XmlDocument};
 use gpuvirt_engine::SwitchRequest;
 use gpuvirt_model::{Gpu, PciAddress, Refusal, RefusalCode};
 
-use super::access::Writer;
+use super::access::{Caller, Writer};
 use super::answer::Failure;
 use super::change;
-use super::context::{Context, Picture};
+use super::context::{Context, Order, Picture};
 use super::input::{Body, GpuName, Nothing, Params, bad};
 
 /// `GET /v1/gpus`
@@ -58,7 +58,7 @@ pub(super) async fn xml(
 /// `PUT /v1/gpus/{gpu}/type`
 pub(super) async fn set_type(
     State(context): State<Arc<Context>>,
-    Writer(peer): Writer,
+    caller: Caller,
     GpuName(selector): GpuName,
     _: Params<Nothing>,
     Body(asked): Body<SetType>,
@@ -67,8 +67,8 @@ pub(super) async fn set_type(
     if let Some(label) = &asked.label {
         check_label(label).map_err(|error| bad(&error))?;
     }
-    let dry_run = if asked.dry_run { " --dry-run" } else { "" };
-    let what = format!("gpu set {selector} --type {}{dry_run}", asked.graphics_type);
+    let what = format!("gpu set {selector} --type {}", asked.graphics_type);
+    let order = Order { what, dry_run: asked.dry_run };
     let work = move |context: &Context| {
         let request = SwitchRequest {
             gpu: address(&selector, context)?,
@@ -80,7 +80,7 @@ pub(super) async fn set_type(
         };
         Ok(change::document(context.engine.set_type(&request)?, asked.dry_run, None))
     };
-    context.change(&peer, what, work).await.map(Json)
+    context.change_or_dry_run(caller, order, work).await.map(Json)
 }
 
 /// `DELETE /v1/gpus/{gpu}/configuration`

@@ -1,8 +1,8 @@
 //! Connections: one request each, so many at once, and no wait without an end.
 //!
 //! Root has places of its own, and of the others no user gets more than a few: nobody can lock anybody out. Who finds
-//! no place is told so in the API's own shape. A request goes on when its client leaves; a panic in it answers as a bug
-//! and ends nothing else.
+//! no place is told so in the API's own shape. A request that was begun goes on when its client leaves; a panic in
+//! it answers as a bug and ends nothing else.
 
 use std::convert::Infallible;
 use std::io;
@@ -27,6 +27,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use super::access::Peer;
 use super::answer::Failure;
 use super::places::{Place, Places};
+use super::presence::Presence;
 
 /// Places for root.
 const ROOT_PLACES: u32 = 32;
@@ -209,10 +210,12 @@ async fn answer(
     place: Arc<Place>,
 ) -> Response<Body> {
     let what = format!("{} {:?}", request.method(), request.uri().path());
-    let task = tokio::spawn(async move {
+    // Dropped with this future, when the connection ends.
+    let presence = Presence::new();
+    let task = tokio::spawn(presence.of(async move {
         let _place = place;
         routes.call(request).await
-    });
+    }));
     match task.await {
         Ok(Ok(response)) => response,
         Err(error) => {

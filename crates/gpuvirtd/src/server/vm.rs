@@ -8,10 +8,10 @@ use gpuvirt_api::{Change, List, VmAdd, VmDocument, VmRemove, XmlDocument};
 use gpuvirt_engine::DeviceRequest;
 use gpuvirt_model::{Domain, Observed, Reading, Refusal, RefusalCode};
 
-use super::access::Writer;
+use super::access::{Caller, Writer};
 use super::answer::Failure;
 use super::change;
-use super::context::Context;
+use super::context::{Context, Order};
 use super::input::{Body, Name, Nothing, Params};
 
 /// `GET /v1/vms`
@@ -60,7 +60,7 @@ pub(super) async fn xml(
 /// `POST /v1/vms/{name}/devices`
 pub(super) async fn add(
     State(context): State<Arc<Context>>,
-    Writer(peer): Writer,
+    caller: Caller,
     Name(name): Name,
     _: Params<Nothing>,
     Body(asked): Body<VmAdd>,
@@ -69,11 +69,11 @@ pub(super) async fn add(
         VmAdd::Gpu { gpu, dry_run } => (DeviceRequest::Gpu(gpu), dry_run),
         VmAdd::Vgpu { uuid, dry_run } => (DeviceRequest::Vgpu(uuid), dry_run),
     };
-    let what = format!("vm add {name:?}: {device}{}", if dry_run { " --dry-run" } else { "" });
+    let order = Order { what: format!("vm add {name:?}: {device}"), dry_run };
     let work = move |context: &Context| {
         Ok(change::document(context.engine.vm_add(&name, device, dry_run)?, dry_run, None))
     };
-    context.change(&peer, what, work).await.map(Json)
+    context.change_or_dry_run(caller, order, work).await.map(Json)
 }
 
 /// `POST /v1/vms/{name}/devices/remove`

@@ -37,11 +37,13 @@ pub struct Script {
     pub intent_open: bool,
     /// Looks at the host wait here, when there is one.
     pub hold: Option<Arc<Hold>>,
+    /// What is to be stored waits here, when there is one.
+    pub hold_commits: Option<Arc<Hold>>,
     /// libvirt itself, where the fake one is not enough.
     pub libvirt: Option<LibvirtDomains>,
 }
 
-/// Where looks at the host wait until the test lets them go on.
+/// Where calls wait until the test lets them go on.
 #[derive(Default)]
 pub struct Hold {
     state: Mutex<(usize, bool)>,
@@ -54,7 +56,7 @@ impl Hold {
         let state = self.state.lock().unwrap();
         let (state, timeout) =
             self.changed.wait_timeout_while(state, PATIENCE, |(waiting, _)| *waiting == 0).unwrap();
-        assert!(!timeout.timed_out(), "nobody looked at the host: {}", state.0);
+        assert!(!timeout.timed_out(), "nobody came: {}", state.0);
     }
 
     /// Lets everybody go on.
@@ -227,6 +229,9 @@ impl Store for World {
     }
 
     fn commit(&self, desired: &Desired, records: &Records) -> Result<(), PortError> {
+        if let Some(hold) = &self.script.hold_commits {
+            hold.pass();
+        }
         *self.stored.lock().unwrap() = (desired.clone(), records.clone());
         Ok(())
     }
