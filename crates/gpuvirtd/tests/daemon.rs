@@ -282,6 +282,21 @@ fn an_intent_that_cannot_be_taken_back_is_hands_off_and_the_daemon_ready() {
 }
 
 #[test]
+fn the_log_names_every_refusal_of_a_refused_change() {
+    let place = Place::of("emulated-card.umockdev");
+    let daemon = place.start();
+    let answer = http::send(&place.at("socket"), "PUT", "/v1/gpus/00:01.0/type", "{\"type\": \"direct\"}");
+    let refusals = answer.error().refusals;
+    assert!(refusals.len() > 1, "a case with several refusals: {answer:?}");
+    daemon.signal(Signal::SIGTERM);
+    let (_, log) = daemon.end();
+    let line = log.lines().find(|line| line.contains("not done")).unwrap();
+    for refusal in refusals {
+        assert!(line.contains(refusal.code.as_str()), "{line}");
+    }
+}
+
+#[test]
 fn a_vgpu_comes_and_goes_and_others_are_left_alone() {
     const OTHERS: &str = "/v1/vgpus/11111111-2222-4333-8444-000000000001";
     const OURS: &str = "/v1/vgpus/00000000-0000-4000-8000-000000000001";

@@ -134,7 +134,8 @@ impl Context {
             Ok(_) => tracing::info!(uid, pid, what, "done"),
             Err(failure) => {
                 let (kind, why) = (failure.error.kind, failure.error.message.as_str());
-                tracing::warn!(uid, pid, what, ?kind, why, "not done");
+                let refusals = codes(&failure.error);
+                tracing::warn!(uid, pid, what, ?kind, refusals, why, "not done");
             }
         }
         result
@@ -224,4 +225,10 @@ impl Context {
         }
         Ok(asked)
     }
+}
+
+/// The names of all refusals, as `gpuvirt explain` knows them.
+fn codes(error: &ApiError) -> String {
+    let codes: Vec<&str> = error.refusals.iter().map(|refusal| refusal.code.as_str()).collect();
+    codes.join(",")
 }
