@@ -7,7 +7,7 @@ use axum::extract::State;
 use gpuvirt_api::selector::check_label;
 use gpuvirt_api::{Change, GpuDocument, GpuSelector, List, SetType, XmlDocument};
 use gpuvirt_engine::SwitchRequest;
-use gpuvirt_model::{Gpu, PciAddress, Refusal, RefusalCode};
+use gpuvirt_model::{Gpu, PciAddress};
 
 use super::access::{Caller, Writer};
 use super::answer::Failure;
@@ -98,42 +98,23 @@ pub(super) async fn unset(
     context.change(&peer, what, work).await.map(Json)
 }
 
-/// The address that a selector names, without a look at the host.
-fn address(selector: &GpuSelector, context: &Context) -> Result<PciAddress, Failure> {
-    match selector {
-        GpuSelector::Address(address) => Ok(*address),
-        GpuSelector::Label(label) => {
-            let (desired, _) = context.outside.store.load()?;
-            desired.labelled(label).ok_or_else(|| absent(selector))
-        }
+/// The address of the GPU that a selector names; a configured one need not be on the host.
+pub(super) fn address(selector: &GpuSelector, context: &Context) -> Result<PciAddress, Failure> {
+    let (desired, _) = context.outside.store.load()?;
+    if let Some(configured) = selector.configured(&desired) {
+        return Ok(configured);
     }
+    let observed = context.outside.host.observe()?;
+    let gpu = selector.find(&observed, &desired).map_err(|refusal| Failure::refused(*refusal))?;
+    Ok(gpu.address)
 }
 
-/// The GPU that a selector names: by its label, or by the address of any of its functions.
+/// The GPU that a selector names.
 pub(super) fn find<'a>(selector: &GpuSelector, picture: &'a Picture) -> Result<&'a Gpu, Failure> {
     let view = &picture.view;
-    let gpu = match selector {
-        GpuSelector::Address(address) => view.observed.gpu_of(*address),
-        GpuSelector::Label(label) => {
-            view.desired.labelled(label).and_then(|address| view.observed.gpus.get(&address))
-        }
-    };
-    gpu.ok_or_else(|| absent(selector))
+    selector.find(&view.observed, &view.desired).map_err(|refusal| Failure::refused(*refusal))
 }
 
 fn document(gpu: &Gpu, picture: &Picture) -> GpuDocument {
     GpuDocument::new(gpu, &picture.view.observed, &picture.view.desired)
-}
-
-fn absent(selector: &GpuSelector) -> Failure {
-    let because = match selector {
-        GpuSelector::Address(address) => format!("this host has no GPU at {address}"),
-        GpuSelector::Label(label) => format!("no GPU of this host is labelled {label:?}"),
-    };
-    Failure::refused(Refusal {
-        code: RefusalCode::GpuNotFound,
-        summary: format!("{selector} is no GPU"),
-        because,
-        remedy: vec!["gpuvirt gpu list".to_owned()],
-    })
 }

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use gpuvirt_api::{Change, CreateVgpu, List, VgpuDocument, XmlDocument};
+use gpuvirt_api::{Change, CreateVgpu, GpuSelector, List, VgpuDocument, XmlDocument};
 use gpuvirt_engine::CreateRequest;
-use gpuvirt_model::{Refusal, RefusalCode};
+use gpuvirt_plan::checks::vgpu::not_found;
 use uuid::Uuid;
 
 use super::access::Caller;
 use super::answer::Failure;
 use super::change;
 use super::context::{Context, Order};
+use super::gpu;
 use super::input::{Body, Id, Nothing, Params, Removal};
 
 /// `GET /v1/vgpus`
@@ -39,7 +40,7 @@ pub(super) async fn show(
     let read = move |context: &Context| {
         let picture = context.picture()?;
         let view = &picture.view;
-        let vgpu = view.observed.vgpus.get(&uuid).ok_or_else(|| absent(uuid))?;
+        let vgpu = view.observed.vgpus.get(&uuid).ok_or_else(|| Failure::refused(not_found(uuid)))?;
         let vgpu = VgpuDocument::new(vgpu, &view.observed, &view.records);
         Ok(context.list("Vgpu", &picture, vec![vgpu]))
     };
@@ -69,7 +70,8 @@ pub(super) async fn create(
     let what = format!("vgpu create --gpu {gpu} --profile {profile:?} --uuid {uuid}");
     let order = Order { what, dry_run: asked.dry_run };
     let work = move |context: &Context| {
-        let request = CreateRequest { gpu: asked.gpu, profile: asked.profile, uuid, dry_run: asked.dry_run };
+        let gpu = gpu::address(&GpuSelector::Address(asked.gpu), context)?;
+        let request = CreateRequest { gpu, profile: asked.profile, uuid, dry_run: asked.dry_run };
         Ok(change::document(context.engine.create_vgpu(&request)?, asked.dry_run, Some(uuid)))
     };
     context.change_or_dry_run(caller, order, work).await.map(Json)
@@ -89,13 +91,4 @@ pub(super) async fn remove(
     };
     let order = Order { what: format!("vgpu remove {uuid}"), dry_run };
     context.change_or_dry_run(caller, order, work).await.map(Json)
-}
-
-fn absent(uuid: Uuid) -> Failure {
-    Failure::refused(Refusal {
-        code: RefusalCode::VgpuNotFound,
-        summary: format!("{uuid} is no vGPU"),
-        because: "this host has no vGPU with this uuid".to_owned(),
-        remedy: vec!["gpuvirt vgpu list".to_owned()],
-    })
 }
