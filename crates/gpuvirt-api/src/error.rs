@@ -31,7 +31,7 @@ pub enum ErrorKind {
     Refused,
     /// We tried; the message says what is true now.
     Failed,
-    /// The daemon did not answer. Only the command says this, never the daemon.
+    /// The daemon did not answer, which only the command says; or it had no place for the request, which it says itself.
     Unreachable,
     /// Our fault.
     Bug,

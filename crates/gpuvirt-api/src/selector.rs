@@ -1,11 +1,13 @@
 //! How people name a GPU: by its address or by its label.
 //!
-//! The command reads it from arguments and the daemon from the path of a request, with the same rules.
+//! The command reads it from arguments and the daemon from the path of a request, with the same rules, and both find the
+//! GPU by the same ones.
 
 use std::fmt;
 use std::str::FromStr;
 
-use gpuvirt_model::{PciAddress, pci::PciAddressError};
+use gpuvirt_model::{Desired, Gpu, Observed, PciAddress, Refusal, RefusalCode, pci::PciAddressError};
+use gpuvirt_plan::checks;
 
 /// The longest label, in characters.
 pub const MAX_LABEL: usize = 63;
@@ -13,7 +15,7 @@ pub const MAX_LABEL: usize = 63;
 /// A GPU as people name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GpuSelector {
-    /// By the address of one of its functions.
+    /// By the address of its primary or a companion function.
     Address(PciAddress),
     /// By the admin's own name for it.
     Label(String),
@@ -51,6 +53,41 @@ pub fn check_label(text: &str) -> Result<&str, LabelError> {
         && !text.starts_with(['-', '.'])
         && !text.chars().any(|c| c.is_control() || matches!(c, '/' | ':'));
     if sound { Ok(text) } else { Err(LabelError(text.to_owned())) }
+}
+
+impl GpuSelector {
+    /// The GPU that it names: by its label, or by the address of its primary or a companion function. A virtual function
+    /// is no name for its GPU: it is a device of its own, which a VM may have.
+    ///
+    /// # Errors
+    /// The refusal `gpu-not-found`, boxed for its size.
+    pub fn find<'a>(&self, observed: &'a Observed, desired: &Desired) -> Result<&'a Gpu, Box<Refusal>> {
+        let address = match self {
+            Self::Address(address) => *address,
+            Self::Label(label) => desired.labelled(label).ok_or_else(|| Box::new(no_label(label)))?,
+        };
+        let is_vf = observed.functions.get(&address).is_some_and(|function| function.physfn.is_some());
+        let gpu = observed.gpu_of(address).filter(|_| !is_vf);
+        gpu.ok_or_else(|| Box::new(checks::not_found(address, observed)))
+    }
+
+    /// The configured GPU that it names by its label or its own address, whether this host has it now or not.
+    pub fn configured(&self, desired: &Desired) -> Option<PciAddress> {
+        match self {
+            Self::Address(address) => desired.gpu(*address).map(|gpu| gpu.address),
+            Self::Label(label) => desired.labelled(label),
+        }
+    }
+}
+
+fn no_label(label: &str) -> Refusal {
+    let code = RefusalCode::GpuNotFound;
+    Refusal {
+        code,
+        summary: format!("there is no GPU {label}"),
+        because: "no managed GPU has this label".to_owned(),
+        remedy: vec!["gpuvirt gpu list".to_owned(), format!("gpuvirt explain {code}")],
+    }
 }
 
 impl FromStr for GpuSelector {

@@ -15,6 +15,11 @@ impl Engine {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The turn of a change; a dry run only reads and waits for nobody.
+    pub(crate) fn turn(&self, dry_run: bool) -> Option<MutexGuard<'_, ()>> {
+        (!dry_run).then(|| self.begin())
+    }
+
     /// A GPU of this host on which changes may be made.
     pub(crate) fn changeable<'a>(&self, view: &'a View, address: PciAddress) -> Result<&'a Gpu, EngineError> {
         let gpu = view.observed.gpus.get(&address);

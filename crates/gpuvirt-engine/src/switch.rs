@@ -14,7 +14,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
     pub fn set_type(&self, request: &SwitchRequest) -> Result<Report, EngineError> {
-        let _turn = self.begin();
+        let _turn = self.turn(request.dry_run);
         let view = self.view()?;
         let gpu = self.changeable(&view, request.gpu)?;
         let to = request.to.resolve(&view.desired.host);

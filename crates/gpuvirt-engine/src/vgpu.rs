@@ -18,7 +18,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
     pub fn create_vgpu(&self, request: &CreateRequest) -> Result<Report, EngineError> {
-        let _turn = self.begin();
+        let _turn = self.turn(request.dry_run);
         let view = self.view()?;
         let gpu = self.changeable(&view, request.gpu)?;
         if already_there(request, &view) {
@@ -49,7 +49,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::create_vgpu`].
     pub fn remove_vgpu(&self, uuid: Uuid, dry_run: bool, deadline: Duration) -> Result<Report, EngineError> {
-        let _turn = self.begin();
+        let _turn = self.turn(dry_run);
         let view = self.view()?;
         let Some(found) = view.observed.vgpus.get(&uuid) else {
             return self.forget_vgpu(uuid, dry_run, &view);

@@ -17,7 +17,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] with every reason, the definition untouched.
     pub fn vm_add(&self, name: &str, device: DeviceRequest, dry_run: bool) -> Result<Report, EngineError> {
-        let _turn = self.begin();
+        let _turn = self.turn(dry_run);
         let view = self.view()?;
         let domain = domain(&view, name)?;
         let refusals = checks::domain::not_addable(domain, as_checked(device), &view.observed);

@@ -4,9 +4,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
+use gpuvirt_model::{Domain, Reading};
 use virt::connect::Connect;
 
 use crate::bounded::Requests;
+use crate::shared::Shared;
 use crate::{Failure, LibvirtError};
 
 /// The longest that any request is waited for, connecting included. libvirtd's first connection after its start
@@ -19,6 +21,9 @@ pub struct Libvirt {
     uri: Arc<str>,
     connection: Arc<Mutex<Option<Arc<Connect>>>>,
     requests: Requests,
+    /// The listing that all who want one share.
+    pub(crate) listing: Shared<Reading<Vec<Domain>>>,
+    pub(crate) deadline: Duration,
 }
 
 impl Libvirt {
@@ -43,6 +48,8 @@ impl Libvirt {
             uri: uri.into(),
             connection: Arc::new(Mutex::new(None)),
             requests: Requests::new(deadline),
+            listing: Shared::new(deadline),
+            deadline,
         })
     }
 
@@ -71,7 +78,7 @@ impl Libvirt {
     }
 
     /// The present connection if it is alive, else a new one.
-    fn connected(&self) -> Result<Arc<Connect>, LibvirtError> {
+    pub(crate) fn connected(&self) -> Result<Arc<Connect>, LibvirtError> {
         // Not under the lock: a request on a dead connection can take as long as it likes.
         let present = self.slot().clone();
         // Without an event loop the library does not notice that the daemon went away before it asks it something,

@@ -8,7 +8,11 @@ use virt::error::ErrorNumber;
 use virt::sys;
 
 use crate::connection::{Libvirt, no_nul};
+use crate::shared::NoAnswer;
 use crate::{Definition, Failure, LibvirtError};
+
+/// What a listing does.
+const LISTING: &str = "listing the domains";
 
 /// All domains of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -58,33 +62,36 @@ impl Libvirt {
     /// # Errors
     /// [`LibvirtError`] when libvirt can't be asked at all.
     pub fn list(&self) -> Result<Listing, LibvirtError> {
-        self.request("listing the domains".to_owned(), |connection, doing| {
-            let handles = connection.list_all_domains(0).map_err(|error| failed(doing, &error))?;
-            let mut listing = Listing::default();
-            for handle in handles {
-                match read_domain(&handle) {
-                    Ok(domain) => listing.domains.extend(domain),
-                    // The connection, not the domain.
-                    Err(error) if connection.lib_version().is_err() => return Err(error),
-                    Err(error) => listing.unreadable.push(UnreadableDomain {
-                        name: name_of(&handle),
-                        running: handle.id().is_some(),
-                        why: chain(&error),
-                    }),
-                }
-            }
-            listing.domains.sort_by(|a, b| a.name.cmp(&b.name));
-            Ok(listing)
-        })
+        self.request(LISTING.to_owned(), list)
     }
 
     /// All domains as a listing shows them: unknown when libvirt does not answer, or when a running domain can't
-    /// be read.
+    /// be read. All who ask while libvirt answers somebody share one answer, and while an answer is overdue everybody
+    /// is told so at once.
     pub fn domains(&self) -> Reading<Vec<Domain>> {
-        match self.list() {
-            Ok(listing) => listing.reading(),
-            Err(error) => Reading::Unknown(Unknown::Unreadable { what: chain(&error) }),
-        }
+        let this = self.clone();
+        let listing = self.listing.ask(move || {
+            let listed = this.connected().and_then(|connection| list(&connection, LISTING));
+            listed.map_or_else(|error| unknown(&error), Listing::reading)
+        });
+        let (doing, waited) = (LISTING.to_owned(), self.deadline);
+        listing.unwrap_or_else(|none| {
+            unknown(&match none {
+                NoAnswer::Late => {
+                    // The overdue listing keeps it; nobody else shall queue behind.
+                    self.close();
+                    LibvirtError::NoAnswer { doing, waited }
+                }
+                NoAnswer::Overdue => LibvirtError::Busy { doing, waited },
+                NoAnswer::Lost => LibvirtError::Lost { doing, source: None },
+            })
+        })
+    }
+
+    /// Whether libvirt owes the answer to a listing for longer than anybody waits: another question would most likely
+    /// wait in vain.
+    pub fn is_overdue(&self) -> bool {
+        self.listing.is_overdue()
     }
 
     /// The stored definition of a domain, secrets included; none when there is no such domain, or when it has no
@@ -175,6 +182,29 @@ fn stored(
         Err(error) if is(&error, ErrorNumber::NoDomain) => Ok(None),
         other => other.map_err(|error: virt::error::Error| failed(doing, &error)),
     }
+}
+
+fn list(connection: &Connect, doing: &str) -> Result<Listing, LibvirtError> {
+    let handles = connection.list_all_domains(0).map_err(|error| failed(doing, &error))?;
+    let mut listing = Listing::default();
+    for handle in handles {
+        match read_domain(&handle) {
+            Ok(domain) => listing.domains.extend(domain),
+            // The connection, not the domain.
+            Err(error) if connection.lib_version().is_err() => return Err(error),
+            Err(error) => listing.unreadable.push(UnreadableDomain {
+                name: name_of(&handle),
+                running: handle.id().is_some(),
+                why: chain(&error),
+            }),
+        }
+    }
+    listing.domains.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(listing)
+}
+
+fn unknown(error: &LibvirtError) -> Reading<Vec<Domain>> {
+    Reading::Unknown(Unknown::Unreadable { what: chain(error) })
 }
 
 /// What a listing says of one domain; none when it is gone. Read without secrets: nothing of this goes back.

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! caller --> Libvirt --> bounded (4 threads at most, a deadline each) --> connection --> libvirtd
+//!            \-> shared (one listing at a time, for all who ask) -----^
 //! ```
 //!
 //! Calls block, from any thread, and each ends by its deadline:
@@ -21,6 +22,7 @@ mod connection;
 mod definition;
 mod domain;
 mod error;
+mod shared;
 
 pub use bounded::MAX_REQUESTS;
 pub use connection::{DEADLINE, Libvirt};

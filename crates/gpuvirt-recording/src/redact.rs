@@ -55,12 +55,65 @@ const EXTENDED: usize = 0x100;
 const MAX_CAPABILITIES: usize = (4096 - EXTENDED) / 8;
 const SERIAL_CAPABILITY: u32 = 0x0003;
 
-/// The text with everything that looks like a MAC address, and every `host` name, blanked out; whether that changed it.
-pub fn blank(text: &str, host: Option<&str>) -> (String, bool) {
-    let mut out = match host.filter(|host| host.len() > 3) {
-        Some(host) => text.replace(host, "redacted"),
-        None => text.to_owned(),
-    };
+/// How a host is called: its name, and the first part of it where it is a full one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostNames(Vec<String>);
+
+/// Words of the files that a recording holds, which are no host's secret and which a reader of the recording needs.
+const KERNEL_WORDS: [&str; 30] = [
+    "acpi", "apic", "ctrl", "display", "dmar", "edge", "efifb", "eth0", "fasteoi", "gcc", "i915", "io", "ir",
+    "kernel", "level", "linux", "module", "msi", "msix", "nvidia", "nvme", "nvrm", "pci", "timer", "unix",
+    "vesafb", "vfio", "version", "x86", "xe",
+];
+
+impl HostNames {
+    /// The names of a host that calls itself `name`. A number is no name of any use, and neither is a word of the kernel's
+    /// or of one of the drivers in `known`: replacing those would change what the files say, and they name nobody.
+    pub fn new(name: &str, known: &[String]) -> Self {
+        let name = name.trim();
+        let short = name.split('.').next().unwrap_or_default();
+        let usable = |name: &&str| {
+            let is = |word: &str| word.eq_ignore_ascii_case(name);
+            name.bytes().any(|b| b.is_ascii_alphabetic())
+                && name.len() > 1
+                && !KERNEL_WORDS.iter().copied().any(is)
+                && !known.iter().any(|word| is(word))
+        };
+        let mut names: Vec<String> = [name, short].into_iter().filter(usable).map(str::to_owned).collect();
+        // The longer one first: the short one is a part of it.
+        names.dedup();
+        Self(names)
+    }
+
+    /// The text without these names where they stand as words of their own, in whatever case.
+    fn blank(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, name| blank_word(&text, name))
+    }
+}
+
+/// Replaces a word. Letters and digits make words; all else ends them, so that `node1-vg` and `node1.example.org` hold
+/// `node1`, and `node12` does not.
+fn blank_word(text: &str, word: &str) -> String {
+    let (lower, word) = (text.to_ascii_lowercase(), word.to_ascii_lowercase());
+    let mut out = String::with_capacity(text.len());
+    let mut kept = 0;
+    for (at, _) in lower.match_indices(&word) {
+        let before = text.get(..at).and_then(|text| text.chars().next_back());
+        let after = text.get(at + word.len()..).and_then(|text| text.chars().next());
+        if [before, after].into_iter().flatten().any(char::is_alphanumeric) {
+            continue;
+        }
+        out.push_str(text.get(kept..at).unwrap_or_default());
+        out.push_str("redacted");
+        kept = at + word.len();
+    }
+    out.push_str(text.get(kept..).unwrap_or_default());
+    out
+}
+
+/// The text with everything that looks like a MAC address, and the host's names, blanked out; whether that changed it.
+pub fn blank(text: &str, host: &HostNames) -> (String, bool) {
+    let mut out = host.blank(text);
     let mut at = 0;
     while let Some(window) = out.as_bytes().get(at..at + 17) {
         let mac = window.iter().enumerate().all(|(i, b)| match i % 3 {
@@ -97,9 +150,30 @@ mod tests {
             ("00:11:22:33:44:55:66:77", "00:11:22:33:44:55:66:77"),
             ("é52:54:00:12:34:56é", "é00:00:00:00:00:00é"),
         ] {
-            let (blanked, changed) = blank(text, Some("server9"));
+            let (blanked, changed) = blank(text, &HostNames::new("server9", &[]));
             assert_eq!(blanked, want);
             assert_eq!(changed, text != want);
+        }
+    }
+
+    #[test]
+    fn a_host_name_goes_where_it_is_a_word_and_no_driver() {
+        let known = ["mlx5_core".to_owned(), "ahci".to_owned()];
+        for (host, text, want) in [
+            ("node1.example.org", "root@node1.example.org node1 node12", "root@redacted redacted node12"),
+            ("node1", "Node1: node1-vg xnode1 node1_a", "redacted: redacted-vg xnode1 redacted_a"),
+            ("gpu", "at gpu; gpus, i915gpu", "at redacted; gpus, i915gpu"),
+            ("pc", "(root@pc) pci", "(root@redacted) pci"),
+            ("größe", "auf größe, größer", "auf redacted, größer"),
+            // These would change what the files say.
+            ("nvidia", "nvidia 123 0 - Live", "nvidia 123 0 - Live"),
+            ("ahci", "IR-PCI-MSI ahci", "IR-PCI-MSI ahci"),
+            ("nvidia.example.org", "nvidia nvidia.example.org", "nvidia redacted"),
+            ("17", "17: 0 17", "17: 0 17"),
+            ("x", "x 0x", "x 0x"),
+            ("", "text", "text"),
+        ] {
+            assert_eq!(blank(text, &HostNames::new(host, &known)).0, want, "{host}");
         }
     }
 
@@ -130,7 +204,7 @@ mod tests {
 
         #[test]
         fn any_text_is_blanked_without_panic(text in ".{0,60}", host in ".{0,6}") {
-            let _ = blank(&text, Some(&host));
+            let _ = blank(&text, &HostNames::new(&host, &[]));
         }
     }
 }

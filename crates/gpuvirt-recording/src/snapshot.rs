@@ -13,7 +13,7 @@ use crate::archive::{DOMAINS, DUMP, FILES, MANIFEST};
 use crate::error::RecordingError;
 use crate::manifest::{Manifest, SNAPSHOT_VERSION};
 use crate::record;
-use crate::redact;
+use crate::redact::{self, HostNames};
 
 /// Plain files that are recorded as they are.
 const PLAIN_FILES: [&str; 6] = [
@@ -23,6 +23,16 @@ const PLAIN_FILES: [&str; 6] = [
     "/proc/sys/kernel/osrelease",
     "/proc/driver/nvidia/version",
     "/sys/bus/pci/drivers_autoprobe",
+];
+/// Files whose words are all the kernel's or its packager's, by their beginnings or ends: a host's name has no place there.
+const FIXED_WORDS: [&str; 7] = [
+    "/lib/modules/",
+    "/proc/cmdline",
+    "/proc/modules",
+    "/proc/sys/kernel/osrelease",
+    "/sys/bus/pci/drivers_autoprobe",
+    "/sys/kernel/iommu_groups/",
+    "/initstate",
 ];
 /// Modules whose presence and parameters matter.
 const MODULES: [&str; 16] = [
@@ -84,7 +94,7 @@ pub fn write_snapshot(
     to: impl Write,
 ) -> Result<Manifest, RecordingError> {
     let mut dump = record::dump(host)?;
-    let mut files = Files { host, hostname: text(host, "/proc/sys/kernel/hostname"), entries: Vec::new() };
+    let mut files = Files { host, names: host_names(host), entries: Vec::new() };
     files.collect();
     if files.entries.iter().any(|(_, _, redacted)| *redacted) {
         dump.redacted.insert("host names and MAC addresses".to_owned());
@@ -126,7 +136,7 @@ fn append(tar: &mut Builder<impl Write>, name: &str, content: Option<&[u8]>) -> 
 
 struct Files<'a> {
     host: &'a dyn Sysfs,
-    hostname: Option<String>,
+    names: HostNames,
     /// Path, text (none: a folder), whether something was blanked out.
     entries: Vec<(String, Option<String>, bool)>,
 }
@@ -185,10 +195,20 @@ impl Files<'_> {
     /// A file of which a part is recorded.
     fn filtered(&mut self, path: &str, part: &dyn Fn(&str) -> String) {
         let Ok(bytes) = self.host.read(path, MAX_FILE) else { return };
-        let (text, changed) =
-            redact::blank(&part(&String::from_utf8_lossy(&bytes)), self.hostname.as_deref());
+        let part = part(&String::from_utf8_lossy(&bytes));
+        // Where every word is the kernel's own, one that is the host's name too must stay.
+        let fixed = FIXED_WORDS.iter().any(|file| path.starts_with(file) || path.ends_with(file));
+        let names = if fixed { &HostNames::default() } else { &self.names };
+        let (text, changed) = redact::blank(&part, names);
         self.entries.push((path.to_owned(), Some(text), changed));
     }
+}
+
+/// What the host is called, and not the names of its drivers and modules, should it be called like one.
+fn host_names(host: &dyn Sysfs) -> HostNames {
+    let mut known = host.list("/sys/bus/pci/drivers").unwrap_or_default();
+    known.extend(host.list("/sys/module").unwrap_or_default());
+    HostNames::new(&text(host, "/proc/sys/kernel/hostname").unwrap_or_default(), &known)
 }
 
 fn text(host: &dyn Sysfs, path: &str) -> Option<String> {

@@ -55,7 +55,7 @@ impl Asker {
             return local(&picture?);
         }
         match daemon(&self.client) {
-            Err(error) if error.is_unreachable() || matches!(error, ClientError::TimedOut { .. }) => {
+            Err(error) if error.is_unanswered() => {
                 self.note(format_args!("{}; this host was read directly, VMs are unknown", chain(&error)));
                 local(&self.live()?)
             }
@@ -74,7 +74,7 @@ impl Asker {
     ) -> Result<T, Failure> {
         match self.recording() {
             Some(picture) => recorded(&picture?),
-            None => daemon(&self.client).map_err(Failure::from),
+            None => daemon(&self.client).map_err(Failure::of_question),
         }
     }
 

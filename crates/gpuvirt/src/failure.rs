@@ -29,6 +29,16 @@ impl Failure {
         Self::new(ErrorKind::Usage, message)
     }
 
+    /// A question that the daemon did not answer. Nothing was ordered, so nothing may still go on.
+    pub fn of_question(error: ClientError) -> Self {
+        match error {
+            ClientError::TimedOut { .. } | ClientError::Broken { .. } => {
+                Self::new(ErrorKind::Unreachable, chain(&error)).try_this("journalctl -u gpuvirtd")
+            }
+            other => other.into(),
+        }
+    }
+
     /// The same with a remedy more.
     #[must_use]
     pub fn try_this(mut self, remedy: impl Into<String>) -> Self {
@@ -39,12 +49,13 @@ impl Failure {
 
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
-        let denied = error.kind == ErrorKind::Denied;
         let failure = Self { error, remedy: Vec::new() };
-        if denied {
-            failure.try_this("run it as root, or as a member of the group that gpuvirtd.toml lets write")
-        } else {
-            failure
+        match failure.error.kind {
+            ErrorKind::Denied => {
+                failure.try_this("run it as root, or as a member of the group that gpuvirtd.toml lets write")
+            }
+            ErrorKind::Unreachable => failure.try_this("the same again, when other requests have ended"),
+            _ => failure,
         }
     }
 }
@@ -61,7 +72,8 @@ impl From<ClientError> for Failure {
                 .try_this(format!("run it as root, or look at the permissions: ls -ld {}", socket.display())),
             ClientError::TimedOut { .. } => Self::failed(&error)
                 .try_this("what was ordered may still go on: `gpuvirt status`, journalctl -u gpuvirtd"),
-            ClientError::Broken { .. } => Self::failed(&error).try_this("journalctl -u gpuvirtd"),
+            ClientError::Broken { .. } => Self::failed(&error)
+                .try_this("what was ordered may have been done: `gpuvirt status`, journalctl -u gpuvirtd"),
             ClientError::OtherVersion { .. }
             | ClientError::NotUnderstood { .. }
             | ClientError::Request(_) => Self::failed(&error),

@@ -5,7 +5,8 @@ use gpuvirt_api::{
     VgpuDocument, VmDocument, XmlDocument,
 };
 use gpuvirt_domain::{GpuForGuest, Placement, gpu_fragment, mdev_fragment};
-use gpuvirt_model::{Desired, Gpu, Observed, Reading, Records, Refusal, RefusalCode};
+use gpuvirt_model::{Desired, Gpu, Observed, Reading, Records, Refusal};
+use gpuvirt_plan::checks;
 use uuid::Uuid;
 
 use crate::failure::Failure;
@@ -110,13 +111,7 @@ impl Picture {
     /// # Errors
     /// The refusal `gpu-not-found`.
     pub fn find(&self, selector: &GpuSelector) -> Result<&Gpu, Failure> {
-        let found = match selector {
-            GpuSelector::Address(address) => self.observed.gpus.get(address),
-            GpuSelector::Label(label) => {
-                self.desired.labelled(label).and_then(|address| self.observed.gpus.get(&address))
-            }
-        };
-        found.ok_or_else(|| no_gpu(selector, &self.observed))
+        selector.find(&self.observed, &self.desired).map_err(|refusal| refused(*refusal))
     }
 
     fn document(&self, gpu: &Gpu) -> GpuDocument {
@@ -133,29 +128,15 @@ impl Picture {
     }
 }
 
-fn no_gpu(selector: &GpuSelector, observed: &Observed) -> Failure {
-    let because = match selector {
-        GpuSelector::Address(address) => match observed.gpu_of(*address) {
-            Some(gpu) => format!("{address} is a part of the GPU {}", gpu.address),
-            None => "no GPU of this host has this address".to_owned(),
-        },
-        GpuSelector::Label(_) => "no managed GPU has this label".to_owned(),
-    };
-    refused(RefusalCode::GpuNotFound, format!("there is no GPU {selector}"), because, "gpuvirt gpu list")
-}
-
 fn no_vgpu(uuid: Uuid) -> Failure {
-    let because = "no mediated device of this host has this UUID".to_owned();
-    refused(RefusalCode::VgpuNotFound, format!("there is no vGPU {uuid}"), because, "gpuvirt vgpu list")
+    refused(checks::vgpu::not_found(uuid))
 }
 
 /// No such VM, in a listing that is whole.
 pub fn no_vm(name: &str) -> Failure {
-    let because = "libvirt has no domain of this name".to_owned();
-    refused(RefusalCode::DomainNotFound, format!("there is no VM {name}"), because, "gpuvirt vm list")
+    refused(checks::domain::not_found(name))
 }
 
-fn refused(code: RefusalCode, summary: String, because: String, remedy: &str) -> Failure {
-    let remedy = vec![remedy.to_owned(), format!("gpuvirt explain {code}")];
-    ApiError::refused(vec![Refusal { code, summary, because, remedy }]).into()
+fn refused(refusal: Refusal) -> Failure {
+    ApiError::refused(vec![refusal]).into()
 }

@@ -82,6 +82,7 @@ fn a_snapshot_loads_again_and_overwrites_nothing() {
     };
     let first = snapshot(&file);
     assert_eq!(first.status.code(), Some(0), "{first:?}");
+    assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600, "it is for whoever took it to give away");
     let listed = gpuvirt().args(["gpu", "list", "--host"]).arg(&file).output().unwrap();
     assert_eq!(listed.status.code(), Some(0), "{listed:?}");
     let before = fs::read(&file).unwrap();

@@ -1,7 +1,7 @@
 //! The daemon, as a library: configuration, socket, server, and the wiring of the engine to the outside worlds.
 //!
 //! ```text
-//! run      state folder -> engine -> recover -> socket -> READY -> serve until SIGTERM
+//! run      state folder -> engine -> socket -> serve until SIGTERM; beside it: recover -> READY
 //! server   the API; knows the engine and its ports, not what is behind them
 //! wiring   the ports over the Linux host, libvirt and the state folder; nobody else knows those
 //! ```

@@ -1,9 +1,18 @@
-//! The daemon's life: state folder, engine, recovery, socket, readiness, service, end.
+//! The daemon's life: state folder, engine, socket, recovery beside service, readiness, end.
 //!
-//! Readiness never waits for libvirt, which starts after us.
+//! ```text
+//! socket -> serve ------------------------------------------------> SIGTERM
+//!        \-> recover (on the lane of changes) -> READY, libvirt may be asked
+//!                       \-> RECOVERY_BEFORE_READY passed -^ (it goes on beside)
+//! ```
+//!
+//! Requests are answered from the start: what recovery has not taken back yet is hands-off, as its journal says.
+//! Readiness waits for recovery, so that the first VM finds its GPU, but never longer than a fixed time, however many
+//! journals are open and however long their writes may wait; and never for libvirt, which starts after us.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::UnixListener;
@@ -11,15 +20,19 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::Cli;
 use crate::config::Config;
-use crate::error::chain;
 use crate::notify::{Notice, notify};
 use crate::server::listen::Server;
 use crate::server::{Context, router};
 use crate::socket::{Socket, SocketFile};
+use crate::wiring::domains::Gate;
 use crate::wiring::{self, Assembled};
 
-/// Threads for calls into the engine: four that read, one that changes, and one to spare.
+/// Threads for calls into the engine: four that read, one that changes, one for dry runs.
 const ENGINE_THREADS: usize = 6;
+
+/// Longest that readiness waits for recovery: a driver that lets go of one busy card fits in. TimeoutStartSec= of the
+/// unit is longer.
+const RECOVERY_BEFORE_READY: Duration = Duration::from_secs(30);
 
 /// Runs until SIGTERM or SIGINT.
 ///
@@ -51,19 +64,14 @@ async fn serve(assembled: Assembled, path: &Path) -> anyhow::Result<()> {
         }
     };
     let (listener, _file) = bind(path)?;
-    tokio::select! {
-        () = recover(&context) => {}
-        () = stop() => return Ok(()),
-    }
-    let server = Server::new(router(Arc::clone(&context)));
-    tell(Notice::Ready);
-    assembled.libvirt.open();
-    tracing::info!(socket = %path.display(), version = env!("CARGO_PKG_VERSION"), "ready");
+    let ready = tokio::spawn(become_ready(Arc::clone(&context), assembled.libvirt, path.to_owned()));
     let stopped = async {
         stop().await;
+        ready.abort();
         tell(Notice::Stopping);
         tracing::info!("stopping");
     };
+    let server = Server::new(router(context));
     server.serve(listener, stopped).await;
     Ok(())
 }
@@ -73,14 +81,26 @@ fn bind(path: &Path) -> anyhow::Result<(UnixListener, SocketFile)> {
     Ok((UnixListener::from_std(listener).context("listening")?, file))
 }
 
+/// Recovers, and says that we are ready: afterwards, or when the longest wait for it has passed.
+async fn become_ready(context: Arc<Context>, libvirt: Gate, socket: PathBuf) {
+    let recovery = tokio::spawn(recover(context));
+    if tokio::time::timeout(RECOVERY_BEFORE_READY, recovery).await.is_err() {
+        let waited = RECOVERY_BEFORE_READY.as_secs();
+        tracing::warn!(
+            waited,
+            "an earlier change is still being taken back; its GPU is hands-off until then"
+        );
+    }
+    tell(Notice::Ready);
+    libvirt.open();
+    tracing::info!(socket = %socket.display(), version = env!("CARGO_PKG_VERSION"), "ready");
+}
+
 /// Takes back what an earlier daemon left unfinished. What can't be taken back stays hands-off and is shown; it is no
 /// reason not to serve, and never one to hold up libvirt.
-async fn recover(context: &Arc<Context>) {
-    let context = Arc::clone(context);
-    match tokio::task::spawn_blocking(move || context.recover()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!(error = chain(&error), "an earlier change could not be taken back"),
-        Err(error) => tracing::error!(%error, "taking back an earlier change panicked"),
+async fn recover(context: Arc<Context>) {
+    if let Err(error) = context.recover().await {
+        tracing::error!(%error, "an earlier change could not be taken back");
     }
 }
 

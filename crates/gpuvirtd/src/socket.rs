@@ -2,9 +2,13 @@
 
 use std::fs::{self, Permissions};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, socket};
 
 /// Every local user may connect; each request is judged by who sent it.
 const MODE: u32 = 0o666;
@@ -106,13 +110,22 @@ fn free(path: &Path) -> Result<(), SocketError> {
         }
         Ok(_) => {}
     }
-    match UnixStream::connect(path) {
-        Ok(_) => Err(SocketError::Served { path: path.to_owned() }),
+    match connect(path) {
+        // EAGAIN: so many wait to be accepted that there is no room; somebody listens, however slowly.
+        Ok(()) | Err(Errno::EAGAIN) => Err(SocketError::Served { path: path.to_owned() }),
         // Its daemon is gone.
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(io("trying", error)),
+        Err(Errno::ECONNREFUSED | Errno::ENOENT) => Ok(()),
+        Err(error) => Err(io("trying", error.into())),
     }
+}
+
+/// Connects without waiting: a listener that accepts nobody would keep a blocking connect(2) for ever once its backlog is
+/// full (unix_stream_connect in net/unix/af_unix.c).
+fn connect(path: &Path) -> nix::Result<()> {
+    let address = UnixAddr::new(path)?;
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    nix::sys::socket::connect(socket.as_raw_fd(), &address)
 }
 
 fn remove(path: &Path) -> io::Result<()> {
@@ -138,6 +151,28 @@ mod tests {
         drop(socket);
         assert!(!path.exists(), "the file goes with the socket");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_listener_that_accepts_nobody_is_a_daemon_and_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("gpuvirt.sock");
+        let address = UnixAddr::new(&path).unwrap();
+        let kind = (AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC);
+        let listener = socket(kind.0, kind.1, kind.2, None).unwrap();
+        nix::sys::socket::bind(listener.as_raw_fd(), &address).unwrap();
+        let backlog = nix::sys::socket::Backlog::new(1).unwrap();
+        nix::sys::socket::listen(&listener, backlog).unwrap();
+        let mut waiting = Vec::new();
+        let full = loop {
+            let client = socket(kind.0, kind.1, kind.2 | SockFlag::SOCK_NONBLOCK, None).unwrap();
+            if let Err(error) = nix::sys::socket::connect(client.as_raw_fd(), &address) {
+                break error;
+            }
+            waiting.push(client);
+        };
+        assert_eq!(full, Errno::EAGAIN);
+        assert!(matches!(Socket::bind(&path), Err(SocketError::Served { .. })));
     }
 
     #[test]

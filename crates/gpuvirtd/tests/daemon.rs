@@ -264,6 +264,66 @@ fn an_intent_that_did_not_settle_is_taken_back_before_the_daemon_is_ready() {
 }
 
 #[test]
+fn an_intent_that_cannot_be_taken_back_is_hands_off_and_the_daemon_ready() {
+    let place = Place::new();
+    drop(place.start());
+    // As after a power cut: the driver that had the card is not there yet.
+    let binding = "{\"driver\": \"absent\", \"driverOverride\": null}";
+    let intent = format!(
+        "{{\"version\": 1, \"plan\": {{\"gpu\": \"0000:02:00.0\", \"purpose\": \"a test\", \"steps\": [], \
+         \"before\": {{\"bindings\": {{\"0000:02:00.0\": {binding}}}}}, \"promises\": []}}}}"
+    );
+    std::fs::write(place.at("state/journal/0000:02:00.0.json"), intent).unwrap();
+    let _daemon = place.start();
+    let status = place.get("/v1/status");
+    assert!(status["gpus"][1]["handsOff"].as_str().is_some_and(|why| why.contains("a test")), "{status}");
+    let set = http::send(&place.at("socket"), "PUT", "/v1/gpus/02:00.0/type", "{\"type\": \"direct\"}");
+    assert_eq!(set.error().refusals[0].code.as_str(), "hands-off");
+}
+
+#[test]
+fn the_log_names_every_refusal_of_a_refused_change() {
+    let place = Place::of("emulated-card.umockdev");
+    let daemon = place.start();
+    let answer = http::send(&place.at("socket"), "PUT", "/v1/gpus/00:01.0/type", "{\"type\": \"direct\"}");
+    let refusals = answer.error().refusals;
+    assert!(refusals.len() > 1, "a case with several refusals: {answer:?}");
+    daemon.signal(Signal::SIGTERM);
+    let (_, log) = daemon.end();
+    let line = log.lines().find(|line| line.contains("not done")).unwrap();
+    for refusal in refusals {
+        assert!(line.contains(refusal.code.as_str()), "{line}");
+    }
+}
+
+#[test]
+fn a_companion_names_its_gpu_and_a_virtual_function_does_not() {
+    let dry_run = "{\"type\": \"direct\", \"dryRun\": true}";
+    let place = Place::new();
+    let daemon = place.start();
+    let answer = http::send(&place.at("socket"), "PUT", "/v1/gpus/02:00.1/type", dry_run);
+    assert_eq!(answer.json()["outcome"]["value"], "0000:02:00.0 would become direct", "{answer:?}");
+    let xml = |name: &str| place.get(&format!("/v1/gpus/{name}/xml"));
+    assert_eq!(xml("02:00.1"), xml("02:00.0"));
+    assert_eq!(place.get("/v1/gpus/02:00.1"), place.get("/v1/gpus/02:00.0"));
+    drop(daemon);
+
+    let place = Place::of("vgpu-host.umockdev");
+    let _daemon = place.start();
+    for (method, path, body) in [
+        ("GET", "/v1/gpus/VF", ""),
+        ("GET", "/v1/gpus/VF/xml", ""),
+        ("PUT", "/v1/gpus/VF/type", dry_run),
+        ("DELETE", "/v1/gpus/VF/configuration", ""),
+    ] {
+        let answer = http::send(&place.at("socket"), method, &path.replace("VF", "0000:41:00.4"), body);
+        let error = answer.error();
+        assert_eq!((answer.status, error.refusals[0].code.as_str()), (404, "gpu-not-found"), "{path}");
+        assert_eq!(error.refusals[0].because, "0000:41:00.4 is a virtual function of 0000:41:00.0", "{path}");
+    }
+}
+
+#[test]
 fn a_vgpu_comes_and_goes_and_others_are_left_alone() {
     const OTHERS: &str = "/v1/vgpus/11111111-2222-4333-8444-000000000001";
     const OURS: &str = "/v1/vgpus/00000000-0000-4000-8000-000000000001";

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::ApiError;
+use crate::{ApiError, ErrorKind};
 
 /// Why a request to the daemon failed.
 #[derive(Debug, thiserror::Error)]
@@ -65,9 +65,19 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// Whether the daemon could not be asked at all: a reading verb may then read the host itself.
+    /// Whether the daemon could not be asked at all, or had no place for the request: nothing was begun.
     pub fn is_unreachable(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::NotAllowed { .. })
+        match self {
+            Self::Unreachable { .. } | Self::NotAllowed { .. } => true,
+            Self::Api(error) => error.kind == ErrorKind::Unreachable,
+            _ => false,
+        }
+    }
+
+    /// Whether no answer came, for whatever reason: a question may then be answered by reading the host itself. An order
+    /// may have been carried out all the same, unless it [is unreachable](Self::is_unreachable).
+    pub fn is_unanswered(&self) -> bool {
+        self.is_unreachable() || matches!(self, Self::TimedOut { .. } | Self::Broken { .. })
     }
 
     pub(super) fn from_ureq(socket: &Path, deadline: Duration, error: ureq::Error) -> Self {

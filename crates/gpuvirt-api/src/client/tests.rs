@@ -112,8 +112,19 @@ fn answers_that_make_no_sense_are_errors() {
         let error = Client::new(&path).gpus().unwrap_err();
         assert!(error.to_string().contains(want), "{error:?} for {:.80}", String::from_utf8_lossy(&answer));
         assert!(!error.is_unreachable(), "{error:?}");
+        assert_eq!(error.is_unanswered(), want == "failed", "{error:?}");
         server.join().unwrap();
     }
+}
+
+#[test]
+fn a_daemon_without_a_place_is_unreachable() {
+    let (_dir, path) = socket();
+    let busy = ApiError::new(crate::ErrorKind::Unreachable, "no place");
+    let server = serve_once(&path, http("503 Service Unavailable", &serde_json::to_string(&busy).unwrap()));
+    let error = Client::new(&path).gpus().unwrap_err();
+    assert!(error.is_unreachable() && error.is_unanswered(), "{error:?}");
+    server.join().unwrap();
 }
 
 #[test]

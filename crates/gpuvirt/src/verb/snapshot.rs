@@ -1,7 +1,8 @@
 //! `gpuvirt snapshot`: this host into a file that `--host` reads.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -35,7 +36,9 @@ struct SnapshotDocument<'a> {
 pub fn run(asker: &Asker, args: &SnapshotArgs) -> Result<Answer, Failure> {
     asker.refuse_recording("a snapshot is taken of this machine; --host names a recording")?;
     let domains = domains(asker);
-    let file = File::create_new(&args.file).map_err(|error| {
+    // Root reads what others may not, and VMs are named in it: whoever it is for is given it.
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&args.file);
+    let file = file.map_err(|error| {
         let failure = Failure::failed(&error);
         named(failure, &args.file).try_this("name a new file in a folder that you may write to")
     })?;

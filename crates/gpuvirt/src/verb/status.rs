@@ -1,6 +1,6 @@
 //! `gpuvirt status`
 
-use gpuvirt_api::{ClientError, ErrorKind};
+use gpuvirt_api::ErrorKind;
 
 use crate::asker::Asker;
 use crate::failure::{Failure, chain};
@@ -17,12 +17,12 @@ pub fn run(asker: &Asker) -> Result<Answer, Failure> {
     }
     match asker.client().status() {
         Ok(status) => document(asker.format(), &status, render::status::status),
-        Err(error) if error.is_unreachable() || matches!(error, ClientError::TimedOut { .. }) => {
+        Err(error) if error.is_unanswered() => {
             let mut status = asker.live()?.status();
             status.daemon_problem = Some(chain(&error));
             let mut answer = document(asker.format(), &status, render::status::status)?;
             answer.exit = ErrorKind::Unreachable.exit_code();
-            let remedy = Failure::from(error).remedy;
+            let remedy = Failure::of_question(error).remedy;
             answer.err = remedy.iter().map(|line| format!("  try      {line}\n")).collect();
             Ok(answer)
         }

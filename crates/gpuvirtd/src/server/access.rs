@@ -1,4 +1,4 @@
-//! Who may change something. Every local user may read.
+//! Who may change something. Every local user may read, and see what a change would do.
 //!
 //! A writer is as good as root on this host, as libvirt's manage right is: whoever gives a card to a VM gives it the
 //! card's memory and firmware.
@@ -58,19 +58,40 @@ impl WriteGate {
     }
 }
 
-/// A peer that may write: a handler that takes one is closed to everybody else.
+/// Whoever asks.
+#[derive(Debug)]
+pub(super) struct Caller(pub Peer);
+
+/// A peer that may write: a handler that takes one is closed to everybody else, before it reads a body.
 #[derive(Debug)]
 pub(super) struct Writer(pub Peer);
+
+impl Caller {
+    /// The caller as one that may write.
+    pub(super) fn writer(self, context: &Context) -> Result<Writer, Failure> {
+        let Self(peer) = self;
+        if context.gate.lets_through(&peer) {
+            Ok(Writer(peer))
+        } else {
+            Err(context.gate.denial(&peer).into())
+        }
+    }
+}
+
+impl FromRequestParts<Arc<Context>> for Caller {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Context>) -> Result<Self, Failure> {
+        let unknown = || ApiError::new(ErrorKind::Denied, "it is not known who asks");
+        parts.extensions.get::<Peer>().cloned().map(Self).ok_or_else(|| unknown().into())
+    }
+}
 
 impl FromRequestParts<Arc<Context>> for Writer {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, Failure> {
-        match parts.extensions.get::<Peer>() {
-            Some(peer) if context.gate.lets_through(peer) => Ok(Self(peer.clone())),
-            Some(peer) => Err(context.gate.denial(peer).into()),
-            None => Err(ApiError::new(ErrorKind::Denied, "it is not known who asks").into()),
-        }
+        Caller::from_request_parts(parts, context).await?.writer(context)
     }
 }
 

@@ -1,18 +1,21 @@
 //! What every handler has: the engine over its outside worlds, called on a thread of its own.
 //!
 //! Reads run a few at a time and never wait for a change; changes run one after the other, as the engine wants them.
+//! Dry runs only read, but may wait for libvirt longer than a listing does: they have a lane of their own. What has not
+//! begun when its client leaves is never begun.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use gpuvirt_api::{ApiError, ErrorKind, List, Source};
 use gpuvirt_engine::ports::{Domains, Host, PortError, Store};
-use gpuvirt_engine::{Engine, EngineError, View};
+use gpuvirt_engine::{Engine, View};
 use gpuvirt_model::{Desired, Reading, Records, Refusal, RefusalCode};
 use tokio::sync::Semaphore;
 
-use super::access::{Peer, WriteGate};
+use super::access::{Caller, Peer, WriteGate, Writer};
 use super::answer::Failure;
+use super::presence;
 use crate::error::chain;
 
 /// How many pictures of the host are taken at once.
@@ -50,6 +53,15 @@ pub struct Context {
     pub(super) write_deadline: Duration,
     reads: Semaphore,
     changes: Semaphore,
+    dry_runs: Semaphore,
+}
+
+/// What a caller wants done.
+pub(super) struct Order {
+    /// For the log.
+    pub(super) what: String,
+    /// Only shown, not done.
+    pub(super) dry_run: bool,
 }
 
 /// A picture of the host, and what is the matter with our own files.
@@ -70,6 +82,7 @@ impl Context {
             write_deadline: crate::config::DEFAULT_WRITE_DEADLINE,
             reads: Semaphore::new(READS_AT_ONCE),
             changes: Semaphore::new(1),
+            dry_runs: Semaphore::new(1),
         }
     }
 
@@ -85,12 +98,13 @@ impl Context {
         Self { write_deadline, ..self }
     }
 
-    /// Takes back what an earlier daemon began and did not settle.
+    /// Takes back what an earlier daemon began and did not settle, in the turn of a change.
     ///
     /// # Errors
     /// What stays hands-off, and why.
-    pub fn recover(&self) -> Result<(), EngineError> {
-        let report = self.engine.recover(self.write_deadline)?;
+    pub async fn recover(self: &Arc<Self>) -> Result<(), ApiError> {
+        let work = |context: &Self| Ok(context.engine.recover(context.write_deadline)?);
+        let report = self.on_a_thread(&self.changes, work).await.map_err(|failure| failure.error)?;
         if report.outcome.is_changed() {
             tracing::warn!(what = report.outcome.value(), "taken back");
         }
@@ -120,10 +134,25 @@ impl Context {
             Ok(_) => tracing::info!(uid, pid, what, "done"),
             Err(failure) => {
                 let (kind, why) = (failure.error.kind, failure.error.message.as_str());
-                tracing::warn!(uid, pid, what, ?kind, why, "not done");
+                let refusals = codes(&failure.error);
+                tracing::warn!(uid, pid, what, ?kind, refusals, why, "not done");
             }
         }
         result
+    }
+
+    /// A change that this caller may make, or a dry run of it, which everybody may see.
+    pub(super) async fn change_or_dry_run<T: Send + 'static>(
+        self: &Arc<Self>,
+        caller: Caller,
+        order: Order,
+        work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        if order.dry_run {
+            return self.on_a_thread(&self.dry_runs, work).await;
+        }
+        let Writer(peer) = caller.writer(self)?;
+        self.change(&peer, order.what, work).await
     }
 
     /// Nothing is changed on top of files that can't be understood: corrupt is not absent.
@@ -145,7 +174,11 @@ impl Context {
         lane: &Semaphore,
         work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        let _turn = lane.acquire().await.map_err(|_| Failure::bug())?;
+        let _turn = tokio::select! {
+            biased;
+            () = presence::left() => return Err(Failure::unavailable("its client left before it began")),
+            turn = lane.acquire() => turn.map_err(|_| Failure::bug())?,
+        };
         let context = Arc::clone(self);
         match tokio::task::spawn_blocking(move || work(&context)).await {
             Ok(result) => result,
@@ -192,4 +225,10 @@ impl Context {
         }
         Ok(asked)
     }
+}
+
+/// The names of all refusals, as `gpuvirt explain` knows them.
+fn codes(error: &ApiError) -> String {
+    let codes: Vec<&str> = error.refusals.iter().map(|refusal| refusal.code.as_str()).collect();
+    codes.join(",")
 }

@@ -7,12 +7,12 @@ use axum::extract::State;
 use gpuvirt_api::selector::check_label;
 use gpuvirt_api::{Change, GpuDocument, GpuSelector, List, SetType, XmlDocument};
 use gpuvirt_engine::SwitchRequest;
-use gpuvirt_model::{Gpu, PciAddress, Refusal, RefusalCode};
+use gpuvirt_model::{Gpu, PciAddress};
 
-use super::access::Writer;
+use super::access::{Caller, Writer};
 use super::answer::Failure;
 use super::change;
-use super::context::{Context, Picture};
+use super::context::{Context, Order, Picture};
 use super::input::{Body, GpuName, Nothing, Params, bad};
 
 /// `GET /v1/gpus`
@@ -58,7 +58,7 @@ pub(super) async fn xml(
 /// `PUT /v1/gpus/{gpu}/type`
 pub(super) async fn set_type(
     State(context): State<Arc<Context>>,
-    Writer(peer): Writer,
+    caller: Caller,
     GpuName(selector): GpuName,
     _: Params<Nothing>,
     Body(asked): Body<SetType>,
@@ -67,8 +67,8 @@ pub(super) async fn set_type(
     if let Some(label) = &asked.label {
         check_label(label).map_err(|error| bad(&error))?;
     }
-    let dry_run = if asked.dry_run { " --dry-run" } else { "" };
-    let what = format!("gpu set {selector} --type {}{dry_run}", asked.graphics_type);
+    let what = format!("gpu set {selector} --type {}", asked.graphics_type);
+    let order = Order { what, dry_run: asked.dry_run };
     let work = move |context: &Context| {
         let request = SwitchRequest {
             gpu: address(&selector, context)?,
@@ -80,7 +80,7 @@ pub(super) async fn set_type(
         };
         Ok(change::document(context.engine.set_type(&request)?, asked.dry_run, None))
     };
-    context.change(&peer, what, work).await.map(Json)
+    context.change_or_dry_run(caller, order, work).await.map(Json)
 }
 
 /// `DELETE /v1/gpus/{gpu}/configuration`
@@ -98,42 +98,23 @@ pub(super) async fn unset(
     context.change(&peer, what, work).await.map(Json)
 }
 
-/// The address that a selector names, without a look at the host.
-fn address(selector: &GpuSelector, context: &Context) -> Result<PciAddress, Failure> {
-    match selector {
-        GpuSelector::Address(address) => Ok(*address),
-        GpuSelector::Label(label) => {
-            let (desired, _) = context.outside.store.load()?;
-            desired.labelled(label).ok_or_else(|| absent(selector))
-        }
+/// The address of the GPU that a selector names; a configured one need not be on the host.
+pub(super) fn address(selector: &GpuSelector, context: &Context) -> Result<PciAddress, Failure> {
+    let (desired, _) = context.outside.store.load()?;
+    if let Some(configured) = selector.configured(&desired) {
+        return Ok(configured);
     }
+    let observed = context.outside.host.observe()?;
+    let gpu = selector.find(&observed, &desired).map_err(|refusal| Failure::refused(*refusal))?;
+    Ok(gpu.address)
 }
 
-/// The GPU that a selector names: by its label, or by the address of any of its functions.
+/// The GPU that a selector names.
 pub(super) fn find<'a>(selector: &GpuSelector, picture: &'a Picture) -> Result<&'a Gpu, Failure> {
     let view = &picture.view;
-    let gpu = match selector {
-        GpuSelector::Address(address) => view.observed.gpu_of(*address),
-        GpuSelector::Label(label) => {
-            view.desired.labelled(label).and_then(|address| view.observed.gpus.get(&address))
-        }
-    };
-    gpu.ok_or_else(|| absent(selector))
+    selector.find(&view.observed, &view.desired).map_err(|refusal| Failure::refused(*refusal))
 }
 
 fn document(gpu: &Gpu, picture: &Picture) -> GpuDocument {
     GpuDocument::new(gpu, &picture.view.observed, &picture.view.desired)
-}
-
-fn absent(selector: &GpuSelector) -> Failure {
-    let because = match selector {
-        GpuSelector::Address(address) => format!("this host has no GPU at {address}"),
-        GpuSelector::Label(label) => format!("no GPU of this host is labelled {label:?}"),
-    };
-    Failure::refused(Refusal {
-        code: RefusalCode::GpuNotFound,
-        summary: format!("{selector} is no GPU"),
-        because,
-        remedy: vec!["gpuvirt gpu list".to_owned()],
-    })
 }

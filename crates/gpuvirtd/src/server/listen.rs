@@ -1,11 +1,12 @@
 //! Connections: one request each, so many at once, and no wait without an end.
 //!
-//! Root has places of its own: other users can take all of theirs and root still gets through. A request goes on when
-//! its client leaves; a panic in it answers as a bug and ends nothing else.
+//! Root has places of its own, and of the others no user gets more than a few: nobody can lock anybody out. Who finds
+//! no place is told so in the API's own shape. A request that was begun goes on when its client leaves; a panic in
+//! it answers as a bug and ends nothing else.
 
 use std::convert::Infallible;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,21 +14,31 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response};
 use axum::response::IntoResponse;
+use gpuvirt_api::{ApiError, ErrorKind};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use nix::sys::socket::{Shutdown, shutdown};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::access::Peer;
 use super::answer::Failure;
+use super::places::{Place, Places};
+use super::presence::Presence;
 
 /// Places for root.
 const ROOT_PLACES: u32 = 32;
-/// Places for all other users together.
-const USER_PLACES: u32 = 32;
+/// Places for all other users together, and for each of them.
+const USER_PLACES: u32 = 64;
+const PLACES_OF_ONE_USER: u32 = 8;
+/// How many are told at once that there is no place; more than that learn it from the closed connection.
+const FAREWELLS: usize = 32;
+/// Longest wait for a client to take that, and the most that is read of what it wanted.
+const FAREWELL_DEADLINE: Duration = Duration::from_secs(2);
+const FAREWELL_BYTES: usize = 128 * 1024;
 /// Longest wait for a request's head.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 /// Largest head of a request, in bytes; hyper's own minimum.
@@ -38,9 +49,6 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
 /// Pause after a failed accept, which would fail again at once (no descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-
-/// What a client is told for which there is no place.
-const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// How a connection's other end is made out; [`super::identify`] outside tests.
 pub type Identify = fn(&UnixStream) -> io::Result<Peer>;
@@ -57,8 +65,9 @@ pub fn by_kernel(stream: &UnixStream) -> io::Result<Peer> {
 pub struct Server {
     router: Router,
     identify: Identify,
-    root: Arc<Semaphore>,
-    users: Arc<Semaphore>,
+    root: Places,
+    users: Places,
+    farewells: Arc<Semaphore>,
 }
 
 impl Server {
@@ -69,8 +78,9 @@ impl Server {
 
     /// A server that is told who its clients are.
     pub fn with_identify(router: Router, identify: Identify) -> Self {
-        let places = |count: u32| Arc::new(Semaphore::new(count as usize));
-        Self { router, identify, root: places(ROOT_PLACES), users: places(USER_PLACES) }
+        let root = Places::new(ROOT_PLACES, ROOT_PLACES);
+        let users = Places::new(USER_PLACES, PLACES_OF_ONE_USER);
+        Self { router, identify, root, users, farewells: Arc::new(Semaphore::new(FAREWELLS)) }
     }
 
     /// Serves until `stop`, then waits for the requests under way, within a deadline.
@@ -90,8 +100,8 @@ impl Server {
         }
         drop(listener);
         let idle = async {
-            let _ = self.root.acquire_many(ROOT_PLACES).await;
-            let _ = self.users.acquire_many(USER_PLACES).await;
+            self.root.all_free().await;
+            self.users.all_free().await;
         };
         if tokio::time::timeout(STOP_DEADLINE, idle).await.is_err() {
             tracing::warn!("stopping while a request is under way; its journal is open");
@@ -105,19 +115,61 @@ impl Server {
             Err(error) => return tracing::warn!(%error, "a connection's other end is unknown; it was closed"),
         };
         let lane = if peer.uid == 0 { &self.root } else { &self.users };
-        match Arc::clone(lane).try_acquire_owned() {
+        match lane.take(peer.uid) {
             Ok(place) => drop(tokio::spawn(converse(stream, self.router.clone(), peer, Arc::new(place)))),
-            Err(_) => {
-                tracing::warn!(uid = peer.uid, "too many connections; one was turned away");
-                // Whoever can't even take this learns from the closed connection.
-                let _ = stream.try_write(BUSY);
+            Err(full) => {
+                if full.first {
+                    tracing::warn!(uid = peer.uid, "too many connections; what comes now is turned away");
+                }
+                if let Ok(turn) = Arc::clone(&self.farewells).try_acquire_owned() {
+                    drop(tokio::spawn(turn_away(stream, peer.uid, turn)));
+                }
             }
         }
     }
 }
 
+/// Says that there is no place, and reads what the client still sends: closing before it has sent all would break its
+/// connection under it, and it would never see the answer.
+async fn turn_away(stream: UnixStream, uid: u32, _turn: OwnedSemaphorePermit) {
+    let farewell = async {
+        // It fits into the buffer of a connection that has sent nothing yet.
+        stream.writable().await?;
+        stream.try_write(busy(uid).as_bytes())?;
+        shutdown(stream.as_fd().as_raw_fd(), Shutdown::Write)?;
+        let mut buffer = [0; 4096];
+        let mut left = FAREWELL_BYTES;
+        while left > 0 {
+            stream.readable().await?;
+            match stream.try_read(&mut buffer) {
+                Ok(0) => break,
+                Ok(amount) => left = left.saturating_sub(amount),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        io::Result::Ok(())
+    };
+    match tokio::time::timeout(FAREWELL_DEADLINE, farewell).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(uid, %error, "a client was turned away and did not listen"),
+        Err(_) => tracing::debug!(uid, "a client was turned away and did not leave"),
+    }
+}
+
+/// The whole answer for a client for which there is no place.
+fn busy(uid: u32) -> String {
+    let text = format!("gpuvirtd has no place for another request of uid {uid} now: others are under way");
+    let body = serde_json::to_string(&ApiError::new(ErrorKind::Unreachable, text)).unwrap_or_default();
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n{body}",
+        body.len()
+    )
+}
+
 /// One connection, from its request to the taken answer.
-async fn converse(stream: UnixStream, router: Router, peer: Peer, place: Arc<OwnedSemaphorePermit>) {
+async fn converse(stream: UnixStream, router: Router, peer: Peer, place: Arc<Place>) {
     let answered = Notify::new();
     let routes = TowerToHyperService::new(router);
     let service = service_fn(|mut request: Request<Incoming>| {
@@ -155,13 +207,15 @@ async fn converse(stream: UnixStream, router: Router, peer: Peer, place: Arc<Own
 async fn answer(
     routes: TowerToHyperService<Router>,
     request: Request<Incoming>,
-    place: Arc<OwnedSemaphorePermit>,
+    place: Arc<Place>,
 ) -> Response<Body> {
     let what = format!("{} {:?}", request.method(), request.uri().path());
-    let task = tokio::spawn(async move {
+    // Dropped with this future, when the connection ends.
+    let presence = Presence::new();
+    let task = tokio::spawn(presence.of(async move {
         let _place = place;
         routes.call(request).await
-    });
+    }));
     match task.await {
         Ok(Ok(response)) => response,
         Err(error) => {

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! listen   one connection, one request, every wait bounded
+//!   places   how many connections at once, and of one user
 //!   access   who the peer is, and whether it may write
 //!   routes   paths to handlers; one file for each noun: gpu, profile, vgpu, vm, status
 //!     input    path, query and body, checked
-//!     context  the engine, called on a thread of its own
+//!     context  the engine, called on a thread of its own, if the client is still present when its turn comes
 //!     answer   documents and errors as they travel
 //! ```
 //!
@@ -19,6 +20,8 @@ mod gpu;
 mod input;
 pub mod listen;
 mod peer;
+mod places;
+mod presence;
 mod profile;
 mod routes;
 mod status;

@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use gpuvirt_api::{Change, CreateVgpu, List, VgpuDocument, XmlDocument};
+use gpuvirt_api::{Change, CreateVgpu, GpuSelector, List, VgpuDocument, XmlDocument};
 use gpuvirt_engine::CreateRequest;
-use gpuvirt_model::{Refusal, RefusalCode};
+use gpuvirt_plan::checks::vgpu::not_found;
 use uuid::Uuid;
 
-use super::access::Writer;
+use super::access::Caller;
 use super::answer::Failure;
 use super::change;
-use super::context::Context;
+use super::context::{Context, Order};
+use super::gpu;
 use super::input::{Body, Id, Nothing, Params, Removal};
 
 /// `GET /v1/vgpus`
@@ -39,7 +40,7 @@ pub(super) async fn show(
     let read = move |context: &Context| {
         let picture = context.picture()?;
         let view = &picture.view;
-        let vgpu = view.observed.vgpus.get(&uuid).ok_or_else(|| absent(uuid))?;
+        let vgpu = view.observed.vgpus.get(&uuid).ok_or_else(|| Failure::refused(not_found(uuid)))?;
         let vgpu = VgpuDocument::new(vgpu, &view.observed, &view.records);
         Ok(context.list("Vgpu", &picture, vec![vgpu]))
     };
@@ -59,26 +60,27 @@ pub(super) async fn xml(
 /// `POST /v1/vgpus`
 pub(super) async fn create(
     State(context): State<Arc<Context>>,
-    Writer(peer): Writer,
+    caller: Caller,
     _: Params<Nothing>,
     Body(asked): Body<CreateVgpu>,
 ) -> Result<Json<Change>, Failure> {
     // The engine takes uuids as arguments, so that its decisions can be replayed; here is where one is chosen.
     let uuid = asked.uuid.unwrap_or_else(Uuid::new_v4);
-    let dry_run = if asked.dry_run { " --dry-run" } else { "" };
     let (gpu, profile) = (asked.gpu, &asked.profile.0);
-    let what = format!("vgpu create --gpu {gpu} --profile {profile:?} --uuid {uuid}{dry_run}");
+    let what = format!("vgpu create --gpu {gpu} --profile {profile:?} --uuid {uuid}");
+    let order = Order { what, dry_run: asked.dry_run };
     let work = move |context: &Context| {
-        let request = CreateRequest { gpu: asked.gpu, profile: asked.profile, uuid, dry_run: asked.dry_run };
+        let gpu = gpu::address(&GpuSelector::Address(asked.gpu), context)?;
+        let request = CreateRequest { gpu, profile: asked.profile, uuid, dry_run: asked.dry_run };
         Ok(change::document(context.engine.create_vgpu(&request)?, asked.dry_run, Some(uuid)))
     };
-    context.change(&peer, what, work).await.map(Json)
+    context.change_or_dry_run(caller, order, work).await.map(Json)
 }
 
 /// `DELETE /v1/vgpus/{uuid}[?dryRun=true]`
 pub(super) async fn remove(
     State(context): State<Arc<Context>>,
-    Writer(peer): Writer,
+    caller: Caller,
     Id(uuid): Id,
     Params(removal): Params<Removal>,
 ) -> Result<Json<Change>, Failure> {
@@ -87,15 +89,6 @@ pub(super) async fn remove(
         let report = context.engine.remove_vgpu(uuid, dry_run, context.write_deadline)?;
         Ok(change::document(report, dry_run, Some(uuid)))
     };
-    let what = format!("vgpu remove {uuid}{}", if dry_run { " --dry-run" } else { "" });
-    context.change(&peer, what, work).await.map(Json)
-}
-
-fn absent(uuid: Uuid) -> Failure {
-    Failure::refused(Refusal {
-        code: RefusalCode::VgpuNotFound,
-        summary: format!("{uuid} is no vGPU"),
-        because: "this host has no vGPU with this uuid".to_owned(),
-        remedy: vec!["gpuvirt vgpu list".to_owned()],
-    })
+    let order = Order { what: format!("vgpu remove {uuid}"), dry_run };
+    context.change_or_dry_run(caller, order, work).await.map(Json)
 }

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use gpuvirt_api::{Change, List, VmAdd, VmDocument, VmRemove, XmlDocument};
+use gpuvirt_api::{Change, GpuSelector, List, VmAdd, VmDocument, VmRemove, XmlDocument};
 use gpuvirt_engine::DeviceRequest;
-use gpuvirt_model::{Domain, Observed, Reading, Refusal, RefusalCode};
+use gpuvirt_model::{Domain, Observed, PciAddress, Reading};
+use gpuvirt_plan::checks::domain::not_found;
 
-use super::access::Writer;
+use super::access::{Caller, Writer};
 use super::answer::Failure;
 use super::change;
-use super::context::Context;
+use super::context::{Context, Order};
 use super::input::{Body, Name, Nothing, Params};
 
 /// `GET /v1/vms`
@@ -52,7 +53,7 @@ pub(super) async fn xml(
 ) -> Result<Json<XmlDocument>, Failure> {
     let read = move |context: &Context| {
         let xml = context.outside.definitions.public_xml(&name)?;
-        xml.map(XmlDocument::new).ok_or_else(|| absent(&name))
+        xml.map(XmlDocument::new).ok_or_else(|| Failure::refused(not_found(&name)))
     };
     context.read(read).await.map(Json)
 }
@@ -60,7 +61,7 @@ pub(super) async fn xml(
 /// `POST /v1/vms/{name}/devices`
 pub(super) async fn add(
     State(context): State<Arc<Context>>,
-    Writer(peer): Writer,
+    caller: Caller,
     Name(name): Name,
     _: Params<Nothing>,
     Body(asked): Body<VmAdd>,
@@ -69,11 +70,15 @@ pub(super) async fn add(
         VmAdd::Gpu { gpu, dry_run } => (DeviceRequest::Gpu(gpu), dry_run),
         VmAdd::Vgpu { uuid, dry_run } => (DeviceRequest::Vgpu(uuid), dry_run),
     };
-    let what = format!("vm add {name:?}: {device}{}", if dry_run { " --dry-run" } else { "" });
+    let order = Order { what: format!("vm add {name:?}: {device}"), dry_run };
     let work = move |context: &Context| {
+        let device = match device {
+            DeviceRequest::Gpu(address) => DeviceRequest::Gpu(gpu(address, context)?),
+            vgpu @ DeviceRequest::Vgpu(_) => vgpu,
+        };
         Ok(change::document(context.engine.vm_add(&name, device, dry_run)?, dry_run, None))
     };
-    context.change(&peer, what, work).await.map(Json)
+    context.change_or_dry_run(caller, order, work).await.map(Json)
 }
 
 /// `POST /v1/vms/{name}/devices/remove`
@@ -89,9 +94,20 @@ pub(super) async fn remove(
         VmRemove::Vgpu { uuid } => DeviceRequest::Vgpu(uuid),
     };
     let what = format!("vm remove {name:?}: {device}");
-    let work =
-        move |context: &Context| Ok(change::document(context.engine.vm_remove(&name, device)?, false, None));
+    let work = move |context: &Context| {
+        let device = match device {
+            // A card that has left the host is still in the definition, under the address that is named.
+            DeviceRequest::Gpu(address) => DeviceRequest::Gpu(gpu(address, context).unwrap_or(address)),
+            vgpu @ DeviceRequest::Vgpu(_) => vgpu,
+        };
+        Ok(change::document(context.engine.vm_remove(&name, device)?, false, None))
+    };
     context.change(&peer, what, work).await.map(Json)
+}
+
+/// The GPU of which a function was named.
+fn gpu(address: PciAddress, context: &Context) -> Result<PciAddress, Failure> {
+    super::gpu::address(&GpuSelector::Address(address), context)
 }
 
 /// The domain of this name, or of this uuid.
@@ -105,14 +121,5 @@ fn find<'a>(name: &str, observed: &'a Observed) -> Result<&'a Domain, Failure> {
     };
     let by_uuid = |domain: &&Domain| name.parse().is_ok_and(|uuid: uuid::Uuid| uuid == domain.uuid);
     let found = domains.iter().find(|domain| domain.name == name).or_else(|| domains.iter().find(by_uuid));
-    found.ok_or_else(|| absent(name))
-}
-
-fn absent(name: &str) -> Failure {
-    Failure::refused(Refusal {
-        code: RefusalCode::DomainNotFound,
-        summary: format!("{name:?} is no VM"),
-        because: "libvirt has no domain of this name".to_owned(),
-        remedy: vec!["gpuvirt vm list".to_owned()],
-    })
+    found.ok_or_else(|| Failure::refused(not_found(name)))
 }

@@ -83,8 +83,14 @@ impl Domains for LibvirtDomains {
 
 impl Definitions for LibvirtDomains {
     fn public_xml(&self, name: &str) -> Result<Option<String>, PortError> {
-        // A question, so within the time that its client waits; an edit may take longer.
+        // A question, so within the time that its client waits; an edit may take longer. All wait for one listing
+        // first, so that a libvirt that answers nobody costs them one wait together and not one each.
         self.definitions()?;
+        drop(self.lists.domains());
+        if self.lists.is_overdue() {
+            let doing = format!("the definition of VM {name:?} was not asked for");
+            return Err(failed(&doing, "libvirt still owes the answer to a listing"));
+        }
         self.lists.public_xml(name).map_err(libvirt)
     }
 }

@@ -8,14 +8,35 @@ use crate::http::{connect, finish, get, send};
 
 /// Every route that changes something, with a body that makes sense.
 const CHANGES: &[(&str, &str, &str)] = &[
-    ("PUT", "/v1/gpus/41:00.0/type", "{\"type\": \"shared-direct\", \"dryRun\": true}"),
+    ("PUT", "/v1/gpus/41:00.0/type", "{\"type\": \"shared-direct\"}"),
     ("DELETE", "/v1/gpus/41:00.0/configuration", ""),
     ("POST", "/v1/recover", ""),
-    ("POST", "/v1/vgpus", "{\"gpu\": \"41:00.0\", \"profile\": \"test_small\", \"dryRun\": true}"),
-    ("DELETE", "/v1/vgpus/00000000-0000-0000-0000-000011112222?dryRun=true", ""),
-    ("POST", "/v1/vms/web/devices", "{\"device\": \"gpu\", \"gpu\": \"41:00.0\", \"dry_run\": true}"),
+    ("POST", "/v1/vgpus", "{\"gpu\": \"41:00.0\", \"profile\": \"test_small\"}"),
+    ("DELETE", "/v1/vgpus/00000000-0000-0000-0000-000011112222", ""),
+    ("POST", "/v1/vms/web/devices", "{\"device\": \"gpu\", \"gpu\": \"41:00.0\"}"),
     ("POST", "/v1/vms/web/devices/remove", "{\"device\": \"gpu\", \"gpu\": \"41:00.0\"}"),
 ];
+
+/// What would change, with the status for everybody.
+const DRY_RUNS: &[(&str, &str, &str, u16)] = &[
+    ("PUT", "/v1/gpus/41:00.0/type", "{\"type\": \"shared-direct\", \"dryRun\": true}", 200),
+    ("POST", "/v1/vgpus", "{\"gpu\": \"41:00.0\", \"profile\": \"test_small\", \"dryRun\": true}", 200),
+    ("DELETE", "/v1/vgpus/00000000-0000-0000-0000-000011112222?dryRun=true", "", 409),
+    ("POST", "/v1/vms/web/devices", "{\"device\": \"gpu\", \"gpu\": \"41:00.0\", \"dryRun\": true}", 409),
+];
+
+#[test]
+fn everybody_may_see_what_a_change_would_do() {
+    for identify in [as_root, as_other] {
+        let daemon = Daemon::start_with(Script::default(), identify);
+        let before = get(&daemon.socket(), "/v1/gpus").body;
+        for (method, path, body, status) in DRY_RUNS {
+            let answer = send(&daemon.socket(), method, path, body);
+            assert_eq!(answer.status, *status, "{method} {path}: {answer:?}");
+        }
+        assert_eq!(get(&daemon.socket(), "/v1/gpus").body, before);
+    }
+}
 
 #[test]
 fn only_writers_may_write() {
@@ -43,7 +64,7 @@ fn only_writers_may_write() {
 #[test]
 fn a_denied_writer_is_told_so_before_the_body_is_read() {
     let daemon = Daemon::start_with(Script::default(), as_other);
-    let answer = send(&daemon.socket(), "POST", "/v1/vgpus", "{ not even JSON");
+    let answer = send(&daemon.socket(), "POST", "/v1/vms/web/devices/remove", "{ not even JSON");
     assert_eq!(answer.status, 403);
 }
 

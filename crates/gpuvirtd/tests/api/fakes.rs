@@ -15,6 +15,7 @@ use gpuvirt_model::{
 use gpuvirt_plan::{Plan, Step};
 use gpuvirtd::server::listen::{Identify, Server};
 use gpuvirtd::server::{Context, Definitions, Outside, Peer, WriteGate, router};
+use gpuvirtd::wiring::domains::LibvirtDomains;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -36,9 +37,13 @@ pub struct Script {
     pub intent_open: bool,
     /// Looks at the host wait here, when there is one.
     pub hold: Option<Arc<Hold>>,
+    /// What is to be stored waits here, when there is one.
+    pub hold_commits: Option<Arc<Hold>>,
+    /// libvirt itself, where the fake one is not enough.
+    pub libvirt: Option<LibvirtDomains>,
 }
 
-/// Where looks at the host wait until the test lets them go on.
+/// Where calls wait until the test lets them go on.
 #[derive(Default)]
 pub struct Hold {
     state: Mutex<(usize, bool)>,
@@ -51,7 +56,7 @@ impl Hold {
         let state = self.state.lock().unwrap();
         let (state, timeout) =
             self.changed.wait_timeout_while(state, PATIENCE, |(waiting, _)| *waiting == 0).unwrap();
-        assert!(!timeout.timed_out(), "nobody looked at the host: {}", state.0);
+        assert!(!timeout.timed_out(), "nobody came: {}", state.0);
     }
 
     /// Lets everybody go on.
@@ -186,6 +191,9 @@ impl Host for World {
 
 impl Domains for World {
     fn list(&self) -> Reading<Vec<Domain>> {
+        if let Some(libvirt) = &self.script.libvirt {
+            return libvirt.list();
+        }
         if self.script.domains_unknown {
             return Reading::Unknown(Unknown::Unreadable { what: "libvirt does not answer".to_owned() });
         }
@@ -210,6 +218,9 @@ impl Domains for World {
 
 impl Definitions for World {
     fn public_xml(&self, name: &str) -> Result<Option<String>, PortError> {
+        if let Some(libvirt) = &self.script.libvirt {
+            return libvirt.public_xml(name);
+        }
         Ok(["web", ODD_NAME].contains(&name).then(|| "<domain><graphics/></domain>".to_owned()))
     }
 }
@@ -223,6 +234,9 @@ impl Store for World {
     }
 
     fn commit(&self, desired: &Desired, records: &Records) -> Result<(), PortError> {
+        if let Some(hold) = &self.script.hold_commits {
+            hold.pass();
+        }
         *self.stored.lock().unwrap() = (desired.clone(), records.clone());
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use crate::fakes::{Daemon, Hold, Script, as_root};
-use crate::http::{connect, finish, get};
+use crate::http::{connect, finish, get, send};
 
 fn held() -> (Arc<Hold>, Daemon) {
     let hold = Arc::new(Hold::default());
@@ -41,4 +41,50 @@ fn a_change_goes_on_when_its_client_leaves() {
     let answer = finish(next);
     assert_eq!(answer.status, 200, "the label of the earlier change is there: {answer:?}");
     assert_eq!(get(&daemon.socket(), "/v1/gpus").json()["items"][0]["managed"], false);
+}
+
+const CHANGE: &str = "{\"type\": \"shared-direct\", \"label\": \"right card\"}";
+
+fn begun(daemon: &Daemon, hold: &Hold) -> std::os::unix::net::UnixStream {
+    let mut client = connect(&daemon.socket());
+    let head =
+        format!("PUT /v1/gpus/41:00.0/type HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", CHANGE.len());
+    client.write_all((head + CHANGE).as_bytes()).unwrap();
+    hold.until_reached();
+    client
+}
+
+fn held_commits() -> (Arc<Hold>, Daemon) {
+    let hold = Arc::new(Hold::default());
+    let script = Script { hold_commits: Some(Arc::clone(&hold)), ..Script::default() };
+    (hold, Daemon::start_with(script, as_root))
+}
+
+#[test]
+fn a_change_that_waits_is_not_begun_when_its_client_has_left() {
+    let (hold, daemon) = held_commits();
+    let first = begun(&daemon, &hold);
+    let mut waiting = connect(&daemon.socket());
+    waiting.write_all(b"DELETE /v1/gpus/41:00.0/configuration HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    // Connections are taken in turn: when a later one is answered, that one waits for its turn.
+    assert_eq!(get(&daemon.socket(), "/v1/gpus").status, 200);
+    drop(waiting);
+    assert_eq!(get(&daemon.socket(), "/v1/gpus").status, 200);
+    hold.release();
+    assert_eq!(finish(first).status, 200);
+    // Changes have turns: after this one, the one before it is done or dropped.
+    assert_eq!(send(&daemon.socket(), "POST", "/v1/recover", "").status, 200);
+    let gpu = &get(&daemon.socket(), "/v1/gpus").json()["items"][0];
+    assert_eq!((&gpu["managed"], &gpu["label"]), (&true.into(), &"right card".into()));
+}
+
+#[test]
+fn a_dry_run_does_not_wait_for_a_change() {
+    let (hold, daemon) = held_commits();
+    let first = begun(&daemon, &hold);
+    let dry_run = "{\"type\": \"shared-direct\", \"dryRun\": true}";
+    let shown = send(&daemon.socket(), "PUT", "/v1/gpus/41:00.0/type", dry_run);
+    assert_eq!(shown.status, 200, "{shown:?}");
+    hold.release();
+    assert_eq!(finish(first).status, 200);
 }

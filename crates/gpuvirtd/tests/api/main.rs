@@ -8,3 +8,4 @@ mod fakes;
 mod http;
 mod leaving;
 mod routes;
+mod stuck;

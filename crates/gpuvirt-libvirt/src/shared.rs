@@ -1,0 +1,224 @@
+//! One question for all who ask it: the listing of domains.
+//!
+//! Whoever asks gets an answer that was begun after they asked, never an older one, and all who wait share it. While
+//! a question is overdue nobody begins another one: it would wait behind the same libvirtd, for as long, and each
+//! caller would take a thread and its deadline's time with it.
+//!
+//! ```text
+//! asked while nothing is under way   -> begin, wait
+//! asked while one is under way       -> wait for its end, then one of the waiting begins the next for all of them
+//! under way longer than the deadline -> told so at once, until it ends
+//! ```
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A question of which one is under way at a time.
+#[derive(Debug)]
+pub(crate) struct Shared<T> {
+    round: Arc<Round<T>>,
+    deadline: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NoAnswer {
+    /// It did not come in time.
+    Late,
+    /// An earlier question is overdue; nothing was waited for.
+    Overdue,
+    /// The question ended without an answer: it panicked, or its thread could not be started.
+    Lost,
+}
+
+#[derive(Debug)]
+struct Round<T> {
+    state: Mutex<State<T>>,
+    ended: Condvar,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    /// How many questions were begun, and how many of them ended; they differ by one at most.
+    begun: u64,
+    ended: u64,
+    /// When the last one was begun.
+    since: Instant,
+    /// What the last one brought.
+    answer: Option<T>,
+}
+
+/// Ends a question when it is dropped, in a panic too.
+struct Ending<T> {
+    round: Arc<Round<T>>,
+    answer: Option<T>,
+}
+
+impl<T: Clone + Send + 'static> Shared<T> {
+    /// A question that nobody waits for longer than `deadline`.
+    pub(crate) fn new(deadline: Duration) -> Self {
+        let state = State { begun: 0, ended: 0, since: Instant::now(), answer: None };
+        Self { round: Arc::new(Round { state: Mutex::new(state), ended: Condvar::new() }), deadline }
+    }
+
+    /// Whether a question has been under way for longer than anybody waits.
+    pub(crate) fn is_overdue(&self) -> bool {
+        let state = self.round.lock();
+        state.begun != state.ended && state.since.elapsed() >= self.deadline
+    }
+
+    /// Asks, together with all others who wait to ask.
+    pub(crate) fn ask(&self, question: impl FnOnce() -> T + Send + 'static) -> Result<T, NoAnswer> {
+        let asked = Instant::now();
+        let mut state = self.round.lock();
+        let wanted = state.begun + 1;
+        let mut question = Some(question);
+        while state.ended < wanted {
+            if state.begun == state.ended {
+                let Some(question) = question.take() else { return Err(NoAnswer::Lost) };
+                state.begun += 1;
+                state.since = Instant::now();
+                drop(state);
+                self.begin(question)?;
+                state = self.round.lock();
+                continue;
+            }
+            let left = self.deadline.saturating_sub(state.since.elapsed().max(asked.elapsed()));
+            if left.is_zero() {
+                let at_once = state.begun < wanted && state.since + self.deadline <= asked;
+                return Err(if at_once { NoAnswer::Overdue } else { NoAnswer::Late });
+            }
+            state = self.round.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.answer.clone().ok_or(NoAnswer::Lost)
+    }
+
+    fn begin(&self, question: impl FnOnce() -> T + Send + 'static) -> Result<(), NoAnswer> {
+        let mut ending = Ending { round: Arc::clone(&self.round), answer: None };
+        let thread = std::thread::Builder::new().name("libvirt-listing".to_owned());
+        let work = move || {
+            let answer = question();
+            ending.bring(answer);
+        };
+        thread.spawn(work).map(drop).map_err(|_| NoAnswer::Lost)
+    }
+}
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self { round: Arc::clone(&self.round), deadline: self.deadline }
+    }
+}
+
+impl<T> Round<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Ending<T> {
+    fn bring(&mut self, answer: T) {
+        self.answer = Some(answer);
+    }
+}
+
+impl<T> Drop for Ending<T> {
+    fn drop(&mut self) {
+        let mut state = self.round.lock();
+        state.ended = state.begun;
+        state.answer = self.answer.take();
+        drop(state);
+        self.round.ended.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(200);
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn each_answer_is_begun_after_it_was_asked_for() {
+        let shared = Shared::new(LONG);
+        assert_eq!(shared.ask(|| 1), Ok(1));
+        assert_eq!(shared.ask(|| 2), Ok(2));
+    }
+
+    #[test]
+    fn all_who_wait_share_the_next_answer() {
+        let shared = Shared::new(LONG);
+        let begun = Arc::new(AtomicUsize::new(0));
+        let (release, released) = mpsc::channel::<()>();
+        let (reached, first_runs) = mpsc::channel();
+        let count = |begun: &Arc<AtomicUsize>| {
+            let begun = Arc::clone(begun);
+            move || begun.fetch_add(1, Ordering::SeqCst)
+        };
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| {
+                let count = count(&begun);
+                shared.ask(move || {
+                    let number = count();
+                    reached.send(()).unwrap();
+                    let _closed = released.recv();
+                    number
+                })
+            });
+            first_runs.recv().unwrap();
+            let (asking, asked) = mpsc::channel();
+            let others: Vec<_> = (0..8)
+                .map(|_| {
+                    let asking = asking.clone();
+                    let (shared, count) = (&shared, count(&begun));
+                    scope.spawn(move || {
+                        asking.send(()).unwrap();
+                        shared.ask(count)
+                    })
+                })
+                .collect();
+            others.iter().for_each(|_| asked.recv().unwrap());
+            drop(release);
+            assert_eq!(first.join().unwrap(), Ok(0));
+            for other in others {
+                // Begun after it was asked for. Who only came after the release may have begun one of its own.
+                assert!(other.join().unwrap().unwrap() >= 1);
+            }
+        });
+    }
+
+    #[test]
+    fn while_one_is_overdue_everybody_is_told_at_once_and_none_is_begun() {
+        let shared = Shared::new(SHORT);
+        let (release, released) = mpsc::channel::<()>();
+        let late = shared.ask(move || {
+            let _closed = released.recv();
+        });
+        assert_eq!(late, Err(NoAnswer::Late));
+        assert!(shared.is_overdue());
+        let asked = Instant::now();
+        for _ in 0..100 {
+            assert_eq!(shared.ask(|| panic!("begun beside an overdue one")), Err(NoAnswer::Overdue));
+        }
+        assert!(asked.elapsed() < SHORT, "a hundred answers took longer than one wait");
+        drop(release);
+        // The overdue one ends now; its thread may need a moment.
+        let patience = Instant::now() + LONG;
+        while shared.is_overdue() {
+            assert!(Instant::now() < patience);
+            std::thread::yield_now();
+        }
+        assert_eq!(shared.ask(|| ()), Ok(()));
+    }
+
+    #[test]
+    fn a_panic_is_a_lost_answer_and_the_next_is_asked() {
+        let shared = Shared::new(LONG);
+        assert_eq!(shared.ask(|| panic!("on purpose")), Err::<u8, _>(NoAnswer::Lost));
+        assert_eq!(shared.ask(|| 7), Ok(7));
+    }
+}

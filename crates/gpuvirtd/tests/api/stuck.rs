@@ -1,0 +1,54 @@
+//! A libvirtd that takes connections and never answers.
+
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use gpuvirtd::wiring::domains::LibvirtDomains;
+
+use crate::fakes::{Daemon, Script, as_root};
+use crate::http::get;
+
+/// How many ask at once: many more than are served at once.
+const READERS: usize = 20;
+/// All of them together: one wait for libvirt (5 s), and what a loaded machine needs besides.
+const ALL: Duration = Duration::from_secs(8);
+
+/// A socket that is listened on and never read; its backlog takes the connections.
+fn silent(dir: &Path) -> (UnixListener, LibvirtDomains) {
+    let socket = dir.join("libvirt-sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let libvirt = LibvirtDomains::new(&format!("qemu+unix:///system?socket={}", socket.display())).unwrap();
+    libvirt.gate().open();
+    (listener, libvirt)
+}
+
+#[test]
+fn all_readers_wait_for_it_once_and_later_ones_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_listener, libvirt) = silent(dir.path());
+    let daemon = Daemon::start_with(Script { libvirt: Some(libvirt), ..Script::default() }, as_root);
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        let readers: Vec<_> =
+            (0..READERS).map(|_| scope.spawn(|| get(&daemon.socket(), "/v1/gpus"))).collect();
+        for reader in readers {
+            let answer = reader.join().unwrap();
+            assert_eq!(answer.status, 200, "{answer:?}");
+            let list = answer.json();
+            assert!(list["domainsUnknown"].to_string().contains("libvirt"), "{list}");
+            assert_eq!(list["items"].as_array().unwrap().len(), 1, "the GPUs are shown all the same");
+        }
+    });
+    let together = begun.elapsed();
+    assert!((Duration::from_secs(4)..ALL).contains(&together), "{together:?}");
+
+    let later = Instant::now();
+    for path in ["/v1/gpus", "/v1/vms", "/v1/status"] {
+        assert_eq!(get(&daemon.socket(), path).status, 200);
+    }
+    let xml = get(&daemon.socket(), "/v1/vms/web/xml");
+    assert_eq!(xml.status, 500, "{xml:?}");
+    assert!(xml.error().message.contains("owes the answer"), "{xml:?}");
+    assert!(later.elapsed() < Duration::from_secs(2), "{:?}", later.elapsed());
+}
