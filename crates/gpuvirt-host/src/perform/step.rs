@@ -17,7 +17,7 @@ pub(crate) fn perform(files: Files<'_>, step: &Step, deadline: Duration) -> Resu
         }
         Step::Unbind { function, driver } => binding::unbind(files, *function, driver, deadline),
         Step::Probe { function, expect } => binding::probe(files, *function, expect.as_ref(), deadline),
-        Step::CreateMdev { uuid, place } => mdev::create(files, place.parent, &place.type_id, *uuid),
+        Step::CreateMdev { uuid, place } => mdev::create(files, place, *uuid, deadline),
         Step::RemoveMdev { parent, uuid } => mdev::remove(files, *parent, *uuid, deadline),
     }
 }
