@@ -70,6 +70,24 @@ pub(super) const TEXTS: &[Explanation] = &[
                  wakes it; a card that hangs since its last guest often needs the host to be powered off.",
     },
     Explanation {
+        name: "device-locked",
+        cause: "A write to the card waits in the kernel: an unbind for whoever has the card open, or a driver that \
+                does not end its start. The kernel holds the function's lock meanwhile, and any other write to it \
+                would wait too. Other GPUs are not concerned.",
+        evidence: "Reading driver_override, which takes the lock on many kernels, did not end within seconds; or a \
+                   writer process of gpuvirtd (gpuvirt-writer) still shows the write that it makes.",
+        remedy: "Shut down the VM or end the process that has the card: the write then goes on by itself. Never kill \
+                 the process that writes. Where a driver hangs, dmesg says so, and only a reboot ends it.",
+    },
+    Explanation {
+        name: "binding-unknown",
+        cause: "What a function of the card is bound to, or its driver_override, can't be read or understood. A \
+                change could not be taken back to it.",
+        evidence: "The function's driver link or its driver_override, named in the message.",
+        remedy: "Read the file that is named, as root. A driver_override that names no driver is cleared by writing \
+                 an empty line to it.",
+    },
+    Explanation {
         name: "hands-off",
         cause: "An earlier change of this GPU failed and could not be undone, or a write to it still waits in the \
                 kernel. Nothing more is done to it, so that nothing gets worse.",
