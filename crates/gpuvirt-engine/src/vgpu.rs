@@ -18,6 +18,7 @@ impl Engine {
     /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
     pub fn create_vgpu(&self, request: &CreateRequest) -> Result<Report, EngineError> {
         let _turn = self.begin();
+        self.hands_on(request.gpu)?;
         let view = self.view()?;
         let gpu = self.changeable(&view, request.gpu)?;
         if already_there(request, &view) {
