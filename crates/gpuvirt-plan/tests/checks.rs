@@ -200,6 +200,13 @@ fn bridges_and_idle_neighbours_are_no_obstacle() {
 }
 
 #[test]
+fn a_usb_device_on_the_card_holds_it() {
+    let device = Holder::UsbDevice { device: "3-1".to_owned(), name: "Keyboard".to_owned() };
+    let (refusals, ..) = judge(GraphicsType::Direct, |o| gpu_of(o).holders.seen.push(device.clone()));
+    assert_eq!(refusals, [RefusalCode::GpuInUse]);
+}
+
+#[test]
 fn a_driverless_card_has_no_holders_to_fear() {
     let (refusals, ..) = judge(GraphicsType::Direct, |o| {
         for function in o.functions.values_mut() {

@@ -14,12 +14,14 @@ pub(super) const TEXTS: &[Explanation] = &[
     },
     Explanation {
         name: "gpu-in-use",
-        cause: "A process, a sound stream or a DRM client has the card open. Unbinding it from its driver would \
-                wait in the kernel for as long as it does, or crash it.",
+        cause: "A process, a sound stream or a DRM client has the card open, or USB devices are plugged into its own \
+                USB port. Unbinding it from its driver would wait in the kernel for as long as it does, crash it, or \
+                take the devices from the host.",
         evidence: "File descriptors and memory mappings of all processes, matched by device number, so that \
-                   containers are found too; open streams in /proc/asound; kernel clients in debugfs.",
+                   containers are found too; open streams in /proc/asound; kernel clients in debugfs; \
+                   devices below usbN of the card's USB controller.",
         remedy: "End what is named, or stop its service: desktop session, CUDA job, nvidia-persistenced, a \
-                 container. `gpuvirt gpu show GPU` shows the present holders.",
+                 container. Plug USB devices into another port. `gpuvirt gpu show GPU` shows the present holders.",
     },
     Explanation {
         name: "boot-display",
