@@ -137,7 +137,9 @@ impl GroupDocument {
                 name: member.device_name.clone(),
             })
             .collect();
-        let viable = !group.noiommu && roles.iter().all(|member| member.role != MemberRole::Foreign);
+        let known =
+            group.is_listed(&observed.functions) && group.unread(&observed.functions).next().is_none();
+        let viable = known && !group.noiommu && roles.iter().all(|member| member.role != MemberRole::Foreign);
         Self { group: group.clone(), viable, roles }
     }
 }

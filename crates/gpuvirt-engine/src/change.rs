@@ -3,6 +3,7 @@
 use std::sync::{MutexGuard, PoisonError};
 
 use gpuvirt_model::{Desired, Gpu, PciAddress, Records, Refusal, RefusalCode};
+use gpuvirt_plan::checks::Waiting;
 use gpuvirt_plan::{Plan, checks};
 
 use crate::apply::{Failure, chain};
@@ -25,9 +26,18 @@ impl Engine {
         let gpu = view.observed.gpus.get(&address);
         let gpu =
             gpu.ok_or_else(|| EngineError::Refused(vec![checks::not_found(address, &view.observed)]))?;
+        self.hands_on(address)?;
+        match checks::untouchable(gpu, &view.observed, &self.waiting()?).as_slice() {
+            [] => Ok(gpu),
+            refusals => Err(EngineError::Refused(refusals.to_vec())),
+        }
+    }
+
+    /// Refuses a GPU with an open intent. It takes no look at the device, which may be locked.
+    pub(crate) fn hands_on(&self, address: PciAddress) -> Result<(), EngineError> {
         match self.store.open_intents()?.into_iter().find(|plan| plan.gpu == address) {
             Some(plan) => Err(EngineError::Refused(vec![hands_off(&plan)])),
-            None => Ok(gpu),
+            None => Ok(()),
         }
     }
 
@@ -36,6 +46,16 @@ impl Engine {
         let intents = self.store.open_intents()?;
         let Some(plan) = intents.into_iter().find(|plan| plan.gpu == address) else { return Ok(None) };
         Ok(self.waiting_for(&plan)?.map(|_| hands_off(&plan)))
+    }
+
+    /// The functions that a write of ours or of an earlier daemon's holds locked.
+    fn waiting(&self) -> Result<Vec<Waiting>, EngineError> {
+        let writes = self.host.waiting_writes()?.into_iter();
+        // A mediated device has a lock of its own.
+        let of_functions = writes.filter(|write| write.vgpu.is_none());
+        Ok(of_functions
+            .filter_map(|write| Some(Waiting { process: write.writer, function: write.function? }))
+            .collect())
     }
 
     /// Makes the documents of a change durable and forgets its journal; takes the change back when that fails.

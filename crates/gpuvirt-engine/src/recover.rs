@@ -46,6 +46,9 @@ impl Engine {
             ));
         }
         let view = self.view().map_err(|error| chain(&error))?;
+        if let Some(locked) = locked(plan, &view) {
+            return Err(format!("the kernel holds {locked} for a write that waits; it ends by itself"));
+        }
         if is_settled(plan, &view) {
             return self.store.close_journal(plan).map_err(|error| chain(&error));
         }
@@ -64,6 +67,12 @@ fn concerns(waiting: &WaitingWrite, plan: &Plan) -> bool {
     let bound = |function: &PciAddress| *function == plan.gpu || plan.before.bindings.contains_key(function);
     waiting.function.as_ref().is_some_and(bound)
         || waiting.vgpu.is_some_and(|uuid| plan.before.mdevs.contains_key(&uuid))
+}
+
+/// A function of the plan that the kernel holds for somebody's write.
+fn locked(plan: &Plan, view: &View) -> Option<PciAddress> {
+    let functions = plan.before.bindings.keys().chain([&plan.gpu]);
+    functions.copied().find(|address| view.observed.functions.get(address).is_some_and(|f| f.locked))
 }
 
 /// Whether host and documents agree about everything that the plan could change.

@@ -15,6 +15,7 @@ impl Engine {
     /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
     pub fn set_type(&self, request: &SwitchRequest) -> Result<Report, EngineError> {
         let _turn = self.turn(request.dry_run);
+        self.hands_on(request.gpu)?;
         let view = self.view()?;
         let gpu = self.changeable(&view, request.gpu)?;
         let to = request.to.resolve(&view.desired.host);

@@ -19,6 +19,7 @@ impl Engine {
     /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
     pub fn create_vgpu(&self, request: &CreateRequest) -> Result<Report, EngineError> {
         let _turn = self.turn(request.dry_run);
+        self.hands_on(request.gpu)?;
         let view = self.view()?;
         let gpu = self.changeable(&view, request.gpu)?;
         if already_there(request, &view) {

@@ -223,7 +223,10 @@ impl Kernel {
         }
         self.clear_vf_links(function);
         let mut away = Vec::new();
-        for name in PUT_BY_DRIVERS {
+        let is_usb_bus =
+            |name: &String| name.strip_prefix("usb").is_some_and(|bus| bus.parse::<u32>().is_ok());
+        let buses = self.files.names(&folder).into_iter().filter(is_usb_bus);
+        for name in PUT_BY_DRIVERS.map(str::to_owned).into_iter().chain(buses) {
             let below = format!("{folder}/{name}");
             for node in self.nodes_below(&below) {
                 away.extend(self.files.take(&node));

@@ -88,6 +88,14 @@ impl Kernel {
         Uuid::try_parse(uuid).ok().map(|_| uuid.to_owned())
     }
 
+    /// The process whose waiting write keeps a file from being read: `driver_override_show` takes the device's lock
+    /// until the override moves into struct device, `sriov_numvfs_show` before 6.10.
+    pub(crate) fn lock_holder(&self, path: &str, at: &str) -> Option<u32> {
+        let locks = ["/driver_override", "/sriov_numvfs"].iter().any(|name| at.ends_with(name));
+        let function = locks.then(|| self.function_of_path(path)).flatten()?;
+        self.waiting.iter().find(|write| write.function == Some(function)).map(|write| write.writer)
+    }
+
     /// Whether a waiting write holds a function locked.
     pub(crate) fn is_locked(&self, function: PciAddress) -> bool {
         self.waiting.iter().any(|write| write.function == Some(function))

@@ -52,6 +52,8 @@ pub(crate) struct Waiting {
     pub(crate) function: Option<PciAddress>,
     /// The mediated device whose removal it is: its file is gone already.
     pub(crate) mdev: Option<String>,
+    /// The process that waits.
+    pub(crate) writer: u32,
 }
 
 impl FakeKernel {

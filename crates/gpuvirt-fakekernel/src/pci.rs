@@ -21,6 +21,9 @@ impl Kernel {
         if data.len() >= PAGE_SIZE - 1 {
             return Err(Errno::EINVAL.into());
         }
+        if self.is_locked(function) {
+            return Err(Stop::Blocks);
+        }
         let after = self.struck(&On::Override { function })?;
         // The value ends at the first NUL or newline.
         let value = data.split(|byte| matches!(byte, 0 | b'\n')).next().unwrap_or_default();

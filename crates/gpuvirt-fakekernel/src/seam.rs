@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use gpuvirt_host::{DeviceNumber, Sysfs, WriteError};
+use gpuvirt_host::{DeviceNumber, ReadError, Sysfs, WriteError};
 use gpuvirt_model::PciAddress;
 use nix::errno::Errno;
 
@@ -18,6 +18,12 @@ impl Sysfs for FakeKernel {
     fn read(&self, path: &str, limit: usize) -> io::Result<Vec<u8>> {
         let kernel = self.lock();
         let at = kernel.files.resolve(path, true)?;
+        if kernel.lock_holder(path, &at).is_some() {
+            let strict = kernel.strict;
+            drop(kernel);
+            assert!(!strict, "reading {path} waits for ever: it needs read_that_may_block");
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         match kernel.files.get(&at) {
             Some(Node::File(bytes)) => Ok(bytes.get(..limit.min(bytes.len())).unwrap_or_default().to_vec()),
             Some(Node::WriteOnly) => Err(Errno::EACCES.into()),
@@ -25,6 +31,17 @@ impl Sysfs for FakeKernel {
             Some(Node::Folder(_)) => Err(Errno::EISDIR.into()),
             Some(Node::Link(_)) | None => Err(Errno::ENOENT.into()),
         }
+    }
+
+    fn read_that_may_block(&self, path: &str, limit: usize, _: Duration) -> Result<Vec<u8>, ReadError> {
+        {
+            let kernel = self.lock();
+            let at = kernel.files.resolve(path, true).map_err(|errno| ReadError::Errno(errno.into()))?;
+            if let Some(waits) = kernel.lock_holder(path, &at) {
+                return Err(ReadError::StillWaiting { waits });
+            }
+        }
+        self.read(path, limit).map_err(ReadError::Errno)
     }
 
     fn list(&self, path: &str) -> io::Result<Vec<String>> {
@@ -86,12 +103,15 @@ impl Sysfs for FakeKernel {
             let mdev = kernel.mdev_of_path(path);
             let named =
                 std::str::from_utf8(data).ok().and_then(|text| PciAddress::parse(text.trim_end()).ok());
-            let function = kernel.function_of_path(path).or(named).filter(|_| mdev.is_none());
+            // A mediated device is made without its parent's lock (drivers/vfio/mdev/mdev_core.c).
+            let unlocked = mdev.is_some() || path.ends_with("/create");
+            let function = kernel.function_of_path(path).or(named).filter(|_| !unlocked);
             let answer = kernel.write(path, data);
             if answer == Err(Stop::Blocks) {
-                kernel.waiting.push(Waiting { path: path.to_owned(), data: data.to_vec(), function, mdev });
                 kernel.writers += 1;
                 let writer = FIRST_WRITER + kernel.writers;
+                let (path, data) = (path.to_owned(), data.to_vec());
+                kernel.waiting.push(Waiting { path, data, function, mdev, writer });
                 return Err(WriteError::StillWaiting { writer, waited: deadline });
             }
             if let Ok(()) | Err(Stop::Errno(_)) = answer {

@@ -1,9 +1,10 @@
 //! Kernel files as text: the few shapes of reading that the inventory and the steps share.
 
 use std::io;
+use std::time::Duration;
 
 use crate::parse::pci::last_component;
-use crate::sysfs::Sysfs;
+use crate::sysfs::{ReadError, Sysfs};
 
 /// Longer than any attribute of sysfs, which ends at a page.
 pub(crate) const ATTRIBUTE: usize = 4096;
@@ -21,11 +22,13 @@ impl<'a> Files<'a> {
 
     /// An attribute's text.
     pub(crate) fn text(self, path: &str) -> io::Result<String> {
-        let bytes = self.sysfs.read(path, ATTRIBUTE)?;
-        String::from_utf8(bytes).map_err(|e| {
-            let shown: String = String::from_utf8_lossy(e.as_bytes()).chars().take(20).collect();
-            io::Error::new(io::ErrorKind::InvalidData, format!("no text: {shown:?}"))
-        })
+        as_text(self.sysfs.read(path, ATTRIBUTE)?)
+    }
+
+    /// The text of an attribute that waits for its device's lock.
+    pub(crate) fn text_that_may_block(self, path: &str, deadline: Duration) -> Result<String, ReadError> {
+        let bytes = self.sysfs.read_that_may_block(path, ATTRIBUTE, deadline)?;
+        as_text(bytes).map_err(ReadError::Errno)
     }
 
     /// A long file's text; what is no UTF-8 in it is replaced.
@@ -39,6 +42,13 @@ impl<'a> Files<'a> {
         let target = self.sysfs.read_link(path)?;
         Ok(last_component(&target).to_owned())
     }
+}
+
+fn as_text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|e| {
+        let shown: String = String::from_utf8_lossy(e.as_bytes()).chars().take(20).collect();
+        io::Error::new(io::ErrorKind::InvalidData, format!("no text: {shown:?}"))
+    })
 }
 
 /// A value found in a file, for a message: short, on one line.

@@ -23,7 +23,7 @@ pub use host::{LinuxHost, ObserveScope};
 pub use inventory::{GpuMatch, GpuMatchError, GpuRules};
 pub use linux::LinuxSysfs;
 pub use perform::shell;
-pub use sysfs::{DeviceNumber, Sysfs, WriteError};
+pub use sysfs::{DeviceNumber, ReadError, Sysfs, WriteError};
 pub use writer::{
     BlockingWrite, BlockingWriteError, WaitingWriter, WriterCommand, waiting_writers, writer_main,
 };

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::modprobe;
-use crate::sysfs::{DeviceNumber, Sysfs, WriteError};
-use crate::writer::{BlockingWrite, WriterCommand, Writers};
+use crate::sysfs::{DeviceNumber, ReadError, Sysfs, WriteError};
+use crate::writer::{BlockingRead, BlockingWrite, WriterCommand, Writers};
 
 /// What one `read(2)` asks for: an attribute of sysfs is at most a page.
 const PAGE: usize = 4096;
@@ -20,7 +20,7 @@ const PAGE: usize = 4096;
 pub struct LinuxSysfs {
     /// Put in front of every path; empty for this machine.
     root: String,
-    /// Carries out the writes that can block; none in a program that only reads.
+    /// Carries out the reads and writes that can block; none in a program that only reads, which then waits itself.
     writers: Option<Writers>,
 }
 
@@ -108,6 +108,21 @@ impl Sysfs for LinuxSysfs {
                 break;
             }
         }
+        Ok(content)
+    }
+
+    fn read_that_may_block(
+        &self,
+        path: &str,
+        limit: usize,
+        deadline: Duration,
+    ) -> Result<Vec<u8>, ReadError> {
+        let Some(writers) = &self.writers else {
+            return self.read(path, limit).map_err(ReadError::Errno);
+        };
+        let read = BlockingRead::parse(path).map_err(|e| ReadError::Reader(io::Error::other(e)))?;
+        let mut content = writers.read(&read, deadline)?;
+        content.truncate(limit);
         Ok(content)
     }
 

@@ -24,6 +24,24 @@ pub trait Sysfs: Send + Sync {
     /// The errno of open or read: `ENOENT`, `EACCES`, or what the attribute's driver answers.
     fn read(&self, path: &str, limit: usize) -> io::Result<Vec<u8>>;
 
+    /// The same, of an attribute for which the kernel takes the device's lock: while a write to the device waits,
+    /// reading it waits too (`driver_override_show` before the override moved into struct device). The deadline ends
+    /// our waiting, never the read.
+    ///
+    /// Without another implementation it is a plain read, for whatever is no live kernel.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    fn read_that_may_block(
+        &self,
+        path: &str,
+        limit: usize,
+        deadline: Duration,
+    ) -> Result<Vec<u8>, ReadError> {
+        let _ = deadline;
+        self.read(path, limit).map_err(ReadError::Errno)
+    }
+
     /// Names in a folder, sorted. Names that are not UTF-8 are left out: no kernel object that we use has one.
     ///
     /// # Errors
@@ -52,8 +70,9 @@ pub trait Sysfs: Send + Sync {
     fn write(&self, path: &str, data: &[u8]) -> io::Result<()>;
 
     /// One `write(2)` that the kernel may keep waiting: for as long as somebody holds the device (`unbind`, `remove`,
-    /// `sriov_numvfs`), or until a driver has initialised it (`drivers_probe`). It happens outside this process; the
-    /// deadline ends our waiting, never the write.
+    /// `sriov_numvfs`), until a driver has initialised it (`drivers_probe`) or made something of it (a mediated
+    /// device's `create`), or until another such write has ended (`driver_override`, which takes the device's lock).
+    /// It happens outside this process; the deadline ends our waiting, never the write.
     ///
     /// # Errors
     /// [`WriteError`].
@@ -64,6 +83,23 @@ pub trait Sysfs: Send + Sync {
     /// # Errors
     /// What `modprobe` said.
     fn load_module(&self, name: &str) -> io::Result<()>;
+}
+
+/// Why a read that may block gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The errno of open or read.
+    #[error("the kernel refused the read")]
+    Errno(#[source] io::Error),
+    /// The device is locked: process `waits` waits for the lock or holds it.
+    #[error("the device is locked; process {waits} waits in the kernel")]
+    StillWaiting {
+        /// A process of ours; it must not be killed.
+        waits: u32,
+    },
+    /// The process that reads could not do its work.
+    #[error("the reading process failed")]
+    Reader(#[source] io::Error),
 }
 
 /// How a write that may block ended.

@@ -38,6 +38,22 @@ fn holders_over(kernel: Reacting) -> Holders {
 }
 
 #[test]
+fn a_card_holds_the_devices_on_its_usb_controller() {
+    let tree = card();
+    let usb = "0000:41:00.2";
+    tree.function(usb, "0x10de", "0x0c0330").driver(usb, "xhci_hcd");
+    let bus = format!("/sys/bus/pci/devices/{usb}/usb3");
+    tree.file(&format!("{bus}/product"), "xHCI Host Controller\n").folder(&format!("{bus}/3-0:1.0"));
+    assert_eq!(holders(tree).seen, [], "a root hub is the controller itself");
+    let tree = card();
+    tree.function(usb, "0x10de", "0x0c0330").driver(usb, "xhci_hcd");
+    tree.file(&format!("{bus}/3-1/product"), "Keyboard \u{1b}[2J\n").folder(&format!("{bus}/3-1/3-1:1.0"));
+    tree.file(&format!("{bus}/3-2/idVendor"), "0951\n").file(&format!("{bus}/3-2/idProduct"), "1666\n");
+    let seen: Vec<String> = holders(tree).seen.iter().map(ToString::to_string).collect();
+    assert_eq!(seen, ["USB device 3-1 (Keyboard [2J)", "USB device 3-2 (0951:1666)"]);
+}
+
+#[test]
 fn nobody_holds_an_idle_card_and_the_list_is_whole() {
     assert_eq!(holders(card()), Holders::default());
 }

@@ -80,11 +80,21 @@ fn an_apus_own_usb_stays_with_the_host_and_audio_in_its_group_goes_along() {
     ] {
         tree.function(address, vendor, class);
     }
-    tree.group(8, &["0000:05:00.0", "0000:05:00.6"]).group(9, &["0000:05:00.1"]).group(10, &["0000:05:00.3"]);
+    // The USB controller shares the group, as on boards without isolation, and stays all the same.
+    tree.group(8, &["0000:05:00.0", "0000:05:00.3", "0000:05:00.6"]).group(9, &["0000:05:00.1"]);
     let observed = tree.host().observe().unwrap();
     let gpu = &observed.gpus[&at("0000:05:00.0")];
     assert_eq!(gpu.functions, [at("0000:05:00.0"), at("0000:05:00.1"), at("0000:05:00.6")]);
     assert_eq!(gpu.active_type(None), GraphicsType::Basic);
+}
+
+#[test]
+fn a_usb_controller_of_the_cards_own_vendor_goes_along() {
+    let tree = card();
+    tree.function("0000:41:00.2", "0x10de", "0x0c0330").function("0000:41:00.3", "0x10de", "0x0c8000");
+    let observed = tree.host().observe().unwrap();
+    let functions = [GPU, AUDIO, "0000:41:00.2", "0000:41:00.3"].map(at);
+    assert_eq!(observed.gpus[&at(GPU)].functions, functions);
 }
 
 #[test]

@@ -5,11 +5,11 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use gpuvirt_host::{LinuxSysfs, Sysfs, WriteError, WriterCommand, waiting_writers, writer_main};
+use gpuvirt_host::{LinuxSysfs, ReadError, Sysfs, WriteError, WriterCommand, waiting_writers, writer_main};
 
 const FUNCTION: &str = "/sys/bus/pci/devices/0000:41:00.0";
 const LONG: Duration = Duration::from_secs(30);
@@ -21,12 +21,14 @@ fn main() {
         [_, mode, root] if mode == "writer" => return writer_main(io::stdin(), io::stdout(), root).unwrap(),
         _ => {}
     }
-    let tests: [(&str, fn()); 5] = [
+    let tests: [(&str, fn()); 7] = [
         ("a_write_is_made_and_its_errno_comes_back", a_write_is_made_and_its_errno_comes_back),
         ("a_write_that_does_not_end_is_left_alone", a_write_that_does_not_end_is_left_alone),
         ("a_writer_that_dies_is_an_error", a_writer_that_dies_is_an_error),
         ("what_is_not_ours_to_write_is_refused", what_is_not_ours_to_write_is_refused),
         ("without_a_writer_nothing_is_written", without_a_writer_nothing_is_written),
+        ("what_needs_the_lock_is_read_outside", what_needs_the_lock_is_read_outside),
+        ("a_read_that_does_not_end_is_not_repeated", a_read_that_does_not_end_is_not_repeated),
     ];
     // What cargo-nextest asks of a program without the usual harness: a list, and one test by its exact name.
     let has = |flag: &str| args.iter().any(|arg| arg == flag);
@@ -136,6 +138,42 @@ fn without_a_writer_nothing_is_written() {
     let result = sysfs.write_that_may_block(&format!("{FUNCTION}/remove"), b"1", LONG);
     assert!(matches!(result, Err(WriteError::Writer(e)) if e.kind() == io::ErrorKind::Unsupported));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "");
+}
+
+fn what_needs_the_lock_is_read_outside() {
+    let (folder, sysfs) = sysfs();
+    let path = format!("{FUNCTION}/driver_override");
+    let absent = sysfs.read_that_may_block(&path, 4096, LONG);
+    assert!(matches!(&absent, Err(ReadError::Errno(e)) if e.raw_os_error() == Some(2)), "{absent:?}");
+    let mut file = std::fs::File::create(folder.path().join(&path[1..])).unwrap();
+    file.write_all(b"vfio-pci\n").unwrap();
+    assert_eq!(sysfs.read_that_may_block(&path, 4096, LONG).unwrap(), b"vfio-pci\n");
+    assert_eq!(sysfs.read_that_may_block(&path, 4, LONG).unwrap(), b"vfio");
+    let other = sysfs.read_that_may_block(&format!("{FUNCTION}/config"), 4, LONG);
+    assert!(matches!(other, Err(ReadError::Reader(_))), "{other:?}");
+    sysfs.write_that_may_block(&path, b"\n", LONG).unwrap();
+}
+
+fn a_read_that_does_not_end_is_not_repeated() {
+    let (folder, _) = sysfs();
+    let root = folder.path().to_str().unwrap();
+    // A program that never answers stands for a read that the kernel keeps waiting.
+    let command = WriterCommand { program: "/bin/sleep".into(), args: vec!["2".into()] };
+    let sysfs = LinuxSysfs::below(root).with_writer(command);
+    let read = |deadline| {
+        let before = Instant::now();
+        match sysfs.read_that_may_block(&format!("{FUNCTION}/driver_override"), 4096, deadline) {
+            Err(ReadError::StillWaiting { waits }) => (waits, before.elapsed()),
+            other => panic!("{other:?}"),
+        }
+    };
+    let (first, took) = read(SHORT);
+    assert!(took >= SHORT);
+    let (again, took) = read(LONG);
+    assert_eq!(again, first);
+    assert!(took < LONG, "it did not wait again");
+    wait_for("its end", || state_of(first).is_none_or(|state| state == 'Z'));
+    assert_ne!(read(SHORT).0, first, "it has ended, so it is asked anew");
 }
 
 /// The path that a writer announces.

@@ -46,6 +46,14 @@ pub struct Function {
     pub endpoint: bool,
     /// Config space reads as all ones: the function has fallen off the bus or is in D3cold.
     pub unresponsive: bool,
+    /// The kernel holds the function's lock, for a write of anybody's that waits: its `driver_override` could not be
+    /// read, and whatever is written to it would wait too.
+    /// Left out of JSON where it does not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub locked: bool,
+    /// Why `binding` can't be relied on: a file that could not be read or understood. None: it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding_unknown: Option<String>,
     /// Files that are missing or make no sense, in words that name file and value.
     pub oddities: Vec<String>,
 }
@@ -56,7 +64,8 @@ pub struct Function {
 pub struct Sriov {
     /// `sriov_totalvfs`.
     pub total: u16,
-    /// `sriov_numvfs`.
+    /// How many are enabled: the `virtfnN` links, since reading `sriov_numvfs` waits for the device's lock on some
+    /// kernels.
     pub enabled: u16,
     /// `sriov_drivers_autoprobe`: new VFs are bound by the kernel.
     pub drivers_autoprobe: bool,

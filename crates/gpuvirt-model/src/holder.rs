@@ -53,6 +53,13 @@ pub enum Holder {
         /// Its owner's pid, where it has one.
         pid: Option<u32>,
     },
+    /// A device on the card's own USB controller, which vanishes with it: a keyboard, a disk.
+    UsbDevice {
+        /// The kernel's name of it, e.g. `3-1`.
+        device: String,
+        /// What it says that it is; its ids where it says nothing.
+        name: String,
+    },
     /// A running VM.
     Domain {
         /// libvirt's name of it.
@@ -95,6 +102,7 @@ impl fmt::Display for Holder {
             Self::DrmClient { node, name } => write!(f, "DRM client {name} on {node}"),
             Self::Sound { stream, pid: Some(pid) } => write!(f, "sound stream {stream} of process {pid}"),
             Self::Sound { stream, pid: None } => write!(f, "sound stream {stream}"),
+            Self::UsbDevice { device, name } => write!(f, "USB device {device} ({name})"),
             Self::Domain { name, .. } => write!(f, "VM {name}"),
         }
     }

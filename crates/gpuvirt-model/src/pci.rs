@@ -114,6 +114,14 @@ impl ClassCode {
     pub fn is_bridge(self) -> bool {
         self.base() == 0x06
     }
+    /// HD audio.
+    pub fn is_audio(self) -> bool {
+        self.base_and_sub() == 0x0403
+    }
+    /// A USB controller.
+    pub fn is_usb(self) -> bool {
+        self.base_and_sub() == 0x0c03
+    }
     /// What cards carry beside the GPU itself: HD audio, USB and USB-C's UCSI controllers.
     pub fn is_gpu_companion(self) -> bool {
         matches!(self.base_and_sub(), 0x0403 | 0x0c03 | 0x0c80)

@@ -95,6 +95,10 @@ codes! {
         NoInterruptRemapping => "no-interrupt-remapping",
         /// The card does not answer on the bus.
         GpuUnresponsive => "gpu-unresponsive",
+        /// A write to the card waits in the kernel, which holds its lock meanwhile.
+        DeviceLocked => "device-locked",
+        /// What the card is bound to cannot be read, so that it could not be led back.
+        BindingUnknown => "binding-unknown",
         /// An earlier change failed and could not be undone; nothing more is done to the card.
         HandsOff => "hands-off",
         /// Another GPU has the label.

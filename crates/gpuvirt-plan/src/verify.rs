@@ -1,6 +1,6 @@
 //! Whether the host is as a plan promised, by a fresh picture. Success of a write is not success.
 
-use gpuvirt_model::{DriverBinding, DriverName, Observed};
+use gpuvirt_model::{DriverBinding, DriverName, Function, Observed};
 
 use crate::{Plan, Promise, vgpu};
 
@@ -13,6 +13,7 @@ fn broken(promise: &Promise, now: &Observed) -> Option<String> {
     match promise {
         Promise::Bound { function, binding } => match now.functions.get(function) {
             None => Some(format!("{function} has vanished")),
+            Some(found) if !is_known(found) => Some(format!("it cannot be told what {function} is bound to")),
             Some(found) if found.binding != *binding => {
                 Some(format!("{function} is {}, not {}", words(&found.binding), words(binding)))
             }
@@ -20,6 +21,7 @@ fn broken(promise: &Promise, now: &Observed) -> Option<String> {
         },
         Promise::WithHost { function, driver_override } => match now.functions.get(function) {
             None => Some(format!("{function} has vanished")),
+            Some(found) if !is_known(found) => Some(format!("it cannot be told what {function} is bound to")),
             Some(found) if !is_the_hosts(&found.binding, driver_override.as_ref()) => {
                 Some(format!("{function} is {}, not the host's", words(&found.binding)))
             }
@@ -41,6 +43,11 @@ fn broken(promise: &Promise, now: &Observed) -> Option<String> {
 fn is_the_hosts(binding: &DriverBinding, driver_override: Option<&DriverName>) -> bool {
     let taken = binding.driver.as_ref().is_some_and(DriverName::leaves_group_viable);
     !taken && binding.driver_override.as_ref() == driver_override
+}
+
+/// Neither locked, so that its override could not be read, nor odd.
+fn is_known(function: &Function) -> bool {
+    !function.locked && function.binding_unknown.is_none()
 }
 
 fn words(binding: &DriverBinding) -> String {

@@ -189,15 +189,54 @@ fn only_what_is_acceptable_can_be_accepted() {
 
 #[test]
 fn bridges_and_idle_neighbours_are_no_obstacle() {
-    for (class, bound) in
-        [(0x06_04_00, "pcieport"), (0x01_08_02, ""), (0x01_08_02, "vfio-pci"), (0x02_00_00, "pci-stub")]
-    {
+    for (class, bound) in [
+        (0x06_04_00, "pcieport"),
+        (0x06_04_00, ""),
+        (0x06_04_00, "vfio-pci"),
+        (0x01_08_02, ""),
+        (0x01_08_02, "vfio-pci"),
+        (0x02_00_00, "pci-stub"),
+    ] {
         let (refusals, ..) = judge(GraphicsType::Direct, |o| {
             o.functions.insert(at(NIC), function(NIC, class, binding(bound, "")));
             o.groups.get_mut(&17).unwrap().members.push(at(NIC));
         });
         assert_eq!(refusals, [], "{class:06x} {bound}");
     }
+}
+
+#[test]
+fn a_group_with_what_the_kernel_would_refuse_or_nobody_could_read_is_not_viable() {
+    let neighbour = |o: &mut Observed, class, bound| {
+        o.functions.insert(at(NIC), function(NIC, class, bound));
+        o.groups.get_mut(&17).unwrap().members.push(at(NIC));
+    };
+    type Change<'a> = Box<dyn Fn(&mut Observed) + 'a>;
+    let changes: [(&str, Change); 6] = [
+        ("an ISA bridge", Box::new(|o| neighbour(o, 0x06_01_00, binding("lpc_ich", "")))),
+        ("a hotplug bridge", Box::new(|o| neighbour(o, 0x06_04_00, binding("shpchp", "")))),
+        ("an endpoint", Box::new(|o| neighbour(o, 0x01_08_02, binding("pcieport", "")))),
+        (
+            "a link that makes no sense",
+            Box::new(|o| {
+                neighbour(o, 0x06_04_00, binding("", ""));
+                o.functions.get_mut(&at(NIC)).unwrap().binding_unknown = Some("odd".to_owned());
+            }),
+        ),
+        ("a member that was not read", Box::new(|o| o.groups.get_mut(&17).unwrap().members.push(at(NIC)))),
+        ("no list", Box::new(|o| o.groups.get_mut(&17).unwrap().members.clear())),
+    ];
+    for (name, change) in changes {
+        let (refusals, ..) = judge(GraphicsType::Direct, |o| change(o));
+        assert_eq!(refusals, [RefusalCode::GroupNotViable], "{name}");
+    }
+}
+
+#[test]
+fn a_usb_device_on_the_card_holds_it() {
+    let device = Holder::UsbDevice { device: "3-1".to_owned(), name: "Keyboard".to_owned() };
+    let (refusals, ..) = judge(GraphicsType::Direct, |o| gpu_of(o).holders.seen.push(device.clone()));
+    assert_eq!(refusals, [RefusalCode::GpuInUse]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Who holds a card: processes, consoles, DRM clients of the kernel, sound streams.
+//! Who holds a card: processes, consoles, DRM clients of the kernel, sound streams, devices on its USB controller.
 //!
 //! Unbinding a card that somebody holds hangs, crashes the holder or takes its screen. Processes are found by the
 //! device number behind their descriptors and mappings, because a container knows the node by another path, and a
@@ -11,5 +11,6 @@ mod process;
 mod scan;
 mod sound;
 mod targets;
+mod usb;
 
 pub(crate) use scan::fill;

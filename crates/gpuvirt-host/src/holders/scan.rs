@@ -5,7 +5,7 @@ use gpuvirt_model::{Holder, Holders, Observed, PciAddress};
 use super::console::Consoles;
 use super::process::{self, Found};
 use super::targets::{Target, Targets};
-use super::{drm, sound};
+use super::{drm, sound, usb};
 use crate::files::Files;
 
 /// Fills in who holds each card and each vGPU.
@@ -23,6 +23,7 @@ pub(crate) fn fill(files: Files<'_>, observed: &mut Observed) {
             let mut holders = consoles.on(observed, gpu);
             holders.extend(drm::clients(files, observed, gpu));
             holders.extend(sound::streams(files, observed, gpu));
+            holders.extend(usb::devices(files, observed, gpu));
             (gpu.address, holders)
         })
         .collect();

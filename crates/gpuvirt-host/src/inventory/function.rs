@@ -1,6 +1,7 @@
 //! One PCI function, read in full.
 
 use std::io;
+use std::time::Duration;
 
 use gpuvirt_model::{
     ClassCode, DriverBinding, DriverName, Function, PciAddress, PciIdentity, Reading, Sriov, Unknown,
@@ -10,6 +11,7 @@ use super::nodes;
 use crate::files::{Files, shown};
 use crate::parse::pci;
 use crate::paths;
+use crate::sysfs::ReadError;
 
 /// A function with the names in its folder, which tell what else there is to read.
 #[derive(Debug)]
@@ -30,7 +32,7 @@ pub(super) struct Folder {
 pub(super) fn read(files: Files<'_>, address: PciAddress, class: ClassCode) -> Seen {
     let mut folder = Folder::open(files, address);
     let identity = identity(files, &mut folder, class);
-    let binding = binding(files, &mut folder);
+    let Bound { binding, locked, unknown: binding_unknown } = bound(files, &mut folder);
     let power_state = folder.value(files, "power_state", pci::power_state);
     let function = Function {
         address,
@@ -53,6 +55,8 @@ pub(super) fn read(files: Files<'_>, address: PciAddress, class: ClassCode) -> S
         endpoint: !folder.has("secondary_bus_number") && !folder.has("pci_bus"),
         binding,
         power_state,
+        locked,
+        binding_unknown,
         oddities: std::mem::take(&mut folder.oddities),
     };
     Seen { function, folder }
@@ -70,16 +74,44 @@ fn identity(files: Files<'_>, folder: &mut Folder, class: ClassCode) -> PciIdent
     }
 }
 
-fn binding(files: Files<'_>, folder: &mut Folder) -> DriverBinding {
-    let driver = folder.link(files, "driver").and_then(|name| match DriverName::parse(&name) {
+/// How long a function's lock is waited for. Nothing holds it for long but a driver that comes or goes; a process may
+/// have to be started first.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// What a function is bound to, and whether that can be relied on: what is taken for `none` by mistake would be what
+/// a change is undone to.
+#[derive(Default)]
+struct Bound {
+    binding: DriverBinding,
+    locked: bool,
+    unknown: Option<String>,
+}
+
+fn bound(files: Files<'_>, folder: &mut Folder) -> Bound {
+    let mut bound = Bound::default();
+    let noted = folder.oddities.len();
+    bound.binding.driver = folder.link(files, "driver").and_then(|name| match DriverName::parse(&name) {
         Ok(driver) => Some(driver),
         Err(e) => {
             folder.note("driver", &e.to_string());
             None
         }
     });
-    let driver_override = folder.value(files, "driver_override", pci::driver_override).flatten();
-    DriverBinding { driver, driver_override }
+    if folder.has("driver_override") {
+        match files.text_that_may_block(&folder.path("driver_override"), LOCK_WAIT) {
+            Ok(text) => match pci::driver_override(&text) {
+                Some(found) => bound.binding.driver_override = found,
+                None => folder.note("driver_override", &format!("{} makes no sense", shown(&text))),
+            },
+            // Gone since the folder was listed.
+            Err(ReadError::Errno(e)) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(ReadError::Errno(e) | ReadError::Reader(e)) => folder.note("driver_override", &e.to_string()),
+            // No oddity: the file is as it should be.
+            Err(ReadError::StillWaiting { .. }) => bound.locked = true,
+        }
+    }
+    bound.unknown = folder.oddities.get(noted..).and_then(|odd| odd.first()).cloned();
+    bound
 }
 
 /// `reset_method` is there since 5.15, and only where a method works; before, `reset` alone tells that one does.
@@ -94,11 +126,13 @@ fn reset_methods(files: Files<'_>, folder: &mut Folder) -> Reading<Vec<String>> 
     )
 }
 
+/// `sriov_numvfs` itself is not read: kernels before 6.10 take the device's lock for it.
 fn sriov(files: Files<'_>, folder: &mut Folder) -> Option<Sriov> {
     let total = folder.value(files, "sriov_totalvfs", pci::count::<u16>).filter(|total| *total > 0)?;
+    let links = folder.names.iter().filter(|name| is_virtual_function(name)).count();
     Some(Sriov {
         total,
-        enabled: folder.value(files, "sriov_numvfs", pci::count).unwrap_or(0),
+        enabled: u16::try_from(links).unwrap_or(u16::MAX),
         drivers_autoprobe: folder.value(files, "sriov_drivers_autoprobe", pci::flag).unwrap_or(true),
         vfs: virtual_functions(files, folder),
     })
@@ -117,6 +151,10 @@ fn virtual_functions(files: Files<'_>, folder: &mut Folder) -> Vec<PciAddress> {
         .filter_map(|(_, name)| folder.link(files, name))
         .filter_map(|target| PciAddress::parse(&target).ok())
         .collect()
+}
+
+fn is_virtual_function(name: &str) -> bool {
+    name.strip_prefix("virtfn").and_then(pci::count::<u32>).is_some()
 }
 
 /// Whether config space answers with all ones. Asked only in D0: reading it resumes a sleeping card and its bridge.

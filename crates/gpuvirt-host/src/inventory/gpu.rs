@@ -20,8 +20,8 @@ pub(super) type Card = Vec<PciAddress>;
 /// Finds the cards among the candidates, reading companions on the way.
 ///
 /// The primary is the lowest candidate of its slot; the others of the slot go with it. So do audio, USB and UCSI
-/// functions of the slot, if they have the primary's vendor or are in its IOMMU group: an APU's own USB controller,
-/// which has neither, stays with the host.
+/// functions of the slot, if they have the primary's vendor. Audio goes along by its IOMMU group alone too; a USB
+/// controller that only shares the group is the processor's own, with the host's keyboard on it.
 pub(super) fn cards(bus: &Bus, seen: &mut dyn FnMut(PciAddress) -> Option<Function>) -> Vec<Card> {
     let mut cards: Vec<Card> = Vec::new();
     for address in &bus.candidates {
@@ -48,7 +48,9 @@ fn companion_candidate(bus: &Bus, address: PciAddress) -> Option<PciAddress> {
 
 fn belongs(function: &Function, primary: &Function, bus: &Bus) -> bool {
     let same_vendor = function.identity.vendor == primary.identity.vendor;
-    let same_group = function.iommu_group.is_some() && function.iommu_group == primary.iommu_group;
+    let same_group = function.identity.class.is_audio()
+        && function.iommu_group.is_some()
+        && function.iommu_group == primary.iommu_group;
     let is_display = bus.candidates.contains(&function.address);
     function.physfn.is_none() && (is_display || same_vendor || same_group)
 }

@@ -5,36 +5,53 @@ use std::time::Duration;
 
 use gpuvirt_model::{DriverName, PciAddress};
 
-use super::settle::{State, not_as_planned, nothing_under_way, settle, settle_blocking};
+use super::settle::{State, answered, not_as_planned, nothing_under_way, settle, settle_blocking};
 use crate::error::HostError;
 use crate::files::{Files, shown};
 use crate::parse::pci;
 use crate::paths;
+use crate::sysfs::ReadError;
 
 /// Sets or clears `driver_override`. A single newline clears it; an empty write would never reach the kernel.
 pub(super) fn set_override(
     files: Files<'_>,
     function: PciAddress,
     driver: Option<&DriverName>,
+    deadline: Duration,
 ) -> Result<(), HostError> {
     let path = paths::function_file(function, "driver_override");
     let what = driver.map_or_else(
         || format!("clearing driver_override of {function}"),
         |driver| format!("setting driver_override of {function} to {driver}"),
     );
-    let refused = |source| HostError::Refused { what: what.clone(), source };
     let look = || {
-        let text = files.text(&path)?;
+        let text =
+            files.text_that_may_block(&path, deadline).map_err(|error| not_read(&what, error, deadline))?;
         Ok(match pci::driver_override(&text) {
             Some(found) if found.as_ref() == driver => State::Reached,
             _ => State::NotYet(format!("driver_override is {}", shown(&text))),
         })
     };
-    if let State::Reached = look().map_err(refused)? {
+    if let State::Reached = look()? {
         return Ok(());
     }
-    let written = files.sysfs.write(&path, driver.map_or("\n", DriverName::as_str).as_bytes());
-    settle(&what, written, look().map_err(refused)?)
+    // It takes the device's lock, for which it waits while somebody else's write to the device does.
+    let data = driver.map_or("\n", DriverName::as_str).as_bytes();
+    let written = answered(&what, files.sysfs.write_that_may_block(&path, data, deadline))?;
+    settle(&what, written, look()?)
+}
+
+/// Why an attribute that waits for its device's lock was not read.
+fn not_read(what: &str, error: ReadError, waited: Duration) -> HostError {
+    let what = what.to_owned();
+    match error {
+        ReadError::Errno(source) => HostError::Refused { what, source },
+        ReadError::StillWaiting { waits } => HostError::StillWaiting { what, writer: waits, waited },
+        ReadError::Reader(e) => {
+            let source = io::Error::new(e.kind(), format!("the reading process failed: {e}"));
+            HostError::Refused { what, source }
+        }
+    }
 }
 
 /// Unbinds a function from exactly this driver: its own `unbind` file answers ENODEV when another one has it.

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use gpuvirt_model::PciAddress;
+use gpuvirt_plan::MdevPlace;
 use uuid::Uuid;
 
-use super::settle::{State, not_as_planned, nothing_under_way, settle, settle_blocking, within};
+use super::settle::{State, answered, not_as_planned, nothing_under_way, settle, settle_blocking, within};
 use crate::error::HostError;
 use crate::files::{Files, shown};
 use crate::inventory::parent_of;
@@ -15,13 +16,14 @@ use crate::paths;
 /// NVIDIA's driver takes the device down after it has answered the write, in about a second.
 const GONE_WITHIN: Duration = Duration::from_secs(3);
 
-/// Creates a mediated device. The kernel takes 36 characters and at most a newline (drivers/vfio/mdev/mdev_sysfs.c).
+/// Creates a mediated device, within the deadline. The kernel takes 36 characters and at most a newline (drivers/vfio/mdev/mdev_sysfs.c).
 pub(super) fn create(
     files: Files<'_>,
-    parent: PciAddress,
-    type_id: &str,
+    place: &MdevPlace,
     uuid: Uuid,
+    deadline: Duration,
 ) -> Result<(), HostError> {
+    let (parent, type_id) = (place.parent, place.type_id.as_str());
     let what = format!("creating {type_id} {uuid} on {parent}");
     if !is_type_id(type_id) {
         return Err(not_as_planned(&what, format!("{type_id:?} is no type's name")));
@@ -37,7 +39,9 @@ pub(super) fn create(
         Some((at, kind)) => return Err(not_as_planned(&what, elsewhere(at, &kind))),
     }
     let path = paths::mdev_type_file(parent, type_id, "create");
-    let written = files.sysfs.write(&path, uuid.to_string().as_bytes());
+    // A vendor's driver may keep it waiting: NVIDIA's starts a process for each vGPU.
+    let written = files.sysfs.write_that_may_block(&path, uuid.to_string().as_bytes(), deadline);
+    let written = answered(&what, written)?;
     let what = if written.is_err() { what + &capacity(files, parent, type_id) } else { what };
     settle(&what, written, look())
 }

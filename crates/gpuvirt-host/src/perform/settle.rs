@@ -31,17 +31,22 @@ pub(super) fn settle_blocking(
     written: Result<(), WriteError>,
     state: impl FnOnce() -> State,
 ) -> Result<(), HostError> {
-    let written = match written {
-        Ok(()) => Ok(()),
-        Err(WriteError::StillWaiting { writer, waited }) => {
-            return Err(HostError::StillWaiting { what: what.to_owned(), writer, waited });
-        }
-        Err(WriteError::Errno(source)) => Err(source),
-        Err(WriteError::Writer(e)) => {
-            Err(io::Error::new(e.kind(), format!("the writer process failed: {e}")))
-        }
-    };
+    let written = answered(what, written)?;
     settle(what, written, state())
+}
+
+/// What the kernel answered to a write that can block, once it has.
+pub(super) fn answered(what: &str, written: Result<(), WriteError>) -> Result<io::Result<()>, HostError> {
+    match written {
+        Ok(()) => Ok(Ok(())),
+        Err(WriteError::StillWaiting { writer, waited }) => {
+            Err(HostError::StillWaiting { what: what.to_owned(), writer, waited })
+        }
+        Err(WriteError::Errno(source)) => Ok(Err(source)),
+        Err(WriteError::Writer(e)) => {
+            Ok(Err(io::Error::new(e.kind(), format!("the writer process failed: {e}"))))
+        }
+    }
 }
 
 /// Fails when an earlier write of the same device is still under way.

@@ -7,10 +7,12 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use gpuvirt_model::PciAddress;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::request::{Answer, BlockingWrite, LINE_LIMIT};
-use crate::sysfs::WriteError;
+use super::left::Left;
+use super::request::{Answer, BlockingRead, BlockingWrite, LINE_LIMIT, Request};
+use crate::sysfs::{ReadError, WriteError};
 
 /// How a writer is started: a program that calls [`super::writer_main`] on its standard input and output.
 #[derive(Debug, Clone)]
@@ -26,8 +28,7 @@ pub struct WriterCommand {
 pub(crate) struct Writers {
     command: WriterCommand,
     idle: Mutex<Option<Writer>>,
-    /// Writers left in the kernel at a deadline; kept to be reaped.
-    left: Mutex<Vec<Child>>,
+    left: Left,
 }
 
 /// A writer that waits for a request.
@@ -38,37 +39,82 @@ struct Writer {
     output: BufReader<ChildStdout>,
 }
 
+/// What came of a request.
+enum Asked {
+    Answered(Answer),
+    /// The deadline passed; this process waits on.
+    Waits(u32),
+}
+
 impl Writers {
     pub(crate) fn new(command: WriterCommand) -> Self {
-        Self { command, idle: Mutex::new(None), left: Mutex::new(Vec::new()) }
+        Self { command, idle: Mutex::new(None), left: Left::default() }
     }
 
-    /// Has one write made. A writer that is idle is used; while it is busy, others get one of their own.
+    /// Has one write made.
     pub(crate) fn write(&self, write: &BlockingWrite, deadline: Duration) -> Result<(), WriteError> {
-        self.reap();
+        // A mediated device has a lock of its own.
+        let locks = write.function().filter(|_| write.mdev().is_none());
+        let request = Request::Write(write.clone());
+        let answer = match self.ask(&request, locks, deadline).map_err(WriteError::Writer)? {
+            Asked::Answered(answer) => answer,
+            Asked::Waits(writer) => return Err(WriteError::StillWaiting { writer, waited: deadline }),
+        };
+        match answer {
+            Answer::Done => Ok(()),
+            Answer::Errno(errno) => Err(WriteError::Errno(io::Error::from_raw_os_error(errno))),
+            other => Err(WriteError::Writer(other.unexpected())),
+        }
+    }
+
+    /// Has one read made, unless an earlier request still waits at the same function: then the answer is known.
+    pub(crate) fn read(&self, read: &BlockingRead, deadline: Duration) -> Result<Vec<u8>, ReadError> {
+        if let Some(waits) = self.left.at(read.function()) {
+            return Err(ReadError::StillWaiting { waits });
+        }
+        let request = Request::Read(read.clone());
+        let asked = self.ask(&request, Some(read.function()), deadline).map_err(ReadError::Reader)?;
+        let answer = match asked {
+            Asked::Answered(answer) => answer,
+            Asked::Waits(waits) => return Err(ReadError::StillWaiting { waits }),
+        };
+        match answer {
+            Answer::Content(content) => Ok(content),
+            Answer::Errno(errno) => Err(ReadError::Errno(io::Error::from_raw_os_error(errno))),
+            other => Err(ReadError::Reader(other.unexpected())),
+        }
+    }
+
+    /// Asks a writer. One that is idle is used; while it is busy, others get one of their own.
+    fn ask(&self, request: &Request, function: Option<PciAddress>, deadline: Duration) -> io::Result<Asked> {
+        self.left.reap();
         let end = Instant::now() + deadline;
-        let mut writer = self.writer_that_took(write).map_err(WriteError::Writer)?;
+        let mut writer = self.writer_that_took(request)?;
         match writer.answer(end) {
             Ok(Some(answer)) => {
-                *self.idle.lock().unwrap_or_else(PoisonError::into_inner) = Some(writer);
-                outcome(answer)
+                let before = self.idle.lock().unwrap_or_else(PoisonError::into_inner).replace(writer);
+                // One is kept. The other's input ends here, and it does too.
+                if let Some(surplus) = before {
+                    self.left.add(surplus.child, None);
+                }
+                Ok(Asked::Answered(answer))
             }
             Ok(None) => {
                 let pid = writer.child.id();
-                // Its input ends here: when the kernel lets go of the write, the writer ends by itself.
-                self.left.lock().unwrap_or_else(PoisonError::into_inner).push(writer.child);
-                Err(WriteError::StillWaiting { writer: pid, waited: deadline })
+                // Its input ends here: when the kernel lets go of the request, the writer ends by itself.
+                self.left.add(writer.child, function);
+                Ok(Asked::Waits(pid))
             }
             Err(e) => {
-                self.left.lock().unwrap_or_else(PoisonError::into_inner).push(writer.child);
-                Err(WriteError::Writer(e))
+                self.left.add(writer.child, None);
+                Err(e)
             }
         }
     }
 
     /// A writer with the request on its way. One that died while idle is replaced, once: it took no request.
-    fn writer_that_took(&self, write: &BlockingWrite) -> io::Result<Writer> {
-        let mut line = serde_json::to_vec(write)?;
+    fn writer_that_took(&self, request: &Request) -> io::Result<Writer> {
+        let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut writer) = idle {
@@ -79,12 +125,6 @@ impl Writers {
         let mut writer = Writer::start(&self.command)?;
         writer.input.write_all(&line)?;
         Ok(writer)
-    }
-
-    /// Collects writers that have ended since.
-    fn reap(&self) {
-        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
-        left.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
     }
 }
 
@@ -124,13 +164,5 @@ impl Writer {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the writer ended without an answer"));
         }
         Ok(Some(serde_json::from_str(&line)?))
-    }
-}
-
-fn outcome(answer: Answer) -> Result<(), WriteError> {
-    match answer {
-        Answer::Done => Ok(()),
-        Answer::Errno(errno) => Err(WriteError::Errno(io::Error::from_raw_os_error(errno))),
-        Answer::Rejected(why) => Err(WriteError::Writer(io::Error::other(why))),
     }
 }

@@ -1,8 +1,13 @@
 //! What a writer may be asked for, and how it is asked: a line of JSON each way.
 
+use std::io;
+
 use gpuvirt_model::{DriverName, PciAddress};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use crate::parse::mdev::is_type_id;
+use crate::paths;
 
 /// The longest line of the protocol; a path and its data are far shorter.
 pub(crate) const LINE_LIMIT: u64 = 4096;
@@ -60,13 +65,74 @@ impl BlockingWrite {
         self.path.split('/').chain([data]).find_map(|part| PciAddress::parse(part).ok())
     }
 
-    /// The mediated device that the write removes.
+    /// The mediated device that the write makes or removes.
     pub fn mdev(&self) -> Option<Uuid> {
-        self.path.split('/').find_map(|part| Uuid::parse_str(part).ok())
+        let data = self.data.trim_end_matches('\n');
+        self.path.split('/').chain([data]).find_map(|part| Uuid::parse_str(part).ok())
     }
 }
 
-/// Unbinding and probing a function, removing one, setting the number of its VFs, and removing a mediated device.
+/// A read that a writer makes: of the attribute that waits for its device's lock, and of nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct BlockingRead {
+    function: PciAddress,
+}
+
+/// Why a read is none of a writer's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not among the files whose reading can block")]
+pub(crate) struct BlockingReadError(String);
+
+impl BlockingRead {
+    /// Checks a path against the list of those that we read so.
+    pub(crate) fn parse(path: &str) -> Result<Self, BlockingReadError> {
+        let parts: Vec<&str> = path.split('/').collect();
+        match parts.as_slice() {
+            ["", "sys", "bus", "pci", "devices", function, "driver_override"] if is_function(function) => {
+                PciAddress::parse(function).map(|function| Self { function }).ok()
+            }
+            _ => None,
+        }
+        .ok_or_else(|| BlockingReadError(path.to_owned()))
+    }
+
+    /// The kernel file.
+    pub(crate) fn path(&self) -> String {
+        paths::function_file(self.function, "driver_override")
+    }
+
+    /// The function whose lock it needs.
+    pub(crate) fn function(&self) -> PciAddress {
+        self.function
+    }
+}
+
+impl TryFrom<String> for BlockingRead {
+    type Error = BlockingReadError;
+    fn try_from(path: String) -> Result<Self, Self::Error> {
+        Self::parse(&path)
+    }
+}
+
+impl From<BlockingRead> for String {
+    fn from(read: BlockingRead) -> Self {
+        read.path()
+    }
+}
+
+/// What is asked of a writer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Request {
+    /// A write.
+    Write(BlockingWrite),
+    /// A read.
+    Read(BlockingRead),
+}
+
+/// Overriding a function's driver, unbinding and probing a function, removing one, setting the number of its VFs, and
+/// making and removing a mediated device.
 fn is_allowed(path: &str, data: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
@@ -76,6 +142,12 @@ fn is_allowed(path: &str, data: &str) -> bool {
         ["", "sys", "bus", "pci", "drivers_probe"] => is_function(data),
         ["", "sys", "bus", "pci", "drivers", driver, "unbind"] => {
             DriverName::parse(driver).is_ok() && is_function(data)
+        }
+        ["", "sys", "bus", "pci", "devices", function, "driver_override"] => {
+            is_function(function) && (data.is_empty() || DriverName::parse(data).is_ok())
+        }
+        ["", "sys", "bus", "pci", "devices", function, "mdev_supported_types", type_id, "create"] => {
+            is_function(function) && is_type_id(type_id) && is_uuid(data)
         }
         ["", "sys", "bus", "pci", "devices", function, "remove"] => is_function(function) && data == "1",
         ["", "sys", "bus", "pci", "devices", function, "sriov_numvfs"] => {
@@ -116,10 +188,24 @@ impl From<BlockingWrite> for RawWrite {
 pub(crate) enum Answer {
     /// The kernel took the write.
     Done,
+    /// What was read.
+    Content(Vec<u8>),
     /// The kernel's errno.
     Errno(i32),
     /// The request was not understood or not allowed; nothing was written.
     Rejected(String),
+}
+
+impl Answer {
+    /// Why an answer is none to what was asked.
+    pub(crate) fn unexpected(self) -> io::Error {
+        match self {
+            Self::Rejected(why) => io::Error::other(why),
+            Self::Done | Self::Content(_) | Self::Errno(_) => {
+                io::Error::other("it answered another question")
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -135,6 +221,9 @@ mod tests {
             ("/sys/bus/pci/drivers_probe", "0000:41:00.0"),
             ("/sys/bus/pci/devices/0000:41:00.0/remove", "1"),
             ("/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs", "0"),
+            ("/sys/bus/pci/devices/0000:41:00.0/driver_override", "vfio-pci"),
+            ("/sys/bus/pci/devices/0000:41:00.0/driver_override", "\n"),
+            ("/sys/bus/pci/devices/0000:41:00.0/mdev_supported_types/nvidia-563/create", uuid),
             (&format!("/sys/bus/mdev/devices/{uuid}/remove"), "1"),
             (&format!("/sys/bus/pci/devices/0000:41:00.0/{uuid}/remove"), "1\n"),
         ] {
@@ -152,6 +241,8 @@ mod tests {
             ("/sys/bus/pci/drivers/nvidia/unbind", "0000:41:00.0\n", gpu, None),
             ("/sys/bus/pci/drivers_probe", "0000:41:00.0", gpu, None),
             ("/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs", "0", gpu, None),
+            ("/sys/bus/pci/devices/0000:41:00.0/driver_override", "vfio-pci", gpu, None),
+            ("/sys/bus/pci/devices/0000:41:00.0/mdev_supported_types/i915-4/create", uuid, gpu, mdev),
             (&format!("/sys/bus/mdev/devices/{uuid}/remove"), "1", None, mdev),
             (&format!("/sys/bus/pci/devices/0000:41:00.0/{uuid}/remove"), "1", gpu, mdev),
         ] {
@@ -162,6 +253,7 @@ mod tests {
 
     #[test]
     fn everything_else_is_rejected() {
+        let uuid = "c73f1fa6-489e-4834-9476-d70dabd98c40";
         for (path, data) in [
             ("/etc/passwd", "1"),
             ("/sys/bus/pci/drivers/../../../../etc/unbind", "0000:41:00.0"),
@@ -174,6 +266,10 @@ mod tests {
             ("/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs", "+4"),
             ("/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs", "65536"),
             ("/sys/bus/pci/devices/0000:41:00.0//remove", "1"),
+            ("/sys/bus/pci/devices/0000:41:00.0/driver_override", "vfio-pci\nigb"),
+            ("/sys/bus/pci/devices/0000:41:00.0/driver_override", "a/b"),
+            ("/sys/bus/pci/devices/0000:41:00.0/mdev_supported_types/../create", uuid),
+            ("/sys/bus/pci/devices/0000:41:00.0/mdev_supported_types/nvidia-563/create", "1"),
             ("/sys/bus/mdev/devices/C73F1FA6-489E-4834-9476-D70DABD98C40/remove", "1"),
             ("sys/bus/pci/devices/0000:41:00.0/remove", "1"),
             ("", ""),
@@ -183,8 +279,26 @@ mod tests {
     }
 
     #[test]
+    fn only_what_waits_for_a_lock_is_read() {
+        let path = "/sys/bus/pci/devices/0000:41:00.0/driver_override";
+        assert_eq!(BlockingRead::parse(path).unwrap().path(), path);
+        for path in [
+            "/etc/shadow",
+            "/sys/bus/pci/devices/0000:41:00.0/config",
+            "/sys/bus/pci/devices/41:00.0/driver_override",
+            "/sys/bus/pci/devices/../driver_override",
+            "",
+        ] {
+            assert!(BlockingRead::parse(path).is_err(), "{path}");
+        }
+    }
+
+    #[test]
     fn a_line_that_asks_for_something_else_does_not_become_a_request() {
         let line = r#"{"path":"/etc/shadow","data":"1"}"#;
         assert!(serde_json::from_str::<BlockingWrite>(line).is_err());
+        for line in [r#"{"write":{"path":"/etc/shadow","data":"1"}}"#, r#"{"read":"/etc/shadow"}"#] {
+            assert!(serde_json::from_str::<Request>(line).is_err());
+        }
     }
 }

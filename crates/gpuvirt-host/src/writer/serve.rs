@@ -4,9 +4,13 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::announce::{NAME, announce};
-use super::request::{Answer, BlockingWrite, LINE_LIMIT};
-use crate::linux::write_once;
+use super::request::{Answer, BlockingRead, BlockingWrite, LINE_LIMIT, Request};
+use crate::linux::{LinuxSysfs, write_once};
 use crate::paths;
+use crate::sysfs::Sysfs;
+
+/// Longer than any driver's name, and short enough for an answer of one line.
+const READ_LIMIT: usize = 512;
 
 /// The whole life of a writer process: requests on `input`, answers on `output`, until `input` ends.
 ///
@@ -30,8 +34,9 @@ fn serve(input: impl Read, mut output: impl Write, root: &str) -> io::Result<()>
         if input.by_ref().take(LINE_LIMIT).read_line(&mut line)? == 0 {
             return Ok(());
         }
-        let answer = match serde_json::from_str::<BlockingWrite>(&line) {
-            Ok(request) => carry_out(&request, root),
+        let answer = match serde_json::from_str::<Request>(&line) {
+            Ok(Request::Write(write)) => carry_out(&write, root),
+            Ok(Request::Read(read)) => read_out(&read, root),
             Err(e) => Answer::Rejected(e.to_string()),
         };
         let mut line = serde_json::to_vec(&answer)?;
@@ -39,6 +44,17 @@ fn serve(input: impl Read, mut output: impl Write, root: &str) -> io::Result<()>
         output.write_all(&line)?;
         output.flush()?;
     }
+}
+
+fn read_out(read: &BlockingRead, root: &str) -> Answer {
+    match LinuxSysfs::below(root).read(&read.path(), READ_LIMIT) {
+        Ok(content) => Answer::Content(content),
+        Err(e) => of_error(&e),
+    }
+}
+
+fn of_error(error: &io::Error) -> Answer {
+    error.raw_os_error().map_or_else(|| Answer::Rejected(error.to_string()), Answer::Errno)
 }
 
 fn carry_out(request: &BlockingWrite, root: &str) -> Answer {
@@ -49,7 +65,7 @@ fn carry_out(request: &BlockingWrite, root: &str) -> Answer {
     let file = PathBuf::from([root, request.path()].concat());
     match write_once(&file, request.data().as_bytes()) {
         Ok(()) => Answer::Done,
-        Err(e) => e.raw_os_error().map_or_else(|| Answer::Rejected(e.to_string()), Answer::Errno),
+        Err(e) => of_error(&e),
     }
 }
 
@@ -72,15 +88,19 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::File::create(folder.join("remove")).unwrap();
         let input = concat!(
-            r#"{"path":"/sys/bus/pci/devices/0000:41:00.0/remove","data":"1"}"#,
+            r#"{"write":{"path":"/sys/bus/pci/devices/0000:41:00.0/remove","data":"1"}}"#,
             "\n",
-            r#"{"path":"/sys/bus/pci/devices/0000:41:00.1/remove","data":"1"}"#,
+            r#"{"write":{"path":"/sys/bus/pci/devices/0000:41:00.1/remove","data":"1"}}"#,
             "\n",
-            r#"{"path":"/etc/passwd","data":"1"}"#,
+            r#"{"write":{"path":"/etc/passwd","data":"1"}}"#,
             "\nnonsense\n",
+            r#"{"read":"/sys/bus/pci/devices/0000:41:00.0/driver_override"}"#,
+            "\n",
         );
+        std::fs::File::create(folder.join("driver_override")).unwrap().write_all(b"(null)\n").unwrap();
         let answers = answers(input, root);
-        assert_eq!(answers.len(), 4);
+        assert_eq!(answers.len(), 5);
+        assert_eq!(answers[4], Answer::Content(b"(null)\n".to_vec()));
         assert_eq!(answers[0], Answer::Done);
         assert_eq!(answers[1], Answer::Errno(nix::libc::ENOENT));
         assert!(matches!(&answers[2], Answer::Rejected(why) if why.contains("/etc/passwd")));

@@ -29,12 +29,14 @@ pub(super) fn gpu_in_use(switch: &Switch) -> Option<Refusal> {
     let known_vm = running(switch).next().is_some();
     let holds = |holder: &&Holder| match holder {
         Holder::Process { command, .. } => !(known_vm && command.starts_with("qemu")),
-        Holder::DrmClient { .. } | Holder::Sound { .. } => true,
+        Holder::DrmClient { .. } | Holder::Sound { .. } | Holder::UsbDevice { .. } => true,
         Holder::Console { .. } | Holder::Domain { .. } => false,
     };
     let holders: Vec<&Holder> = switch.gpu.holders.seen.iter().filter(holds).collect();
     let pids: Vec<u32> = holders.iter().filter_map(|holder| pid(holder)).collect();
     (!holders.is_empty()).then(|| {
+        let usb = holders.iter().any(|holder| matches!(holder, Holder::UsbDevice { .. }));
+        let unplug = usb.then(|| "plug the USB devices into ports that are not the card's".to_owned());
         let remedy = match pids.as_slice() {
             [] => "stop what uses it, and try again".to_owned(),
             _ => format!(
@@ -42,7 +44,11 @@ pub(super) fn gpu_in_use(switch: &Switch) -> Option<Refusal> {
                 list(&pids).replace(' ', "")
             ),
         };
-        switch.refuse(RefusalCode::GpuInUse, format!("it is held by {}", list(&holders)), vec![remedy])
+        switch.refuse(
+            RefusalCode::GpuInUse,
+            format!("it is held by {}", list(&holders)),
+            unplug.into_iter().chain([remedy]).collect(),
+        )
     })
 }
 
@@ -50,7 +56,10 @@ fn pid(holder: &Holder) -> Option<u32> {
     match holder {
         Holder::Process { pid, .. } => Some(*pid),
         Holder::Sound { pid, .. } => *pid,
-        Holder::Console { .. } | Holder::DrmClient { .. } | Holder::Domain { .. } => None,
+        Holder::Console { .. }
+        | Holder::DrmClient { .. }
+        | Holder::UsbDevice { .. }
+        | Holder::Domain { .. } => None,
     }
 }
 

@@ -36,13 +36,19 @@ pub(super) fn group_not_viable(switch: &Switch) -> Vec<Refusal> {
     switch.observed.groups_of(switch.gpu).filter_map(|group| foreigners(switch, group)).collect()
 }
 
-/// One refusal for a group with foreign endpoints, which names each with its driver.
+/// One refusal for a group with foreign members, which names each with its driver. What could not be read counts as
+/// foreign.
 fn foreigners(switch: &Switch, group: &IommuGroup) -> Option<Refusal> {
     let members = group.members.iter().filter_map(|address| switch.observed.functions.get(address));
-    let foreign: Vec<String> = members
+    let mut foreign: Vec<String> = members
         .filter(|member| MemberRole::of(member, &switch.gpu.functions) == MemberRole::Foreign)
         .map(describe)
         .collect();
+    let unread = group.unread(&switch.observed.functions);
+    foreign.extend(unread.map(|address| format!("{address} (which could not be read)")));
+    if !group.is_listed(&switch.observed.functions) {
+        foreign.push("members that could not be listed".to_owned());
+    }
     (!foreign.is_empty()).then(|| {
         switch.refuse(
             RefusalCode::GroupNotViable,

@@ -6,6 +6,7 @@ mod driver;
 mod gpu;
 mod holder;
 mod iommu;
+mod lock;
 pub mod vgpu;
 
 use gpuvirt_model::{
@@ -15,6 +16,7 @@ use gpuvirt_model::{
 use crate::{Plan, Step};
 
 pub use gpu::not_found;
+pub use lock::{Waiting, untouchable};
 
 /// A switch that is about to happen: what the checks look at.
 #[derive(Debug, Clone, Copy)]

@@ -14,12 +14,14 @@ pub(super) const TEXTS: &[Explanation] = &[
     },
     Explanation {
         name: "gpu-in-use",
-        cause: "A process, a sound stream or a DRM client has the card open. Unbinding it from its driver would \
-                wait in the kernel for as long as it does, or crash it.",
+        cause: "A process, a sound stream or a DRM client has the card open, or USB devices are plugged into its own \
+                USB port. Unbinding it from its driver would wait in the kernel for as long as it does, crash it, or \
+                take the devices from the host.",
         evidence: "File descriptors and memory mappings of all processes, matched by device number, so that \
-                   containers are found too; open streams in /proc/asound; kernel clients in debugfs.",
+                   containers are found too; open streams in /proc/asound; kernel clients in debugfs; \
+                   devices below usbN of the card's USB controller.",
         remedy: "End what is named, or stop its service: desktop session, CUDA job, nvidia-persistenced, a \
-                 container. `gpuvirt gpu show GPU` shows the present holders.",
+                 container. Plug USB devices into another port. `gpuvirt gpu show GPU` shows the present holders.",
     },
     Explanation {
         name: "boot-display",
@@ -68,6 +70,24 @@ pub(super) const TEXTS: &[Explanation] = &[
         evidence: "Its config space reads as all ones.",
         remedy: "Look at dmesg for its address and at its power supply. `echo on > power/control` in its folder \
                  wakes it; a card that hangs since its last guest often needs the host to be powered off.",
+    },
+    Explanation {
+        name: "device-locked",
+        cause: "A write to the card waits in the kernel: an unbind for whoever has the card open, or a driver that \
+                does not end its start. The kernel holds the function's lock meanwhile, and any other write to it \
+                would wait too. Other GPUs are not concerned.",
+        evidence: "Reading driver_override, which takes the lock on many kernels, did not end within seconds; or a \
+                   writer process of gpuvirtd (gpuvirt-writer) still shows the write that it makes.",
+        remedy: "Shut down the VM or end the process that has the card: the write then goes on by itself. Never kill \
+                 the process that writes. Where a driver hangs, dmesg says so, and only a reboot ends it.",
+    },
+    Explanation {
+        name: "binding-unknown",
+        cause: "What a function of the card is bound to, or its driver_override, can't be read or understood. A \
+                change could not be taken back to it.",
+        evidence: "The function's driver link or its driver_override, named in the message.",
+        remedy: "Read the file that is named, as root. A driver_override that names no driver is cleared by writing \
+                 an empty line to it.",
     },
     Explanation {
         name: "hands-off",

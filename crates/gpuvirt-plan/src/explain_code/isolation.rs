@@ -17,8 +17,8 @@ pub(super) const TEXTS: &[Explanation] = &[
         cause: "Devices of one IOMMU group can reach each other without passing the IOMMU, so the kernel gives a \
                 group to a VM as a whole or not at all. Another device of this card's group has a host driver.",
         evidence: "The members in /sys/kernel/iommu_groups/N/devices and their driver links. Functions of the card \
-                   itself, bridges, functions without a driver and functions of VFIO drivers or pci-stub are no \
-                   obstacle.",
+                   itself, functions without a driver, bridges with the driver pcieport and functions of VFIO \
+                   drivers or pci-stub are no obstacle. A member that can't be read is one.",
         remedy: "Move the card or the other device to another slot: groups follow the slots. Or take the other \
                  device from its driver, when the host can do without it. gpuvirt never unbinds a device that is \
                  not part of the GPU, and does not use the ACS override patch, which only hides the danger.",

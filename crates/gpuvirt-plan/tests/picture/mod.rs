@@ -53,6 +53,8 @@ pub fn function(address: &str, class: u32, bound: DriverBinding) -> Function {
         power_state: None,
         endpoint: true,
         unresponsive: false,
+        locked: false,
+        binding_unknown: None,
         oddities: Vec::new(),
     }
 }

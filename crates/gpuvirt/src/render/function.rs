@@ -12,7 +12,11 @@ pub fn section(page: &mut Page, function: &Function) {
     page.field("name", full_name(function));
     page.field("identity", function.identity);
     page.field("driver", or_none(driver(function)));
-    page.field_if("driver_override", function.binding.driver_override.as_ref());
+    if function.locked {
+        page.field("driver_override", "unknown: the function is locked");
+    } else {
+        page.field_if("driver_override", function.binding.driver_override.as_ref());
+    }
     page.field_if("NUMA node", function.numa_node);
     page.list("BARs", function.bars.iter().map(bar));
     match &function.reset_methods {
@@ -43,6 +47,9 @@ pub fn section(page: &mut Page, function: &Function) {
     }
     if function.unresponsive {
         page.field("on the bus", "no answer: its config space reads as all ones");
+    }
+    if function.locked {
+        page.field("locked", "yes: a write to it waits in the kernel, and any other would wait too");
     }
     page.list("odd", &function.oddities);
 }

@@ -104,6 +104,8 @@ fn function(address: PciAddress) -> Function {
         power_state: None,
         endpoint: true,
         unresponsive: false,
+        locked: false,
+        binding_unknown: None,
         oddities: Vec::new(),
     }
 }
