@@ -1,49 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The vGPU of the mdev form: an emulated VFIO PCI device that says which profile it is, no more.
- *
- * A guest sees a 3D controller without capabilities and interrupts. BAR 0, 4 KiB, little endian,
- * cannot be written: u32 magic at 0, u32 memory in MiB at 4, u32 profile at 8.
+ * The vGPU of the mdev form: created and removed by the mdev core, opened through VFIO.
  */
-#include <linux/minmax.h>
 #include <linux/module.h>
-#include <linux/pci_regs.h>
-#include <linux/sizes.h>
-#include <linux/string.h>
 #include <linux/uaccess.h>
-#include <linux/unaligned.h>
-#include <linux/vfio.h>
-#include <linux/vfio_pci_core.h>
 
 #include "gpu.h"
 #include "mdev_vf.h"
+#include "mdev_vgpu.h"
 #include "vgpu_files.h"
-
-/* QEMU's id for devices of its own making, and a device id of ours below it. */
-#define VGPU_VENDOR_ID	0x1234
-#define VGPU_DEVICE_ID	0x1ab1
-#define VGPU_CLASS	0x0302
-#define VGPU_MAGIC	0x5550474c /* "LGPU" */
-#define VGPU_BAR0_SIZE	SZ_4K
-
-/* Longest write that is taken at once. A caller that wrote more sees a short count. */
-#define WRITE_CHUNK	64
-
-/**
- * struct mdev_vgpu - one mediated device
- * @vdev: the VFIO core's side of it
- * @vgpu: what it has of the GPU
- * @lock: guards @config
- * @config: PCI configuration space as the guest reads it
- * @bar0: content of BAR 0
- */
-struct mdev_vgpu {
-	struct vfio_device vdev;
-	struct vgpu *vgpu;
-	struct mutex lock;
-	u8 config[PCI_CFG_SPACE_SIZE];
-	u8 bar0[VGPU_BAR0_SIZE];
-};
 
 static struct mdev_vgpu *to_mdev_vgpu(struct vfio_device *vdev)
 {
@@ -52,26 +17,21 @@ static struct mdev_vgpu *to_mdev_vgpu(struct vfio_device *vdev)
 
 struct vgpu *mdev_vgpu_vgpu(struct device *dev)
 {
-	struct mdev_vgpu *mdev_vgpu = dev_get_drvdata(dev);
+	struct mdev_vgpu *device = dev_get_drvdata(dev);
 
-	return mdev_vgpu->vgpu;
+	return device->vgpu;
 }
 
-static void mdev_vgpu_reset(struct mdev_vgpu *device)
+static ssize_t mdev_vgpu_read(struct vfio_device *vdev, char __user *buf, size_t count,
+			      loff_t *ppos)
 {
-	const struct profile *profile = device->vgpu->profile;
+	return mdev_region_read(to_mdev_vgpu(vdev), buf, count, ppos);
+}
 
-	mutex_lock(&device->lock);
-	memset(device->config, 0, sizeof(device->config));
-	put_unaligned_le16(VGPU_VENDOR_ID, &device->config[PCI_VENDOR_ID]);
-	put_unaligned_le16(VGPU_DEVICE_ID, &device->config[PCI_DEVICE_ID]);
-	put_unaligned_le16(VGPU_CLASS, &device->config[PCI_CLASS_DEVICE]);
-	put_unaligned_le16(VGPU_VENDOR_ID, &device->config[PCI_SUBSYSTEM_VENDOR_ID]);
-	put_unaligned_le16(profile->id, &device->config[PCI_SUBSYSTEM_ID]);
-	put_unaligned_le32(VGPU_MAGIC, &device->bar0[0]);
-	put_unaligned_le32(profile->slots * SLOT_MIB, &device->bar0[4]);
-	put_unaligned_le32(profile->id, &device->bar0[8]);
-	mutex_unlock(&device->lock);
+static ssize_t mdev_vgpu_write(struct vfio_device *vdev, const char __user *buf, size_t count,
+			       loff_t *ppos)
+{
+	return mdev_region_write(to_mdev_vgpu(vdev), buf, count, ppos);
 }
 
 static int mdev_vgpu_init(struct vfio_device *vdev)
@@ -95,115 +55,13 @@ static int mdev_vgpu_open(struct vfio_device *vdev)
 
 	ret = vgpu_open(device->vgpu);
 	if (!ret)
-		mdev_vgpu_reset(device);
+		mdev_region_reset(device);
 	return ret;
 }
 
 static void mdev_vgpu_close(struct vfio_device *vdev)
 {
 	vgpu_close(to_mdev_vgpu(vdev)->vgpu);
-}
-
-static u64 region_size(unsigned int index)
-{
-	switch (index) {
-	case VFIO_PCI_CONFIG_REGION_INDEX:
-		return PCI_CFG_SPACE_SIZE;
-	case VFIO_PCI_BAR0_REGION_INDEX:
-		return VGPU_BAR0_SIZE;
-	default:
-		return 0;
-	}
-}
-
-/* Where a file position is: VFIO packs the region's index and the offset into it. */
-struct place {
-	unsigned int index;
-	u64 offset;
-	size_t count;
-};
-
-/* Split @pos, and cut @count where the region ends. -EINVAL outside of every region. */
-static int find_place(loff_t pos, size_t count, struct place *place)
-{
-	u64 size;
-
-	place->index = VFIO_PCI_OFFSET_TO_INDEX(pos);
-	place->offset = pos & VFIO_PCI_OFFSET_MASK;
-	size = region_size(place->index);
-	if (place->offset >= size)
-		return -EINVAL;
-
-	place->count = min_t(u64, count, size - place->offset);
-	return 0;
-}
-
-static ssize_t mdev_vgpu_read(struct vfio_device *vdev, char __user *buf, size_t count,
-			      loff_t *ppos)
-{
-	struct mdev_vgpu *device = to_mdev_vgpu(vdev);
-	unsigned long missing;
-	struct place place;
-	const u8 *content;
-	int ret;
-
-	ret = find_place(*ppos, count, &place);
-	if (ret)
-		return ret;
-
-	content = place.index == VFIO_PCI_CONFIG_REGION_INDEX ? device->config : device->bar0;
-	mutex_lock(&device->lock);
-	missing = copy_to_user(buf, content + place.offset, place.count);
-	mutex_unlock(&device->lock);
-	if (missing)
-		return -EFAULT;
-
-	*ppos += place.count;
-	return place.count;
-}
-
-/* Bits of a configuration byte that a guest can change. */
-static u8 config_writable(u64 offset)
-{
-	switch (offset) {
-	case PCI_COMMAND:
-		return PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
-	case PCI_INTERRUPT_LINE:
-		return 0xff;
-	case PCI_BASE_ADDRESS_0 ... PCI_BASE_ADDRESS_0 + 3:
-		/* All ones written here must read back as the size mask. */
-		return ~(VGPU_BAR0_SIZE - 1) >> (8 * (offset - PCI_BASE_ADDRESS_0));
-	default:
-		return 0;
-	}
-}
-
-static ssize_t mdev_vgpu_write(struct vfio_device *vdev, const char __user *buf, size_t count,
-			       loff_t *ppos)
-{
-	struct mdev_vgpu *device = to_mdev_vgpu(vdev);
-	u8 chunk[WRITE_CHUNK];
-	struct place place;
-	size_t i;
-	int ret;
-
-	ret = find_place(*ppos, min_t(size_t, count, sizeof(chunk)), &place);
-	if (ret)
-		return ret;
-	if (copy_from_user(chunk, buf, place.count))
-		return -EFAULT;
-
-	mutex_lock(&device->lock);
-	for (i = 0; place.index == VFIO_PCI_CONFIG_REGION_INDEX && i < place.count; i++) {
-		u8 *byte = &device->config[place.offset + i];
-		u8 writable = config_writable(place.offset + i);
-
-		*byte = (*byte & ~writable) | (chunk[i] & writable);
-	}
-	mutex_unlock(&device->lock);
-
-	*ppos += place.count;
-	return place.count;
 }
 
 static long get_info(void __user *arg)
@@ -234,7 +92,7 @@ static long get_region_info(void __user *arg)
 		return -EINVAL;
 
 	info.offset = VFIO_PCI_INDEX_TO_OFFSET(info.index);
-	info.size = region_size(info.index);
+	info.size = mdev_region_size(info.index);
 	info.flags = info.size ? VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE : 0;
 	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
 }
@@ -265,7 +123,7 @@ static long mdev_vgpu_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned
 	case VFIO_DEVICE_GET_IRQ_INFO:
 		return get_irq_info((void __user *)arg);
 	case VFIO_DEVICE_RESET:
-		mdev_vgpu_reset(to_mdev_vgpu(vdev));
+		mdev_region_reset(to_mdev_vgpu(vdev));
 		return 0;
 	default:
 		return -ENOTTY;
