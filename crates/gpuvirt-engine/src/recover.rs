@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gpuvirt_model::{Outcome, PciAddress};
+use gpuvirt_model::{Outcome, PciAddress, VgpuId};
 use gpuvirt_plan::{Plan, switch, verify};
 
 use crate::apply::chain;
@@ -61,15 +61,22 @@ impl Engine {
 
 /// Whether a waiting write concerns something that the plan can change.
 fn concerns(waiting: &WaitingWrite, plan: &Plan) -> bool {
-    let bound = |function: &PciAddress| *function == plan.gpu || plan.before.bindings.contains_key(function);
+    let before = &plan.before;
+    let bound = |function: &PciAddress| {
+        *function == plan.gpu
+            || before.bindings.contains_key(function)
+            || before.vgpu_types.contains_key(function)
+    };
     waiting.function.as_ref().is_some_and(bound)
-        || waiting.vgpu.is_some_and(|uuid| plan.before.mdevs.contains_key(&uuid))
+        || waiting.vgpu.is_some_and(|uuid| before.mdevs.contains_key(&uuid))
 }
 
 /// Whether host and documents agree about everything that the plan could change.
 fn is_settled(plan: &Plan, view: &View) -> bool {
-    let alive = |uuid| (view.observed.vgpus.contains_key(uuid), view.records.vgpus.contains_key(uuid));
-    let vgpus_agree = plan.before.mdevs.keys().map(alive).all(|(lives, recorded)| lives == recorded);
+    let alive = |id: VgpuId| (view.observed.vgpus.contains_key(&id), view.records.vgpus.contains_key(&id));
+    let mdevs = plan.before.mdevs.keys().map(|uuid| VgpuId::Mdev(*uuid));
+    let vfs = plan.before.vgpu_types.keys().map(|vf| VgpuId::Vf(*vf));
+    let vgpus_agree = mdevs.chain(vfs).map(alive).all(|(lives, recorded)| lives == recorded);
     let bindings_agree = plan.before.bindings.is_empty() || {
         let gpu = view.observed.gpus.get(&plan.gpu);
         let entry = view.desired.gpu(plan.gpu);

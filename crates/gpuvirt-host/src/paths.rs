@@ -83,6 +83,11 @@ pub(crate) fn mdev_file(uuid: Uuid, name: &str) -> String {
     format!("{MDEV_DEVICES}/{uuid}/{name}")
 }
 
+/// One file of what NVIDIA's driver shows of a virtual function that it makes vGPUs on.
+pub(crate) fn nvidia_vgpu_file(vf: PciAddress, name: &str) -> String {
+    format!("{PCI_DEVICES}/{vf}/nvidia/{name}")
+}
+
 /// What NVIDIA's driver tells about one of its GPUs.
 pub(crate) fn nvidia_information(address: PciAddress) -> String {
     format!("{PROC}/driver/nvidia/gpus/{address}/information")

@@ -39,4 +39,4 @@ pub use profile::{Profile, ProfileName};
 pub use reading::{Reading, Unknown};
 pub use records::{Records, VgpuRecord};
 pub use refusal::{Refusal, RefusalCode, Warning, WarningCode};
-pub use vgpu::{Framework, Vgpu};
+pub use vgpu::{Framework, Vgpu, VgpuId};

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-use crate::{DriverBinding, PciAddress, ProfileName};
+use crate::{DriverBinding, Framework, PciAddress, ProfileName, Vgpu, VgpuId};
 
 /// What is ours, and how things were before us.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,11 +18,33 @@ pub struct Records {
     pub host_bindings: BTreeMap<PciAddress, DriverBinding>,
     /// The vGPUs that we made.
     #[serde(default)]
-    pub vgpus: BTreeMap<Uuid, VgpuRecord>,
+    pub vgpus: BTreeMap<VgpuId, VgpuRecord>,
 }
 
 fn version() -> u32 {
     1
+}
+
+fn mdev() -> Framework {
+    Framework::Mdev
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_mdev(framework: &Framework) -> bool {
+    *framework == Framework::Mdev
+}
+
+impl Records {
+    /// Whether a live vGPU is of our making.
+    ///
+    /// A uuid is given once. A virtual function's address stays when its vGPU has gone, so that the type must be
+    /// the one that we set.
+    pub fn made(&self, vgpu: &Vgpu) -> bool {
+        self.vgpus.get(&vgpu.id).is_some_and(|record| match vgpu.id {
+            VgpuId::Mdev(_) => true,
+            VgpuId::Vf(_) => record.type_id == vgpu.type_id,
+        })
+    }
 }
 
 /// A vGPU of our making.
@@ -36,4 +57,7 @@ pub struct VgpuRecord {
     pub type_id: String,
     /// The profile asked for.
     pub profile: ProfileName,
+    /// How it was made. Files of before there was a choice say nothing.
+    #[serde(default = "mdev", skip_serializing_if = "is_mdev")]
+    pub framework: Framework,
 }

@@ -31,6 +31,10 @@ fn undoable(step: &Step, plan: &Plan) -> bool {
             plan.before.bindings.contains_key(function)
         }
         Step::CreateMdev { uuid, .. } | Step::RemoveMdev { uuid, .. } => plan.before.mdevs.contains_key(uuid),
+        // A new type over an old one would be refused by the driver: by way of none only.
+        Step::SetVgpuType { vf, from, to, .. } => {
+            plan.before.vgpu_types.contains_key(vf) && (*from == 0 || *to == 0)
+        }
     }
 }
 
@@ -40,7 +44,11 @@ fn first_out_of_order(plan: &Plan) -> Option<&Step> {
     let drivers: (Kind, Kind) = (|s| matches!(s, Step::Probe { .. }), |s| matches!(s, Step::Unbind { .. }));
     let mdevs: (Kind, Kind) =
         (|s| matches!(s, Step::CreateMdev { .. }), |s| matches!(s, Step::RemoveMdev { .. }));
-    [drivers, mdevs].into_iter().find_map(|(adds, removes)| {
+    let types: (Kind, Kind) = (
+        |s| matches!(s, Step::SetVgpuType { to, .. } if *to != 0),
+        |s| matches!(s, Step::SetVgpuType { to: 0, .. }),
+    );
+    [drivers, mdevs, types].into_iter().find_map(|(adds, removes)| {
         let last = plan.steps.iter().rposition(removes)?;
         plan.steps.iter().take(last).find(|step| adds(step))
     })

@@ -26,6 +26,10 @@ pub fn sentence(step: &Step) -> String {
                 place.type_id, place.profile, place.parent
             )
         }
+        Step::SetVgpuType { vf, to: 0, profile, .. } => format!("take the vGPU type {profile} from {vf}"),
+        Step::SetVgpuType { vf, to, profile, .. } => {
+            format!("give {vf} the vGPU type {to} ({profile})")
+        }
         Step::RemoveMdev { uuid, parent } => format!("remove mediated device {uuid} from {parent}"),
     }
 }

@@ -51,6 +51,18 @@ pub enum Step {
         /// The parent function.
         parent: PciAddress,
     },
+    /// Set the vGPU type of a virtual function of NVIDIA's (`nvidia/current_vgpu_type`): what makes it a vGPU, and
+    /// with 0 what makes it none. A type that is set is changed by way of 0 only.
+    SetVgpuType {
+        /// The virtual function.
+        vf: PciAddress,
+        /// The type that it must still have; 0 is none.
+        from: u32,
+        /// The type to have.
+        to: u32,
+        /// The profile, for people.
+        profile: ProfileName,
+    },
 }
 
 /// An ordered list of steps with how things were and what they promise.
@@ -79,6 +91,9 @@ pub struct Snapshot {
     /// Mediated devices that exist (with their place) or don't.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mdevs: BTreeMap<Uuid, Option<MdevPlace>>,
+    /// Virtual functions of NVIDIA's, and the vGPU type that each has; 0 is none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vgpu_types: BTreeMap<PciAddress, u32>,
 }
 
 /// Where a mediated device is made, and of which type.
@@ -121,6 +136,13 @@ pub enum Promise {
         /// The device.
         uuid: Uuid,
     },
+    /// The virtual function has this vGPU type.
+    VgpuType {
+        /// The virtual function.
+        vf: PciAddress,
+        /// The type; 0 is none, and a virtual function that is gone has none.
+        type_id: u32,
+    },
 }
 
 impl Plan {
@@ -148,6 +170,7 @@ impl Step {
             | Self::Probe { function, .. } => Some(*function),
             Self::CreateMdev { place, .. } => Some(place.parent),
             Self::RemoveMdev { parent, .. } => Some(*parent),
+            Self::SetVgpuType { vf, .. } => Some(*vf),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gpuvirt_model::{Function, Observed};
+use gpuvirt_model::{Function, Observed, VgpuId};
 
 use crate::driver::{self, BindingGoal};
 use crate::{Plan, Promise, Snapshot, Step, vgpu};
@@ -20,6 +20,7 @@ pub fn plan(plan: &Plan, now: &Observed) -> Plan {
         })
         .collect::<BTreeMap<_, _>>();
     let mut steps = mdev_steps(plan, now);
+    steps.extend(type_steps(plan, now));
     steps.extend(driver::steps(&functions, &goals));
     Plan {
         gpu: plan.gpu,
@@ -35,7 +36,7 @@ fn mdev_steps(plan: &Plan, now: &Observed) -> Vec<Step> {
     let mut removals = Vec::new();
     let mut additions = Vec::new();
     for (uuid, was) in &plan.before.mdevs {
-        match (was, now.vgpus.get(uuid)) {
+        match (was, now.vgpus.get(&VgpuId::Mdev(*uuid))) {
             (None, Some(vgpu)) if made_by(plan, vgpu) => {
                 removals.push(Step::RemoveMdev { uuid: *uuid, parent: vgpu.parent });
             }
@@ -46,11 +47,24 @@ fn mdev_steps(plan: &Plan, now: &Observed) -> Vec<Step> {
     removals.into_iter().chain(additions).collect()
 }
 
+/// Types that `plan` set or took, set back; one that somebody else set since is not touched.
+fn type_steps(plan: &Plan, now: &Observed) -> Vec<Step> {
+    let (mut removals, mut additions) = (Vec::new(), Vec::new());
+    for step in &plan.steps {
+        let Step::SetVgpuType { vf, from, to, profile } = step else { continue };
+        if from != to && now.functions.contains_key(vf) && vgpu::type_of(*vf, now) == *to {
+            let back = Step::SetVgpuType { vf: *vf, from: *to, to: *from, profile: profile.clone() };
+            if *from == 0 { removals.push(back) } else { additions.push(back) }
+        }
+    }
+    removals.into_iter().chain(additions).collect()
+}
+
 /// Whether a live mediated device is the one that `plan` was to make: same uuid, parent and type.
 fn made_by(plan: &Plan, vgpu: &gpuvirt_model::Vgpu) -> bool {
     plan.steps.iter().any(|step| match step {
         Step::CreateMdev { uuid, place } => {
-            *uuid == vgpu.uuid && place.parent == vgpu.parent && place.type_id == vgpu.type_id
+            vgpu.id == VgpuId::Mdev(*uuid) && place.parent == vgpu.parent && place.type_id == vgpu.type_id
         }
         _ => false,
     })
@@ -61,7 +75,13 @@ fn now_as_snapshot(plan: &Plan, now: &Observed) -> Snapshot {
         |address: &gpuvirt_model::PciAddress| Some((*address, now.functions.get(address)?.binding.clone()));
     Snapshot {
         bindings: plan.before.bindings.keys().filter_map(binding).collect(),
-        mdevs: plan.before.mdevs.keys().map(|uuid| (*uuid, now.vgpus.get(uuid).map(vgpu::place))).collect(),
+        mdevs: plan
+            .before
+            .mdevs
+            .keys()
+            .map(|uuid| (*uuid, now.vgpus.get(&VgpuId::Mdev(*uuid)).map(vgpu::place)))
+            .collect(),
+        vgpu_types: plan.before.vgpu_types.keys().map(|vf| (*vf, vgpu::type_of(*vf, now))).collect(),
     }
 }
 
@@ -73,5 +93,6 @@ fn promises(before: &Snapshot, now: &Observed) -> Vec<Promise> {
         Some(place) => Promise::MdevAlive { uuid: *uuid, place: place.clone() },
         None => Promise::MdevGone { uuid: *uuid },
     });
-    bound.chain(mdevs).collect()
+    let types = before.vgpu_types.iter().map(|(vf, was)| Promise::VgpuType { vf: *vf, type_id: *was });
+    bound.chain(mdevs).chain(types).collect()
 }

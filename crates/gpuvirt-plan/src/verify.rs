@@ -1,6 +1,6 @@
 //! Whether the host is as a plan promised, by a fresh picture. Success of a write is not success.
 
-use gpuvirt_model::{DriverBinding, DriverName, Observed};
+use gpuvirt_model::{DriverBinding, DriverName, Observed, VgpuId};
 
 use crate::{Plan, Promise, vgpu};
 
@@ -25,7 +25,7 @@ fn broken(promise: &Promise, now: &Observed) -> Option<String> {
             }
             Some(_) => None,
         },
-        Promise::MdevAlive { uuid, place } => match now.vgpus.get(uuid) {
+        Promise::MdevAlive { uuid, place } => match now.vgpus.get(&VgpuId::Mdev(*uuid)) {
             None => Some(format!("vGPU {uuid} does not exist")),
             Some(found) if vgpu::place(found) != *place => {
                 Some(format!("vGPU {uuid} is a {} on {}", found.profile, found.parent))
@@ -33,7 +33,15 @@ fn broken(promise: &Promise, now: &Observed) -> Option<String> {
             Some(_) => None,
         },
         Promise::MdevGone { uuid } => {
-            now.vgpus.contains_key(uuid).then(|| format!("vGPU {uuid} still exists"))
+            now.vgpus.contains_key(&VgpuId::Mdev(*uuid)).then(|| format!("vGPU {uuid} still exists"))
+        }
+        Promise::VgpuType { vf, type_id } => {
+            let found = vgpu::type_of(*vf, now);
+            let words = |type_id: u32| match type_id {
+                0 => "no vGPU type".to_owned(),
+                set => format!("the vGPU type {set}"),
+            };
+            (found != *type_id).then(|| format!("{vf} has {}, not {}", words(found), words(*type_id)))
         }
     }
 }

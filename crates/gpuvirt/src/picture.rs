@@ -4,9 +4,8 @@ use gpuvirt_api::{
     ApiError, ErrorKind, GpuDocument, GpuSelector, List, ProfileDocument, Source, StatusDocument,
     VgpuDocument, VmDocument, XmlDocument,
 };
-use gpuvirt_domain::{GpuForGuest, Placement, gpu_fragment, mdev_fragment};
-use gpuvirt_model::{Desired, Gpu, Observed, Reading, Records, Refusal, RefusalCode};
-use uuid::Uuid;
+use gpuvirt_domain::{GpuForGuest, Placement, gpu_fragment, vgpu_fragment};
+use gpuvirt_model::{Desired, Gpu, Observed, Reading, Records, Refusal, RefusalCode, VgpuId};
 
 use crate::failure::Failure;
 
@@ -65,8 +64,8 @@ impl Picture {
     ///
     /// # Errors
     /// The refusal `vgpu-not-found`.
-    pub fn vgpu(&self, uuid: Uuid) -> Result<List<VgpuDocument>, Failure> {
-        let vgpu = self.observed.vgpus.get(&uuid).ok_or_else(|| no_vgpu(uuid))?;
+    pub fn vgpu(&self, id: VgpuId) -> Result<List<VgpuDocument>, Failure> {
+        let vgpu = self.observed.vgpus.get(&id).ok_or_else(|| no_vgpu(id))?;
         Ok(self.list("Vgpu", vec![VgpuDocument::new(vgpu, &self.observed, &self.records)]))
     }
 
@@ -90,9 +89,9 @@ impl Picture {
     ///
     /// # Errors
     /// The refusal `vgpu-not-found`.
-    pub fn vgpu_xml(&self, uuid: Uuid) -> Result<XmlDocument, Failure> {
-        let vgpu = self.observed.vgpus.get(&uuid).ok_or_else(|| no_vgpu(uuid))?;
-        Ok(XmlDocument::new(mdev_fragment(vgpu.uuid)))
+    pub fn vgpu_xml(&self, id: VgpuId) -> Result<XmlDocument, Failure> {
+        let vgpu = self.observed.vgpus.get(&id).ok_or_else(|| no_vgpu(id))?;
+        Ok(XmlDocument::new(vgpu_fragment(vgpu.id)))
     }
 
     /// How things stand, as far as it shows without the daemon.
@@ -144,9 +143,17 @@ fn no_gpu(selector: &GpuSelector, observed: &Observed) -> Failure {
     refused(RefusalCode::GpuNotFound, format!("there is no GPU {selector}"), because, "gpuvirt gpu list")
 }
 
-fn no_vgpu(uuid: Uuid) -> Failure {
-    let because = "no mediated device of this host has this UUID".to_owned();
-    refused(RefusalCode::VgpuNotFound, format!("there is no vGPU {uuid}"), because, "gpuvirt vgpu list")
+fn no_vgpu(id: VgpuId) -> Failure {
+    let because = match id {
+        VgpuId::Mdev(_) => "no mediated device of this host has this UUID",
+        VgpuId::Vf(_) => "no virtual function of a GPU that has this address is a vGPU now",
+    };
+    refused(
+        RefusalCode::VgpuNotFound,
+        format!("there is no vGPU {id}"),
+        because.to_owned(),
+        "gpuvirt vgpu list",
+    )
 }
 
 /// No such VM, in a listing that is whole.

@@ -12,9 +12,9 @@ use gpuvirt_fakekernel::{FakeKernel, SizeRule};
 use gpuvirt_host::{GpuRules, HostError, LinuxHost};
 use gpuvirt_model::{
     ConfiguredType, Desired, Domain, DriverBinding, Observed, PciAddress, Reading, Records, RefusalCode,
+    VgpuId,
 };
 use gpuvirt_plan::{MdevPlace, Plan, Step};
-use uuid::Uuid;
 
 /// A GPU with its audio function, bound to host drivers.
 pub const GPU: &str = "0000:01:00.0";
@@ -84,7 +84,7 @@ impl World {
 
     /// Everything that a change can change: every function's binding, every vGPU's place. A module stays loaded,
     /// and the nodes that a host driver makes are its own affair.
-    pub fn picture(&self) -> (BTreeMap<PciAddress, DriverBinding>, BTreeMap<Uuid, MdevPlace>) {
+    pub fn picture(&self) -> (BTreeMap<PciAddress, DriverBinding>, BTreeMap<VgpuId, MdevPlace>) {
         let now = self.observed();
         let bindings = now.functions.into_iter().map(|(address, function)| (address, function.binding));
         let vgpus = now.vgpus.iter().map(|(uuid, vgpu)| (*uuid, gpuvirt_plan::vgpu::place(vgpu)));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gpuvirt_model::{Framework, Holders, PciAddress, Profile, ProfileName, Vgpu};
+use gpuvirt_model::{Framework, Holders, PciAddress, Profile, ProfileName, Vgpu, VgpuId};
 use uuid::Uuid;
 
 use crate::files::{Files, shown};
@@ -134,7 +134,8 @@ impl Live {
             .get(&self.type_id)
             .map_or_else(|| ProfileName(self.type_id.clone()), |kind| kind.name.clone());
         Vgpu {
-            uuid: self.uuid,
+            id: VgpuId::Mdev(self.uuid),
+            uuid: Some(self.uuid),
             parent: self.parent,
             gpu,
             framework: Framework::Mdev,

@@ -12,6 +12,7 @@ mod iommu;
 mod mdev;
 mod names;
 mod nodes;
+mod nvidia_vfio;
 mod pass;
 mod rules;
 

@@ -6,6 +6,7 @@
 mod binding;
 mod mdev;
 mod module;
+mod nvidia_vfio;
 mod settle;
 mod shell;
 mod step;

@@ -22,6 +22,9 @@ pub fn shell(step: &Step) -> String {
             let path = paths::mdev_type_file(place.parent, &place.type_id, "create");
             format!("echo {uuid} > '{}'", path.replace('\'', r"'\''"))
         }
+        Step::SetVgpuType { vf, to, .. } => {
+            format!("echo {to} > {}", paths::nvidia_vgpu_file(*vf, "current_vgpu_type"))
+        }
         Step::RemoveMdev { uuid, .. } => format!("echo 1 > {}", paths::mdev_file(*uuid, "remove")),
     }
 }

@@ -66,7 +66,8 @@ impl BlockingWrite {
     }
 }
 
-/// Unbinding and probing a function, removing one, setting the number of its VFs, and removing a mediated device.
+/// Unbinding and probing a function, removing one, setting the number of its VFs, taking a VF's vGPU type, and
+/// removing a mediated device.
 fn is_allowed(path: &str, data: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
@@ -80,6 +81,10 @@ fn is_allowed(path: &str, data: &str) -> bool {
         ["", "sys", "bus", "pci", "devices", function, "remove"] => is_function(function) && data == "1",
         ["", "sys", "bus", "pci", "devices", function, "sriov_numvfs"] => {
             is_function(function) && data.parse::<u16>().is_ok_and(|count| count.to_string() == data)
+        }
+        // Taking a vGPU's type; the driver waits for its guest's memory. Setting one waits for nobody.
+        ["", "sys", "bus", "pci", "devices", function, "nvidia", "current_vgpu_type"] => {
+            is_function(function) && data == "0"
         }
         ["", "sys", "bus", "mdev", "devices", uuid, "remove"] => is_uuid(uuid) && data == "1",
         ["", "sys", "bus", "pci", "devices", function, uuid, "remove"] => {
@@ -135,6 +140,7 @@ mod tests {
             ("/sys/bus/pci/drivers_probe", "0000:41:00.0"),
             ("/sys/bus/pci/devices/0000:41:00.0/remove", "1"),
             ("/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs", "0"),
+            ("/sys/bus/pci/devices/0000:41:00.4/nvidia/current_vgpu_type", "0"),
             (&format!("/sys/bus/mdev/devices/{uuid}/remove"), "1"),
             (&format!("/sys/bus/pci/devices/0000:41:00.0/{uuid}/remove"), "1\n"),
         ] {
@@ -173,6 +179,7 @@ mod tests {
             ("/sys/bus/pci/devices/0000:41:00.0/remove", "0"),
             ("/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs", "+4"),
             ("/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs", "65536"),
+            ("/sys/bus/pci/devices/0000:41:00.4/nvidia/current_vgpu_type", "1145"),
             ("/sys/bus/pci/devices/0000:41:00.0//remove", "1"),
             ("/sys/bus/mdev/devices/C73F1FA6-489E-4834-9476-D70DABD98C40/remove", "1"),
             ("sys/bus/pci/devices/0000:41:00.0/remove", "1"),

@@ -78,10 +78,10 @@ pub(super) fn vfs_alive(switch: &Switch) -> Option<Refusal> {
 
 pub(super) fn vgpus_alive(switch: &Switch) -> Option<Refusal> {
     let alive: Vec<String> =
-        switch.observed.vgpus_of(switch.gpu).map(|v| format!("{} ({})", v.uuid, v.profile)).collect();
+        switch.observed.vgpus_of(switch.gpu).map(|v| format!("{} ({})", v.id, v.profile)).collect();
     let (none, because) = (alive.is_empty(), format!("it has live vGPUs: {}", list(&alive)));
     (!none).then(|| {
-        let remove = switch.observed.vgpus_of(switch.gpu).map(|v| format!("gpuvirt vgpu remove {}", v.uuid));
+        let remove = switch.observed.vgpus_of(switch.gpu).map(|v| format!("gpuvirt vgpu remove {}", v.id));
         switch.refuse(RefusalCode::VgpusAlive, because, remove.collect())
     })
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use gpuvirt_model::{
-    Desired, Framework, Gpu, GraphicsType, Holder, Hostdev, Observed, Profile, ProfileName, Records, Refusal,
-    RefusalCode, Vgpu,
+    Desired, Framework, Gpu, GraphicsType, Holder, Observed, Profile, ProfileName, Records, Refusal,
+    RefusalCode, Vgpu, VgpuId,
 };
 use uuid::Uuid;
 
@@ -52,7 +52,7 @@ pub fn creatable<'a>(
 ) -> Result<&'a Profile, Vec<Refusal>> {
     let mut found: Vec<Refusal> = Vec::new();
     found.extend(not_for_vgpus(wanted, observed, desired));
-    if let Some(taken) = observed.vgpus.get(&wanted.uuid) {
+    if let Some(taken) = observed.vgpus.get(&wanted.uuid.into()) {
         let because = format!("it is a vGPU of profile {} on {}", taken.profile, taken.parent);
         found.push(wanted.refuse(RefusalCode::UuidInUse, because, vec!["leave out --uuid".to_owned()]));
     }
@@ -106,7 +106,7 @@ fn not_offered(wanted: &Creation) -> Refusal {
 
 fn no_capacity(wanted: &Creation, observed: &Observed) -> Refusal {
     let alive: Vec<String> =
-        observed.vgpus_of(wanted.gpu).map(|vgpu| format!("{} ({})", vgpu.uuid, vgpu.profile)).collect();
+        observed.vgpus_of(wanted.gpu).map(|vgpu| format!("{} ({})", vgpu.id, vgpu.profile)).collect();
     let fitting = by_name(wanted.gpu).into_iter().filter(|(_, left)| *left > 0);
     let still: Vec<String> = fitting.map(|(name, left)| format!("{name} ({left} left)")).collect();
     let taken = if alive.is_empty() { "nothing that is seen here".to_owned() } else { list(&alive) };
@@ -128,11 +128,11 @@ impl Creation<'_> {
 /// Everything that is in the way of a vGPU's removal.
 pub fn not_removable(vgpu: &Vgpu, observed: &Observed, records: &Records) -> Vec<Refusal> {
     let refuse = |code, because, remedy| {
-        let summary = format!("vGPU {} cannot be removed", vgpu.uuid);
+        let summary = format!("vGPU {} cannot be removed", vgpu.id);
         Refusal { code, summary, because, remedy: with_explain(code, remedy) }
     };
     let mut found = Vec::new();
-    if !records.vgpus.contains_key(&vgpu.uuid) {
+    if !records.made(vgpu) {
         found.push(refuse(
             RefusalCode::NotOurs,
             "gpuvirt did not make it".to_owned(),
@@ -141,7 +141,7 @@ pub fn not_removable(vgpu: &Vgpu, observed: &Observed, records: &Records) -> Vec
             ],
         ));
     }
-    let device = Hostdev::Mdev { uuid: vgpu.uuid };
+    let device = vgpu.id.hostdev();
     for domain in observed.domains.known().into_iter().flatten().filter(|domain| domain.has_live(&device)) {
         let stop = format!("shut the VM down: virsh shutdown -- {}", shell_word(&domain.name));
         found.push(refuse(
@@ -162,12 +162,16 @@ pub fn not_removable(vgpu: &Vgpu, observed: &Observed, records: &Records) -> Vec
     found
 }
 
-/// No vGPU with this uuid.
-pub fn not_found(uuid: Uuid) -> Refusal {
+/// No vGPU of this name.
+pub fn not_found(id: VgpuId) -> Refusal {
+    let because = match id {
+        VgpuId::Mdev(_) => "no mediated device of a GPU has this uuid",
+        VgpuId::Vf(_) => "no virtual function of a GPU that has this address is a vGPU now",
+    };
     Refusal {
         code: RefusalCode::VgpuNotFound,
-        summary: format!("there is no vGPU {uuid}"),
-        because: "no mediated device of a GPU has this uuid".to_owned(),
+        summary: format!("there is no vGPU {id}"),
+        because: because.to_owned(),
         remedy: with_explain(RefusalCode::VgpuNotFound, vec!["gpuvirt vgpu list".to_owned()]),
     }
 }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use gpuvirt_api::{Change, CreateVgpu, List, VgpuDocument, XmlDocument};
 use gpuvirt_engine::CreateRequest;
-use gpuvirt_model::{Refusal, RefusalCode};
+use gpuvirt_model::{Refusal, RefusalCode, VgpuId};
 use uuid::Uuid;
 
 use super::access::Writer;
@@ -30,29 +30,29 @@ pub(super) async fn list(
     context.read(read).await.map(Json)
 }
 
-/// `GET /v1/vgpus/{uuid}`
+/// `GET /v1/vgpus/{id}`
 pub(super) async fn show(
     State(context): State<Arc<Context>>,
-    Id(uuid): Id,
+    Id(id): Id,
     _: Params<Nothing>,
 ) -> Result<Json<List<VgpuDocument>>, Failure> {
     let read = move |context: &Context| {
         let picture = context.picture()?;
         let view = &picture.view;
-        let vgpu = view.observed.vgpus.get(&uuid).ok_or_else(|| absent(uuid))?;
+        let vgpu = view.observed.vgpus.get(&id).ok_or_else(|| absent(id))?;
         let vgpu = VgpuDocument::new(vgpu, &view.observed, &view.records);
         Ok(context.list("Vgpu", &picture, vec![vgpu]))
     };
     context.read(read).await.map(Json)
 }
 
-/// `GET /v1/vgpus/{uuid}/xml`
+/// `GET /v1/vgpus/{id}/xml`
 pub(super) async fn xml(
     State(context): State<Arc<Context>>,
-    Id(uuid): Id,
+    Id(id): Id,
     _: Params<Nothing>,
 ) -> Result<Json<XmlDocument>, Failure> {
-    let read = move |context: &Context| Ok(XmlDocument::new(context.engine.vgpu_xml(uuid)?));
+    let read = move |context: &Context| Ok(XmlDocument::new(context.engine.vgpu_xml(id)?));
     context.read(read).await.map(Json)
 }
 
@@ -70,32 +70,34 @@ pub(super) async fn create(
     let what = format!("vgpu create --gpu {gpu} --profile {profile:?} --uuid {uuid}{dry_run}");
     let work = move |context: &Context| {
         let request = CreateRequest { gpu: asked.gpu, profile: asked.profile, uuid, dry_run: asked.dry_run };
-        Ok(change::document(context.engine.create_vgpu(&request)?, asked.dry_run, Some(uuid)))
+        let report = context.engine.create_vgpu(&request)?;
+        let id = report.vgpu;
+        Ok(change::document(report, asked.dry_run, id))
     };
     context.change(&peer, what, work).await.map(Json)
 }
 
-/// `DELETE /v1/vgpus/{uuid}[?dryRun=true]`
+/// `DELETE /v1/vgpus/{id}[?dryRun=true]`
 pub(super) async fn remove(
     State(context): State<Arc<Context>>,
     Writer(peer): Writer,
-    Id(uuid): Id,
+    Id(id): Id,
     Params(removal): Params<Removal>,
 ) -> Result<Json<Change>, Failure> {
     let dry_run = removal.dry_run;
     let work = move |context: &Context| {
-        let report = context.engine.remove_vgpu(uuid, dry_run, context.write_deadline)?;
-        Ok(change::document(report, dry_run, Some(uuid)))
+        let report = context.engine.remove_vgpu(id, dry_run, context.write_deadline)?;
+        Ok(change::document(report, dry_run, Some(id)))
     };
-    let what = format!("vgpu remove {uuid}{}", if dry_run { " --dry-run" } else { "" });
+    let what = format!("vgpu remove {id}{}", if dry_run { " --dry-run" } else { "" });
     context.change(&peer, what, work).await.map(Json)
 }
 
-fn absent(uuid: Uuid) -> Failure {
+fn absent(id: VgpuId) -> Failure {
     Failure::refused(Refusal {
         code: RefusalCode::VgpuNotFound,
-        summary: format!("{uuid} is no vGPU"),
-        because: "this host has no vGPU with this uuid".to_owned(),
+        summary: format!("{id} is no vGPU"),
+        because: "this host has no vGPU of this name".to_owned(),
         remedy: vec!["gpuvirt vgpu list".to_owned()],
     })
 }

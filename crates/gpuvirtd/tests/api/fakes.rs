@@ -141,7 +141,8 @@ fn observed() -> Observed {
         holders: Holders::default(),
     };
     let vgpu = Vgpu {
-        uuid: VGPU,
+        id: VGPU.into(),
+        uuid: Some(VGPU),
         parent: GPU,
         gpu: GPU,
         framework: Framework::Mdev,
@@ -155,7 +156,7 @@ fn observed() -> Observed {
         gpus: [(GPU, gpu)].into(),
         functions: [(GPU, function(GPU)), (AUDIO, function(AUDIO))].into(),
         groups: Default::default(),
-        vgpus: [(VGPU, vgpu)].into(),
+        vgpus: [(VGPU.into(), vgpu)].into(),
         domains: Reading::Unknown(Unknown::NeedsDaemon),
     }
 }
