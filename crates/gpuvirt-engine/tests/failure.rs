@@ -9,9 +9,9 @@ use std::time::Duration;
 use gpuvirt_engine::ports::WaitingWrite;
 use gpuvirt_engine::{CreateRequest, EngineError};
 use gpuvirt_fakekernel::{Errno, Fault, On, Process};
-use gpuvirt_model::{ConfiguredType, ProfileName, RefusalCode, WarningCode};
+use gpuvirt_model::{ConfiguredType, ProfileName, RefusalCode, VgpuId, WarningCode};
 use uuid::Uuid;
-use world::{GPU, OTHER, World, at};
+use world::{GPU, OTHER, TYPED, VF, World, at};
 
 type Act = fn(&World) -> Result<gpuvirt_engine::Report, EngineError>;
 
@@ -25,6 +25,16 @@ fn remove(world: &World) -> Result<gpuvirt_engine::Report, EngineError> {
     world.engine().remove_vgpu(Uuid::from_u128(5), false, Duration::from_secs(1))
 }
 
+fn create_by_type(world: &World) -> Result<gpuvirt_engine::Report, EngineError> {
+    let profile = ProfileName("nvidia_l40s-12q".to_owned());
+    let request = CreateRequest { gpu: at(TYPED), profile, uuid: Uuid::from_u128(5), dry_run: false };
+    world.engine().create_vgpu(&request)
+}
+
+fn remove_by_type(world: &World) -> Result<gpuvirt_engine::Report, EngineError> {
+    world.engine().remove_vgpu(VgpuId::Vf(at(VF)), false, Duration::from_secs(1))
+}
+
 /// Every kind of change, each with the state that it starts from.
 fn changes() -> Vec<(&'static str, World, Act)> {
     let to_direct: Act = |world| world.set(GPU, ConfiguredType::Direct);
@@ -36,11 +46,15 @@ fn changes() -> Vec<(&'static str, World, Act)> {
     let made = World::offering_vgpus(OTHER);
     made.set(OTHER, ConfiguredType::SharedDirect).unwrap();
     create(&made).unwrap();
+    let typed = World::typed();
+    create_by_type(&typed).unwrap();
     vec![
         ("to direct", World::new(), to_direct),
         ("to shared", direct, to_shared),
         ("create", offering, create),
         ("remove", made, remove),
+        ("create by type", World::typed(), create_by_type),
+        ("remove by type", typed, remove_by_type),
     ]
 }
 
@@ -63,6 +77,8 @@ fn a_write_that_fails_anywhere_is_undone() {
                 match act(&world) {
                     // The kernel did it and said that it failed: what is there counts.
                     Ok(_) if matches!(fault, Fault::DoneThenErrno(_)) => {}
+                    // A driver that is busy is asked again.
+                    Ok(_) if name == "remove by type" && fault == Fault::Errno(Errno::EIO) => {}
                     // A host without a driver for its card is no failure of ours, but is said.
                     Ok(report) => {
                         let warned = report.warnings.iter().any(|w| w.code == WarningCode::NoHostDriver);

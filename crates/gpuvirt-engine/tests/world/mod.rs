@@ -20,6 +20,10 @@ use gpuvirt_plan::{MdevPlace, Plan, Step};
 pub const GPU: &str = "0000:01:00.0";
 /// The other GPU of the host.
 pub const OTHER: &str = "0000:02:00.0";
+/// A GPU whose virtual functions take vGPU types: four of them, and memory for four of 12 GiB.
+pub const TYPED: &str = "0000:26:00.0";
+/// Its first virtual function.
+pub const VF: &str = "0000:26:00.4";
 
 pub fn at(text: &str) -> PciAddress {
     PciAddress::parse(text).unwrap()
@@ -48,7 +52,17 @@ pub struct Files {
 
 impl World {
     pub fn new() -> Self {
-        let dump = include_str!("../../../../tests/hosts/two-gpus.umockdev");
+        Self::of(include_str!("../../../../tests/hosts/two-gpus.umockdev"))
+    }
+
+    /// A host whose GPU makes vGPUs by types of its virtual functions, configured for it.
+    pub fn typed() -> Self {
+        let world = Self::of(include_str!("../../../../tests/hosts/vgpu-types-host.umockdev"));
+        world.set(TYPED, ConfiguredType::SharedDirect).unwrap();
+        world
+    }
+
+    fn of(dump: &str) -> Self {
         let kernel = FakeKernel::from_dump(dump).unwrap().with_proc().strict();
         let world = Self {
             kernel: Arc::new(kernel),

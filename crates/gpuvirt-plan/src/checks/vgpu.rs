@@ -15,7 +15,8 @@ use super::{Switch, configured, list, with_explain};
 ///
 /// One that is with VFIO now can't tell: its driver shows what it offers only once it has the card.
 pub(super) fn no_support(switch: &Switch) -> Option<Refusal> {
-    let can = switch.gpu.frameworks.contains(&Framework::Mdev);
+    let driven = [Framework::Mdev, Framework::NvidiaVfio];
+    let can = switch.gpu.frameworks.iter().any(|framework| driven.contains(framework));
     let asked = switch.to == GraphicsType::SharedDirect && switch.gpu.host_driver;
     let driver = switch.observed.primary_of(switch.gpu)?.binding.driver.clone();
     (asked && !can).then(|| {
@@ -25,8 +26,23 @@ pub(super) fn no_support(switch: &Switch) -> Option<Refusal> {
             "" => format!("{driver} offers no vGPUs"),
             other => format!("{driver} makes vGPUs by {other}, which this version of gpuvirt does not drive"),
         };
-        let remedy = "load the vendor's vGPU host driver; a plain display driver offers none".to_owned();
-        switch.refuse(RefusalCode::NoVgpuSupport, because, vec![remedy])
+        let mut remedy =
+            vec!["load the vendor's vGPU host driver; a plain display driver offers none".to_owned()];
+        remedy.extend(vendors_tool(switch));
+        switch.refuse(RefusalCode::NoVgpuSupport, because, remedy)
+    })
+}
+
+/// NVIDIA's driver shows what it makes vGPUs by only once virtual functions exist, and its own tool makes those.
+fn vendors_tool(switch: &Switch) -> Option<String> {
+    let primary = switch.observed.primary_of(switch.gpu)?;
+    let nvidia = primary.binding.driver.as_ref().is_some_and(|driver| driver.as_str() == "nvidia");
+    let none_yet = primary.sriov.as_ref().is_some_and(|sriov| sriov.vfs.is_empty() && sriov.total > 0);
+    let address = primary.address;
+    (nvidia && none_yet).then(|| {
+        format!(
+            "where it is that driver, enable its virtual functions: /usr/lib/nvidia/sriov-manage -e {address}"
+        )
     })
 }
 
@@ -59,6 +75,9 @@ pub fn creatable<'a>(
     let offered = || wanted.gpu.profiles.iter().filter(|profile| profile.name == *wanted.profile);
     let free = offered().find(|profile| profile.available > 0);
     match free.or_else(|| offered().next()) {
+        None if shows_what_fits(wanted.gpu) && by_name(wanted.gpu).values().all(|left| *left == 0) => {
+            found.push(no_capacity(wanted, observed));
+        }
         None => found.push(not_offered(wanted)),
         Some(profile) if profile.available == 0 => found.push(no_capacity(wanted, observed)),
         Some(profile) if found.is_empty() => return Ok(profile),
@@ -94,11 +113,20 @@ fn by_name(gpu: &Gpu) -> BTreeMap<&ProfileName, u32> {
     })
 }
 
+/// A driver that lists a type only while one more of it fits, and something lives on the card.
+fn shows_what_fits(gpu: &Gpu) -> bool {
+    gpu.live_vgpus > 0 && gpu.frameworks.contains(&Framework::NvidiaVfio)
+}
+
 fn not_offered(wanted: &Creation) -> Refusal {
     let names = list(by_name(wanted.gpu).into_keys());
+    let address = wanted.gpu.address;
     let because = match names.as_str() {
-        "" => format!("{} offers no profile now", wanted.gpu.address),
-        names => format!("{} offers {names}", wanted.gpu.address),
+        "" => format!("{address} offers no profile now"),
+        names if shows_what_fits(wanted.gpu) => {
+            format!("{address} offers {names} beside its vGPUs; its driver lists no others while these live")
+        }
+        names => format!("{address} offers {names}"),
     };
     let see = vec![format!("gpuvirt profile list --gpu {}", wanted.gpu.address)];
     wanted.refuse(RefusalCode::ProfileNotOffered, because, see)
