@@ -93,7 +93,9 @@ fn held(back: &Plan, now: &Observed) -> Option<String> {
     let of_gpu = || now.gpus.get(&back.gpu).into_iter().flat_map(|gpu| &gpu.holders.seen);
     let removed = back.steps.iter().filter_map(|step| match step {
         Step::RemoveMdev { uuid, .. } => now.vgpus.get(&VgpuId::Mdev(*uuid)),
-        Step::SetVgpuType { vf, to: 0, .. } => now.vgpus.get(&VgpuId::Vf(*vf)),
+        Step::SetVgpuType { vf, to: 0, .. } | Step::Unbind { function: vf, .. } => {
+            now.vgpus.get(&VgpuId::Vf(*vf))
+        }
         _ => None,
     });
     let unbound = back.unbinds().next().is_some().then(of_gpu).into_iter().flatten();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gpuvirt_model::{Outcome, PciAddress, VgpuId};
-use gpuvirt_plan::{Plan, switch, verify};
+use gpuvirt_plan::{Plan, sriov, switch, verify};
 
 use crate::apply::chain;
 use crate::ports::WaitingWrite;
@@ -66,6 +66,7 @@ fn concerns(waiting: &WaitingWrite, plan: &Plan) -> bool {
         *function == plan.gpu
             || before.bindings.contains_key(function)
             || before.vgpu_types.contains_key(function)
+            || before.vfs.contains_key(function)
     };
     waiting.function.as_ref().is_some_and(bound)
         || waiting.vgpu.is_some_and(|uuid| before.mdevs.contains_key(&uuid))
@@ -75,14 +76,23 @@ fn concerns(waiting: &WaitingWrite, plan: &Plan) -> bool {
 fn is_settled(plan: &Plan, view: &View) -> bool {
     let alive = |id: VgpuId| (view.observed.vgpus.contains_key(&id), view.records.vgpus.contains_key(&id));
     let mdevs = plan.before.mdevs.keys().map(|uuid| VgpuId::Mdev(*uuid));
-    let vfs = plan.before.vgpu_types.keys().map(|vf| VgpuId::Vf(*vf));
+    let is_vf = |function: &&PciAddress| {
+        view.observed.functions.get(function).is_some_and(|function| function.physfn.is_some())
+    };
+    let bound = plan.before.bindings.keys().filter(is_vf);
+    let vfs = plan.before.vgpu_types.keys().chain(bound).map(|vf| VgpuId::Vf(*vf));
     let vgpus_agree = mdevs.chain(vfs).map(alive).all(|(lives, recorded)| lives == recorded);
+    let enabled = |function: &PciAddress| {
+        let found = view.observed.functions.get(function).and_then(sriov::setting);
+        found.is_some_and(|found| (found.count != 0) == view.records.vfs.contains_key(function))
+    };
+    let vgpus_agree = vgpus_agree && plan.before.vfs.keys().all(enabled);
     let bindings_agree = plan.before.bindings.is_empty() || {
         let gpu = view.observed.gpus.get(&plan.gpu);
         let entry = view.desired.gpu(plan.gpu);
         gpu.zip(entry).is_some_and(|(gpu, entry)| {
             let to = entry.graphics_type.resolve(&view.desired.host);
-            switch::plan(gpu, &view.observed, to).is_empty()
+            switch::plan_knowing(gpu, &view.observed, to, &view.records).is_empty()
         })
     };
     vgpus_agree && bindings_agree && verify::broken_promises(plan, &view.observed).is_empty()

@@ -1,10 +1,10 @@
 //! `gpu set` and `gpu unset`: a GPU's configured type, and the host made to follow.
 
 use gpuvirt_model::{
-    Desired, DesiredGpu, Function, Gpu, Observed, PciAddress, Records, Refusal, RefusalCode, Warning,
-    WarningCode,
+    Desired, DesiredGpu, Function, Gpu, Observed, PciAddress, Records, Refusal, RefusalCode, VfsRecord,
+    Warning, WarningCode,
 };
-use gpuvirt_plan::{Plan, checks, pending_reason, switch};
+use gpuvirt_plan::{Plan, Step, checks, pending_reason, switch};
 
 use crate::{Engine, EngineError, Report, SwitchRequest, View};
 
@@ -18,7 +18,7 @@ impl Engine {
         let view = self.view()?;
         let gpu = self.changeable(&view, request.gpu)?;
         let to = request.to.resolve(&view.desired.host);
-        let plan = switch::plan(gpu, &view.observed, to);
+        let plan = switch::plan_knowing(gpu, &view.observed, to, &view.records);
         let change =
             checks::Switch { gpu, observed: &view.observed, desired: &view.desired, to, plan: &plan };
         let entry = entry(request, gpu, &view)?;
@@ -124,13 +124,24 @@ fn with_entry(desired: &Desired, entry: DesiredGpu) -> Desired {
     if desired.gpu(entry.address) == Some(&entry) { desired.clone() } else { desired.with_gpu(entry) }
 }
 
-/// Remembers how the host had each function, the first time that it is taken away.
+/// Remembers how the host had each function, the first time that it is taken away, and which virtual functions are
+/// ours.
 fn records_after(view: &View, plan: &Plan) -> Records {
     let mut records = view.records.clone();
     for (function, binding) in &plan.before.bindings {
         let with_host = !binding.driver.as_ref().is_some_and(|driver| driver.is_vfio());
         if with_host {
             records.host_bindings.insert(*function, binding.clone());
+        }
+    }
+    for step in &plan.steps {
+        match step {
+            Step::SetVfCount { function, to: 0, .. } => drop(records.vfs.remove(function)),
+            Step::SetVfCount { function, to, .. } => {
+                let before = plan.before.vfs.get(function).is_some_and(|before| before.autoprobe.is_on());
+                records.vfs.insert(*function, VfsRecord { count: *to, autoprobe_before: before });
+            }
+            _ => {}
         }
     }
     records

@@ -26,7 +26,8 @@ impl Engine {
         let wanted = checks::vgpu::Creation { gpu, profile: &request.profile, uuid: request.uuid };
         let profile =
             checks::vgpu::creatable(&wanted, &view.observed, &view.desired).map_err(EngineError::Refused)?;
-        let plan = vgpu::create(gpu, profile, request.uuid).ok_or_else(|| no_plan(&profile.type_id))?;
+        let plan = vgpu::create(gpu, profile, request.uuid, &view.observed)
+            .ok_or_else(|| no_plan(&profile.type_id))?;
         let id = vgpu::id_of_new(profile, request.uuid);
         let what = sentence_about(id, &profile.name, profile.parent);
         let report = |text| Report { plan: Some(plan.clone()), vgpu: Some(id), ..Report::changed(text) };
@@ -67,7 +68,7 @@ impl Engine {
         if !refusals.is_empty() {
             return Err(EngineError::Refused(refusals));
         }
-        let plan = vgpu::remove(found).ok_or_else(|| no_plan(&found.type_id))?;
+        let plan = vgpu::remove(found, &view.observed).ok_or_else(|| no_plan(&found.type_id))?;
         if dry_run {
             return Ok(Report {
                 plan: Some(plan),

@@ -88,7 +88,7 @@ impl Engine {
                 return Err(EngineError::Refused(vec![checks::domain::not_found(name)]));
             };
             let edit = match edit(&xml)? {
-                Edit::Nothing(report) => return Ok(report),
+                Edit::Nothing(report) => return Ok(*report),
                 Edit::Define(edit) => edit,
             };
             if dry_run || self.domains.redefine(name, &xml, &edit.xml)? {
@@ -102,7 +102,7 @@ impl Engine {
 
 /// What an edit leads to.
 enum Edit {
-    Nothing(Report),
+    Nothing(Box<Report>),
     Define(Definition),
 }
 
@@ -140,7 +140,8 @@ fn added(
             ],
         }])),
         Added::AlreadyPresent { .. } => {
-            Ok(Edit::Nothing(Report::unchanged(format!("VM {name} has {device} already; nothing to do"))))
+            let text = format!("VM {name} has {device} already; nothing to do");
+            Ok(Edit::Nothing(Box::new(Report::unchanged(text))))
         }
     }
 }

@@ -12,7 +12,7 @@ use gpuvirt_model::{
     ConfiguredType, Domain, DomainState, Framework, Hostdev, ProfileName, RefusalCode, VgpuId,
 };
 use uuid::Uuid;
-use world::{TYPED, VF, World, at};
+use world::{PLAIN, PLAIN_VF, TYPED, VF, World, at};
 
 const SECOND: &str = "0000:26:00.5";
 
@@ -195,4 +195,77 @@ fn a_domain_gets_one_as_a_pci_device_and_gives_it_back() {
         refused(world.engine().vm_add("vm", DeviceRequest::Gpu(at(TYPED)), false))
             .contains(&RefusalCode::MixedModes)
     );
+}
+
+fn create_plain(world: &World) -> Result<Report, EngineError> {
+    let profile = ProfileName("vf".to_owned());
+    let request = CreateRequest { gpu: at(PLAIN), profile, uuid: Uuid::from_u128(1), dry_run: false };
+    world.engine().create_vgpu(&request)
+}
+
+#[test]
+fn plain_ones_are_enabled_bound_and_taken_away_again() {
+    let world = World::plain();
+    let before = world.picture();
+    assert!(world.set(PLAIN, ConfiguredType::SharedDirect).unwrap().outcome.is_changed());
+    assert!(!world.set(PLAIN, ConfiguredType::SharedDirect).unwrap().outcome.is_changed());
+    let now = world.observed();
+    assert_eq!(now.gpus[&at(PLAIN)].live_vfs, 7);
+    let vfs = || now.functions.values().filter(|function| function.physfn == Some(at(PLAIN)));
+    assert!(vfs().all(|vf| vf.binding.driver.is_none()), "the host's driver took none");
+    assert_eq!((vfs().count(), now.vgpus.len()), (7, 0));
+
+    for _ in 0..7 {
+        create_plain(&world).unwrap();
+    }
+    assert_eq!(refused(create_plain(&world)), [RefusalCode::NoCapacity]);
+    for to in [ConfiguredType::Shared, ConfiguredType::Direct] {
+        assert_eq!(refused(world.set(PLAIN, to)), [RefusalCode::VgpusAlive]);
+    }
+    for id in world.observed().vgpus.into_keys() {
+        remove(&world, &id.to_string()).unwrap();
+    }
+    world.set(PLAIN, ConfiguredType::Shared).unwrap();
+    assert_eq!(world.picture(), before);
+    assert!(world.files().records.vfs.is_empty() && world.files().records.vgpus.is_empty());
+    let counts = world.kernel.writes().into_iter().filter(|write| write.path.ends_with("/sriov_numvfs"));
+    assert_eq!(counts.map(|write| write.data).collect::<Vec<_>>(), ["7", "0"]);
+}
+
+#[test]
+fn plain_ones_that_somebody_else_enabled_or_bound_are_left_alone() {
+    let world = World::plain();
+    let numvfs = format!("/sys/bus/pci/devices/{PLAIN}/sriov_numvfs");
+    world.kernel.write(&numvfs, b"2").unwrap();
+    world.kernel.forget_writes();
+    // The host's driver has them: they are nobody's to take.
+    world.set(PLAIN, ConfiguredType::SharedDirect).unwrap();
+    assert_eq!(refused(create_plain(&world)), [RefusalCode::NoCapacity]);
+    world.set(PLAIN, ConfiguredType::Shared).unwrap();
+    assert_eq!(refused(world.set(PLAIN, ConfiguredType::Direct)), [RefusalCode::VfsAlive]);
+    assert_eq!(world.kernel.writes(), []);
+
+    let world = World::plain();
+    world.set(PLAIN, ConfiguredType::SharedDirect).unwrap();
+    let file = |name: &str| format!("/sys/bus/pci/devices/{PLAIN_VF}/{name}");
+    world.kernel.write(&file("driver_override"), b"xe").unwrap();
+    world.kernel.write("/sys/bus/pci/drivers_probe", PLAIN_VF.as_bytes()).unwrap();
+    assert_eq!(refused(world.set(PLAIN, ConfiguredType::Shared)), [RefusalCode::VfsAlive]);
+}
+
+#[test]
+fn a_domain_keeps_the_plain_one_that_it_runs_with() {
+    let world = World::plain();
+    world.set(PLAIN, ConfiguredType::SharedDirect).unwrap();
+    assert_eq!(create_plain(&world).unwrap().vgpu, Some(VgpuId::Vf(at(PLAIN_VF))));
+    let group = world.observed().functions[&at(PLAIN_VF)].iommu_group.unwrap();
+    world.kernel.start(Process::new(99, "qemu-system-x86").opens(&format!("/dev/vfio/{group}")));
+    assert_eq!(refused(remove(&world, PLAIN_VF)), [RefusalCode::VgpuInUse]);
+    world.kernel.end(99);
+    world.kernel.inject_once(On::Unbind { function: at(PLAIN_VF) }, Fault::Block);
+    let Err(EngineError::Failed { now, .. }) = remove(&world, PLAIN_VF) else { panic!() };
+    assert!(now.contains("hands-off"), "{now}");
+    world.kernel.release();
+    world.engine().recover(Duration::from_secs(1)).unwrap();
+    assert!(remove(&world, PLAIN_VF).is_ok());
 }

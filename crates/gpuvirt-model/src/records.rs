@@ -19,6 +19,19 @@ pub struct Records {
     /// The vGPUs that we made.
     #[serde(default)]
     pub vgpus: BTreeMap<VgpuId, VgpuRecord>,
+    /// The virtual functions that we enabled, by physical function.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vfs: BTreeMap<PciAddress, VfsRecord>,
+}
+
+/// Virtual functions of our making.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VfsRecord {
+    /// How many.
+    pub count: u16,
+    /// `sriov_drivers_autoprobe` as it was before: where the way back leads.
+    pub autoprobe_before: bool,
 }
 
 fn version() -> u32 {

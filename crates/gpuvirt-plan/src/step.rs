@@ -63,6 +63,43 @@ pub enum Step {
         /// The profile, for people.
         profile: ProfileName,
     },
+    /// Set the number of a physical function's virtual ones: none, or some where there are none. Taking them away
+    /// can block for as long as somebody holds one.
+    SetVfCount {
+        /// The physical function.
+        function: PciAddress,
+        /// The number that it must still have.
+        from: u16,
+        /// The number to have.
+        to: u16,
+    },
+    /// Set whether the kernel binds new virtual functions by itself.
+    SetVfAutoprobe {
+        /// The physical function.
+        function: PciAddress,
+        /// Whether it does.
+        on: VfAutoprobe,
+    },
+}
+
+/// Whether the kernel looks for a driver for new virtual functions (`sriov_drivers_autoprobe`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VfAutoprobe {
+    /// It does: the host's driver takes them.
+    On,
+    /// They stay driverless, unless a `driver_override` names a driver.
+    Off,
+}
+
+/// A physical function's virtual ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VfSetting {
+    /// How many there are.
+    pub count: u16,
+    /// Whether the kernel binds new ones.
+    pub autoprobe: VfAutoprobe,
 }
 
 /// An ordered list of steps with how things were and what they promise.
@@ -94,6 +131,9 @@ pub struct Snapshot {
     /// Virtual functions of NVIDIA's, and the vGPU type that each has; 0 is none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vgpu_types: BTreeMap<PciAddress, u32>,
+    /// Physical functions, and how they had their virtual ones.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vfs: BTreeMap<PciAddress, VfSetting>,
 }
 
 /// Where a mediated device is made, and of which type.
@@ -143,6 +183,14 @@ pub enum Promise {
         /// The type; 0 is none, and a virtual function that is gone has none.
         type_id: u32,
     },
+    /// The physical function has so many virtual ones.
+    Vfs {
+        /// The physical function.
+        function: PciAddress,
+        /// How many, and what becomes of new ones.
+        #[serde(flatten)]
+        setting: VfSetting,
+    },
 }
 
 impl Plan {
@@ -160,6 +208,18 @@ impl Plan {
     }
 }
 
+impl VfAutoprobe {
+    /// As a function shows it.
+    pub fn of(on: bool) -> Self {
+        if on { Self::On } else { Self::Off }
+    }
+
+    /// Whether new virtual functions are bound.
+    pub fn is_on(self) -> bool {
+        self == Self::On
+    }
+}
+
 impl Step {
     /// The function that the step is about, a mediated device's parent included.
     pub fn function(&self) -> Option<PciAddress> {
@@ -167,7 +227,9 @@ impl Step {
             Self::LoadModule { .. } => None,
             Self::SetOverride { function, .. }
             | Self::Unbind { function, .. }
-            | Self::Probe { function, .. } => Some(*function),
+            | Self::Probe { function, .. }
+            | Self::SetVfCount { function, .. }
+            | Self::SetVfAutoprobe { function, .. } => Some(*function),
             Self::CreateMdev { place, .. } => Some(place.parent),
             Self::RemoveMdev { parent, .. } => Some(*parent),
             Self::SetVgpuType { vf, .. } => Some(*vf),

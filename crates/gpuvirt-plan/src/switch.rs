@@ -2,15 +2,35 @@
 
 use std::collections::BTreeMap;
 
-use gpuvirt_model::{Function, Gpu, GraphicsType, ModulePresence, Observed, PciAddress};
+use gpuvirt_model::{Function, Gpu, GraphicsType, ModulePresence, Observed, PciAddress, Records};
 
 use crate::driver::{self, BindingGoal};
-use crate::{Plan, Promise, Snapshot, Step};
+use crate::{Plan, Promise, Snapshot, Step, sriov};
 
 /// Plans a GPU's way to `to`: empty when it is there.
 ///
 /// `basic` can't be asked for; it plans like `shared`.
+///
+/// It takes no virtual functions away: only [`plan_knowing`] knows which are ours.
 pub fn plan(gpu: &Gpu, observed: &Observed, to: GraphicsType) -> Plan {
+    plan_knowing(gpu, observed, to, &Records::default())
+}
+
+/// The same, with what is ours to take away.
+pub fn plan_knowing(gpu: &Gpu, observed: &Observed, to: GraphicsType, records: &Records) -> Plan {
+    let mut plan = bindings(gpu, observed, to);
+    let now = observed.primary_of(gpu).and_then(sriov::setting);
+    if let Some((now, wanted)) = now.zip(sriov::wanted(gpu, observed, to, records)) {
+        // Before the driver goes: it would take them along, and nobody would wait for that.
+        plan.steps.splice(0..0, sriov::steps(gpu.address, now, wanted));
+        plan.before.vfs.insert(gpu.address, now);
+        plan.promises.push(Promise::Vfs { function: gpu.address, setting: wanted });
+    }
+    plan
+}
+
+/// The part of it that is about drivers.
+fn bindings(gpu: &Gpu, observed: &Observed, to: GraphicsType) -> Plan {
     let functions: Vec<&Function> = observed.functions_of(gpu).collect();
     let goal = match to {
         GraphicsType::Direct => direct_goal,

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use gpuvirt_model::{Function, Observed, VgpuId};
+use gpuvirt_model::{Function, Observed, PciAddress, VgpuId};
 
 use crate::driver::{self, BindingGoal};
-use crate::{Plan, Promise, Snapshot, Step, vgpu};
+use crate::{Plan, Promise, Snapshot, Step, VfSetting, sriov, vgpu};
 
 /// Plans the way from `now` back to how things were before `plan`.
 ///
@@ -21,7 +21,11 @@ pub fn plan(plan: &Plan, now: &Observed) -> Plan {
         .collect::<BTreeMap<_, _>>();
     let mut steps = mdev_steps(plan, now);
     steps.extend(type_steps(plan, now));
+    let (taken, made) = vf_steps(plan, now);
+    steps.extend(taken);
     steps.extend(driver::steps(&functions, &goals));
+    // Only a driver can make virtual functions, so after it is back.
+    steps.extend(made);
     Plan {
         gpu: plan.gpu,
         purpose: format!("undo: {}", plan.purpose),
@@ -60,6 +64,22 @@ fn type_steps(plan: &Plan, now: &Observed) -> Vec<Step> {
     removals.into_iter().chain(additions).collect()
 }
 
+/// Steps that take away virtual functions which `plan` made, and steps that make those again which it took.
+fn vf_steps(plan: &Plan, now: &Observed) -> (Vec<Step>, Vec<Step>) {
+    let ours = |function, count| {
+        count == 0
+            || plan.steps.iter().any(|step| {
+                matches!(step, Step::SetVfCount { function: of, to, .. } if *of == function && *to == count)
+            })
+    };
+    let all = plan.before.vfs.iter().filter_map(|(function, was)| {
+        let is = now.functions.get(function).and_then(sriov::setting)?;
+        // A number that is neither the old nor the new one is somebody else's.
+        (is.count == was.count || ours(*function, is.count)).then(|| sriov::steps(*function, is, *was))
+    });
+    all.flatten().partition(|step| matches!(step, Step::SetVfCount { to: 0, .. }))
+}
+
 /// Whether a live mediated device is the one that `plan` was to make: same uuid, parent and type.
 fn made_by(plan: &Plan, vgpu: &gpuvirt_model::Vgpu) -> bool {
     plan.steps.iter().any(|step| match step {
@@ -81,8 +101,13 @@ fn now_as_snapshot(plan: &Plan, now: &Observed) -> Snapshot {
             .keys()
             .map(|uuid| (*uuid, now.vgpus.get(&VgpuId::Mdev(*uuid)).map(vgpu::place)))
             .collect(),
+        vfs: plan.before.vfs.keys().filter_map(|function| vfs(function, now)).collect(),
         vgpu_types: plan.before.vgpu_types.keys().map(|vf| (*vf, vgpu::type_of(*vf, now))).collect(),
     }
+}
+
+fn vfs(function: &PciAddress, now: &Observed) -> Option<(PciAddress, VfSetting)> {
+    Some((*function, sriov::setting(now.functions.get(function)?)?))
 }
 
 fn promises(before: &Snapshot, now: &Observed) -> Vec<Promise> {
@@ -94,5 +119,7 @@ fn promises(before: &Snapshot, now: &Observed) -> Vec<Promise> {
         None => Promise::MdevGone { uuid: *uuid },
     });
     let types = before.vgpu_types.iter().map(|(vf, was)| Promise::VgpuType { vf: *vf, type_id: *was });
-    bound.chain(mdevs).chain(types).collect()
+    let vfs = before.vfs.iter().filter(|(function, _)| now.functions.contains_key(function));
+    let vfs = vfs.map(|(function, was)| Promise::Vfs { function: *function, setting: *was });
+    bound.chain(mdevs).chain(types).chain(vfs).collect()
 }

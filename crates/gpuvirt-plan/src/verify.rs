@@ -2,7 +2,7 @@
 
 use gpuvirt_model::{DriverBinding, DriverName, Observed, VgpuId};
 
-use crate::{Plan, Promise, vgpu};
+use crate::{Plan, Promise, sriov, vgpu};
 
 /// Every promise that does not hold, in words; empty: the plan succeeded.
 pub fn broken_promises(plan: &Plan, now: &Observed) -> Vec<String> {
@@ -34,6 +34,20 @@ fn broken(promise: &Promise, now: &Observed) -> Option<String> {
         },
         Promise::MdevGone { uuid } => {
             now.vgpus.contains_key(&VgpuId::Mdev(*uuid)).then(|| format!("vGPU {uuid} still exists"))
+        }
+        Promise::Vfs { function, setting } => {
+            let found = now
+                .functions
+                .get(function)
+                .and_then(|f| Some((sriov::setting(f)?, f.sriov.as_ref()?.vfs.len())));
+            match found {
+                Some((found, shown)) if found == *setting && shown == usize::from(setting.count) => None,
+                Some((found, shown)) => Some(format!(
+                    "{function} has {} virtual functions, {shown} of which show, with automatic probing {:?}",
+                    found.count, found.autoprobe
+                )),
+                None => Some(format!("{function} can have no virtual functions")),
+            }
         }
         Promise::VgpuType { vf, type_id } => {
             let found = vgpu::type_of(*vf, now);

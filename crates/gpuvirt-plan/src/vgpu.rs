@@ -1,14 +1,18 @@
 //! Plans that make and remove vGPUs, and where a vGPU is.
 
-use gpuvirt_model::{Framework, Gpu, Observed, PciAddress, Profile, ProfileName, Vgpu, VgpuId};
+use gpuvirt_model::{
+    DriverBinding, DriverName, Framework, Function, Gpu, ModulePresence, Observed, PciAddress, Profile,
+    ProfileName, Vgpu, VgpuId,
+};
 use uuid::Uuid;
 
+use crate::driver::{self, BindingGoal};
 use crate::{MdevPlace, Plan, Promise, Snapshot, Step};
 
 /// Plans a vGPU of `profile`. The uuid is a mediated device's; a virtual function has its address.
 ///
-/// None where the profile is of a framework that makes no vGPU by request, or its type is no type of it.
-pub fn create(gpu: &Gpu, profile: &Profile, uuid: Uuid) -> Option<Plan> {
+/// None where its type is no type of its framework, or its function is gone.
+pub fn create(gpu: &Gpu, profile: &Profile, uuid: Uuid, observed: &Observed) -> Option<Plan> {
     match profile.framework {
         Framework::Mdev => Some(create_mdev(gpu, profile, uuid)),
         Framework::NvidiaVfio => {
@@ -17,7 +21,32 @@ pub fn create(gpu: &Gpu, profile: &Profile, uuid: Uuid) -> Option<Plan> {
             let change = TypeChange { gpu: gpu.address, purpose, vf, profile: name };
             Some(set_type(&change, 0, number(&profile.type_id)?))
         }
-        Framework::Sriov => None,
+        Framework::Sriov => {
+            let vf = observed.functions.get(&profile.parent)?;
+            let purpose = format!("{} gets vGPU {} of profile {}", gpu.address, vf.address, profile.name);
+            let mut plan = bind(gpu.address, purpose, vf, BindingGoal::vfio());
+            if observed.host.vfio_pci == ModulePresence::Loadable {
+                plan.steps.insert(0, Step::LoadModule { module: DriverName::vfio_pci() });
+            }
+            Some(plan)
+        }
+    }
+}
+
+/// Binds a plain virtual function: to VFIO it is a vGPU, without a driver it is none.
+fn bind(gpu: PciAddress, purpose: String, vf: &Function, goal: BindingGoal) -> Plan {
+    let promises = match &goal {
+        BindingGoal::Exactly(binding) => {
+            vec![Promise::Bound { function: vf.address, binding: binding.clone() }]
+        }
+        BindingGoal::Host => Vec::new(),
+    };
+    Plan {
+        gpu,
+        purpose,
+        steps: driver::steps(&[vf], &[(vf.address, goal)].into()),
+        before: Snapshot { bindings: [(vf.address, vf.binding.clone())].into(), ..Snapshot::default() },
+        promises,
     }
 }
 
@@ -42,7 +71,7 @@ fn create_mdev(gpu: &Gpu, profile: &Profile, uuid: Uuid) -> Plan {
 }
 
 /// Plans a vGPU's removal; none where its type is no type of its framework.
-pub fn remove(vgpu: &Vgpu) -> Option<Plan> {
+pub fn remove(vgpu: &Vgpu, observed: &Observed) -> Option<Plan> {
     let purpose = format!("{} loses vGPU {} of profile {}", vgpu.gpu, vgpu.id, vgpu.profile);
     match vgpu.id {
         VgpuId::Mdev(uuid) => Some(Plan {
@@ -52,6 +81,10 @@ pub fn remove(vgpu: &Vgpu) -> Option<Plan> {
             before: Snapshot { mdevs: [(uuid, Some(place(vgpu)))].into(), ..Snapshot::default() },
             promises: vec![Promise::MdevGone { uuid }],
         }),
+        VgpuId::Vf(vf) if vgpu.framework == Framework::Sriov => {
+            let free = DriverBinding { driver: None, driver_override: None };
+            Some(bind(vgpu.gpu, purpose, observed.functions.get(&vf)?, BindingGoal::Exactly(free)))
+        }
         VgpuId::Vf(vf) => Some(set_type(
             &TypeChange { gpu: vgpu.gpu, purpose, vf, profile: &vgpu.profile },
             number(&vgpu.type_id)?,

@@ -4,10 +4,11 @@ use crate::made::{MadeDevice, MadeFunction, MadeHost, MadeIdentity};
 use gpuvirt_model::PciAddress;
 
 /// Name and dump of each host.
-pub fn all() -> [(&'static str, String); 5] {
+pub fn all() -> [(&'static str, String); 6] {
     [
         ("emulated-card", emulated_card().dump()),
         ("muxed-laptop", muxed_laptop().dump()),
+        ("sriov-host", sriov_host().dump()),
         ("two-gpus", two_gpus().dump()),
         ("vgpu-host", vgpu_host().dump()),
         ("vgpu-types-host", vgpu_types_host().dump()),
@@ -272,4 +273,20 @@ pub fn vgpu_types_host() -> MadeHost {
         host = host.function(&made.child(own)).device(&node);
     }
     consoles(host, false)
+}
+
+/// A host with a card that makes plain virtual functions, none of which is enabled.
+pub fn sriov_host() -> MadeHost {
+    let port = root_port(3, 0x4d, 30);
+    let card = MadeFunction::new(port.path(), address(0x4d, 0, 0), identity(0x8086, 0x56c0, 0x03_8000))
+        .names("Intel Corporation", "ATS-M [Data Center GPU Flex 170]")
+        .driver("xe")
+        .group(66)
+        .attribute("numa_node", "0\n")
+        .bar(0, 16 << 20)
+        .bar(2, 16 << 30)
+        .sriov(7, &[])
+        .attribute("sriov_vf_device", "56c0\n");
+    let host = MadeHost::new().device(&iommu()).function(&host_bridge().group(0)).function(&port);
+    consoles(host.function(&card), false)
 }

@@ -26,6 +26,7 @@ fn they_read_without_a_note() {
     for (name, functions) in [
         ("emulated-card", 3),
         ("muxed-laptop", 5),
+        ("sriov-host", 3),
         ("two-gpus", 8),
         ("vgpu-host", 19),
         ("vgpu-types-host", 7),

@@ -15,6 +15,7 @@ mod nodes;
 mod nvidia_vfio;
 mod pass;
 mod rules;
+mod sriov;
 
 pub(crate) use mdev::parent_of;
 pub(crate) use names::KnownNames;

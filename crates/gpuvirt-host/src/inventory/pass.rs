@@ -10,7 +10,7 @@ use super::bus::{self, Bus};
 use super::function::{self, Seen};
 use super::names::KnownNames;
 use super::rules::GpuRules;
-use super::{gpu, host, iommu, mdev, nodes, nvidia_vfio};
+use super::{gpu, host, iommu, mdev, nodes, nvidia_vfio, sriov};
 use crate::error::HostError;
 use crate::files::Files;
 
@@ -149,6 +149,15 @@ impl Pass<'_> {
         }
         if gpu::offers_vfs(gpu, &self.seen) {
             gpu.frameworks.push(Framework::Sriov);
+        }
+        if gpu.frameworks == [Framework::Sriov] {
+            let vfs = gpu::parents(gpu, &self.seen).into_iter().filter_map(|vf| self.seen.get(&vf));
+            let vfs: Vec<&Function> =
+                vfs.map(|seen| &seen.function).filter(|function| function.physfn.is_some()).collect();
+            gpu.profiles.extend(vfs.iter().map(|vf| sriov::profile(vf, vfs.len())));
+            let live: Vec<Vgpu> = vfs.iter().filter_map(|vf| sriov::live(vf, gpu.address)).collect();
+            gpu.live_vgpus += live.len();
+            self.vgpus.extend(live.into_iter().map(|vgpu| (vgpu.id, vgpu)));
         }
         mdev_parents
     }

@@ -9,6 +9,7 @@ mod module;
 mod nvidia_vfio;
 mod settle;
 mod shell;
+mod sriov;
 mod step;
 
 pub use shell::shell;

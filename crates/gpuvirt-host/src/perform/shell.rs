@@ -25,6 +25,13 @@ pub fn shell(step: &Step) -> String {
         Step::SetVgpuType { vf, to, .. } => {
             format!("echo {to} > {}", paths::nvidia_vgpu_file(*vf, "current_vgpu_type"))
         }
+        Step::SetVfCount { function, to, .. } => {
+            format!("echo {to} > {}", paths::function_file(*function, "sriov_numvfs"))
+        }
+        Step::SetVfAutoprobe { function, on } => {
+            let path = paths::function_file(*function, "sriov_drivers_autoprobe");
+            format!("echo {} > {path}", u8::from(on.is_on()))
+        }
         Step::RemoveMdev { uuid, .. } => format!("echo 1 > {}", paths::mdev_file(*uuid, "remove")),
     }
 }

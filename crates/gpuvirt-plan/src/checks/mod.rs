@@ -12,7 +12,7 @@ use gpuvirt_model::{
     ConfiguredType, Desired, Gpu, GraphicsType, Observed, PciAddress, Refusal, RefusalCode, Warning,
 };
 
-use crate::Plan;
+use crate::{Plan, sriov};
 
 pub use gpu::not_found;
 
@@ -41,6 +41,13 @@ pub fn refusals(switch: &Switch) -> Vec<Refusal> {
     if switch.plan.is_empty() {
         return found;
     }
+    if sriov::takes_vfs(switch.plan) {
+        found.extend(gpu::vfs_bound(switch));
+        found.extend(gpu::vgpus_alive(switch));
+    }
+    if sriov::makes_vfs(switch.plan) {
+        found.extend(iommu::no_iommu(switch));
+    }
     if switch.to == GraphicsType::Direct {
         found.extend(gpu::not_an_endpoint(switch));
         found.extend(gpu::unresponsive(switch));
@@ -48,8 +55,10 @@ pub fn refusals(switch: &Switch) -> Vec<Refusal> {
         found.extend(iommu::group_not_viable(switch));
         found.extend(iommu::no_interrupt_remapping(switch));
         found.extend(driver::vfio_missing(switch));
-        found.extend(gpu::vfs_alive(switch));
-        found.extend(gpu::vgpus_alive(switch));
+        if !sriov::takes_vfs(switch.plan) {
+            found.extend(gpu::vfs_alive(switch));
+            found.extend(gpu::vgpus_alive(switch));
+        }
     }
     if switch.plan.unbinds().next().is_some() {
         found.extend(holder::domain_running(switch));

@@ -15,17 +15,12 @@ use super::{Switch, configured, list, with_explain};
 ///
 /// One that is with VFIO now can't tell: its driver shows what it offers only once it has the card.
 pub(super) fn no_support(switch: &Switch) -> Option<Refusal> {
-    let driven = [Framework::Mdev, Framework::NvidiaVfio];
-    let can = switch.gpu.frameworks.iter().any(|framework| driven.contains(framework));
+    let can = !switch.gpu.frameworks.is_empty();
     let asked = switch.to == GraphicsType::SharedDirect && switch.gpu.host_driver;
     let driver = switch.observed.primary_of(switch.gpu)?.binding.driver.clone();
     (asked && !can).then(|| {
         let driver = driver.map_or("no driver".to_owned(), |d| format!("its driver {d}"));
-        let other = list(&switch.gpu.frameworks);
-        let because = match other.as_str() {
-            "" => format!("{driver} offers no vGPUs"),
-            other => format!("{driver} makes vGPUs by {other}, which this version of gpuvirt does not drive"),
-        };
+        let because = format!("{driver} offers no vGPUs");
         let mut remedy =
             vec!["load the vendor's vGPU host driver; a plain display driver offers none".to_owned()];
         remedy.extend(vendors_tool(switch));

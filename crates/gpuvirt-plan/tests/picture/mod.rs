@@ -121,9 +121,11 @@ pub fn perform(observed: &mut Observed, step: &Step, host: &str) {
                 binding.driver_override.clone().or_else(|| expect.clone()).or_else(|| driver(host));
         }
         Step::LoadModule { .. } => observed.host.vfio_pci = ModulePresence::Ready,
-        Step::CreateMdev { .. } | Step::RemoveMdev { .. } | Step::SetVgpuType { .. } => {
-            panic!("no vGPUs in this picture")
-        }
+        Step::CreateMdev { .. }
+        | Step::RemoveMdev { .. }
+        | Step::SetVgpuType { .. }
+        | Step::SetVfCount { .. }
+        | Step::SetVfAutoprobe { .. } => panic!("no vGPUs in this picture"),
     }
     settle(observed);
 }
