@@ -149,6 +149,7 @@ impl Engine {
         let (desired, records) = self.store.load()?;
         let mut observed = self.host.observe()?;
         observed.domains = self.domains.list();
+        let records = records.of_boot(observed.host.boot_id);
         Ok(View { observed, desired, records })
     }
 }

@@ -139,7 +139,10 @@ fn records_after(view: &View, plan: &Plan) -> Records {
             Step::SetVfCount { function, to: 0, .. } => drop(records.vfs.remove(function)),
             Step::SetVfCount { function, to, .. } => {
                 let before = plan.before.vfs.get(function).is_some_and(|before| before.autoprobe.is_on());
-                records.vfs.insert(*function, VfsRecord { count: *to, autoprobe_before: before });
+                records.vfs.insert(
+                    *function,
+                    VfsRecord { count: *to, autoprobe_before: before, boot: view.observed.host.boot_id },
+                );
             }
             _ => {}
         }

@@ -39,6 +39,7 @@ impl Engine {
             type_id: profile.type_id.clone(),
             profile: profile.name.clone(),
             framework: profile.framework,
+            boot: id.vf().and(view.observed.host.boot_id),
         };
         self.apply(&plan, gpu, CREATE_DEADLINE)?;
         let mut records = view.records.clone();

@@ -92,6 +92,21 @@ fn one_that_somebody_else_made_is_shown_counted_and_left_alone() {
 }
 
 #[test]
+fn after_a_reboot_an_address_is_anybodys() {
+    let world = World::typed();
+    create(&world, "nvidia_l40s-12q").unwrap();
+    let boot = Uuid::from_u128(0xb007).to_string();
+    world.kernel.set_file("/proc/sys/kernel/random/boot_id", &format!("{boot}\n"));
+    // The same type on the same virtual function, and yet another vGPU.
+    assert_eq!(refused(remove(&world, VF)), [RefusalCode::NotOurs]);
+
+    let world = World::plain();
+    world.set(PLAIN, ConfiguredType::SharedDirect).unwrap();
+    world.kernel.set_file("/proc/sys/kernel/random/boot_id", &format!("{boot}\n"));
+    assert_eq!(refused(world.set(PLAIN, ConfiguredType::Direct)), [RefusalCode::VfsAlive]);
+}
+
+#[test]
 fn whoever_holds_one_keeps_it() {
     let world = World::typed();
     create(&world, "nvidia_l40s-12q").unwrap();

@@ -25,6 +25,8 @@ pub(crate) const CMDLINE: &str = "/proc/cmdline";
 pub(crate) const INTERRUPTS: &str = "/proc/interrupts";
 /// The kernel's release.
 pub(crate) const OS_RELEASE: &str = "/proc/sys/kernel/osrelease";
+/// A uuid that every boot chooses anew.
+pub(crate) const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// Whether the VFIO type 1 back end goes without interrupt remapping.
 pub(crate) const UNSAFE_INTERRUPTS: &str = "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts";
 /// Installed modules of all kernels.

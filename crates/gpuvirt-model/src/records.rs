@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{DriverBinding, Framework, PciAddress, ProfileName, Vgpu, VgpuId};
 
@@ -32,6 +33,9 @@ pub struct VfsRecord {
     pub count: u16,
     /// `sriov_drivers_autoprobe` as it was before: where the way back leads.
     pub autoprobe_before: bool,
+    /// The boot in which they were enabled, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<Uuid>,
 }
 
 fn version() -> u32 {
@@ -48,6 +52,17 @@ fn is_mdev(framework: &Framework) -> bool {
 }
 
 impl Records {
+    /// These records without what a reboot took: virtual functions, and what they were.
+    ///
+    /// Their addresses come again and may then be somebody else's vGPUs. A uuid does not: those records stay.
+    #[must_use]
+    pub fn of_boot(mut self, boot: Option<Uuid>) -> Self {
+        let gone = |made: Option<Uuid>| made.zip(boot).is_some_and(|(made, now)| made != now);
+        self.vgpus.retain(|id, record| id.vf().is_none() || !gone(record.boot));
+        self.vfs.retain(|_, record| !gone(record.boot));
+        self
+    }
+
     /// Whether a live vGPU is of our making.
     ///
     /// A uuid is given once. A virtual function's address stays when its vGPU has gone, so that the type must be
@@ -73,4 +88,7 @@ pub struct VgpuRecord {
     /// How it was made. Files of before there was a choice say nothing.
     #[serde(default = "mdev", skip_serializing_if = "is_mdev")]
     pub framework: Framework,
+    /// The boot in which it was made, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<Uuid>,
 }

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use gpuvirt_model::{
     ClassCode, ConfiguredType, Desired, DesiredGpu, DriverBinding, DriverName, Framework, PciAddress,
-    PciIdentity, ProfileName, Records, RefusalCode, VgpuId, VgpuRecord,
+    PciIdentity, ProfileName, Records, RefusalCode, VfsRecord, VgpuId, VgpuRecord,
 };
-use gpuvirt_plan::{MdevPlace, Plan, Promise, Snapshot, Step};
+use gpuvirt_plan::{MdevPlace, Plan, Promise, Snapshot, Step, VfAutoprobe, VfSetting};
 use gpuvirt_state::{State, StateDir, StateError, read_state};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -39,8 +39,13 @@ fn records() -> Records {
     let mut records = Records { version: 1, ..Records::default() };
     records.host_bindings.insert(GPU, DriverBinding { driver: Some(nouveau()), driver_override: None });
     let profile = ProfileName("nvidia_a40-24c".to_owned());
-    let record =
-        VgpuRecord { parent: GPU, type_id: "nvidia-231".to_owned(), profile, framework: Framework::Mdev };
+    let record = VgpuRecord {
+        parent: GPU,
+        type_id: "nvidia-231".to_owned(),
+        profile,
+        framework: Framework::Mdev,
+        boot: None,
+    };
     records.vgpus.insert(Uuid::from_u128(0x1234).into(), record);
     records
 }
@@ -249,14 +254,26 @@ fn vgpus_that_are_virtual_functions_are_an_addition_to_version_1() {
         type_id: "1145".to_owned(),
         profile: profile.clone(),
         framework: Framework::NvidiaVfio,
+        boot: Some(Uuid::from_u128(0xb007)),
     };
     records.vgpus.insert(VgpuId::Vf(VF), record);
+    let enabled = VfsRecord { count: 4, autoprobe_before: true, boot: Some(Uuid::from_u128(0xb007)) };
+    records.vfs.insert(GPU, enabled);
+    let setting = VfSetting { count: 4, autoprobe: VfAutoprobe::Off };
     let plan = Plan {
         gpu: GPU,
         purpose: format!("{GPU} gets vGPU {VF} of profile {profile}"),
-        steps: vec![Step::SetVgpuType { vf: VF, from: 0, to: 1145, profile }],
-        before: Snapshot { vgpu_types: [(VF, 0)].into(), ..Snapshot::default() },
-        promises: vec![Promise::VgpuType { vf: VF, type_id: 1145 }],
+        steps: vec![
+            Step::SetVgpuType { vf: VF, from: 0, to: 1145, profile },
+            Step::SetVfAutoprobe { function: GPU, on: VfAutoprobe::Off },
+            Step::SetVfCount { function: GPU, from: 0, to: 4 },
+        ],
+        before: Snapshot {
+            vgpu_types: [(VF, 0)].into(),
+            vfs: [(GPU, VfSetting { count: 0, autoprobe: VfAutoprobe::On })].into(),
+            ..Snapshot::default()
+        },
+        promises: vec![Promise::VgpuType { vf: VF, type_id: 1145 }, Promise::Vfs { function: GPU, setting }],
     };
     let dir = tempfile::tempdir().unwrap();
     let state = StateDir::open(dir.path()).unwrap();

@@ -1,6 +1,7 @@
 //! Facts about the host as a whole.
 
 use gpuvirt_model::{DriverName, HostFacts, ModulePresence, Reading, Unknown};
+use uuid::Uuid;
 
 use crate::files::Files;
 use crate::parse::{interrupts, modules, pci};
@@ -25,6 +26,7 @@ pub(super) fn read(files: Files<'_>, function_count: usize, oddities: Vec<String
         vfio_pci: vfio_pci(files, kernel_release.as_deref()),
         function_count,
         kernel_release,
+        boot_id: files.text(paths::BOOT_ID).ok().and_then(|text| Uuid::try_parse(text.trim()).ok()),
         oddities,
     }
 }

@@ -128,10 +128,12 @@ impl Pass<'_> {
     fn add_profiles(&mut self, gpu: &mut Gpu, types: &mut mdev::Types) -> Vec<PciAddress> {
         let mut mdev_parents = Vec::new();
         let mut vendor = nvidia_vfio::Card::default();
+        let mut plain = true;
         for parent in gpu::parents(gpu, &self.seen) {
             let Some(seen) = self.seen.get(&parent) else { continue };
             if seen.folder.has("mdev_supported_types") {
                 mdev_parents.push(parent);
+                plain &= seen.function.physfn.is_none();
                 gpu.profiles.extend(mdev::profiles(self.files, parent, types, &mut self.bus.oddities));
             } else if let Some(vf) = nvidia_vfio::read(self.files, seen, &mut self.bus.oddities) {
                 vendor.push(vf);
@@ -147,7 +149,8 @@ impl Pass<'_> {
         if !vendor.is_empty() {
             gpu.frameworks.push(Framework::NvidiaVfio);
         }
-        if gpu::offers_vfs(gpu, &self.seen) {
+        // Virtual functions that are something else already are not plain ones.
+        if plain && vendor.is_empty() && gpu::offers_vfs(gpu, &self.seen) {
             gpu.frameworks.push(Framework::Sriov);
         }
         if gpu.frameworks == [Framework::Sriov] {

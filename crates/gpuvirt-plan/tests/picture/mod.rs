@@ -82,6 +82,7 @@ pub fn host(gpu: DriverBinding, audio: DriverBinding) -> Observed {
             vfio_pci: ModulePresence::Ready,
             function_count: 2,
             kernel_release: None,
+            boot_id: None,
             oddities: Vec::new(),
         },
         gpus: [(at(GPU), card)].into(),

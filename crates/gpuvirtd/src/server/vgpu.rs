@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use gpuvirt_api::{Change, CreateVgpu, List, VgpuDocument, XmlDocument};
 use gpuvirt_engine::CreateRequest;
-use gpuvirt_model::{Refusal, RefusalCode, VgpuId};
+use gpuvirt_model::{Framework, PciAddress, ProfileName, Refusal, RefusalCode, VgpuId};
 use uuid::Uuid;
 
 use super::access::Writer;
@@ -69,6 +70,9 @@ pub(super) async fn create(
     let (gpu, profile) = (asked.gpu, &asked.profile.0);
     let what = format!("vgpu create --gpu {gpu} --profile {profile:?} --uuid {uuid}{dry_run}");
     let work = move |context: &Context| {
+        if asked.uuid.is_some() {
+            has_uuids(asked.gpu, &asked.profile, context)?;
+        }
         let request = CreateRequest { gpu: asked.gpu, profile: asked.profile, uuid, dry_run: asked.dry_run };
         let report = context.engine.create_vgpu(&request)?;
         let id = report.vgpu;
@@ -100,4 +104,20 @@ fn absent(id: VgpuId) -> Failure {
         because: "this host has no vGPU of this name".to_owned(),
         remedy: vec!["gpuvirt vgpu list".to_owned()],
     })
+}
+
+/// Refuses a uuid that the vGPU could not have: whoever names one wants to find it again by it.
+fn has_uuids(gpu: PciAddress, profile: &ProfileName, context: &Context) -> Result<(), Failure> {
+    let picture = context.picture()?;
+    let gpu = picture.view.observed.gpus.get(&gpu);
+    let made = gpu.and_then(|gpu| gpu.profiles.iter().find(|offered| offered.name == *profile));
+    match made {
+        Some(offered) if offered.framework != Framework::Mdev => {
+            let text = format!(
+                "a vGPU of profile {profile} is a virtual function, named by its address: leave out the uuid"
+            );
+            Err(Failure::usage(StatusCode::BAD_REQUEST, text))
+        }
+        _ => Ok(()),
+    }
 }

@@ -127,6 +127,7 @@ fn observed() -> Observed {
         vfio_pci: ModulePresence::Ready,
         function_count: 2,
         kernel_release: None,
+        boot_id: None,
         oddities: vec!["an oddity".to_owned()],
     };
     let gpu = Gpu {
