@@ -9,10 +9,10 @@ mod transport;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use gpuvirt_model::VgpuId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::http::Method;
-use uuid::Uuid;
 
 pub use error::ClientError;
 
@@ -103,8 +103,8 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn vgpu(&self, uuid: Uuid) -> Result<List<VgpuDocument>, ClientError> {
-        self.get(route::vgpu(uuid))
+    pub fn vgpu(&self, id: VgpuId) -> Result<List<VgpuDocument>, ClientError> {
+        self.get(route::vgpu(id))
     }
 
     /// All domains.
@@ -135,8 +135,8 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn vgpu_xml(&self, uuid: Uuid) -> Result<XmlDocument, ClientError> {
-        self.get(route::vgpu_xml(uuid))
+    pub fn vgpu_xml(&self, id: VgpuId) -> Result<XmlDocument, ClientError> {
+        self.get(route::vgpu_xml(id))
     }
 
     /// A domain's definition, without its secrets.
@@ -193,8 +193,8 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn remove_vgpu(&self, uuid: Uuid, dry_run: bool) -> Result<Change, ClientError> {
-        self.change(Method::DELETE, route::vgpu_removal(uuid, dry_run), None::<&()>)
+    pub fn remove_vgpu(&self, id: VgpuId, dry_run: bool) -> Result<Change, ClientError> {
+        self.change(Method::DELETE, route::vgpu_removal(id, dry_run), None::<&()>)
     }
 
     /// Adds a device to a domain's definition.

@@ -1,6 +1,6 @@
 //! Requests that change something, and what comes back.
 
-use gpuvirt_model::{ConfiguredType, Outcome, PciAddress, ProfileName, RefusalCode, Warning};
+use gpuvirt_model::{ConfiguredType, Outcome, PciAddress, ProfileName, RefusalCode, VgpuId, Warning};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -33,7 +33,8 @@ pub struct CreateVgpu {
     pub gpu: PciAddress,
     /// The profile.
     pub profile: ProfileName,
-    /// The new vGPU's uuid; none: the daemon chooses one.
+    /// The new vGPU's uuid, where it is a mediated device; none: the daemon chooses one. A virtual function is
+    /// named by its address, whatever stands here.
     #[serde(default)]
     pub uuid: Option<Uuid>,
     /// Show the plan, write nothing.
@@ -55,8 +56,9 @@ pub enum VmAdd {
     },
     /// A vGPU that exists.
     Vgpu {
-        /// Its uuid.
-        uuid: Uuid,
+        /// Its uuid, or the virtual function's address.
+        #[serde(alias = "uuid")]
+        id: VgpuId,
         /// Show the edited definition's new part, change nothing.
         #[serde(default)]
         dry_run: bool,
@@ -74,8 +76,9 @@ pub enum VmRemove {
     },
     /// A vGPU.
     Vgpu {
-        /// Its uuid.
-        uuid: Uuid,
+        /// Its uuid, or the virtual function's address.
+        #[serde(alias = "uuid")]
+        id: VgpuId,
     },
 }
 
@@ -97,7 +100,10 @@ pub struct Change {
     pub warnings: Vec<Warning>,
     /// Accepted, but not in force yet, and why.
     pub pending: Option<String>,
-    /// The uuid of the vGPU, when one was made.
+    /// The vGPU, when one was made or removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<VgpuId>,
+    /// The same where that is a uuid.
     pub uuid: Option<Uuid>,
     /// The domain XML that was added, when a domain was edited.
     pub xml: Option<String>,

@@ -4,21 +4,21 @@
 //! |---|---|
 //! | `GET /v1/gpus`, `/v1/gpus/{gpu}` | `List<GpuDocument>` (kinds `GpuList`, `Gpu`) |
 //! | `GET /v1/profiles[?gpu=]` | `List<ProfileDocument>` (`ProfileList`) |
-//! | `GET /v1/vgpus`, `/v1/vgpus/{uuid}` | `List<VgpuDocument>` (`VgpuList`, `Vgpu`) |
+//! | `GET /v1/vgpus`, `/v1/vgpus/{id}` | `List<VgpuDocument>` (`VgpuList`, `Vgpu`) |
 //! | `GET /v1/vms`, `/v1/vms/{name}` | `List<VmDocument>` (`VmList`, `Vm`) |
-//! | `GET /v1/gpus/{gpu}/xml`, `/v1/vgpus/{uuid}/xml`, `/v1/vms/{name}/xml` | `XmlDocument` (`Xml`) |
+//! | `GET /v1/gpus/{gpu}/xml`, `/v1/vgpus/{id}/xml`, `/v1/vms/{name}/xml` | `XmlDocument` (`Xml`) |
 //! | `GET /v1/status` | `StatusDocument` (`Status`) |
 //! | `POST /v1/recover` | `Change` |
 //! | `PUT /v1/gpus/{gpu}/type` with `SetType` | `Change` |
 //! | `DELETE /v1/gpus/{gpu}/configuration` | `Change` |
-//! | `POST /v1/vgpus` with `CreateVgpu`, `DELETE /v1/vgpus/{uuid}[?dryRun=true]` | `Change` |
+//! | `POST /v1/vgpus` with `CreateVgpu`, `DELETE /v1/vgpus/{id}[?dryRun=true]` | `Change` |
 //! | `POST /v1/vms/{name}/devices` with `VmAdd`, `POST /v1/vms/{name}/devices/remove` with `VmRemove` | `Change` |
 //!
 //! A single document is a list of one item. Every error is an `ApiError` with the status of its kind.
 
 use std::fmt::Write as _;
 
-use uuid::Uuid;
+use gpuvirt_model::VgpuId;
 
 use crate::GpuSelector;
 
@@ -61,19 +61,19 @@ pub fn profiles(gpu: Option<&GpuSelector>) -> String {
     gpu.map_or_else(|| PROFILES.to_owned(), |gpu| format!("{PROFILES}?gpu={}", segment(&gpu.to_string())))
 }
 
-/// `/v1/vgpus/{uuid}`
-pub fn vgpu(uuid: Uuid) -> String {
-    format!("{VGPUS}/{uuid}")
+/// `/v1/vgpus/{id}`
+pub fn vgpu(id: VgpuId) -> String {
+    format!("{VGPUS}/{}", segment(&id.to_string()))
 }
 
-/// `/v1/vgpus/{uuid}/xml`
-pub fn vgpu_xml(uuid: Uuid) -> String {
-    vgpu(uuid) + "/xml"
+/// `/v1/vgpus/{id}/xml`
+pub fn vgpu_xml(id: VgpuId) -> String {
+    vgpu(id) + "/xml"
 }
 
-/// `/v1/vgpus/{uuid}`, for removal or for its plan alone.
-pub fn vgpu_removal(uuid: Uuid, dry_run: bool) -> String {
-    vgpu(uuid) + if dry_run { "?dryRun=true" } else { "" }
+/// `/v1/vgpus/{id}`, for removal or for its plan alone.
+pub fn vgpu_removal(id: VgpuId, dry_run: bool) -> String {
+    vgpu(id) + if dry_run { "?dryRun=true" } else { "" }
 }
 
 /// `/v1/vms/{name}`

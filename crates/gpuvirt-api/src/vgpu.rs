@@ -49,7 +49,7 @@ impl ProfileDocument {
 impl VgpuDocument {
     /// The document of one vGPU.
     pub fn new(vgpu: &Vgpu, observed: &Observed, records: &Records) -> Self {
-        let device = gpuvirt_model::Hostdev::Mdev { uuid: vgpu.uuid };
+        let device = vgpu.id.hostdev();
         let users = |domains: Vec<gpuvirt_model::Domain>| {
             domains
                 .into_iter()
@@ -57,10 +57,12 @@ impl VgpuDocument {
                 .map(|d| GpuVm { running: d.has_live(&device), name: d.name, uuid: d.uuid })
                 .collect()
         };
-        Self {
-            vgpu: vgpu.clone(),
-            ours: records.vgpus.contains_key(&vgpu.uuid),
-            vms: observed.domains.clone().map(users),
+        let ours = records.made(vgpu);
+        let mut vgpu = vgpu.clone();
+        // A driver names its types only while it offers them; we remember what we asked for.
+        if let Some(record) = records.vgpus.get(&vgpu.id).filter(|_| ours) {
+            vgpu.profile = record.profile.clone();
         }
+        Self { vgpu, ours, vms: observed.domains.clone().map(users) }
     }
 }

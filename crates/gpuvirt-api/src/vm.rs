@@ -1,6 +1,6 @@
 //! VMs as they are shown: domains with the GPUs that they have.
 
-use gpuvirt_model::{Domain, DomainState, Hostdev, Observed, PciAddress};
+use gpuvirt_model::{Domain, DomainState, Hostdev, Observed, PciAddress, VgpuId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -40,7 +40,7 @@ impl VmDocument {
         for hostdev in domain.config.iter().chain(&domain.live) {
             let gpu = match hostdev {
                 Hostdev::Pci { address, .. } => observed.gpu_of(*address).map(|gpu| gpu.address),
-                Hostdev::Mdev { uuid } => observed.vgpus.get(uuid).map(|vgpu| vgpu.gpu),
+                Hostdev::Mdev { uuid } => observed.vgpus.get(&VgpuId::Mdev(*uuid)).map(|vgpu| vgpu.gpu),
             };
             let about_gpus = gpu.is_some() || matches!(hostdev, Hostdev::Mdev { .. });
             if about_gpus && !devices.iter().any(|seen| seen.hostdev.same_device(hostdev)) {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use gpuvirt_model::PciAddress;
+use gpuvirt_model::{PciAddress, VgpuId};
 use uuid::Uuid;
 
 use crate::element::{Element, Style};
@@ -50,6 +50,11 @@ impl GpuForGuest {
             }
         }
         if kept.is_empty() { Err(GpuForGuestError::Empty) } else { Ok(Self { functions: kept }) }
+    }
+
+    /// A single function: a virtual one, or a card without companions.
+    pub fn single(function: PciAddress) -> Self {
+        Self { functions: vec![function] }
     }
 
     /// The functions, primary first.
@@ -104,6 +109,16 @@ pub fn gpu_fragment(gpu: &GpuForGuest, placement: Placement) -> String {
 /// `display='off'` is said, not left to the default: a vGPU with a display is refused where the driver can't do it.
 pub fn mdev_fragment(uuid: Uuid) -> String {
     rendered(&[mdev_element(uuid, &BTreeSet::new())])
+}
+
+/// The `<hostdev>` element of a vGPU, a mediated device or a virtual function.
+///
+/// A virtual function stays with the driver that makes it a vGPU: libvirt binds nothing where `managed='no'`.
+pub fn vgpu_fragment(id: VgpuId) -> String {
+    match id {
+        VgpuId::Mdev(uuid) => mdev_fragment(uuid),
+        VgpuId::Vf(vf) => gpu_fragment(&GpuForGuest::single(vf), Placement::LibvirtChooses),
+    }
 }
 
 pub(crate) fn rendered(elements: &[Element]) -> String {

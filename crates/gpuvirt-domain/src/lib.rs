@@ -22,5 +22,5 @@ mod splice;
 
 pub use edit::{Added, Device, EditError, Removed, add, remove};
 pub use error::XmlError;
-pub use hostdev::{GpuForGuest, GpuForGuestError, Placement, gpu_fragment, mdev_fragment};
+pub use hostdev::{GpuForGuest, GpuForGuestError, Placement, gpu_fragment, mdev_fragment, vgpu_fragment};
 pub use read::{DomainXml, GuestAddress, PciController, PciTopology, read};

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use gpuvirt_model::{Gpu, Holder, Observed, PciAddress};
+use gpuvirt_model::{Gpu, Holder, Observed, PciAddress, VgpuId};
 use gpuvirt_plan::{Plan, Step, audit, explain, undo, verify};
 
 use crate::ports::StepError;
@@ -127,7 +127,10 @@ fn held(back: &Plan, now: &Observed) -> Option<String> {
     let matters = |holder: &&Holder| !matches!(holder, Holder::Console { .. });
     let of_gpu = || now.gpus.get(&back.gpu).into_iter().flat_map(|gpu| &gpu.holders.seen);
     let removed = back.steps.iter().filter_map(|step| match step {
-        Step::RemoveMdev { uuid, .. } => now.vgpus.get(uuid),
+        Step::RemoveMdev { uuid, .. } => now.vgpus.get(&VgpuId::Mdev(*uuid)),
+        Step::SetVgpuType { vf, to: 0, .. } | Step::Unbind { function: vf, .. } => {
+            now.vgpus.get(&VgpuId::Vf(*vf))
+        }
         _ => None,
     });
     let unbound = back.unbinds().next().is_some().then(of_gpu).into_iter().flatten();

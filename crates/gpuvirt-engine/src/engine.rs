@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gpuvirt_model::{
     ConfiguredType, Desired, Observed, Outcome, PciAddress, ProfileName, Records, Refusal, RefusalCode,
-    Warning,
+    VgpuId, Warning,
 };
 use gpuvirt_plan::Plan;
 use uuid::Uuid;
@@ -55,7 +55,8 @@ pub struct CreateRequest {
     pub gpu: PciAddress,
     /// The profile.
     pub profile: ProfileName,
-    /// The new vGPU's uuid: chosen by whoever asks, so that decisions stay reproducible.
+    /// The new vGPU's uuid, where it is a mediated device: chosen by whoever asks, so that decisions stay
+    /// reproducible.
     pub uuid: Uuid,
     /// Plan only.
     pub dry_run: bool,
@@ -67,14 +68,14 @@ pub enum DeviceRequest {
     /// A whole GPU.
     Gpu(PciAddress),
     /// A vGPU.
-    Vgpu(Uuid),
+    Vgpu(VgpuId),
 }
 
 impl std::fmt::Display for DeviceRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Gpu(address) => write!(f, "the GPU {address}"),
-            Self::Vgpu(uuid) => write!(f, "the vGPU {uuid}"),
+            Self::Vgpu(id) => write!(f, "the vGPU {id}"),
         }
     }
 }
@@ -90,6 +91,8 @@ pub struct Report {
     pub warnings: Vec<Warning>,
     /// Accepted and not in force yet, with the reason.
     pub pending: Option<String>,
+    /// The vGPU that was or would be made.
+    pub vgpu: Option<VgpuId>,
     /// The XML that an edit added or removed.
     pub xml: Option<String>,
 }
@@ -128,7 +131,7 @@ impl Report {
     }
 
     fn of(outcome: Outcome<String>) -> Self {
-        Self { outcome, plan: None, warnings: Vec::new(), pending: None, xml: None }
+        Self { outcome, plan: None, warnings: Vec::new(), pending: None, vgpu: None, xml: None }
     }
 }
 
@@ -147,6 +150,7 @@ impl Engine {
         // libvirt first, since it may take seconds: between the look at the host and the first write shall be little.
         let domains = self.domains.list();
         let observed = Observed { domains, ..self.host.observe()? };
+        let records = records.of_boot(observed.host.boot_id);
         Ok(View { observed, desired, records })
     }
 }

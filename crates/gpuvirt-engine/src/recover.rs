@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use gpuvirt_model::{Outcome, PciAddress};
-use gpuvirt_plan::{Plan, switch, verify};
+use gpuvirt_model::{Outcome, PciAddress, VgpuId};
+use gpuvirt_plan::{Plan, sriov, switch, verify};
 
 use crate::apply::chain;
 use crate::ports::{PortError, WaitingWrite};
@@ -64,9 +64,15 @@ impl Engine {
 
 /// Whether a waiting write concerns something that the plan can change.
 fn concerns(waiting: &WaitingWrite, plan: &Plan) -> bool {
-    let bound = |function: &PciAddress| *function == plan.gpu || plan.before.bindings.contains_key(function);
+    let before = &plan.before;
+    let bound = |function: &PciAddress| {
+        *function == plan.gpu
+            || before.bindings.contains_key(function)
+            || before.vgpu_types.contains_key(function)
+            || before.vfs.contains_key(function)
+    };
     waiting.function.as_ref().is_some_and(bound)
-        || waiting.vgpu.is_some_and(|uuid| plan.before.mdevs.contains_key(&uuid))
+        || waiting.vgpu.is_some_and(|uuid| before.mdevs.contains_key(&uuid))
 }
 
 /// A function of the plan that the kernel holds for somebody's write.
@@ -77,8 +83,19 @@ fn locked(plan: &Plan, view: &View) -> Option<PciAddress> {
 
 /// Whether host and documents agree about everything that the plan could change.
 fn is_settled(plan: &Plan, view: &View) -> bool {
-    let alive = |uuid| (view.observed.vgpus.contains_key(uuid), view.records.vgpus.contains_key(uuid));
-    let vgpus_agree = plan.before.mdevs.keys().map(alive).all(|(lives, recorded)| lives == recorded);
+    let alive = |id: VgpuId| (view.observed.vgpus.contains_key(&id), view.records.vgpus.contains_key(&id));
+    let mdevs = plan.before.mdevs.keys().map(|uuid| VgpuId::Mdev(*uuid));
+    let is_vf = |function: &&PciAddress| {
+        view.observed.functions.get(function).is_some_and(|function| function.physfn.is_some())
+    };
+    let bound = plan.before.bindings.keys().filter(is_vf);
+    let vfs = plan.before.vgpu_types.keys().chain(bound).map(|vf| VgpuId::Vf(*vf));
+    let vgpus_agree = mdevs.chain(vfs).map(alive).all(|(lives, recorded)| lives == recorded);
+    let enabled = |function: &PciAddress| {
+        let found = view.observed.functions.get(function).and_then(sriov::setting);
+        found.is_some_and(|found| (found.count != 0) == view.records.vfs.contains_key(function))
+    };
+    let vgpus_agree = vgpus_agree && plan.before.vfs.keys().all(enabled);
     let bindings_agree = plan.before.bindings.is_empty() || {
         let gpu = view.observed.gpus.get(&plan.gpu);
         let entry = view.desired.gpu(plan.gpu);

@@ -2,9 +2,9 @@
 
 use gpuvirt_model::{
     Desired, DesiredGpu, Function, Gpu, HostBinding, Observed, Outcome, Records, Refusal, RefusalCode,
-    Warning, WarningCode,
+    VfsRecord, Warning, WarningCode,
 };
-use gpuvirt_plan::{Plan, checks, pending_reason, switch};
+use gpuvirt_plan::{Plan, Step, checks, pending_reason, switch};
 
 use crate::{Engine, EngineError, Report, SwitchRequest, View};
 
@@ -117,8 +117,8 @@ fn with_entry(desired: &Desired, entry: DesiredGpu) -> Desired {
     if desired.gpu(entry.address) == Some(&entry) { desired.clone() } else { desired.with_gpu(entry) }
 }
 
-/// Remembers how the host has each function that it is about to lose. A driverless one tells nothing that an earlier
-/// record of the same function doesn't tell better.
+/// Remembers how the host has each function that it is about to lose, and which virtual functions are ours. A
+/// driverless function tells nothing that an earlier record of the same function doesn't tell better.
 fn records_after(view: &View, plan: &Plan) -> Records {
     let mut records = view.records.clone();
     for (function, binding) in &plan.before.bindings {
@@ -132,6 +132,19 @@ fn records_after(view: &View, plan: &Plan) -> Records {
                 identity: Some(observed.identity),
             };
             records.host_bindings.insert(*function, recorded);
+        }
+    }
+    for step in &plan.steps {
+        match step {
+            Step::SetVfCount { function, to: 0, .. } => drop(records.vfs.remove(function)),
+            Step::SetVfCount { function, to, .. } => {
+                let before = plan.before.vfs.get(function).is_some_and(|before| before.autoprobe.is_on());
+                records.vfs.insert(
+                    *function,
+                    VfsRecord { count: *to, autoprobe_before: before, boot: view.observed.host.boot_id },
+                );
+            }
+            _ => {}
         }
     }
     records

@@ -40,13 +40,13 @@ impl Engine {
 /// vGPUs that we made would be nobody's to remove.
 fn vgpus_of_ours(view: &View, address: PciAddress) -> Option<Refusal> {
     let gpu = view.observed.gpus.get(&address)?;
-    let ours = view.observed.vgpus_of(gpu).filter(|vgpu| view.records.vgpus.contains_key(&vgpu.uuid));
-    let alive: Vec<String> = ours.map(|vgpu| vgpu.uuid.to_string()).collect();
+    let ours = view.observed.vgpus_of(gpu).filter(|vgpu| view.records.made(vgpu));
+    let alive: Vec<String> = ours.map(|vgpu| vgpu.id.to_string()).collect();
     (!alive.is_empty()).then(|| Refusal {
         code: RefusalCode::VgpusAlive,
         summary: format!("{address} cannot become unmanaged"),
         because: format!("gpuvirt made its vGPUs {}", alive.join(", ")),
-        remedy: alive.iter().map(|uuid| format!("gpuvirt vgpu remove {uuid}")).collect(),
+        remedy: alive.iter().map(|id| format!("gpuvirt vgpu remove {id}")).collect(),
     })
 }
 

@@ -1,9 +1,8 @@
 //! `vm add`, `vm remove` and `xml`: the definitions of domains, edited while they are off.
 
-use gpuvirt_domain::{Added, Device, GpuForGuest, Removed, gpu_fragment, mdev_fragment};
-use gpuvirt_model::{Domain, PciAddress, Refusal, RefusalCode, Warning};
+use gpuvirt_domain::{Added, Device, GpuForGuest, Removed, gpu_fragment, mdev_fragment, vgpu_fragment};
+use gpuvirt_model::{Domain, PciAddress, Refusal, RefusalCode, VgpuId, Warning};
 use gpuvirt_plan::checks;
-use uuid::Uuid;
 
 use crate::apply::chain;
 use crate::{DeviceRequest, Engine, EngineError, Report, View};
@@ -45,6 +44,7 @@ impl Engine {
         }
         // A card that has left the host leaves its functions' addresses in the definition: the slot names them.
         let wanted = match device {
+            DeviceRequest::Gpu(address) if is_vf(address, &view) => Device::Gpu(GpuForGuest::single(address)),
             DeviceRequest::Gpu(address) if !view.observed.gpus.contains_key(&address) => {
                 whole(slot_functions(domain, address), address)?
             }
@@ -68,12 +68,12 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Refused`] when there is no such vGPU.
-    pub fn vgpu_xml(&self, uuid: Uuid) -> Result<String, EngineError> {
-        let view = self.view()?;
-        let there = view.observed.vgpus.contains_key(&uuid);
+    pub fn vgpu_xml(&self, id: impl Into<VgpuId>) -> Result<String, EngineError> {
+        let (id, view) = (id.into(), self.view()?);
+        let there = view.observed.vgpus.contains_key(&id);
         there
-            .then(|| mdev_fragment(uuid))
-            .ok_or_else(|| EngineError::Refused(vec![checks::vgpu::not_found(uuid)]))
+            .then(|| vgpu_fragment(id))
+            .ok_or_else(|| EngineError::Refused(vec![checks::vgpu::not_found(id)]))
     }
 
     /// Reads the definition, edits it, and stores it if it still is what was read.
@@ -88,7 +88,7 @@ impl Engine {
                 return Err(EngineError::Refused(vec![checks::domain::not_found(name)]));
             };
             let edit = match edit(&xml)? {
-                Edit::Nothing(report) => return Ok(report),
+                Edit::Nothing(report) => return Ok(*report),
                 Edit::Define(edit) => edit,
             };
             if dry_run || self.domains.redefine(name, &xml, &edit.xml)? {
@@ -102,7 +102,7 @@ impl Engine {
 
 /// What an edit leads to.
 enum Edit {
-    Nothing(Report),
+    Nothing(Box<Report>),
     Define(Definition),
 }
 
@@ -140,7 +140,8 @@ fn added(
             ],
         }])),
         Added::AlreadyPresent { .. } => {
-            Ok(Edit::Nothing(Report::unchanged(format!("VM {name} has {device} already; nothing to do"))))
+            let text = format!("VM {name} has {device} already; nothing to do");
+            Ok(Edit::Nothing(Box::new(Report::unchanged(text))))
         }
     }
 }
@@ -179,19 +180,25 @@ fn domain<'a>(view: &'a View, name: &str) -> Result<&'a Domain, EngineError> {
 fn as_checked(device: DeviceRequest) -> checks::domain::Device {
     match device {
         DeviceRequest::Gpu(address) => checks::domain::Device::Gpu(address),
-        DeviceRequest::Vgpu(uuid) => checks::domain::Device::Vgpu(uuid),
+        DeviceRequest::Vgpu(id) => checks::domain::Device::Vgpu(id),
     }
 }
 
 fn as_guest_device(view: &View, device: DeviceRequest) -> Result<Device, EngineError> {
     match device {
-        DeviceRequest::Vgpu(uuid) => Ok(Device::Mdev(uuid)),
+        DeviceRequest::Vgpu(VgpuId::Mdev(uuid)) => Ok(Device::Mdev(uuid)),
+        DeviceRequest::Vgpu(VgpuId::Vf(vf)) => Ok(Device::Gpu(GpuForGuest::single(vf))),
         DeviceRequest::Gpu(address) => {
             let gpu = view.observed.gpus.get(&address);
             let missing = || EngineError::Refused(vec![checks::not_found(address, &view.observed)]);
             whole(gpu.ok_or_else(missing)?.functions.clone(), address)
         }
     }
+}
+
+/// Whether an address that a person wrote is a virtual function's: the vGPU is meant, not the slot.
+fn is_vf(address: PciAddress, view: &View) -> bool {
+    view.observed.functions.get(&address).is_some_and(|function| function.physfn.is_some())
 }
 
 fn whole(functions: Vec<PciAddress>, address: PciAddress) -> Result<Device, EngineError> {

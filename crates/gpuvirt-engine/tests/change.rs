@@ -111,7 +111,7 @@ fn vgpus_are_made_once_counted_and_removed_only_by_their_maker() {
     );
     assert_eq!(refused(world.set(OTHER, ConfiguredType::Direct)), [RefusalCode::VgpusAlive]);
 
-    world.files.lock().unwrap().records.vgpus.remove(&Uuid::from_u128(2));
+    world.files.lock().unwrap().records.vgpus.remove(&Uuid::from_u128(2).into());
     let remove = |uuid| world.engine().remove_vgpu(Uuid::from_u128(uuid), false, Duration::from_secs(1));
     assert_eq!(refused(remove(2)), [RefusalCode::NotOurs]);
     assert!(remove(1).unwrap().outcome.is_changed());

@@ -10,9 +10,9 @@ use gpuvirt_engine::ports::WaitingWrite;
 use gpuvirt_engine::{CreateRequest, EngineError};
 use gpuvirt_fakekernel::{Errno, Fault, On, Process};
 use gpuvirt_host::Sysfs as _;
-use gpuvirt_model::{ConfiguredType, ProfileName, RefusalCode, WarningCode};
+use gpuvirt_model::{ConfiguredType, ProfileName, RefusalCode, VgpuId, WarningCode};
 use uuid::Uuid;
-use world::{GPU, OTHER, World, at};
+use world::{GPU, OTHER, PLAIN, PLAIN_VF, TYPED, VF, World, at};
 
 type Act = fn(&World) -> Result<gpuvirt_engine::Report, EngineError>;
 
@@ -26,28 +26,67 @@ fn remove(world: &World) -> Result<gpuvirt_engine::Report, EngineError> {
     world.engine().remove_vgpu(Uuid::from_u128(5), false, Duration::from_secs(1))
 }
 
-/// Every kind of change, each with the state that it starts from.
-fn changes() -> Vec<(&'static str, World, Act)> {
-    let to_direct: Act = |world| world.set(GPU, ConfiguredType::Direct);
-    let to_shared: Act = |world| world.set(GPU, ConfiguredType::Shared);
-    let direct = World::new();
-    to_direct(&direct).unwrap();
-    let offering = World::offering_vgpus(OTHER);
-    offering.set(OTHER, ConfiguredType::SharedDirect).unwrap();
-    let made = World::offering_vgpus(OTHER);
-    made.set(OTHER, ConfiguredType::SharedDirect).unwrap();
-    create(&made).unwrap();
-    vec![
-        ("to direct", World::new(), to_direct),
-        ("to shared", direct, to_shared),
-        ("create", offering, create),
-        ("remove", made, remove),
+fn create_by_type(world: &World) -> Result<gpuvirt_engine::Report, EngineError> {
+    let profile = ProfileName("nvidia_l40s-12q".to_owned());
+    let request = CreateRequest { gpu: at(TYPED), profile, uuid: Uuid::from_u128(5), dry_run: false };
+    world.engine().create_vgpu(&request)
+}
+
+fn remove_by_type(world: &World) -> Result<gpuvirt_engine::Report, EngineError> {
+    world.engine().remove_vgpu(VgpuId::Vf(at(VF)), false, Duration::from_secs(1))
+}
+
+fn create_plain(world: &World) -> Result<gpuvirt_engine::Report, EngineError> {
+    let profile = ProfileName("vf".to_owned());
+    let request = CreateRequest { gpu: at(PLAIN), profile, uuid: Uuid::from_u128(5), dry_run: false };
+    world.engine().create_vgpu(&request)
+}
+
+fn remove_plain(world: &World) -> Result<gpuvirt_engine::Report, EngineError> {
+    world.engine().remove_vgpu(VgpuId::Vf(at(PLAIN_VF)), false, Duration::from_secs(1))
+}
+
+/// A world in which something was done already.
+fn after(world: World, acts: &[Act]) -> World {
+    for act in acts {
+        act(&world).unwrap();
+    }
+    world
+}
+
+const TO_DIRECT: Act = |world| world.set(GPU, ConfiguredType::Direct);
+const TO_SHARED: Act = |world| world.set(GPU, ConfiguredType::Shared);
+const OFFER: Act = |world| world.set(OTHER, ConfiguredType::SharedDirect);
+const ENABLE: Act = |world| world.set(PLAIN, ConfiguredType::SharedDirect);
+
+/// A change: its name, the state that it starts from, and itself.
+type Change = (&'static str, fn() -> World, Act);
+
+/// Every kind of change.
+fn changes() -> [Change; 11] {
+    [
+        ("to direct", World::new, TO_DIRECT),
+        ("to shared", || after(World::new(), &[TO_DIRECT]), TO_SHARED),
+        ("create", || after(World::offering_vgpus(OTHER), &[OFFER]), create),
+        ("remove", || after(World::offering_vgpus(OTHER), &[OFFER, create]), remove),
+        ("create by type", World::typed, create_by_type),
+        ("remove by type", || after(World::typed(), &[create_by_type]), remove_by_type),
+        ("enable", World::plain, ENABLE),
+        ("create plain", || after(World::plain(), &[ENABLE]), create_plain),
+        ("remove plain", || after(World::plain(), &[ENABLE, create_plain]), remove_plain),
+        ("disable", || after(World::plain(), &[ENABLE]), |world| world.set(PLAIN, ConfiguredType::Shared)),
+        (
+            "disable for direct",
+            || after(World::plain(), &[ENABLE]),
+            |world| world.set(PLAIN, ConfiguredType::Direct),
+        ),
     ]
 }
 
 /// How many writes a change takes when nothing fails, and a fresh world before it.
 fn writes_of(name: &str) -> usize {
     let (_, world, act) = changes().into_iter().find(|(found, ..)| *found == name).unwrap();
+    let world = world();
     world.kernel.forget_writes();
     act(&world).unwrap();
     world.kernel.writes().len()
@@ -59,11 +98,14 @@ fn a_write_that_fails_anywhere_is_undone() {
         for nth in 1..=writes_of(name) {
             for fault in [Fault::Errno(Errno::EIO), Fault::Silent, Fault::DoneThenErrno(Errno::EIO)] {
                 let (_, world, act) = changes().into_iter().find(|(found, ..)| *found == name).unwrap();
+                let world = world();
                 let (host, files) = (world.picture(), world.files());
                 world.kernel.inject_once(On::NthWrite { nth }, fault);
                 match act(&world) {
                     // The kernel did it and said that it failed: what is there counts.
                     Ok(_) if matches!(fault, Fault::DoneThenErrno(_)) => {}
+                    // A driver that is busy is asked again.
+                    Ok(_) if name == "remove by type" && fault == Fault::Errno(Errno::EIO) => {}
                     // A host without a driver for its card is no failure of ours, but is said.
                     Ok(report) => {
                         let warned = report.warnings.iter().any(|w| w.code == WarningCode::NoHostDriver);
@@ -143,6 +185,7 @@ fn a_daemon_that_dies_before_any_step_is_taken_back_by_the_next_one() {
     for (name, ..) in changes() {
         for step in 0..writes_of(name) {
             let (_, world, act) = changes().into_iter().find(|(found, ..)| *found == name).unwrap();
+            let world = world();
             let (host, files) = (world.picture(), world.files());
             *world.dies_before.lock().unwrap() = Some(step);
             let died = catch_unwind(AssertUnwindSafe(|| act(&world)));
@@ -158,6 +201,7 @@ fn a_daemon_that_dies_before_any_step_is_taken_back_by_the_next_one() {
 #[test]
 fn a_change_whose_result_cannot_be_stored_is_taken_back() {
     for (name, world, act) in changes() {
+        let world = world();
         let host = world.picture();
         world.files.lock().unwrap().commit_fails = true;
         let Err(EngineError::Failed { now, .. }) = act(&world) else { panic!("{name}") };

@@ -11,9 +11,10 @@ use crate::kernel::Kernel;
 use crate::writes::{Answer, Stop};
 
 /// Files that can only be read: the kernel refuses to open them for writing, for root too.
-const READ_ONLY: [&str; 16] = [
+const READ_ONLY: [&str; 17] = [
     "available_instances",
     "boot_vga",
+    "creatable_vgpu_types",
     "class",
     "description",
     "device",
@@ -101,6 +102,7 @@ impl Kernel {
             "reset_method" => self.set_reset_method(function, data),
             "sriov_numvfs" => self.set_numvfs(function, data),
             "sriov_drivers_autoprobe" => self.set_sriov_autoprobe(function, data),
+            "nvidia/current_vgpu_type" => self.set_vgpu_type(function, data),
             "power/control" => self.set_power_control(function, data),
             "d3cold_allowed" => self.set_d3cold(function, data),
             _ => {
@@ -132,6 +134,7 @@ impl Kernel {
             "sriov_drivers_autoprobe",
             "create",
             "control",
+            "current_vgpu_type",
             "d3cold_allowed",
             "type",
         ];

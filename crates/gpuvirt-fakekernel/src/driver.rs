@@ -193,7 +193,7 @@ impl Kernel {
         let Some((driver, folder)) = self.driver_of(function).zip(self.folder(function)) else {
             return false;
         };
-        if driver.contains("vfio") {
+        if driver.contains("vfio") || !self.files.names(&format!("{folder}/vfio-dev")).is_empty() {
             return self.vfio_nodes(function).iter().any(|node| self.is_open(node));
         }
         let waits = WAIT_FOR_USERS.contains(&driver.as_str());
@@ -246,6 +246,11 @@ impl Kernel {
         self.files.put_text(&format!("{folder}/enable"), "0\n");
         if driver.contains("vfio") {
             self.vfio_detach(function);
+        } else if let Some(group) = self.group_of(function)
+            && !self.files.names(&format!("{folder}/vfio-dev")).is_empty()
+        {
+            // A host driver may register its function with VFIO itself.
+            self.vfio_hide(&folder, group);
         }
         self.renew_framebuffers();
     }

@@ -40,6 +40,7 @@ impl Kernel {
             }
         }
         self.import_mdevs();
+        self.import_vgpu_types(&functions);
         self.expect_vfio();
         self.renew_framebuffers();
     }

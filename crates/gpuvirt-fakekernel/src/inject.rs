@@ -34,6 +34,11 @@ pub enum On {
         /// The function.
         function: PciAddress,
     },
+    /// A write to a virtual function's `current_vgpu_type`.
+    VgpuType {
+        /// The virtual function.
+        vf: PciAddress,
+    },
     /// The creation of a mediated device.
     CreateMdev {
         /// The parent function.

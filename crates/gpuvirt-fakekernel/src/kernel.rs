@@ -12,6 +12,7 @@ use crate::driver::Drivers;
 use crate::files::{Files, Node};
 use crate::inject::{Fault, Faults, On};
 use crate::mdev::{Pools, SizeRule};
+use crate::nvidia_vfio::TypedCard;
 use crate::process::Process;
 use crate::writes::{Answer, Stop, WriteResult, Written};
 
@@ -33,6 +34,7 @@ pub(crate) struct Kernel {
     /// Functions that were removed and that a rescan finds again.
     pub(crate) unplugged: BTreeMap<PciAddress, Vec<(String, Node)>>,
     pub(crate) pools: Pools,
+    pub(crate) typed_cards: Vec<TypedCard>,
     pub(crate) processes: BTreeMap<u32, Process>,
     pub(crate) faults: Faults,
     pub(crate) waiting: Vec<Waiting>,
@@ -111,6 +113,18 @@ impl FakeKernel {
     /// Makes the function's driver offer vGPU types of one shared pool of memory: type folder, name, MiB each.
     pub fn offer_mdev(&self, parent: PciAddress, pool_mib: u64, rule: SizeRule, types: &[(&str, &str, u64)]) {
         self.lock().offer_mdev(parent, (pool_mib, rule), types);
+    }
+
+    /// Makes the virtual functions of a card that its `nvidia` driver has take vGPU types, without mediated devices,
+    /// of one shared pool of memory: number, name, MiB each. Virtual functions that are made later do too.
+    pub fn offer_vgpu_types(
+        &self,
+        pf: PciAddress,
+        pool_mib: u64,
+        rule: SizeRule,
+        types: &[(u32, &str, u64)],
+    ) {
+        self.lock().offer_vgpu_types(pf, (pool_mib, rule), types);
     }
 
     /// Starts a process, or replaces the one with its pid.

@@ -23,6 +23,7 @@ mod iommu;
 mod kernel;
 mod mdev;
 mod module;
+mod nvidia_vfio;
 mod pci;
 mod process;
 mod seam;

@@ -3,6 +3,7 @@
 use std::io;
 
 use nix::errno::Errno;
+use uuid::Uuid;
 
 use crate::driver::Driver;
 use crate::inject::{Fault, On};
@@ -59,6 +60,7 @@ impl Kernel {
 
     pub(crate) fn add_proc(&mut self) {
         self.files.put_text("/proc/sys/kernel/osrelease", format!("{RELEASE}\n"));
+        self.files.put_text("/proc/sys/kernel/random/boot_id", format!("{}\n", Uuid::new_v4()));
         let remaps = !self.files.names("/sys/class/iommu").is_empty();
         let chip = if remaps { "IR-IO-APIC" } else { "IO-APIC" };
         let interrupts = format!(

@@ -88,10 +88,12 @@ impl Kernel {
             self.join_group(&folder, group, &domain);
         }
         let _ = self.search_driver(vf);
+        self.show_vgpu_type(vf);
     }
 
     pub(crate) fn remove_vf(&mut self, vf: PciAddress) {
         self.unplug(vf);
+        self.forget_vgpu_type(vf);
         self.put_away.retain(|(function, _), _| *function != vf);
     }
 

@@ -27,6 +27,8 @@ pub(crate) const CMDLINE: &str = "/proc/cmdline";
 pub(crate) const INTERRUPTS: &str = "/proc/interrupts";
 /// The kernel's release.
 pub(crate) const OS_RELEASE: &str = "/proc/sys/kernel/osrelease";
+/// A uuid that every boot chooses anew.
+pub(crate) const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// Whether the VFIO type 1 back end goes without interrupt remapping.
 pub(crate) const UNSAFE_INTERRUPTS: &str = "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts";
 /// Installed modules of all kernels.
@@ -88,6 +90,11 @@ pub(crate) fn mdev_file(uuid: Uuid, name: &str) -> String {
 /// A mediated device's folder below its parent: there for as long as it lives, also while its removal waits.
 pub(crate) fn mdev_below(parent: PciAddress, uuid: Uuid) -> String {
     function_file(parent, &uuid.to_string())
+}
+
+/// One file of what NVIDIA's driver shows of a virtual function that it makes vGPUs on.
+pub(crate) fn nvidia_vgpu_file(vf: PciAddress, name: &str) -> String {
+    format!("{PCI_DEVICES}/{vf}/nvidia/{name}")
 }
 
 /// What NVIDIA's driver tells about one of its GPUs.

@@ -86,7 +86,9 @@ impl Gpu {
     /// reported as `configured`, the type that was asked for, where that is one of the two, and else as `shared`.
     pub fn active_type(&self, configured: Option<GraphicsType>) -> GraphicsType {
         let shares_live = self.live_vgpus > 0 || self.live_vfs > 0;
-        let shares_offered = !self.frameworks.is_empty() && configured == Some(GraphicsType::SharedDirect);
+        // Plain virtual functions are no offer of the driver's: they exist, or the card is not set up for them.
+        let offered = self.frameworks.iter().any(|framework| *framework != Framework::Sriov);
+        let shares_offered = offered && configured == Some(GraphicsType::SharedDirect);
         if self.on_vfio {
             GraphicsType::Direct
         } else if !self.host_driver {

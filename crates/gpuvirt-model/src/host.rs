@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use uuid::Uuid;
+
 use crate::{DriverName, Reading};
 
 /// What the host as a whole can do.
@@ -25,6 +27,9 @@ pub struct HostFacts {
     pub function_count: usize,
     /// The kernel's release, when it is known.
     pub kernel_release: Option<String>,
+    /// Which boot of the host this is, when it is known: what virtual functions are does not outlive it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<Uuid>,
     /// What could not be read or made no sense, for people.
     pub oddities: Vec<String>,
 }

@@ -37,6 +37,6 @@ pub use outcome::Outcome;
 pub use pci::{Bar, ClassCode, PciAddress, PciIdentity};
 pub use profile::{Profile, ProfileName};
 pub use reading::{Reading, Unknown};
-pub use records::{HostBinding, Records, VgpuRecord};
+pub use records::{HostBinding, Records, VfsRecord, VgpuRecord};
 pub use refusal::{Refusal, RefusalCode, Warning, WarningCode};
-pub use vgpu::{Framework, Vgpu};
+pub use vgpu::{Framework, Vgpu, VgpuId};

@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-use crate::{Domain, Function, Gpu, HostFacts, IommuGroup, PciAddress, Reading, Vgpu};
+use crate::{Domain, Function, Gpu, HostFacts, IommuGroup, PciAddress, Reading, Vgpu, VgpuId};
 
 /// The host as one pass over sysfs shows it, joined with libvirt's domains.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,8 +18,8 @@ pub struct Observed {
     pub functions: BTreeMap<PciAddress, Function>,
     /// The groups of those functions.
     pub groups: BTreeMap<u32, IommuGroup>,
-    /// Live mediated devices on GPUs.
-    pub vgpus: BTreeMap<Uuid, Vgpu>,
+    /// Live vGPUs of GPUs.
+    pub vgpus: BTreeMap<VgpuId, Vgpu>,
     /// libvirt's domains; unknown without the daemon.
     pub domains: Reading<Vec<Domain>>,
 }

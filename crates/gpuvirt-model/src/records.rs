@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{DriverName, Function, PciAddress, PciIdentity, ProfileName};
+use crate::{DriverName, Framework, Function, PciAddress, PciIdentity, ProfileName, Vgpu, VgpuId};
 
 /// What is ours, and how things were before us.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +19,23 @@ pub struct Records {
     pub host_bindings: BTreeMap<PciAddress, HostBinding>,
     /// The vGPUs that we made.
     #[serde(default)]
-    pub vgpus: BTreeMap<Uuid, VgpuRecord>,
+    pub vgpus: BTreeMap<VgpuId, VgpuRecord>,
+    /// The virtual functions that we enabled, by physical function.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vfs: BTreeMap<PciAddress, VfsRecord>,
+}
+
+/// Virtual functions of our making.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VfsRecord {
+    /// How many.
+    pub count: u16,
+    /// `sriov_drivers_autoprobe` as it was before: where the way back leads.
+    pub autoprobe_before: bool,
+    /// The boot in which they were enabled, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<Uuid>,
 }
 
 fn version() -> u32 {
@@ -39,6 +55,46 @@ pub struct HostBinding {
     pub identity: Option<PciIdentity>,
 }
 
+fn mdev() -> Framework {
+    Framework::Mdev
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_mdev(framework: &Framework) -> bool {
+    *framework == Framework::Mdev
+}
+
+impl Records {
+    /// These records without what a reboot took: virtual functions, and what they were.
+    ///
+    /// Their addresses come again and may then be somebody else's vGPUs. A uuid does not: those records stay.
+    #[must_use]
+    pub fn of_boot(mut self, boot: Option<Uuid>) -> Self {
+        let gone = |made: Option<Uuid>| made.zip(boot).is_some_and(|(made, now)| made != now);
+        self.vgpus.retain(|id, record| id.vf().is_none() || !gone(record.boot));
+        self.vfs.retain(|_, record| !gone(record.boot));
+        self
+    }
+
+    /// Whether a live vGPU is of our making.
+    ///
+    /// Its name alone does not tell: a virtual function's address stays when its vGPU has gone, and somebody else can
+    /// make a mediated device of the same uuid. So its parent and its type must be those that we recorded, the type as
+    /// far as it shows.
+    pub fn made(&self, vgpu: &Vgpu) -> bool {
+        let record = self.vgpus.get(&vgpu.id);
+        record.is_some_and(|record| {
+            record.parent == vgpu.parent && (vgpu.removing || record.type_id == vgpu.type_id)
+        })
+    }
+
+    /// How the host had this function, as far as it is the same one.
+    pub fn host_binding(&self, function: &Function) -> Option<&HostBinding> {
+        let recorded = self.host_bindings.get(&function.address)?;
+        (recorded.identity == Some(function.identity)).then_some(recorded)
+    }
+}
+
 /// A vGPU of our making.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -49,12 +105,10 @@ pub struct VgpuRecord {
     pub type_id: String,
     /// The profile asked for.
     pub profile: ProfileName,
-}
-
-impl Records {
-    /// How the host had this function, as far as it is the same one.
-    pub fn host_binding(&self, function: &Function) -> Option<&HostBinding> {
-        let recorded = self.host_bindings.get(&function.address)?;
-        (recorded.identity == Some(function.identity)).then_some(recorded)
-    }
+    /// How it was made. Files of before there was a choice say nothing.
+    #[serde(default = "mdev", skip_serializing_if = "is_mdev")]
+    pub framework: Framework,
+    /// The boot in which it was made, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<Uuid>,
 }

@@ -1,11 +1,12 @@
 //! vGPUs: the shares of a GPU that exist now.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Holders, PciAddress, ProfileName};
+use crate::{Holders, Hostdev, PciAddress, ProfileName};
 
 /// How vGPUs are made on a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,22 +30,103 @@ impl fmt::Display for Framework {
     }
 }
 
-/// A live mediated device.
-///
-/// The kernel keeps its uuid as the folder's name and its parent as the folder above; there are no files for them
-/// (drivers/vfio/mdev/mdev_sysfs.c).
+/// What names a vGPU on its host: one text, in documents and on command lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum VgpuId {
+    /// A mediated device, by the uuid that it was created with.
+    ///
+    /// The kernel keeps it as the folder's name and the parent as the folder above; there are no files for them
+    /// (drivers/vfio/mdev/mdev_sysfs.c).
+    Mdev(Uuid),
+    /// A virtual function, by its address: it is the vGPU itself, and there is one on it at most.
+    Vf(PciAddress),
+}
+
+/// Why a text names no vGPU.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no vGPU: write a uuid, or the address of a virtual function")]
+pub struct VgpuIdError(pub String);
+
+impl VgpuId {
+    /// The uuid of a mediated device.
+    pub fn uuid(self) -> Option<Uuid> {
+        match self {
+            Self::Mdev(uuid) => Some(uuid),
+            Self::Vf(_) => None,
+        }
+    }
+
+    /// The address of a virtual function.
+    pub fn vf(self) -> Option<PciAddress> {
+        match self {
+            Self::Mdev(_) => None,
+            Self::Vf(address) => Some(address),
+        }
+    }
+
+    /// The host device by which a domain has it.
+    pub fn hostdev(self) -> Hostdev {
+        match self {
+            Self::Mdev(uuid) => Hostdev::Mdev { uuid },
+            Self::Vf(address) => Hostdev::Pci { address, managed: false },
+        }
+    }
+}
+
+impl fmt::Display for VgpuId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mdev(uuid) => uuid.fmt(f),
+            Self::Vf(address) => address.fmt(f),
+        }
+    }
+}
+
+impl FromStr for VgpuId {
+    type Err = VgpuIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let uuid = Uuid::try_parse(text).map(Self::Mdev);
+        uuid.or_else(|_| PciAddress::parse(text).map(Self::Vf)).map_err(|_| VgpuIdError(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for VgpuId {
+    type Error = VgpuIdError;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<VgpuId> for String {
+    fn from(id: VgpuId) -> Self {
+        id.to_string()
+    }
+}
+
+impl From<Uuid> for VgpuId {
+    fn from(uuid: Uuid) -> Self {
+        Self::Mdev(uuid)
+    }
+}
+
+/// A live vGPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Vgpu {
-    /// Its uuid, unique on the host.
-    pub uuid: Uuid,
-    /// The function that it was made on.
+    /// What names it.
+    pub id: VgpuId,
+    /// The same where that is a uuid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<Uuid>,
+    /// The function that it was made on; a virtual function is its own.
     pub parent: PciAddress,
     /// The GPU that the parent belongs to.
     pub gpu: PciAddress,
     /// How it was made.
     pub framework: Framework,
-    /// The driver's type, e.g. `nvidia-231`.
+    /// The driver's type, e.g. `nvidia-231`, or its number on a virtual function of NVIDIA's, e.g. `1145`.
     pub type_id: String,
     /// The profile's name.
     pub profile: ProfileName,
@@ -61,4 +143,32 @@ pub struct Vgpu {
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's `skip_serializing_if` passes a reference
 fn is_false(flag: &bool) -> bool {
     !flag
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_names_a_mediated_device_or_a_virtual_function() {
+        let uuid = Uuid::from_u128(7);
+        let vf = PciAddress { domain: 0, bus: 0x41, slot: 0, function: 4 };
+        for (text, want, shown) in [
+            (
+                "00000000-0000-0000-0000-000000000007",
+                VgpuId::Mdev(uuid),
+                "00000000-0000-0000-0000-000000000007",
+            ),
+            ("0000:41:00.4", VgpuId::Vf(vf), "0000:41:00.4"),
+            ("41:00.4", VgpuId::Vf(vf), "0000:41:00.4"),
+        ] {
+            assert_eq!(text.parse(), Ok(want), "{text}");
+            assert_eq!(want.to_string(), shown);
+            assert_eq!(serde_json::to_string(&want).unwrap(), format!("{shown:?}"));
+            assert_eq!(serde_json::from_str::<VgpuId>(&format!("{text:?}")).unwrap(), want);
+        }
+        for text in ["", "vm-1", "41:00", "0000:41:00.4/..", "zz"] {
+            assert!(text.parse::<VgpuId>().is_err(), "{text}");
+        }
+    }
 }

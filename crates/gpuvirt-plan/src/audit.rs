@@ -31,6 +31,15 @@ fn undoable(step: &Step, plan: &Plan) -> bool {
             plan.before.bindings.contains_key(function)
         }
         Step::CreateMdev { uuid, .. } | Step::RemoveMdev { uuid, .. } => plan.before.mdevs.contains_key(uuid),
+        // From one number to another the kernel refuses: by way of none only.
+        Step::SetVfCount { function, from, to } => {
+            plan.before.vfs.contains_key(function) && (*from == 0 || *to == 0)
+        }
+        Step::SetVfAutoprobe { function, .. } => plan.before.vfs.contains_key(function),
+        // A new type over an old one would be refused by the driver: by way of none only.
+        Step::SetVgpuType { vf, from, to, .. } => {
+            plan.before.vgpu_types.contains_key(vf) && (*from == 0 || *to == 0)
+        }
     }
 }
 
@@ -40,7 +49,15 @@ fn first_out_of_order(plan: &Plan) -> Option<&Step> {
     let drivers: (Kind, Kind) = (|s| matches!(s, Step::Probe { .. }), |s| matches!(s, Step::Unbind { .. }));
     let mdevs: (Kind, Kind) =
         (|s| matches!(s, Step::CreateMdev { .. }), |s| matches!(s, Step::RemoveMdev { .. }));
-    [drivers, mdevs].into_iter().find_map(|(adds, removes)| {
+    let types: (Kind, Kind) = (
+        |s| matches!(s, Step::SetVgpuType { to, .. } if *to != 0),
+        |s| matches!(s, Step::SetVgpuType { to: 0, .. }),
+    );
+    let vfs: (Kind, Kind) = (
+        |s| matches!(s, Step::SetVfCount { to, .. } if *to != 0),
+        |s| matches!(s, Step::SetVfCount { to: 0, .. }),
+    );
+    [drivers, mdevs, types, vfs].into_iter().find_map(|(adds, removes)| {
         let last = plan.steps.iter().rposition(removes)?;
         plan.steps.iter().take(last).find(|step| adds(step))
     })

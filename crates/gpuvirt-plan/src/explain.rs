@@ -1,6 +1,6 @@
 //! A plan in sentences, for `--dry-run` and for reports.
 
-use crate::{Plan, Step};
+use crate::{Plan, Step, VfAutoprobe};
 
 /// One sentence for each step.
 pub fn sentences(plan: &Plan) -> Vec<String> {
@@ -25,6 +25,20 @@ pub fn sentence(step: &Step) -> String {
                 "create mediated device {uuid} of type {} ({}) on {}",
                 place.type_id, place.profile, place.parent
             )
+        }
+        Step::SetVgpuType { vf, to: 0, profile, .. } => format!("take the vGPU type {profile} from {vf}"),
+        Step::SetVgpuType { vf, to, profile, .. } => {
+            format!("give {vf} the vGPU type {to} ({profile})")
+        }
+        Step::SetVfCount { function, to: 0, from } => {
+            format!("take the {from} virtual functions of {function} away")
+        }
+        Step::SetVfCount { function, to, .. } => format!("enable {to} virtual functions of {function}"),
+        Step::SetVfAutoprobe { function, on: VfAutoprobe::On } => {
+            format!("let the kernel bind new virtual functions of {function}")
+        }
+        Step::SetVfAutoprobe { function, on: VfAutoprobe::Off } => {
+            format!("leave new virtual functions of {function} without a driver")
         }
         Step::RemoveMdev { uuid, parent } => format!("remove mediated device {uuid} from {parent}"),
     }

@@ -1,6 +1,6 @@
 //! Questions about a GPU that every layer asks.
 
-use gpuvirt_model::{Desired, Domain, Gpu, GraphicsType, Hostdev, Observed};
+use gpuvirt_model::{Desired, Domain, Gpu, GraphicsType, Hostdev, Observed, VgpuId};
 
 /// The domains that have or name a function or a vGPU of this GPU, each with whether its running QEMU has it.
 pub fn domains_using<'a>(
@@ -9,7 +9,9 @@ pub fn domains_using<'a>(
 ) -> impl Iterator<Item = (&'a Domain, bool)> + 'a {
     let ours = move |device: &Hostdev| match device {
         Hostdev::Pci { address, .. } => observed.gpu_of(*address).is_some_and(|g| g.address == gpu.address),
-        Hostdev::Mdev { uuid } => observed.vgpus.get(uuid).is_some_and(|vgpu| vgpu.gpu == gpu.address),
+        Hostdev::Mdev { uuid } => {
+            observed.vgpus.get(&VgpuId::Mdev(*uuid)).is_some_and(|vgpu| vgpu.gpu == gpu.address)
+        }
     };
     observed.domains.known().into_iter().flatten().filter_map(move |domain| {
         let running = domain.live.iter().any(ours);

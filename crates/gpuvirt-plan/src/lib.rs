@@ -10,6 +10,7 @@ pub mod driver;
 pub mod explain;
 pub mod explain_code;
 pub mod gpu;
+pub mod sriov;
 pub mod step;
 pub mod switch;
 pub mod undo;
@@ -17,4 +18,4 @@ pub mod verify;
 pub mod vgpu;
 
 pub use gpu::{domains_using, pending_reason};
-pub use step::{MdevPlace, Plan, Promise, Snapshot, Step};
+pub use step::{MdevPlace, Plan, Promise, Snapshot, Step, VfAutoprobe, VfSetting};

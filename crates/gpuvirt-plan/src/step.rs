@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gpuvirt_model::{DriverBinding, DriverName, Function, PciAddress, PciIdentity, ProfileName};
+use gpuvirt_model::{DriverBinding, DriverName, Function, PciAddress, PciIdentity, ProfileName, VgpuId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -51,6 +51,55 @@ pub enum Step {
         /// The parent function.
         parent: PciAddress,
     },
+    /// Set the vGPU type of a virtual function of NVIDIA's (`nvidia/current_vgpu_type`): what makes it a vGPU, and
+    /// with 0 what makes it none. A type that is set is changed by way of 0 only.
+    SetVgpuType {
+        /// The virtual function.
+        vf: PciAddress,
+        /// The type that it must still have; 0 is none.
+        from: u32,
+        /// The type to have.
+        to: u32,
+        /// The profile, for people.
+        profile: ProfileName,
+    },
+    /// Set the number of a physical function's virtual ones: none, or some where there are none. Taking them away
+    /// can block for as long as somebody holds one.
+    SetVfCount {
+        /// The physical function.
+        function: PciAddress,
+        /// The number that it must still have.
+        from: u16,
+        /// The number to have.
+        to: u16,
+    },
+    /// Set whether the kernel binds new virtual functions by itself.
+    SetVfAutoprobe {
+        /// The physical function.
+        function: PciAddress,
+        /// Whether it does.
+        on: VfAutoprobe,
+    },
+}
+
+/// Whether the kernel looks for a driver for new virtual functions (`sriov_drivers_autoprobe`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VfAutoprobe {
+    /// It does: the host's driver takes them.
+    On,
+    /// They stay driverless, unless a `driver_override` names a driver.
+    Off,
+}
+
+/// A physical function's virtual ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VfSetting {
+    /// How many there are.
+    pub count: u16,
+    /// Whether the kernel binds new ones.
+    pub autoprobe: VfAutoprobe,
 }
 
 /// An ordered list of steps with how things were and what they promise.
@@ -82,6 +131,12 @@ pub struct Snapshot {
     /// Mediated devices that exist (with their place) or don't.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mdevs: BTreeMap<Uuid, Option<MdevPlace>>,
+    /// Virtual functions of NVIDIA's, and the vGPU type that each has; 0 is none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vgpu_types: BTreeMap<PciAddress, u32>,
+    /// Physical functions, and how they had their virtual ones.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vfs: BTreeMap<PciAddress, VfSetting>,
 }
 
 /// Where a mediated device is made, and of which type.
@@ -126,6 +181,21 @@ pub enum Promise {
         /// The device.
         uuid: Uuid,
     },
+    /// The virtual function has this vGPU type.
+    VgpuType {
+        /// The virtual function.
+        vf: PciAddress,
+        /// The type; 0 is none, and a virtual function that is gone has none.
+        type_id: u32,
+    },
+    /// The physical function has so many virtual ones.
+    Vfs {
+        /// The physical function.
+        function: PciAddress,
+        /// How many, and what becomes of new ones.
+        #[serde(flatten)]
+        setting: VfSetting,
+    },
 }
 
 impl Snapshot {
@@ -134,6 +204,14 @@ impl Snapshot {
         let known = self.identities.get(&function.address);
         let same = known.is_none_or(|identity| *identity == function.identity);
         self.bindings.get(&function.address).filter(|_| same)
+    }
+
+    /// Whether the snapshot tells how a vGPU was.
+    pub fn has_vgpu(&self, id: VgpuId) -> bool {
+        match id {
+            VgpuId::Mdev(uuid) => self.mdevs.contains_key(&uuid),
+            VgpuId::Vf(vf) => self.vgpu_types.contains_key(&vf) || self.bindings.contains_key(&vf),
+        }
     }
 }
 
@@ -152,6 +230,18 @@ impl Plan {
     }
 }
 
+impl VfAutoprobe {
+    /// As a function shows it.
+    pub fn of(on: bool) -> Self {
+        if on { Self::On } else { Self::Off }
+    }
+
+    /// Whether new virtual functions are bound.
+    pub fn is_on(self) -> bool {
+        self == Self::On
+    }
+}
+
 impl Step {
     /// The function that the step is about, a mediated device's parent included.
     pub fn function(&self) -> Option<PciAddress> {
@@ -159,9 +249,12 @@ impl Step {
             Self::LoadModule { .. } => None,
             Self::SetOverride { function, .. }
             | Self::Unbind { function, .. }
-            | Self::Probe { function, .. } => Some(*function),
+            | Self::Probe { function, .. }
+            | Self::SetVfCount { function, .. }
+            | Self::SetVfAutoprobe { function, .. } => Some(*function),
             Self::CreateMdev { place, .. } => Some(place.parent),
             Self::RemoveMdev { parent, .. } => Some(*parent),
+            Self::SetVgpuType { vf, .. } => Some(*vf),
         }
     }
 }

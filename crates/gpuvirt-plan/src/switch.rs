@@ -8,12 +8,27 @@ use gpuvirt_model::{
 };
 
 use crate::driver::{self, BindingGoal};
-use crate::{Plan, Promise, Snapshot, Step};
+use crate::{Plan, Promise, Snapshot, Step, sriov};
 
 /// Plans a GPU's way to `to`: empty when it is there. `records` say how the host had the card.
 ///
 /// `basic` can't be asked for; it plans like `shared`.
+///
+/// It takes no virtual functions away but those that `records` call ours.
 pub fn plan(gpu: &Gpu, observed: &Observed, to: GraphicsType, records: &Records) -> Plan {
+    let mut plan = bindings(gpu, observed, to, records);
+    let now = observed.primary_of(gpu).and_then(sriov::setting);
+    if let Some((now, wanted)) = now.zip(sriov::wanted(gpu, observed, to, records)) {
+        // Before the driver goes: it would take them along, and nobody would wait for that.
+        plan.steps.splice(0..0, sriov::steps(gpu.address, now, wanted));
+        plan.before.vfs.insert(gpu.address, now);
+        plan.promises.push(Promise::Vfs { function: gpu.address, setting: wanted });
+    }
+    plan
+}
+
+/// The part of it that is about drivers.
+fn bindings(gpu: &Gpu, observed: &Observed, to: GraphicsType, records: &Records) -> Plan {
     let functions: Vec<&Function> = observed.functions_of(gpu).collect();
     let goal = |function: &Function| match to {
         GraphicsType::Direct => direct_goal(function),

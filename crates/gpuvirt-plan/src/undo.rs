@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use gpuvirt_model::{DriverBinding, Function, Observed};
+use gpuvirt_model::{DriverBinding, Function, Observed, PciAddress, VgpuId};
 
 use crate::driver::{self, BindingGoal};
-use crate::{Plan, Promise, Snapshot, Step, vgpu};
+use crate::{Plan, Promise, Snapshot, Step, VfSetting, sriov, vgpu};
 
 /// Plans the way from `now` back to how things were before `plan`.
 ///
@@ -19,7 +19,12 @@ pub fn plan(plan: &Plan, now: &Observed) -> Plan {
         .map(|(function, binding)| (function.address, BindingGoal::Exactly((*binding).clone())))
         .collect::<BTreeMap<_, _>>();
     let mut steps = mdev_steps(plan, now);
+    steps.extend(type_steps(plan, now));
+    let (taken, made) = vf_steps(plan, now);
+    steps.extend(taken);
     steps.extend(driver::steps(&functions, &goals));
+    // Only a driver can make virtual functions, so after it is back.
+    steps.extend(made);
     Plan {
         gpu: plan.gpu,
         purpose: format!("undo: {}", plan.purpose),
@@ -40,7 +45,7 @@ fn mdev_steps(plan: &Plan, now: &Observed) -> Vec<Step> {
     let mut removals = Vec::new();
     let mut additions = Vec::new();
     for (uuid, was) in &plan.before.mdevs {
-        match (was, now.vgpus.get(uuid)) {
+        match (was, now.vgpus.get(&VgpuId::Mdev(*uuid))) {
             (None, Some(vgpu)) if made_by(plan, vgpu) => {
                 removals.push(Step::RemoveMdev { uuid: *uuid, parent: vgpu.parent });
             }
@@ -51,11 +56,40 @@ fn mdev_steps(plan: &Plan, now: &Observed) -> Vec<Step> {
     removals.into_iter().chain(additions).collect()
 }
 
+/// Types that `plan` set or took, set back; one that somebody else set since is not touched.
+fn type_steps(plan: &Plan, now: &Observed) -> Vec<Step> {
+    let (mut removals, mut additions) = (Vec::new(), Vec::new());
+    for step in &plan.steps {
+        let Step::SetVgpuType { vf, from, to, profile } = step else { continue };
+        if from != to && now.functions.contains_key(vf) && vgpu::type_of(*vf, now) == *to {
+            let back = Step::SetVgpuType { vf: *vf, from: *to, to: *from, profile: profile.clone() };
+            if *from == 0 { removals.push(back) } else { additions.push(back) }
+        }
+    }
+    removals.into_iter().chain(additions).collect()
+}
+
+/// Steps that take away virtual functions which `plan` made, and steps that make those again which it took.
+fn vf_steps(plan: &Plan, now: &Observed) -> (Vec<Step>, Vec<Step>) {
+    let ours = |function, count| {
+        count == 0
+            || plan.steps.iter().any(|step| {
+                matches!(step, Step::SetVfCount { function: of, to, .. } if *of == function && *to == count)
+            })
+    };
+    let all = plan.before.vfs.iter().filter_map(|(function, was)| {
+        let is = now.functions.get(function).and_then(sriov::setting)?;
+        // A number that is neither the old nor the new one is somebody else's.
+        (is.count == was.count || ours(*function, is.count)).then(|| sriov::steps(*function, is, *was))
+    });
+    all.flatten().partition(|step| matches!(step, Step::SetVfCount { to: 0, .. }))
+}
+
 /// Whether a live mediated device is the one that `plan` was to make: same uuid, parent and type.
 fn made_by(plan: &Plan, vgpu: &gpuvirt_model::Vgpu) -> bool {
     plan.steps.iter().any(|step| match step {
         Step::CreateMdev { uuid, place } => {
-            *uuid == vgpu.uuid && place.parent == vgpu.parent && place.type_id == vgpu.type_id
+            vgpu.id == VgpuId::Mdev(*uuid) && place.parent == vgpu.parent && place.type_id == vgpu.type_id
         }
         _ => false,
     })
@@ -66,8 +100,19 @@ fn now_as_snapshot(plan: &Plan, now: &Observed) -> Snapshot {
     Snapshot {
         bindings: bound.iter().map(|(function, _)| (function.address, function.binding.clone())).collect(),
         identities: bound.iter().map(|(function, _)| (function.address, function.identity)).collect(),
-        mdevs: plan.before.mdevs.keys().map(|uuid| (*uuid, now.vgpus.get(uuid).map(vgpu::place))).collect(),
+        mdevs: plan
+            .before
+            .mdevs
+            .keys()
+            .map(|uuid| (*uuid, now.vgpus.get(&VgpuId::Mdev(*uuid)).map(vgpu::place)))
+            .collect(),
+        vfs: plan.before.vfs.keys().filter_map(|function| vfs(function, now)).collect(),
+        vgpu_types: plan.before.vgpu_types.keys().map(|vf| (*vf, vgpu::type_of(*vf, now))).collect(),
     }
+}
+
+fn vfs(function: &PciAddress, now: &Observed) -> Option<(PciAddress, VfSetting)> {
+    Some((*function, sriov::setting(now.functions.get(function)?)?))
 }
 
 fn promises(before: &Snapshot, now: &Observed) -> Vec<Promise> {
@@ -78,5 +123,8 @@ fn promises(before: &Snapshot, now: &Observed) -> Vec<Promise> {
         Some(place) => Promise::MdevAlive { uuid: *uuid, place: place.clone() },
         None => Promise::MdevGone { uuid: *uuid },
     });
-    bound.chain(mdevs).collect()
+    let types = before.vgpu_types.iter().map(|(vf, was)| Promise::VgpuType { vf: *vf, type_id: *was });
+    let vfs = before.vfs.iter().filter(|(function, _)| now.functions.contains_key(function));
+    let vfs = vfs.map(|(function, was)| Promise::Vfs { function: *function, setting: *was });
+    bound.chain(mdevs).chain(types).chain(vfs).collect()
 }

@@ -1,8 +1,8 @@
 //! Whether the host is as a plan promised, by a fresh picture. Success of a write is not success.
 
-use gpuvirt_model::{DriverBinding, DriverName, Function, Observed};
+use gpuvirt_model::{DriverBinding, DriverName, Function, Observed, VgpuId};
 
-use crate::{Plan, Promise, vgpu};
+use crate::{Plan, Promise, sriov, vgpu};
 
 /// Every promise that does not hold, in words; empty: the plan succeeded.
 pub fn broken_promises(plan: &Plan, now: &Observed) -> Vec<String> {
@@ -27,7 +27,7 @@ fn broken(promise: &Promise, now: &Observed) -> Option<String> {
             }
             Some(_) => None,
         },
-        Promise::MdevAlive { uuid, place } => match now.vgpus.get(uuid) {
+        Promise::MdevAlive { uuid, place } => match now.vgpus.get(&VgpuId::Mdev(*uuid)) {
             None => Some(format!("vGPU {uuid} does not exist")),
             Some(found) if vgpu::place(found) != *place => {
                 Some(format!("vGPU {uuid} is a {} on {}", found.profile, found.parent))
@@ -35,7 +35,29 @@ fn broken(promise: &Promise, now: &Observed) -> Option<String> {
             Some(_) => None,
         },
         Promise::MdevGone { uuid } => {
-            now.vgpus.contains_key(uuid).then(|| format!("vGPU {uuid} still exists"))
+            now.vgpus.contains_key(&VgpuId::Mdev(*uuid)).then(|| format!("vGPU {uuid} still exists"))
+        }
+        Promise::Vfs { function, setting } => {
+            let found = now
+                .functions
+                .get(function)
+                .and_then(|f| Some((sriov::setting(f)?, f.sriov.as_ref()?.vfs.len())));
+            match found {
+                Some((found, shown)) if found == *setting && shown == usize::from(setting.count) => None,
+                Some((found, shown)) => Some(format!(
+                    "{function} has {} virtual functions, {shown} of which show, with automatic probing {:?}",
+                    found.count, found.autoprobe
+                )),
+                None => Some(format!("{function} can have no virtual functions")),
+            }
+        }
+        Promise::VgpuType { vf, type_id } => {
+            let found = vgpu::type_of(*vf, now);
+            let words = |type_id: u32| match type_id {
+                0 => "no vGPU type".to_owned(),
+                set => format!("the vGPU type {set}"),
+            };
+            (found != *type_id).then(|| format!("{vf} has {}, not {}", words(found), words(*type_id)))
         }
     }
 }

@@ -124,7 +124,7 @@ fn everything_in_the_way_of_direct_is_refused_by_name() {
             RefusalCode::VgpusAlive,
             "grid_t4-2q",
             Box::new(|o| {
-                o.vgpus.insert(Uuid::from_u128(1), vgpu());
+                o.vgpus.insert(Uuid::from_u128(1).into(), vgpu());
             }),
         ),
         (RefusalCode::IdentityChanged, "10de:2236", Box::new(|o| primary_of(o).identity.device = 0x2236)),
@@ -149,7 +149,8 @@ fn everything_in_the_way_of_direct_is_refused_by_name() {
 
 fn vgpu() -> Vgpu {
     Vgpu {
-        uuid: Uuid::from_u128(1),
+        id: Uuid::from_u128(1).into(),
+        uuid: Some(Uuid::from_u128(1)),
         parent: at(GPU),
         gpu: at(GPU),
         framework: Framework::Mdev,

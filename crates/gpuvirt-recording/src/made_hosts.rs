@@ -4,12 +4,14 @@ use crate::made::{MadeDevice, MadeFunction, MadeHost, MadeIdentity};
 use gpuvirt_model::PciAddress;
 
 /// Name and dump of each host.
-pub fn all() -> [(&'static str, String); 4] {
+pub fn all() -> [(&'static str, String); 6] {
     [
         ("emulated-card", emulated_card().dump()),
         ("muxed-laptop", muxed_laptop().dump()),
+        ("sriov-host", sriov_host().dump()),
         ("two-gpus", two_gpus().dump()),
         ("vgpu-host", vgpu_host().dump()),
+        ("vgpu-types-host", vgpu_types_host().dump()),
     ]
 }
 
@@ -224,4 +226,67 @@ fn vgpu_type(function: MadeFunction, (id, gib, class): (u32, u32, char), free: b
         .attribute(&format!("{folder}/device_api"), "vfio-pci\n")
         .attribute(&format!("{folder}/available_instances"), if free { "1\n" } else { "0\n" })
         .attribute(&format!("{folder}/create"), "")
+}
+
+/// vGPU types as NVIDIA's driver lists them on a free virtual function.
+const CREATABLE: &str = "ID    : vGPU Name\n1145  : NVIDIA L40S-1B\n1149  : NVIDIA L40S-4Q\n\
+                         1153  : NVIDIA L40S-12Q\n1156  : NVIDIA L40S-48Q\n1166  : NVIDIA L40S-48C\n";
+
+/// A vGPU server of a kernel without mediated devices: a card with four virtual functions, each of which becomes a
+/// vGPU by a type. None has one.
+pub fn vgpu_types_host() -> MadeHost {
+    let port = root_port(3, 0x26, 30);
+    let vf = |number: u8| address(0x26, 0, number.saturating_add(4));
+    let paths: Vec<String> = (0..4).map(|n| format!("/sys{}/{}", port.path(), vf(n))).collect();
+    let ids = identity(0x10de, 0x26b9, 0x03_0200);
+    let card = MadeFunction::new(port.path(), address(0x26, 0, 0), ids)
+        .names("NVIDIA Corporation", "AD102GL [L40S]")
+        .driver("nvidia")
+        .group(66)
+        .attribute("numa_node", "0\n")
+        .bar(0, 16 << 20)
+        .bar(1, 64 << 30)
+        .sriov(32, &paths)
+        .attribute("sriov_vf_device", "26b9\n");
+    let card_path = format!("/sys{}", card.path());
+    let mut host = MadeHost::new().device(&iommu()).function(&host_bridge().group(0)).function(&port);
+    host = host.function(&card);
+    for number in 0..4_u8 {
+        let made = MadeFunction::new(port.path(), vf(number), ids)
+            .driver("nvidia")
+            .group(70 + u32::from(number))
+            .attribute("numa_node", "0\n")
+            .reset("flr")
+            .link("physfn", &card_path)
+            .attribute("nvidia/creatable_vgpu_types", CREATABLE)
+            .attribute("nvidia/current_vgpu_type", "0\n")
+            .attribute("nvidia/vgpu_params", "\n");
+        // The driver registers its virtual functions with VFIO itself.
+        let own = MadeDevice::new(&format!("{}/vfio-dev/vfio{number}", made.path()), "vfio-dev")
+            .link("device", &format!("/sys{}", made.path()));
+        let group = 70 + u32::from(number);
+        let node = MadeDevice::new(&format!("/devices/virtual/vfio/{group}"), "vfio").node(
+            &format!("vfio/{group}"),
+            243,
+            u32::from(number),
+        );
+        host = host.function(&made.child(own)).device(&node);
+    }
+    consoles(host, false)
+}
+
+/// A host with a card that makes plain virtual functions, none of which is enabled.
+pub fn sriov_host() -> MadeHost {
+    let port = root_port(3, 0x4d, 30);
+    let card = MadeFunction::new(port.path(), address(0x4d, 0, 0), identity(0x8086, 0x56c0, 0x03_8000))
+        .names("Intel Corporation", "ATS-M [Data Center GPU Flex 170]")
+        .driver("xe")
+        .group(66)
+        .attribute("numa_node", "0\n")
+        .bar(0, 16 << 20)
+        .bar(2, 16 << 30)
+        .sriov(7, &[])
+        .attribute("sriov_vf_device", "56c0\n");
+    let host = MadeHost::new().device(&iommu()).function(&host_bridge().group(0)).function(&port);
+    consoles(host.function(&card), false)
 }

@@ -23,7 +23,14 @@ fn the_files_are_what_the_makers_write() {
 
 #[test]
 fn they_read_without_a_note() {
-    for (name, functions) in [("emulated-card", 3), ("muxed-laptop", 5), ("two-gpus", 8), ("vgpu-host", 19)] {
+    for (name, functions) in [
+        ("emulated-card", 3),
+        ("muxed-laptop", 5),
+        ("sriov-host", 3),
+        ("two-gpus", 8),
+        ("vgpu-host", 19),
+        ("vgpu-types-host", 7),
+    ] {
         let host = RecordedHost::open(&file(name)).unwrap();
         assert_eq!(host.list("/sys/bus/pci/devices").unwrap().len(), functions, "{name}");
         let notes = host.notes();

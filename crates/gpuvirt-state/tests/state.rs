@@ -6,10 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use gpuvirt_model::{
-    ClassCode, ConfiguredType, Desired, DesiredGpu, DriverBinding, DriverName, HostBinding, PciAddress,
-    PciIdentity, ProfileName, Records, RefusalCode, VgpuRecord,
+    ClassCode, ConfiguredType, Desired, DesiredGpu, DriverBinding, DriverName, Framework, HostBinding,
+    PciAddress, PciIdentity, ProfileName, Records, RefusalCode, VfsRecord, VgpuId, VgpuRecord,
 };
-use gpuvirt_plan::{MdevPlace, Plan, Promise, Snapshot, Step};
+use gpuvirt_plan::{MdevPlace, Plan, Promise, Snapshot, Step, VfAutoprobe, VfSetting};
 use gpuvirt_state::{State, StateDir, StateError, read_state};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -41,8 +41,14 @@ fn records() -> Records {
         .host_bindings
         .insert(GPU, HostBinding { driver: Some(nouveau()), driver_override: None, identity: None });
     let profile = ProfileName("nvidia_a40-24c".to_owned());
-    let record = VgpuRecord { parent: GPU, type_id: "nvidia-231".to_owned(), profile };
-    records.vgpus.insert(Uuid::from_u128(0x1234), record);
+    let record = VgpuRecord {
+        parent: GPU,
+        type_id: "nvidia-231".to_owned(),
+        profile,
+        framework: Framework::Mdev,
+        boot: None,
+    };
+    records.vgpus.insert(Uuid::from_u128(0x1234).into(), record);
     records
 }
 
@@ -234,11 +240,57 @@ fn a_folder_that_others_may_write_is_refused() {
 /// One folder for each released format: what an earlier version wrote, today's code reads.
 #[test]
 fn every_released_format_is_read() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/state/v1");
     let (dir, _state) = written();
+    is_golden("v1", dir.path());
+}
+
+/// A virtual function of GPU.
+const VF: PciAddress = PciAddress { domain: 0, bus: 0x41, slot: 0, function: 4 };
+
+#[test]
+fn vgpus_that_are_virtual_functions_are_an_addition_to_version_1() {
+    let profile = ProfileName("nvidia_l40s-1b".to_owned());
+    let mut records = records();
+    let record = VgpuRecord {
+        parent: VF,
+        type_id: "1145".to_owned(),
+        profile: profile.clone(),
+        framework: Framework::NvidiaVfio,
+        boot: Some(Uuid::from_u128(0xb007)),
+    };
+    records.vgpus.insert(VgpuId::Vf(VF), record);
+    let enabled = VfsRecord { count: 4, autoprobe_before: true, boot: Some(Uuid::from_u128(0xb007)) };
+    records.vfs.insert(GPU, enabled);
+    let setting = VfSetting { count: 4, autoprobe: VfAutoprobe::Off };
+    let plan = Plan {
+        gpu: GPU,
+        purpose: format!("{GPU} gets vGPU {VF} of profile {profile}"),
+        steps: vec![
+            Step::SetVgpuType { vf: VF, from: 0, to: 1145, profile },
+            Step::SetVfAutoprobe { function: GPU, on: VfAutoprobe::Off },
+            Step::SetVfCount { function: GPU, from: 0, to: 4 },
+        ],
+        before: Snapshot {
+            vgpu_types: [(VF, 0)].into(),
+            vfs: [(GPU, VfSetting { count: 0, autoprobe: VfAutoprobe::On })].into(),
+            ..Snapshot::default()
+        },
+        promises: vec![Promise::VgpuType { vf: VF, type_id: 1145 }, Promise::Vfs { function: GPU, setting }],
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    state.commit(&desired(), &records).unwrap();
+    state.open_journal(&plan).unwrap();
+    is_golden("v1-virtual-function", dir.path());
+    assert_eq!(read_state(dir.path()).unwrap().records, records);
+    assert_eq!(state.open_intents().unwrap(), [plan]);
+}
+
+fn is_golden(folder: &str, dir: &Path) {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/state").join(folder);
     let journal = "journal/0000:41:00.0.json";
     for name in ["state.json", journal] {
-        let (want, now) = (golden.join(name), fs::read_to_string(dir.path().join(name)).unwrap());
+        let (want, now) = (golden.join(name), fs::read_to_string(dir.join(name)).unwrap());
         if std::env::var_os("GPUVIRT_BLESS").is_some() {
             fs::create_dir_all(want.parent().unwrap()).unwrap();
             put(&want, now.as_bytes());

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use gpuvirt_api::GpuSelector;
-use uuid::Uuid;
+use gpuvirt_model::VgpuId;
 
 pub use gpu::{GpuCommand, SetArgs, parse_name};
 pub use vgpu::{CreateArgs, RemoveArgs, VgpuCommand};
@@ -136,9 +136,9 @@ pub struct XmlArgs {
     /// A whole GPU, all its functions: its address or label
     #[arg(long, value_name = "GPU")]
     pub gpu: Option<GpuSelector>,
-    /// A vGPU that exists: its UUID
+    /// A vGPU that exists: its UUID, or the address of the virtual function that it is
     #[arg(long, value_name = "ID")]
-    pub vgpu: Option<Uuid>,
+    pub vgpu: Option<VgpuId>,
 }
 
 /// Where the recording goes.

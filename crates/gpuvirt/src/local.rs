@@ -35,6 +35,7 @@ pub fn live() -> Result<Picture, Failure> {
         GpuRules::default()
     });
     let observed = observe(Arc::new(LinuxSysfs::this_machine()), rules)?;
+    let records = records.of_boot(observed.host.boot_id);
     Ok(Picture { observed, desired, records, source: Source::Host, oddities })
 }
 

@@ -4,10 +4,9 @@ use gpuvirt_api::{
     ApiError, ErrorKind, GpuDocument, GpuSelector, List, ProfileDocument, Source, StatusDocument,
     VgpuDocument, VmDocument, XmlDocument,
 };
-use gpuvirt_domain::{GpuForGuest, Placement, gpu_fragment, mdev_fragment};
-use gpuvirt_model::{Desired, Gpu, Observed, Reading, Records, Refusal};
+use gpuvirt_domain::{GpuForGuest, Placement, gpu_fragment, vgpu_fragment};
+use gpuvirt_model::{Desired, Gpu, Observed, Reading, Records, Refusal, VgpuId};
 use gpuvirt_plan::checks;
-use uuid::Uuid;
 
 use crate::failure::Failure;
 
@@ -66,8 +65,8 @@ impl Picture {
     ///
     /// # Errors
     /// The refusal `vgpu-not-found`.
-    pub fn vgpu(&self, uuid: Uuid) -> Result<List<VgpuDocument>, Failure> {
-        let vgpu = self.observed.vgpus.get(&uuid).ok_or_else(|| no_vgpu(uuid))?;
+    pub fn vgpu(&self, id: VgpuId) -> Result<List<VgpuDocument>, Failure> {
+        let vgpu = self.observed.vgpus.get(&id).ok_or_else(|| no_vgpu(id))?;
         Ok(self.list("Vgpu", vec![VgpuDocument::new(vgpu, &self.observed, &self.records)]))
     }
 
@@ -91,9 +90,9 @@ impl Picture {
     ///
     /// # Errors
     /// The refusal `vgpu-not-found`.
-    pub fn vgpu_xml(&self, uuid: Uuid) -> Result<XmlDocument, Failure> {
-        let vgpu = self.observed.vgpus.get(&uuid).ok_or_else(|| no_vgpu(uuid))?;
-        Ok(XmlDocument::new(mdev_fragment(vgpu.uuid)))
+    pub fn vgpu_xml(&self, id: VgpuId) -> Result<XmlDocument, Failure> {
+        let vgpu = self.observed.vgpus.get(&id).ok_or_else(|| no_vgpu(id))?;
+        Ok(XmlDocument::new(vgpu_fragment(vgpu.id)))
     }
 
     /// How things stand, as far as it shows without the daemon.
@@ -128,8 +127,8 @@ impl Picture {
     }
 }
 
-fn no_vgpu(uuid: Uuid) -> Failure {
-    refused(checks::vgpu::not_found(uuid))
+fn no_vgpu(id: VgpuId) -> Failure {
+    refused(checks::vgpu::not_found(id))
 }
 
 /// No such VM, in a listing that is whole.

@@ -359,3 +359,37 @@ fn a_vgpu_comes_and_goes_and_others_are_left_alone() {
     assert_eq!(outcome(ask("DELETE", OURS, "")).as_deref(), Some("changed"));
     assert_eq!(ask("DELETE", OURS, "").status, 404);
 }
+
+#[test]
+fn a_vgpu_that_is_a_virtual_function_is_named_by_its_address() {
+    const VGPU: &str = "/v1/vgpus/0000:26:00.4";
+    let place = Place::of("vgpu-types-host.umockdev");
+    let _daemon = place.start();
+    let ask = |method: &str, path: &str, body: &str| http::send(&place.at("socket"), method, path, body);
+    let shared_direct = ask("PUT", "/v1/gpus/26:00.0/type", "{\"type\": \"shared-direct\"}");
+    assert_eq!(shared_direct.status, 200, "{shared_direct:?}");
+    let create = |more: &str| {
+        let body = format!("{{\"gpu\": \"26:00.0\", \"profile\": \"nvidia_l40s-12q\"{more}}}");
+        ask("POST", "/v1/vgpus", &body)
+    };
+    assert_eq!(create(", \"uuid\": \"00000000-0000-4000-8000-000000000001\"").status, 400);
+    let made = create("").json();
+    assert_eq!((&made["id"], made["uuid"].is_null()), (&Value::from("0000:26:00.4"), true), "{made}");
+    for path in [VGPU, "/v1/vgpus/26:00.4", "/v1/vgpus/0000%3A26%3A00.4"] {
+        let vgpu = &place.get(path)["items"][0];
+        assert_eq!(
+            (&vgpu["id"], &vgpu["ours"]),
+            (&Value::from("0000:26:00.4"), &Value::from(true)),
+            "{path}"
+        );
+        assert_eq!(
+            (&vgpu["profile"], &vgpu["typeId"]),
+            (&Value::from("nvidia_l40s-12q"), &Value::from("1153"))
+        );
+    }
+    let xml = place.get(&format!("{VGPU}/xml"))["xml"].to_string();
+    assert!(xml.contains("type='pci' managed='no'") && xml.contains("function='0x4'"), "{xml}");
+    let removed = ask("DELETE", VGPU, "").json();
+    assert_eq!((&removed["outcome"]["outcome"], &removed["id"]), (&Value::from("changed"), &made["id"]));
+    assert_eq!((ask("GET", VGPU, "").status, ask("GET", "/v1/vgpus/nobody", "").status), (404, 400));
+}

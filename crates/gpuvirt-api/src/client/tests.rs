@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::thread::JoinHandle;
 
+use uuid::Uuid;
+
 use super::*;
 use crate::Source;
 
@@ -77,19 +79,19 @@ fn an_order_carries_its_body() {
     let (_dir, path) = socket();
     let refused = serde_json::to_string(&ApiError::refused(Vec::new())).unwrap();
     let server = serve_once(&path, http("409 Conflict", &refused));
-    let request = VmRemove::Vgpu { uuid: Uuid::nil() };
+    let request = VmRemove::Vgpu { id: Uuid::nil().into() };
     let error = Client::new(&path).vm_remove("web1", &request).unwrap_err();
     assert!(matches!(&error, ClientError::Api(api) if api.kind == crate::ErrorKind::Refused), "{error:?}");
     let seen = server.join().unwrap();
     assert!(seen.starts_with("POST /v1/vms/web1/devices/remove HTTP/1.1\r\n"), "{seen}");
-    assert!(seen.ends_with(r#"{"device":"vgpu","uuid":"00000000-0000-0000-0000-000000000000"}"#), "{seen}");
+    assert!(seen.ends_with(r#"{"device":"vgpu","id":"00000000-0000-0000-0000-000000000000"}"#), "{seen}");
 }
 
 #[test]
 fn a_removal_without_a_body_is_sent() {
     let (_dir, path) = socket();
     let server = serve_once(&path, http("200 OK", "{}"));
-    let error = Client::new(&path).remove_vgpu(Uuid::nil(), true).unwrap_err();
+    let error = Client::new(&path).remove_vgpu(Uuid::nil().into(), true).unwrap_err();
     assert!(matches!(error, ClientError::NotUnderstood { .. }), "{error:?}");
     let seen = server.join().unwrap();
     assert!(seen.starts_with("DELETE /v1/vgpus/00000000-0000-0000-0000-000000000000?dryRun=true "), "{seen}");

@@ -12,14 +12,22 @@ use gpuvirt_fakekernel::{FakeKernel, SizeRule};
 use gpuvirt_host::{GpuRules, HostError, LinuxHost};
 use gpuvirt_model::{
     ConfiguredType, Desired, Domain, DriverBinding, Observed, PciAddress, Reading, Records, RefusalCode,
+    VgpuId,
 };
-use gpuvirt_plan::{MdevPlace, Plan, Step};
-use uuid::Uuid;
+use gpuvirt_plan::{MdevPlace, Plan, Step, VfSetting};
 
 /// A GPU with its audio function, bound to host drivers.
 pub const GPU: &str = "0000:01:00.0";
 /// The other GPU of the host.
 pub const OTHER: &str = "0000:02:00.0";
+/// A GPU whose virtual functions take vGPU types: four of them, and memory for four of 12 GiB.
+pub const TYPED: &str = "0000:26:00.0";
+/// A GPU that makes plain virtual functions, up to seven.
+pub const PLAIN: &str = "0000:4d:00.0";
+/// The first of them.
+pub const PLAIN_VF: &str = "0000:4d:00.4";
+/// Its first virtual function.
+pub const VF: &str = "0000:26:00.4";
 
 pub fn at(text: &str) -> PciAddress {
     PciAddress::parse(text).unwrap()
@@ -48,9 +56,32 @@ pub struct Files {
     pub commit_fails: bool,
 }
 
+/// What [`World::picture`] shows.
+#[derive(Debug, PartialEq)]
+pub struct Picture {
+    pub bindings: BTreeMap<PciAddress, DriverBinding>,
+    pub vgpus: BTreeMap<VgpuId, MdevPlace>,
+    pub vfs: BTreeMap<PciAddress, VfSetting>,
+}
+
 impl World {
     pub fn new() -> Self {
-        let dump = include_str!("../../../../tests/hosts/two-gpus.umockdev");
+        Self::of(include_str!("../../../../tests/hosts/two-gpus.umockdev"))
+    }
+
+    /// A host whose GPU makes vGPUs by types of its virtual functions, configured for it.
+    pub fn typed() -> Self {
+        let world = Self::of(include_str!("../../../../tests/hosts/vgpu-types-host.umockdev"));
+        world.set(TYPED, ConfiguredType::SharedDirect).unwrap();
+        world
+    }
+
+    /// A host whose GPU makes plain virtual functions; none is enabled, and nothing configured.
+    pub fn plain() -> Self {
+        Self::of(include_str!("../../../../tests/hosts/sriov-host.umockdev"))
+    }
+
+    fn of(dump: &str) -> Self {
         let kernel = FakeKernel::from_dump(dump).unwrap().with_proc().strict();
         let world = Self {
             kernel: Arc::new(kernel),
@@ -85,13 +116,16 @@ impl World {
         self.host().observe().unwrap()
     }
 
-    /// Everything that a change can change: every function's binding, every vGPU's place. A module stays loaded,
+    /// Everything that a change can change: every function's binding, every vGPU's place, how many
+    /// virtual functions there are. A module stays loaded,
     /// and the nodes that a host driver makes are its own affair.
-    pub fn picture(&self) -> (BTreeMap<PciAddress, DriverBinding>, BTreeMap<Uuid, MdevPlace>) {
+    pub fn picture(&self) -> Picture {
         let now = self.observed();
+        let vfs = now.functions.iter().filter_map(|(at, f)| Some((*at, gpuvirt_plan::sriov::setting(f)?)));
+        let vgpus = now.vgpus.iter().map(|(id, vgpu)| (*id, gpuvirt_plan::vgpu::place(vgpu)));
+        let (vgpus, vfs) = (vgpus.collect(), vfs.collect());
         let bindings = now.functions.into_iter().map(|(address, function)| (address, function.binding));
-        let vgpus = now.vgpus.iter().map(|(uuid, vgpu)| (*uuid, gpuvirt_plan::vgpu::place(vgpu)));
-        (bindings.collect(), vgpus.collect())
+        Picture { bindings: bindings.collect(), vgpus, vfs }
     }
 
     pub fn set(&self, gpu: &str, to: ConfiguredType) -> Result<Report, EngineError> {

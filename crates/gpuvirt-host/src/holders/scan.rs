@@ -33,8 +33,8 @@ pub(crate) fn fill(files: Files<'_>, observed: &mut Observed) {
             add_others(&mut gpu.holders, holders);
         }
     }
-    for (uuid, vgpu) in &mut observed.vgpus {
-        vgpu.holders = take(&mut found, Target::Vgpu(*uuid));
+    for (id, vgpu) in &mut observed.vgpus {
+        vgpu.holders = take(&mut found, Target::Vgpu(*id));
     }
 }
 

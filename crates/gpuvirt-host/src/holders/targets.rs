@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gpuvirt_model::{Gpu, Observed, PciAddress};
-use uuid::Uuid;
+use gpuvirt_model::{Gpu, Observed, PciAddress, Vgpu, VgpuId};
 
 use crate::files::Files;
 use crate::paths;
@@ -14,8 +13,8 @@ use crate::sysfs::DeviceNumber;
 pub(super) enum Target {
     /// A card, by its primary function.
     Gpu(PciAddress),
-    /// A mediated device.
-    Vgpu(Uuid),
+    /// A vGPU.
+    Vgpu(VgpuId),
 }
 
 /// Everything that is looked for, from all cards together.
@@ -41,10 +40,9 @@ impl Targets {
         }
         for vgpu in observed.vgpus.values() {
             let group = vgpu.iommu_group.map(|group| format!("vfio/{group}"));
-            // Since 6.2 a mediated device has a VFIO device of its own beside the group.
-            let own = files.sysfs.list(&paths::mdev_file(vgpu.uuid, "vfio-dev")).unwrap_or_default();
+            let own = own_devices(files, vgpu);
             for node in own.iter().map(|name| format!("vfio/devices/{name}")).chain(group) {
-                targets.add(files, &node, Target::Vgpu(vgpu.uuid));
+                targets.add(files, &node, Target::Vgpu(vgpu.id));
             }
         }
         targets
@@ -79,6 +77,15 @@ impl Targets {
         let address = PciAddress::parse(folder.rsplit('/').next()?).ok()?;
         if is_window { self.functions.get(&address).copied() } else { None }
     }
+}
+
+/// The VFIO devices of its own that a vGPU has beside its group, since 6.2.
+fn own_devices(files: Files<'_>, vgpu: &Vgpu) -> Vec<String> {
+    let folder = match vgpu.id {
+        VgpuId::Mdev(uuid) => paths::mdev_file(uuid, "vfio-dev"),
+        VgpuId::Vf(vf) => paths::function_file(vf, "vfio-dev"),
+    };
+    files.sysfs.list(&folder).unwrap_or_default()
 }
 
 /// The names below `/dev` of a card's nodes.

@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use gpuvirt_model::{ClassCode, Framework, Function, Gpu, Holders, PciAddress, Profile, ProfileName};
+use gpuvirt_model::{ClassCode, Function, Gpu, Holders, PciAddress};
 
 use super::bus::Bus;
 use super::function::Seen;
-use crate::files::Files;
-use crate::parse::{mdev as mdev_text, nvidia, pci};
-use crate::paths;
 
 /// Drivers that have a card with the SR-IOV capability and make no virtual functions: their physical function
 /// refuses `sriov_numvfs` with ENOENT (no `sriov_configure` in the driver).
@@ -93,40 +90,4 @@ pub(super) fn offers_vfs(gpu: &Gpu, functions: &BTreeMap<PciAddress, Seen>) -> b
     let makes_none = primary.binding.driver.as_ref().is_some_and(|driver| NO_VFS.contains(&driver.as_str()));
     // NVIDIA's virtual functions are no use without a vGPU type, which is another framework.
     !nvidia && (!sriov.vfs.is_empty() || (gpu.host_driver && !makes_none))
-}
-
-/// A virtual function of NVIDIA's vendor-specific VFIO.
-#[derive(Debug)]
-pub(super) struct VendorVf {
-    /// Whether a vGPU type is set: the VF is a vGPU.
-    pub(super) live: bool,
-    /// The types that it could get now.
-    pub(super) profiles: Vec<Profile>,
-}
-
-/// Reads a virtual function's `nvidia` folder; none where it has none.
-pub(super) fn vendor_vf(files: Files<'_>, seen: &Seen) -> Option<VendorVf> {
-    let vf = seen.function.address;
-    if seen.function.physfn.is_none() || !seen.folder.has("nvidia") {
-        return None;
-    }
-    let current = files.text(&paths::function_file(vf, "nvidia/current_vgpu_type")).ok()?;
-    let creatable = files.text(&paths::function_file(vf, "nvidia/creatable_vgpu_types")).unwrap_or_default();
-    let profile = |(id, title): (u32, String)| Profile {
-        name: ProfileName(mdev_text::profile_name(&id.to_string(), Some(&title))),
-        parent: vf,
-        framework: Framework::NvidiaVfio,
-        type_id: id.to_string(),
-        title,
-        device_api: "vfio-pci".to_owned(),
-        available: 1,
-        max: None,
-        framebuffer_mib: None,
-        heads: None,
-        max_resolution: None,
-    };
-    Some(VendorVf {
-        live: pci::count::<u32>(&current).is_some_and(|id| id != 0),
-        profiles: nvidia::creatable_types(&creatable).into_iter().map(profile).collect(),
-    })
 }

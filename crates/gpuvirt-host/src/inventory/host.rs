@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use gpuvirt_model::{DriverName, HostFacts, ModulePresence, Reading, Unknown};
+use uuid::Uuid;
 
 use crate::files::Files;
 use crate::parse::{interrupts, modules, pci};
@@ -28,6 +29,7 @@ pub(super) fn read(files: Files<'_>, function_count: usize, oddities: Vec<String
         pci_drivers: pci_drivers(files),
         function_count,
         kernel_release,
+        boot_id: files.text(paths::BOOT_ID).ok().and_then(|text| Uuid::try_parse(text.trim()).ok()),
         oddities,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gpuvirt_model::{Framework, Holders, PciAddress, Profile, ProfileName, Vgpu};
+use gpuvirt_model::{Framework, Holders, PciAddress, Profile, ProfileName, Vgpu, VgpuId};
 use uuid::Uuid;
 
 use crate::files::{Files, shown};
@@ -153,7 +153,8 @@ impl Live {
             .map_or_else(|| ProfileName(self.type_id.clone()), |kind| kind.name.clone());
         let profile = if self.removing { ProfileName("unknown".to_owned()) } else { profile };
         Vgpu {
-            uuid: self.uuid,
+            id: VgpuId::Mdev(self.uuid),
+            uuid: Some(self.uuid),
             parent: self.parent,
             gpu,
             framework: Framework::Mdev,

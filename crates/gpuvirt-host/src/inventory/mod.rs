@@ -12,8 +12,10 @@ mod iommu;
 mod mdev;
 mod names;
 mod nodes;
+mod nvidia_vfio;
 mod pass;
 mod rules;
+mod sriov;
 
 pub(crate) use mdev::parent_of;
 pub(crate) use names::KnownNames;

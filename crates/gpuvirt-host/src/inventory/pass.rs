@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gpuvirt_model::{Framework, Function, Gpu, IommuGroup, Observed, PciAddress, Reading, Unknown, Vgpu};
-use uuid::Uuid;
+use gpuvirt_model::{
+    Framework, Function, Gpu, IommuGroup, Observed, PciAddress, Reading, Unknown, Vgpu, VgpuId,
+};
 
 use super::bus::{self, Bus};
 use super::function::{self, Seen};
 use super::names::KnownNames;
 use super::rules::GpuRules;
-use super::{gpu, host, iommu, mdev, nodes};
+use super::{gpu, host, iommu, mdev, nodes, nvidia_vfio, sriov};
 use crate::error::HostError;
 use crate::files::Files;
 
@@ -19,7 +20,7 @@ struct Pass<'a> {
     bus: Bus,
     seen: BTreeMap<PciAddress, Seen>,
     groups: BTreeMap<u32, IommuGroup>,
-    vgpus: BTreeMap<Uuid, Vgpu>,
+    vgpus: BTreeMap<VgpuId, Vgpu>,
 }
 
 /// A fresh picture, holders not looked for and domains unknown.
@@ -128,7 +129,7 @@ impl Pass<'_> {
             let Some((gpu, index)) = owners.get(&live.parent) else { continue };
             let (Some(owner), Some(types)) = (gpus.get_mut(*index), types.get(*index)) else { continue };
             owner.live_vgpus += 1;
-            self.vgpus.insert(live.uuid, live.on(*gpu, types));
+            self.vgpus.insert(VgpuId::Mdev(live.uuid), live.on(*gpu, types));
         }
     }
 
@@ -144,26 +145,40 @@ impl Pass<'_> {
     /// Fills in a card's frameworks and profiles; returns the parents of mediated devices.
     fn add_profiles(&mut self, gpu: &mut Gpu, types: &mut mdev::Types) -> Vec<PciAddress> {
         let mut mdev_parents = Vec::new();
-        let mut vendor_vfs = false;
+        let mut vendor = nvidia_vfio::Card::default();
+        let mut plain = true;
         for parent in gpu::parents(gpu, &self.seen) {
             let Some(seen) = self.seen.get(&parent) else { continue };
             if seen.folder.has("mdev_supported_types") {
                 mdev_parents.push(parent);
+                plain &= seen.function.physfn.is_none();
                 gpu.profiles.extend(mdev::profiles(self.files, parent, types, &mut self.bus.oddities));
-            } else if let Some(vf) = gpu::vendor_vf(self.files, seen) {
-                vendor_vfs = true;
-                gpu.live_vgpus += usize::from(vf.live);
-                gpu.profiles.extend(vf.profiles);
+            } else if let Some(vf) = nvidia_vfio::read(self.files, seen, &mut self.bus.oddities) {
+                vendor.push(vf);
             }
         }
+        gpu.profiles.extend(vendor.profiles());
+        let live = vendor.live(gpu.address);
+        gpu.live_vgpus += live.len();
+        self.vgpus.extend(live.into_iter().map(|vgpu| (vgpu.id, vgpu)));
         if !mdev_parents.is_empty() {
             gpu.frameworks.push(Framework::Mdev);
         }
-        if vendor_vfs {
+        if !vendor.is_empty() {
             gpu.frameworks.push(Framework::NvidiaVfio);
         }
-        if gpu::offers_vfs(gpu, &self.seen) {
+        // Virtual functions that are something else already are not plain ones.
+        if plain && vendor.is_empty() && gpu::offers_vfs(gpu, &self.seen) {
             gpu.frameworks.push(Framework::Sriov);
+        }
+        if gpu.frameworks == [Framework::Sriov] {
+            let vfs = gpu::parents(gpu, &self.seen).into_iter().filter_map(|vf| self.seen.get(&vf));
+            let vfs: Vec<&Function> =
+                vfs.map(|seen| &seen.function).filter(|function| function.physfn.is_some()).collect();
+            gpu.profiles.extend(vfs.iter().map(|vf| sriov::profile(vf, vfs.len())));
+            let live: Vec<Vgpu> = vfs.iter().filter_map(|vf| sriov::live(vf, gpu.address)).collect();
+            gpu.live_vgpus += live.len();
+            self.vgpus.extend(live.into_iter().map(|vgpu| (vgpu.id, vgpu)));
         }
         mdev_parents
     }

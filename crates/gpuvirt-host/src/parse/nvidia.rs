@@ -11,7 +11,8 @@ pub fn creatable_types(text: &str) -> Vec<(u32, String)> {
     let line = |line: &str| {
         let (id, name) = line.split_once(':')?;
         let name = name.trim();
-        Some((id.trim().parse().ok()?, name.to_owned())).filter(|_| !name.is_empty())
+        let id: u32 = id.trim().parse().ok()?;
+        (id != 0 && !name.is_empty()).then(|| (id, name.to_owned()))
     };
     text.lines().filter_map(line).collect()
 }
@@ -37,7 +38,7 @@ mod tests {
             creatable_types("ID    : vGPU Name\n1145  : NVIDIA L40S-1B\n1428 : NVIDIA H200X-141C\n"),
             want
         );
-        assert_eq!(creatable_types("\n:\n1:\n-1 : x\n"), vec![]);
+        assert_eq!(creatable_types("\n:\n1:\n-1 : x\n0 : none\n"), vec![]);
     }
 
     proptest::proptest! {

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use gpuvirt_model::{DriverName, PciAddress};
 
-use super::settle::{State, answered, not_as_planned, nothing_under_way, settle, settle_blocking};
+use super::settle::{State, answered, not_as_planned, not_read, nothing_under_way, settle, settle_blocking};
 use crate::error::HostError;
 use crate::files::{Files, shown};
 use crate::parse::pci;
 use crate::paths;
-use crate::sysfs::ReadError;
 
 /// Sets or clears `driver_override`. A single newline clears it; an empty write would never reach the kernel.
 pub(super) fn set_override(
@@ -39,19 +38,6 @@ pub(super) fn set_override(
     let data = driver.map_or("\n", DriverName::as_str).as_bytes();
     let written = answered(&what, files.sysfs.write_that_may_block(&path, data, deadline))?;
     settle(&what, written, look()?)
-}
-
-/// Why an attribute that waits for its device's lock was not read.
-fn not_read(what: &str, error: ReadError, waited: Duration) -> HostError {
-    let what = what.to_owned();
-    match error {
-        ReadError::Errno(source) => HostError::Refused { what, source },
-        ReadError::StillWaiting { waits } => HostError::StillWaiting { what, writer: waits, waited },
-        ReadError::Reader(e) => {
-            let source = io::Error::new(e.kind(), format!("the reading process failed: {e}"));
-            HostError::Refused { what, source }
-        }
-    }
 }
 
 /// Unbinds a function from exactly this driver: its own `unbind` file answers ENODEV when another one has it.

@@ -6,8 +6,10 @@
 mod binding;
 mod mdev;
 mod module;
+mod nvidia_vfio;
 mod settle;
 mod shell;
+mod sriov;
 mod step;
 
 pub use shell::shell;

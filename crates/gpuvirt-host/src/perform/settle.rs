@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::HostError;
 use crate::files::Files;
-use crate::sysfs::WriteError;
+use crate::sysfs::{ReadError, WriteError};
 use crate::writer::{BlockingWrite, WaitingWriter, waiting_writers};
 
 /// How a step stands.
@@ -45,6 +45,19 @@ pub(super) fn answered(what: &str, written: Result<(), WriteError>) -> Result<io
         Err(WriteError::Errno(source)) => Ok(Err(source)),
         Err(WriteError::Writer(e)) => {
             Ok(Err(io::Error::new(e.kind(), format!("the writer process failed: {e}"))))
+        }
+    }
+}
+
+/// Why an attribute that waits for its device's lock was not read.
+pub(super) fn not_read(what: &str, error: ReadError, waited: Duration) -> HostError {
+    let what = what.to_owned();
+    match error {
+        ReadError::Errno(source) => HostError::Refused { what, source },
+        ReadError::StillWaiting { waits } => HostError::StillWaiting { what, writer: waits, waited },
+        ReadError::Reader(e) => {
+            let source = io::Error::new(e.kind(), format!("the reading process failed: {e}"));
+            HostError::Refused { what, source }
         }
     }
 }

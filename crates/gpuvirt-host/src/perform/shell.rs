@@ -22,6 +22,16 @@ pub fn shell(step: &Step) -> String {
             let path = paths::mdev_type_file(place.parent, &place.type_id, "create");
             format!("echo {uuid} > '{}'", path.replace('\'', r"'\''"))
         }
+        Step::SetVgpuType { vf, to, .. } => {
+            format!("echo {to} > {}", paths::nvidia_vgpu_file(*vf, "current_vgpu_type"))
+        }
+        Step::SetVfCount { function, to, .. } => {
+            format!("echo {to} > {}", paths::function_file(*function, "sriov_numvfs"))
+        }
+        Step::SetVfAutoprobe { function, on } => {
+            let path = paths::function_file(*function, "sriov_drivers_autoprobe");
+            format!("echo {} > {path}", u8::from(on.is_on()))
+        }
         Step::RemoveMdev { uuid, .. } => format!("echo 1 > {}", paths::mdev_file(*uuid, "remove")),
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gpuvirt_plan::Step;
 
-use super::{binding, mdev, module};
+use super::{binding, mdev, module, nvidia_vfio, sriov};
 use crate::error::HostError;
 use crate::files::Files;
 
@@ -18,6 +18,10 @@ pub(crate) fn perform(files: Files<'_>, step: &Step, deadline: Duration) -> Resu
         Step::Unbind { function, driver } => binding::unbind(files, *function, driver, deadline),
         Step::Probe { function, expect } => binding::probe(files, *function, expect.as_ref(), deadline),
         Step::CreateMdev { uuid, place } => mdev::create(files, place, *uuid, deadline),
+        Step::SetVgpuType { vf, from, to: 0, .. } => nvidia_vfio::clear(files, *vf, *from, deadline),
+        Step::SetVgpuType { vf, from, to, .. } => nvidia_vfio::set(files, *vf, *from, *to),
+        Step::SetVfCount { function, from, to } => sriov::set_count(files, *function, (*from, *to), deadline),
+        Step::SetVfAutoprobe { function, on } => sriov::set_autoprobe(files, *function, *on),
         Step::RemoveMdev { parent, uuid } => mdev::remove(files, *parent, *uuid, deadline),
     }
 }

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::parse::mdev::is_type_id;
-use crate::paths;
 
 /// The longest line of the protocol; a path and its data are far shorter.
 pub(crate) const LINE_LIMIT: u64 = 4096;
@@ -72,12 +71,17 @@ impl BlockingWrite {
     }
 }
 
-/// A read that a writer makes: of the attribute that waits for its device's lock, and of nothing else.
+/// A read that a writer makes: of an attribute that waits for its device's lock, and of nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct BlockingRead {
     function: PciAddress,
+    path: String,
 }
+
+/// The attributes that wait for their device's lock (drivers/pci/pci-sysfs.c, drivers/pci/iov.c; the latter's before
+/// Linux 6.10).
+const READ_UNDER_LOCK: [&str; 2] = ["driver_override", "sriov_numvfs"];
 
 /// Why a read is none of a writer's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -89,8 +93,9 @@ impl BlockingRead {
     pub(crate) fn parse(path: &str) -> Result<Self, BlockingReadError> {
         let parts: Vec<&str> = path.split('/').collect();
         match parts.as_slice() {
-            ["", "sys", "bus", "pci", "devices", function, "driver_override"] if is_function(function) => {
-                PciAddress::parse(function).map(|function| Self { function }).ok()
+            ["", "sys", "bus", "pci", "devices", function, file] if is_function(function) => {
+                let function = PciAddress::parse(function).ok().filter(|_| READ_UNDER_LOCK.contains(file));
+                function.map(|function| Self { function, path: path.to_owned() })
             }
             _ => None,
         }
@@ -99,7 +104,7 @@ impl BlockingRead {
 
     /// The kernel file.
     pub(crate) fn path(&self) -> String {
-        paths::function_file(self.function, "driver_override")
+        self.path.clone()
     }
 
     /// The function whose lock it needs.
@@ -131,8 +136,8 @@ pub(crate) enum Request {
     Read(BlockingRead),
 }
 
-/// Overriding a function's driver, unbinding and probing a function, removing one, setting the number of its VFs, and
-/// making and removing a mediated device.
+/// Overriding a function's driver, unbinding and probing a function, removing one, setting the number of its VFs,
+/// taking a VF's vGPU type, and making and removing a mediated device.
 fn is_allowed(path: &str, data: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
@@ -152,6 +157,10 @@ fn is_allowed(path: &str, data: &str) -> bool {
         ["", "sys", "bus", "pci", "devices", function, "remove"] => is_function(function) && data == "1",
         ["", "sys", "bus", "pci", "devices", function, "sriov_numvfs"] => {
             is_function(function) && data.parse::<u16>().is_ok_and(|count| count.to_string() == data)
+        }
+        // Taking a vGPU's type; the driver waits for its guest's memory. Setting one waits for nobody.
+        ["", "sys", "bus", "pci", "devices", function, "nvidia", "current_vgpu_type"] => {
+            is_function(function) && data == "0"
         }
         ["", "sys", "bus", "mdev", "devices", uuid, "remove"] => is_uuid(uuid) && data == "1",
         ["", "sys", "bus", "pci", "devices", function, uuid, "remove"] => {
@@ -224,6 +233,7 @@ mod tests {
             ("/sys/bus/pci/devices/0000:41:00.0/driver_override", "vfio-pci"),
             ("/sys/bus/pci/devices/0000:41:00.0/driver_override", "\n"),
             ("/sys/bus/pci/devices/0000:41:00.0/mdev_supported_types/nvidia-563/create", uuid),
+            ("/sys/bus/pci/devices/0000:41:00.4/nvidia/current_vgpu_type", "0"),
             (&format!("/sys/bus/mdev/devices/{uuid}/remove"), "1"),
             (&format!("/sys/bus/pci/devices/0000:41:00.0/{uuid}/remove"), "1\n"),
         ] {
@@ -265,6 +275,7 @@ mod tests {
             ("/sys/bus/pci/devices/0000:41:00.0/remove", "0"),
             ("/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs", "+4"),
             ("/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs", "65536"),
+            ("/sys/bus/pci/devices/0000:41:00.4/nvidia/current_vgpu_type", "1145"),
             ("/sys/bus/pci/devices/0000:41:00.0//remove", "1"),
             ("/sys/bus/pci/devices/0000:41:00.0/driver_override", "vfio-pci\nigb"),
             ("/sys/bus/pci/devices/0000:41:00.0/driver_override", "a/b"),
@@ -280,8 +291,12 @@ mod tests {
 
     #[test]
     fn only_what_waits_for_a_lock_is_read() {
-        let path = "/sys/bus/pci/devices/0000:41:00.0/driver_override";
-        assert_eq!(BlockingRead::parse(path).unwrap().path(), path);
+        for path in [
+            "/sys/bus/pci/devices/0000:41:00.0/driver_override",
+            "/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs",
+        ] {
+            assert_eq!(BlockingRead::parse(path).unwrap().path(), path);
+        }
         for path in [
             "/etc/shadow",
             "/sys/bus/pci/devices/0000:41:00.0/config",

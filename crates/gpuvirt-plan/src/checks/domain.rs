@@ -1,10 +1,9 @@
 //! Checks on editing a domain.
 
 use gpuvirt_model::{
-    Domain, DomainState, GraphicsType, Hostdev, Observed, PciAddress, Refusal, RefusalCode, Warning,
+    Domain, DomainState, GraphicsType, Hostdev, Observed, PciAddress, Refusal, RefusalCode, VgpuId, Warning,
     WarningCode,
 };
-use uuid::Uuid;
 
 use super::holder::shell_word;
 use super::{list, with_explain};
@@ -15,7 +14,7 @@ pub enum Device {
     /// A whole GPU.
     Gpu(PciAddress),
     /// A vGPU.
-    Vgpu(Uuid),
+    Vgpu(VgpuId),
 }
 
 /// Everything that is in the way of giving `device` to `domain`.
@@ -23,7 +22,7 @@ pub fn not_addable(domain: &Domain, device: Device, observed: &Observed) -> Vec<
     let refuse = |code, because, remedy| {
         let summary = match device {
             Device::Gpu(address) => format!("VM {} cannot get the GPU {address}", domain.name),
-            Device::Vgpu(uuid) => format!("VM {} cannot get the vGPU {uuid}", domain.name),
+            Device::Vgpu(id) => format!("VM {} cannot get the vGPU {id}", domain.name),
         };
         Refusal { code, summary, because, remedy: with_explain(code, remedy) }
     };
@@ -42,7 +41,7 @@ pub fn not_addable(domain: &Domain, device: Device, observed: &Observed) -> Vec<
             )),
             Some(_) => {}
         },
-        Device::Vgpu(uuid) if !observed.vgpus.contains_key(&uuid) => found.push(super::vgpu::not_found(uuid)),
+        Device::Vgpu(id) if !observed.vgpus.contains_key(&id) => found.push(super::vgpu::not_found(id)),
         Device::Vgpu(_) => {}
     }
     found
@@ -63,8 +62,8 @@ pub fn running(domain: &Domain) -> Option<Refusal> {
 pub fn also_defined_in(domain: &Domain, device: Device, observed: &Observed) -> Option<Warning> {
     let wanted = |hostdev: &Hostdev| match (hostdev, device) {
         (Hostdev::Pci { address, .. }, Device::Gpu(gpu)) => *address == gpu,
-        (Hostdev::Mdev { uuid }, Device::Vgpu(vgpu)) => *uuid == vgpu,
-        _ => false,
+        (_, Device::Vgpu(vgpu)) => hostdev.same_device(&vgpu.hostdev()),
+        (Hostdev::Mdev { .. }, Device::Gpu(_)) => false,
     };
     let others = observed.domains.known().into_iter().flatten().filter(|other| other.uuid != domain.uuid);
     let names: Vec<&str> =

@@ -1,6 +1,8 @@
 //! Checks on the card itself.
 
-use gpuvirt_model::{Function, Observed, PciAddress, Reading, Refusal, RefusalCode, Warning, WarningCode};
+use gpuvirt_model::{
+    Function, Observed, PciAddress, Reading, Refusal, RefusalCode, VgpuId, Warning, WarningCode,
+};
 
 use super::{Switch, list, with_explain};
 
@@ -76,12 +78,23 @@ pub(super) fn vfs_alive(switch: &Switch) -> Option<Refusal> {
     ))
 }
 
+/// Virtual functions that are to go and that a driver has: somebody bound them, and would lose them.
+pub(super) fn vfs_bound(switch: &Switch) -> Option<Refusal> {
+    let vfs = switch.observed.functions.values().filter(|f| f.physfn == Some(switch.gpu.address));
+    let bound = vfs.filter(|f| !switch.observed.vgpus.contains_key(&VgpuId::Vf(f.address)));
+    let bound: Vec<String> =
+        bound.filter_map(|f| Some(format!("{} ({})", f.address, f.binding.driver.as_ref()?))).collect();
+    let because = format!("its virtual functions would vanish, and drivers have {}", list(&bound));
+    let stop = "stop what uses them, and unbind them from these drivers".to_owned();
+    (!bound.is_empty()).then(|| switch.refuse(RefusalCode::VfsAlive, because, vec![stop]))
+}
+
 pub(super) fn vgpus_alive(switch: &Switch) -> Option<Refusal> {
     let alive: Vec<String> =
-        switch.observed.vgpus_of(switch.gpu).map(|v| format!("{} ({})", v.uuid, v.profile)).collect();
+        switch.observed.vgpus_of(switch.gpu).map(|v| format!("{} ({})", v.id, v.profile)).collect();
     let (none, because) = (alive.is_empty(), format!("it has live vGPUs: {}", list(&alive)));
     (!none).then(|| {
-        let remove = switch.observed.vgpus_of(switch.gpu).map(|v| format!("gpuvirt vgpu remove {}", v.uuid));
+        let remove = switch.observed.vgpus_of(switch.gpu).map(|v| format!("gpuvirt vgpu remove {}", v.id));
         switch.refuse(RefusalCode::VgpusAlive, because, remove.collect())
     })
 }

@@ -13,7 +13,7 @@ use gpuvirt_model::{
     ConfiguredType, Desired, Gpu, GraphicsType, Observed, PciAddress, Refusal, RefusalCode, Warning,
 };
 
-use crate::{Plan, Step};
+use crate::{Plan, Step, sriov};
 
 pub use gpu::not_found;
 pub use lock::{Waiting, untouchable};
@@ -43,6 +43,13 @@ pub fn refusals(switch: &Switch) -> Vec<Refusal> {
     if switch.plan.is_empty() {
         return found;
     }
+    if sriov::takes_vfs(switch.plan) {
+        found.extend(gpu::vfs_bound(switch));
+        found.extend(gpu::vgpus_alive(switch));
+    }
+    if sriov::makes_vfs(switch.plan) {
+        found.extend(iommu::no_iommu(switch));
+    }
     if switch.to == GraphicsType::Direct {
         found.extend(gpu::not_an_endpoint(switch));
         found.extend(gpu::unresponsive(switch));
@@ -52,8 +59,8 @@ pub fn refusals(switch: &Switch) -> Vec<Refusal> {
         found.extend(driver::vfio_missing(switch));
     }
     let unbinds = switch.plan.unbinds().next().is_some();
-    // They vanish with any driver that has the card, vfio-pci included.
-    if unbinds || switch.to == GraphicsType::Direct {
+    // They vanish with any driver that has the card, vfio-pci included. Those that the plan takes itself are ours.
+    if (unbinds || switch.to == GraphicsType::Direct) && !sriov::takes_vfs(switch.plan) {
         found.extend(gpu::vfs_alive(switch));
         found.extend(gpu::vgpus_alive(switch));
     }

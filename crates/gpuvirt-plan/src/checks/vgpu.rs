@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use gpuvirt_model::{
-    Desired, Framework, Gpu, GraphicsType, Holder, Hostdev, Observed, Profile, ProfileName, Records, Refusal,
-    RefusalCode, Vgpu, VgpuRecord,
+    Desired, Framework, Gpu, GraphicsType, Holder, Observed, Profile, ProfileName, Records, Refusal,
+    RefusalCode, Vgpu, VgpuId,
 };
 use uuid::Uuid;
 
@@ -15,18 +15,29 @@ use super::{Switch, configured, list, with_explain};
 ///
 /// One that is with VFIO now can't tell: its driver shows what it offers only once it has the card.
 pub(super) fn no_support(switch: &Switch) -> Option<Refusal> {
-    let can = switch.gpu.frameworks.contains(&Framework::Mdev);
+    let can = !switch.gpu.frameworks.is_empty();
     let asked = switch.to == GraphicsType::SharedDirect && switch.gpu.host_driver;
     let driver = switch.observed.primary_of(switch.gpu)?.binding.driver.clone();
     (asked && !can).then(|| {
         let driver = driver.map_or("no driver".to_owned(), |d| format!("its driver {d}"));
-        let other = list(&switch.gpu.frameworks);
-        let because = match other.as_str() {
-            "" => format!("{driver} offers no vGPUs"),
-            other => format!("{driver} makes vGPUs by {other}, which this version of gpuvirt does not drive"),
-        };
-        let remedy = "load the vendor's vGPU host driver; a plain display driver offers none".to_owned();
-        switch.refuse(RefusalCode::NoVgpuSupport, because, vec![remedy])
+        let because = format!("{driver} offers no vGPUs");
+        let mut remedy =
+            vec!["load the vendor's vGPU host driver; a plain display driver offers none".to_owned()];
+        remedy.extend(vendors_tool(switch));
+        switch.refuse(RefusalCode::NoVgpuSupport, because, remedy)
+    })
+}
+
+/// NVIDIA's driver shows what it makes vGPUs by only once virtual functions exist, and its own tool makes those.
+fn vendors_tool(switch: &Switch) -> Option<String> {
+    let primary = switch.observed.primary_of(switch.gpu)?;
+    let nvidia = primary.binding.driver.as_ref().is_some_and(|driver| driver.as_str() == "nvidia");
+    let none_yet = primary.sriov.as_ref().is_some_and(|sriov| sriov.vfs.is_empty() && sriov.total > 0);
+    let address = primary.address;
+    (nvidia && none_yet).then(|| {
+        format!(
+            "where it is that driver, enable its virtual functions: /usr/lib/nvidia/sriov-manage -e {address}"
+        )
     })
 }
 
@@ -52,14 +63,16 @@ pub fn creatable<'a>(
 ) -> Result<&'a Profile, Vec<Refusal>> {
     let mut found: Vec<Refusal> = Vec::new();
     found.extend(not_for_vgpus(wanted, observed, desired));
-    if let Some(taken) = observed.vgpus.get(&wanted.uuid) {
+    if let Some(taken) = observed.vgpus.get(&wanted.uuid.into()) {
         let because = format!("it is a vGPU of profile {} on {}", taken.profile, taken.parent);
         found.push(wanted.refuse(RefusalCode::UuidInUse, because, vec!["leave out --uuid".to_owned()]));
     }
-    let ours = |profile: &&Profile| profile.framework == Framework::Mdev && profile.name == *wanted.profile;
-    let offered = || wanted.gpu.profiles.iter().filter(ours);
+    let offered = || wanted.gpu.profiles.iter().filter(|profile| profile.name == *wanted.profile);
     let free = offered().find(|profile| profile.available > 0);
     match free.or_else(|| offered().next()) {
+        None if shows_what_fits(wanted.gpu) && by_name(wanted.gpu).values().all(|left| *left == 0) => {
+            found.push(no_capacity(wanted, observed));
+        }
         None => found.push(not_offered(wanted)),
         Some(profile) if profile.available == 0 => found.push(no_capacity(wanted, observed)),
         Some(profile) if found.is_empty() => return Ok(profile),
@@ -95,11 +108,20 @@ fn by_name(gpu: &Gpu) -> BTreeMap<&ProfileName, u32> {
     })
 }
 
+/// A driver that lists a type only while one more of it fits, and something lives on the card.
+fn shows_what_fits(gpu: &Gpu) -> bool {
+    gpu.live_vgpus > 0 && gpu.frameworks.contains(&Framework::NvidiaVfio)
+}
+
 fn not_offered(wanted: &Creation) -> Refusal {
     let names = list(by_name(wanted.gpu).into_keys());
+    let address = wanted.gpu.address;
     let because = match names.as_str() {
-        "" => format!("{} offers no profile now", wanted.gpu.address),
-        names => format!("{} offers {names}", wanted.gpu.address),
+        "" => format!("{address} offers no profile now"),
+        names if shows_what_fits(wanted.gpu) => {
+            format!("{address} offers {names} beside its vGPUs; its driver lists no others while these live")
+        }
+        names => format!("{address} offers {names}"),
     };
     let see = vec![format!("gpuvirt profile list --gpu {}", wanted.gpu.address)];
     wanted.refuse(RefusalCode::ProfileNotOffered, because, see)
@@ -107,7 +129,7 @@ fn not_offered(wanted: &Creation) -> Refusal {
 
 fn no_capacity(wanted: &Creation, observed: &Observed) -> Refusal {
     let alive: Vec<String> =
-        observed.vgpus_of(wanted.gpu).map(|vgpu| format!("{} ({})", vgpu.uuid, vgpu.profile)).collect();
+        observed.vgpus_of(wanted.gpu).map(|vgpu| format!("{} ({})", vgpu.id, vgpu.profile)).collect();
     let fitting = by_name(wanted.gpu).into_iter().filter(|(_, left)| *left > 0);
     let still: Vec<String> = fitting.map(|(name, left)| format!("{name} ({left} left)")).collect();
     let taken = if alive.is_empty() { "nothing that is seen here".to_owned() } else { list(&alive) };
@@ -129,12 +151,11 @@ impl Creation<'_> {
 /// Everything that is in the way of a vGPU's removal.
 pub fn not_removable(vgpu: &Vgpu, observed: &Observed, records: &Records) -> Vec<Refusal> {
     let refuse = |code, because, remedy| {
-        let summary = format!("vGPU {} cannot be removed", vgpu.uuid);
+        let summary = format!("vGPU {} cannot be removed", vgpu.id);
         Refusal { code, summary, because, remedy: with_explain(code, remedy) }
     };
     let mut found = Vec::new();
-    let ours = |record: &VgpuRecord| record.parent == vgpu.parent && record.type_id == vgpu.type_id;
-    if !records.vgpus.get(&vgpu.uuid).is_some_and(ours) {
+    if vgpu.removing || !records.made(vgpu) {
         found.push(refuse(
             RefusalCode::NotOurs,
             "gpuvirt did not make it".to_owned(),
@@ -143,7 +164,7 @@ pub fn not_removable(vgpu: &Vgpu, observed: &Observed, records: &Records) -> Vec
             ],
         ));
     }
-    let device = Hostdev::Mdev { uuid: vgpu.uuid };
+    let device = vgpu.id.hostdev();
     for domain in observed.domains.known().into_iter().flatten().filter(|domain| domain.has_live(&device)) {
         let stop = format!("shut the VM down: virsh shutdown -- {}", shell_word(&domain.name));
         found.push(refuse(
@@ -164,12 +185,16 @@ pub fn not_removable(vgpu: &Vgpu, observed: &Observed, records: &Records) -> Vec
     found
 }
 
-/// No vGPU with this uuid.
-pub fn not_found(uuid: Uuid) -> Refusal {
+/// No vGPU of this name.
+pub fn not_found(id: VgpuId) -> Refusal {
+    let because = match id {
+        VgpuId::Mdev(_) => "no mediated device of a GPU has this uuid",
+        VgpuId::Vf(_) => "no virtual function of a GPU that has this address is a vGPU now",
+    };
     Refusal {
         code: RefusalCode::VgpuNotFound,
-        summary: format!("there is no vGPU {uuid}"),
-        because: "no mediated device of a GPU has this uuid".to_owned(),
+        summary: format!("there is no vGPU {id}"),
+        because: because.to_owned(),
         remedy: with_explain(RefusalCode::VgpuNotFound, vec!["gpuvirt vgpu list".to_owned()]),
     }
 }

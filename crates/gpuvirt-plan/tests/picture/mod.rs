@@ -88,6 +88,7 @@ pub fn host(gpu: DriverBinding, audio: DriverBinding) -> Observed {
                 .collect(),
             function_count: 2,
             kernel_release: None,
+            boot_id: None,
             oddities: Vec::new(),
         },
         gpus: [(at(GPU), card)].into(),
@@ -127,7 +128,11 @@ pub fn perform(observed: &mut Observed, step: &Step, host: &str) {
                 binding.driver_override.clone().or_else(|| expect.clone()).or_else(|| driver(host));
         }
         Step::LoadModule { .. } => observed.host.vfio_pci = ModulePresence::Ready,
-        Step::CreateMdev { .. } | Step::RemoveMdev { .. } => panic!("no vGPUs in this picture"),
+        Step::CreateMdev { .. }
+        | Step::RemoveMdev { .. }
+        | Step::SetVgpuType { .. }
+        | Step::SetVfCount { .. }
+        | Step::SetVfAutoprobe { .. } => panic!("no vGPUs in this picture"),
     }
     settle(observed);
 }

@@ -46,7 +46,7 @@ fn wrong_lines_are_usage_errors() {
         "gpu set 41:00.0 --type direct --label a/b",
         "gpu set 41:00.0 --type direct --wait soon",
         "vgpu create --gpu 41:00.0",
-        "vgpu show 41:00.0",
+        "vgpu show 41:00",
         "vm add web1",
         "vm add web1 --gpu 41:00.0 --vgpu 7b0a4f6e-2f7b-4e1c-9a53-0c5d6a2f1e88",
         "xml",

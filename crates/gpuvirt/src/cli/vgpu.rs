@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use gpuvirt_api::GpuSelector;
+use gpuvirt_model::VgpuId;
 use uuid::Uuid;
 
 use super::parse_name;
@@ -17,13 +18,13 @@ pub enum VgpuCommand {
     ///
     /// Example: gpuvirt vgpu show 7b0a4f6e-2f7b-4e1c-9a53-0c5d6a2f1e88
     Show {
-        /// Its UUID
-        id: Uuid,
+        /// Its UUID, or the address of the virtual function that it is
+        id: VgpuId,
     },
     /// Create a vGPU on a GPU of type shared-direct. Changes the host
     ///
-    /// Says its UUID, which a VM's definition names (`gpuvirt vm add VM --vgpu UUID`). Refused when the capacity of
-    /// the profile is used up.
+    /// Says what names it: its UUID, or the address of the virtual function that it is. A VM's definition gets it by
+    /// `gpuvirt vm add VM --vgpu ID`. Refused when the capacity of the profile is used up.
     ///
     /// Example: gpuvirt vgpu create --gpu 41:00.0 --profile nvidia_a40-24c
     Create(CreateArgs),
@@ -42,7 +43,7 @@ pub struct CreateArgs {
     /// The profile, as `gpuvirt profile list` shows it
     #[arg(long, value_name = "PROFILE", value_parser = parse_name)]
     pub profile: String,
-    /// The UUID to give it; chosen by gpuvirtd when left out
+    /// The UUID to give it, where it is a mediated device; chosen by gpuvirtd when left out
     #[arg(long, value_name = "UUID")]
     pub uuid: Option<Uuid>,
     /// Show the plan, as sentences and as the equivalent shell writes; change nothing
@@ -53,8 +54,8 @@ pub struct CreateArgs {
 /// `vgpu remove`
 #[derive(Debug, Args)]
 pub struct RemoveArgs {
-    /// Its UUID
-    pub id: Uuid,
+    /// Its UUID, or the address of the virtual function that it is
+    pub id: VgpuId,
     /// Show the plan, as sentences and as the equivalent shell writes; change nothing
     #[arg(long)]
     pub dry_run: bool,

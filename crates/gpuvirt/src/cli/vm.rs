@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use gpuvirt_api::GpuSelector;
-use uuid::Uuid;
+use gpuvirt_model::VgpuId;
 
 use super::parse_name;
 
@@ -45,7 +45,7 @@ pub enum VmCommand {
         /// The domain's name
         #[arg(value_parser = parse_name)]
         vm: String,
-        /// The device: a GPU's address or label, or a vGPU's UUID
+        /// The device: a GPU's address or label, or a vGPU's UUID or address
         device: DeviceArg,
     },
 }
@@ -71,18 +71,18 @@ pub struct DeviceArgs {
     /// A whole GPU, all its functions: its address or label
     #[arg(long, value_name = "GPU")]
     pub gpu: Option<GpuSelector>,
-    /// A vGPU that exists: its UUID
+    /// A vGPU that exists: its UUID, or the address of the virtual function that it is
     #[arg(long, value_name = "ID")]
-    pub vgpu: Option<Uuid>,
+    pub vgpu: Option<VgpuId>,
 }
 
 /// A device of a domain by one word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeviceArg {
-    /// A whole GPU.
+    /// A whole GPU; an address may also be a virtual function's.
     Gpu(GpuSelector),
-    /// A vGPU.
-    Vgpu(Uuid),
+    /// A vGPU that is a mediated device.
+    Vgpu(VgpuId),
 }
 
 impl std::str::FromStr for DeviceArg {
@@ -90,6 +90,9 @@ impl std::str::FromStr for DeviceArg {
 
     /// A UUID where the text is one, a GPU otherwise.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Uuid::try_parse(text).map(Self::Vgpu).or_else(|_| text.parse().map(Self::Gpu))
+        match text.parse() {
+            Ok(id @ VgpuId::Mdev(_)) => Ok(Self::Vgpu(id)),
+            _ => text.parse().map(Self::Gpu),
+        }
     }
 }

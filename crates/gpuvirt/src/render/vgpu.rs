@@ -12,11 +12,11 @@ pub fn list(vgpus: &[VgpuDocument]) -> String {
     if vgpus.is_empty() {
         return "no vGPUs\n".to_owned();
     }
-    let mut table = Table::new(["UUID", "GPU", "PROFILE", "MADE BY", "HOLDERS", "VMS"]);
+    let mut table = Table::new(["ID", "GPU", "PROFILE", "MADE BY", "HOLDERS", "VMS"]);
     for document in vgpus {
         let vgpu = &document.vgpu;
         table.row([
-            vgpu.uuid.to_string(),
+            vgpu.id.to_string(),
             vgpu.gpu.to_string(),
             vgpu.profile.to_string(),
             made_by(document).to_owned(),
@@ -33,7 +33,7 @@ pub fn list(vgpus: &[VgpuDocument]) -> String {
 pub fn show(document: &VgpuDocument) -> String {
     let vgpu = &document.vgpu;
     let mut page = Page::new();
-    page.line(vgpu.uuid);
+    page.line(vgpu.id);
     page.field("profile", &vgpu.profile);
     page.field("GPU", vgpu.gpu);
     if vgpu.parent != vgpu.gpu {
@@ -56,11 +56,11 @@ pub fn show(document: &VgpuDocument) -> String {
 
 /// The vGPUs of a GPU, for its own page.
 pub fn of_gpu(gpu: &GpuDocument) -> Table<4> {
-    let mut table = Table::new(["UUID", "PARENT", "PROFILE", "HOLDERS"]).optional(&["PARENT"]);
+    let mut table = Table::new(["ID", "PARENT", "PROFILE", "HOLDERS"]).optional(&["PARENT"]);
     for vgpu in &gpu.vgpus {
         let parent = if vgpu.parent == vgpu.gpu { String::new() } else { vgpu.parent.to_string() };
         let holders = holder::count(&vgpu.holders);
-        table.row([vgpu.uuid.to_string(), parent, vgpu.profile.to_string(), holders]);
+        table.row([vgpu.id.to_string(), parent, vgpu.profile.to_string(), holders]);
     }
     table
 }

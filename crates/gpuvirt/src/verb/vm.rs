@@ -63,7 +63,7 @@ fn add(asker: &Asker, args: &AddArgs) -> Result<Answer, Failure> {
     let change = asker.order(|client| {
         let request = match (&args.device.gpu, args.device.vgpu) {
             (Some(selector), _) => VmAdd::Gpu { gpu: gpu::address(client, selector)?, dry_run },
-            (None, Some(uuid)) => VmAdd::Vgpu { uuid, dry_run },
+            (None, Some(id)) => VmAdd::Vgpu { id, dry_run },
             (None, None) => return Err(usage("name a device with --gpu or --vgpu")),
         };
         client.vm_add(&args.vm, &request)
@@ -77,7 +77,7 @@ fn usage(message: &str) -> ClientError {
 
 fn removal(client: &Client, device: &DeviceArg) -> Result<VmRemove, ClientError> {
     match device {
-        DeviceArg::Vgpu(uuid) => Ok(VmRemove::Vgpu { uuid: *uuid }),
+        DeviceArg::Vgpu(id) => Ok(VmRemove::Vgpu { id: *id }),
         DeviceArg::Gpu(GpuSelector::Address(address)) => Ok(VmRemove::Gpu { gpu: *address }),
         DeviceArg::Gpu(selector) => gpu::address(client, selector).map(|gpu| VmRemove::Gpu { gpu }),
     }

@@ -15,7 +15,7 @@ use crate::render::plain::plain_lines;
 pub fn run(asker: &Asker, args: &XmlArgs) -> Result<Answer, Failure> {
     let answer = match (&args.gpu, args.vgpu) {
         (Some(gpu), _) => asker.ask(|client| client.gpu_xml(gpu), |host| host.gpu_xml(gpu))?,
-        (None, Some(uuid)) => asker.ask(|client| client.vgpu_xml(uuid), |host| host.vgpu_xml(uuid))?,
+        (None, Some(id)) => asker.ask(|client| client.vgpu_xml(id), |host| host.vgpu_xml(id))?,
         (None, None) => return Err(Failure::usage("name a device with --gpu or --vgpu")),
     };
     show(asker, &answer)

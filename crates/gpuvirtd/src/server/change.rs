@@ -2,11 +2,11 @@
 
 use gpuvirt_api::{API_VERSION, Change};
 use gpuvirt_engine::Report;
+use gpuvirt_model::VgpuId;
 use gpuvirt_plan::explain;
-use uuid::Uuid;
 
 /// The document of a report.
-pub(super) fn document(report: Report, dry_run: bool, uuid: Option<Uuid>) -> Change {
+pub(super) fn document(report: Report, dry_run: bool, id: Option<VgpuId>) -> Change {
     let plan = report.plan.as_ref();
     Change {
         api_version: API_VERSION.to_owned(),
@@ -16,7 +16,8 @@ pub(super) fn document(report: Report, dry_run: bool, uuid: Option<Uuid>) -> Cha
         shell: plan.map(|plan| plan.steps.iter().map(gpuvirt_host::shell).collect()).unwrap_or_default(),
         warnings: report.warnings,
         pending: report.pending,
-        uuid,
+        id,
+        uuid: id.and_then(VgpuId::uuid),
         xml: report.xml,
     }
 }

@@ -24,8 +24,8 @@ pub(super) struct Name(pub String);
 /// A GPU in a path: an address or a label.
 pub(super) struct GpuName(pub GpuSelector);
 
-/// A uuid in a path.
-pub(super) struct Id(pub uuid::Uuid);
+/// A vGPU in a path: a uuid or an address.
+pub(super) struct Id(pub gpuvirt_model::VgpuId);
 
 /// The query. A key that the route does not know is an error: `?dryrun=true` must not be a change.
 pub(super) struct Params<T>(pub T);
@@ -85,7 +85,7 @@ impl FromRequestParts<Arc<Context>> for Id {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, Failure> {
         let Name(name) = Name::from_request_parts(parts, context).await?;
-        let text = format!("{name:?} is not a uuid");
+        let text = format!("{name:?} is not a uuid, nor the address of a virtual function");
         name.parse().map(Self).map_err(|_| Failure::usage(StatusCode::BAD_REQUEST, text))
     }
 }

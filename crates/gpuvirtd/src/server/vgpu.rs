@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use gpuvirt_api::{Change, CreateVgpu, GpuSelector, List, VgpuDocument, XmlDocument};
 use gpuvirt_engine::CreateRequest;
+use gpuvirt_model::{Framework, PciAddress, ProfileName};
 use gpuvirt_plan::checks::vgpu::not_found;
 use uuid::Uuid;
 
@@ -31,29 +33,29 @@ pub(super) async fn list(
     context.read(read).await.map(Json)
 }
 
-/// `GET /v1/vgpus/{uuid}`
+/// `GET /v1/vgpus/{id}`
 pub(super) async fn show(
     State(context): State<Arc<Context>>,
-    Id(uuid): Id,
+    Id(id): Id,
     _: Params<Nothing>,
 ) -> Result<Json<List<VgpuDocument>>, Failure> {
     let read = move |context: &Context| {
         let picture = context.picture()?;
         let view = &picture.view;
-        let vgpu = view.observed.vgpus.get(&uuid).ok_or_else(|| Failure::refused(not_found(uuid)))?;
+        let vgpu = view.observed.vgpus.get(&id).ok_or_else(|| Failure::refused(not_found(id)))?;
         let vgpu = VgpuDocument::new(vgpu, &view.observed, &view.records);
         Ok(context.list("Vgpu", &picture, vec![vgpu]))
     };
     context.read(read).await.map(Json)
 }
 
-/// `GET /v1/vgpus/{uuid}/xml`
+/// `GET /v1/vgpus/{id}/xml`
 pub(super) async fn xml(
     State(context): State<Arc<Context>>,
-    Id(uuid): Id,
+    Id(id): Id,
     _: Params<Nothing>,
 ) -> Result<Json<XmlDocument>, Failure> {
-    let read = move |context: &Context| Ok(XmlDocument::new(context.engine.vgpu_xml(uuid)?));
+    let read = move |context: &Context| Ok(XmlDocument::new(context.engine.vgpu_xml(id)?));
     context.read(read).await.map(Json)
 }
 
@@ -71,24 +73,45 @@ pub(super) async fn create(
     let order = Order { what, dry_run: asked.dry_run };
     let work = move |context: &Context| {
         let gpu = gpu::address(&GpuSelector::Address(asked.gpu), context)?;
+        if asked.uuid.is_some() {
+            has_uuids(gpu, &asked.profile, context)?;
+        }
         let request = CreateRequest { gpu, profile: asked.profile, uuid, dry_run: asked.dry_run };
-        Ok(change::document(context.engine.create_vgpu(&request)?, asked.dry_run, Some(uuid)))
+        let report = context.engine.create_vgpu(&request)?;
+        let id = report.vgpu;
+        Ok(change::document(report, asked.dry_run, id))
     };
     context.change_or_dry_run(caller, order, work).await.map(Json)
 }
 
-/// `DELETE /v1/vgpus/{uuid}[?dryRun=true]`
+/// `DELETE /v1/vgpus/{id}[?dryRun=true]`
 pub(super) async fn remove(
     State(context): State<Arc<Context>>,
     caller: Caller,
-    Id(uuid): Id,
+    Id(id): Id,
     Params(removal): Params<Removal>,
 ) -> Result<Json<Change>, Failure> {
     let dry_run = removal.dry_run;
     let work = move |context: &Context| {
-        let report = context.engine.remove_vgpu(uuid, dry_run, context.write_deadline)?;
-        Ok(change::document(report, dry_run, Some(uuid)))
+        let report = context.engine.remove_vgpu(id, dry_run, context.write_deadline)?;
+        Ok(change::document(report, dry_run, Some(id)))
     };
-    let order = Order { what: format!("vgpu remove {uuid}"), dry_run };
+    let order = Order { what: format!("vgpu remove {id}"), dry_run };
     context.change_or_dry_run(caller, order, work).await.map(Json)
+}
+
+/// Refuses a uuid that the vGPU could not have: whoever names one wants to find it again by it.
+fn has_uuids(gpu: PciAddress, profile: &ProfileName, context: &Context) -> Result<(), Failure> {
+    let picture = context.picture()?;
+    let gpu = picture.view.observed.gpus.get(&gpu);
+    let made = gpu.and_then(|gpu| gpu.profiles.iter().find(|offered| offered.name == *profile));
+    match made {
+        Some(offered) if offered.framework != Framework::Mdev => {
+            let text = format!(
+                "a vGPU of profile {profile} is a virtual function, named by its address: leave out the uuid"
+            );
+            Err(Failure::usage(StatusCode::BAD_REQUEST, text))
+        }
+        _ => Ok(()),
+    }
 }

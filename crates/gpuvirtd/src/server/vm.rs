@@ -68,7 +68,7 @@ pub(super) async fn add(
 ) -> Result<Json<Change>, Failure> {
     let (device, dry_run) = match asked {
         VmAdd::Gpu { gpu, dry_run } => (DeviceRequest::Gpu(gpu), dry_run),
-        VmAdd::Vgpu { uuid, dry_run } => (DeviceRequest::Vgpu(uuid), dry_run),
+        VmAdd::Vgpu { id, dry_run } => (DeviceRequest::Vgpu(id), dry_run),
     };
     let order = Order { what: format!("vm add {name:?}: {device}"), dry_run };
     let work = move |context: &Context| {
@@ -91,7 +91,7 @@ pub(super) async fn remove(
 ) -> Result<Json<Change>, Failure> {
     let device = match asked {
         VmRemove::Gpu { gpu } => DeviceRequest::Gpu(gpu),
-        VmRemove::Vgpu { uuid } => DeviceRequest::Vgpu(uuid),
+        VmRemove::Vgpu { id } => DeviceRequest::Vgpu(id),
     };
     let what = format!("vm remove {name:?}: {device}");
     let work = move |context: &Context| {

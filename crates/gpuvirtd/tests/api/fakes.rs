@@ -135,6 +135,7 @@ fn observed() -> Observed {
         pci_drivers: std::collections::BTreeSet::new(),
         function_count: 2,
         kernel_release: None,
+        boot_id: None,
         oddities: vec!["an oddity".to_owned()],
     };
     let gpu = Gpu {
@@ -149,7 +150,8 @@ fn observed() -> Observed {
         holders: Holders::default(),
     };
     let vgpu = Vgpu {
-        uuid: VGPU,
+        id: VGPU.into(),
+        uuid: Some(VGPU),
         parent: GPU,
         gpu: GPU,
         framework: Framework::Mdev,
@@ -164,7 +166,7 @@ fn observed() -> Observed {
         gpus: [(GPU, gpu)].into(),
         functions: [(GPU, function(GPU)), (AUDIO, function(AUDIO))].into(),
         groups: Default::default(),
-        vgpus: [(VGPU, vgpu)].into(),
+        vgpus: [(VGPU.into(), vgpu)].into(),
         domains: Reading::Unknown(Unknown::NeedsDaemon),
     }
 }

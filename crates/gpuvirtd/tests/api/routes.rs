@@ -41,7 +41,7 @@ fn profiles_vgpus_and_vms_are_listed() {
         assert_eq!((profiles.items.len(), profiles.items[0].consumed), (1, 1), "{path}");
     }
     let vgpus: List<VgpuDocument> = list(&daemon, route::VGPUS, "VgpuList");
-    let vgpu: List<VgpuDocument> = list(&daemon, &route::vgpu(VGPU), "Vgpu");
+    let vgpu: List<VgpuDocument> = list(&daemon, &route::vgpu(VGPU.into()), "Vgpu");
     assert_eq!(vgpus.items, vgpu.items);
     assert!(!vgpu.items[0].ours, "nobody recorded it as made by us");
     let vms: List<VmDocument> = list(&daemon, route::VMS, "VmList");

@@ -1,0 +1,173 @@
+//! NVIDIA's vendor-specific VFIO: virtual functions that stay with the `nvidia` driver and become vGPUs by a type.
+//!
+//! There is no source of it to read: this does what was measured on real cards. The driver answers EIO to every type
+//! that it does not want, the lists of all virtual functions of a card shrink together, and a type goes with its
+//! virtual function.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use gpuvirt_model::PciAddress;
+use nix::errno::Errno;
+
+use crate::files::Node;
+use crate::inject::On;
+use crate::kernel::Kernel;
+use crate::mdev::SizeRule;
+use crate::sriov::number;
+use crate::writes::Answer;
+
+/// Files that answer ENXIO until the virtual function has a type.
+const UNTIL_SET: [&str; 2] = ["gpu_instance_id", "placement_id"];
+
+/// A card whose virtual functions take types, all of one memory.
+#[derive(Debug)]
+pub(crate) struct TypedCard {
+    pf: PciAddress,
+    total_mib: u64,
+    rule: SizeRule,
+    /// Number, name and size of each type.
+    types: Vec<(u32, String, u64)>,
+    /// The types that are set.
+    set: BTreeMap<PciAddress, u32>,
+}
+
+impl TypedCard {
+    fn size_of(&self, id: u32) -> u64 {
+        self.types.iter().find(|(known, ..)| *known == id).map_or(0, |(.., mib)| *mib)
+    }
+
+    /// The types that a virtual function could get now.
+    fn creatable(&self, vf: PciAddress) -> Vec<&(u32, String, u64)> {
+        if self.set.contains_key(&vf) {
+            return Vec::new();
+        }
+        let taken: u64 = self.set.values().map(|id| self.size_of(*id)).sum();
+        let left = self.total_mib.saturating_sub(taken);
+        let locked = self.set.values().next().map(|id| self.size_of(*id));
+        let locked = locked.filter(|_| self.rule == SizeRule::Same);
+        let fits = |mib: u64| mib <= left && locked.is_none_or(|size| size == mib);
+        self.types.iter().filter(|(.., mib)| fits(*mib)).collect()
+    }
+}
+
+impl Kernel {
+    /// Makes the virtual functions of a card take types, those that exist and those to come.
+    pub(crate) fn offer_vgpu_types(
+        &mut self,
+        pf: PciAddress,
+        (total_mib, rule): (u64, SizeRule),
+        types: &[(u32, &str, u64)],
+    ) {
+        let types = types.iter().map(|(id, name, mib)| (*id, (*name).to_owned(), *mib)).collect();
+        self.typed_cards.retain(|card| card.pf != pf);
+        self.typed_cards.push(TypedCard { pf, total_mib, rule, types, set: BTreeMap::new() });
+        for vf in self.vfs_of(pf) {
+            self.show_vgpu_type(vf);
+        }
+    }
+
+    /// Takes over the virtual functions of a recording that have types, sizes from the types' names.
+    pub(crate) fn import_vgpu_types(&mut self, functions: &[PciAddress]) {
+        for pf in functions {
+            let mut types: BTreeMap<u32, (String, u64)> = BTreeMap::new();
+            let mut set = BTreeMap::new();
+            for vf in self.vfs_of(*pf) {
+                let list = self.text_of(vf, "nvidia/creatable_vgpu_types").unwrap_or_default();
+                types.extend(list.lines().filter_map(listed));
+                let current = self.text_of(vf, "nvidia/current_vgpu_type").and_then(|text| text.parse().ok());
+                set.extend(current.filter(|id| *id != 0).map(|id: u32| (vf, id)));
+            }
+            if types.is_empty() {
+                continue;
+            }
+            let total_mib = types.values().map(|(_, mib)| *mib).max().unwrap_or(0);
+            let types = types.into_iter().map(|(id, (name, mib))| (id, name, mib)).collect();
+            self.typed_cards.push(TypedCard { pf: *pf, total_mib, rule: SizeRule::Same, types, set });
+            for vf in self.vfs_of(*pf) {
+                self.show_vgpu_type(vf);
+            }
+        }
+    }
+
+    /// The driver's files of a virtual function that it has just taken: `nvidia/`, and VFIO's own.
+    pub(crate) fn show_vgpu_type(&mut self, vf: PciAddress) {
+        let Some(pf) = self.physfn_of(vf).filter(|pf| self.typed_cards.iter().any(|card| card.pf == *pf))
+        else {
+            return;
+        };
+        if self.driver_of(vf).as_deref() != Some("nvidia") {
+            return;
+        }
+        let Some((folder, group)) = self.folder(vf).zip(self.group_of(vf)) else { return };
+        self.files.put_text(&format!("{folder}/nvidia/vgpu_params"), "\n");
+        self.files.put_text(&format!("{folder}/nvidia/warm_update"), "0\n");
+        self.vfio_show(&folder, group);
+        self.renew_vgpu_types(pf);
+    }
+
+    /// Writes the files of a card's virtual functions anew.
+    fn renew_vgpu_types(&mut self, pf: PciAddress) {
+        let mut files: Vec<(String, Node)> = Vec::new();
+        if let Some(card) = self.typed_cards.iter().find(|card| card.pf == pf) {
+            for vf in self.vfs_of(pf) {
+                let Some(folder) = self.file_of(vf, "nvidia").filter(|at| self.files.get(at).is_some())
+                else {
+                    continue;
+                };
+                let mut text = "ID    : vGPU Name\n".to_owned();
+                for (id, name, _) in card.creatable(vf) {
+                    let _ = writeln!(text, "{id:<6}: {name}");
+                }
+                let set = card.set.get(&vf).copied();
+                let current = format!("{}\n", set.unwrap_or(0));
+                files.push((format!("{folder}/creatable_vgpu_types"), Node::File(text.into_bytes())));
+                files.push((format!("{folder}/current_vgpu_type"), Node::File(current.into_bytes())));
+                for name in UNTIL_SET {
+                    // Reading a node of a device without a number is ENXIO, as reading these is.
+                    let node = set.map_or(Node::Device(None), |_| Node::File(b"0\n".to_vec()));
+                    files.push((format!("{folder}/{name}"), node));
+                }
+            }
+        }
+        for (path, node) in files {
+            self.files.put(&path, node);
+        }
+    }
+
+    /// A write to `current_vgpu_type`.
+    pub(crate) fn set_vgpu_type(&mut self, vf: PciAddress, data: &[u8]) -> Answer {
+        let wanted = number(data).and_then(|id| u32::try_from(id).ok()).ok_or(Errno::EINVAL)?;
+        let pf = self.physfn_of(vf).ok_or(Errno::ENODEV)?;
+        let after = self.struck(&On::VgpuType { vf })?;
+        let held = self.vfio_nodes(vf).iter().any(|node| self.is_open(node));
+        let card = self.typed_cards.iter_mut().find(|card| card.pf == pf).ok_or(Errno::ENODEV)?;
+        if wanted == 0 {
+            if held && card.set.contains_key(&vf) {
+                return Err(Errno::EPERM.into());
+            }
+            card.set.remove(&vf);
+        } else if card.creatable(vf).iter().any(|(id, ..)| *id == wanted) {
+            card.set.insert(vf, wanted);
+        } else {
+            return Err(Errno::EIO.into());
+        }
+        self.renew_vgpu_types(pf);
+        after
+    }
+
+    /// A virtual function goes, and its type with it.
+    pub(crate) fn forget_vgpu_type(&mut self, vf: PciAddress) {
+        for card in &mut self.typed_cards {
+            card.set.remove(&vf);
+        }
+    }
+}
+
+/// A line of `creatable_vgpu_types`, with the size in MiB that the name ends on: `NVIDIA L40S-48Q` is 48 GiB.
+fn listed(line: &str) -> Option<(u32, (String, u64))> {
+    let (id, name) = line.split_once(':')?;
+    let size = name.trim().rsplit('-').next()?.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let mib = size.parse::<u64>().ok()?.checked_mul(1024)?;
+    Some((id.trim().parse().ok()?, (name.trim().to_owned(), mib)))
+}

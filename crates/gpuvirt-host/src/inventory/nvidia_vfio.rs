@@ -1,0 +1,138 @@
+//! NVIDIA's vendor-specific VFIO: virtual functions that become vGPUs by a type, without mediated devices.
+//!
+//! The driver tells of its types only what a free virtual function could become now: no size, no count, and nothing
+//! of a type that is set. So names are taken from wherever on the card they show.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use gpuvirt_model::{Framework, Holders, PciAddress, Profile, ProfileName, Vgpu, VgpuId};
+
+use super::function::Seen;
+use crate::files::{Files, shown};
+use crate::parse::{mdev as mdev_text, nvidia, pci};
+use crate::paths;
+
+/// A virtual function as the driver shows it.
+#[derive(Debug, Clone)]
+pub(super) struct Vf {
+    address: PciAddress,
+    iommu_group: Option<u32>,
+    /// Its type, 0 for none; unknown when the file makes no sense.
+    current: Option<u32>,
+    /// Types that it could get now, with the driver's names.
+    creatable: Vec<(u32, String)>,
+}
+
+/// The virtual functions of one card, with the names of all types that show on any of them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Card {
+    vfs: Vec<Vf>,
+    titles: BTreeMap<u32, String>,
+}
+
+/// Reads a virtual function's `nvidia` folder; none where it has none.
+pub(super) fn read(files: Files<'_>, seen: &Seen, oddities: &mut Vec<String>) -> Option<Vf> {
+    let address = seen.function.address;
+    if seen.function.physfn.is_none() || !seen.folder.has("nvidia") {
+        return None;
+    }
+    let path = paths::nvidia_vgpu_file(address, "current_vgpu_type");
+    let current = match files.text(&path).map(|text| pci::count(&text).ok_or(text)) {
+        Ok(Ok(current)) => Some(current),
+        Ok(Err(text)) => {
+            oddities.push(format!("{path}: {} is no number", shown(&text)));
+            None
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return None,
+        Err(e) => {
+            oddities.push(format!("{path}: {e}"));
+            None
+        }
+    };
+    let path = paths::nvidia_vgpu_file(address, "creatable_vgpu_types");
+    let text = files.text(&path).unwrap_or_else(|e| {
+        oddities.push(format!("{path}: {e}"));
+        String::new()
+    });
+    let iommu_group = seen.function.iommu_group;
+    Some(Vf { address, iommu_group, current, creatable: nvidia::creatable_types(&text) })
+}
+
+impl Card {
+    /// Adds a virtual function.
+    pub(super) fn push(&mut self, vf: Vf) {
+        for (id, title) in &vf.creatable {
+            self.titles.entry(*id).or_insert_with(|| title.clone());
+        }
+        self.vfs.push(vf);
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.vfs.is_empty()
+    }
+
+    /// What the card offers now, by virtual function. A type that is set is listed too, with nothing available,
+    /// so that it can be counted.
+    pub(super) fn profiles(&self) -> Vec<Profile> {
+        self.vfs.iter().flat_map(|vf| self.profiles_of(vf)).collect()
+    }
+
+    fn profiles_of(&self, vf: &Vf) -> Vec<Profile> {
+        let free = vf.current == Some(0);
+        let mut ids: Vec<u32> = Vec::new();
+        for id in vf.creatable.iter().map(|(id, _)| *id).chain(vf.current) {
+            if id != 0 && !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        ids.into_iter().map(|id| self.profile(vf.address, id, u32::from(free))).collect()
+    }
+
+    fn profile(&self, parent: PciAddress, id: u32, available: u32) -> Profile {
+        Profile {
+            name: self.name(id),
+            parent,
+            framework: Framework::NvidiaVfio,
+            type_id: id.to_string(),
+            title: self.titles.get(&id).cloned().unwrap_or_else(|| unnamed(id)),
+            device_api: "vfio-pci".to_owned(),
+            available,
+            max: None,
+            framebuffer_mib: None,
+            heads: None,
+            max_resolution: None,
+        }
+    }
+
+    fn name(&self, id: u32) -> ProfileName {
+        let title = self.titles.get(&id).map(String::as_str);
+        ProfileName(mdev_text::profile_name(&unnamed(id), title))
+    }
+
+    /// The virtual functions that are vGPUs now.
+    pub(super) fn live(&self, gpu: PciAddress) -> Vec<Vgpu> {
+        let vgpu = |vf: &Vf| {
+            let id = vf.current.filter(|id| *id != 0)?;
+            Some(Vgpu {
+                id: VgpuId::Vf(vf.address),
+                uuid: None,
+                parent: vf.address,
+                gpu,
+                framework: Framework::NvidiaVfio,
+                type_id: id.to_string(),
+                profile: self.name(id),
+                iommu_group: vf.iommu_group,
+                removing: false,
+                holders: Holders::default(),
+            })
+        };
+        self.vfs.iter().filter_map(vgpu).collect()
+    }
+}
+
+/// A type that shows its name nowhere, as on a card that is full: spelled like a mediated device's type.
+fn unnamed(id: u32) -> String {
+    format!("nvidia-{id}")
+}
