@@ -6,13 +6,14 @@ mod driver;
 mod gpu;
 mod holder;
 mod iommu;
+mod sriov;
 pub mod vgpu;
 
 use gpuvirt_model::{
     ConfiguredType, Desired, Gpu, GraphicsType, Observed, PciAddress, Refusal, RefusalCode, Warning,
 };
 
-use crate::{Plan, sriov};
+use crate::{Plan, sriov as vfs};
 
 pub use gpu::not_found;
 
@@ -41,11 +42,11 @@ pub fn refusals(switch: &Switch) -> Vec<Refusal> {
     if switch.plan.is_empty() {
         return found;
     }
-    if sriov::takes_vfs(switch.plan) {
+    if vfs::takes_vfs(switch.plan) {
         found.extend(gpu::vfs_bound(switch));
         found.extend(gpu::vgpus_alive(switch));
     }
-    if sriov::makes_vfs(switch.plan) {
+    if vfs::makes_vfs(switch.plan) {
         found.extend(iommu::no_iommu(switch));
     }
     if switch.to == GraphicsType::Direct {
@@ -55,7 +56,7 @@ pub fn refusals(switch: &Switch) -> Vec<Refusal> {
         found.extend(iommu::group_not_viable(switch));
         found.extend(iommu::no_interrupt_remapping(switch));
         found.extend(driver::vfio_missing(switch));
-        if !sriov::takes_vfs(switch.plan) {
+        if !vfs::takes_vfs(switch.plan) {
             found.extend(gpu::vfs_alive(switch));
             found.extend(gpu::vgpus_alive(switch));
         }
