@@ -286,6 +286,7 @@ fn a_change_that_was_stored_before_the_daemon_died_stays() {
     for (name, world, act) in changes() {
         // The journal of a change is what `open_journal` kept: put back after the change, as if closing it had not
         // come about.
+        let world = world();
         let kept = intent_of(&world, act);
         let (host, files) = (world.picture(), world.files());
         world.files.lock().unwrap().intents.push(kept);

@@ -284,3 +284,28 @@ fn a_domain_keeps_the_plain_one_that_it_runs_with() {
     world.engine().recover(Duration::from_secs(1)).unwrap();
     assert!(remove(&world, PLAIN_VF).is_ok());
 }
+
+#[test]
+fn a_plain_one_that_no_guest_could_use_is_refused() {
+    let enabled = || {
+        let world = World::plain();
+        world.set(PLAIN, ConfiguredType::SharedDirect).unwrap();
+        world.kernel.forget_writes();
+        world
+    };
+    let world = enabled();
+    world.kernel.forget_module("vfio-pci");
+    assert_eq!(refused(create_plain(&world)), [RefusalCode::VfioMissing]);
+    assert_eq!(world.kernel.writes(), []);
+
+    let world = enabled();
+    let group = world.observed().functions[&at(PLAIN_VF)].iommu_group.unwrap();
+    let card = "/sys/devices/pci0000:00/0000:00:03.0";
+    world.kernel.set_file(&format!("/sys/kernel/iommu_groups/{group}/devices/{PLAIN}"), "");
+    assert_eq!(refused(create_plain(&world)), [RefusalCode::GroupNotViable]);
+    for vf in world.observed().functions.values().filter(|function| function.physfn.is_some()) {
+        world.kernel.delete(&format!("{card}/{}/iommu_group", vf.address));
+    }
+    assert_eq!(refused(create_plain(&world)), [RefusalCode::NoIommu]);
+    assert_eq!(world.kernel.writes(), []);
+}

@@ -14,7 +14,6 @@ use crate::files::Node;
 use crate::inject::On;
 use crate::kernel::Kernel;
 use crate::mdev::SizeRule;
-use crate::sriov::number;
 use crate::writes::Answer;
 
 /// Files that answer ENXIO until the virtual function has a type.
@@ -137,7 +136,7 @@ impl Kernel {
 
     /// A write to `current_vgpu_type`.
     pub(crate) fn set_vgpu_type(&mut self, vf: PciAddress, data: &[u8]) -> Answer {
-        let wanted = number(data).and_then(|id| u32::try_from(id).ok()).ok_or(Errno::EINVAL)?;
+        let wanted = decimal(data).ok_or(Errno::EINVAL)?;
         let pf = self.physfn_of(vf).ok_or(Errno::ENODEV)?;
         let after = self.struck(&On::VgpuType { vf })?;
         let held = self.vfio_nodes(vf).iter().any(|node| self.is_open(node));
@@ -162,6 +161,12 @@ impl Kernel {
             card.set.remove(&vf);
         }
     }
+}
+
+/// A number as `kstrtouint(..., 10, ...)` reads it.
+fn decimal(data: &[u8]) -> Option<u32> {
+    let text = std::str::from_utf8(data).ok()?;
+    text.strip_suffix('\n').unwrap_or(text).parse().ok()
 }
 
 /// A line of `creatable_vgpu_types`, with the size in MiB that the name ends on: `NVIDIA L40S-48Q` is 48 GiB.

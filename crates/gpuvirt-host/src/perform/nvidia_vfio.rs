@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use gpuvirt_model::PciAddress;
 
-use super::settle::{State, not_as_planned, nothing_under_way, settle, settle_blocking};
+use super::settle::{State, not_as_planned, nothing_under_way, settle_blocking};
 use crate::error::HostError;
 use crate::files::{Files, shown};
 use crate::parse::pci;
@@ -21,7 +21,12 @@ const TEARDOWN_WITHIN: Duration = Duration::from_secs(10);
 const ASK_EVERY: Duration = Duration::from_millis(250);
 
 /// Gives a virtual function without a type one.
-pub(super) fn set(files: Files<'_>, vf: PciAddress, from: u32, to: u32) -> Result<(), HostError> {
+pub(super) fn set(
+    files: Files<'_>,
+    vf: PciAddress,
+    (from, to): (u32, u32),
+    deadline: Duration,
+) -> Result<(), HostError> {
     let what = format!("setting the vGPU type of {vf} to {to}");
     match type_of(files, vf, &what)? {
         now if now == to => return Ok(()),
@@ -33,9 +38,10 @@ pub(super) fn set(files: Files<'_>, vf: PciAddress, from: u32, to: u32) -> Resul
         }
     }
     let path = paths::nvidia_vgpu_file(vf, "current_vgpu_type");
-    let written = files.sysfs.write(&path, to.to_string().as_bytes());
-    let what = if written.is_err() { what + &creatable(files, vf) } else { what };
-    settle(&what, written, state(files, vf, to))
+    let written = files.sysfs.write_that_may_block(&path, to.to_string().as_bytes(), deadline);
+    let refused = matches!(&written, Err(WriteError::Errno(_)));
+    let what = if refused { what + &creatable(files, vf) } else { what };
+    settle_blocking(&what, written, || state(files, vf, to))
 }
 
 /// Takes the type from a virtual function.

@@ -19,7 +19,7 @@ pub(crate) fn perform(files: Files<'_>, step: &Step, deadline: Duration) -> Resu
         Step::Probe { function, expect } => binding::probe(files, *function, expect.as_ref(), deadline),
         Step::CreateMdev { uuid, place } => mdev::create(files, place, *uuid, deadline),
         Step::SetVgpuType { vf, from, to: 0, .. } => nvidia_vfio::clear(files, *vf, *from, deadline),
-        Step::SetVgpuType { vf, from, to, .. } => nvidia_vfio::set(files, *vf, *from, *to),
+        Step::SetVgpuType { vf, from, to, .. } => nvidia_vfio::set(files, *vf, (*from, *to), deadline),
         Step::SetVfCount { function, from, to } => sriov::set_count(files, *function, (*from, *to), deadline),
         Step::SetVfAutoprobe { function, on } => sriov::set_autoprobe(files, *function, *on),
         Step::RemoveMdev { parent, uuid } => mdev::remove(files, *parent, *uuid, deadline),

@@ -137,7 +137,7 @@ pub(crate) enum Request {
 }
 
 /// Overriding a function's driver, unbinding and probing a function, removing one, setting the number of its VFs,
-/// taking a VF's vGPU type, and making and removing a mediated device.
+/// setting a VF's vGPU type, and making and removing a mediated device.
 fn is_allowed(path: &str, data: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
@@ -158,9 +158,9 @@ fn is_allowed(path: &str, data: &str) -> bool {
         ["", "sys", "bus", "pci", "devices", function, "sriov_numvfs"] => {
             is_function(function) && data.parse::<u16>().is_ok_and(|count| count.to_string() == data)
         }
-        // Taking a vGPU's type; the driver waits for its guest's memory. Setting one waits for nobody.
+        // The driver asks the card's firmware, which may be busy with a guest.
         ["", "sys", "bus", "pci", "devices", function, "nvidia", "current_vgpu_type"] => {
-            is_function(function) && data == "0"
+            is_function(function) && data.parse::<u32>().is_ok_and(|id| id.to_string() == data)
         }
         ["", "sys", "bus", "mdev", "devices", uuid, "remove"] => is_uuid(uuid) && data == "1",
         ["", "sys", "bus", "pci", "devices", function, uuid, "remove"] => {
@@ -234,6 +234,7 @@ mod tests {
             ("/sys/bus/pci/devices/0000:41:00.0/driver_override", "\n"),
             ("/sys/bus/pci/devices/0000:41:00.0/mdev_supported_types/nvidia-563/create", uuid),
             ("/sys/bus/pci/devices/0000:41:00.4/nvidia/current_vgpu_type", "0"),
+            ("/sys/bus/pci/devices/0000:41:00.4/nvidia/current_vgpu_type", "1145"),
             (&format!("/sys/bus/mdev/devices/{uuid}/remove"), "1"),
             (&format!("/sys/bus/pci/devices/0000:41:00.0/{uuid}/remove"), "1\n"),
         ] {
@@ -275,7 +276,8 @@ mod tests {
             ("/sys/bus/pci/devices/0000:41:00.0/remove", "0"),
             ("/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs", "+4"),
             ("/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs", "65536"),
-            ("/sys/bus/pci/devices/0000:41:00.4/nvidia/current_vgpu_type", "1145"),
+            ("/sys/bus/pci/devices/0000:41:00.4/nvidia/current_vgpu_type", "+1145"),
+            ("/sys/bus/pci/devices/0000:41:00.4/nvidia/vgpu_params", "1145"),
             ("/sys/bus/pci/devices/0000:41:00.0//remove", "1"),
             ("/sys/bus/pci/devices/0000:41:00.0/driver_override", "vfio-pci\nigb"),
             ("/sys/bus/pci/devices/0000:41:00.0/driver_override", "a/b"),

@@ -7,13 +7,14 @@ mod gpu;
 mod holder;
 mod iommu;
 mod lock;
+mod sriov;
 pub mod vgpu;
 
 use gpuvirt_model::{
     ConfiguredType, Desired, Gpu, GraphicsType, Observed, PciAddress, Refusal, RefusalCode, Warning,
 };
 
-use crate::{Plan, Step, sriov};
+use crate::{Plan, Step, sriov as vfs};
 
 pub use gpu::not_found;
 pub use lock::{Waiting, untouchable};
@@ -43,11 +44,11 @@ pub fn refusals(switch: &Switch) -> Vec<Refusal> {
     if switch.plan.is_empty() {
         return found;
     }
-    if sriov::takes_vfs(switch.plan) {
+    if vfs::takes_vfs(switch.plan) {
         found.extend(gpu::vfs_bound(switch));
         found.extend(gpu::vgpus_alive(switch));
     }
-    if sriov::makes_vfs(switch.plan) {
+    if vfs::makes_vfs(switch.plan) {
         found.extend(iommu::no_iommu(switch));
     }
     if switch.to == GraphicsType::Direct {
@@ -60,7 +61,7 @@ pub fn refusals(switch: &Switch) -> Vec<Refusal> {
     }
     let unbinds = switch.plan.unbinds().next().is_some();
     // They vanish with any driver that has the card, vfio-pci included. Those that the plan takes itself are ours.
-    if (unbinds || switch.to == GraphicsType::Direct) && !sriov::takes_vfs(switch.plan) {
+    if (unbinds || switch.to == GraphicsType::Direct) && !vfs::takes_vfs(switch.plan) {
         found.extend(gpu::vfs_alive(switch));
         found.extend(gpu::vgpus_alive(switch));
     }

@@ -75,8 +75,13 @@ pub fn creatable<'a>(
         }
         None => found.push(not_offered(wanted)),
         Some(profile) if profile.available == 0 => found.push(no_capacity(wanted, observed)),
-        Some(profile) if found.is_empty() => return Ok(profile),
-        Some(_) => {}
+        Some(profile) => {
+            let obstacles = super::sriov::obstacles(profile, observed).into_iter();
+            found.extend(obstacles.map(|(code, because, remedy)| wanted.refuse(code, because, remedy)));
+            if found.is_empty() {
+                return Ok(profile);
+            }
+        }
     }
     Err(found)
 }
