@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use gpuvirt_fakekernel::{Errno, FakeKernel, Fault, On, Process, SizeRule};
-use gpuvirt_host::{Sysfs, WriteError};
+use gpuvirt_host::{ReadError, Sysfs, WriteError};
 use gpuvirt_model::PciAddress;
 use gpuvirt_recording::made_hosts;
 
@@ -96,6 +96,23 @@ fn a_blocked_write_waits_until_it_is_released_and_happens_then() {
     assert!(matches!(next, Err(WriteError::StillWaiting { .. })));
     assert_eq!(kernel.release(), 0);
     assert!(!kernel.exists(&file("class")), "unbound, then removed");
+}
+
+#[test]
+fn what_takes_the_lock_waits_for_the_write_that_holds_it() {
+    let kernel = kernel();
+    let path = file("driver_override");
+    kernel.inject(On::Unbind { function: gpu() }, Fault::Block);
+    let waits = kernel.write_that_may_block(&file("driver/unbind"), b"0000:02:00.0", DEADLINE);
+    let Err(WriteError::StillWaiting { writer, .. }) = waits else { panic!("{waits:?}") };
+    let read = kernel.read_that_may_block(&path, 99, DEADLINE);
+    assert!(matches!(read, Err(ReadError::StillWaiting { waits }) if waits == writer), "{read:?}");
+    let write = kernel.write_that_may_block(&path, b"vfio-pci", DEADLINE);
+    assert!(matches!(write, Err(WriteError::StillWaiting { .. })), "{write:?}");
+    let twin = "/sys/bus/pci/devices/0000:01:00.0/driver_override";
+    assert_eq!(kernel.read_that_may_block(twin, 99, DEADLINE).unwrap(), b"(null)\n");
+    assert_eq!(kernel.release(), 0);
+    assert_eq!(kernel.read_that_may_block(&path, 99, DEADLINE).unwrap(), b"vfio-pci\n");
 }
 
 #[test]

@@ -3,9 +3,11 @@
 
 mod tree;
 
+use std::sync::Arc;
+
 use gpuvirt_host::{GpuMatch, GpuRules};
 use gpuvirt_model::{Framework, GraphicsType, ModulePresence, PciAddress, Reading, Unknown};
-use tree::Tree;
+use tree::{Reacting, Tree};
 
 const GPU: &str = "0000:41:00.0";
 const AUDIO: &str = "0000:41:00.1";
@@ -95,6 +97,30 @@ fn a_usb_controller_of_the_cards_own_vendor_goes_along() {
     let observed = tree.host().observe().unwrap();
     let functions = [GPU, AUDIO, "0000:41:00.2", "0000:41:00.3"].map(at);
     assert_eq!(observed.gpus[&at(GPU)].functions, functions);
+}
+
+#[test]
+fn a_binding_that_cannot_be_read_is_unknown_and_not_none() {
+    let folder = format!("/sys/bus/pci/devices/{GPU}");
+    for (denied, link) in
+        [("", "drivers/a b"), ("/driver_override", "drivers/nouveau"), ("/driver", "drivers/nouveau")]
+    {
+        let tree = Tree::new();
+        tree.function(GPU, "0x10de", "0x030000").link(&format!("{folder}/driver"), link);
+        let mut kernel = Reacting::new(tree);
+        kernel.denied = if denied.is_empty() { Vec::new() } else { vec![format!("{folder}{denied}")] };
+        let observed = Arc::new(kernel).host().observe().unwrap();
+        let function = &observed.functions[&at(GPU)];
+        let named = if denied.is_empty() { "/driver" } else { denied };
+        let why = function.binding_unknown.as_ref().unwrap();
+        assert!(why.contains(&format!("{folder}{named}:")), "{why}");
+        assert!(function.oddities.contains(why) && !function.locked);
+    }
+    let mut kernel = Reacting::new(Tree::new());
+    kernel.tree.function(GPU, "0x10de", "0x030000").driver(GPU, "nouveau");
+    kernel.denied = vec![folder];
+    let observed = Arc::new(kernel).host().observe().unwrap();
+    assert!(observed.functions[&at(GPU)].binding_unknown.is_some());
 }
 
 #[test]

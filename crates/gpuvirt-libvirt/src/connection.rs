@@ -8,7 +8,7 @@ use gpuvirt_model::{Domain, Reading};
 use virt::connect::Connect;
 
 use crate::bounded::Requests;
-use crate::shared::Shared;
+use crate::single_flight::SingleFlight;
 use crate::{Failure, LibvirtError};
 
 /// The longest that any request is waited for, connecting included. libvirtd's first connection after its start
@@ -22,7 +22,7 @@ pub struct Libvirt {
     connection: Arc<Mutex<Option<Arc<Connect>>>>,
     requests: Requests,
     /// The listing that all who want one share.
-    pub(crate) listing: Shared<Reading<Vec<Domain>>>,
+    pub(crate) listing: SingleFlight<Reading<Vec<Domain>>>,
     pub(crate) deadline: Duration,
 }
 
@@ -48,7 +48,7 @@ impl Libvirt {
             uri: uri.into(),
             connection: Arc::new(Mutex::new(None)),
             requests: Requests::new(deadline),
-            listing: Shared::new(deadline),
+            listing: SingleFlight::new(deadline),
             deadline,
         })
     }

@@ -8,7 +8,7 @@ use virt::error::ErrorNumber;
 use virt::sys;
 
 use crate::connection::{Libvirt, no_nul};
-use crate::shared::NoAnswer;
+use crate::single_flight::NoAnswer;
 use crate::{Definition, Failure, LibvirtError};
 
 /// What a listing does.

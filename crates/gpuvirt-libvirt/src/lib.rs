@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! caller --> Libvirt --> bounded (4 threads at most, a deadline each) --> connection --> libvirtd
-//!            \-> shared (one listing at a time, for all who ask) -----^
+//!            \-> single_flight (one listing at a time, for all who ask) -----^
 //! ```
 //!
 //! Calls block, from any thread, and each ends by its deadline:
@@ -22,7 +22,7 @@ mod connection;
 mod definition;
 mod domain;
 mod error;
-mod shared;
+mod single_flight;
 
 pub use bounded::MAX_REQUESTS;
 pub use connection::{DEADLINE, Libvirt};

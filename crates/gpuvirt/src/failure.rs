@@ -52,7 +52,7 @@ impl From<ApiError> for Failure {
         let failure = Self { error, remedy: Vec::new() };
         match failure.error.kind {
             ErrorKind::Denied => {
-                failure.try_this("run it as root, or as a member of the group that gpuvirtd.toml lets write")
+                failure.try_this("run it as root, or as a member of the group that gpuvirtd.toml names")
             }
             ErrorKind::Unreachable => failure.try_this("the same again, when other requests have ended"),
             _ => failure,

@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{Parser as _, ValueEnum as _};
+use gpuvirt_api::{ApiError, ErrorKind};
 
 use crate::asker::Asker;
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Format};
 use crate::output::{self, Answer};
 use crate::render;
 use crate::verb;
@@ -24,9 +25,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(arguments: Vec<OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => {
+            let answer = usage(&error, wanted_format(&arguments));
+            let _ = output::print(&answer);
+            return answer.exit;
+        }
     };
     let answer = answer(&cli);
     match output::print(&answer) {
@@ -39,13 +44,38 @@ fn run(arguments: Vec<OsString>) -> u8 {
     }
 }
 
-/// Help and version for stdout, errors for stderr; what was typed is shown harmlessly.
-fn usage(error: &clap::Error) -> u8 {
+/// Help and version for stdout, errors for stderr and, where programs read, as a document for stdout; what was typed is
+/// shown harmlessly.
+fn usage(error: &clap::Error, format: Format) -> Answer {
     let text = render::plain::plain_lines(&error.render().to_string());
-    let (out, err) = if error.use_stderr() { (String::new(), text) } else { (text, String::new()) };
     let exit = u8::try_from(error.exit_code()).unwrap_or(EXIT_BUG);
-    let _ = output::print(&Answer { out, err, exit });
-    exit
+    if !error.use_stderr() {
+        return Answer { out: text, exit, ..Answer::default() };
+    }
+    let message = text.lines().next().unwrap_or_default();
+    let message = message.strip_prefix("error: ").unwrap_or(message);
+    let document = ApiError::new(ErrorKind::Usage, message);
+    let out = output::document(format, &document, |_| String::new()).unwrap_or_default().out;
+    Answer { out, err: text, exit }
+}
+
+/// The format that was asked for on a line that is not understood: read by itself, as far as it can be.
+fn wanted_format(arguments: &[OsString]) -> Format {
+    let mut words = arguments.iter().skip(1).map(|word| word.to_string_lossy());
+    let mut wanted = Format::Table;
+    while let Some(word) = words.next() {
+        let value = match word.as_ref() {
+            "--" => break,
+            "-o" | "--output" => words.next(),
+            word => word
+                .strip_prefix("--output=")
+                .or_else(|| word.strip_prefix("-o"))
+                .map(|value| value.strip_prefix('=').unwrap_or(value).to_owned().into()),
+        };
+        let named = value.and_then(|value| Format::from_str(&value, false).ok());
+        wanted = named.unwrap_or(wanted);
+    }
+    wanted
 }
 
 /// What the command answers, without printing it.
@@ -65,4 +95,34 @@ pub fn answer(cli: &Cli) -> Answer {
     let mut answer = output::answer(asker.format(), result);
     answer.err.insert_str(0, &asker.notes());
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_errors_are_documents_where_programs_read() {
+        for (line, document) in [
+            ("gpuvirt gpu show -o json zz:00.0", true),
+            ("gpuvirt gpu show --output=json zz:00.0", true),
+            ("gpuvirt -ojson gpu set", true),
+            ("gpuvirt -o=json nonsense", true),
+            ("gpuvirt gpu show zz:00.0", false),
+            ("gpuvirt gpu show -o xml zz:00.0", false),
+            ("gpuvirt gpu show -o", false),
+            ("gpuvirt gpu show -- -o json", false),
+        ] {
+            let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let error = Cli::try_parse_from(&arguments).unwrap_err();
+            let answer = usage(&error, wanted_format(&arguments));
+            assert_eq!((answer.exit, answer.err.is_empty()), (2, false), "{line}");
+            assert_eq!(!answer.out.is_empty(), document, "{line}: {}", answer.out);
+            if document {
+                let error: ApiError = serde_json::from_str(&answer.out).unwrap();
+                assert_eq!(error.kind, ErrorKind::Usage, "{line}");
+                assert!(!error.message.is_empty() && !error.message.starts_with("error"), "{error}");
+            }
+        }
+    }
 }

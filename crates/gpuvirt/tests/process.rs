@@ -41,6 +41,30 @@ fn a_question_without_a_daemon_is_answered_from_the_host() {
 }
 
 #[test]
+fn a_question_that_a_daemon_turns_away_is_answered_from_the_host() {
+    let body = "{\"apiVersion\":\"gpuvirt/v1\",\"kind\":\"unreachable\",\"message\":\"no place\"}";
+    let busy = format!("HTTP/1.1 503 X\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    // One that says that it is busy, and one whose connection breaks.
+    for (answer, want) in [(busy.as_str(), "note: no place; "), ("", "note: the connection to gpuvirtd on ")]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("s");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let output = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = stream.read(&mut [0; 4096]);
+                std::io::Write::write_all(&mut stream, answer.as_bytes()).unwrap();
+            });
+            gpuvirt().args(["gpu", "list", "--socket"]).arg(&socket).output().unwrap()
+        });
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains(want) && stderr.contains("this host was read directly"), "{stderr}");
+    }
+}
+
+#[test]
 fn a_full_disk_is_a_failure() {
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let output = gpuvirt().arg("explain").stdout(full).output().unwrap();

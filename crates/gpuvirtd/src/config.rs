@@ -27,6 +27,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// The group whose members may change things; none: root alone.
     pub write_group: Option<String>,
+    /// The group whose members may ask, besides those who may change things; none: every local user.
+    pub read_group: Option<String>,
     /// libvirt's connection URI.
     pub libvirt_uri: String,
     /// Longest wait for a write that can block, in seconds.
@@ -110,6 +112,7 @@ impl Default for Config {
         Self {
             socket: PathBuf::from("/run/gpuvirt/gpuvirt.sock"),
             write_group: None,
+            read_group: None,
             libvirt_uri: "qemu:///system".to_owned(),
             write_deadline_seconds: DEFAULT_WRITE_DEADLINE.as_secs(),
             gpu: GpuRules::default(),
@@ -199,6 +202,7 @@ mod tests {
         }
         let config = parse(&switched_on).unwrap();
         assert_eq!(config.write_group.as_deref(), Some("gpuvirt"));
+        assert_eq!(config.read_group.as_deref(), Some("libvirt"));
         let card = ExtraGpu::Card(Card { vendor: 0x1234, device: 0x11e8 });
         assert_eq!(config.gpu.extra, [card, ExtraGpu::Class(Class { class: 0x1200 })]);
         assert_eq!(Class { class: 0x1200 }.code().to_string(), "120000");

@@ -110,6 +110,8 @@ fn bound(files: Files<'_>, folder: &mut Folder) -> Bound {
             Err(ReadError::StillWaiting { .. }) => bound.locked = true,
         }
     }
+    // A folder that could not be listed has no driver only as far as we can see.
+    let noted = if folder.names.is_empty() { 0 } else { noted };
     bound.unknown = folder.oddities.get(noted..).and_then(|odd| odd.first()).cloned();
     bound
 }

@@ -1,12 +1,14 @@
-//! Who may change something. Every local user may read, and see what a change would do.
+//! Who may change something, and who may read and see what a change would do: every local user, unless a group is named.
 //!
 //! A writer is as good as root on this host, as libvirt's manage right is: whoever gives a card to a VM gives it the
 //! card's memory and firmware.
 
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::Response;
 use gpuvirt_api::{ApiError, ErrorKind};
 
 use super::answer::Failure;
@@ -25,6 +27,47 @@ pub struct Peer {
     pub pid: Option<i32>,
 }
 
+/// Who may read, besides root and those who may write.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ReadGate {
+    /// Every local user.
+    #[default]
+    Everybody,
+    /// Members of this group; nobody, where its number is not known.
+    Group(String, Option<u32>),
+}
+
+impl ReadGate {
+    fn lets_through(&self, peer: &Peer) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::Group(_, gid) => gid.is_some_and(|gid| peer.is_in(gid)),
+        }
+    }
+}
+
+impl Peer {
+    /// Whether its user is in a group. What is not known counts as no.
+    fn is_in(&self, gid: u32) -> bool {
+        self.gid == gid || self.groups.iter().flatten().any(|group| *group == gid)
+    }
+}
+
+/// Closes every route to who may not read.
+pub(super) async fn readers_only(
+    State(context): State<Arc<Context>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Failure> {
+    let ReadGate::Group(name, _) = &context.read_gate else { return Ok(next.run(request).await) };
+    let may = |peer: &&Peer| context.read_gate.lets_through(peer) || context.gate.lets_through(peer);
+    if request.extensions().get::<Peer>().filter(may).is_some() {
+        return Ok(next.run(request).await);
+    }
+    let text = format!("only root and members of group {name} may ask; see read_group in gpuvirtd.toml");
+    Err(ApiError::new(ErrorKind::Denied, text).into())
+}
+
 /// Who may write besides root.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WriteGate {
@@ -37,10 +80,9 @@ pub struct WriteGate {
 impl WriteGate {
     /// Whether this peer may change something. What is not known counts as no.
     pub fn lets_through(&self, peer: &Peer) -> bool {
-        let member = |gid: u32| peer.gid == gid || peer.groups.iter().flatten().any(|group| *group == gid);
         peer.uid == 0
             || Some(peer.uid) == self.owner
-            || self.group.as_ref().is_some_and(|(_, gid)| member(*gid))
+            || self.group.as_ref().is_some_and(|(_, gid)| peer.is_in(*gid))
     }
 
     fn denial(&self, peer: &Peer) -> ApiError {

@@ -13,7 +13,7 @@ use gpuvirt_engine::{Engine, View};
 use gpuvirt_model::{Desired, Reading, Records, Refusal, RefusalCode};
 use tokio::sync::Semaphore;
 
-use super::access::{Caller, Peer, WriteGate, Writer};
+use super::access::{Caller, Peer, ReadGate, WriteGate, Writer};
 use super::answer::Failure;
 use super::presence;
 use crate::error::chain;
@@ -48,6 +48,7 @@ pub struct Context {
     pub(super) engine: Engine,
     pub(super) outside: Outside,
     pub(super) gate: WriteGate,
+    pub(super) read_gate: ReadGate,
     pub(super) source: Source,
     /// Longest wait for one write that can block, where the request names none.
     pub(super) write_deadline: Duration,
@@ -78,6 +79,7 @@ impl Context {
             engine,
             outside,
             gate: WriteGate::default(),
+            read_gate: ReadGate::default(),
             source,
             write_deadline: crate::config::DEFAULT_WRITE_DEADLINE,
             reads: Semaphore::new(READS_AT_ONCE),
@@ -90,6 +92,12 @@ impl Context {
     #[must_use]
     pub fn with_gate(self, gate: WriteGate) -> Self {
         Self { gate, ..self }
+    }
+
+    /// The same with others who may read.
+    #[must_use]
+    pub fn with_read_gate(self, read_gate: ReadGate) -> Self {
+        Self { read_gate, ..self }
     }
 
     /// The same with another wait for writes that can block.

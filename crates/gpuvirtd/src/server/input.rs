@@ -1,5 +1,6 @@
 //! Path, query and body of a request: read within limits, understood whole, or answered with what is wrong.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,8 +60,19 @@ pub(super) fn selector(text: &str) -> Result<GpuSelector, Failure> {
 }
 
 /// A request that makes no sense, with why.
-pub(super) fn bad(why: &dyn std::error::Error) -> Failure {
+pub(super) fn bad(why: &dyn Error) -> Failure {
     Failure::usage(StatusCode::BAD_REQUEST, crate::error::chain(why))
+}
+
+fn bad_query(why: &dyn Error) -> Failure {
+    Failure::usage(StatusCode::BAD_REQUEST, format!("the query can't be understood: {why}"))
+}
+
+fn innermost<'a>(mut error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    while let Some(cause) = error.source() {
+        error = cause;
+    }
+    error
 }
 
 impl FromRequestParts<Arc<Context>> for Name {
@@ -95,7 +107,8 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<Context>> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, Failure> {
         match Query::<T>::from_request_parts(parts, context).await {
             Ok(Query(params)) => Ok(Self(params)),
-            Err(error) => Err(bad(&error)),
+            // Each of its layers says the same again; the last one says it once.
+            Err(error) => Err(bad_query(innermost(&error))),
         }
     }
 }

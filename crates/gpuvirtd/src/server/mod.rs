@@ -3,7 +3,7 @@
 //! ```text
 //! listen   one connection, one request, every wait bounded
 //!   places   how many connections at once, and of one user
-//!   access   who the peer is, and whether it may write
+//!   access   who the peer is, and whether it may read and write
 //!   routes   paths to handlers; one file for each noun: gpu, profile, vgpu, vm, status
 //!     input    path, query and body, checked
 //!     context  the engine, called on a thread of its own, if the client is still present when its turn comes
@@ -28,7 +28,7 @@ mod status;
 mod vgpu;
 mod vm;
 
-pub use access::{Peer, WriteGate};
+pub use access::{Peer, ReadGate, WriteGate};
 pub use context::{Context, Definitions, Outside};
 pub use peer::identify;
 pub use routes::router;

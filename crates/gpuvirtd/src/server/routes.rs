@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
+use axum::middleware;
 use axum::routing::{delete, get, post, put};
 
+use super::access::readers_only;
 use super::answer::Failure;
 use super::context::Context;
 use super::{gpu, profile, status, vgpu, vm};
@@ -31,6 +33,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/v1/recover", post(status::recover))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&context), readers_only))
         .with_state(context)
 }
 

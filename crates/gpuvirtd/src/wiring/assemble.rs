@@ -16,7 +16,7 @@ use super::host::{HostPort, RehearsedHost};
 use super::store::FileStore;
 use crate::cli::Cli;
 use crate::config::Config;
-use crate::server::{Context, Definitions, Outside, WriteGate};
+use crate::server::{Context, Definitions, Outside, ReadGate, WriteGate};
 
 /// The daemon, put together and not serving yet.
 pub struct Assembled {
@@ -43,7 +43,10 @@ pub fn assemble(cli: &Cli, config: &Config) -> anyhow::Result<Assembled> {
             (over(host, domains, store, Source::Recording), Gate::default())
         }
     };
-    let context = context.with_gate(write_gate(config)).with_write_deadline(config.write_deadline());
+    let context = context
+        .with_gate(write_gate(config))
+        .with_read_gate(read_gate(config))
+        .with_write_deadline(config.write_deadline());
     Ok(Assembled { context, libvirt })
 }
 
@@ -75,16 +78,26 @@ fn recorded(file: &Path, config: &Config) -> anyhow::Result<(RehearsedHost, Reco
 /// Who may write. A group that is not there lets nobody through.
 fn write_gate(config: &Config) -> WriteGate {
     let owner = Some(nix::unistd::geteuid().as_raw());
-    let group = config.write_group.as_ref().and_then(|name| match nix::unistd::Group::from_name(name) {
-        Ok(Some(group)) => Some((name.clone(), group.gid.as_raw())),
+    let group = config.write_group.as_ref().and_then(|name| Some((name.clone(), group_number(name)?)));
+    WriteGate { group, owner }
+}
+
+/// Who may read. A group that is not there lets nobody through.
+fn read_gate(config: &Config) -> ReadGate {
+    let group = |name: &String| ReadGate::Group(name.clone(), group_number(name));
+    config.read_group.as_ref().map(group).unwrap_or_default()
+}
+
+fn group_number(name: &str) -> Option<u32> {
+    match nix::unistd::Group::from_name(name) {
+        Ok(Some(group)) => Some(group.gid.as_raw()),
         Ok(None) => {
-            tracing::error!(group = name, "there is no such group: only root may write");
+            tracing::error!(group = name, "there is no such group: nobody is let through for being in it");
             None
         }
         Err(error) => {
-            tracing::error!(group = name, %error, "the group can't be looked up: only root may write");
+            tracing::error!(group = name, %error, "the group can't be looked up: it lets nobody through");
             None
         }
-    });
-    WriteGate { group, owner }
+    }
 }

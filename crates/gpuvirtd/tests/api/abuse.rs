@@ -62,6 +62,13 @@ fn names_and_queries_that_make_no_sense_are_named() {
 }
 
 #[test]
+fn a_wrong_query_is_said_once() {
+    let daemon = Daemon::start();
+    let message = get(&daemon.socket(), "/v1/gpus?limit=3").error().message;
+    assert_eq!(message.matches("unknown field").count(), 1, "{message}");
+}
+
+#[test]
 fn a_body_that_is_too_large_is_refused() {
     let daemon = Daemon::start();
     let large = format!("{{\"type\": \"direct\", \"label\": \"{}\"}}", "x".repeat(64 * 1024));

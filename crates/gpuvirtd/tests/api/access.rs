@@ -62,6 +62,29 @@ fn only_writers_may_write() {
 }
 
 #[test]
+fn where_a_group_may_read_others_get_nothing() {
+    let cases: [(Identify, Option<u32>, bool); 6] = [
+        (as_root, None, true),
+        // Whoever may write may read.
+        (as_member, None, true),
+        (as_other, Some(4), true),
+        (as_other, Some(5), false),
+        (as_other, None, false),
+        (as_groupless, Some(4), false),
+    ];
+    for (identify, gid, may) in cases {
+        let read_gate = gpuvirtd::server::ReadGate::Group("readers".to_owned(), gid);
+        let daemon = Daemon::start_with(Script { read_gate, ..Script::default() }, identify);
+        for path in ["/v1/gpus", "/v1/status", "/v1/vms/web/xml", "/v1/gpus/41:00.0/xml"] {
+            let answer = get(&daemon.socket(), path);
+            assert_eq!(answer.status, if may { 200 } else { 403 }, "{gid:?} {path}: {answer:?}");
+        }
+        let (method, path, body, _) = DRY_RUNS[0];
+        assert_eq!(send(&daemon.socket(), method, path, body).status == 403, !may);
+    }
+}
+
+#[test]
 fn a_denied_writer_is_told_so_before_the_body_is_read() {
     let daemon = Daemon::start_with(Script::default(), as_other);
     let answer = send(&daemon.socket(), "POST", "/v1/vms/web/devices/remove", "{ not even JSON");

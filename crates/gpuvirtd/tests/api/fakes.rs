@@ -14,7 +14,7 @@ use gpuvirt_model::{
 };
 use gpuvirt_plan::{Plan, Step};
 use gpuvirtd::server::listen::{Identify, Server};
-use gpuvirtd::server::{Context, Definitions, Outside, Peer, WriteGate, router};
+use gpuvirtd::server::{Context, Definitions, Outside, Peer, ReadGate, WriteGate, router};
 use gpuvirtd::wiring::domains::LibvirtDomains;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -39,6 +39,8 @@ pub struct Script {
     pub hold: Option<Arc<Hold>>,
     /// What is to be stored waits here, when there is one.
     pub hold_commits: Option<Arc<Hold>>,
+    /// Who may read.
+    pub read_gate: ReadGate,
     /// libvirt itself, where the fake one is not enough.
     pub libvirt: Option<LibvirtDomains>,
 }
@@ -333,6 +335,7 @@ impl Daemon {
             accepted: Vec::new(),
         };
         let stored = Mutex::new((Desired::default().with_gpu(entry), Records::default()));
+        let read_gate = script.read_gate.clone();
         let world = Arc::new(World { script, stored });
         let shared = || Box::new(Shared(Arc::clone(&world)));
         let engine = Engine::new(shared(), shared(), shared());
@@ -340,7 +343,8 @@ impl Daemon {
             (Arc::clone(&world), Arc::clone(&world), Arc::clone(&world), Arc::clone(&world));
         let outside = Outside { host, domains, store, definitions };
         let gate = WriteGate { group: Some(("gpuvirt".to_owned(), WRITERS)), owner: None };
-        let context = Arc::new(Context::new(engine, outside, Source::Daemon).with_gate(gate));
+        let context =
+            Arc::new(Context::new(engine, outside, Source::Daemon).with_gate(gate).with_read_gate(read_gate));
         let dir = tempfile::tempdir().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let listener = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();

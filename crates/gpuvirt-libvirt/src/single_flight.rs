@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// A question of which one is under way at a time.
 #[derive(Debug)]
-pub(crate) struct Shared<T> {
+pub(crate) struct SingleFlight<T> {
     round: Arc<Round<T>>,
     deadline: Duration,
 }
@@ -54,7 +54,7 @@ struct Ending<T> {
     answer: Option<T>,
 }
 
-impl<T: Clone + Send + 'static> Shared<T> {
+impl<T: Clone + Send + 'static> SingleFlight<T> {
     /// A question that nobody waits for longer than `deadline`.
     pub(crate) fn new(deadline: Duration) -> Self {
         let state = State { begun: 0, ended: 0, since: Instant::now(), answer: None };
@@ -104,7 +104,7 @@ impl<T: Clone + Send + 'static> Shared<T> {
     }
 }
 
-impl<T> Clone for Shared<T> {
+impl<T> Clone for SingleFlight<T> {
     fn clone(&self) -> Self {
         Self { round: Arc::clone(&self.round), deadline: self.deadline }
     }
@@ -144,14 +144,14 @@ mod tests {
 
     #[test]
     fn each_answer_is_begun_after_it_was_asked_for() {
-        let shared = Shared::new(LONG);
-        assert_eq!(shared.ask(|| 1), Ok(1));
-        assert_eq!(shared.ask(|| 2), Ok(2));
+        let flight = SingleFlight::new(LONG);
+        assert_eq!(flight.ask(|| 1), Ok(1));
+        assert_eq!(flight.ask(|| 2), Ok(2));
     }
 
     #[test]
-    fn all_who_wait_share_the_next_answer() {
-        let shared = Shared::new(LONG);
+    fn who_asks_while_one_is_under_way_gets_a_later_answer() {
+        let flight = SingleFlight::new(LONG);
         let begun = Arc::new(AtomicUsize::new(0));
         let (release, released) = mpsc::channel::<()>();
         let (reached, first_runs) = mpsc::channel();
@@ -162,7 +162,7 @@ mod tests {
         std::thread::scope(|scope| {
             let first = scope.spawn(|| {
                 let count = count(&begun);
-                shared.ask(move || {
+                flight.ask(move || {
                     let number = count();
                     reached.send(()).unwrap();
                     let _closed = released.recv();
@@ -174,10 +174,10 @@ mod tests {
             let others: Vec<_> = (0..8)
                 .map(|_| {
                     let asking = asking.clone();
-                    let (shared, count) = (&shared, count(&begun));
+                    let (flight, count) = (&flight, count(&begun));
                     scope.spawn(move || {
                         asking.send(()).unwrap();
-                        shared.ask(count)
+                        flight.ask(count)
                     })
                 })
                 .collect();
@@ -193,32 +193,32 @@ mod tests {
 
     #[test]
     fn while_one_is_overdue_everybody_is_told_at_once_and_none_is_begun() {
-        let shared = Shared::new(SHORT);
+        let flight = SingleFlight::new(SHORT);
         let (release, released) = mpsc::channel::<()>();
-        let late = shared.ask(move || {
+        let late = flight.ask(move || {
             let _closed = released.recv();
         });
         assert_eq!(late, Err(NoAnswer::Late));
-        assert!(shared.is_overdue());
+        assert!(flight.is_overdue());
         let asked = Instant::now();
         for _ in 0..100 {
-            assert_eq!(shared.ask(|| panic!("begun beside an overdue one")), Err(NoAnswer::Overdue));
+            assert_eq!(flight.ask(|| panic!("begun beside an overdue one")), Err(NoAnswer::Overdue));
         }
         assert!(asked.elapsed() < SHORT, "a hundred answers took longer than one wait");
         drop(release);
         // The overdue one ends now; its thread may need a moment.
         let patience = Instant::now() + LONG;
-        while shared.is_overdue() {
+        while flight.is_overdue() {
             assert!(Instant::now() < patience);
             std::thread::yield_now();
         }
-        assert_eq!(shared.ask(|| ()), Ok(()));
+        assert_eq!(flight.ask(|| ()), Ok(()));
     }
 
     #[test]
     fn a_panic_is_a_lost_answer_and_the_next_is_asked() {
-        let shared = Shared::new(LONG);
-        assert_eq!(shared.ask(|| panic!("on purpose")), Err::<u8, _>(NoAnswer::Lost));
-        assert_eq!(shared.ask(|| 7), Ok(7));
+        let flight = SingleFlight::new(LONG);
+        assert_eq!(flight.ask(|| panic!("on purpose")), Err::<u8, _>(NoAnswer::Lost));
+        assert_eq!(flight.ask(|| 7), Ok(7));
     }
 }
