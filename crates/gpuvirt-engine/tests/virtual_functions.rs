@@ -309,3 +309,16 @@ fn a_plain_one_that_no_guest_could_use_is_refused() {
     assert_eq!(refused(create_plain(&world)), [RefusalCode::NoIommu]);
     assert_eq!(world.kernel.writes(), []);
 }
+
+#[test]
+fn a_driver_that_makes_none_is_said_to() {
+    let world = World::plain();
+    let before = (world.picture(), world.files());
+    world.kernel.inject(On::Numvfs { function: at(PLAIN) }, Fault::Errno(Errno::ENOENT));
+    let Err(EngineError::Failed { what, now }) = world.set(PLAIN, ConfiguredType::SharedDirect) else {
+        panic!()
+    };
+    assert!(what.contains("which its driver does not make"), "{what}");
+    assert_eq!(now, "everything is as it was before");
+    assert_eq!((world.picture(), world.files()), before);
+}

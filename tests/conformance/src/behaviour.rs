@@ -1,7 +1,7 @@
 //! What a behaviour is, and the list of all.
 
 use crate::bench::{Bench, Check};
-use crate::{attributes, binding, group, mdev, probing, removal, sriov, vfio};
+use crate::{attributes, binding, group, mdev, nvidia_vfio, probing, removal, sriov, vfio};
 
 /// One thing that the kernel does.
 #[derive(Clone, Copy)]
@@ -32,6 +32,7 @@ pub fn all() -> Vec<Behaviour> {
         vfio::BEHAVIOURS,
         sriov::BEHAVIOURS,
         mdev::BEHAVIOURS,
+        nvidia_vfio::BEHAVIOURS,
         removal::BEHAVIOURS,
     ]
     .concat()

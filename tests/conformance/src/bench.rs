@@ -70,6 +70,19 @@ impl Bench<'_> {
         }
     }
 
+    /// The virtual functions that take vGPU types, in the order of their links.
+    pub(crate) fn typed(&self) -> Result<Vec<PciAddress>, Stop> {
+        let pf = self.testbed.typed.ok_or_else(|| no("card whose virtual functions take vGPU types"))?;
+        let vf = |number: u32| {
+            let target = self.sysfs.read_link(&file(pf, &format!("virtfn{number}"))).ok()?;
+            PciAddress::parse(target.rsplit('/').next()?).ok()
+        };
+        let vfs: Vec<PciAddress> = (0..).map_while(vf).collect();
+        let ready = |vf: &PciAddress| self.sysfs.exists(&file(*vf, "nvidia/current_vgpu_type"));
+        let none = || Stop::NotRun(format!("the virtual functions of {pf} take no types: are they enabled?"));
+        if vfs.is_empty() || !vfs.iter().all(ready) { Err(none()) } else { Ok(vfs) }
+    }
+
     /// The driver that has a function.
     pub(crate) fn driver(&self, function: PciAddress) -> Option<String> {
         let target = self.sysfs.read_link(&file(function, "driver")).ok()?;

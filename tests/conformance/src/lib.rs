@@ -9,6 +9,7 @@ mod bench;
 mod binding;
 mod group;
 mod mdev;
+mod nvidia_vfio;
 mod probing;
 mod removal;
 mod restore;

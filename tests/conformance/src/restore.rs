@@ -7,11 +7,15 @@ use gpuvirt_model::PciAddress;
 use crate::bench::{Bench, DEVICES, PROBE, driver_file, file};
 use crate::mdev::UUID_PREFIX;
 
+/// A virtual function's vGPU type.
+const VGPU_TYPE: &str = "nvidia/current_vgpu_type";
+
 /// How the testbed stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Standing {
     functions: BTreeMap<PciAddress, Function>,
     mdevs: Vec<String>,
+    types: BTreeMap<PciAddress, Option<String>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +34,9 @@ impl Standing {
         let functions = bench.testbed.functions().into_iter().map(|f| (f, Function::now(bench, f))).collect();
         let mut mdevs = bench.names("/sys/bus/mdev/devices");
         mdevs.sort();
-        Self { functions, mdevs }
+        let vfs = bench.typed().unwrap_or_default();
+        let types = vfs.into_iter().map(|vf| (vf, bench.text(&file(vf, VGPU_TYPE)).ok())).collect();
+        Self { functions, mdevs, types }
     }
 
     /// Puts everything back. What then still differs is said.
@@ -39,6 +45,11 @@ impl Standing {
             // Only our own: whatever else appeared meanwhile is somebody's.
             if uuid.starts_with(UUID_PREFIX) && !self.mdevs.contains(&uuid) {
                 let _ = bench.sysfs.write(&format!("/sys/bus/mdev/devices/{uuid}/remove"), b"1");
+            }
+        }
+        for (vf, was) in Self::now(bench).types {
+            if self.types.get(&vf) != Some(&was) {
+                let _ = bench.sysfs.write(&file(vf, VGPU_TYPE), b"0");
             }
         }
         let gone =
@@ -53,6 +64,7 @@ impl Standing {
         let differ = self.functions.iter().find(|(function, was)| now.functions.get(function) != Some(was));
         differ
             .map(|(function, was)| format!("{function} was {was:?} and is {:?}", now.functions.get(function)))
+            .or_else(|| (now.types != self.types).then(|| format!("vGPU types are {:?}", now.types)))
             .or_else(|| (now.mdevs != self.mdevs).then(|| format!("mediated devices are {:?}", now.mdevs)))
     }
 }

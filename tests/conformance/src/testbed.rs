@@ -17,6 +17,8 @@ pub struct Testbed {
     pub dirty: Option<(PciAddress, PciAddress)>,
     /// A parent of mediated devices whose types share one pool.
     pub mdev: Option<PciAddress>,
+    /// A physical function whose virtual ones are enabled and take vGPU types. Nothing is done to itself.
+    pub typed: Option<PciAddress>,
 }
 
 /// Why a description of a testbed can't be read.
@@ -53,6 +55,7 @@ impl Testbed {
             sriov: find("SRIOV_PF")?,
             dirty: pair("DIRTY_GPU", "DIRTY_NIC")?,
             mdev: find("MDEV_GPU")?,
+            typed: find("TYPED_PF")?,
         })
     }
 

@@ -13,7 +13,7 @@ use gpuvirt_recording::made::{MadeDevice, MadeFunction, MadeHost, MadeIdentity};
 
 const TESTBED: &str = "PLAIN_GPU=0000:01:00.0\nMULTI_GPU=0000:02:00.0\nMULTI_AUDIO=0000:02:00.1\n\
                        TWIN_A=0000:03:00.0\nTWIN_B=0000:04:00.0\nSRIOV_PF=0000:05:00.0\n\
-                       DIRTY_GPU=0000:08:01.0\nDIRTY_NIC=0000:08:02.0\nMDEV_GPU=0000:09:00.0\n";
+                       DIRTY_GPU=0000:08:01.0\nDIRTY_NIC=0000:08:02.0\nMDEV_GPU=0000:09:00.0\nTYPED_PF=0000:0a:00.0\n";
 
 fn address(text: &str) -> PciAddress {
     text.parse().unwrap()
@@ -23,6 +23,22 @@ fn function(place: &str, ids: (u16, u16), class: u32, group: u32) -> MadeFunctio
     let port = format!("/devices/pci0000:00/0000:00:1c.{}", group % 8);
     let identity = MadeIdentity { vendor: ids.0, device: ids.1, subsystem: (0x1af4, 0x1100), class };
     MadeFunction::new(&port, address(place), identity).group(group)
+}
+
+/// A card whose virtual functions take vGPU types, and these.
+fn typed_card(host: MadeHost) -> MadeHost {
+    let ids = (0x10de, 0x26b9);
+    let vfs: Vec<MadeFunction> =
+        (4..8).map(|n| function(&format!("0a:00.{n}"), ids, 0x03_0200, 20 + n).driver("nvidia")).collect();
+    let paths: Vec<String> = vfs.iter().map(|vf| format!("/sys{}", vf.path())).collect();
+    let pf = function("0a:00.0", ids, 0x03_0200, 18).driver("nvidia").sriov(4, &paths);
+    let physfn = format!("/sys{}", pf.path());
+    let types =
+        "ID    : vGPU Name\n1145  : NVIDIA L40S-1B\n1153  : NVIDIA L40S-12Q\n1156  : NVIDIA L40S-48Q\n";
+    vfs.into_iter().fold(host.function(&pf), |host, vf| {
+        let vf = vf.link("physfn", &physfn).attribute("nvidia/current_vgpu_type", "0\n");
+        host.function(&vf.attribute("nvidia/creatable_vgpu_types", types))
+    })
 }
 
 /// The lab's bus as its kernel shows it.
@@ -49,7 +65,7 @@ fn lab() -> FakeKernel {
         .function(&function("08:01.0", bochs, 0x03_8000, 16).driver("bochs-drm").drm("card4", 4))
         .function(&function("08:02.0", (0x8086, 0x100e), 0x02_0000, 16).driver("e1000"))
         .function(&function("09:00.0", (0x1234, 0x11e8), 0x00_ff00, 17).driver("gpuvirt_mdev"));
-    let kernel = FakeKernel::from_dump(&host.dump()).unwrap().with_proc().strict();
+    let kernel = FakeKernel::from_dump(&typed_card(host).dump()).unwrap().with_proc().strict();
     let types = [("lab-1q", 1024), ("lab-2q", 2048), ("lab-4q", 4096), ("lab-8q", 8192)];
     let types: Vec<(String, String, u64)> =
         types.iter().map(|(id, mib)| (format!("gpuvirt_mdev-{id}"), id.to_uppercase(), *mib)).collect();
@@ -87,7 +103,9 @@ fn a_recorded_host_comes_to_life_and_does_the_same() {
     let testbed = Testbed::parse(TESTBED).unwrap();
     let mut wrong = Vec::new();
     let report = run(&recorded_lab(), &testbed, "", |behaviour, outcome| {
-        if *outcome != Outcome::Passed {
+        // The lab was recorded without such a card.
+        let absent = behaviour.id.starts_with("vgpu-type-") && matches!(outcome, Outcome::NotRun(_));
+        if *outcome != Outcome::Passed && !absent {
             wrong.push(format!("{}: {outcome:?}", behaviour.id));
         }
     });

@@ -11,6 +11,7 @@ use crate::error::HostError;
 use crate::files::{Files, shown};
 use crate::parse::pci;
 use crate::paths;
+use crate::sysfs::WriteError;
 
 /// Some drivers add their virtual functions after the write has returned.
 const SHOWN_WITHIN: Duration = Duration::from_secs(10);
@@ -39,11 +40,19 @@ pub(super) fn set_count(
     let path = paths::function_file(function, "sriov_numvfs");
     let written = files.sysfs.write_that_may_block(&path, to.to_string().as_bytes(), deadline);
     let refused = written.is_err();
+    let what =
+        if makes_none(&written) { what.clone() + ", which its driver does not make" } else { what.clone() };
     settle_blocking(
         &what,
         written,
         || if refused { look() } else { within(SHOWN_WITHIN.min(deadline), look) },
     )
+}
+
+/// A driver without `sriov_configure` answers so; some have it only with a module's or the kernel's parameter.
+fn makes_none(written: &Result<(), WriteError>) -> bool {
+    let missing = |error: &io::Error| error.raw_os_error() == Some(nix::errno::Errno::ENOENT as i32);
+    matches!(written, Err(WriteError::Errno(error)) if missing(error))
 }
 
 /// Sets whether new virtual functions are bound. It changes nothing on those that exist.

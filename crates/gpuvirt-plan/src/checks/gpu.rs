@@ -74,8 +74,18 @@ pub(super) fn vfs_alive(switch: &Switch) -> Option<Refusal> {
     Some(switch.refuse(
         RefusalCode::VfsAlive,
         format!("{} has virtual functions, which would vanish with its driver: {vfs}", pf.address),
-        vec![format!("stop their VMs, then disable them: echo 0 into {}'s sriov_numvfs", pf.address)],
+        vec![format!("stop their VMs, then disable them: {}", without_vfs(pf))],
     ))
+}
+
+/// NVIDIA's driver wants its own tool to do it.
+fn without_vfs(pf: &Function) -> String {
+    match &pf.binding.driver {
+        Some(driver) if driver.as_str() == "nvidia" => {
+            format!("/usr/lib/nvidia/sriov-manage -d {}", pf.address)
+        }
+        _ => format!("echo 0 into {}'s sriov_numvfs", pf.address),
+    }
 }
 
 /// Virtual functions that are to go and that a driver has: somebody bound them, and would lose them.
