@@ -246,11 +246,11 @@ impl Kernel {
         self.files.put_text(&format!("{folder}/enable"), "0\n");
         if driver.contains("vfio") {
             self.vfio_detach(function);
-        } else if let Some(group) = self.group_of(function)
-            && !self.files.names(&format!("{folder}/vfio-dev")).is_empty()
-        {
+        } else if !self.files.names(&format!("{folder}/vfio-dev")).is_empty() {
             // A host driver may register its function with VFIO itself.
-            self.vfio_hide(&folder, group);
+            if let Some(group) = self.group_of(function) {
+                self.vfio_hide(&folder, group);
+            }
         }
         self.renew_framebuffers();
     }

@@ -42,6 +42,7 @@ fn nothing() -> Observed {
             pci_drivers: Default::default(),
             function_count: 0,
             kernel_release: None,
+            boot_id: None,
             oddities: Vec::new(),
         },
         gpus: BTreeMap::new(),
