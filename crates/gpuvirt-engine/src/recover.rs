@@ -77,7 +77,9 @@ fn concerns(waiting: &WaitingWrite, plan: &Plan) -> bool {
 
 /// A function of the plan that the kernel holds for somebody's write.
 fn locked(plan: &Plan, view: &View) -> Option<PciAddress> {
-    let functions = plan.before.bindings.keys().chain([&plan.gpu]);
+    let before = &plan.before;
+    let functions =
+        before.bindings.keys().chain(before.vgpu_types.keys()).chain(before.vfs.keys()).chain([&plan.gpu]);
     functions.copied().find(|address| view.observed.functions.get(address).is_some_and(|f| f.locked))
 }
 

@@ -8,9 +8,10 @@ use gpuvirt_model::{Framework, Function, Holders, PciAddress, Profile, ProfileNa
 /// The only profile, and its type.
 const PROFILE: &str = "vf";
 
-/// What one virtual function offers: itself, while nobody has it.
+/// What one virtual function offers: itself, while it is known that nobody has it.
 pub(super) fn profile(vf: &Function, all: usize) -> Profile {
-    let free = vf.binding.driver.is_none() && vf.binding.driver_override.is_none();
+    let known = !vf.locked && vf.binding_unknown.is_none();
+    let free = known && vf.binding.driver.is_none() && vf.binding.driver_override.is_none();
     Profile {
         name: ProfileName(PROFILE.to_owned()),
         parent: vf.address,
