@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use gpuvirt_model::{Gpu, Holder, Observed, PciAddress, VgpuId};
+use gpuvirt_model::{Gpu, Holder, Observed, PciAddress, VgpuId, chain};
 use gpuvirt_plan::{Plan, Step, audit, explain, undo, verify};
 
 use crate::ports::StepError;
@@ -153,16 +153,4 @@ impl Failure {
 
 fn hands_off(plan: &Plan, why: &str) -> String {
     format!("it could not be undone ({why}), so {} is hands-off until `gpuvirt recover`", plan.gpu)
-}
-
-/// An error with all its causes, each once.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -6,7 +6,9 @@ use gpuvirt_model::{Desired, Gpu, PciAddress, Records, Refusal, RefusalCode};
 use gpuvirt_plan::checks::Waiting;
 use gpuvirt_plan::{Plan, checks};
 
-use crate::apply::{Failure, chain};
+use gpuvirt_model::chain;
+
+use crate::apply::Failure;
 use crate::{Engine, EngineError, View};
 
 impl Engine {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use gpuvirt_model::{Outcome, PciAddress, VgpuId};
 use gpuvirt_plan::{Plan, sriov, switch, verify};
 
-use crate::apply::chain;
 use crate::ports::{PortError, WaitingWrite};
 use crate::{Engine, EngineError, Report, View};
+use gpuvirt_model::chain;
 
 impl Engine {
     /// Takes back every change whose journal is open: observes, plans the way back, and runs it.

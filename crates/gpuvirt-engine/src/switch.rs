@@ -1,5 +1,7 @@
 //! `gpu set`: a GPU's configured type, and the host made to follow.
 
+use std::time::Duration;
+
 use gpuvirt_model::{
     Desired, DesiredGpu, Function, Gpu, HostBinding, Observed, Outcome, Records, Refusal, RefusalCode,
     VfsRecord, Warning, WarningCode,
@@ -43,24 +45,24 @@ impl Engine {
         if !report.outcome.is_changed() {
             return Ok(Report { pending: pending_reason(gpu, &view.observed, &desired), ..report });
         }
-        self.carry_out(&plan, gpu, &view, &desired, request, report)
+        self.carry_out(&change, &view, &desired, request.deadline, report)
     }
 
     fn carry_out(
         &self,
-        plan: &Plan,
-        gpu: &Gpu,
+        change: &checks::Switch,
         view: &View,
         desired: &Desired,
-        request: &SwitchRequest,
+        deadline: Duration,
         mut report: Report,
     ) -> Result<Report, EngineError> {
+        let checks::Switch { gpu, plan, to, .. } = *change;
         let mut now = view.observed.clone();
         if plan.is_empty() {
             self.store.commit(desired, &view.records)?;
         } else {
-            now = self.apply(plan, gpu, request.deadline)?;
-            self.settle(plan, view, desired, &records_after(view, plan), request.deadline)?;
+            now = self.apply(plan, gpu, deadline)?;
+            self.settle(plan, view, desired, &records_after(view, plan), deadline)?;
         }
         if let Some(gpu) = now.gpus.get(&gpu.address) {
             let with_host = !gpu.on_vfio && !plan.is_empty();
@@ -69,7 +71,6 @@ impl Engine {
             report.pending = pending_reason(gpu, &now, desired).filter(|_| lost.is_empty());
             report.warnings.extend(lost);
             if report.pending.is_some() && !plan.is_empty() {
-                let to = request.to.resolve(&desired.host);
                 let active = gpu.active_type(Some(to));
                 report.outcome = Outcome::Changed(format!("{} became {active}, not {to}", gpu.address));
             }

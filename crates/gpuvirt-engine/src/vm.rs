@@ -4,8 +4,8 @@ use gpuvirt_domain::{Added, Device, GpuForGuest, Removed, gpu_fragment, mdev_fra
 use gpuvirt_model::{Domain, PciAddress, Refusal, RefusalCode, VgpuId, Warning};
 use gpuvirt_plan::checks;
 
-use crate::apply::chain;
 use crate::{DeviceRequest, Engine, EngineError, Report, View};
+use gpuvirt_model::chain;
 
 /// How often an edit is begun anew when somebody else redefines the domain meanwhile.
 const EDIT_ATTEMPTS: usize = 5;

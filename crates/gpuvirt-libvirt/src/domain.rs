@@ -1,7 +1,7 @@
 //! Domains: listed with their host devices, read and redefined.
 
 use gpuvirt_domain::DomainXml;
-use gpuvirt_model::{Domain, DomainState, Reading, Unknown};
+use gpuvirt_model::{Domain, DomainState, Reading, Unknown, chain};
 use uuid::Uuid;
 use virt::connect::Connect;
 use virt::error::ErrorNumber;
@@ -248,10 +248,4 @@ fn failed(doing: &str, error: &virt::error::Error) -> LibvirtError {
 
 fn is(error: &virt::error::Error, number: ErrorNumber) -> bool {
     error.code().is_known_and(|known| known == number)
-}
-
-/// An error with all its sources, on one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let sources = std::iter::successors(Some(error), |error| error.source());
-    sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

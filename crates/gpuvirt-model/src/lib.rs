@@ -7,6 +7,7 @@
 //! The same noun has the same file name in each layer: `gpu.rs` here is the value, in `gpuvirt-host` it is how
 //! the value is read, in `gpuvirt-api` how it is shown.
 
+pub mod cause;
 pub mod desired;
 pub mod domain;
 pub mod driver;
@@ -24,6 +25,7 @@ pub mod records;
 pub mod refusal;
 pub mod vgpu;
 
+pub use cause::chain;
 pub use desired::{ConfiguredType, Desired, DesiredGpu, DesiredHost};
 pub use domain::{Domain, DomainState, Hostdev};
 pub use driver::{DriverBinding, DriverName};

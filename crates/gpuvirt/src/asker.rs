@@ -8,10 +8,11 @@ use std::cell::RefCell;
 use gpuvirt_api::{Change, Client, ClientError};
 
 use crate::cli::{Format, Global};
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::local;
 use crate::picture::Picture;
 use crate::render::page::Page;
+use gpuvirt_model::chain;
 
 /// Asks on behalf of one invocation.
 #[derive(Debug)]

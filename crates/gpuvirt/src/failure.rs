@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use gpuvirt_api::{ApiError, ClientError, ErrorKind};
+use gpuvirt_model::chain;
 
 /// An error as the command shows it: the wire's shape, and remedies of our own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,16 +80,4 @@ impl From<ClientError> for Failure {
             | ClientError::Request(_) => Self::failed(&error),
         }
     }
-}
-
-/// An error and all its causes in one line.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

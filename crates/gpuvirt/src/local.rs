@@ -12,8 +12,9 @@ use gpuvirt_host::{GpuRules, LinuxHost, LinuxSysfs, Sysfs};
 use gpuvirt_model::{Desired, Observed, Reading, Records, Unknown};
 use gpuvirt_recording::RecordedHost;
 
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::picture::Picture;
+use gpuvirt_model::chain;
 
 /// Where the daemon keeps what the admin asked for.
 const STATE_DIR: &str = "/var/lib/gpuvirt";

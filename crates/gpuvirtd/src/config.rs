@@ -224,7 +224,7 @@ mod tests {
             ("[[gpu.extra", "line 1"),
         ] {
             let error = parse(text).unwrap_err();
-            let text = crate::error::chain(&error);
+            let text = gpuvirt_model::chain(&error);
             assert!(text.contains(want), "{text}");
         }
     }

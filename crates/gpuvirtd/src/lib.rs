@@ -8,7 +8,6 @@
 
 pub mod cli;
 pub mod config;
-mod error;
 pub mod notify;
 pub mod run;
 pub mod server;

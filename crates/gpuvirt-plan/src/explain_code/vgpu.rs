@@ -7,7 +7,8 @@ pub(super) const TEXTS: &[Explanation] = &[
         name: "no-vgpu-support",
         cause: "The driver that has the card offers no vGPUs that gpuvirt can make. Plain display drivers offer \
                 none, even on cards that could.",
-        evidence: "No mdev_supported_types in the folder of the function or of its virtual functions.",
+        evidence: "No mdev_supported_types in the folder of the function or of its virtual functions, no virtual functions with \
+                   nvidia/creatable_vgpu_types, and no sriov_totalvfs.",
         remedy: "Load the vendor's vGPU host driver and reboot or reload it. `gpuvirt profile list` shows what is \
                  offered then.",
     },
@@ -21,7 +22,8 @@ pub(super) const TEXTS: &[Explanation] = &[
         name: "profile-not-offered",
         cause: "The GPU's driver offers no profile of this name, at least not now: what is offered depends on the \
                 card, on the driver's version, and with some on what is made already.",
-        evidence: "The types in mdev_supported_types of the GPU's functions, by name.",
+        evidence: "The types in mdev_supported_types of the GPU's functions, or in nvidia/creatable_vgpu_types of its virtual \
+                   functions, by name; vf where virtual functions are free.",
         remedy: "`gpuvirt profile list --gpu GPU` shows the names. They are those of the driver in lower case, with \
                  _ for spaces.",
     },
@@ -41,7 +43,7 @@ pub(super) const TEXTS: &[Explanation] = &[
     Explanation {
         name: "vgpu-not-found",
         cause: "No vGPU has this UUID. vGPUs do not survive a reboot of the host by themselves.",
-        evidence: "No device of this name in /sys/bus/mdev/devices.",
+        evidence: "No device of this name in /sys/bus/mdev/devices, and no virtual function at this address that is a vGPU.",
         remedy: "`gpuvirt vgpu list` shows those that exist. `gpuvirt vgpu create --uuid UUID` makes it anew.",
     },
     Explanation {

@@ -3,9 +3,10 @@
 use gpuvirt_api::ErrorKind;
 
 use crate::asker::Asker;
-use crate::failure::{Failure, chain};
+use crate::failure::Failure;
 use crate::output::{Answer, document};
 use crate::render;
+use gpuvirt_model::chain;
 
 /// Runs the verb. Without the daemon: what the host shows, and the exit code of an unreachable daemon.
 ///

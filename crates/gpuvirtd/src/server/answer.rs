@@ -8,7 +8,7 @@ use gpuvirt_engine::EngineError;
 use gpuvirt_engine::ports::PortError;
 use gpuvirt_model::{Refusal, RefusalCode};
 
-use crate::error::chain;
+use gpuvirt_model::chain;
 
 /// A request that has no document as its answer.
 #[derive(Debug)]

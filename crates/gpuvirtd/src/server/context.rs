@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use super::access::{Caller, Peer, ReadGate, WriteGate, Writer};
 use super::answer::Failure;
 use super::presence;
-use crate::error::chain;
+use gpuvirt_model::chain;
 
 /// How many pictures of the host are taken at once.
 const READS_AT_ONCE: usize = 4;

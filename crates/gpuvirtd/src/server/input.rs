@@ -61,7 +61,7 @@ pub(super) fn selector(text: &str) -> Result<GpuSelector, Failure> {
 
 /// A request that makes no sense, with why.
 pub(super) fn bad(why: &dyn Error) -> Failure {
-    Failure::usage(StatusCode::BAD_REQUEST, crate::error::chain(why))
+    Failure::usage(StatusCode::BAD_REQUEST, gpuvirt_model::chain(why))
 }
 
 fn bad_query(why: &dyn Error) -> Failure {

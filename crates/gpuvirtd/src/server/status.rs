@@ -14,7 +14,7 @@ use super::answer::Failure;
 use super::change;
 use super::context::Context;
 use super::input::{Nothing, Params};
-use crate::error::chain;
+use gpuvirt_model::chain;
 
 /// `GET /v1/status`
 pub(super) async fn show(
