@@ -160,7 +160,13 @@ pub fn not_removable(vgpu: &Vgpu, observed: &Observed, records: &Records) -> Vec
         Refusal { code, summary, because, remedy: with_explain(code, remedy) }
     };
     let mut found = Vec::new();
-    if vgpu.removing || !records.made(vgpu) {
+    if vgpu.removing {
+        found.push(refuse(
+            RefusalCode::VgpuInUse,
+            "a removal of it waits in the kernel already, for whoever holds it".to_owned(),
+            vec!["stop what uses it: the removal then ends by itself".to_owned()],
+        ));
+    } else if !records.made(vgpu) {
         found.push(refuse(
             RefusalCode::NotOurs,
             "gpuvirt did not make it".to_owned(),
