@@ -204,8 +204,3 @@ pub fn normal(path: &str) -> String {
     }
     format!("/{}", names.join("/"))
 }
-
-/// Path components as one relative path.
-pub fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.collect::<Vec<_>>().join("/")
-}

@@ -11,7 +11,6 @@ use gpuvirt_host::DeviceNumber;
 use crate::bytes::Span;
 use crate::devices::{DeviceId, Devices, Kind};
 use crate::notes::Notes;
-use crate::resolve::join;
 
 /// Subsystems whose devices are below `/sys/bus`; all others are classes.
 const BUSES: [&str; 44] = [
@@ -350,6 +349,11 @@ pub fn relative(from: &str, to: &str) -> String {
     }
     let up = a.map(|_| "..");
     join(up.chain(b).chain([name]))
+}
+
+/// Path components as one relative path.
+fn join<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join("/")
 }
 
 #[cfg(test)]

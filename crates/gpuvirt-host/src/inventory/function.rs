@@ -7,6 +7,7 @@ use gpuvirt_model::{
     ClassCode, DriverBinding, DriverName, Function, PciAddress, PciIdentity, Reading, Sriov, Unknown,
 };
 
+use super::folder::Folder;
 use super::nodes;
 use crate::files::{Files, shown};
 use crate::parse::pci;
@@ -18,14 +19,6 @@ use crate::sysfs::ReadError;
 pub(super) struct Seen {
     pub(super) function: Function,
     pub(super) folder: Folder,
-}
-
-/// A function's folder.
-#[derive(Debug)]
-pub(super) struct Folder {
-    pub(super) address: PciAddress,
-    names: Vec<String>,
-    oddities: Vec<String>,
 }
 
 /// Reads everything about one function. What can't be read is left empty and noted.
@@ -111,7 +104,7 @@ fn bound(files: Files<'_>, folder: &mut Folder) -> Bound {
         }
     }
     // A folder that could not be listed has no driver only as far as we can see.
-    let noted = if folder.names.is_empty() { 0 } else { noted };
+    let noted = if folder.names().is_empty() { 0 } else { noted };
     bound.unknown = folder.oddities.get(noted..).and_then(|odd| odd.first()).cloned();
     bound
 }
@@ -131,7 +124,7 @@ fn reset_methods(files: Files<'_>, folder: &mut Folder) -> Reading<Vec<String>> 
 /// `sriov_numvfs` itself is not read: kernels before 6.10 take the device's lock for it.
 fn sriov(files: Files<'_>, folder: &mut Folder) -> Option<Sriov> {
     let total = folder.value(files, "sriov_totalvfs", pci::count::<u16>).filter(|total| *total > 0)?;
-    let links = folder.names.iter().filter(|name| is_virtual_function(name)).count();
+    let links = folder.names().iter().filter(|name| is_virtual_function(name)).count();
     Some(Sriov {
         total,
         enabled: u16::try_from(links).unwrap_or(u16::MAX),
@@ -143,7 +136,7 @@ fn sriov(files: Files<'_>, folder: &mut Folder) -> Option<Sriov> {
 /// The targets of `virtfnN`, by N: their addresses can't be computed (offset and stride change with `sriov_numvfs`).
 fn virtual_functions(files: Files<'_>, folder: &mut Folder) -> Vec<PciAddress> {
     let mut links: Vec<(u32, String)> = folder
-        .names
+        .names()
         .iter()
         .filter_map(|name| Some((pci::count(name.strip_prefix("virtfn")?)?, name.clone())))
         .collect();
@@ -171,80 +164,4 @@ fn is_unresponsive(files: Files<'_>, folder: &Folder, power_state: Option<&str>)
             .sysfs
             .read(&paths::function_file(folder.address, "config"), IDS)
             .is_ok_and(|ids| ids == [u8::MAX; IDS])
-}
-
-impl Folder {
-    fn open(files: Files<'_>, address: PciAddress) -> Self {
-        let mut folder = Self { address, names: Vec::new(), oddities: Vec::new() };
-        match files.sysfs.list(&paths::function(address)) {
-            Ok(names) => folder.names = names,
-            Err(e) => folder.note("", &e.to_string()),
-        }
-        folder
-    }
-
-    /// Whether the folder holds this name.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.names.binary_search_by(|have| have.as_str().cmp(name)).is_ok()
-    }
-
-    /// All names in the folder.
-    pub(super) fn names(&self) -> &[String] {
-        &self.names
-    }
-
-    /// The full path of a file in the folder.
-    pub(super) fn path(&self, name: &str) -> String {
-        paths::function_file(self.address, name)
-    }
-
-    fn note(&mut self, name: &str, what: &str) {
-        self.oddities.push(format!("{}: {what}", self.path(name)));
-    }
-
-    /// A value that every function has: its absence is noted too.
-    fn required<T>(&mut self, files: Files<'_>, name: &str, parse: fn(&str) -> Option<T>) -> Option<T> {
-        if !self.has(name) {
-            self.note(name, "not there");
-            return None;
-        }
-        self.value(files, name, parse)
-    }
-
-    /// A value that a function may have.
-    fn value<T>(&mut self, files: Files<'_>, name: &str, parse: fn(&str) -> Option<T>) -> Option<T> {
-        if !self.has(name) {
-            return None;
-        }
-        match files.text(&self.path(name)) {
-            Ok(text) => {
-                let value = parse(&text);
-                if value.is_none() {
-                    self.note(name, &format!("{} makes no sense", shown(&text)));
-                }
-                value
-            }
-            // Gone since the folder was listed: as if it had not been there.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-            Err(e) => {
-                self.note(name, &e.to_string());
-                None
-            }
-        }
-    }
-
-    /// The last component of a link's target.
-    fn link(&mut self, files: Files<'_>, name: &str) -> Option<String> {
-        if !self.has(name) {
-            return None;
-        }
-        match files.link(&self.path(name)) {
-            Ok(target) => Some(target),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
-            Err(e) => {
-                self.note(name, &e.to_string());
-                None
-            }
-        }
-    }
 }

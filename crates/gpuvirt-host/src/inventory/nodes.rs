@@ -2,7 +2,7 @@
 
 use gpuvirt_model::{DriverName, Function, IommuGroup};
 
-use super::function::Folder;
+use super::folder::Folder;
 use crate::files::Files;
 use crate::parse::{nvidia, pci};
 use crate::paths;

@@ -2,7 +2,7 @@
 
 use super::page::Page;
 use super::table::{Table, cut};
-use crate::verb::explain::{Explained, Family};
+use crate::explanation::{Explained, Family};
 
 /// Width of a paragraph.
 const WIDTH: usize = 96;

@@ -2,8 +2,8 @@
 
 use gpuvirt_model::{Function, Reading};
 
-use super::gpu::{non_empty, or_none};
 use super::page::Page;
+use super::page::{non_empty, or_none};
 use super::size;
 
 /// All that is known of one function.

@@ -4,16 +4,15 @@ use gpuvirt_api::GpuDocument;
 use gpuvirt_api::gpu::GpuVm;
 use gpuvirt_model::Reading;
 
-use super::page::Page;
+use super::page::{Page, or_none};
 use super::table::{Table, cut};
+use super::vm::vms_short;
 use super::{function, holder, iommu, profile, size, vgpu};
 
 /// Widest name in a listing, so that its lines stay near 100 columns.
 const NAME_WIDTH: usize = 22;
 /// The same beside labels, which say more to those who gave them.
 const NAME_WIDTH_BESIDE_LABEL: usize = 16;
-/// Widest name of a VM in a listing.
-const VM_WIDTH: usize = 16;
 
 /// All GPUs, a line each; what is pending stands below.
 pub fn list(gpus: &[GpuDocument]) -> String {
@@ -120,29 +119,6 @@ fn show_vms(page: &mut Page, vms: &Reading<Vec<GpuVm>>) {
     }
 }
 
-/// VMs in a cell: names of those that run with it first, those that are only defined with it in brackets.
-pub fn vms_short(vms: &Reading<Vec<GpuVm>>) -> String {
-    let Reading::Known(vms) = vms else { return "unknown".to_owned() };
-    let (running, defined): (Vec<&GpuVm>, Vec<&GpuVm>) = vms.iter().partition(|vm| vm.running);
-    let running = running.iter().map(|vm| cut(&vm.name, VM_WIDTH));
-    let names: Vec<String> =
-        running.chain(defined.iter().map(|vm| format!("({})", cut(&vm.name, VM_WIDTH)))).collect();
-    match names.as_slice() {
-        [first, second, _, ..] => format!("{first}, {second} +{}", names.len() - 2),
-        _ => names.join(", "),
-    }
-}
-
 fn joined(values: impl Iterator<Item = impl ToString>) -> String {
     values.map(|value| value.to_string()).collect::<Vec<_>>().join(", ")
-}
-
-/// The text, when there is any.
-pub(super) fn non_empty(text: String) -> Option<String> {
-    (!text.is_empty()).then_some(text)
-}
-
-/// The text, or the word for no text.
-pub(super) fn or_none(text: String) -> String {
-    non_empty(text).unwrap_or_else(|| "none".to_owned())
 }

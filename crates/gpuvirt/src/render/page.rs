@@ -64,3 +64,13 @@ impl Page {
         self.out
     }
 }
+
+/// The text, when there is any.
+pub(super) fn non_empty(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// The text, or the word for no text.
+pub(super) fn or_none(text: String) -> String {
+    non_empty(text).unwrap_or_else(|| "none".to_owned())
+}

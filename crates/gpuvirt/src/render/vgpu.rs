@@ -2,10 +2,10 @@
 
 use gpuvirt_api::{GpuDocument, VgpuDocument};
 
-use super::gpu::vms_short;
 use super::holder;
 use super::page::Page;
 use super::table::Table;
+use super::vm::vms_short;
 
 /// All vGPUs, a line each.
 pub fn list(vgpus: &[VgpuDocument]) -> String {

@@ -1,11 +1,12 @@
 //! VMs and their GPU devices.
 
 use gpuvirt_api::VmDocument;
+use gpuvirt_api::gpu::GpuVm;
 use gpuvirt_api::vm::VmDevice;
-use gpuvirt_model::{DomainState, Hostdev};
+use gpuvirt_model::{DomainState, Hostdev, Reading};
 
 use super::page::Page;
-use super::table::Table;
+use super::table::{Table, cut};
 
 /// All domains, a line for each device; a domain without any has one line.
 pub fn list(vms: &[VmDocument]) -> String {
@@ -70,5 +71,21 @@ fn state(state: DomainState) -> &'static str {
     match state {
         DomainState::ShutOff => "shut off",
         DomainState::Active => "active",
+    }
+}
+
+/// Width of a VM's name in a cell of another listing.
+const VM_WIDTH: usize = 16;
+
+/// VMs in a cell: names of those that run with it first, those that are only defined with it in brackets.
+pub fn vms_short(vms: &Reading<Vec<GpuVm>>) -> String {
+    let Reading::Known(vms) = vms else { return "unknown".to_owned() };
+    let (running, defined): (Vec<&GpuVm>, Vec<&GpuVm>) = vms.iter().partition(|vm| vm.running);
+    let running = running.iter().map(|vm| cut(&vm.name, VM_WIDTH));
+    let names: Vec<String> =
+        running.chain(defined.iter().map(|vm| format!("({})", cut(&vm.name, VM_WIDTH)))).collect();
+    match names.as_slice() {
+        [first, second, _, ..] => format!("{first}, {second} +{}", names.len() - 2),
+        _ => names.join(", "),
     }
 }

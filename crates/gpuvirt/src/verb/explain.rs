@@ -2,46 +2,13 @@
 
 use gpuvirt_api::API_VERSION;
 use gpuvirt_model::{RefusalCode, WarningCode};
-use gpuvirt_plan::explain_code::{self, Explanation};
-use serde::Serialize;
+use gpuvirt_plan::explain_code;
 
 use crate::cli::{ExplainArgs, Format};
+use crate::explanation::{Explained, ExplanationList, Family};
 use crate::failure::Failure;
 use crate::output::{Answer, document};
 use crate::render;
-
-/// The names asked for.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ExplanationList {
-    api_version: &'static str,
-    kind: &'static str,
-    /// Each name with its text.
-    pub items: Vec<Explained>,
-}
-
-/// A name with its text.
-#[derive(Debug, Clone, Copy, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Explained {
-    /// What kind of name it is.
-    pub family: Family,
-    /// The text.
-    #[serde(flatten)]
-    pub text: &'static Explanation,
-}
-
-/// What a name is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Family {
-    /// A refusal that no option overrides.
-    AbsoluteRefusal,
-    /// A refusal that `--accept NAME` overrides.
-    AcceptableRefusal,
-    /// A warning.
-    Warning,
-}
 
 /// Runs the verb.
 ///
