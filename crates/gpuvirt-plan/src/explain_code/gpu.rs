@@ -94,8 +94,9 @@ pub(super) const TEXTS: &[Explanation] = &[
         cause: "An earlier change of this GPU failed and could not be undone, or a write to it still waits in the \
                 kernel. Nothing more is done to it, so that nothing gets worse.",
         evidence: "The journal in /var/lib/gpuvirt holds a change that never settled.",
-        remedy: "`gpuvirt status` and journalctl -u gpuvirtd say what failed and how the card stands. Remove the \
-                 cause; gpuvirtd tries again to bring it back when it is started anew.",
+        remedy: "`gpuvirt status` and journalctl -u gpuvirtd say what failed and how the card stands. Remove the cause, \
+                 then `gpuvirt recover`; gpuvirtd also tries when it is started anew. `gpuvirt gpu unset GPU` gives up \
+                 instead: the card is unmanaged then, and stays as it is.",
     },
     Explanation {
         name: "unmanaged",
