@@ -104,12 +104,14 @@ fn entry(
     let unknown = || EngineError::Bug(format!("{} was observed without its primary function", gpu.address));
     accepted.sort_unstable();
     accepted.dedup();
+    let identity = stored.or(found).ok_or_else(unknown)?;
+    let kept = earlier.cloned();
+    let kept = kept.unwrap_or_else(|| DesiredGpu::new(request.gpu, identity, request.to));
     Ok(DesiredGpu {
-        address: request.gpu,
-        identity: stored.or(found).ok_or_else(unknown)?,
         graphics_type: request.to,
-        label: request.label.clone().or_else(|| earlier.and_then(|entry| entry.label.clone())),
+        label: request.label.clone().or_else(|| kept.label.clone()),
         accepted,
+        ..kept
     })
 }
 

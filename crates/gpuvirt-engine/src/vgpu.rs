@@ -42,6 +42,7 @@ impl Engine {
             profile: profile.name.clone(),
             framework: profile.framework,
             boot: id.vf().and(view.observed.host.boot_id),
+            domain: None,
         };
         self.apply(&plan, gpu, CREATE_DEADLINE)?;
         let mut records = view.records.clone();

@@ -6,7 +6,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::gpu::GraphicsTypeError;
-use crate::{GraphicsType, PciAddress, PciIdentity, RefusalCode};
+use crate::{
+    AssignmentPolicy, GraphicsType, PciAddress, PciIdentity, ProfileName, RefusalCode, VgpuId, VgpuMode,
+    VgpuParams,
+};
 
 /// The version of the desired document that this code writes.
 pub const DESIRED_VERSION: u32 = 1;
@@ -33,11 +36,86 @@ pub struct Desired {
 pub struct DesiredHost {
     /// What `default` means for a GPU.
     pub default_type: ConfiguredType,
+    /// On which of several suitable GPUs a vGPU is made.
+    #[serde(default, skip_serializing_if = "AssignmentPolicy::is_performance")]
+    pub assignment_policy: AssignmentPolicy,
+    /// Nothing more is placed on this host; what runs, runs on.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub maintenance: bool,
+    /// Capacity that is kept free.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reservations: Vec<Reservation>,
+}
+
+/// Capacity that is kept free for vGPUs to come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Reservation {
+    /// The profile.
+    pub profile: ProfileName,
+    /// How many.
+    pub count: u32,
+}
+
+/// A vGPU that the admin made: it is there after a reboot too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DesiredVgpu {
+    /// What names it.
+    pub id: VgpuId,
+    /// Its profile.
+    pub profile: ProfileName,
+    /// Its parameters.
+    #[serde(default, skip_serializing_if = "VgpuParams::is_empty")]
+    pub params: VgpuParams,
+}
+
+/// When a configured type comes into force.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum When {
+    /// At once; refused where it can't be.
+    #[default]
+    Now,
+    /// As soon as nothing is in the way.
+    Idle,
+    /// At the next boot.
+    Boot,
+    /// When a VM that asks for the card starts; the host has it back when the VM has stopped.
+    Vm,
+}
+
+impl When {
+    /// Nothing to be said of it.
+    pub fn is_now(&self) -> bool {
+        *self == Self::Now
+    }
+}
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Now => "now",
+            Self::Idle => "idle",
+            Self::Boot => "boot",
+            Self::Vm => "vm",
+        })
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's `skip_serializing_if` passes a reference
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Default for DesiredHost {
     fn default() -> Self {
-        Self { default_type: ConfiguredType::Shared }
+        Self {
+            default_type: ConfiguredType::Shared,
+            assignment_policy: AssignmentPolicy::default(),
+            maintenance: false,
+            reservations: Vec::new(),
+        }
     }
 }
 
@@ -58,6 +136,43 @@ pub struct DesiredGpu {
     /// Refusals that the admin accepted for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted: Vec<RefusalCode>,
+    /// When the type comes into force.
+    #[serde(default, skip_serializing_if = "When::is_now")]
+    pub when: When,
+    /// Which profiles may live together on it, where the admin chose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vgpu_mode: Option<VgpuMode>,
+    /// How many virtual functions it gets, where the admin chose; else as many as it can have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vf_count: Option<u16>,
+    /// GPU instances by profile (`1g.5gb`), one entry for each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpu_instances: Vec<String>,
+    /// vGPUs that the admin made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vgpus: Vec<DesiredVgpu>,
+    /// Nothing more is placed on it; what runs, runs on.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub cordoned: bool,
+}
+
+impl DesiredGpu {
+    /// A GPU that is to be `graphics_type` at once, and nothing else asked for.
+    pub fn new(address: PciAddress, identity: PciIdentity, graphics_type: ConfiguredType) -> Self {
+        Self {
+            address,
+            identity,
+            graphics_type,
+            label: None,
+            accepted: Vec::new(),
+            when: When::Now,
+            vgpu_mode: None,
+            vf_count: None,
+            gpu_instances: Vec::new(),
+            vgpus: Vec::new(),
+            cordoned: false,
+        }
+    }
 }
 
 /// A type that can be asked for. `basic` can't: it is the lack of a driver.

@@ -17,6 +17,32 @@ impl fmt::Display for ProfileName {
     }
 }
 
+/// What a profile is made for, the letter at the end of its name (NVIDIA vGPU software documentation, "vGPU types").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProfileClass {
+    /// `Q`: workstations, all APIs.
+    Workstation,
+    /// `C`: computing, no display licence.
+    Compute,
+    /// `A`: published applications.
+    Application,
+    /// `B`: office desktops.
+    Desktop,
+}
+
+/// How vGPUs of a profile share the card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sharing {
+    /// Taking turns on all of it.
+    TimeSliced,
+    /// Each on a GPU instance.
+    MigBacked,
+    /// Each on a part of the hardware that SR-IOV cuts.
+    Partitioned,
+}
+
 /// A vGPU profile as one parent function offers it now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -40,6 +66,12 @@ pub struct Profile {
     pub max: Option<u32>,
     /// Frame buffer in MiB, when the driver says.
     pub framebuffer_mib: Option<u64>,
+    /// What it is made for, where its name says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<ProfileClass>,
+    /// How it shares the card, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sharing: Option<Sharing>,
     /// Virtual display heads, when the driver says.
     pub heads: Option<u32>,
     /// Largest resolution, e.g. `5120x2880`, when the driver says.

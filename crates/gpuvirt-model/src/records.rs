@@ -111,4 +111,8 @@ pub struct VgpuRecord {
     /// The boot in which it was made, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<Uuid>,
+    /// The domain for whose start it was made: it ends with that, and is never restored. None: the admin made it, and
+    /// the desired document has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<Uuid>,
 }

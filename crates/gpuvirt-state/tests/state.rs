@@ -27,11 +27,9 @@ fn identity() -> PciIdentity {
 
 fn desired() -> Desired {
     Desired::default().with_gpu(DesiredGpu {
-        address: GPU,
-        identity: identity(),
-        graphics_type: ConfiguredType::Direct,
         label: Some("left \"card\"".to_owned()),
         accepted: vec![RefusalCode::BootDisplay],
+        ..DesiredGpu::new(GPU, identity(), ConfiguredType::Direct)
     })
 }
 
@@ -47,6 +45,7 @@ fn records() -> Records {
         profile,
         framework: Framework::Mdev,
         boot: None,
+        domain: None,
     };
     records.vgpus.insert(Uuid::from_u128(0x1234).into(), record);
     records
@@ -257,6 +256,7 @@ fn vgpus_that_are_virtual_functions_are_an_addition_to_version_1() {
         profile: profile.clone(),
         framework: Framework::NvidiaVfio,
         boot: Some(Uuid::from_u128(0xb007)),
+        domain: None,
     };
     records.vgpus.insert(VgpuId::Vf(VF), record);
     let enabled = VfsRecord { count: 4, autoprobe_before: true, boot: Some(Uuid::from_u128(0xb007)) };

@@ -72,6 +72,8 @@ impl Type {
             available,
             max: self.description.max_instances,
             framebuffer_mib: self.description.framebuffer_mib,
+            class: None,
+            sharing: None,
             heads: self.description.heads,
             max_resolution: self.description.max_resolution,
         }

@@ -101,6 +101,8 @@ impl Card {
             available,
             max: None,
             framebuffer_mib: None,
+            class: None,
+            sharing: None,
             heads: None,
             max_resolution: None,
         }

@@ -22,6 +22,8 @@ pub(super) fn profile(vf: &Function, all: usize) -> Profile {
         available: u32::from(free),
         max: u32::try_from(all).ok(),
         framebuffer_mib: None,
+        class: None,
+        sharing: None,
         heads: None,
         max_resolution: None,
     }

@@ -139,7 +139,6 @@ pub fn perform(observed: &mut Observed, step: &Step, host: &str) {
 
 pub fn managed(observed: &Observed, to: ConfiguredType) -> Desired {
     let identity = observed.functions[&at(GPU)].identity;
-    let entry =
-        DesiredGpu { address: at(GPU), identity, graphics_type: to, label: None, accepted: Vec::new() };
+    let entry = DesiredGpu::new(at(GPU), identity, to);
     Desired::default().with_gpu(entry)
 }

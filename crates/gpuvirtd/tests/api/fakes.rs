@@ -123,6 +123,8 @@ fn profile() -> Profile {
         available: 3,
         max: Some(4),
         framebuffer_mib: None,
+        class: None,
+        sharing: None,
         heads: None,
         max_resolution: None,
     }
@@ -327,13 +329,7 @@ impl Daemon {
 
     pub fn start_with(script: Script, identify: Identify) -> Self {
         let label = Some("left card".to_owned());
-        let entry = DesiredGpu {
-            address: GPU,
-            identity: identity(),
-            graphics_type: ConfiguredType::SharedDirect,
-            label,
-            accepted: Vec::new(),
-        };
+        let entry = DesiredGpu { label, ..DesiredGpu::new(GPU, identity(), ConfiguredType::SharedDirect) };
         let stored = Mutex::new((Desired::default().with_gpu(entry), Records::default()));
         let read_gate = script.read_gate.clone();
         let world = Arc::new(World { script, stored });
