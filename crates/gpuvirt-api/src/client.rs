@@ -16,6 +16,7 @@ use ureq::http::Method;
 
 pub use error::ClientError;
 
+use crate::event::EventList;
 use crate::{
     API_VERSION, ApiError, Change, CreateVgpu, GpuDocument, GpuSelector, List, ProfileDocument, SetType,
     StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, XmlDocument, route,
@@ -155,6 +156,16 @@ impl Client {
         self.get(route::STATUS.to_owned())
     }
 
+    /// What happened after the event `after`, waiting up to so many seconds for the next one.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn events(&self, after: u64, wait_seconds: u64) -> Result<EventList, ClientError> {
+        let deadline = READ_DEADLINE.saturating_add(Duration::from_secs(wait_seconds));
+        let path = route::events(after, wait_seconds);
+        self.call(Call { method: Method::GET, path, body: None::<&()>, deadline })
+    }
+
     /// Gives a GPU a graphics type.
     ///
     /// # Errors
@@ -234,6 +245,8 @@ impl Client {
             .method(call.method)
             .uri(format!("http://gpuvirt{}", call.path))
             .header("accept", "application/json")
+            // Whoever runs the command wants to see the host, and not what it was a second ago.
+            .header("cache-control", "no-cache")
             .header("content-type", "application/json")
             .body(body.unwrap_or_default())
             .map_err(|error| failed(error.into()))?;

@@ -6,6 +6,7 @@
 #[cfg(feature = "client")]
 pub mod client;
 pub mod error;
+pub mod event;
 pub mod gpu;
 pub mod list;
 pub mod request;

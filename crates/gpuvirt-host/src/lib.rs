@@ -14,6 +14,7 @@ pub mod parse;
 mod paths;
 mod perform;
 pub mod sysfs;
+pub mod uevent;
 #[cfg(feature = "vfio-probe")]
 pub mod vfio_probe;
 mod writer;

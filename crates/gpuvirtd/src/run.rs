@@ -15,6 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use gpuvirt_api::event::EventKind;
+use gpuvirt_host::uevent::{Uevent, UeventSocket};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -47,13 +49,15 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
         .build()
         .context("starting the runtime")?;
     let socket = cli.socket.as_deref().unwrap_or(&config.socket);
-    let result = runtime.block_on(serve(assembled, socket));
+    // Another host's files send no events.
+    let hears = cli.host.is_none();
+    let result = runtime.block_on(serve(assembled, socket, hears));
     // A call that still waits for a writer is left behind: the writer is a process of its own, the journal is open.
     runtime.shutdown_background();
     result
 }
 
-async fn serve(assembled: Assembled, path: &Path) -> anyhow::Result<()> {
+async fn serve(assembled: Assembled, path: &Path, hears: bool) -> anyhow::Result<()> {
     let context = Arc::new(assembled.context);
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
@@ -64,10 +68,17 @@ async fn serve(assembled: Assembled, path: &Path) -> anyhow::Result<()> {
         }
     };
     let (listener, _file) = bind(path)?;
+    if hears {
+        hear(Arc::clone(&context));
+    }
+    context.events.tell(EventKind::Started, None, concat!("gpuvirtd ", env!("CARGO_PKG_VERSION")));
     let ready = tokio::spawn(become_ready(Arc::clone(&context), assembled.libvirt, path.to_owned()));
+    let events = Arc::clone(&context.events);
     let stopped = async {
         stop().await;
         ready.abort();
+        // It ends the waits of all who listen.
+        events.tell(EventKind::Stopping, None, "gpuvirtd was told to stop");
         tell(Notice::Stopping);
         tracing::info!("stopping");
     };
@@ -76,8 +87,42 @@ async fn serve(assembled: Assembled, path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn bind(path: &Path) -> anyhow::Result<(UnixListener, SocketFile)> {
-    let (listener, file) = Socket::bind(path)?.into_parts();
+/// Listens to the kernel, on a thread that waits in the kernel and nowhere else. Without its events every question looks at
+/// the host, as changes always do.
+fn hear(context: Arc<Context>) {
+    let thread = std::thread::Builder::new().name("uevents".to_owned());
+    let listen = move || {
+        let events = &context.events;
+        let told = |event: Option<Uevent>| match event {
+            Some(event) => events.tell(EventKind::Host, event.function, sentence(&event)),
+            None => events.tell(EventKind::Host, None, "events came too fast: anything may have changed"),
+        };
+        match UeventSocket::open() {
+            Ok(socket) => context.hearing.listen(|| socket.wait(), told),
+            Err(error) => tracing::warn!(%error, "the kernel's events can't be heard"),
+        }
+    };
+    if let Err(error) = thread.spawn(listen) {
+        tracing::warn!(%error, "the kernel's events can't be heard");
+    }
+}
+
+fn sentence(event: &Uevent) -> String {
+    let object = match (event.function, event.mdev) {
+        (Some(function), _) => function.to_string(),
+        (None, Some(uuid)) => uuid.to_string(),
+        (None, None) => event.subsystem.clone(),
+    };
+    let driver = event.driver.as_ref().map(|driver| format!(" (driver {driver})")).unwrap_or_default();
+    format!("{} {object}{driver}", event.action)
+}
+
+fn bind(path: &Path) -> anyhow::Result<(UnixListener, Option<SocketFile>)> {
+    let socket = match Socket::handed_over()? {
+        Some(socket) => socket,
+        None => Socket::bind(path)?,
+    };
+    let (listener, file) = socket.into_parts();
     Ok((UnixListener::from_std(listener).context("listening")?, file))
 }
 

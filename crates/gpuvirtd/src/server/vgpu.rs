@@ -14,39 +14,39 @@ use uuid::Uuid;
 use super::access::Caller;
 use super::answer::Failure;
 use super::change;
-use super::context::{Context, Order};
+use super::context::{Context, Order, Picture};
 use super::gpu;
-use super::input::{Body, Id, Nothing, Params, Removal};
+use super::input::{Body, Freshness, Id, Nothing, Params, Removal};
 
 /// `GET /v1/vgpus`
 pub(super) async fn list(
     State(context): State<Arc<Context>>,
+    freshness: Freshness,
     _: Params<Nothing>,
 ) -> Result<Json<List<VgpuDocument>>, Failure> {
-    let read = |context: &Context| {
-        let picture = context.picture()?;
+    let read = |context: &Context, picture: &Picture| {
         let view = &picture.view;
         let document = |vgpu| VgpuDocument::new(vgpu, &view.observed, &view.records);
         let vgpus = view.observed.vgpus.values().map(document).collect();
-        Ok(context.list("VgpuList", &picture, vgpus))
+        Ok(context.list("VgpuList", picture, vgpus))
     };
-    context.read(read).await.map(Json)
+    context.look(freshness, read).await.map(Json)
 }
 
 /// `GET /v1/vgpus/{id}`
 pub(super) async fn show(
     State(context): State<Arc<Context>>,
+    freshness: Freshness,
     Id(id): Id,
     _: Params<Nothing>,
 ) -> Result<Json<List<VgpuDocument>>, Failure> {
-    let read = move |context: &Context| {
-        let picture = context.picture()?;
+    let read = move |context: &Context, picture: &Picture| {
         let view = &picture.view;
         let vgpu = view.observed.vgpus.get(&id).ok_or_else(|| Failure::refused(not_found(id)))?;
         let vgpu = VgpuDocument::new(vgpu, &view.observed, &view.records);
-        Ok(context.list("Vgpu", &picture, vec![vgpu]))
+        Ok(context.list("Vgpu", picture, vec![vgpu]))
     };
-    context.read(read).await.map(Json)
+    context.look(freshness, read).await.map(Json)
 }
 
 /// `GET /v1/vgpus/{id}/xml`

@@ -13,9 +13,11 @@ use gpuvirt_model::{
     Profile, ProfileName, Reading, Records, Unknown, Vgpu,
 };
 use gpuvirt_plan::{Plan, Step};
+use gpuvirtd::hearing::Hearing;
 use gpuvirtd::server::listen::{Identify, Server};
 use gpuvirtd::server::{Context, Definitions, Outside, Peer, ReadGate, WriteGate, router};
 use gpuvirtd::wiring::domains::LibvirtDomains;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -78,6 +80,7 @@ impl Hold {
 struct World {
     script: Script,
     stored: Mutex<(Desired, Records)>,
+    looks: AtomicUsize,
 }
 
 fn identity() -> PciIdentity {
@@ -181,6 +184,7 @@ fn failure(doing: &str) -> PortError {
 
 impl Host for World {
     fn observe(&self) -> Result<Observed, PortError> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
         assert!(!self.script.panic_in_observe, "this test wants a panic");
         if let Some(hold) = &self.script.hold {
             hold.pass();
@@ -320,6 +324,8 @@ pub struct Daemon {
     dir: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
+    hearing: Arc<Hearing>,
+    world: Arc<World>,
 }
 
 impl Daemon {
@@ -332,7 +338,7 @@ impl Daemon {
         let entry = DesiredGpu { label, ..DesiredGpu::new(GPU, identity(), ConfiguredType::SharedDirect) };
         let stored = Mutex::new((Desired::default().with_gpu(entry), Records::default()));
         let read_gate = script.read_gate.clone();
-        let world = Arc::new(World { script, stored });
+        let world = Arc::new(World { script, stored, looks: AtomicUsize::new(0) });
         let shared = || Box::new(Shared(Arc::clone(&world)));
         let engine = Engine::new(shared(), shared(), shared());
         let (host, domains, store, definitions) =
@@ -344,13 +350,24 @@ impl Daemon {
         let dir = tempfile::tempdir().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let listener = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
+        let hearing = Arc::clone(&context.hearing);
         let thread = std::thread::spawn(move || serve(listener, context, identify, stopped));
-        Self { dir, stop: Some(stop), thread: Some(thread) }
+        Self { dir, stop: Some(stop), thread: Some(thread), hearing, world }
     }
 
     /// Tells the server to stop, and does not wait for it.
     pub fn stop(&mut self) {
         drop(self.stop.take());
+    }
+
+    /// What the server hears of its host.
+    pub fn hearing(&self) -> Arc<Hearing> {
+        Arc::clone(&self.hearing)
+    }
+
+    /// How often the host was looked at.
+    pub fn looks(&self) -> usize {
+        self.world.looks.load(Ordering::Relaxed)
     }
 
     pub fn socket(&self) -> PathBuf {
