@@ -101,6 +101,12 @@ impl Context {
         }
     }
 
+    /// The same, with what is heard of the host and of libvirt.
+    #[must_use]
+    pub fn hearing(self, hearing: Arc<Hearing>, events: Arc<EventLog>) -> Self {
+        Self { hearing, events, ..self }
+    }
+
     /// The same with others who may write.
     #[must_use]
     pub fn with_gate(self, gate: WriteGate) -> Self {

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use gpuvirt_api::Source;
+use gpuvirt_api::event::EventKind;
 use gpuvirt_engine::Engine;
 use gpuvirt_engine::ports::{Domains, Host};
 use gpuvirt_fakekernel::FakeKernel;
+use gpuvirt_libvirt::{Happened, Told};
 use gpuvirt_recording::RecordedHost;
 use gpuvirt_state::StateDir;
 
@@ -16,6 +18,8 @@ use super::host::{HostPort, RehearsedHost};
 use super::store::FileStore;
 use crate::cli::Cli;
 use crate::config::Config;
+use crate::events::EventLog;
+use crate::hearing::Hearing;
 use crate::server::{Context, Definitions, Outside, ReadGate, WriteGate};
 
 /// The daemon, put together and not serving yet.
@@ -32,9 +36,10 @@ pub struct Assembled {
 /// What keeps it from being put together.
 pub fn assemble(cli: &Cli, config: &Config) -> anyhow::Result<Assembled> {
     let store = FileStore(Arc::new(StateDir::open(&cli.state_dir)?));
+    let (hearing, events) = (Arc::<Hearing>::default(), Arc::<EventLog>::default());
     let (context, libvirt) = match &cli.host {
         None => {
-            let domains = LibvirtDomains::new(&config.libvirt_uri)?;
+            let domains = LibvirtDomains::new(&config.libvirt_uri)?.with_events(told(&hearing, &events));
             let gate = domains.gate();
             (over(HostPort::this_machine(&config.gpu), domains, store, Source::Daemon), gate)
         }
@@ -44,10 +49,28 @@ pub fn assemble(cli: &Cli, config: &Config) -> anyhow::Result<Assembled> {
         }
     };
     let context = context
+        .hearing(hearing, events)
         .with_gate(write_gate(config))
         .with_read_gate(read_gate(config))
         .with_write_deadline(config.write_deadline());
     Ok(Assembled { context, libvirt })
+}
+
+/// What libvirt's events lead to: listings look again, and whoever listens is told.
+fn told(hearing: &Arc<Hearing>, events: &Arc<EventLog>) -> Told {
+    let (hearing, events) = (Arc::clone(hearing), Arc::clone(events));
+    Arc::new(move |event| {
+        hearing.changed();
+        let happened = match event.happened {
+            Happened::Defined => "was defined",
+            Happened::Undefined => "is defined no more",
+            Happened::Started => "started",
+            Happened::Stopped => "stopped",
+            Happened::DevicesChanged => "got or lost a device while it runs",
+            Happened::Other => return,
+        };
+        events.tell(EventKind::Vm, None, format!("VM {} {happened}", event.name));
+    })
 }
 
 fn over<H, D>(host: H, domains: D, store: FileStore, source: Source) -> Context
