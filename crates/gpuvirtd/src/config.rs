@@ -27,6 +27,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// The group whose members may change things; none: root alone.
     pub write_group: Option<String>,
+    /// Whether polkit is asked about users who are neither root nor in that group.
+    pub polkit: bool,
     /// The group whose members may ask, besides those who may change things; none: every local user.
     pub read_group: Option<String>,
     /// libvirt's connection URI.
@@ -112,6 +114,7 @@ impl Default for Config {
         Self {
             socket: PathBuf::from("/run/gpuvirt/gpuvirt.sock"),
             write_group: None,
+            polkit: true,
             read_group: None,
             libvirt_uri: "qemu:///system".to_owned(),
             write_deadline_seconds: DEFAULT_WRITE_DEADLINE.as_secs(),

@@ -216,7 +216,7 @@ impl Context {
         if order.dry_run {
             return self.on_a_thread(&self.dry_runs, work).await;
         }
-        let Writer(peer) = caller.writer(self)?;
+        let Writer(peer) = caller.writer(self).await?;
         self.change(&peer, order.what, work).await
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! listen   one connection, one request, every wait bounded
 //!   places   how many connections at once, and of one user
-//!   access   who the peer is, and whether it may read and write
+//!   access   who the peer is, and whether it may read and write; polkit: who else may write
 //!   routes   paths to handlers; one file for each noun: gpu, profile, vgpu, vm, status, event
 //!     input    path, query and body, checked
 //!     pictures the picture of the host that questions share
@@ -25,6 +25,7 @@ mod metrics;
 mod peer;
 mod pictures;
 mod places;
+pub mod polkit;
 mod presence;
 mod profile;
 mod routes;

@@ -20,7 +20,11 @@ use crate::cli::Cli;
 use crate::config::Config;
 use crate::events::EventLog;
 use crate::hearing::Hearing;
+use crate::server::polkit::Polkit;
 use crate::server::{Context, Definitions, Outside, ReadGate, WriteGate};
+
+/// polkit's own program to ask it.
+const PKCHECK: &str = "/usr/bin/pkcheck";
 
 /// The daemon, put together and not serving yet.
 pub struct Assembled {
@@ -102,7 +106,9 @@ fn recorded(file: &Path, config: &Config) -> anyhow::Result<(RehearsedHost, Reco
 fn write_gate(config: &Config) -> WriteGate {
     let owner = Some(nix::unistd::geteuid().as_raw());
     let group = config.write_group.as_ref().and_then(|name| Some((name.clone(), group_number(name)?)));
-    WriteGate { group, owner }
+    // Where polkit is not installed, nobody is let through by it.
+    let polkit = config.polkit.then(|| Polkit::new(PKCHECK.into()));
+    WriteGate { group, owner, polkit }
 }
 
 /// Who may read. A group that is not there lets nobody through.

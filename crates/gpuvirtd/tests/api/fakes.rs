@@ -15,6 +15,7 @@ use gpuvirt_model::{
 use gpuvirt_plan::{Plan, Step};
 use gpuvirtd::hearing::Hearing;
 use gpuvirtd::server::listen::{Identify, Server};
+use gpuvirtd::server::polkit::Polkit;
 use gpuvirtd::server::{Context, Definitions, Outside, Peer, ReadGate, WriteGate, router};
 use gpuvirtd::wiring::domains::LibvirtDomains;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -43,6 +44,8 @@ pub struct Script {
     pub hold_commits: Option<Arc<Hold>>,
     /// Who may read.
     pub read_gate: ReadGate,
+    /// The program that stands for pkcheck.
+    pub polkit: Option<PathBuf>,
     /// libvirt itself, where the fake one is not enough.
     pub libvirt: Option<LibvirtDomains>,
 }
@@ -338,13 +341,15 @@ impl Daemon {
         let entry = DesiredGpu { label, ..DesiredGpu::new(GPU, identity(), ConfiguredType::SharedDirect) };
         let stored = Mutex::new((Desired::default().with_gpu(entry), Records::default()));
         let read_gate = script.read_gate.clone();
+        let polkit = script.polkit.clone().map(Polkit::new);
         let world = Arc::new(World { script, stored, looks: AtomicUsize::new(0) });
         let shared = || Box::new(Shared(Arc::clone(&world)));
         let engine = Engine::new(shared(), shared(), shared());
         let (host, domains, store, definitions) =
             (Arc::clone(&world), Arc::clone(&world), Arc::clone(&world), Arc::clone(&world));
         let outside = Outside { host, domains, store, definitions };
-        let gate = WriteGate { group: Some(("gpuvirt".to_owned(), WRITERS)), owner: None };
+        let group = Some(("gpuvirt".to_owned(), WRITERS));
+        let gate = WriteGate { group, owner: None, polkit };
         let context =
             Arc::new(Context::new(engine, outside, Source::Daemon).with_gate(gate).with_read_gate(read_gate));
         let dir = tempfile::tempdir().unwrap();
@@ -400,19 +405,19 @@ fn serve(
 }
 
 pub fn as_root(_: &tokio::net::UnixStream) -> std::io::Result<Peer> {
-    Ok(Peer { uid: 0, gid: 0, groups: Some(Vec::new()), pid: Some(1) })
+    Ok(Peer { uid: 0, gid: 0, groups: Some(Vec::new()), pid: Some(1), started: None })
 }
 
 pub fn as_member(_: &tokio::net::UnixStream) -> std::io::Result<Peer> {
-    Ok(Peer { uid: 1000, gid: 1000, groups: Some(vec![4, WRITERS]), pid: Some(1) })
+    Ok(Peer { uid: 1000, gid: 1000, groups: Some(vec![4, WRITERS]), pid: Some(1), started: None })
 }
 
 pub fn as_other(_: &tokio::net::UnixStream) -> std::io::Result<Peer> {
-    Ok(Peer { uid: 1000, gid: 1000, groups: Some(vec![4]), pid: Some(1) })
+    Ok(Peer { uid: 1000, gid: 1000, groups: Some(vec![4]), pid: Some(1), started: None })
 }
 
 pub fn as_groupless(_: &tokio::net::UnixStream) -> std::io::Result<Peer> {
-    Ok(Peer { uid: 1000, gid: 1000, groups: None, pid: None })
+    Ok(Peer { uid: 1000, gid: 1000, groups: None, pid: None, started: None })
 }
 
 pub fn as_unknown(_: &tokio::net::UnixStream) -> std::io::Result<Peer> {
