@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use super::access::{Caller, Peer, ReadGate, WriteGate, Writer};
 use super::answer::Failure;
 use super::presence;
+use super::restore::Restored;
 use gpuvirt_model::chain;
 
 /// How many pictures of the host are taken at once.
@@ -52,8 +53,9 @@ pub struct Context {
     pub(super) source: Source,
     /// Longest wait for one write that can block, where the request names none.
     pub(super) write_deadline: Duration,
+    pub(super) restored: Restored,
     reads: Semaphore,
-    changes: Semaphore,
+    pub(super) changes: Semaphore,
     dry_runs: Semaphore,
 }
 
@@ -82,6 +84,7 @@ impl Context {
             read_gate: ReadGate::default(),
             source,
             write_deadline: crate::config::DEFAULT_WRITE_DEADLINE,
+            restored: Restored::default(),
             reads: Semaphore::new(READS_AT_ONCE),
             changes: Semaphore::new(1),
             dry_runs: Semaphore::new(1),
@@ -177,7 +180,7 @@ impl Context {
         }))
     }
 
-    async fn on_a_thread<T: Send + 'static>(
+    pub(super) async fn on_a_thread<T: Send + 'static>(
         self: &Arc<Self>,
         lane: &Semaphore,
         work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,

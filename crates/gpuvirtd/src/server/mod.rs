@@ -7,6 +7,7 @@
 //!   routes   paths to handlers; one file for each noun: gpu, profile, vgpu, vm, status
 //!     input    path, query and body, checked
 //!     context  the engine, called on a thread of its own, if the client is still present when its turn comes
+//!     restore  what was asked for, made so at the daemon's start
 //!     answer   documents and errors as they travel
 //! ```
 //!
@@ -23,6 +24,7 @@ mod peer;
 mod places;
 mod presence;
 mod profile;
+mod restore;
 mod routes;
 mod status;
 mod vgpu;
