@@ -146,10 +146,19 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Port`].
     pub fn view(&self) -> Result<View, EngineError> {
-        let (desired, records) = self.store.load()?;
         // libvirt first, since it may take seconds: between the look at the host and the first write shall be little.
         let domains = self.domains.list();
-        let observed = Observed { domains, ..self.host.observe()? };
+        let view = self.kernel_view()?;
+        Ok(View { observed: Observed { domains, ..view.observed }, ..view })
+    }
+
+    /// A fresh picture of what the kernel shows, domains unknown: libvirt is not asked.
+    ///
+    /// # Errors
+    /// [`EngineError::Port`].
+    pub(crate) fn kernel_view(&self) -> Result<View, EngineError> {
+        let (desired, records) = self.store.load()?;
+        let observed = self.host.observe()?;
         let records = records.of_boot(observed.host.boot_id);
         Ok(View { observed, desired, records })
     }

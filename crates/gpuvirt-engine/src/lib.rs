@@ -13,6 +13,7 @@ mod change;
 pub mod engine;
 pub mod ports;
 mod recover;
+mod restore;
 mod switch;
 mod unset;
 mod vgpu;

@@ -133,6 +133,10 @@ codes! {
         HostdevManaged => "hostdev-managed",
         /// The device is not part of the domain.
         DeviceNotFound => "device-not-found",
+        /// A document names GPUs by what they are, and more of them are there than it says.
+        SelectorAmbiguous => "selector-ambiguous",
+        /// A document names GPUs by what they are, and fewer of them are there than it says.
+        SelectorUnmatched => "selector-unmatched",
         /// A stored file cannot be read; nothing is changed until it can.
         StateUnreadable => "state-unreadable",
     }
@@ -151,6 +155,8 @@ codes! {
         NoHostDriver => "no-host-driver",
         /// Another domain's definition names the device too.
         AlsoDefinedIn => "also-defined-in",
+        /// The initramfs was made before the list of cards that it is to claim.
+        InitramfsStale => "initramfs-stale",
         /// A refusal was accepted by the admin.
         Accepted => "accepted",
     }

@@ -2,6 +2,7 @@
 //!
 //! Data and look-up only. A code without its text fails a test here.
 
+mod config;
 mod gpu;
 mod isolation;
 mod vgpu;
@@ -26,7 +27,8 @@ pub struct Explanation {
 }
 
 /// Every text, by subject.
-const ALL: [&[Explanation]; 5] = [isolation::TEXTS, gpu::TEXTS, vgpu::TEXTS, vm::TEXTS, warning::TEXTS];
+const ALL: [&[Explanation]; 6] =
+    [isolation::TEXTS, gpu::TEXTS, config::TEXTS, vgpu::TEXTS, vm::TEXTS, warning::TEXTS];
 
 /// The explanation of a refusal.
 pub fn refusal(code: RefusalCode) -> Option<&'static Explanation> {

@@ -1,14 +1,14 @@
 //! The daemon's life: state folder, engine, socket, recovery beside service, readiness, end.
 //!
 //! ```text
-//! socket -> serve ------------------------------------------------> SIGTERM
-//!        \-> recover (on the lane of changes) -> READY, libvirt may be asked
-//!                       \-> RECOVERY_BEFORE_READY passed -^ (it goes on beside)
+//! socket -> serve ----------------------------------------------------------> SIGTERM
+//!        \-> recover, restore (on the lane of changes) -> READY, libvirt may be asked
+//!                       \-> RESTORE_BEFORE_READY passed -^ (it goes on beside)
 //! ```
 //!
 //! Requests are answered from the start: what recovery has not taken back yet is hands-off, as its journal says.
-//! Readiness waits for recovery, so that the first VM finds its GPU, but never longer than a fixed time, however many
-//! journals are open and however long their writes may wait; and never for libvirt, which starts after us.
+//! Readiness waits for recovery and restore, so that the first VM finds its GPU, but never longer than a fixed time,
+//! however many journals are open and however long their writes may wait; and never for libvirt, which starts after us.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,9 +32,9 @@ use crate::wiring::{self, Assembled};
 /// Threads for calls into the engine: four that read, one that changes, one for dry runs.
 const ENGINE_THREADS: usize = 6;
 
-/// Longest that readiness waits for recovery: a driver that lets go of one busy card fits in. TimeoutStartSec= of the
-/// unit is longer.
-const RECOVERY_BEFORE_READY: Duration = Duration::from_secs(30);
+/// Longest that readiness waits for recovery and restore: a driver that lets go of one busy card fits in.
+/// TimeoutStartSec= of the unit is longer.
+const RESTORE_BEFORE_READY: Duration = Duration::from_secs(30);
 
 /// Runs until SIGTERM or SIGINT.
 ///
@@ -126,14 +126,17 @@ fn bind(path: &Path) -> anyhow::Result<(UnixListener, Option<SocketFile>)> {
     Ok((UnixListener::from_std(listener).context("listening")?, file))
 }
 
-/// Recovers, and says that we are ready: afterwards, or when the longest wait for it has passed.
+/// Recovers and restores, and says that we are ready: afterwards, or when the longest wait for it has passed.
 async fn become_ready(context: Arc<Context>, libvirt: Gate, socket: PathBuf) {
-    let recovery = tokio::spawn(recover(context));
-    if tokio::time::timeout(RECOVERY_BEFORE_READY, recovery).await.is_err() {
-        let waited = RECOVERY_BEFORE_READY.as_secs();
+    let restore = tokio::spawn(async move {
+        recover(&context).await;
+        restore(&context).await;
+    });
+    if tokio::time::timeout(RESTORE_BEFORE_READY, restore).await.is_err() {
+        let waited = RESTORE_BEFORE_READY.as_secs();
         tracing::warn!(
             waited,
-            "an earlier change is still being taken back; its GPU is hands-off until then"
+            "GPUs are still being led to what was asked for; `gpuvirt status` shows which"
         );
     }
     tell(Notice::Ready);
@@ -143,9 +146,16 @@ async fn become_ready(context: Arc<Context>, libvirt: Gate, socket: PathBuf) {
 
 /// Takes back what an earlier daemon left unfinished. What can't be taken back stays hands-off and is shown; it is no
 /// reason not to serve, and never one to hold up libvirt.
-async fn recover(context: Arc<Context>) {
+async fn recover(context: &Arc<Context>) {
     if let Err(error) = context.recover().await {
         tracing::error!(%error, "an earlier change could not be taken back");
+    }
+}
+
+/// Makes the host what was asked for, as far as nothing is in the way. Neither is this a reason not to serve.
+async fn restore(context: &Arc<Context>) {
+    if let Err(error) = context.restore().await {
+        tracing::error!(%error, "what was asked for is not restored");
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ pub struct World {
     pub dies_before: Arc<Mutex<Option<usize>>>,
     /// Writes that an earlier daemon's writers wait for.
     pub waiting: Arc<Mutex<Vec<WaitingWrite>>>,
+    /// Asking libvirt is a mistake of the test's subject.
+    pub libvirt_panics: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -91,9 +94,22 @@ impl World {
             others_edits: Arc::default(),
             dies_before: Arc::default(),
             waiting: Arc::default(),
+            libvirt_panics: Arc::default(),
         };
         world.kernel.forget_writes();
         world
+    }
+
+    /// From now on libvirt must not be asked.
+    pub fn libvirt_panics(&self) {
+        self.libvirt_panics.store(true, Ordering::Relaxed);
+    }
+
+    /// The same host after a reboot: our files as they were, the kernel as `dump` has it.
+    pub fn rebooted(&self, dump: &str) -> Self {
+        let fresh = Self::of(dump);
+        fresh.kernel.set_file("/proc/sys/kernel/random/boot_id", "c0ffee00-0000-4000-8000-000000000002\n");
+        Self { kernel: fresh.kernel, ..self.clone() }
     }
 
     pub fn offering_vgpus(gpu: &str) -> Self {
@@ -181,6 +197,7 @@ impl Host for World {
 
 impl Domains for World {
     fn list(&self) -> Reading<Vec<Domain>> {
+        assert!(!self.libvirt_panics.load(Ordering::Relaxed), "libvirt was asked");
         Reading::Known(self.libvirt.lock().unwrap().clone())
     }
 

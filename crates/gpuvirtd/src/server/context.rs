@@ -19,6 +19,7 @@ use super::answer::Failure;
 use super::input::Freshness;
 use super::pictures::Pictures;
 use super::presence;
+use super::restore::Restored;
 use crate::events::EventLog;
 use crate::hearing::Hearing;
 use gpuvirt_model::chain;
@@ -62,8 +63,9 @@ pub struct Context {
     /// When the host changed.
     pub hearing: Arc<Hearing>,
     pictures: Pictures,
+    pub(super) restored: Restored,
     reads: Semaphore,
-    changes: Semaphore,
+    pub(super) changes: Semaphore,
     dry_runs: Semaphore,
 }
 
@@ -95,6 +97,7 @@ impl Context {
             events: Arc::default(),
             hearing: Arc::default(),
             pictures: Pictures::default(),
+            restored: Restored::default(),
             reads: Semaphore::new(READS_AT_ONCE),
             changes: Semaphore::new(1),
             dry_runs: Semaphore::new(1),
@@ -234,7 +237,7 @@ impl Context {
         }))
     }
 
-    async fn on_a_thread<T: Send + 'static>(
+    pub(super) async fn on_a_thread<T: Send + 'static>(
         self: &Arc<Self>,
         lane: &Semaphore,
         work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,

@@ -8,6 +8,7 @@
 //!     input    path, query and body, checked
 //!     pictures the picture of the host that questions share
 //!     context  the engine, called on a thread of its own, if the client is still present when its turn comes
+//!     restore  what was asked for, made so at the daemon's start
 //!     answer   documents and errors as they travel
 //! ```
 //!
@@ -28,6 +29,7 @@ mod places;
 pub mod polkit;
 mod presence;
 mod profile;
+mod restore;
 mod routes;
 mod status;
 mod vgpu;

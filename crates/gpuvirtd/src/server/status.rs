@@ -50,6 +50,7 @@ fn status(context: &Context, picture: &Picture) -> Result<StatusDocument, Failur
     if let Reading::Unknown(why) = &view.observed.domains {
         status.domains_unknown = Some(why.clone());
     }
+    context.restored.tell(&mut status);
     match context.outside.store.open_intents() {
         Ok(intents) => intents.iter().for_each(|plan| mark(&mut status, plan)),
         Err(error) => status.problems.push(chain(&error)),
