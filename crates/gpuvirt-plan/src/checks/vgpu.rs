@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use gpuvirt_model::{
-    Desired, Framework, Gpu, GraphicsType, Holder, Observed, ProfileName, Records, Refusal,
-    RefusalCode, Vgpu, VgpuId,
+    Desired, Framework, Gpu, GraphicsType, Holder, Observed, ProfileName, Records, Refusal, RefusalCode,
+    Vgpu, VgpuId,
 };
 
 use super::holder::shell_word;
@@ -56,8 +56,7 @@ pub(super) struct Creation<'a> {
 /// Why no more than `placed` of them have a place.
 pub(super) fn without_room(wanted: &Creation, placed: usize, observed: &Observed) -> Refusal {
     let offered = wanted.gpu.profiles.iter().any(|profile| profile.name == *wanted.profile);
-    let full =
-        || shows_what_fits(wanted.gpu) && by_name(wanted.gpu).values().all(|left| *left == 0);
+    let full = || shows_what_fits(wanted.gpu) && by_name(wanted.gpu).values().all(|left| *left == 0);
     match offered || full() {
         true => no_capacity(wanted, placed, observed),
         false => not_offered(wanted),

@@ -90,7 +90,8 @@ struct Room<'a> {
 
 impl<'a> Room<'a> {
     fn of(gpu: &'a Gpu, observed: &Observed) -> Self {
-        let is_vf = |address: PciAddress| observed.functions.get(&address).is_some_and(|f| f.physfn.is_some());
+        let is_vf =
+            |address: PciAddress| observed.functions.get(&address).is_some_and(|f| f.physfn.is_some());
         let single = |profile: &&Profile| profile.framework != Framework::Mdev || is_vf(profile.parent);
         let live = |profile: &Profile| {
             let same = observed.vgpus_of(gpu).filter(|vgpu| vgpu.profile == profile.name);
@@ -99,9 +100,7 @@ impl<'a> Room<'a> {
         let capped = gpu.profiles.iter().filter_map(|profile| Some((profile, profile.max?)));
         Self {
             offers: gpu.profiles.iter().map(|profile| (profile, profile.available)).collect(),
-            card: capped
-                .map(|(profile, max)| (&profile.name, max.saturating_sub(live(profile))))
-                .collect(),
+            card: capped.map(|(profile, max)| (&profile.name, max.saturating_sub(live(profile)))).collect(),
             single: gpu.profiles.iter().filter(single).map(|profile| profile.parent).collect(),
         }
     }
