@@ -217,8 +217,9 @@ fn read_domain(handle: &virt::domain::Domain) -> Result<Option<Domain>, LibvirtE
     };
     let now = read_xml(&name, &now)?;
     if !now.running {
-        let config = now.hostdevs;
-        return Ok(Some(Domain { name, uuid, state: DomainState::ShutOff, config, live: Vec::new() }));
+        let (config, requests) = (now.hostdevs, now.requests);
+        let state = DomainState::ShutOff;
+        return Ok(Some(Domain { name, uuid, state, config, live: Vec::new(), requests }));
     }
     let config = || match handle.is_persistent()? {
         true => handle.xml_desc(sys::VIR_DOMAIN_XML_INACTIVE).map(Some),
@@ -229,9 +230,10 @@ fn read_domain(handle: &virt::domain::Domain) -> Result<Option<Domain>, LibvirtE
         Err(error) if is(&error, ErrorNumber::NoDomain) => return Ok(None),
         other => other.map_err(|error| failed(&doing, &error))?,
     };
-    let config =
-        config.map(|xml| read_xml(&name, &xml)).transpose()?.map(|xml| xml.hostdevs).unwrap_or_default();
-    Ok(Some(Domain { name, uuid, state: DomainState::Active, config, live: now.hostdevs }))
+    let config = config.map(|xml| read_xml(&name, &xml)).transpose()?;
+    let (config, requests) = config.map(|xml| (xml.hostdevs, xml.requests)).unwrap_or_default();
+    let state = DomainState::Active;
+    Ok(Some(Domain { name, uuid, state, config, live: now.hostdevs, requests }))
 }
 
 fn read_xml(name: &str, xml: &str) -> Result<DomainXml, LibvirtError> {

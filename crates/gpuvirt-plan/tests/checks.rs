@@ -55,6 +55,7 @@ fn running_with(device: Hostdev) -> Reading<Vec<Domain>> {
         state: DomainState::Active,
         config: vec![device.clone()],
         live: vec![device],
+        requests: gpuvirt_model::Requests::default(),
     }])
 }
 

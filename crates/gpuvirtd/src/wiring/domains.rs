@@ -171,6 +171,7 @@ mod tests {
             state: gpuvirt_model::DomainState::ShutOff,
             config: Vec::new(),
             live: Vec::new(),
+            requests: gpuvirt_model::Requests::default(),
         };
         let domains = RecordedDomains(vec![domain]);
         assert_eq!(domains.list().known().map(Vec::len), Some(1));

@@ -211,6 +211,7 @@ impl Domains for World {
             state: DomainState::ShutOff,
             config: vec![Hostdev::Mdev { uuid: VGPU }],
             live: Vec::new(),
+            requests: gpuvirt_model::Requests::default(),
         };
         Reading::Known(vec![domain("web", 1), domain(ODD_NAME, 2)])
     }
