@@ -89,7 +89,8 @@ fn domain(vm: &VmDocument) -> Domain {
         let wanted = vm.devices.iter().filter(|device| if live { device.live } else { device.configured });
         wanted.map(|device| device.hostdev.clone()).collect()
     };
-    Domain { name: vm.name.clone(), uuid: vm.uuid, state: vm.state, config: of(false), live: of(true) }
+    let (config, live) = (of(false), of(true));
+    Domain { name: vm.name.clone(), uuid: vm.uuid, state: vm.state, autostart: vm.autostart, config, live }
 }
 
 fn text(written: &SnapshotDocument<'_>) -> String {
