@@ -133,6 +133,16 @@ codes! {
         HostdevManaged => "hostdev-managed",
         /// The device is not part of the domain.
         DeviceNotFound => "device-not-found",
+        /// No GPU of the host can take the vGPU now.
+        NoSuitableGpu => "no-suitable-gpu",
+        /// The room that is left is kept for others.
+        CapacityReserved => "capacity-reserved",
+        /// Nothing more is placed on the GPU.
+        Cordoned => "cordoned",
+        /// Nothing more is placed on the host.
+        Maintenance => "maintenance",
+        /// The request would change GPUs that it does not name.
+        AffectsOthers => "affects-others",
         /// A stored file cannot be read; nothing is changed until it can.
         StateUnreadable => "state-unreadable",
     }
