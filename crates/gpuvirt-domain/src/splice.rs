@@ -62,11 +62,16 @@ pub(crate) fn insert_metadata(xml: &str, root: &Node<'_, '_>, element: Element) 
     let source = xml.get(range.clone())?;
     if let Some(open) = source.strip_suffix("/>") {
         let close = outer_line(&style);
-        return replaced(xml, range, &format!("{}>{inserted}{close}</{METADATA}>", open.trim_end_matches(WHITE)));
+        return replaced(
+            xml,
+            range,
+            &format!("{}>{inserted}{close}</{METADATA}>", open.trim_end_matches(WHITE)),
+        );
     }
     let end_tag = range.start + source.rfind("</")?;
     let at = xml.get(..end_tag)?.trim_end_matches(WHITE).len();
-    let close = if metadata.has_children() && xml.get(at..end_tag)?.contains('\n') { "" } else { outer_line(&style) };
+    let close =
+        if metadata.has_children() && xml.get(at..end_tag)?.contains('\n') { "" } else { outer_line(&style) };
     replaced(xml, at..at, &format!("{inserted}{close}"))
 }
 
@@ -74,9 +79,9 @@ pub(crate) fn insert_metadata(xml: &str, root: &Node<'_, '_>, element: Element) 
 pub(crate) fn cut_metadata(xml: &str, root: &Node<'_, '_>, element: &Node<'_, '_>) -> Option<String> {
     let metadata = read::child(root, METADATA)?;
     let others = metadata.children().filter(|node| node != element);
-    let alone = others.into_iter().all(|node| {
-        node.is_text() && node.text().is_some_and(|text| text.trim_matches(WHITE).is_empty())
-    });
+    let alone = others
+        .into_iter()
+        .all(|node| node.is_text() && node.text().is_some_and(|text| text.trim_matches(WHITE).is_empty()));
     let range = if alone { metadata.range() } else { element.range() };
     let white = xml.get(..range.start)?.trim_end_matches(WHITE).len();
     replaced(xml, white..range.end, "")

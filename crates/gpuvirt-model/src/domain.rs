@@ -15,6 +15,9 @@ pub struct Domain {
     pub uuid: Uuid,
     /// Whether it runs.
     pub state: DomainState,
+    /// Whether libvirt starts it with the host.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub autostart: bool,
     /// Host devices in the definition that the next start uses.
     pub config: Vec<Hostdev>,
     /// Host devices that the running QEMU has; empty when it is off.

@@ -133,6 +133,22 @@ codes! {
         HostdevManaged => "hostdev-managed",
         /// The device is not part of the domain.
         DeviceNotFound => "device-not-found",
+        /// No GPU of the host can take the vGPU now.
+        NoSuitableGpu => "no-suitable-gpu",
+        /// The room that is left is kept for others.
+        CapacityReserved => "capacity-reserved",
+        /// Nothing more is placed on the GPU.
+        Cordoned => "cordoned",
+        /// Nothing more is placed on the host.
+        Maintenance => "maintenance",
+        /// The request would change GPUs that it does not name.
+        AffectsOthers => "affects-others",
+        /// The domain's requests were written for the domain that it was cloned from.
+        ClonedRequest => "cloned-request",
+        /// A device of the domain is not what its request asks for, or not there.
+        RequestUnmet => "request-unmet",
+        /// The daemon is busy with a change that concerns the VM's devices, or does not get to it in time.
+        Busy => "busy",
         /// A stored file cannot be read; nothing is changed until it can.
         StateUnreadable => "state-unreadable",
     }
@@ -151,6 +167,14 @@ codes! {
         NoHostDriver => "no-host-driver",
         /// Another domain's definition names the device too.
         AlsoDefinedIn => "also-defined-in",
+        /// A request in the domain's metadata has no host device.
+        RequestWithoutDevice => "request-without-device",
+        /// A host device of the domain has no request, while its others have.
+        DeviceWithoutRequest => "device-without-request",
+        /// The requests are those of the domain that this one was cloned from.
+        ClonedRequest => "cloned-request",
+        /// A running VM has what the rules would have refused at its start.
+        LiveViolation => "live-violation",
         /// A refusal was accepted by the admin.
         Accepted => "accepted",
     }

@@ -178,7 +178,8 @@ impl Requests {
     /// The request that got this host device; a card's other functions belong to the first one's.
     pub fn of_device(&self, device: &Hostdev) -> Option<&Request> {
         self.list.iter().find(|request| match (&request.assigned, device) {
-            (Some(Hostdev::Pci { address, .. }), Hostdev::Pci { address: other, .. }) => match request.wanted {
+            (Some(Hostdev::Pci { address, .. }), Hostdev::Pci { address: other, .. }) => match request.wanted
+            {
                 Wanted::Gpu { .. } | Wanted::Match { .. } => address.same_slot(other),
                 Wanted::Profile { .. } | Wanted::Vgpu { .. } => address == other,
             },

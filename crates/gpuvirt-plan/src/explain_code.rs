@@ -4,6 +4,8 @@
 
 mod gpu;
 mod isolation;
+mod placement;
+mod request;
 mod vgpu;
 mod vm;
 mod warning;
@@ -26,7 +28,8 @@ pub struct Explanation {
 }
 
 /// Every text, by subject.
-const ALL: [&[Explanation]; 5] = [isolation::TEXTS, gpu::TEXTS, vgpu::TEXTS, vm::TEXTS, warning::TEXTS];
+const ALL: [&[Explanation]; 7] =
+    [isolation::TEXTS, gpu::TEXTS, vgpu::TEXTS, placement::TEXTS, vm::TEXTS, request::TEXTS, warning::TEXTS];
 
 /// The explanation of a refusal.
 pub fn refusal(code: RefusalCode) -> Option<&'static Explanation> {

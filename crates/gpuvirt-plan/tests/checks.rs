@@ -53,6 +53,7 @@ fn running_with(device: Hostdev) -> Reading<Vec<Domain>> {
         name,
         uuid,
         state: DomainState::Active,
+        autostart: false,
         config: vec![device.clone()],
         live: vec![device],
         requests: gpuvirt_model::Requests::default(),

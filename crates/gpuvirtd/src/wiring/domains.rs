@@ -169,6 +169,7 @@ mod tests {
             name: "web".to_owned(),
             uuid: uuid::Uuid::from_u128(1),
             state: gpuvirt_model::DomainState::ShutOff,
+            autostart: false,
             config: Vec::new(),
             live: Vec::new(),
             requests: gpuvirt_model::Requests::default(),
