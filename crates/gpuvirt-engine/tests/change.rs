@@ -133,7 +133,15 @@ const DEFINITION: &str = "<domain type='kvm'>\n  <name>vm</name>\n  <!-- keep --
 
 fn with_domain(world: &World, state: DomainState, config: Vec<Hostdev>) {
     let (name, uuid) = ("vm".to_owned(), Uuid::from_u128(9));
-    *world.libvirt.lock().unwrap() = vec![Domain { name, uuid, state, config, live: Vec::new() }];
+    *world.libvirt.lock().unwrap() = vec![Domain {
+        name,
+        uuid,
+        state,
+        autostart: false,
+        config,
+        live: Vec::new(),
+        requests: Default::default(),
+    }];
     world.definitions.lock().unwrap().insert("vm".to_owned(), DEFINITION.to_owned());
 }
 

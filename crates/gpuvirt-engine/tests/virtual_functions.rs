@@ -115,7 +115,15 @@ fn whoever_holds_one_keeps_it() {
     world.kernel.end(99);
     let (name, uuid, config) = ("vm".to_owned(), Uuid::from_u128(9), Vec::new());
     let live = vec![Hostdev::Pci { address: at(VF), managed: false }];
-    *world.libvirt.lock().unwrap() = vec![Domain { name, uuid, state: DomainState::Active, config, live }];
+    *world.libvirt.lock().unwrap() = vec![Domain {
+        name,
+        uuid,
+        state: DomainState::Active,
+        autostart: false,
+        config,
+        live,
+        requests: Default::default(),
+    }];
     assert_eq!(refused(remove(&world, VF)), [RefusalCode::VgpuInUse]);
     world.libvirt.lock().unwrap().clear();
     assert!(remove(&world, VF).is_ok());
@@ -189,7 +197,15 @@ const DEFINITION: &str = "<domain type='kvm'>\n  <name>vm</name>\n  <os><type ma
 fn a_domain_gets_one_as_a_pci_device_and_gives_it_back() {
     let world = World::typed();
     let (name, uuid) = ("vm".to_owned(), Uuid::from_u128(9));
-    let domain = Domain { name, uuid, state: DomainState::ShutOff, config: Vec::new(), live: Vec::new() };
+    let domain = Domain {
+        name,
+        uuid,
+        state: DomainState::ShutOff,
+        autostart: false,
+        config: Vec::new(),
+        live: Vec::new(),
+        requests: Default::default(),
+    };
     *world.libvirt.lock().unwrap() = vec![domain];
     world.definitions.lock().unwrap().insert("vm".to_owned(), DEFINITION.to_owned());
     let vgpu = DeviceRequest::Vgpu(VgpuId::Vf(at(VF)));

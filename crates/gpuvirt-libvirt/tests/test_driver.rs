@@ -72,6 +72,14 @@ fn a_gpu_comes_and_goes_and_the_password_stays() {
 }
 
 #[test]
+fn a_domain_that_starts_with_the_host_is_listed_so() {
+    let fixture = Fixture::new(11);
+    assert!(!fixture.listed().autostart);
+    fixture.other.lookup_domain_by_name(&fixture.name).unwrap().set_autostart(true).unwrap();
+    assert!(fixture.listed().autostart);
+}
+
+#[test]
 fn a_running_domain_keeps_what_it_has_until_its_next_start() {
     let fixture = Fixture::new(2);
     fixture.other.lookup_domain_by_name(&fixture.name).unwrap().create().unwrap();

@@ -28,6 +28,7 @@ pub mod profile;
 pub mod reading;
 pub mod records;
 pub mod refusal;
+pub mod request;
 pub mod vgpu;
 pub mod vgpu_mode;
 
@@ -52,5 +53,6 @@ pub use profile::{Profile, ProfileClass, ProfileName, Sharing};
 pub use reading::{Reading, Unknown};
 pub use records::{HostBinding, Records, VfsRecord, VgpuRecord};
 pub use refusal::{Refusal, RefusalCode, Warning, WarningCode};
+pub use request::{CardIds, CardMatch, Request, Requests, Wanted};
 pub use vgpu::{Framework, Vgpu, VgpuId};
 pub use vgpu_mode::VgpuMode;

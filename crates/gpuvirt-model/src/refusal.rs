@@ -139,6 +139,22 @@ codes! {
         SelectorAmbiguous => "selector-ambiguous",
         /// A document names GPUs by what they are, and fewer of them are there than it says.
         SelectorUnmatched => "selector-unmatched",
+        /// No GPU of the host can take the vGPU now.
+        NoSuitableGpu => "no-suitable-gpu",
+        /// The room that is left is kept for others.
+        CapacityReserved => "capacity-reserved",
+        /// Nothing more is placed on the GPU.
+        Cordoned => "cordoned",
+        /// Nothing more is placed on the host.
+        Maintenance => "maintenance",
+        /// The request would change GPUs that it does not name.
+        AffectsOthers => "affects-others",
+        /// The domain's requests were written for the domain that it was cloned from.
+        ClonedRequest => "cloned-request",
+        /// A device of the domain is not what its request asks for, or not there.
+        RequestUnmet => "request-unmet",
+        /// The daemon is busy with a change that concerns the VM's devices, or does not get to it in time.
+        Busy => "busy",
         /// A stored file cannot be read; nothing is changed until it can.
         StateUnreadable => "state-unreadable",
     }
@@ -159,6 +175,14 @@ codes! {
         AlsoDefinedIn => "also-defined-in",
         /// The initramfs was made before the list of cards that it is to claim.
         InitramfsStale => "initramfs-stale",
+        /// A request in the domain's metadata has no host device.
+        RequestWithoutDevice => "request-without-device",
+        /// A host device of the domain has no request, while its others have.
+        DeviceWithoutRequest => "device-without-request",
+        /// The requests are those of the domain that this one was cloned from.
+        ClonedRequest => "cloned-request",
+        /// A running VM has what the rules would have refused at its start.
+        LiveViolation => "live-violation",
         /// A refusal was accepted by the admin.
         Accepted => "accepted",
     }

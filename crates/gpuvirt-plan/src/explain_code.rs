@@ -5,6 +5,8 @@
 mod config;
 mod gpu;
 mod isolation;
+mod placement;
+mod request;
 mod vgpu;
 mod vm;
 mod warning;
@@ -27,8 +29,16 @@ pub struct Explanation {
 }
 
 /// Every text, by subject.
-const ALL: [&[Explanation]; 6] =
-    [isolation::TEXTS, gpu::TEXTS, config::TEXTS, vgpu::TEXTS, vm::TEXTS, warning::TEXTS];
+const ALL: &[&[Explanation]] = &[
+    isolation::TEXTS,
+    gpu::TEXTS,
+    config::TEXTS,
+    vgpu::TEXTS,
+    placement::TEXTS,
+    vm::TEXTS,
+    request::TEXTS,
+    warning::TEXTS,
+];
 
 /// The explanation of a refusal.
 pub fn refusal(code: RefusalCode) -> Option<&'static Explanation> {

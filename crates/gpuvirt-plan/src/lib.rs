@@ -7,9 +7,11 @@
 pub mod audit;
 pub mod checks;
 pub mod config;
+pub mod drift;
 pub mod driver;
 pub mod explain;
 pub mod explain_code;
+pub mod first_fit;
 pub mod gpu;
 pub mod sriov;
 pub mod step;

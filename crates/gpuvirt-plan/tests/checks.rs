@@ -53,8 +53,10 @@ fn running_with(device: Hostdev) -> Reading<Vec<Domain>> {
         name,
         uuid,
         state: DomainState::Active,
+        autostart: false,
         config: vec![device.clone()],
         live: vec![device],
+        requests: gpuvirt_model::Requests::default(),
     }])
 }
 

@@ -8,6 +8,7 @@ mod holder;
 mod iommu;
 mod lock;
 mod sriov;
+pub mod start;
 pub mod vgpu;
 pub mod wish;
 

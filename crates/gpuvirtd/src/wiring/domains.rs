@@ -175,8 +175,10 @@ mod tests {
             name: "web".to_owned(),
             uuid: uuid::Uuid::from_u128(1),
             state: gpuvirt_model::DomainState::ShutOff,
+            autostart: false,
             config: Vec::new(),
             live: Vec::new(),
+            requests: gpuvirt_model::Requests::default(),
         };
         let domains = RecordedDomains(vec![domain]);
         assert_eq!(domains.list().known().map(Vec::len), Some(1));

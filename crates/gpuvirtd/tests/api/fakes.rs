@@ -218,8 +218,10 @@ impl Domains for World {
             name: name.to_owned(),
             uuid: Uuid::from_u128(uuid),
             state: DomainState::ShutOff,
+            autostart: false,
             config: vec![Hostdev::Mdev { uuid: VGPU }],
             live: Vec::new(),
+            requests: gpuvirt_model::Requests::default(),
         };
         Reading::Known(vec![domain("web", 1), domain(ODD_NAME, 2)])
     }
