@@ -51,7 +51,7 @@ pub fn warning(code: WarningCode) -> Option<&'static Explanation> {
 }
 
 fn named(name: &str) -> Option<&'static Explanation> {
-    ALL.into_iter().flatten().find(|text| text.name == name)
+    ALL.iter().copied().flatten().find(|text| text.name == name)
 }
 
 #[cfg(test)]
@@ -66,14 +66,14 @@ mod tests {
     #[test]
     fn every_code_is_explained_once() {
         for name in codes() {
-            let texts = ALL.into_iter().flatten().filter(|text| text.name == name).count();
+            let texts = ALL.iter().copied().flatten().filter(|text| text.name == name).count();
             assert_eq!(texts, 1, "{name} has {texts} explanations in gpuvirt-plan/src/explain_code/");
         }
     }
 
     #[test]
     fn every_part_says_something() {
-        for text in ALL.into_iter().flatten() {
+        for text in ALL.iter().copied().flatten() {
             for part in [text.cause, text.evidence, text.remedy] {
                 assert!(part.len() > 20 && part.ends_with('.'), "{}: {part:?}", text.name);
                 assert!(!part.contains("  ") && !part.contains('\n'), "{}: {part:?}", text.name);
