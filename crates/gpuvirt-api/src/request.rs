@@ -1,6 +1,6 @@
 //! Requests that change something, and what comes back.
 
-use gpuvirt_model::{ConfiguredType, Outcome, PciAddress, ProfileName, RefusalCode, VgpuId, Warning};
+use gpuvirt_model::{ConfiguredType, Outcome, PciAddress, ProfileName, RefusalCode, VgpuId, Warning, When};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -17,6 +17,9 @@ pub struct SetType {
     /// Refusals to accept.
     #[serde(default)]
     pub accept: Vec<RefusalCode>,
+    /// When it comes into force.
+    #[serde(default)]
+    pub when: When,
     /// Show the plan, write nothing.
     #[serde(default)]
     pub dry_run: bool,

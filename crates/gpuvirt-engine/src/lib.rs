@@ -19,8 +19,10 @@ mod switch;
 mod unset;
 mod vgpu;
 mod vm;
+mod when;
 
 pub use engine::{
     CreateRequest, DeviceRequest, Engine, EngineError, Removal, RemoveRequest, Report, SwitchRequest, View,
 };
 pub use gpuvirt_plan::vgpu::Wish;
+pub use when::Stirred;
