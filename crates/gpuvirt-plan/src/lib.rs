@@ -5,11 +5,13 @@
 //! a plan like any other, from what is now to the snapshot.
 
 pub mod audit;
+pub mod capacity;
 pub mod checks;
 pub mod driver;
 pub mod explain;
 pub mod explain_code;
 pub mod gpu;
+pub mod placement;
 pub mod sriov;
 pub mod step;
 pub mod switch;
