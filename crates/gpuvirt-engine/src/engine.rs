@@ -7,6 +7,7 @@ use gpuvirt_model::{
     VgpuId, Warning,
 };
 use gpuvirt_plan::Plan;
+use gpuvirt_plan::placement::Choice;
 use uuid::Uuid;
 
 use crate::ports::{Domains, Host, PortError, Store};
@@ -51,8 +52,8 @@ pub struct SwitchRequest {
 /// `vgpu create`.
 #[derive(Debug, Clone)]
 pub struct CreateRequest {
-    /// The GPU.
-    pub gpu: PciAddress,
+    /// The GPU; none: the one that placement chooses.
+    pub gpu: Option<PciAddress>,
     /// The profile.
     pub profile: ProfileName,
     /// The new vGPU's uuid, where it is a mediated device: chosen by whoever asks, so that decisions stay
@@ -95,6 +96,8 @@ pub struct Report {
     pub vgpu: Option<VgpuId>,
     /// The XML that an edit added or removed.
     pub xml: Option<String>,
+    /// Where a vGPU was or would be placed, and why there.
+    pub placement: Option<Choice>,
 }
 
 /// Why a request did not succeed.
@@ -131,7 +134,15 @@ impl Report {
     }
 
     fn of(outcome: Outcome<String>) -> Self {
-        Self { outcome, plan: None, warnings: Vec::new(), pending: None, vgpu: None, xml: None }
+        Self {
+            outcome,
+            plan: None,
+            warnings: Vec::new(),
+            pending: None,
+            vgpu: None,
+            xml: None,
+            placement: None,
+        }
     }
 }
 

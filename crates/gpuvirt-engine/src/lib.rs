@@ -10,7 +10,10 @@
 
 mod apply;
 mod change;
+mod cordon;
 pub mod engine;
+mod host;
+mod placement;
 pub mod ports;
 mod recover;
 mod switch;
@@ -18,4 +21,6 @@ mod unset;
 mod vgpu;
 mod vm;
 
+pub use cordon::Cordon;
 pub use engine::{CreateRequest, DeviceRequest, Engine, EngineError, Report, SwitchRequest, View};
+pub use host::HostRequest;

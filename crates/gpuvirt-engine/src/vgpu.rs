@@ -18,21 +18,26 @@ impl Engine {
     /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
     pub fn create_vgpu(&self, request: &CreateRequest) -> Result<Report, EngineError> {
         let _turn = self.turn(request.dry_run);
-        self.hands_on(request.gpu)?;
+        request.gpu.map_or(Ok(()), |gpu| self.hands_on(gpu))?;
         let view = self.view()?;
-        let gpu = self.changeable(&view, request.gpu)?;
         if already_there(request, &view) {
             let text = format!("vGPU {} is there already; nothing to do", request.uuid);
             return Ok(Report { vgpu: Some(request.uuid.into()), ..Report::unchanged(text) });
         }
+        let place = self.place(request, &view)?;
+        let gpu = self.changeable(&view, place.gpu)?;
         let wanted = checks::vgpu::Creation { gpu, profile: &request.profile, uuid: request.uuid };
-        let profile =
-            checks::vgpu::creatable(&wanted, &view.observed, &view.desired).map_err(EngineError::Refused)?;
+        let profile = place.judge(checks::vgpu::creatable(&wanted, &view.observed, &view.desired))?;
         let plan = vgpu::create(gpu, profile, request.uuid, &view.observed)
             .ok_or_else(|| no_plan(&profile.type_id))?;
         let id = vgpu::id_of_new(profile, request.uuid);
         let what = sentence_about(id, &profile.name, profile.parent);
-        let report = |text| Report { plan: Some(plan.clone()), vgpu: Some(id), ..Report::changed(text) };
+        let report = |text| Report {
+            plan: Some(plan.clone()),
+            vgpu: Some(id),
+            placement: place.choice.clone(),
+            ..Report::changed(text)
+        };
         if request.dry_run {
             return Ok(report(format!("{what} would be created")));
         }
@@ -106,7 +111,8 @@ impl Engine {
 fn already_there(request: &CreateRequest, view: &View) -> bool {
     let found = view.observed.vgpus.get(&request.uuid.into());
     found.is_some_and(|found| {
-        view.records.made(found) && found.gpu == request.gpu && found.profile == request.profile
+        let here = request.gpu.is_none_or(|gpu| gpu == found.gpu);
+        view.records.made(found) && here && found.profile == request.profile
     })
 }
 

@@ -23,7 +23,7 @@ fn refused(result: Result<gpuvirt_engine::Report, EngineError>) -> Vec<RefusalCo
 
 fn create(gpu: &str, profile: &str, uuid: u128) -> CreateRequest {
     let (profile, uuid) = (ProfileName(profile.to_owned()), Uuid::from_u128(uuid));
-    CreateRequest { gpu: at(gpu), profile, uuid, dry_run: false }
+    CreateRequest { gpu: Some(at(gpu)), profile, uuid, dry_run: false }
 }
 
 #[test]

@@ -18,7 +18,7 @@ type Act = fn(&World) -> Result<gpuvirt_engine::Report, EngineError>;
 
 fn create(world: &World) -> Result<gpuvirt_engine::Report, EngineError> {
     let profile = ProfileName("lab-1q".to_owned());
-    let request = CreateRequest { gpu: at(OTHER), profile, uuid: Uuid::from_u128(5), dry_run: false };
+    let request = CreateRequest { gpu: Some(at(OTHER)), profile, uuid: Uuid::from_u128(5), dry_run: false };
     world.engine().create_vgpu(&request)
 }
 
@@ -28,7 +28,7 @@ fn remove(world: &World) -> Result<gpuvirt_engine::Report, EngineError> {
 
 fn create_by_type(world: &World) -> Result<gpuvirt_engine::Report, EngineError> {
     let profile = ProfileName("nvidia_l40s-12q".to_owned());
-    let request = CreateRequest { gpu: at(TYPED), profile, uuid: Uuid::from_u128(5), dry_run: false };
+    let request = CreateRequest { gpu: Some(at(TYPED)), profile, uuid: Uuid::from_u128(5), dry_run: false };
     world.engine().create_vgpu(&request)
 }
 
@@ -38,7 +38,7 @@ fn remove_by_type(world: &World) -> Result<gpuvirt_engine::Report, EngineError> 
 
 fn create_plain(world: &World) -> Result<gpuvirt_engine::Report, EngineError> {
     let profile = ProfileName("vf".to_owned());
-    let request = CreateRequest { gpu: at(PLAIN), profile, uuid: Uuid::from_u128(5), dry_run: false };
+    let request = CreateRequest { gpu: Some(at(PLAIN)), profile, uuid: Uuid::from_u128(5), dry_run: false };
     world.engine().create_vgpu(&request)
 }
 

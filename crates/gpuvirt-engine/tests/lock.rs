@@ -48,7 +48,7 @@ fn listings_and_other_gpus_go_on_while_a_write_waits() {
         assert_eq!(locked.map(|function| function.address).collect::<Vec<_>>(), [at(GPU)]);
         world.set(OTHER, ConfiguredType::SharedDirect).unwrap();
         let profile = world.observed().gpus[&at(OTHER)].profiles[0].name.clone();
-        let request = CreateRequest { gpu: at(OTHER), profile, uuid: UUID, dry_run: false };
+        let request = CreateRequest { gpu: Some(at(OTHER)), profile, uuid: UUID, dry_run: false };
         world.engine().create_vgpu(&request).unwrap();
         world.engine().remove_vgpu(UUID, false, Duration::from_secs(1)).unwrap();
         world.set(OTHER, ConfiguredType::Direct).unwrap();
@@ -107,7 +107,7 @@ fn a_creation_that_the_driver_keeps_waiting_ends_at_its_deadline() {
     world.set(OTHER, ConfiguredType::SharedDirect).unwrap();
     world.kernel.inject_once(On::CreateMdev { parent: at(OTHER) }, Fault::Block);
     let profile = world.observed().gpus[&at(OTHER)].profiles[0].name.clone();
-    let request = CreateRequest { gpu: at(OTHER), profile, uuid: UUID, dry_run: false };
+    let request = CreateRequest { gpu: Some(at(OTHER)), profile, uuid: UUID, dry_run: false };
     let Err(EngineError::Failed { what, now }) = world.engine().create_vgpu(&request) else { panic!() };
     assert!(what.contains("still waits") && now.contains("hands-off"), "{what}; {now}");
     world.engine().view().unwrap();

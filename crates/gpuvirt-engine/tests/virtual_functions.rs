@@ -18,7 +18,7 @@ const SECOND: &str = "0000:26:00.5";
 
 fn create(world: &World, profile: &str) -> Result<Report, EngineError> {
     let profile = ProfileName(profile.to_owned());
-    let request = CreateRequest { gpu: at(TYPED), profile, uuid: Uuid::from_u128(1), dry_run: false };
+    let request = CreateRequest { gpu: Some(at(TYPED)), profile, uuid: Uuid::from_u128(1), dry_run: false };
     world.engine().create_vgpu(&request)
 }
 
@@ -222,7 +222,7 @@ fn a_domain_gets_one_as_a_pci_device_and_gives_it_back() {
 
 fn create_plain(world: &World) -> Result<Report, EngineError> {
     let profile = ProfileName("vf".to_owned());
-    let request = CreateRequest { gpu: at(PLAIN), profile, uuid: Uuid::from_u128(1), dry_run: false };
+    let request = CreateRequest { gpu: Some(at(PLAIN)), profile, uuid: Uuid::from_u128(1), dry_run: false };
     world.engine().create_vgpu(&request)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What others made counts as consumed. Where the maximum is known, it is never less than the other three together.
 
-use gpuvirt_model::{PciAddress, ProfileName};
+use gpuvirt_model::{PciAddress, ProfileName, Refusal, RefusalCode};
 use serde::{Deserialize, Serialize};
 
 use crate::placement::{Card, Claim, HostPicture, Settled, claims, settle};
@@ -61,6 +61,23 @@ pub fn of_host(host: &HostPicture) -> Vec<Capacity> {
     let settled = settle(open, &claims);
     let of = |profile| of_profile(profile, &cards, &settled);
     profiles(&cards, &claims).into_iter().map(of).collect()
+}
+
+/// The only one of these with that name.
+///
+/// # Errors
+/// The refusal `profile-not-offered`, boxed for its size.
+pub fn named(all: Vec<Capacity>, profile: &ProfileName) -> Result<Capacity, Box<Refusal>> {
+    let names: Vec<String> = all.iter().map(|capacity| capacity.profile.to_string()).collect();
+    all.into_iter().find(|capacity| capacity.profile == *profile).ok_or_else(|| {
+        let code = RefusalCode::ProfileNotOffered;
+        let because = match names.join(", ") {
+            names if names.is_empty() => "no GPU of this host offers any now".to_owned(),
+            names => format!("this host has {names}"),
+        };
+        let remedy = vec!["gpuvirt profile list".to_owned(), format!("gpuvirt explain {code}")];
+        Box::new(Refusal { code, summary: format!("there is no profile {profile}"), because, remedy })
+    })
 }
 
 fn profiles(cards: &[(Card, Option<String>)], claims: &[Claim]) -> Vec<ProfileName> {

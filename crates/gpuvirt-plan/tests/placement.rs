@@ -3,8 +3,6 @@
 
 mod picture;
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use gpuvirt_model::{
     AssignmentPolicy, ConfiguredType, Desired, DesiredGpu, Domain, DomainState, Framework, Holders, Hostdev,
     Observed, PciAddress, Profile, ProfileName, Reading, Records, RefusalCode, Reservation, Vgpu, VgpuId,
@@ -12,7 +10,7 @@ use gpuvirt_model::{
 };
 use gpuvirt_plan::capacity::{self, Capacity};
 use gpuvirt_plan::placement::mig::{InstanceKind, Instances};
-use gpuvirt_plan::placement::{Choice, HostPicture, Request, choose, refusals_on};
+use gpuvirt_plan::placement::{Choice, Details, HostPicture, Request, choose, refusals_on};
 use picture::{binding, function, host};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -33,9 +31,7 @@ struct Host {
     observed: Observed,
     desired: Desired,
     records: Records,
-    hands_off: BTreeSet<PciAddress>,
-    instances: BTreeMap<PciAddress, Instances>,
-    placements: BTreeMap<VgpuId, u32>,
+    details: Details,
     made: u128,
 }
 
@@ -60,9 +56,8 @@ impl Host {
             };
             observed.gpus.insert(address, card);
         }
-        let (records, hands_off) = (Records::default(), BTreeSet::new());
-        let (instances, placements) = (BTreeMap::new(), BTreeMap::new());
-        let mut host = Self { observed, desired, records, hands_off, instances, placements, made: 0 };
+        let (records, details) = (Records::default(), Details::default());
+        let mut host = Self { observed, desired, records, details, made: 0 };
         host.drive();
         host
     }
@@ -72,9 +67,7 @@ impl Host {
             observed: &self.observed,
             desired: &self.desired,
             records: &self.records,
-            hands_off: &self.hands_off,
-            instances: &self.instances,
-            placements: &self.placements,
+            details: &self.details,
         }
     }
 
@@ -140,7 +133,7 @@ impl Host {
     fn make(&mut self, gib: u64) -> Result<PciAddress, RefusalCode> {
         let choice = self.choose(gib).map_err(|refusal| refusal.code)?;
         let id = self.put(choice.gpu, gib);
-        self.placements.extend(choice.placement.map(|place| (id, place)));
+        self.details.placements.extend(choice.placement.map(|place| (id, place)));
         Ok(choice.gpu)
     }
 
@@ -166,7 +159,7 @@ impl Host {
 
     fn remove(&mut self, id: VgpuId) {
         self.observed.vgpus.remove(&id);
-        self.placements.remove(&id);
+        self.details.placements.remove(&id);
         self.drive();
     }
 
@@ -269,7 +262,7 @@ fn mixed_size_has_rules_of_its_own() {
     assert!(choice.reasons.iter().any(|reason| reason.contains("not in effect")), "{choice:?}");
     assert_eq!(host.capacity(5).max, Some(16), "as many as there are placements");
     // Where a vGPU sits is not known: what the driver says is all there is.
-    host.placements.clear();
+    host.details.placements.clear();
     assert_eq!(host.choose(20).unwrap().placement, None);
 }
 
@@ -290,7 +283,7 @@ fn mig_goes_by_free_instances_alone() {
         host.entry(number).vgpu_mode = Some(VgpuMode::Mig);
         let vgpu_profiles = [name(5)].into();
         let kind = InstanceKind { name: "1g.5gb".to_owned(), vgpu_profiles, free };
-        host.instances.insert(gpu(number), Instances(vec![kind]));
+        host.details.instances.insert(gpu(number), Instances(vec![kind]));
     }
     let choice = host.choose(5).unwrap();
     assert_eq!(choice.gpu, gpu(1), "the most free instances");
@@ -306,7 +299,7 @@ fn every_filter_says_its_reason() {
     let cases: [(Change, &str); 7] = [
         (|host| host.desired.gpus.clear(), "unmanaged"),
         (|host| host.entry(0).cordoned = true, "cordoned"),
-        (|host| host.hands_off = [gpu(0)].into(), "hands-off"),
+        (|host| host.details.hands_off = [gpu(0)].into(), "hands-off"),
         (|host| host.entry(0).identity.device = 1, "another card than the configured one"),
         (|host| host.entry(0).graphics_type = ConfiguredType::Direct, "configured as direct"),
         (
@@ -448,7 +441,7 @@ proptest! {
                         let places = host.observed.vgpus.values().filter(|vgpu| vgpu.gpu == *card);
                         let taken: Vec<(u64, u64)> = places
                             .zip(&alive)
-                            .map(|(vgpu, size)| (u64::from(host.placements[&vgpu.id]), *size))
+                            .map(|(vgpu, size)| (u64::from(host.details.placements[&vgpu.id]), *size))
                             .collect();
                         (0..u64::from(max)).any(|n| taken.iter().all(|(p, s)| (n + 1) * gib <= *p || p + s <= n * gib))
                     }

@@ -23,4 +23,4 @@ pub mod table;
 pub use card::{Card, Offer, Rule};
 pub use choice::{Choice, Rejected, Request, choose, refusals_on};
 pub use claim::{Claim, Claimant, Settled, claims, settle};
-pub use picture::{Closed, HostPicture};
+pub use picture::{Closed, Details, HostPicture};

@@ -23,12 +23,19 @@ pub struct HostPicture<'a> {
     pub desired: &'a Desired,
     /// What we made.
     pub records: &'a Records,
+    /// What the picture of the host does not show.
+    pub details: &'a Details,
+}
+
+/// What placement minds and a picture of the host does not show.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Details {
     /// GPUs with a change that never settled.
-    pub hands_off: &'a BTreeSet<PciAddress>,
+    pub hands_off: BTreeSet<PciAddress>,
     /// The GPU instances of GPUs in MIG mode, as far as they are known.
-    pub instances: &'a BTreeMap<PciAddress, Instances>,
+    pub instances: BTreeMap<PciAddress, Instances>,
     /// Where vGPUs sit on mixed-size GPUs, as far as it is known.
-    pub placements: &'a BTreeMap<VgpuId, PlacementId>,
+    pub placements: BTreeMap<VgpuId, PlacementId>,
 }
 
 /// Why nothing is placed on a GPU, whatever its room.
@@ -77,7 +84,7 @@ impl HostPicture<'_> {
         match self.desired.gpu(gpu.address).and_then(|entry| entry.vgpu_mode) {
             Some(VgpuMode::SameSize) => Rule::SameSize,
             Some(VgpuMode::MixedSize) => Rule::MixedSize(self.slots(gpu, card)),
-            Some(VgpuMode::Mig) => Rule::Mig(self.instances.get(&gpu.address).cloned()),
+            Some(VgpuMode::Mig) => Rule::Mig(self.details.instances.get(&gpu.address).cloned()),
             None if self.looks_same_size(gpu, card) => Rule::SameSize,
             None => Rule::Driver,
         }
@@ -99,7 +106,7 @@ impl HostPicture<'_> {
         let mut slots = Slots::empty(gib(whole?)?)?;
         for vgpu in self.observed.vgpus_of(gpu) {
             let size = card.size(&self.profile_of(vgpu)).and_then(gib)?;
-            slots.put(*self.placements.get(&vgpu.id)?, size);
+            slots.put(*self.details.placements.get(&vgpu.id)?, size);
         }
         Some(slots)
     }
@@ -117,7 +124,7 @@ impl HostPicture<'_> {
         if found != Some(entry.identity) {
             return closed(RefusalCode::IdentityChanged, "another card than the configured one".to_owned());
         }
-        if self.hands_off.contains(&gpu.address) {
+        if self.details.hands_off.contains(&gpu.address) {
             return closed(RefusalCode::HandsOff, "hands-off".to_owned());
         }
         let configured = entry.graphics_type.resolve(&self.desired.host);

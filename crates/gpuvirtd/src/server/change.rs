@@ -19,5 +19,6 @@ pub(super) fn document(report: Report, dry_run: bool, id: Option<VgpuId>) -> Cha
         id,
         uuid: id.and_then(VgpuId::uuid),
         xml: report.xml,
+        placement: report.placement,
     }
 }

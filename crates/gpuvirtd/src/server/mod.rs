@@ -4,7 +4,7 @@
 //! listen   one connection, one request, every wait bounded
 //!   places   how many connections at once, and of one user
 //!   access   who the peer is, and whether it may read and write
-//!   routes   paths to handlers; one file for each noun: gpu, profile, vgpu, vm, status
+//!   routes   paths to handlers; one file for each noun: gpu, host, capacity, profile, vgpu, vm, status
 //!     input    path, query and body, checked
 //!     context  the engine, called on a thread of its own, if the client is still present when its turn comes
 //!     answer   documents and errors as they travel
@@ -14,9 +14,11 @@
 
 pub mod access;
 mod answer;
+mod capacity;
 mod change;
 mod context;
 mod gpu;
+mod host;
 mod input;
 pub mod listen;
 mod peer;

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use gpuvirt_api::{Change, CreateVgpu, GpuSelector, List, VgpuDocument, XmlDocument};
 use gpuvirt_engine::CreateRequest;
-use gpuvirt_model::{Framework, PciAddress, ProfileName};
+use gpuvirt_model::{Framework, PciAddress, Profile, ProfileName};
 use gpuvirt_plan::checks::vgpu::not_found;
 use uuid::Uuid;
 
@@ -68,11 +68,12 @@ pub(super) async fn create(
 ) -> Result<Json<Change>, Failure> {
     // The engine takes uuids as arguments, so that its decisions can be replayed; here is where one is chosen.
     let uuid = asked.uuid.unwrap_or_else(Uuid::new_v4);
-    let (gpu, profile) = (asked.gpu, &asked.profile.0);
-    let what = format!("vgpu create --gpu {gpu} --profile {profile:?} --uuid {uuid}");
+    let gpu = asked.gpu.map(|gpu| format!(" --gpu {gpu}")).unwrap_or_default();
+    let what = format!("vgpu create{gpu} --profile {:?} --uuid {uuid}", asked.profile.0);
     let order = Order { what, dry_run: asked.dry_run };
     let work = move |context: &Context| {
-        let gpu = gpu::address(&GpuSelector::Address(asked.gpu), context)?;
+        let named = |gpu| gpu::address(&GpuSelector::Address(gpu), context);
+        let gpu = asked.gpu.map(named).transpose()?;
         if asked.uuid.is_some() {
             has_uuids(gpu, &asked.profile, context)?;
         }
@@ -101,12 +102,13 @@ pub(super) async fn remove(
 }
 
 /// Refuses a uuid that the vGPU could not have: whoever names one wants to find it again by it.
-fn has_uuids(gpu: PciAddress, profile: &ProfileName, context: &Context) -> Result<(), Failure> {
+fn has_uuids(gpu: Option<PciAddress>, profile: &ProfileName, context: &Context) -> Result<(), Failure> {
     let picture = context.picture()?;
-    let gpu = picture.view.observed.gpus.get(&gpu);
-    let made = gpu.and_then(|gpu| gpu.profiles.iter().find(|offered| offered.name == *profile));
-    match made {
-        Some(offered) if offered.framework != Framework::Mdev => {
+    let gpus = picture.view.observed.gpus.values().filter(|found| gpu.is_none_or(|gpu| gpu == found.address));
+    let mut made = gpus.flat_map(|gpu| &gpu.profiles).filter(|offered| offered.name == *profile);
+    let is_mdev = |offered: &Profile| offered.framework == Framework::Mdev;
+    match made.next() {
+        Some(first) if !is_mdev(first) && !made.any(is_mdev) => {
             let text = format!(
                 "a vGPU of profile {profile} is a virtual function, named by its address: leave out the uuid"
             );
