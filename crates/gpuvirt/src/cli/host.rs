@@ -1,6 +1,6 @@
 //! `gpuvirt host ...` and `gpuvirt capacity`
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use gpuvirt_model::{AssignmentPolicy, ConfiguredType};
 
 use super::parse_name;
@@ -50,7 +50,8 @@ pub enum HostCommand {
 
 /// `host set`
 #[derive(Debug, Args)]
-#[group(id = "what", required = true, multiple = true, args = ["default_type", "assignment_policy"])]
+#[group(skip)]
+#[command(group = ArgGroup::new("what").required(true).multiple(true).args(["default_type", "assignment_policy"]))]
 pub struct HostSetArgs {
     /// What a GPU of type default is: shared or shared-direct
     #[arg(long, value_name = "TYPE", value_parser = parse_default)]
