@@ -18,8 +18,9 @@ pub use error::ClientError;
 
 use crate::event::EventList;
 use crate::{
-    API_VERSION, ApiError, Change, CreateVgpu, GpuDocument, GpuSelector, List, ProfileDocument, RemoveVgpus,
-    SetType, StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, XmlDocument, route,
+    API_VERSION, ApiError, Capacity, Change, CreateVgpu, GpuDocument, GpuSelector, HostDocument, List,
+    ProfileDocument, RemoveVgpus, SetCordon, SetHost, SetType, StatusDocument, VgpuDocument, VmAdd,
+    VmDocument, VmRemove, XmlDocument, route,
 };
 
 /// Where the daemon listens unless it is told otherwise.
@@ -146,6 +147,38 @@ impl Client {
     /// [`ClientError`].
     pub fn vm_xml(&self, name: &str) -> Result<XmlDocument, ClientError> {
         self.get(route::vm_xml(name))
+    }
+
+    /// What fits, lives, remains and is kept, of all profiles or of one.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn capacity(&self, profile: Option<&str>) -> Result<List<Capacity>, ClientError> {
+        self.get(route::capacity(profile))
+    }
+
+    /// The host's defaults.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn host(&self) -> Result<List<HostDocument>, ClientError> {
+        self.get(route::HOST.to_owned())
+    }
+
+    /// Changes the host's defaults.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn set_host(&self, request: &SetHost) -> Result<Change, ClientError> {
+        self.change(Method::PUT, route::HOST.to_owned(), Some(request))
+    }
+
+    /// Says whether anything more is placed on a GPU.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn set_cordon(&self, gpu: &GpuSelector, request: &SetCordon) -> Result<Change, ClientError> {
+        self.change(Method::PUT, route::gpu_cordon(gpu), Some(request))
     }
 
     /// How things stand.

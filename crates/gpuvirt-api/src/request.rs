@@ -1,6 +1,10 @@
 //! Requests that change something, and what comes back.
 
-use gpuvirt_model::{ConfiguredType, Outcome, PciAddress, ProfileName, RefusalCode, VgpuId, Warning, When};
+use gpuvirt_model::{
+    AssignmentPolicy, ConfiguredType, Outcome, PciAddress, ProfileName, RefusalCode, Reservation, VgpuId,
+    Warning, When,
+};
+use gpuvirt_plan::placement::Choice;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -28,12 +32,42 @@ pub struct SetType {
     pub wait_seconds: Option<u64>,
 }
 
+/// `PUT /v1/gpus/{gpu}/cordon`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetCordon {
+    /// Whether nothing more is placed on it.
+    pub cordoned: bool,
+}
+
+/// `PUT /v1/host`. What is left out stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetHost {
+    /// What `default` means for a GPU: shared or shared-direct.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_type: Option<ConfiguredType>,
+    /// On which of several suitable GPUs a vGPU is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignment_policy: Option<AssignmentPolicy>,
+    /// Whether nothing more is placed on the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<bool>,
+    /// Room for so many of a profile is kept; 0 takes that back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserve: Option<Reservation>,
+    /// GPUs that follow the default type are changed with it.
+    #[serde(default)]
+    pub yes: bool,
+}
+
 /// `POST /v1/vgpus`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateVgpu {
-    /// The GPU.
-    pub gpu: PciAddress,
+    /// The GPU; none: the one that placement chooses.
+    #[serde(default)]
+    pub gpu: Option<PciAddress>,
     /// The profile.
     pub profile: ProfileName,
     /// The new vGPU's uuid, where it is a mediated device; none: the daemon chooses one. A virtual function is
@@ -138,4 +172,7 @@ pub struct Change {
     pub uuid: Option<Uuid>,
     /// The domain XML that was added, when a domain was edited.
     pub xml: Option<String>,
+    /// Where the vGPU was placed and why, when no GPU was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<Choice>,
 }

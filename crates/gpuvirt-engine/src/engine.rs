@@ -7,6 +7,7 @@ use gpuvirt_model::{
     VgpuId, Warning, When,
 };
 use gpuvirt_plan::Plan;
+use gpuvirt_plan::placement::Choice;
 use gpuvirt_plan::vgpu::Wish;
 use uuid::Uuid;
 
@@ -54,8 +55,8 @@ pub struct SwitchRequest {
 /// `vgpu create`: one change, however many.
 #[derive(Debug, Clone)]
 pub struct CreateRequest {
-    /// The GPU.
-    pub gpu: PciAddress,
+    /// The GPU; none: the one that placement chooses.
+    pub gpu: Option<PciAddress>,
     /// The vGPUs, with the uuids of those that are mediated devices: chosen by whoever asks, so that decisions stay
     /// reproducible.
     pub wishes: Vec<Wish>,
@@ -86,7 +87,7 @@ pub enum Removal {
 impl CreateRequest {
     /// One vGPU that the admin wants.
     pub fn one(gpu: PciAddress, profile: ProfileName, uuid: Uuid) -> Self {
-        Self { gpu, wishes: vec![Wish::new(uuid.into(), profile)], dry_run: false }
+        Self { gpu: Some(gpu), wishes: vec![Wish::new(uuid.into(), profile)], dry_run: false }
     }
 }
 
@@ -123,6 +124,8 @@ pub struct Report {
     pub vgpus: Vec<VgpuId>,
     /// The XML that an edit added or removed.
     pub xml: Option<String>,
+    /// Where a vGPU was or would be placed, and why there.
+    pub placement: Option<Choice>,
 }
 
 /// Why a request did not succeed.
@@ -159,7 +162,15 @@ impl Report {
     }
 
     fn of(outcome: Outcome<String>) -> Self {
-        Self { outcome, plan: None, warnings: Vec::new(), pending: None, vgpus: Vec::new(), xml: None }
+        Self {
+            outcome,
+            plan: None,
+            warnings: Vec::new(),
+            pending: None,
+            vgpus: Vec::new(),
+            xml: None,
+            placement: None,
+        }
     }
 }
 

@@ -10,7 +10,10 @@
 
 mod apply;
 mod change;
+mod cordon;
 pub mod engine;
+mod host;
+mod placement;
 pub mod ports;
 mod recover;
 mod removal;
@@ -21,8 +24,10 @@ mod vgpu;
 mod vm;
 mod when;
 
+pub use cordon::Cordon;
 pub use engine::{
     CreateRequest, DeviceRequest, Engine, EngineError, Removal, RemoveRequest, Report, SwitchRequest, View,
 };
 pub use gpuvirt_plan::vgpu::Wish;
+pub use host::HostRequest;
 pub use when::Stirred;

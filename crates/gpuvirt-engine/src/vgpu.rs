@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use gpuvirt_model::{
-    Desired, DesiredVgpu, Gpu, Outcome, PciAddress, ProfileName, Records, VgpuId, VgpuRecord,
+    Desired, DesiredVgpu, Gpu, Outcome, PciAddress, ProfileName, Records, Refusal, VgpuId, VgpuRecord,
 };
 use gpuvirt_plan::checks::wish;
 use gpuvirt_plan::vgpu::{self, Making, Wish};
 
+use crate::placement;
 use crate::{CreateRequest, Engine, EngineError, Report, View};
 
 /// How long making a vGPU may take: drivers answer `create` within seconds, or not at all.
@@ -21,10 +22,24 @@ impl Engine {
     /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
     pub fn create_vgpus(&self, request: &CreateRequest) -> Result<Report, EngineError> {
         let _turn = self.turn(request.dry_run);
-        self.hands_on(request.gpu)?;
+        request.gpu.map_or(Ok(()), |gpu| self.hands_on(gpu))?;
         let view = self.view()?;
-        let gpu = self.changeable(&view, request.gpu)?;
-        self.make(&view, gpu, &request.wishes, request.dry_run)
+        if let Some(report) = self.anywhere_already(request, &view)? {
+            return Ok(report);
+        }
+        let place = self.place(request, &view)?;
+        let gpu = self.changeable(&view, place.gpu)?;
+        let report = self.make_where(&view, gpu, &request.wishes, &place.refusals, request.dry_run)?;
+        Ok(Report { placement: place.choice, ..report })
+    }
+
+    /// vGPUs for which no GPU is named, asked for again.
+    fn anywhere_already(&self, request: &CreateRequest, view: &View) -> Result<Option<Report>, EngineError> {
+        let Some(first) = request.wishes.first().filter(|_| request.gpu.is_none()) else { return Ok(None) };
+        let found = view.observed.vgpus.get(&first.id);
+        let Some(gpu) = found.and_then(|vgpu| view.observed.gpus.get(&vgpu.gpu)) else { return Ok(None) };
+        let all = request.wishes.iter().all(|wish| is_there(wish, gpu, view));
+        all.then(|| self.keep(view, gpu, &request.wishes, request.dry_run)).transpose()
     }
 
     /// The same for whoever has the turn and a fresh view already: an admin's wish, a vGPU of the desired document
@@ -39,12 +54,25 @@ impl Engine {
         wishes: &[Wish],
         dry_run: bool,
     ) -> Result<Report, EngineError> {
+        self.make_where(view, gpu, wishes, &[], dry_run)
+    }
+
+    /// The same, with what forbids it there besides what every creation is checked for.
+    fn make_where(
+        &self,
+        view: &View,
+        gpu: &Gpu,
+        wishes: &[Wish],
+        forbidden: &[Refusal],
+        dry_run: bool,
+    ) -> Result<Report, EngineError> {
         let (there, missing): (Vec<Wish>, Vec<Wish>) =
             wishes.iter().cloned().partition(|wish| is_there(wish, gpu, view));
         if missing.is_empty() {
             return self.keep(view, gpu, &there, dry_run);
         }
-        let places = wish::creatable(gpu, &missing, &view.observed, &view.desired);
+        let places =
+            placement::judged(wish::creatable(gpu, &missing, &view.observed, &view.desired), forbidden);
         let places = places.map_err(EngineError::Refused)?;
         let makings: Vec<Making> = missing.iter().zip(places).map(|(wish, place)| wish.at(place)).collect();
         let plan = vgpu::create(gpu, &makings, &view.observed).ok_or_else(|| no_plan(gpu.address))?;

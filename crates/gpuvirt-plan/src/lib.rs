@@ -5,6 +5,7 @@
 //! a plan like any other, from what is now to the snapshot.
 
 pub mod audit;
+pub mod capacity;
 pub mod checks;
 pub mod config;
 pub mod drift;
@@ -13,6 +14,7 @@ pub mod explain;
 pub mod explain_code;
 pub mod first_fit;
 pub mod gpu;
+pub mod placement;
 pub mod sriov;
 pub mod step;
 pub mod switch;

@@ -4,6 +4,7 @@
 //! changes, and shows an example.
 
 mod gpu;
+mod host;
 mod vgpu;
 mod vm;
 
@@ -14,6 +15,7 @@ use gpuvirt_api::GpuSelector;
 use gpuvirt_model::VgpuId;
 
 pub use gpu::{GpuCommand, SetArgs, parse_name};
+pub use host::{CapacityArgs, HostCommand, HostSetArgs, Switch};
 pub use vgpu::{CreateArgs, RemoveArgs, VgpuCommand};
 pub use vm::{AddArgs, DeviceArg, VmCommand};
 
@@ -76,6 +78,17 @@ pub enum Command {
     /// vGPUs: the shares of GPUs that exist now
     #[command(subcommand)]
     Vgpu(VgpuCommand),
+    /// How many vGPUs of each profile fit, live, remain and are kept. Changes nothing
+    ///
+    /// MAX is how many fit on the empty GPU, CONSUMED how many live, whoever made them, RESERVED how many are kept for
+    /// reservations (`gpuvirt host reserve`) and for VMs that start with the host, and REMAINING how many more are to be
+    /// had beside all those. Capacity is shared between the profiles of a GPU. NOTE says why gpuvirt makes none there.
+    ///
+    /// Example: gpuvirt capacity --profile nvidia_a40-24c
+    Capacity(CapacityArgs),
+    /// The host's defaults: default type, assignment policy, reservations, maintenance
+    #[command(subcommand)]
+    Host(HostCommand),
     /// VMs: libvirt domains and the GPUs that they have
     #[command(subcommand)]
     Vm(VmCommand),

@@ -38,6 +38,20 @@ pub enum GpuCommand {
     /// Example: gpuvirt gpu set 41:00.0 --type direct --dry-run
     #[command(verbatim_doc_comment)]
     Set(SetArgs),
+    /// Place nothing more on a GPU; what is on it stays. Changes the stored configuration only
+    ///
+    /// Example: gpuvirt gpu cordon 41:00.0
+    Cordon {
+        /// Its address (0000:41:00.0 or 41:00.0) or its label
+        gpu: GpuSelector,
+    },
+    /// Place vGPUs on a GPU again. Changes the stored configuration only
+    ///
+    /// Example: gpuvirt gpu uncordon 41:00.0
+    Uncordon {
+        /// Its address (0000:41:00.0 or 41:00.0) or its label
+        gpu: GpuSelector,
+    },
     /// Forget a GPU's configuration: it is unmanaged from then on. Changes the stored configuration only
     ///
     /// The GPU stays as it is now, bound to the driver that it has. To give it back to the host first:

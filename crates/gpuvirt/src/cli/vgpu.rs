@@ -23,6 +23,9 @@ pub enum VgpuCommand {
     },
     /// Create vGPUs on a GPU of type shared-direct. Changes the host
     ///
+    /// Without --gpu, gpuvirt chooses among the GPUs that can take it, as the host's assignment policy says; --explain
+    /// prints the choice and why it was not another.
+    ///
     /// Says what names each: its UUID, or the address of the virtual function that it is. A VM's definition gets it by
     /// `gpuvirt vm add VM --vgpu ID`. Several are made in one change, all of them or none. Refused when the capacity of
     /// the profile is used up.
@@ -40,9 +43,9 @@ pub enum VgpuCommand {
 /// `vgpu create`
 #[derive(Debug, Args)]
 pub struct CreateArgs {
-    /// The GPU: its address or label
+    /// The GPU: its address or label; chosen by gpuvirtd when left out
     #[arg(long, value_name = "GPU")]
-    pub gpu: GpuSelector,
+    pub gpu: Option<GpuSelector>,
     /// The profile, as `gpuvirt profile list` shows it
     #[arg(long, value_name = "PROFILE", value_parser = parse_name)]
     pub profile: String,
@@ -52,6 +55,9 @@ pub struct CreateArgs {
     /// The UUID to give it, where it is a mediated device; chosen by gpuvirtd when left out. Repeatable
     #[arg(long, value_name = "UUID")]
     pub uuid: Vec<Uuid>,
+    /// Say why the vGPU is placed where it is, and why on no other GPU
+    #[arg(long, conflicts_with = "gpu")]
+    pub explain: bool,
     /// Show the plan, as sentences and as the equivalent shell writes; change nothing
     #[arg(long)]
     pub dry_run: bool,

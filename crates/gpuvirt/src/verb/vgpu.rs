@@ -5,7 +5,7 @@ use gpuvirt_model::ProfileName;
 
 use super::{gpu, show_change, show_each, show_list};
 use crate::asker::Asker;
-use crate::cli::{CreateArgs, RemoveArgs, VgpuCommand};
+use crate::cli::{CreateArgs, Format, RemoveArgs, VgpuCommand};
 use crate::failure::Failure;
 use crate::output::Answer;
 use crate::render;
@@ -32,7 +32,7 @@ pub fn run(asker: &Asker, command: &VgpuCommand) -> Result<Answer, Failure> {
 fn create(asker: &Asker, args: &CreateArgs) -> Result<Answer, Failure> {
     let change = asker.order(|client| {
         client.create_vgpu(&CreateVgpu {
-            gpu: gpu::address(client, &args.gpu)?,
+            gpu: args.gpu.as_ref().map(|named| gpu::address(client, named)).transpose()?,
             profile: ProfileName(args.profile.clone()),
             uuid: None,
             uuids: args.uuid.clone(),
@@ -40,7 +40,14 @@ fn create(asker: &Asker, args: &CreateArgs) -> Result<Answer, Failure> {
             dry_run: args.dry_run,
         })
     })?;
-    show_change(asker, &change)
+    let mut answer = show_change(asker, &change)?;
+    // Programs have it in the document.
+    if let Some(choice) =
+        change.placement.as_ref().filter(|_| args.explain && asker.format() == Format::Table)
+    {
+        answer.out.push_str(&render::placement::choice(choice));
+    }
+    Ok(answer)
 }
 
 fn remove(asker: &Asker, args: &RemoveArgs) -> Result<Answer, Failure> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use gpuvirt_api::selector::check_label;
-use gpuvirt_api::{Change, GpuDocument, GpuSelector, List, SetType, XmlDocument};
-use gpuvirt_engine::SwitchRequest;
+use gpuvirt_api::{Change, GpuDocument, GpuSelector, List, SetCordon, SetType, XmlDocument};
+use gpuvirt_engine::{Cordon, SwitchRequest};
 use gpuvirt_model::{Gpu, PciAddress};
 
 use super::access::{Caller, Writer};
@@ -82,6 +82,23 @@ pub(super) async fn set_type(
         Ok(change::document(context.engine.configure(&request)?, asked.dry_run))
     };
     context.change_or_dry_run(caller, order, work).await.map(Json)
+}
+
+/// `PUT /v1/gpus/{gpu}/cordon`
+pub(super) async fn set_cordon(
+    State(context): State<Arc<Context>>,
+    Writer(peer): Writer,
+    GpuName(selector): GpuName,
+    _: Params<Nothing>,
+    Body(asked): Body<SetCordon>,
+) -> Result<Json<Change>, Failure> {
+    let cordon = if asked.cordoned { Cordon::On } else { Cordon::Off };
+    let what = format!("gpu {} {selector}", if asked.cordoned { "cordon" } else { "uncordon" });
+    let work = move |context: &Context| {
+        let gpu = address(&selector, context)?;
+        Ok(change::document(context.engine.set_cordon(gpu, cordon)?, false))
+    };
+    context.change(&peer, what, work).await.map(Json)
 }
 
 /// `DELETE /v1/gpus/{gpu}/configuration`
