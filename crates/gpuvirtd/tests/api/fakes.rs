@@ -127,6 +127,7 @@ fn profile() -> Profile {
         sharing: None,
         heads: None,
         max_resolution: None,
+        blocked: None,
     }
 }
 
