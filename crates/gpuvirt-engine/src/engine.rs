@@ -7,6 +7,7 @@ use gpuvirt_model::{
     VgpuId, Warning,
 };
 use gpuvirt_plan::Plan;
+use gpuvirt_plan::profile::remember_names;
 use uuid::Uuid;
 
 use crate::ports::{Domains, Host, PortError, Store};
@@ -149,8 +150,9 @@ impl Engine {
         let (desired, records) = self.store.load()?;
         // libvirt first, since it may take seconds: between the look at the host and the first write shall be little.
         let domains = self.domains.list();
-        let observed = Observed { domains, ..self.host.observe()? };
+        let mut observed = Observed { domains, ..self.host.observe()? };
         let records = records.of_boot(observed.host.boot_id);
+        remember_names(&mut observed, &records);
         Ok(View { observed, desired, records })
     }
 }

@@ -17,7 +17,15 @@ fn parsers(text: &str) {
         assert!(bar.size > 0 && bar.index < 6, "{bar:?}");
     }
     let _ = (mdev::description(text), interrupts::remapped(text));
-    let _ = (nvidia::device_minor(text), nvidia::creatable_types(text));
+    let _ = nvidia::device_minor(text);
+    let creatable = nvidia::creatable_types(text);
+    let mut ids: Vec<u32> = creatable.types.iter().map(|(id, _)| *id).collect();
+    ids.sort_unstable();
+    assert!(ids.windows(2).all(|pair| pair[0] != pair[1]) && !ids.contains(&0), "{creatable:?}");
+    assert!(creatable.types.iter().all(|(_, name)| !name.contains(char::is_control)), "{creatable:?}");
+    if let Some(traits) = gpuvirt_model::named_traits(text) {
+        assert!((512..=4096 * 1024).contains(&traits.framebuffer_mib), "{traits:?}");
+    }
     if mdev::is_type_id(text) {
         assert!(!text.contains(['/', '\0', '\n']) && text != "." && text != "..", "{text:?}");
         let _ = mdev::profile_name(text, None);

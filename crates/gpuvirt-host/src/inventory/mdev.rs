@@ -1,10 +1,12 @@
 //! Mediated devices: the types that a GPU offers, and the devices that live on it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
-use gpuvirt_model::{Framework, Holders, PciAddress, Profile, ProfileName, Vgpu, VgpuId};
+use gpuvirt_model::{Framework, Holders, PciAddress, Profile, ProfileName, Vgpu, VgpuId, named_traits};
 use uuid::Uuid;
 
+use super::nvidia_vfio::note_odd;
 use crate::files::{Files, shown};
 use crate::parse::{mdev, pci};
 use crate::paths;
@@ -31,7 +33,8 @@ pub(super) fn profiles(
     let folders = files.sysfs.list(&paths::mdev_types(parent)).unwrap_or_default();
     let mut profiles = Vec::new();
     for type_id in folders.into_iter().filter(|name| mdev::is_type_id(name)) {
-        let kind = types.entry(type_id.clone()).or_insert_with(|| read_type(files, parent, &type_id)).clone();
+        let read = || read_type(files, parent, &type_id, oddities);
+        let kind = types.entry(type_id.clone()).or_insert_with(read).clone();
         let path = paths::mdev_type_file(parent, &type_id, "available_instances");
         let available = match files.text(&path).map(|text| pci::count(&text).ok_or(text)) {
             Ok(Ok(available)) => available,
@@ -49,19 +52,44 @@ pub(super) fn profiles(
     profiles
 }
 
-fn read_type(files: Files<'_>, parent: PciAddress, type_id: &str) -> Type {
-    let text = |name: &str| files.text(&paths::mdev_type_file(parent, type_id, name)).ok();
+fn read_type(files: Files<'_>, parent: PciAddress, type_id: &str, oddities: &mut Vec<String>) -> Type {
+    let mut text = |name: &str| {
+        let path = paths::mdev_type_file(parent, type_id, name);
+        match files.text(&path) {
+            Ok(text) => Some(text),
+            // Not every driver has each, and an older kernel none of its own.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            Err(e) => {
+                oddities.push(format!("{path}: {e}"));
+                None
+            }
+        }
+    };
     let title = text("name").map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+    let device_api = text("device_api").unwrap_or_default().trim().to_owned();
+    let description = text("description").map(|text| mdev::description(&text)).unwrap_or_default();
+    note_odd(&paths::mdev_type_file(parent, type_id, "description"), &description.odd, oddities);
+    let sound = title.filter(|title| {
+        let sound = !title.contains(char::is_control);
+        if !sound {
+            let path = paths::mdev_type_file(parent, type_id, "name");
+            oddities.push(format!("{path}: {} is no name", shown(title)));
+        }
+        sound
+    });
     Type {
-        name: ProfileName(mdev::profile_name(type_id, title.as_deref())),
-        title: title.unwrap_or_else(|| type_id.to_owned()),
-        device_api: text("device_api").unwrap_or_default().trim().to_owned(),
-        description: text("description").map(|text| mdev::description(&text)).unwrap_or_default(),
+        name: ProfileName(mdev::profile_name(type_id, sound.as_deref())),
+        title: sound.unwrap_or_else(|| type_id.to_owned()),
+        device_api,
+        description,
     }
 }
 
 impl Type {
+    /// The driver's description has the first word; the name says what that leaves out.
     fn offered(self, type_id: String, parent: PciAddress, available: u32) -> Profile {
+        let traits = named_traits(&self.title);
+        let framebuffer_mib = self.description.framebuffer_mib;
         Profile {
             name: self.name,
             parent,
@@ -71,11 +99,12 @@ impl Type {
             device_api: self.device_api,
             available,
             max: self.description.max_instances,
-            framebuffer_mib: self.description.framebuffer_mib,
-            class: None,
-            sharing: None,
+            framebuffer_mib: framebuffer_mib.or(traits.map(|traits| traits.framebuffer_mib)),
+            class: traits.map(|traits| traits.class),
+            sharing: self.description.sharing.or(traits.map(|traits| traits.sharing)),
             heads: self.description.heads,
             max_resolution: self.description.max_resolution,
+            blocked: None,
         }
     }
 }

@@ -7,6 +7,7 @@ mod gpu;
 mod holder;
 mod iommu;
 mod lock;
+mod profile;
 mod sriov;
 pub mod vgpu;
 

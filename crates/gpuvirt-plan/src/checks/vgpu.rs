@@ -73,7 +73,7 @@ pub fn creatable<'a>(
         None if shows_what_fits(wanted.gpu) && by_name(wanted.gpu).values().all(|left| *left == 0) => {
             found.push(no_capacity(wanted, observed));
         }
-        None => found.push(not_offered(wanted)),
+        None => found.push(not_offered(wanted, observed)),
         Some(profile) if profile.available == 0 => found.push(no_capacity(wanted, observed)),
         Some(profile) => {
             let obstacles = super::sriov::obstacles(profile, observed).into_iter();
@@ -118,17 +118,22 @@ fn shows_what_fits(gpu: &Gpu) -> bool {
     gpu.live_vgpus > 0 && gpu.frameworks.contains(&Framework::NvidiaVfio)
 }
 
-fn not_offered(wanted: &Creation) -> Refusal {
+fn not_offered(wanted: &Creation, observed: &Observed) -> Refusal {
     let names = list(by_name(wanted.gpu).into_keys());
     let address = wanted.gpu.address;
-    let because = match names.as_str() {
+    let mut because = match names.as_str() {
         "" => format!("{address} offers no profile now"),
         names if shows_what_fits(wanted.gpu) => {
             format!("{address} offers {names} beside its vGPUs; its driver lists no others while these live")
         }
         names => format!("{address} offers {names}"),
     };
-    let see = vec![format!("gpuvirt profile list --gpu {}", wanted.gpu.address)];
+    let others = super::profile::offered_elsewhere(wanted, observed);
+    if !others.is_empty() {
+        because += &format!("; {} offers {}", list(&others), wanted.profile);
+    }
+    let mut see = super::profile::what_was_meant(wanted, &others);
+    see.push(format!("gpuvirt profile list --gpu {address}"));
     wanted.refuse(RefusalCode::ProfileNotOffered, because, see)
 }
 
