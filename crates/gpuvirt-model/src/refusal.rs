@@ -127,12 +127,20 @@ codes! {
         DomainNotFound => "domain-not-found",
         /// One VM would have a passthrough GPU and a vGPU.
         MixedModes => "mixed-modes",
+        /// The domain would have more GPUs and vGPUs than one VM may have.
+        TooManyDevices => "too-many-devices",
+        /// Several vGPUs that one VM can't have together.
+        NotFullSize => "not-full-size",
         /// The domain's definition keeps changing under us, or cannot be edited.
         DomainNotEditable => "domain-not-editable",
         /// The domain has the device in a way in which libvirt binds and unbinds its driver.
         HostdevManaged => "hostdev-managed",
         /// The device is not part of the domain.
         DeviceNotFound => "device-not-found",
+        /// The vGPU's driver takes no parameters.
+        NoVgpuParams => "no-vgpu-params",
+        /// The host's driver of the card is not the one that makes vGPUs.
+        WrongHostDriver => "wrong-host-driver",
         /// A stored file cannot be read; nothing is changed until it can.
         StateUnreadable => "state-unreadable",
     }
@@ -151,6 +159,10 @@ codes! {
         NoHostDriver => "no-host-driver",
         /// Another domain's definition names the device too.
         AlsoDefinedIn => "also-defined-in",
+        /// Several vGPUs of one VM that may not go together.
+        FractionalVgpus => "fractional-vgpus",
+        /// It cannot be told whether the host's driver makes vGPUs.
+        HostDriverUnsure => "host-driver-unsure",
         /// A refusal was accepted by the admin.
         Accepted => "accepted",
     }

@@ -8,6 +8,7 @@ mod holder;
 mod iommu;
 mod lock;
 mod profile;
+pub mod several;
 mod sriov;
 pub mod vgpu;
 
