@@ -17,8 +17,8 @@ use ureq::http::Method;
 pub use error::ClientError;
 
 use crate::{
-    API_VERSION, ApiError, Change, CreateVgpu, GpuDocument, GpuSelector, List, ProfileDocument, SetType,
-    StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, XmlDocument, route,
+    API_VERSION, ApiError, Change, CreateVgpu, GpuDocument, GpuSelector, List, ProfileDocument, RemoveVgpus,
+    SetType, StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, XmlDocument, route,
 };
 
 /// Where the daemon listens unless it is told otherwise.
@@ -195,6 +195,14 @@ impl Client {
     /// [`ClientError`].
     pub fn remove_vgpu(&self, id: VgpuId, dry_run: bool) -> Result<Change, ClientError> {
         self.change(Method::DELETE, route::vgpu_removal(id, dry_run), None::<&()>)
+    }
+
+    /// Removes several vGPUs in one change, or shows how they would be.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn remove_vgpus(&self, request: &RemoveVgpus) -> Result<Change, ClientError> {
+        self.change(Method::POST, route::VGPU_REMOVAL.to_owned(), Some(request))
     }
 
     /// Adds a device to a domain's definition.

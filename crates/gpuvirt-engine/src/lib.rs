@@ -13,9 +13,13 @@ mod change;
 pub mod engine;
 pub mod ports;
 mod recover;
+mod removal;
 mod switch;
 mod unset;
 mod vgpu;
 mod vm;
 
-pub use engine::{CreateRequest, DeviceRequest, Engine, EngineError, Report, SwitchRequest, View};
+pub use engine::{
+    CreateRequest, DeviceRequest, Engine, EngineError, Removal, RemoveRequest, Report, SwitchRequest, View,
+};
+pub use gpuvirt_plan::vgpu::Wish;

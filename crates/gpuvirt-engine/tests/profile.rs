@@ -15,8 +15,8 @@ use world::{GPU, OTHER, PLAIN, TYPED, VF, World, at};
 
 fn create(world: &World, gpu: &str, profile: &str, uuid: u128) -> Result<(), EngineError> {
     let profile = ProfileName(profile.to_owned());
-    let request = CreateRequest { gpu: at(gpu), profile, uuid: Uuid::from_u128(uuid), dry_run: false };
-    world.engine().create_vgpu(&request).map(drop)
+    let request = CreateRequest::one(at(gpu), profile, Uuid::from_u128(uuid));
+    world.engine().create_vgpus(&request).map(drop)
 }
 
 fn refusal(result: Result<(), EngineError>) -> Refusal {

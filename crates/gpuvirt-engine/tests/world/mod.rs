@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gpuvirt_engine::ports::{Domains, Host, PortError, StepError, Store, WaitingWrite};
-use gpuvirt_engine::{Engine, EngineError, Report, SwitchRequest};
+use gpuvirt_engine::{Engine, EngineError, Removal, RemoveRequest, Report, SwitchRequest};
 use gpuvirt_fakekernel::{FakeKernel, SizeRule};
 use gpuvirt_host::{GpuRules, HostError, LinuxHost};
 use gpuvirt_model::{
@@ -130,6 +130,15 @@ impl World {
 
     pub fn set(&self, gpu: &str, to: ConfiguredType) -> Result<Report, EngineError> {
         self.engine().set_type(&switch(gpu, to))
+    }
+
+    pub fn remove_vgpu(&self, id: impl Into<VgpuId>) -> Result<Report, EngineError> {
+        self.remove_vgpus(Removal::These(vec![id.into()]))
+    }
+
+    pub fn remove_vgpus(&self, which: Removal) -> Result<Report, EngineError> {
+        let deadline = Duration::from_secs(1);
+        self.engine().remove_vgpus(&RemoveRequest { which, dry_run: false, deadline })
     }
 
     pub fn files(&self) -> Files {

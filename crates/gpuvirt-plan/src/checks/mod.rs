@@ -11,6 +11,7 @@ mod profile;
 pub mod several;
 mod sriov;
 pub mod vgpu;
+pub mod wish;
 
 use gpuvirt_model::{
     ConfiguredType, Desired, Gpu, GraphicsType, Observed, PciAddress, Refusal, RefusalCode, Warning,

@@ -78,7 +78,7 @@ pub(super) async fn set_type(
             dry_run: asked.dry_run,
             deadline,
         };
-        Ok(change::document(context.engine.set_type(&request)?, asked.dry_run, None))
+        Ok(change::document(context.engine.set_type(&request)?, asked.dry_run))
     };
     context.change_or_dry_run(caller, order, work).await.map(Json)
 }
@@ -93,7 +93,7 @@ pub(super) async fn unset(
     let what = format!("gpu unset {selector}");
     let work = move |context: &Context| {
         let gpu = address(&selector, context)?;
-        Ok(change::document(context.engine.unset(gpu)?, false, None))
+        Ok(change::document(context.engine.unset(gpu)?, false))
     };
     context.change(&peer, what, work).await.map(Json)
 }
