@@ -18,7 +18,7 @@ pub use error::ClientError;
 
 use crate::{
     API_VERSION, ApiError, Change, CreateVgpu, GpuDocument, GpuSelector, List, ProfileDocument, RemoveVgpus,
-    SetType, StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, XmlDocument, route,
+    SetType, SetVgpuParams, StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, XmlDocument, route,
 };
 
 /// Where the daemon listens unless it is told otherwise.
@@ -187,6 +187,14 @@ impl Client {
     /// [`ClientError`].
     pub fn create_vgpu(&self, request: &CreateVgpu) -> Result<Change, ClientError> {
         self.change(Method::POST, route::VGPUS.to_owned(), Some(request))
+    }
+
+    /// Sets the parameters of a vGPU, or shows how it would be.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn set_vgpu_params(&self, id: VgpuId, request: &SetVgpuParams) -> Result<Change, ClientError> {
+        self.change(Method::PUT, route::vgpu_params(id), Some(request))
     }
 
     /// Removes a vGPU, or shows how it would be.

@@ -1,6 +1,8 @@
 //! Requests that change something, and what comes back.
 
-use gpuvirt_model::{ConfiguredType, Outcome, PciAddress, ProfileName, RefusalCode, VgpuId, Warning};
+use gpuvirt_model::{
+    ConfiguredType, Outcome, PciAddress, ProfileName, RefusalCode, VgpuId, VgpuParams, Warning,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -44,6 +46,24 @@ pub struct CreateVgpu {
     /// uuids that are missing.
     #[serde(default)]
     pub count: Option<u32>,
+    /// Parameters of each.
+    #[serde(default, skip_serializing_if = "VgpuParams::is_empty")]
+    pub params: VgpuParams,
+    /// Show the plan, write nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// `PUT /v1/vgpus/{id}/params`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetVgpuParams {
+    /// Parameters to have, in the place of earlier values.
+    #[serde(default)]
+    pub params: VgpuParams,
+    /// Those that are not named go; otherwise they stay.
+    #[serde(default)]
+    pub clear: bool,
     /// Show the plan, write nothing.
     #[serde(default)]
     pub dry_run: bool,

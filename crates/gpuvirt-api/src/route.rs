@@ -13,6 +13,7 @@
 //! | `DELETE /v1/gpus/{gpu}/configuration` | `Change` |
 //! | `POST /v1/vgpus` with `CreateVgpu`, `DELETE /v1/vgpus/{id}[?dryRun=true]` | `Change` |
 //! | `POST /v1/vgpus/remove` with `RemoveVgpus` | `Change` |
+//! | `PUT /v1/vgpus/{id}/params` with `SetVgpuParams` | `Change` |
 //! | `POST /v1/vms/{name}/devices` with `VmAdd`, `POST /v1/vms/{name}/devices/remove` with `VmRemove` | `Change` |
 //!
 //! A single document is a list of one item. Every error is an `ApiError` with the status of its kind.
@@ -77,6 +78,11 @@ pub fn vgpu_xml(id: VgpuId) -> String {
 /// `/v1/vgpus/{id}`, for removal or for its plan alone.
 pub fn vgpu_removal(id: VgpuId, dry_run: bool) -> String {
     vgpu(id) + if dry_run { "?dryRun=true" } else { "" }
+}
+
+/// `/v1/vgpus/{id}/params`
+pub fn vgpu_params(id: VgpuId) -> String {
+    vgpu(id) + "/params"
 }
 
 /// `/v1/vms/{name}`

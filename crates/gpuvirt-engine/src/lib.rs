@@ -17,9 +17,11 @@ mod removal;
 mod switch;
 mod unset;
 mod vgpu;
+mod vgpu_params;
 mod vm;
 
 pub use engine::{
     CreateRequest, DeviceRequest, Engine, EngineError, Removal, RemoveRequest, Report, SwitchRequest, View,
 };
 pub use gpuvirt_plan::vgpu::Wish;
+pub use vgpu_params::ParamsRequest;

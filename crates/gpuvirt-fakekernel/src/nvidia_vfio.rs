@@ -19,6 +19,9 @@ use crate::writes::Answer;
 /// Files that answer ENXIO until the virtual function has a type.
 const UNTIL_SET: [&str; 2] = ["gpu_instance_id", "placement_id"];
 
+/// The test module takes no more.
+const LONGEST_PARAMS: usize = 255;
+
 /// A card whose virtual functions take types, all of one memory.
 #[derive(Debug)]
 pub(crate) struct TypedCard {
@@ -146,6 +149,10 @@ impl Kernel {
                 return Err(Errno::EPERM.into());
             }
             card.set.remove(&vf);
+            // Parameters go with the type.
+            if let Some(path) = self.file_of(vf, "nvidia/vgpu_params") {
+                self.files.put_text(&path, "\n");
+            }
         } else if card.creatable(vf).iter().any(|(id, ..)| *id == wanted) {
             card.set.insert(vf, wanted);
         } else {
@@ -153,6 +160,14 @@ impl Kernel {
         }
         self.renew_vgpu_types(pf);
         after
+    }
+
+    /// A write to `vgpu_params` of a mediated device or of a virtual function: text, white space at both ends cut off.
+    pub(crate) fn set_vgpu_params(&mut self, at: &str, data: &[u8]) -> Answer {
+        let text = std::str::from_utf8(data).ok().filter(|text| text.len() <= LONGEST_PARAMS);
+        let text = text.ok_or(Errno::EINVAL)?;
+        self.files.put_text(at, format!("{}\n", text.trim()));
+        Ok(())
     }
 
     /// A virtual function goes, and its type with it.

@@ -10,6 +10,7 @@ pub mod driver;
 pub mod explain;
 pub mod explain_code;
 pub mod gpu;
+pub mod params;
 pub mod profile;
 pub mod sriov;
 pub mod step;

@@ -53,6 +53,7 @@ fn with_vgpus(profiles: &[(&str, Option<u32>)], on_functions: bool) -> Observed 
             profile: name,
             iommu_group: None,
             removing: false,
+            params: None,
             holders: Holders::default(),
         };
         observed.vgpus.insert(id, vgpu);

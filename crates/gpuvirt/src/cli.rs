@@ -14,7 +14,7 @@ use gpuvirt_api::GpuSelector;
 use gpuvirt_model::VgpuId;
 
 pub use gpu::{GpuCommand, SetArgs, parse_name};
-pub use vgpu::{CreateArgs, RemoveArgs, VgpuCommand};
+pub use vgpu::{CreateArgs, RemoveArgs, SetParamsArgs, VgpuCommand};
 pub use vm::{AddArgs, DeviceArg, VmCommand};
 
 /// GPUs of a KVM/libvirt host: passthrough and vGPU, with the rules kept.

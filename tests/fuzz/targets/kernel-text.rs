@@ -32,6 +32,18 @@ fn parsers(text: &str) {
     }
 }
 
+/// Every file that a writer process may write to.
+const WRITTEN: [&str; 8] = [
+    "create",
+    "current_vgpu_type",
+    "driver_override",
+    "drivers_probe",
+    "remove",
+    "sriov_numvfs",
+    "unbind",
+    "vgpu_params",
+];
+
 /// Nothing but a few files below `/sys`, whatever is asked for: `PATH DATA`.
 fn writes(text: &str) {
     let Some((path, data)) = text.split_once(' ') else { return };
@@ -40,8 +52,10 @@ fn writes(text: &str) {
     let parts = path.split('/').skip(1);
     assert!(path.starts_with("/sys/bus/"), "{path}");
     assert!(!parts.clone().any(|part| part.is_empty() || part == "." || part == ".."), "{path}");
-    assert!(parts.last().is_some_and(|last| ["unbind", "remove", "sriov_numvfs"].contains(&last)), "{path}");
-    assert!(write.data().len() < 64, "{:?}", write.data());
+    let last = parts.last().unwrap_or_default();
+    assert!(WRITTEN.contains(&last), "{path}");
+    assert!(write.data().len() < 64 || last == "vgpu_params", "{:?}", write.data());
+    assert!(!write.data().contains(|c: char| c.is_control() && c != '\n'), "{:?}", write.data());
 }
 
 /// A writer process reads requests from a pipe. Its root is a folder that is not there, so nothing is written.

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use gpuvirt_model::{Framework, Holders, PciAddress, Profile, ProfileName, Vgpu, VgpuId, named_traits};
+use gpuvirt_model::{
+    Framework, Holders, PciAddress, Profile, ProfileName, Reading, Vgpu, VgpuId, VgpuParams, named_traits,
+};
 use uuid::Uuid;
 
 use super::nvidia_vfio::note_odd;
+use super::vgpu_params;
 use crate::files::{Files, shown};
 use crate::parse::{mdev, pci};
 use crate::paths;
@@ -116,6 +119,7 @@ pub(super) struct Live {
     pub(super) parent: PciAddress,
     type_id: String,
     iommu_group: Option<u32>,
+    params: Option<Reading<VgpuParams>>,
     removing: bool,
 }
 
@@ -146,6 +150,7 @@ pub(super) fn live(
                 parent,
                 type_id: link("mdev_type").unwrap_or_default(),
                 iommu_group: link("iommu_group").and_then(|name| pci::count(&name)),
+                params: vgpu_params::read(files, VgpuId::Mdev(uuid), oddities),
                 removing: false,
             });
         }
@@ -164,7 +169,7 @@ pub(super) fn leaving(files: Files<'_>, parent: PciAddress, names: &[String]) ->
         .map(|uuid| {
             let group = files.link(&format!("{}/iommu_group", paths::mdev_below(parent, uuid)));
             let iommu_group = group.ok().and_then(|name| pci::count(&name));
-            Live { uuid, parent, type_id: String::new(), iommu_group, removing: true }
+            Live { uuid, parent, type_id: String::new(), iommu_group, params: None, removing: true }
         })
         .collect()
 }
@@ -193,6 +198,7 @@ impl Live {
             profile,
             iommu_group: self.iommu_group,
             removing: self.removing,
+            params: self.params,
             holders: Holders::default(),
         }
     }

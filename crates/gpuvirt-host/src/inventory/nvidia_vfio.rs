@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use std::io;
 
 use gpuvirt_model::{
-    Framework, Holders, NamedTraits, PciAddress, Profile, ProfileName, Sharing, Vgpu, VgpuId, named_traits,
+    Framework, Holders, NamedTraits, PciAddress, Profile, ProfileName, Reading, Sharing, Vgpu, VgpuId,
+    VgpuParams, named_traits,
 };
 
 use super::function::Seen;
+use super::vgpu_params;
 use crate::files::{Files, shown};
 use crate::parse::{mdev as mdev_text, nvidia, pci};
 use crate::paths;
@@ -24,6 +26,8 @@ pub(super) struct Vf {
     current: Option<u32>,
     /// Types that it could get now, with the driver's names.
     creatable: Vec<(u32, String)>,
+    /// The parameters of the vGPU that it is.
+    params: Option<Reading<VgpuParams>>,
 }
 
 /// The virtual functions of one card, with the names of all types that show on any of them.
@@ -60,7 +64,9 @@ pub(super) fn read(files: Files<'_>, seen: &Seen, oddities: &mut Vec<String>) ->
     let creatable = nvidia::creatable_types(&text);
     note_odd(&path, &creatable.odd, oddities);
     let iommu_group = seen.function.iommu_group;
-    Some(Vf { address, iommu_group, current, creatable: creatable.types })
+    let live = current.is_some_and(|id| id != 0);
+    let params = if live { vgpu_params::read(files, VgpuId::Vf(address), oddities) } else { None };
+    Some(Vf { address, iommu_group, current, creatable: creatable.types, params })
 }
 
 /// What of a driver's file makes no sense, with the file; a whole file of nonsense in a few lines.
@@ -155,6 +161,7 @@ impl Card {
                 profile: self.name(id),
                 iommu_group: vf.iommu_group,
                 removing: false,
+                params: vf.params.clone(),
                 holders: Holders::default(),
             })
         };

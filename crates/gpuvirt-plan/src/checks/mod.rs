@@ -7,6 +7,7 @@ mod gpu;
 mod holder;
 mod iommu;
 mod lock;
+pub mod params;
 mod profile;
 pub mod several;
 mod sriov;

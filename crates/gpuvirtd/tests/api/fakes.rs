@@ -164,6 +164,7 @@ fn observed() -> Observed {
         profile: ProfileName("test_small".to_owned()),
         iommu_group: Some(18),
         removing: false,
+        params: None,
         holders: Holders::default(),
     };
     Observed {
