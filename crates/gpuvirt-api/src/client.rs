@@ -19,8 +19,8 @@ pub use error::ClientError;
 use crate::event::EventList;
 use crate::{
     API_VERSION, ApiError, Capacity, Change, CreateVgpu, GpuDocument, GpuSelector, HostDocument, List,
-    ProfileDocument, RemoveVgpus, SetCordon, SetHost, SetType, StatusDocument, VgpuDocument, VmAdd,
-    VmDocument, VmRemove, XmlDocument, route,
+    ProfileDocument, RemoveVgpus, SetCordon, SetHost, SetType, SetVgpuParams, StatusDocument, VgpuDocument,
+    VmAdd, VmDocument, VmRemove, XmlDocument, route,
 };
 
 /// Where the daemon listens unless it is told otherwise.
@@ -231,6 +231,14 @@ impl Client {
     /// [`ClientError`].
     pub fn create_vgpu(&self, request: &CreateVgpu) -> Result<Change, ClientError> {
         self.change(Method::POST, route::VGPUS.to_owned(), Some(request))
+    }
+
+    /// Sets the parameters of a vGPU, or shows how it would be.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn set_vgpu_params(&self, id: VgpuId, request: &SetVgpuParams) -> Result<Change, ClientError> {
+        self.change(Method::PUT, route::vgpu_params(id), Some(request))
     }
 
     /// Removes a vGPU, or shows how it would be.

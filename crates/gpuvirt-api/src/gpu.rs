@@ -117,7 +117,7 @@ impl GpuDocument {
             bar_bytes: functions.iter().fold(0, |sum, f| sum.saturating_add(f.bar_bytes())),
             gpu: GpuFacts {
                 frameworks: gpu.frameworks.clone(),
-                profiles: gpu.profiles.clone(),
+                profiles: gpuvirt_plan::profile::judged(gpu, observed, desired),
                 holders: gpu.holders.clone(),
             },
             iommu_groups: observed.groups_of(gpu).map(|g| GroupDocument::new(g, gpu, observed)).collect(),

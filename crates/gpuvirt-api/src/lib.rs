@@ -28,7 +28,7 @@ pub use gpu::GpuDocument;
 pub use host::HostDocument;
 pub use list::{API_VERSION, List, Source};
 pub use request::{
-    Change, CreateVgpu, MOST_VGPUS, RemoveVgpus, SetCordon, SetHost, SetType, VmAdd, VmRemove,
+    Change, CreateVgpu, MOST_VGPUS, RemoveVgpus, SetCordon, SetHost, SetType, SetVgpuParams, VmAdd, VmRemove,
 };
 pub use selector::GpuSelector;
 pub use status::StatusDocument;

@@ -2,7 +2,7 @@
 
 use gpuvirt_model::{
     AssignmentPolicy, ConfiguredType, Outcome, PciAddress, ProfileName, RefusalCode, Reservation, VgpuId,
-    Warning, When,
+    VgpuParams, Warning, When,
 };
 use gpuvirt_plan::placement::Choice;
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,24 @@ pub struct CreateVgpu {
     /// uuids that are missing.
     #[serde(default)]
     pub count: Option<u32>,
+    /// Parameters of each.
+    #[serde(default, skip_serializing_if = "VgpuParams::is_empty")]
+    pub params: VgpuParams,
+    /// Show the plan, write nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// `PUT /v1/vgpus/{id}/params`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetVgpuParams {
+    /// Parameters to have, in the place of earlier values.
+    #[serde(default)]
+    pub params: VgpuParams,
+    /// Those that are not named go; otherwise they stay.
+    #[serde(default)]
+    pub clear: bool,
     /// Show the plan, write nothing.
     #[serde(default)]
     pub dry_run: bool,

@@ -19,6 +19,7 @@
 //! | `DELETE /v1/gpus/{gpu}/configuration` | `Change` |
 //! | `POST /v1/vgpus` with `CreateVgpu`, `DELETE /v1/vgpus/{id}[?dryRun=true]` | `Change` |
 //! | `POST /v1/vgpus/remove` with `RemoveVgpus` | `Change` |
+//! | `PUT /v1/vgpus/{id}/params` with `SetVgpuParams` | `Change` |
 //! | `POST /v1/vms/{name}/devices` with `VmAdd`, `POST /v1/vms/{name}/devices/remove` with `VmRemove` | `Change` |
 //!
 //! Listings show what the kernel told of since they were last made, and at most two seconds of what it tells nobody
@@ -108,6 +109,11 @@ pub fn vgpu_xml(id: VgpuId) -> String {
 /// `/v1/vgpus/{id}`, for removal or for its plan alone.
 pub fn vgpu_removal(id: VgpuId, dry_run: bool) -> String {
     vgpu(id) + if dry_run { "?dryRun=true" } else { "" }
+}
+
+/// `/v1/vgpus/{id}/params`
+pub fn vgpu_params(id: VgpuId) -> String {
+    vgpu(id) + "/params"
 }
 
 /// `/v1/vms/{name}`

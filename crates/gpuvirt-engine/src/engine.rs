@@ -8,6 +8,7 @@ use gpuvirt_model::{
 };
 use gpuvirt_plan::Plan;
 use gpuvirt_plan::placement::Choice;
+use gpuvirt_plan::profile::remember_names;
 use gpuvirt_plan::vgpu::Wish;
 use uuid::Uuid;
 
@@ -197,8 +198,9 @@ impl Engine {
     /// [`EngineError::Port`].
     pub(crate) fn kernel_view(&self) -> Result<View, EngineError> {
         let (desired, records) = self.store.load()?;
-        let observed = self.host.observe()?;
+        let mut observed = self.host.observe()?;
         let records = records.of_boot(observed.host.boot_id);
+        remember_names(&mut observed, &records);
         Ok(View { observed, desired, records })
     }
 }

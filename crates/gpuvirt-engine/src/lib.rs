@@ -21,6 +21,7 @@ mod restore;
 mod switch;
 mod unset;
 mod vgpu;
+mod vgpu_params;
 mod vm;
 mod when;
 
@@ -30,4 +31,5 @@ pub use engine::{
 };
 pub use gpuvirt_plan::vgpu::Wish;
 pub use host::HostRequest;
+pub use vgpu_params::ParamsRequest;
 pub use when::Stirred;

@@ -5,10 +5,12 @@ use std::time::Duration;
 use gpuvirt_model::{
     Desired, DesiredVgpu, Gpu, Outcome, PciAddress, ProfileName, Records, Refusal, VgpuId, VgpuRecord,
 };
-use gpuvirt_plan::checks::wish;
+use gpuvirt_plan::checks::{self, wish};
+use gpuvirt_plan::params;
 use gpuvirt_plan::vgpu::{self, Making, Wish};
 
 use crate::placement;
+use crate::vgpu_params::refuse_any;
 use crate::{CreateRequest, Engine, EngineError, Report, View};
 
 /// How long making a vGPU may take: drivers answer `create` within seconds, or not at all.
@@ -75,7 +77,9 @@ impl Engine {
             placement::judged(wish::creatable(gpu, &missing, &view.observed, &view.desired), forbidden);
         let places = places.map_err(EngineError::Refused)?;
         let makings: Vec<Making> = missing.iter().zip(places).map(|(wish, place)| wish.at(place)).collect();
-        let plan = vgpu::create(gpu, &makings, &view.observed).ok_or_else(|| no_plan(gpu.address))?;
+        refuse_any(checks::params::not_taken(&missing, &makings))?;
+        let mut plan = vgpu::create(gpu, &makings, &view.observed).ok_or_else(|| no_plan(gpu.address))?;
+        params::add(&mut plan, &missing, &makings);
         let ids: Vec<VgpuId> = makings.iter().map(|making| making.id).collect();
         let what = sentence(&makings, gpu.address);
         let be = if makings.len() == 1 { "was" } else { "were" };

@@ -1,6 +1,6 @@
 //! Every kernel path that this crate uses, built from typed values. No other module spells one.
 
-use gpuvirt_model::{DriverName, PciAddress, UnitName};
+use gpuvirt_model::{DriverName, PciAddress, UnitName, VgpuId};
 use uuid::Uuid;
 
 /// All PCI functions.
@@ -95,6 +95,14 @@ pub(crate) fn mdev_below(parent: PciAddress, uuid: Uuid) -> String {
 /// One file of what NVIDIA's driver shows of a virtual function that it makes vGPUs on.
 pub(crate) fn nvidia_vgpu_file(vf: PciAddress, name: &str) -> String {
     format!("{PCI_DEVICES}/{vf}/nvidia/{name}")
+}
+
+/// A live vGPU's parameters, where NVIDIA's driver has it.
+pub(crate) fn vgpu_params(vgpu: VgpuId) -> String {
+    match vgpu {
+        VgpuId::Mdev(uuid) => mdev_file(uuid, "nvidia/vgpu_params"),
+        VgpuId::Vf(vf) => nvidia_vgpu_file(vf, "vgpu_params"),
+    }
 }
 
 /// What NVIDIA's driver tells about one of its GPUs.

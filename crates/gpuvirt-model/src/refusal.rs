@@ -129,6 +129,10 @@ codes! {
         DomainNotFound => "domain-not-found",
         /// One VM would have a passthrough GPU and a vGPU.
         MixedModes => "mixed-modes",
+        /// The domain would have more GPUs and vGPUs than one VM may have.
+        TooManyDevices => "too-many-devices",
+        /// Several vGPUs that one VM can't have together.
+        NotFullSize => "not-full-size",
         /// The domain's definition keeps changing under us, or cannot be edited.
         DomainNotEditable => "domain-not-editable",
         /// The domain has the device in a way in which libvirt binds and unbinds its driver.
@@ -155,6 +159,10 @@ codes! {
         RequestUnmet => "request-unmet",
         /// The daemon is busy with a change that concerns the VM's devices, or does not get to it in time.
         Busy => "busy",
+        /// The vGPU's driver takes no parameters.
+        NoVgpuParams => "no-vgpu-params",
+        /// The host's driver of the card is not the one that makes vGPUs.
+        WrongHostDriver => "wrong-host-driver",
         /// A stored file cannot be read; nothing is changed until it can.
         StateUnreadable => "state-unreadable",
     }
@@ -183,6 +191,10 @@ codes! {
         ClonedRequest => "cloned-request",
         /// A running VM has what the rules would have refused at its start.
         LiveViolation => "live-violation",
+        /// Several vGPUs of one VM that may not go together.
+        FractionalVgpus => "fractional-vgpus",
+        /// It cannot be told whether the host's driver makes vGPUs.
+        HostDriverUnsure => "host-driver-unsure",
         /// A refusal was accepted by the admin.
         Accepted => "accepted",
     }

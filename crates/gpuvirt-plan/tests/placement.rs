@@ -103,6 +103,7 @@ impl Host {
             let profiles = SIZES.iter().map(|(gib, max)| {
                 let other = !mixed && alive.iter().any(|size| size != gib);
                 Profile {
+                    blocked: None,
                     name: name(*gib),
                     parent: card,
                     framework: Framework::Mdev,
@@ -141,6 +142,7 @@ impl Host {
         self.made += 1;
         let uuid = Uuid::from_u128(self.made);
         let vgpu = Vgpu {
+            params: Default::default(),
             id: VgpuId::Mdev(uuid),
             uuid: Some(uuid),
             parent: card,

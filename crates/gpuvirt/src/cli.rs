@@ -16,7 +16,7 @@ use gpuvirt_model::VgpuId;
 
 pub use gpu::{GpuCommand, SetArgs, parse_name};
 pub use host::{CapacityArgs, HostCommand, HostSetArgs, Switch};
-pub use vgpu::{CreateArgs, RemoveArgs, VgpuCommand};
+pub use vgpu::{CreateArgs, RemoveArgs, SetParamsArgs, VgpuCommand};
 pub use vm::{AddArgs, DeviceArg, VmCommand};
 
 /// GPUs of a KVM/libvirt host: passthrough and vGPU, with the rules kept.
@@ -139,7 +139,9 @@ pub enum ProfileCommand {
     /// List the vGPU profiles that GPUs offer now. Changes nothing
     ///
     /// AVAILABLE is how many could be created now, if all were of this profile: capacity is shared between the
-    /// profiles of a GPU. JSON lists each function that offers a profile; the table sums them up (PARENTS).
+    /// profiles of a GPU. NOT NOW leads to the reason, below the table, why none can. CLASS is what a profile is made
+    /// for: Q workstations, C computing, A applications, B desktops. JSON lists each function that offers a profile;
+    /// the table sums them up.
     ///
     /// Example: gpuvirt profile list --gpu 41:00.0
     List {

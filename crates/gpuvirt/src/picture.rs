@@ -47,7 +47,7 @@ impl Picture {
     /// # Errors
     /// The refusal `gpu-not-found`.
     pub fn profiles(&self, selector: Option<&GpuSelector>) -> Result<List<ProfileDocument>, Failure> {
-        let mut profiles = ProfileDocument::all(&self.observed);
+        let mut profiles = ProfileDocument::all(&self.observed, &self.desired);
         if let Some(selector) = selector {
             let gpu = self.find(selector)?.address;
             profiles.retain(|profile| profile.gpu == gpu);

@@ -59,7 +59,7 @@ pub(super) fn without_room(wanted: &Creation, placed: usize, observed: &Observed
     let full = || shows_what_fits(wanted.gpu) && by_name(wanted.gpu).values().all(|left| *left == 0);
     match offered || full() {
         true => no_capacity(wanted, placed, observed),
-        false => not_offered(wanted),
+        false => not_offered(wanted, observed),
     }
 }
 
@@ -95,17 +95,22 @@ fn shows_what_fits(gpu: &Gpu) -> bool {
     gpu.live_vgpus > 0 && gpu.frameworks.contains(&Framework::NvidiaVfio)
 }
 
-fn not_offered(wanted: &Creation) -> Refusal {
+fn not_offered(wanted: &Creation, observed: &Observed) -> Refusal {
     let names = list(by_name(wanted.gpu).into_keys());
     let address = wanted.gpu.address;
-    let because = match names.as_str() {
+    let mut because = match names.as_str() {
         "" => format!("{address} offers no profile now"),
         names if shows_what_fits(wanted.gpu) => {
             format!("{address} offers {names} beside its vGPUs; its driver lists no others while these live")
         }
         names => format!("{address} offers {names}"),
     };
-    let see = vec![format!("gpuvirt profile list --gpu {}", wanted.gpu.address)];
+    let others = super::profile::offered_elsewhere(wanted, observed);
+    if !others.is_empty() {
+        because += &format!("; {} offers {}", list(&others), wanted.profile);
+    }
+    let mut see = super::profile::what_was_meant(wanted, &others);
+    see.push(format!("gpuvirt profile list --gpu {address}"));
     wanted.refuse(RefusalCode::ProfileNotOffered, because, see)
 }
 

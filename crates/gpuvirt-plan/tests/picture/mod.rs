@@ -133,6 +133,7 @@ pub fn perform(observed: &mut Observed, step: &Step, host: &str) {
         Step::CreateMdev { .. }
         | Step::RemoveMdev { .. }
         | Step::SetVgpuType { .. }
+        | Step::SetVgpuParams { .. }
         | Step::SetVfCount { .. }
         | Step::SetVfAutoprobe { .. } => panic!("no vGPUs in this picture"),
     }

@@ -2,7 +2,8 @@
 
 use clap::{Args, Subcommand};
 use gpuvirt_api::{GpuSelector, MOST_VGPUS};
-use gpuvirt_model::VgpuId;
+use gpuvirt_model::params::VgpuParamError;
+use gpuvirt_model::{VgpuId, VgpuParams};
 use uuid::Uuid;
 
 use super::parse_name;
@@ -32,6 +33,12 @@ pub enum VgpuCommand {
     ///
     /// Example: gpuvirt vgpu create --gpu 41:00.0 --profile nvidia_a40-24c
     Create(CreateArgs),
+    /// Set the parameters of a vGPU that gpuvirt made and nobody holds. Changes the host
+    ///
+    /// They take effect when a VM starts on it. Parameters that are not named stay as they are, unless they are cleared.
+    ///
+    /// Example: gpuvirt vgpu set 7b0a4f6e-2f7b-4e1c-9a53-0c5d6a2f1e88 --param frame_rate_limiter=0
+    Set(SetParamsArgs),
     /// Remove vGPUs that gpuvirt made and nobody holds. Changes the host
     ///
     /// Several are removed in one change, all of them or none. They do not come back after a reboot.
@@ -58,9 +65,35 @@ pub struct CreateArgs {
     /// Say why the vGPU is placed where it is, and why on no other GPU
     #[arg(long, conflicts_with = "gpu")]
     pub explain: bool,
+    /// A parameter for its driver, e.g. frame_rate_limiter=0. Repeatable
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param)]
+    pub param: Vec<VgpuParams>,
     /// Show the plan, as sentences and as the equivalent shell writes; change nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `vgpu set`
+#[derive(Debug, Args)]
+pub struct SetParamsArgs {
+    /// Its UUID, or the address of the virtual function that it is
+    pub id: VgpuId,
+    /// A parameter for its driver, e.g. frame_rate_limiter=0. Repeatable
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param, required_unless_present = "clear_params")]
+    pub param: Vec<VgpuParams>,
+    /// Clear all parameters; with --param, all but those
+    #[arg(long)]
+    pub clear_params: bool,
+    /// Show the plan, as sentences and as the equivalent shell writes; change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// One `name=value`.
+fn parse_param(text: &str) -> Result<VgpuParams, VgpuParamError> {
+    let mut params = VgpuParams::default();
+    params.add(text)?;
+    Ok(params)
 }
 
 /// `vgpu remove`

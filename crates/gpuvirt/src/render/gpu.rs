@@ -100,7 +100,7 @@ pub fn show(gpu: &GpuDocument) -> String {
     }
     if !gpu.gpu.profiles.is_empty() {
         page.heading("profiles");
-        page.table(2, &profile::of_gpu(gpu));
+        profile::of_gpu(&mut page, gpu);
     }
     if !gpu.vgpus.is_empty() {
         page.heading("vGPUs");

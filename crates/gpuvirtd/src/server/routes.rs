@@ -27,6 +27,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/v1/vgpus", get(vgpu::list).post(vgpu::create))
         .route("/v1/vgpus/remove", post(vgpu::remove_several))
         .route("/v1/vgpus/{uuid}", get(vgpu::show).delete(vgpu::remove))
+        .route("/v1/vgpus/{uuid}/params", put(vgpu::set_params))
         .route("/v1/vgpus/{uuid}/xml", get(vgpu::xml))
         .route("/v1/vms", get(vm::list))
         .route("/v1/vms/{name}", get(vm::show))

@@ -6,9 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use gpuvirt_api::{
-    Change, CreateVgpu, GpuSelector, List, MOST_VGPUS, RemoveVgpus, VgpuDocument, XmlDocument,
+    Change, CreateVgpu, GpuSelector, List, MOST_VGPUS, RemoveVgpus, SetVgpuParams, VgpuDocument, XmlDocument,
 };
-use gpuvirt_engine::{CreateRequest, Removal, RemoveRequest, Wish};
+use gpuvirt_engine::{CreateRequest, ParamsRequest, Removal, RemoveRequest, Wish};
 use gpuvirt_model::{Framework, PciAddress, Profile, ProfileName};
 use gpuvirt_plan::checks::vgpu::not_found;
 use uuid::Uuid;
@@ -87,7 +87,10 @@ pub(super) async fn create(
         if asked.uuid.is_some() || !asked.uuids.is_empty() {
             has_uuids(gpu, &asked.profile, context)?;
         }
-        let wish = |uuid: Uuid| Wish::new(uuid.into(), asked.profile.clone());
+        let wish = |uuid: Uuid| Wish {
+            params: asked.params.clone(),
+            ..Wish::new(uuid.into(), asked.profile.clone())
+        };
         let wishes = uuids.into_iter().map(wish).collect();
         let request = CreateRequest { gpu, wishes, dry_run: asked.dry_run };
         Ok(change::document(context.engine.create_vgpus(&request)?, asked.dry_run))
@@ -110,6 +113,28 @@ fn uuids(asked: &CreateVgpu) -> Result<Vec<Uuid>, Failure> {
     }
     uuids.extend((given..count).map(|_| Uuid::new_v4()));
     Ok(uuids)
+}
+
+/// `PUT /v1/vgpus/{id}/params`
+pub(super) async fn set_params(
+    State(context): State<Arc<Context>>,
+    caller: Caller,
+    Id(id): Id,
+    _: Params<Nothing>,
+    Body(asked): Body<SetVgpuParams>,
+) -> Result<Json<Change>, Failure> {
+    let SetVgpuParams { params, clear, dry_run } = asked;
+    if params.is_empty() && !clear {
+        return Err(Failure::usage(StatusCode::BAD_REQUEST, "name parameters, or clear them".to_owned()));
+    }
+    let cleared = if clear { " --clear-params" } else { "" };
+    let order = Order { what: format!("vgpu set {id}{cleared} {params}"), dry_run };
+    let work = move |context: &Context| {
+        let deadline = context.write_deadline;
+        let request = ParamsRequest { id, params, clear, dry_run, deadline };
+        Ok(change::document(context.engine.set_vgpu_params(&request)?, dry_run))
+    };
+    context.change_or_dry_run(caller, order, work).await.map(Json)
 }
 
 /// `DELETE /v1/vgpus/{id}[?dryRun=true]`

@@ -133,6 +133,7 @@ fn profile() -> Profile {
         sharing: None,
         heads: None,
         max_resolution: None,
+        blocked: None,
     }
 }
 
@@ -171,6 +172,7 @@ fn observed() -> Observed {
         profile: ProfileName("test_small".to_owned()),
         iommu_group: Some(18),
         removing: false,
+        params: None,
         holders: Holders::default(),
     };
     Observed {
