@@ -12,10 +12,13 @@ mod apply;
 mod change;
 pub mod engine;
 pub mod ports;
+mod prepare;
 mod recover;
 mod switch;
 mod unset;
 mod vgpu;
 mod vm;
 
-pub use engine::{CreateRequest, DeviceRequest, Engine, EngineError, Report, SwitchRequest, View};
+pub use engine::{
+    CreateRequest, DeviceRequest, Engine, EngineError, Preparation, Report, SwitchRequest, View,
+};
