@@ -19,6 +19,7 @@ mod rules;
 mod sriov;
 mod vgpu_params;
 
+pub(crate) use host::service_processes;
 pub(crate) use mdev::parent_of;
 pub(crate) use names::KnownNames;
 pub(crate) use nodes::sound_cards;
