@@ -22,8 +22,8 @@ impl Engine {
             return Err(EngineError::Bug(violation));
         }
         self.store.open_journal(plan)?;
-        if let Err(failure) = self.run(plan, deadline) {
-            return Err(self.take_back(plan, &failure, deadline));
+        if let Err((begun, failure)) = self.run(plan, deadline) {
+            return Err(self.take_back(&undo::begun(plan, begun), &failure, deadline));
         }
         let now = match self.host.observe() {
             Ok(now) => now,
@@ -40,13 +40,14 @@ impl Engine {
         }
     }
 
-    /// The steps, in order, to the first that fails.
-    fn run(&self, plan: &Plan, deadline: Duration) -> Result<(), Failure> {
-        for step in &plan.steps {
+    /// The steps, in order, to the first that fails: how many were begun, and how the last of them failed.
+    fn run(&self, plan: &Plan, deadline: Duration) -> Result<(), (usize, Failure)> {
+        for (index, step) in plan.steps.iter().enumerate() {
             tracing::info!(gpu = %plan.gpu, step = explain::sentence(step), "step");
-            self.host.perform(step, deadline).map_err(|error| Failure {
-                what: format!("cannot {}: {}", explain::sentence(step), chain(&error)),
-                still_waiting: matches!(error, StepError::StillWaiting { .. }),
+            self.host.perform(step, deadline).map_err(|error| {
+                let what = format!("cannot {}: {}", explain::sentence(step), chain(&error));
+                let still_waiting = matches!(error, StepError::StillWaiting { .. });
+                (index + 1, Failure { what, still_waiting })
             })?;
         }
         Ok(())
@@ -81,7 +82,7 @@ impl Engine {
         if let Some(violation) = self.not_undoable(plan, &back, &now) {
             return Err(violation);
         }
-        if let Err(failure) = self.run(&back, deadline) {
+        if let Err((_, failure)) = self.run(&back, deadline) {
             self.lasting_overrides(&back, &failure, deadline);
             return Err(failure.what);
         }

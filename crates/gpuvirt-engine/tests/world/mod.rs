@@ -44,9 +44,14 @@ pub struct World {
     pub others_edits: Arc<Mutex<Vec<String>>>,
     /// Panics before the step with this number, from 0: the daemon dies there.
     pub dies_before: Arc<Mutex<Option<usize>>>,
+    /// What others do before the step with this number, from 0, of the next change.
+    pub before_step: Arc<Mutex<Option<(usize, OthersAct)>>>,
     /// Writes that an earlier daemon's writers wait for.
     pub waiting: Arc<Mutex<Vec<WaitingWrite>>>,
 }
+
+/// What somebody else does meanwhile.
+pub type OthersAct = Box<dyn FnOnce() + Send>;
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Files {
@@ -90,6 +95,7 @@ impl World {
             definitions: Arc::default(),
             others_edits: Arc::default(),
             dies_before: Arc::default(),
+            before_step: Arc::default(),
             waiting: Arc::default(),
         };
         world.kernel.forget_writes();
@@ -141,6 +147,15 @@ impl World {
         self.engine().remove_vgpus(&RemoveRequest { which, dry_run: false, deadline })
     }
 
+    fn others_act(&self) {
+        let mut planned = self.before_step.lock().unwrap();
+        match planned.take() {
+            Some((0, act)) => act(),
+            Some((steps, act)) => *planned = Some((steps - 1, act)),
+            None => {}
+        }
+    }
+
     pub fn files(&self) -> Files {
         self.files.lock().unwrap().clone()
     }
@@ -175,6 +190,7 @@ impl Host for World {
             None => {}
         }
         drop(left);
+        self.others_act();
         self.host().perform(step, deadline).map_err(|error| match error {
             HostError::StillWaiting { what, writer, waited } => {
                 StepError::StillWaiting { what, writer, waited }

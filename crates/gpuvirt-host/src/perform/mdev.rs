@@ -11,6 +11,7 @@ use crate::error::HostError;
 use crate::files::{Files, shown};
 use crate::inventory::parent_of;
 use crate::parse::mdev::is_type_id;
+use crate::parse::pci;
 use crate::paths;
 
 /// NVIDIA's driver takes the device down after it has answered the write, in about a second.
@@ -38,12 +39,22 @@ pub(super) fn create(
         Some(_) if matches!(look(), State::Reached) => return Ok(()),
         Some((at, kind)) => return Err(not_as_planned(&what, elsewhere(at, &kind))),
     }
+    if left(files, parent, type_id) == Some(0) {
+        // Somebody else took the last of it since the plan was made. Some drivers log each create that they refuse.
+        return Err(not_as_planned(&what, "available_instances is 0 by now".to_owned()));
+    }
     let path = paths::mdev_type_file(parent, type_id, "create");
     // A vendor's driver may keep it waiting: NVIDIA's starts a process for each vGPU.
     let written = files.sysfs.write_that_may_block(&path, uuid.to_string().as_bytes(), deadline);
     let written = answered(&what, written)?;
     let what = if written.is_err() { what + &capacity(files, parent, type_id) } else { what };
     settle(&what, written, look())
+}
+
+/// How many more the parent says fit now; none where it can't be told.
+fn left(files: Files<'_>, parent: PciAddress, type_id: &str) -> Option<u32> {
+    let text = files.text(&paths::mdev_type_file(parent, type_id, "available_instances")).ok()?;
+    pci::count(&text)
 }
 
 /// Drivers answer a full card with errnos of their own choice: the capacity tells what the errno does not.
