@@ -172,10 +172,25 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Port`].
     pub fn view(&self) -> Result<View, EngineError> {
+        self.view_by(|host| host.observe())
+    }
+
+    /// A fresh picture for changes that take nothing from anybody: without holders.
+    ///
+    /// # Errors
+    /// [`EngineError::Port`].
+    pub(crate) fn view_without_holders(&self) -> Result<View, EngineError> {
+        self.view_by(|host| host.observe_without_holders())
+    }
+
+    fn view_by(
+        &self,
+        observe: impl FnOnce(&dyn Host) -> Result<Observed, PortError>,
+    ) -> Result<View, EngineError> {
         let (desired, records) = self.store.load()?;
         // libvirt first, since it may take seconds: between the look at the host and the first write shall be little.
         let domains = self.domains.list();
-        let observed = Observed { domains, ..self.host.observe()? };
+        let observed = Observed { domains, ..observe(&*self.host)? };
         let records = records.of_boot(observed.host.boot_id);
         Ok(View { observed, desired, records })
     }

@@ -22,7 +22,8 @@ impl Engine {
     pub fn create_vgpus(&self, request: &CreateRequest) -> Result<Report, EngineError> {
         let _turn = self.turn(request.dry_run);
         self.hands_on(request.gpu)?;
-        let view = self.view()?;
+        // Nothing is taken from anybody, so nobody is looked for.
+        let view = self.view_without_holders()?;
         let gpu = self.changeable(&view, request.gpu)?;
         self.make(&view, gpu, &request.wishes, request.dry_run)
     }

@@ -18,7 +18,7 @@ mod pass;
 mod rules;
 mod sriov;
 
-pub(crate) use mdev::parent_of;
+pub(crate) use mdev::parent_in;
 pub(crate) use names::KnownNames;
 pub(crate) use nodes::sound_cards;
 pub(crate) use pass::observe;

@@ -1,5 +1,6 @@
 //! Creating and removing mediated devices.
 
+use std::io;
 use std::time::Duration;
 
 use gpuvirt_model::PciAddress;
@@ -9,7 +10,7 @@ use uuid::Uuid;
 use super::settle::{State, answered, not_as_planned, nothing_under_way, settle, settle_blocking, within};
 use crate::error::HostError;
 use crate::files::{Files, shown};
-use crate::inventory::parent_of;
+use crate::inventory::parent_in;
 use crate::parse::mdev::is_type_id;
 use crate::parse::pci;
 use crate::paths;
@@ -99,11 +100,14 @@ pub(super) fn remove(
 
 /// Where a mediated device is: its parent, if that is a PCI function, and its type. `None`: it does not exist.
 fn place_of(files: Files<'_>, uuid: Uuid) -> Option<(Option<PciAddress>, String)> {
-    if !files.sysfs.exists(&paths::mdev(uuid)) {
-        return None;
-    }
+    // The link on the bus tells both: whether there is one, and where it leads.
+    let parent = match files.sysfs.read_link(&paths::mdev(uuid)) {
+        Ok(target) => parent_in(&target),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return None,
+        Err(_) => None,
+    };
     let kind = files.link(&paths::mdev_file(uuid, "mdev_type")).unwrap_or_default();
-    Some((parent_of(files, uuid), kind))
+    Some((parent, kind))
 }
 
 /// Whether the device's own folder is there: it stays while a removal waits, when the bus does not show it any more.
