@@ -9,6 +9,9 @@ use gpuvirt_plan::{Plan, Step, audit, explain, undo, vendor, verify};
 use crate::ports::StepError;
 use crate::{Engine, EngineError};
 
+/// Plans of more steps log them for debugging only; what failed is logged always.
+const STEPS_LOGGED: usize = 16;
+
 impl Engine {
     /// Carries out a plan whose checks have passed.
     ///
@@ -48,12 +51,14 @@ impl Engine {
         }
     }
 
-    /// Steps of a plan that is in the journal, and whether it has kept its promises then.
+    /// The last steps of a plan that is in the journal, and whether it has kept its promises then.
     fn carry_on(&self, plan: &Plan, steps: &[Step], deadline: Duration) -> Result<Observed, EngineError> {
-        if let Err(failure) = self.run(plan, steps, deadline) {
-            return Err(self.take_back(plan, &failure, deadline));
+        if let Err((begun, failure)) = self.run(plan, steps, deadline) {
+            let done = plan.steps.len().saturating_sub(steps.len());
+            return Err(self.take_back(&undo::begun(plan, done + begun), &failure, deadline));
         }
-        let now = match self.host.observe() {
+        // No promise is about holders, or about another GPU.
+        let now = match self.host.observe_gpu(plan.gpu) {
             Ok(now) => now,
             Err(error) => {
                 return Err(self.take_back(plan, &Failure::of("reading the host again", &error), deadline));
@@ -68,21 +73,27 @@ impl Engine {
         }
     }
 
-    /// The steps, in order, to the first that fails.
-    fn run(&self, plan: &Plan, steps: &[Step], deadline: Duration) -> Result<(), Failure> {
-        for step in steps {
-            tracing::info!(gpu = %plan.gpu, step = explain::sentence(step), "step");
+    /// The steps, in order, to the first that fails: how many were begun, and how the last of them failed.
+    fn run(&self, plan: &Plan, steps: &[Step], deadline: Duration) -> Result<(), (usize, Failure)> {
+        let (gpu, purpose, count) = (plan.gpu, plan.purpose.as_str(), steps.len());
+        tracing::info!(%gpu, purpose, steps = count, "plan");
+        for (index, step) in steps.iter().enumerate() {
+            // A line for each of many steps would cost as much as the step.
+            if count <= STEPS_LOGGED {
+                tracing::info!(%gpu, step = explain::sentence(step), "step");
+            } else {
+                tracing::debug!(%gpu, step = explain::sentence(step), "step");
+            }
             match (step, self.host.perform(step, deadline)) {
                 (_, Ok(())) => {}
                 // The card is as wanted: that somebody else's service is down is told, and no reason to undo it.
                 (Step::StartService { unit, .. }, Err(error @ StepError::Refused { .. })) => {
-                    tracing::warn!(gpu = %plan.gpu, %unit, error = chain(&error), "a service did not start again");
+                    tracing::warn!(%gpu, %unit, error = chain(&error), "a service did not start again");
                 }
                 (_, Err(error)) => {
-                    return Err(Failure {
-                        what: format!("cannot {}: {}", explain::sentence(step), chain(&error)),
-                        still_waiting: matches!(error, StepError::StillWaiting { .. }),
-                    });
+                    let what = format!("cannot {}: {}", explain::sentence(step), chain(&error));
+                    let still_waiting = matches!(error, StepError::StillWaiting { .. });
+                    return Err((index + 1, Failure { what, still_waiting }));
                 }
             }
         }
@@ -118,11 +129,11 @@ impl Engine {
         if let Some(violation) = self.not_undoable(plan, &back, &now) {
             return Err(violation);
         }
-        if let Err(failure) = self.run(&back, &back.steps, deadline) {
+        if let Err((_, failure)) = self.run(&back, &back.steps, deadline) {
             self.lasting_overrides(&back, &failure, deadline);
             return Err(failure.what);
         }
-        let after = self.host.observe().map_err(|error| chain(&error))?;
+        let after = self.host.observe_gpu(plan.gpu).map_err(|error| chain(&error))?;
         match verify::broken_promises(&back, &after).as_slice() {
             [] => self.store.close_journal(plan).map_err(|error| chain(&error)),
             broken => Err(broken.join("; ")),

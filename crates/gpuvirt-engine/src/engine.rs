@@ -203,13 +203,30 @@ impl Engine {
         Ok(View { observed: Observed { domains, ..view.observed }, ..view })
     }
 
+    /// A fresh picture for changes that take nothing from anybody: without holders.
+    ///
+    /// # Errors
+    /// [`EngineError::Port`].
+    pub(crate) fn view_without_holders(&self) -> Result<View, EngineError> {
+        let domains = self.domains.list();
+        let view = self.view_by(|host| host.observe_without_holders())?;
+        Ok(View { observed: Observed { domains, ..view.observed }, ..view })
+    }
+
     /// A fresh picture of what the kernel shows, domains unknown: libvirt is not asked.
     ///
     /// # Errors
     /// [`EngineError::Port`].
     pub(crate) fn kernel_view(&self) -> Result<View, EngineError> {
+        self.view_by(|host| host.observe())
+    }
+
+    fn view_by(
+        &self,
+        observe: impl FnOnce(&dyn Host) -> Result<Observed, PortError>,
+    ) -> Result<View, EngineError> {
         let (desired, records) = self.store.load()?;
-        let mut observed = self.host.observe()?;
+        let mut observed = observe(&*self.host)?;
         let records = records.of_boot(observed.host.boot_id);
         remember_names(&mut observed, &records);
         Ok(View { observed, desired, records })

@@ -10,7 +10,7 @@ use std::time::Duration;
 use gpuvirt_engine::ports::{Domains, Host, PortError, StepError, Store, WaitingWrite};
 use gpuvirt_engine::{Engine, EngineError, Preparation, Removal, RemoveRequest, Report, SwitchRequest};
 use gpuvirt_fakekernel::{FakeKernel, Process, Program, SizeRule};
-use gpuvirt_host::{GpuRules, HostError, LinuxHost, Sysfs as _};
+use gpuvirt_host::{GpuRules, HostError, LinuxHost, ObserveScope, Sysfs as _};
 use gpuvirt_model::{
     ConfiguredType, Desired, Domain, DriverBinding, Observed, PciAddress, Reading, Records, RefusalCode,
     VgpuId,
@@ -65,11 +65,16 @@ pub struct World {
     pub others_edits: Arc<Mutex<Vec<String>>>,
     /// Panics before the step with this number, from 0: the daemon dies there.
     pub dies_before: Arc<Mutex<Option<usize>>>,
+    /// What others do before the step with this number, from 0, of the next change.
+    pub before_step: Arc<Mutex<Option<(usize, OthersAct)>>>,
     /// Writes that an earlier daemon's writers wait for.
     pub waiting: Arc<Mutex<Vec<WaitingWrite>>>,
     /// Asking libvirt is a mistake of the test's subject.
     pub libvirt_panics: Arc<AtomicBool>,
 }
+
+/// What somebody else does meanwhile.
+pub type OthersAct = Box<dyn FnOnce() + Send>;
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Files {
@@ -146,6 +151,7 @@ impl World {
             definitions: Arc::default(),
             others_edits: Arc::default(),
             dies_before: Arc::default(),
+            before_step: Arc::default(),
             waiting: Arc::default(),
             libvirt_panics: Arc::default(),
         };
@@ -211,6 +217,15 @@ impl World {
         self.engine().remove_vgpus(&RemoveRequest { which, dry_run: false, deadline })
     }
 
+    fn others_act(&self) {
+        let mut planned = self.before_step.lock().unwrap();
+        match planned.take() {
+            Some((0, act)) => act(),
+            Some((steps, act)) => *planned = Some((steps - 1, act)),
+            None => {}
+        }
+    }
+
     pub fn files(&self) -> Files {
         self.files.lock().unwrap().clone()
     }
@@ -240,6 +255,16 @@ impl Host for World {
         self.host().observe().map_err(|error| port("reading the host", error))
     }
 
+    fn observe_without_holders(&self) -> Result<Observed, PortError> {
+        let observed = self.host().observe_scope(ObserveScope::WithoutHolders);
+        observed.map_err(|error| port("reading the host", error))
+    }
+
+    fn observe_gpu(&self, gpu: PciAddress) -> Result<Observed, PortError> {
+        let observed = self.host().observe_scope(ObserveScope::Gpu(gpu));
+        observed.map_err(|error| port("reading the host", error))
+    }
+
     fn is_present(&self, function: PciAddress) -> bool {
         self.host().is_present(function)
     }
@@ -255,6 +280,7 @@ impl Host for World {
             None => {}
         }
         drop(left);
+        self.others_act();
         self.host().perform(step, deadline).map_err(|error| match error {
             HostError::StillWaiting { what, writer, waited } => {
                 StepError::StillWaiting { what, writer, waited }
