@@ -163,6 +163,7 @@ impl Live {
             type_id: self.type_id,
             profile,
             iommu_group: self.iommu_group,
+            gpu_instance: None,
             removing: self.removing,
             holders: Holders::default(),
         }

@@ -20,6 +20,8 @@ pub(super) struct Vf {
     iommu_group: Option<u32>,
     /// Its type, 0 for none; unknown when the file makes no sense.
     current: Option<u32>,
+    /// The GPU instance that its vGPU lives on, where the driver says.
+    gpu_instance: Option<u32>,
     /// Types that it could get now, with the driver's names.
     creatable: Vec<(u32, String)>,
 }
@@ -56,7 +58,14 @@ pub(super) fn read(files: Files<'_>, seen: &Seen, oddities: &mut Vec<String>) ->
         String::new()
     });
     let iommu_group = seen.function.iommu_group;
-    Some(Vf { address, iommu_group, current, creatable: nvidia::creatable_types(&text) })
+    let gpu_instance = current.filter(|id| *id != 0).and_then(|_| gpu_instance(files, address));
+    Some(Vf { address, iommu_group, current, gpu_instance, creatable: nvidia::creatable_types(&text) })
+}
+
+/// The driver answers ENXIO for a virtual function without a vGPU, and all ones (`NVML_INVALID`) for one on no instance.
+fn gpu_instance(files: Files<'_>, vf: PciAddress) -> Option<u32> {
+    let text = files.text(&paths::nvidia_vgpu_file(vf, "gpu_instance_id")).ok()?;
+    pci::count(&text).filter(|id| *id != u32::MAX)
 }
 
 impl Card {
@@ -126,6 +135,7 @@ impl Card {
                 type_id: id.to_string(),
                 profile: self.name(id),
                 iommu_group: vf.iommu_group,
+                gpu_instance: vf.gpu_instance,
                 removing: false,
                 holders: Holders::default(),
             })

@@ -49,6 +49,7 @@ pub(crate) fn observe(files: Files<'_>, rules: &GpuRules, names: &KnownNames) ->
         functions,
         groups,
         vgpus,
+        mig: BTreeMap::new(),
         domains: Reading::Unknown(Unknown::NeedsDaemon),
     })
 }

@@ -95,6 +95,7 @@ pub fn host(gpu: DriverBinding, audio: DriverBinding) -> Observed {
         functions,
         groups: [(17, group)].into(),
         vgpus: BTreeMap::new(),
+        mig: BTreeMap::new(),
         domains: Reading::Known(Vec::new()),
     };
     settle(&mut observed);
