@@ -36,6 +36,9 @@ fn undoable(step: &Step, plan: &Plan) -> bool {
             plan.before.vfs.contains_key(function) && (*from == 0 || *to == 0)
         }
         Step::SetVfAutoprobe { function, .. } => plan.before.vfs.contains_key(function),
+        Step::SetMigMode { gpu, .. }
+        | Step::CreateGpuInstance { gpu, .. }
+        | Step::RemoveGpuInstance { gpu, .. } => plan.before.mig.contains_key(gpu),
         // A new type over an old one would be refused by the driver: by way of none only.
         Step::SetVgpuType { vf, from, to, .. } => {
             plan.before.vgpu_types.contains_key(vf) && (*from == 0 || *to == 0)
@@ -57,7 +60,25 @@ fn first_out_of_order(plan: &Plan) -> Option<&Step> {
         |s| matches!(s, Step::SetVfCount { to, .. } if *to != 0),
         |s| matches!(s, Step::SetVfCount { to: 0, .. }),
     );
-    [drivers, mdevs, types, vfs].into_iter().find_map(|(adds, removes)| {
+    let instances: (Kind, Kind) = (
+        |s| matches!(s, Step::CreateGpuInstance { .. }),
+        |s| matches!(s, Step::RemoveGpuInstance { .. }),
+    );
+    // The driver forgets GPU instances when virtual functions come or go, and offers types only on what is there.
+    let wiped: (Kind, Kind) = (
+        |s| matches!(s, Step::CreateGpuInstance { .. }),
+        |s| matches!(s, Step::SetVfCount { .. } | Step::SetMigMode { .. }),
+    );
+    let on_instances: (Kind, Kind) = (
+        |s| matches!(s, Step::SetVgpuType { to, .. } if *to != 0),
+        |s| matches!(s, Step::CreateGpuInstance { .. }),
+    );
+    // It refuses to turn the mode while there are any.
+    let mode: (Kind, Kind) = (
+        |s| matches!(s, Step::SetVfCount { to, .. } if *to != 0),
+        |s| matches!(s, Step::SetMigMode { .. }),
+    );
+    [drivers, mdevs, types, vfs, instances, wiped, on_instances, mode].into_iter().find_map(|(adds, removes)| {
         let last = plan.steps.iter().rposition(removes)?;
         plan.steps.iter().take(last).find(|step| adds(step))
     })

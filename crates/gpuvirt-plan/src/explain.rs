@@ -1,6 +1,6 @@
 //! A plan in sentences, for `--dry-run` and for reports.
 
-use crate::{Plan, Step, VfAutoprobe};
+use crate::{MigMode, Plan, Step, VfAutoprobe};
 
 /// One sentence for each step.
 pub fn sentences(plan: &Plan) -> Vec<String> {
@@ -39,6 +39,17 @@ pub fn sentence(step: &Step) -> String {
         }
         Step::SetVfAutoprobe { function, on: VfAutoprobe::Off } => {
             format!("leave new virtual functions of {function} without a driver")
+        }
+        Step::SetMigMode { gpu, to: MigMode::On, .. } => format!("turn MIG mode of {gpu} on"),
+        Step::SetMigMode { gpu, to: MigMode::Off, .. } => format!("turn MIG mode of {gpu} off"),
+        Step::CreateGpuInstance { gpu, profile, start: None, .. } => {
+            format!("make a GPU instance {profile} on {gpu}, with its compute instance")
+        }
+        Step::CreateGpuInstance { gpu, profile, start: Some(start), .. } => {
+            format!("make a GPU instance {profile} on {gpu} at slice {start}, with its compute instance")
+        }
+        Step::RemoveGpuInstance { gpu, instance, .. } => {
+            format!("remove GPU instance {} ({}) of {gpu}, its compute instances first", instance.id, instance.profile)
         }
         Step::RemoveMdev { uuid, parent } => format!("remove mediated device {uuid} from {parent}"),
     }

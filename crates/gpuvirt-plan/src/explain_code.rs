@@ -4,6 +4,7 @@
 
 mod gpu;
 mod isolation;
+mod mig;
 mod vgpu;
 mod vm;
 mod warning;
@@ -26,7 +27,8 @@ pub struct Explanation {
 }
 
 /// Every text, by subject.
-const ALL: [&[Explanation]; 5] = [isolation::TEXTS, gpu::TEXTS, vgpu::TEXTS, vm::TEXTS, warning::TEXTS];
+const ALL: [&[Explanation]; 6] =
+    [isolation::TEXTS, gpu::TEXTS, vgpu::TEXTS, mig::TEXTS, vm::TEXTS, warning::TEXTS];
 
 /// The explanation of a refusal.
 pub fn refusal(code: RefusalCode) -> Option<&'static Explanation> {

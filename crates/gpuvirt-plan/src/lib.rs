@@ -10,6 +10,7 @@ pub mod driver;
 pub mod explain;
 pub mod explain_code;
 pub mod gpu;
+pub mod mig;
 pub mod sriov;
 pub mod step;
 pub mod switch;
@@ -18,4 +19,4 @@ pub mod verify;
 pub mod vgpu;
 
 pub use gpu::{domains_using, pending_reason};
-pub use step::{MdevPlace, Plan, Promise, Snapshot, Step, VfAutoprobe, VfSetting};
+pub use step::{MdevPlace, MigLayout, MigMode, Plan, Promise, Snapshot, Step, VfAutoprobe, VfSetting};

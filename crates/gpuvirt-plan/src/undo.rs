@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gpuvirt_model::{DriverBinding, Function, Observed, PciAddress, VgpuId};
 
 use crate::driver::{self, BindingGoal};
-use crate::{Plan, Promise, Snapshot, Step, VfSetting, sriov, vgpu};
+use crate::{Plan, Promise, Snapshot, Step, VfSetting, mig, sriov, vgpu};
 
 /// Plans the way from `now` back to how things were before `plan`.
 ///
@@ -21,10 +21,15 @@ pub fn plan(plan: &Plan, now: &Observed) -> Plan {
     let mut steps = mdev_steps(plan, now);
     steps.extend(type_steps(plan, now));
     let (taken, made) = vf_steps(plan, now);
+    let instances = mig::undo(plan, now, !taken.is_empty() || !made.is_empty());
     steps.extend(taken);
+    steps.extend(instances.removals);
     steps.extend(driver::steps(&functions, &goals));
+    steps.extend(instances.mode);
     // Only a driver can make virtual functions, so after it is back.
     steps.extend(made);
+    // The virtual functions' coming would have wiped them.
+    steps.extend(instances.additions);
     Plan {
         gpu: plan.gpu,
         purpose: format!("undo: {}", plan.purpose),
@@ -107,6 +112,7 @@ fn now_as_snapshot(plan: &Plan, now: &Observed) -> Snapshot {
             .map(|uuid| (*uuid, now.vgpus.get(&VgpuId::Mdev(*uuid)).map(vgpu::place)))
             .collect(),
         vfs: plan.before.vfs.keys().filter_map(|function| vfs(function, now)).collect(),
+        mig: plan.before.mig.keys().filter_map(|gpu| mig::now(plan, *gpu, now)).collect(),
         vgpu_types: plan.before.vgpu_types.keys().map(|vf| (*vf, vgpu::type_of(*vf, now))).collect(),
     }
 }
@@ -126,5 +132,6 @@ fn promises(before: &Snapshot, now: &Observed) -> Vec<Promise> {
     let types = before.vgpu_types.iter().map(|(vf, was)| Promise::VgpuType { vf: *vf, type_id: *was });
     let vfs = before.vfs.iter().filter(|(function, _)| now.functions.contains_key(function));
     let vfs = vfs.map(|(function, was)| Promise::Vfs { function: *function, setting: *was });
-    bound.chain(mdevs).chain(types).chain(vfs).collect()
+    let mig = before.mig.iter().map(|(gpu, was)| mig::promise(*gpu, was));
+    bound.chain(mdevs).chain(types).chain(vfs).chain(mig).collect()
 }

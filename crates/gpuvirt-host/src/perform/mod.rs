@@ -5,6 +5,7 @@
 
 mod binding;
 mod mdev;
+mod mig;
 mod module;
 mod nvidia_vfio;
 mod settle;
@@ -12,5 +13,6 @@ mod shell;
 mod sriov;
 mod step;
 
+pub(crate) use mig::program_error;
 pub use shell::shell;
 pub(crate) use step::perform;
