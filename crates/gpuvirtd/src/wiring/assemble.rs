@@ -36,7 +36,7 @@ pub fn assemble(cli: &Cli, config: &Config) -> anyhow::Result<Assembled> {
         None => {
             let domains = LibvirtDomains::new(&config.libvirt_uri)?;
             let gate = domains.gate();
-            (over(HostPort::this_machine(&config.gpu), domains, store, Source::Daemon), gate)
+            (over(HostPort::this_machine(config), domains, store, Source::Daemon), gate)
         }
         Some(file) => {
             let (host, domains) = recorded(file, config)?;
@@ -72,7 +72,7 @@ fn recorded(file: &Path, config: &Config) -> anyhow::Result<(RehearsedHost, Reco
     let kernel = FakeKernel::copy_of(&recording);
     // A snapshot has its host's /proc; a bare dump can't hold one.
     let kernel = if recording.manifest().is_some() { kernel } else { kernel.with_proc() };
-    Ok((RehearsedHost::new(Arc::new(kernel), &config.gpu), domains))
+    Ok((RehearsedHost::new(Arc::new(kernel), config), domains))
 }
 
 /// Who may write. A group that is not there lets nobody through.

@@ -140,6 +140,8 @@ fn observed() -> Observed {
         function_count: 2,
         kernel_release: None,
         boot_id: None,
+        driver_rules: gpuvirt_model::DriverRules::default(),
+        running_services: std::collections::BTreeSet::new(),
         oddities: vec!["an oddity".to_owned()],
     };
     let gpu = Gpu {
