@@ -60,10 +60,8 @@ fn first_out_of_order(plan: &Plan) -> Option<&Step> {
         |s| matches!(s, Step::SetVfCount { to, .. } if *to != 0),
         |s| matches!(s, Step::SetVfCount { to: 0, .. }),
     );
-    let instances: (Kind, Kind) = (
-        |s| matches!(s, Step::CreateGpuInstance { .. }),
-        |s| matches!(s, Step::RemoveGpuInstance { .. }),
-    );
+    let instances: (Kind, Kind) =
+        (|s| matches!(s, Step::CreateGpuInstance { .. }), |s| matches!(s, Step::RemoveGpuInstance { .. }));
     // The driver forgets GPU instances when virtual functions come or go, and offers types only on what is there.
     let wiped: (Kind, Kind) = (
         |s| matches!(s, Step::CreateGpuInstance { .. }),
@@ -74,12 +72,12 @@ fn first_out_of_order(plan: &Plan) -> Option<&Step> {
         |s| matches!(s, Step::CreateGpuInstance { .. }),
     );
     // It refuses to turn the mode while there are any.
-    let mode: (Kind, Kind) = (
-        |s| matches!(s, Step::SetVfCount { to, .. } if *to != 0),
-        |s| matches!(s, Step::SetMigMode { .. }),
-    );
-    [drivers, mdevs, types, vfs, instances, wiped, on_instances, mode].into_iter().find_map(|(adds, removes)| {
-        let last = plan.steps.iter().rposition(removes)?;
-        plan.steps.iter().take(last).find(|step| adds(step))
-    })
+    let mode: (Kind, Kind) =
+        (|s| matches!(s, Step::SetVfCount { to, .. } if *to != 0), |s| matches!(s, Step::SetMigMode { .. }));
+    [drivers, mdevs, types, vfs, instances, wiped, on_instances, mode].into_iter().find_map(
+        |(adds, removes)| {
+            let last = plan.steps.iter().rposition(removes)?;
+            plan.steps.iter().take(last).find(|step| adds(step))
+        },
+    )
 }

@@ -49,7 +49,10 @@ pub fn sentence(step: &Step) -> String {
             format!("make a GPU instance {profile} on {gpu} at slice {start}, with its compute instance")
         }
         Step::RemoveGpuInstance { gpu, instance, .. } => {
-            format!("remove GPU instance {} ({}) of {gpu}, its compute instances first", instance.id, instance.profile)
+            format!(
+                "remove GPU instance {} ({}) of {gpu}, its compute instances first",
+                instance.id, instance.profile
+            )
         }
         Step::RemoveMdev { uuid, parent } => format!("remove mediated device {uuid} from {parent}"),
     }

@@ -77,14 +77,11 @@ pub fn steps_for(card: &Card, names: &[String]) -> Vec<Step> {
         names.iter().filter_map(|name| card.state.profile(name)).collect();
     wanted.sort_by_key(|profile| std::cmp::Reverse((profile.memory_mib, profile.slices)));
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-    let mut one = |profile: &&GpuInstanceProfile| {
+    let mut steps = Vec::new();
+    for profile in wanted {
         let count = counts.entry(&profile.name).or_insert(0);
         *count = count.saturating_add(1);
-        step(card.gpu, card.command, (&profile.name, profile.id), (None, *count))
-    };
-    let mut steps = Vec::new();
-    for profile in &wanted {
-        steps.push(one(profile));
+        steps.push(step(card.gpu, card.command, (&profile.name, profile.id), (None, *count)));
     }
     steps
 }
@@ -138,7 +135,11 @@ pub(crate) fn broken(
 
 fn words(counts: &BTreeMap<String, u32>) -> String {
     let each: Vec<String> = counts.iter().map(|(profile, count)| format!("{count} x {profile}")).collect();
-    if each.is_empty() { "no GPU instances".to_owned() } else { format!("the GPU instances {}", each.join(", ")) }
+    if each.is_empty() {
+        "no GPU instances".to_owned()
+    } else {
+        format!("the GPU instances {}", each.join(", "))
+    }
 }
 
 /// The steps of a way back, for their places among the others.
@@ -155,7 +156,8 @@ pub(crate) fn undo(plan: &Plan, now: &Observed, wipes: bool) -> Undo {
     let mut back = Undo::default();
     for (gpu, was) in &plan.before.mig {
         let Some(state) = now.mig.get(gpu) else { continue };
-        let turned = plan.steps.iter().any(|step| matches!(step, Step::SetMigMode { gpu: of, .. } if of == gpu));
+        let turned =
+            plan.steps.iter().any(|step| matches!(step, Step::SetMigMode { gpu: of, .. } if of == gpu));
         if turned && MigMode::of(state.enabled) != was.mode {
             back.mode.push(Step::SetMigMode { gpu: *gpu, command: was.command.clone(), to: was.mode });
         }
@@ -199,7 +201,7 @@ fn missing(gpu: PciAddress, was: &MigLayout, state: &MigState, gone: &[&GpuInsta
             found.profile == instance.profile
                 && (instance.placement.is_none() || found.placement == instance.placement)
         };
-        if let Some(at) = kept.iter().position(|found| same(&found)) {
+        if let Some(at) = kept.iter().position(|found| same(found)) {
             kept.swap_remove(at);
             continue;
         }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use gpuvirt_model::{
-    DriverBinding, DriverName, Function, GpuInstance, PciAddress, PciIdentity, ProfileName, ProgramPath, VgpuId,
+    DriverBinding, DriverName, Function, GpuInstance, PciAddress, PciIdentity, ProfileName, ProgramPath,
+    VgpuId,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -96,9 +96,9 @@ fn mode_state(now: text::MigMode, to: MigMode) -> State {
     match now.pending {
         _ if !now.supported => State::NotYet("the card has no MIG mode".to_owned()),
         _ if MigMode::of(now.enabled) == to => State::Reached,
-        Some(next) if MigMode::of(next) == to => {
-            State::NotYet(format!("it is {is} until the card is reset: somebody uses it, or the host must reboot"))
-        }
+        Some(next) if MigMode::of(next) == to => State::NotYet(format!(
+            "it is {is} until the card is reset: somebody uses it, or the host must reboot"
+        )),
         _ => State::NotYet(format!("it is {is}")),
     }
 }
@@ -113,9 +113,7 @@ fn is_made(found: &[GpuInstance], wanted: &Wanted) -> State {
     let there = wanted.start.is_none_or(at) && count >= wanted.count;
     let bare = of_profile.iter().find(|instance| instance.compute_instances.as_deref() == Some(&[]));
     match bare {
-        Some(bare) if there => {
-            State::NotYet(format!("GPU instance {} has no compute instance", bare.id))
-        }
+        Some(bare) if there => State::NotYet(format!("GPU instance {} has no compute instance", bare.id)),
         _ if there => State::Reached,
         _ => State::NotYet(format!("the card has {count} of that profile")),
     }

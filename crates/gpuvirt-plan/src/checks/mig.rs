@@ -161,7 +161,9 @@ impl Request<'_> {
             .iter()
             .map(|vgpu| match vgpu.gpu_instance {
                 Some(_) => format!("vGPU {} ({}) lives on it", vgpu.id, vgpu.profile),
-                None => format!("vGPU {} ({}) may live on it: its driver does not say", vgpu.id, vgpu.profile),
+                None => {
+                    format!("vGPU {} ({}) may live on it: its driver does not say", vgpu.id, vgpu.profile)
+                }
             })
             .collect();
         let remove = on_it.iter().map(|vgpu| format!("gpuvirt vgpu remove {}", vgpu.id)).collect();
@@ -206,7 +208,9 @@ mod tests {
 
     #[test]
     fn what_looks_alike_is_near() {
-        for (one, other, want) in [("", "", 0), ("1g.5gb", "1g.5gb", 0), ("1g.5g", "1g.5gb", 1), ("", "abc", 3), ("ab", "ba", 2)] {
+        for (one, other, want) in
+            [("", "", 0), ("1g.5gb", "1g.5gb", 0), ("1g.5g", "1g.5gb", 1), ("", "abc", 3), ("ab", "ba", 2)]
+        {
             assert_eq!(distance(one, other), want, "{one} {other}");
         }
     }
