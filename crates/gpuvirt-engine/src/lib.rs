@@ -11,6 +11,7 @@
 mod apply;
 mod change;
 pub mod engine;
+mod mig;
 pub mod ports;
 mod recover;
 mod switch;
@@ -18,4 +19,8 @@ mod unset;
 mod vgpu;
 mod vm;
 
-pub use engine::{CreateRequest, DeviceRequest, Engine, EngineError, Report, SwitchRequest, View};
+pub use engine::{
+    CreateGpuInstances, CreateRequest, DeviceRequest, Engine, EngineError, RemoveGpuInstances, Report,
+    SwitchRequest, View,
+};
+pub use mig::MigView;

@@ -201,12 +201,17 @@ fn missing(gpu: PciAddress, was: &MigLayout, state: &MigState, gone: &[&GpuInsta
             found.profile == instance.profile
                 && (instance.placement.is_none() || found.placement == instance.placement)
         };
-        if let Some(at) = kept.iter().position(|found| same(found)) {
-            kept.swap_remove(at);
-            continue;
-        }
+        let whole = |one: &GpuInstance| one.compute_instances.as_deref() != Some(&[]);
         let count = counts.entry(&instance.profile).or_insert(0);
-        *count = count.saturating_add(1);
+        if let Some(at) = kept.iter().position(same) {
+            let found = kept.swap_remove(at);
+            if whole(found) || !whole(instance) || instance.placement.is_none() {
+                continue;
+            }
+            // A removal that came half-way: it gets its compute instance back.
+        } else {
+            *count = count.saturating_add(1);
+        }
         let start = instance.placement.map(|place| place.start);
         steps.push(step(gpu, &was.command, (&instance.profile, instance.profile_id), (start, *count)));
     }

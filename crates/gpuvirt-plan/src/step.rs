@@ -92,7 +92,7 @@ pub enum Step {
         /// The mode to have.
         to: MigMode,
     },
-    /// Make a GPU instance with its default compute instance.
+    /// Make a GPU instance with its default compute instance; one that is there and lost its compute instance gets that.
     CreateGpuInstance {
         /// The card.
         gpu: PciAddress,

@@ -11,8 +11,8 @@ use gpuvirt_engine::{Engine, EngineError, Report, SwitchRequest};
 use gpuvirt_fakekernel::{FakeKernel, SizeRule};
 use gpuvirt_host::{GpuRules, HostError, LinuxHost};
 use gpuvirt_model::{
-    ConfiguredType, Desired, Domain, DriverBinding, Observed, PciAddress, Reading, Records, RefusalCode,
-    VgpuId,
+    ConfiguredType, Desired, Domain, DriverBinding, MigState, Observed, PciAddress, ProgramPath, Reading,
+    Records, RefusalCode, VgpuId,
 };
 use gpuvirt_plan::{MdevPlace, Plan, Step, VfSetting};
 
@@ -172,6 +172,10 @@ impl Host for World {
             }
             other => StepError::Refused { what: other.to_string(), source: io::Error::other(other) },
         })
+    }
+
+    fn mig(&self, gpu: PciAddress, command: &ProgramPath, deadline: Duration) -> Result<MigState, PortError> {
+        self.host().mig(gpu, command, deadline).map_err(|error| port("reading GPU instances", error))
     }
 
     fn waiting_writes(&self) -> Result<Vec<WaitingWrite>, PortError> {

@@ -158,6 +158,9 @@ pub fn placements(text: &str) -> Result<Vec<(u32, Vec<MigPlacement>)>, NotUnders
         let places = starts.take(MANY).map(|start| number(start).map(|start| MigPlacement { start, size }));
         found.push((id, places.collect::<Option<_>>().ok_or_else(bad)?));
     }
+    if found.is_empty() {
+        return Err(NotUnderstood::new(text.lines().next().unwrap_or_default(), EXPECTED));
+    }
     Ok(found)
 }
 
@@ -169,7 +172,7 @@ struct Row<'a> {
     fields: Vec<&'a str>,
 }
 
-/// The rows of a table about one card.
+/// The rows of a table about one card: at least one.
 fn rows<'a>(text: &'a str, expected: &'static str) -> Result<Vec<Row<'a>>, NotUnderstood> {
     let mut found: Vec<Row<'a>> = Vec::new();
     for line in text.lines().filter(|line| line.split_whitespace().any(|word| word == "MIG")).take(MANY) {
@@ -188,7 +191,11 @@ fn rows<'a>(text: &'a str, expected: &'static str) -> Result<Vec<Row<'a>>, NotUn
         }
         found.push(row);
     }
-    Ok(found)
+    // An empty list would be a claim; the command makes it in words.
+    match found.as_slice() {
+        [] => Err(NotUnderstood::new(text.lines().next().unwrap_or_default(), expected)),
+        _ => Ok(found),
+    }
 }
 
 /// A number; an asterisk marks defaults in some tables.

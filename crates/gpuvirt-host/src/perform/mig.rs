@@ -22,6 +22,14 @@ pub(super) struct Wanted<'a> {
     pub(super) count: u32,
 }
 
+impl Wanted<'_> {
+    /// Whether an instance is of its profile, and where it is to be.
+    fn is(&self, one: &GpuInstance) -> bool {
+        let there = |start: u32| one.placement.is_none_or(|place| place.start == start);
+        one.profile == self.profile && self.start.is_none_or(there)
+    }
+}
+
 /// Turns MIG mode on or off. A mode that only becomes so at the next reset is not so now.
 pub(super) fn set_mode(card: &Reader, to: MigMode) -> Result<(), HostError> {
     let word = if to == MigMode::On { "1" } else { "0" };
@@ -29,13 +37,53 @@ pub(super) fn set_mode(card: &Reader, to: MigMode) -> Result<(), HostError> {
     carry_out(card, &what, &[&["-mig", word]], || Ok(mode_state(card.mode()?, to)))
 }
 
-/// Makes a GPU instance with its default compute instance.
+/// Makes a GPU instance with its default compute instance. One that is there where it is to be, and lost its compute
+/// instance, gets that alone.
 pub(super) fn create(card: &Reader, wanted: &Wanted) -> Result<(), HostError> {
     let what = format!("making a GPU instance {}", wanted.profile);
+    let before = card.instances()?;
     let place = wanted.start.map_or_else(String::new, |start| format!(":{start}"));
     let profile = format!("{}{place}", wanted.profile_id);
-    let make: &[&str] = &["mig", "-cgi", &profile, "-C"];
-    carry_out(card, &what, &[make], || Ok(is_made(&card.instances()?, wanted)))
+    let bare = match already(&before, wanted) {
+        Some(there) if there.iter().all(|one| !is_bare(one)) => return Ok(()),
+        Some(there) => there.into_iter().find(|one| is_bare(one)).map(|one| one.id.to_string()),
+        None => None,
+    };
+    let answer = match &bare {
+        Some(id) => all(card, &what, &[&["mig", "-gi", id, "-cci"]])?,
+        None => all(card, &what, &[&["mig", "-cgi", &profile, "-C"]])?,
+    };
+    let after = card.instances()?;
+    let made = after.iter().find(|one| match &bare {
+        Some(id) => one.id.to_string() == *id,
+        None => wanted.is(one) && !before.iter().any(|known| known.is_same(one)),
+    });
+    settle(&what, answer, made_state(made, wanted, after.len()))
+}
+
+/// What tells that nothing is to be made: the one that is where it is to be, or none in particular when there are as
+/// many as there are to be.
+fn already<'a>(found: &'a [GpuInstance], wanted: &Wanted) -> Option<Vec<&'a GpuInstance>> {
+    let there: Vec<&GpuInstance> = found.iter().filter(|one| wanted.is(one)).collect();
+    let count = u32::try_from(there.len()).unwrap_or(u32::MAX);
+    match wanted.start {
+        Some(_) => (!there.is_empty()).then_some(there),
+        None => (count >= wanted.count).then(Vec::new),
+    }
+}
+
+fn is_bare(instance: &GpuInstance) -> bool {
+    instance.compute_instances.as_deref() == Some(&[])
+}
+
+fn made_state(made: Option<&GpuInstance>, wanted: &Wanted, count: usize) -> State {
+    match made {
+        Some(made) if is_bare(made) => {
+            State::NotYet(format!("GPU instance {} has no compute instance", made.id))
+        }
+        Some(_) => State::Reached,
+        None => State::NotYet(format!("no new {} is among the {count} of the card", wanted.profile)),
+    }
 }
 
 /// Removes a GPU instance, its compute instances first.
@@ -50,8 +98,7 @@ pub(super) fn remove(card: &Reader, instance: &GpuInstance) -> Result<(), HostEr
     let id = instance.id.to_string();
     let compute: &[&str] = &["mig", "-dci", "-gi", &id];
     let own: &[&str] = &["mig", "-dgi", "-gi", &id];
-    let bare = found.compute_instances.as_deref() == Some(&[]);
-    let calls: &[&[&str]] = if bare { &[own] } else { &[compute, own] };
+    let calls: &[&[&str]] = if is_bare(found) { &[own] } else { &[compute, own] };
     let answer = all(card, &what, calls)?;
     let there = card.instances()?.iter().any(|found| found.is_same(instance));
     settle(&what, answer, if there { State::NotYet("it is still there".to_owned()) } else { State::Reached })
@@ -100,21 +147,5 @@ fn mode_state(now: text::MigMode, to: MigMode) -> State {
             "it is {is} until the card is reset: somebody uses it, or the host must reboot"
         )),
         _ => State::NotYet(format!("it is {is}")),
-    }
-}
-
-fn is_made(found: &[GpuInstance], wanted: &Wanted) -> State {
-    let of_profile: Vec<&GpuInstance> =
-        found.iter().filter(|instance| instance.profile == wanted.profile).collect();
-    let at = |start: u32| {
-        of_profile.iter().any(|instance| instance.placement.is_none_or(|place| place.start == start))
-    };
-    let count = u32::try_from(of_profile.len()).unwrap_or(u32::MAX);
-    let there = wanted.start.is_none_or(at) && count >= wanted.count;
-    let bare = of_profile.iter().find(|instance| instance.compute_instances.as_deref() == Some(&[]));
-    match bare {
-        Some(bare) if there => State::NotYet(format!("GPU instance {} has no compute instance", bare.id)),
-        _ if there => State::Reached,
-        _ => State::NotYet(format!("the card has {count} of that profile")),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use gpuvirt_engine::ports::{Host, PortError, StepError, WaitingWrite};
 use gpuvirt_fakekernel::FakeKernel;
 use gpuvirt_host::{GpuMatch, HostError, LinuxHost, LinuxSysfs, Sysfs, WriterCommand, writer_main};
-use gpuvirt_model::{Observed, PciAddress};
+use gpuvirt_model::{MigState, Observed, PciAddress, ProgramPath};
 use gpuvirt_plan::Step;
 
 use crate::config::{Config, ExtraGpu};
@@ -47,6 +47,11 @@ impl Host for HostPort {
 
     fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError> {
         self.0.perform(step, deadline).map_err(step_error)
+    }
+
+    fn mig(&self, gpu: PciAddress, command: &ProgramPath, deadline: Duration) -> Result<MigState, PortError> {
+        let doing = format!("the GPU instances of {gpu} can't be told");
+        self.0.mig(gpu, command, deadline).map_err(|error| PortError { doing, source: Box::new(error) })
     }
 
     fn waiting_writes(&self) -> Result<Vec<WaitingWrite>, PortError> {

@@ -88,7 +88,6 @@ fn profiles_of_a_card_whatever_the_columns() {
     ];
     assert_eq!(profiles(LGIP), Ok(want));
     assert_eq!(profiles(LGIP_EARLY), Ok(vec![profile("2g.10gb", 14, (3, 3), 9984)]));
-    assert_eq!(profiles("No GPU instance profiles found: Not Found\n"), Ok(vec![]));
 }
 
 #[test]
@@ -124,6 +123,9 @@ fn a_row_that_is_not_understood_is_no_missing_instance() {
         assert!(instances(&text).is_err(), "{text}");
     }
     assert!(profiles(&LGIP.replace("7/7", "7")).is_err());
+    for text in ["", "\n", "| GPU instances: |\n", "All done."] {
+        assert!(instances(text).is_err() && profiles(text).is_err() && placements(text).is_err(), "{text:?}");
+    }
     assert!(compute_instances(&LCI.replace("|   0     11", "|         11")).is_err());
 }
 
@@ -133,6 +135,7 @@ fn nothing_found_is_told_from_what_went_wrong() {
         "No GPU instances found: Not Found\n",
         "No compute instances found: Not Found",
         "No MIG-enabled devices found.\n",
+        "No GPU instance profiles found: Not Found\n",
         "\nNo MIG-supported devices found.\n",
     ] {
         assert!(is_none_found(text), "{text:?}");
