@@ -4,6 +4,7 @@
 //! changes, and shows an example.
 
 mod gpu;
+mod mig;
 mod vgpu;
 mod vm;
 
@@ -14,6 +15,7 @@ use gpuvirt_api::GpuSelector;
 use gpuvirt_model::VgpuId;
 
 pub use gpu::{GpuCommand, SetArgs, parse_name};
+pub use mig::{MigCommand, MigCreateArgs, MigRemoveArgs};
 pub use vgpu::{CreateArgs, RemoveArgs, VgpuCommand};
 pub use vm::{AddArgs, DeviceArg, VmCommand};
 
@@ -73,6 +75,9 @@ pub enum Command {
     /// vGPU profiles: what a VM can ask for, and how much is left
     #[command(subcommand)]
     Profile(ProfileCommand),
+    /// GPU instances (MIG): the parts that a card is cut into, for vGPUs to live on
+    #[command(subcommand)]
+    Mig(MigCommand),
     /// vGPUs: the shares of GPUs that exist now
     #[command(subcommand)]
     Vgpu(VgpuCommand),

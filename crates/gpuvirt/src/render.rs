@@ -10,6 +10,7 @@ pub mod gpu;
 pub mod holder;
 pub mod iommu;
 pub mod list;
+pub mod mig;
 pub mod page;
 pub mod plain;
 pub mod profile;

@@ -2,6 +2,7 @@
 
 pub mod explain;
 pub mod gpu;
+pub mod mig;
 pub mod profile;
 pub mod recover;
 pub mod snapshot;

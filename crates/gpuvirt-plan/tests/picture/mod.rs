@@ -135,7 +135,10 @@ pub fn perform(observed: &mut Observed, step: &Step, host: &str) {
         | Step::RemoveMdev { .. }
         | Step::SetVgpuType { .. }
         | Step::SetVfCount { .. }
-        | Step::SetVfAutoprobe { .. } => panic!("no vGPUs in this picture"),
+        | Step::SetVfAutoprobe { .. }
+        | Step::SetMigMode { .. }
+        | Step::CreateGpuInstance { .. }
+        | Step::RemoveGpuInstance { .. } => panic!("no vGPUs in this picture"),
     }
     settle(observed);
 }

@@ -19,6 +19,7 @@ mod context;
 mod gpu;
 mod input;
 pub mod listen;
+mod mig;
 mod peer;
 mod places;
 mod presence;

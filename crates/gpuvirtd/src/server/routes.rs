@@ -10,7 +10,7 @@ use axum::routing::{delete, get, post, put};
 use super::access::readers_only;
 use super::answer::Failure;
 use super::context::Context;
-use super::{gpu, profile, status, vgpu, vm};
+use super::{gpu, mig, profile, status, vgpu, vm};
 
 /// All routes of the API. Paths are those of [`gpuvirt_api::route`].
 pub fn router(context: Arc<Context>) -> Router {
@@ -20,6 +20,9 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/v1/gpus/{gpu}/xml", get(gpu::xml))
         .route("/v1/gpus/{gpu}/type", put(gpu::set_type))
         .route("/v1/gpus/{gpu}/configuration", delete(gpu::unset))
+        .route("/v1/gpus/{gpu}/gpu-instances", post(mig::create).delete(mig::remove_all))
+        .route("/v1/gpus/{gpu}/gpu-instances/{id}", delete(mig::remove))
+        .route("/v1/mig", get(mig::list))
         .route("/v1/profiles", get(profile::list))
         .route("/v1/vgpus", get(vgpu::list).post(vgpu::create))
         .route("/v1/vgpus/{uuid}", get(vgpu::show).delete(vgpu::remove))

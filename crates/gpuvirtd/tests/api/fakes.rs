@@ -174,7 +174,7 @@ fn observed() -> Observed {
         functions: [(GPU, function(GPU)), (AUDIO, function(AUDIO))].into(),
         groups: Default::default(),
         vgpus: [(VGPU.into(), vgpu)].into(),
-        mig: BTreeMap::new(),
+        mig: std::collections::BTreeMap::new(),
         domains: Reading::Unknown(Unknown::NeedsDaemon),
     }
 }
