@@ -1,6 +1,8 @@
 //! Requests that change something, and what comes back.
 
-use gpuvirt_model::{ConfiguredType, Outcome, PciAddress, ProfileName, RefusalCode, VgpuId, Warning};
+use gpuvirt_model::{
+    ConfiguredType, Outcome, PciAddress, ProfileName, RefusalCode, VgpuId, VgpuMode, Warning,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -11,6 +13,12 @@ pub struct SetType {
     /// The type to become.
     #[serde(rename = "type")]
     pub graphics_type: ConfiguredType,
+    /// Which vGPU profiles may live together on it; for shared-direct. None leaves what was asked for before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vgpu_mode: Option<VgpuMode>,
+    /// How many virtual functions it gets; for shared-direct. None leaves what was asked for before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vf_count: Option<u16>,
     /// A name for the GPU; none leaves the present one.
     #[serde(default)]
     pub label: Option<String>,

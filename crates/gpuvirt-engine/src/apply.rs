@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use gpuvirt_model::{Gpu, Holder, Observed, PciAddress, VgpuId, chain};
-use gpuvirt_plan::{Plan, Step, audit, explain, undo, verify};
+use gpuvirt_plan::{Plan, Step, audit, explain, undo, vendor, verify};
 
 use crate::mig::renumbered;
 use crate::ports::{PortError, StepError};
@@ -23,7 +23,35 @@ impl Engine {
             return Err(EngineError::Bug(violation));
         }
         self.store.open_journal(plan)?;
-        if let Err(failure) = self.run(plan, deadline) {
+        self.carry_on(plan, &plan.steps, deadline)
+    }
+
+    /// Carries out the second part of a plan whose first part is done and in the journal. What fails undoes the whole.
+    ///
+    /// # Errors
+    /// As [`Engine::apply`].
+    pub(crate) fn apply_more(
+        &self,
+        whole: &Plan,
+        more: &Plan,
+        gpu: &Gpu,
+        deadline: Duration,
+    ) -> Result<Observed, EngineError> {
+        let parents: Vec<PciAddress> = gpu.profiles.iter().map(|profile| profile.parent).collect();
+        let violation = audit::violations(whole, gpu, &parents).into_iter().next();
+        let noted = match violation {
+            Some(violation) => Err(Failure { what: format!("bug: {violation}"), still_waiting: false }),
+            None => self.store.open_journal(whole).map_err(|error| Failure::of("noting the rest", &error)),
+        };
+        match noted {
+            Ok(()) => self.carry_on(whole, &more.steps, deadline),
+            Err(failure) => Err(self.take_back(whole, &failure, deadline)),
+        }
+    }
+
+    /// Steps of a plan that is in the journal, and whether it has kept its promises then.
+    fn carry_on(&self, plan: &Plan, steps: &[Step], deadline: Duration) -> Result<Observed, EngineError> {
+        if let Err(failure) = self.run(plan, steps, deadline) {
             return Err(self.take_back(plan, &failure, deadline));
         }
         let now = match self.observe_for(plan) {
@@ -42,13 +70,22 @@ impl Engine {
     }
 
     /// The steps, in order, to the first that fails.
-    fn run(&self, plan: &Plan, deadline: Duration) -> Result<(), Failure> {
-        for step in &plan.steps {
+    fn run(&self, plan: &Plan, steps: &[Step], deadline: Duration) -> Result<(), Failure> {
+        for step in steps {
             tracing::info!(gpu = %plan.gpu, step = explain::sentence(step), "step");
-            self.host.perform(step, deadline).map_err(|error| Failure {
-                what: format!("cannot {}: {}", explain::sentence(step), chain(&error)),
-                still_waiting: matches!(error, StepError::StillWaiting { .. }),
-            })?;
+            match (step, self.host.perform(step, deadline)) {
+                (_, Ok(())) => {}
+                // The card is as wanted: that somebody else's service is down is told, and no reason to undo it.
+                (Step::StartService { unit, .. }, Err(error @ StepError::Refused { .. })) => {
+                    tracing::warn!(gpu = %plan.gpu, %unit, error = chain(&error), "a service did not start again");
+                }
+                (_, Err(error)) => {
+                    return Err(Failure {
+                        what: format!("cannot {}: {}", explain::sentence(step), chain(&error)),
+                        still_waiting: matches!(error, StepError::StillWaiting { .. }),
+                    });
+                }
+            }
         }
         Ok(())
     }
@@ -82,7 +119,7 @@ impl Engine {
         if let Some(violation) = self.not_undoable(plan, &back, &now) {
             return Err(violation);
         }
-        if let Err(failure) = self.run(&back, deadline) {
+        if let Err(failure) = self.run(&back, &back.steps, deadline) {
             self.lasting_overrides(&back, &failure, deadline);
             return Err(failure.what);
         }
@@ -136,7 +173,15 @@ impl Engine {
 
 /// Who holds a device that the way back would take: a write there would hang, or harm a running VM.
 fn held(back: &Plan, now: &Observed) -> Option<String> {
-    let matters = |holder: &&Holder| !matches!(holder, Holder::Console { .. });
+    let stopped = vendor::stopped_processes(back, now);
+    let matters = |holder: &&Holder| match holder {
+        Holder::Process { pid, .. } => !stopped.contains(pid),
+        Holder::Console { .. } => false,
+        Holder::DrmClient { .. }
+        | Holder::Sound { .. }
+        | Holder::UsbDevice { .. }
+        | Holder::Domain { .. } => true,
+    };
     let of_gpu = || now.gpus.get(&back.gpu).into_iter().flat_map(|gpu| &gpu.holders.seen);
     let removed = back.steps.iter().filter_map(|step| match step {
         Step::RemoveMdev { uuid, .. } => now.vgpus.get(&VgpuId::Mdev(*uuid)),

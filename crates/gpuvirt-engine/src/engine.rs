@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gpuvirt_model::{
     ConfiguredType, Desired, Observed, Outcome, PciAddress, ProfileName, Records, Refusal, RefusalCode,
-    VgpuId, Warning,
+    VgpuId, VgpuMode, Warning,
 };
 use gpuvirt_plan::Plan;
 use uuid::Uuid;
@@ -38,6 +38,8 @@ pub struct SwitchRequest {
     pub gpu: PciAddress,
     /// The type to become.
     pub to: ConfiguredType,
+    /// How a card that becomes shared-direct is prepared.
+    pub prepare: Preparation,
     /// A new label; none leaves the present one.
     pub label: Option<String>,
     /// Refusals that the admin accepts.
@@ -46,6 +48,15 @@ pub struct SwitchRequest {
     pub dry_run: bool,
     /// Longest wait for one write that can block.
     pub deadline: Duration,
+}
+
+/// How a card is prepared for vGPUs; what is left open stays as it was asked for before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Preparation {
+    /// Which profiles may live together on it.
+    pub vgpu_mode: Option<VgpuMode>,
+    /// How many virtual functions it gets.
+    pub vf_count: Option<u16>,
 }
 
 /// `vgpu create`.

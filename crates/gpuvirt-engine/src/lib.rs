@@ -13,6 +13,7 @@ mod change;
 pub mod engine;
 mod mig;
 pub mod ports;
+mod prepare;
 mod recover;
 mod switch;
 mod unset;
@@ -20,7 +21,7 @@ mod vgpu;
 mod vm;
 
 pub use engine::{
-    CreateGpuInstances, CreateRequest, DeviceRequest, Engine, EngineError, RemoveGpuInstances, Report,
-    SwitchRequest, View,
+    CreateGpuInstances, CreateRequest, DeviceRequest, Engine, EngineError, Preparation, RemoveGpuInstances,
+    Report, SwitchRequest, View,
 };
 pub use mig::MigView;

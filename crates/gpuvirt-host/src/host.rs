@@ -69,7 +69,31 @@ impl LinuxHost {
     /// [`HostError::Refused`] when the kernel refuses or the host is no longer as planned, [`HostError::NotSo`] when
     /// the kernel accepted and nothing came of it, [`HostError::StillWaiting`] when `deadline` has passed.
     pub fn perform(&self, step: &Step, deadline: Duration) -> Result<(), HostError> {
-        perform::perform(Files::new(&*self.sysfs), step, deadline)
+        let done = perform::perform(Files::new(&*self.sysfs), step, deadline);
+        done.map_err(|error| match step {
+            Step::CycleVfs { function, .. } | Step::SetUnbindLock { function, .. } => {
+                self.named(error, *function)
+            }
+            _ => error,
+        })
+    }
+
+    /// The error of a step that others keep from the card, with their names.
+    fn named(&self, error: HostError, function: PciAddress) -> HostError {
+        let holders = self.observe().ok().and_then(|observed| {
+            let gpu = observed.gpu_of(function)?;
+            let names: Vec<String> = gpu.holders.seen.iter().map(ToString::to_string).collect();
+            (!names.is_empty()).then(|| names.join(", "))
+        });
+        match (error, holders) {
+            (HostError::Refused { what, source }, Some(names)) => {
+                HostError::Refused { what: format!("{what}, while the card is held by {names}"), source }
+            }
+            (HostError::NotSo { what, found }, Some(names)) => {
+                HostError::NotSo { what, found: format!("{found}, and the card is held by {names}") }
+            }
+            (error, _) => error,
+        }
     }
 
     /// The GPU instances of a card, read through the vendor's command: a client of the vendor's library while it runs,

@@ -48,7 +48,7 @@ pub use pci::{Bar, ClassCode, PciAddress, PciIdentity};
 pub use policy::AssignmentPolicy;
 pub use profile::{Profile, ProfileClass, ProfileName, Sharing};
 pub use reading::{Reading, Unknown};
-pub use records::{HostBinding, Records, VfsRecord, VgpuRecord};
+pub use records::{HostBinding, Records, VfsRecord, VgpuModeRecord, VgpuRecord};
 pub use refusal::{Refusal, RefusalCode, Warning, WarningCode};
 pub use vgpu::{Framework, Vgpu, VgpuId};
 pub use vgpu_mode::VgpuMode;

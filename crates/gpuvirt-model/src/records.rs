@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     DriverName, Framework, Function, GpuInstance, GpuInstanceRecord, PciAddress, PciIdentity, ProfileName,
-    Vgpu, VgpuId,
+    Vgpu, VgpuId, VgpuMode,
 };
 
 /// What is ours, and how things were before us.
@@ -29,6 +29,20 @@ pub struct Records {
     /// The GPU instances that we made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gpu_instances: Vec<GpuInstanceRecord>,
+    /// The vGPU modes that we set and that no file of the kernel's shows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vgpu_modes: BTreeMap<PciAddress, VgpuModeRecord>,
+}
+
+/// A vGPU mode of our setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VgpuModeRecord {
+    /// The mode.
+    pub mode: VgpuMode,
+    /// The boot in which it was set, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<Uuid>,
 }
 
 /// Virtual functions of our making.
@@ -80,6 +94,7 @@ impl Records {
         self.vgpus.retain(|id, record| id.vf().is_none() || !gone(record.boot));
         self.vfs.retain(|_, record| !gone(record.boot));
         self.gpu_instances.retain(|record| !gone(record.boot));
+        self.vgpu_modes.retain(|_, record| !gone(record.boot));
         self
     }
 

@@ -10,7 +10,7 @@ use crate::{Plan, Step};
 ///
 /// - no function outside the GPU's own (and its virtual functions, for vGPUs) is touched;
 /// - whatever a step changes is in the snapshot, so an undo exists;
-/// - removals come before additions, of drivers and of vGPUs.
+/// - removals come before additions, of drivers and of vGPUs, and services stop before they start.
 pub fn violations(plan: &Plan, gpu: &Gpu, parents: &[PciAddress]) -> Vec<String> {
     let allowed: BTreeSet<PciAddress> = gpu.functions.iter().chain(parents).copied().collect();
     let foreign = plan.steps.iter().filter_map(Step::function).filter(|function| !allowed.contains(function));
@@ -39,6 +39,14 @@ fn undoable(step: &Step, plan: &Plan) -> bool {
         Step::SetMigMode { gpu, .. }
         | Step::CreateGpuInstance { gpu, .. }
         | Step::RemoveGpuInstance { gpu, .. } => plan.before.mig.contains_key(gpu),
+        Step::CycleVfs { function, from, to, .. } => {
+            plan.before.vfs.contains_key(function) && (*from == 0 || *to == 0)
+        }
+        Step::SetMixedSize { gpu, .. } => plan.before.mixed_sizes.contains_key(gpu),
+        Step::SetUnbindLock { function, .. } => plan.before.bindings.contains_key(function),
+        Step::StopService { unit, .. } | Step::StartService { unit, .. } => {
+            plan.before.services.contains(unit)
+        }
         // A new type over an old one would be refused by the driver: by way of none only.
         Step::SetVgpuType { vf, from, to, .. } => {
             plan.before.vgpu_types.contains_key(vf) && (*from == 0 || *to == 0)
@@ -57,27 +65,30 @@ fn first_out_of_order(plan: &Plan) -> Option<&Step> {
         |s| matches!(s, Step::SetVgpuType { to: 0, .. }),
     );
     let vfs: (Kind, Kind) = (
-        |s| matches!(s, Step::SetVfCount { to, .. } if *to != 0),
-        |s| matches!(s, Step::SetVfCount { to: 0, .. }),
+        |s| matches!(s, Step::SetVfCount { to, .. } | Step::CycleVfs { to, .. } if *to != 0),
+        |s| matches!(s, Step::SetVfCount { to: 0, .. } | Step::CycleVfs { to: 0, .. }),
     );
     let instances: (Kind, Kind) =
         (|s| matches!(s, Step::CreateGpuInstance { .. }), |s| matches!(s, Step::RemoveGpuInstance { .. }));
     // The driver forgets GPU instances when virtual functions come or go, and offers types only on what is there.
     let wiped: (Kind, Kind) = (
         |s| matches!(s, Step::CreateGpuInstance { .. }),
-        |s| matches!(s, Step::SetVfCount { .. } | Step::SetMigMode { .. }),
+        |s| matches!(s, Step::SetVfCount { .. } | Step::CycleVfs { .. } | Step::SetMigMode { .. }),
     );
     let on_instances: (Kind, Kind) = (
         |s| matches!(s, Step::SetVgpuType { to, .. } if *to != 0),
         |s| matches!(s, Step::CreateGpuInstance { .. }),
     );
     // It refuses to turn the mode while there are any.
-    let mode: (Kind, Kind) =
-        (|s| matches!(s, Step::SetVfCount { to, .. } if *to != 0), |s| matches!(s, Step::SetMigMode { .. }));
-    [drivers, mdevs, types, vfs, instances, wiped, on_instances, mode].into_iter().find_map(
-        |(adds, removes)| {
-            let last = plan.steps.iter().rposition(removes)?;
-            plan.steps.iter().take(last).find(|step| adds(step))
-        },
-    )
+    let mode: (Kind, Kind) = (
+        |s| matches!(s, Step::SetVfCount { to, .. } | Step::CycleVfs { to, .. } if *to != 0),
+        |s| matches!(s, Step::SetMigMode { .. }),
+    );
+    let services: (Kind, Kind) =
+        (|s| matches!(s, Step::StartService { .. }), |s| matches!(s, Step::StopService { .. }));
+    let kinds = [drivers, mdevs, types, vfs, services, instances, wiped, on_instances, mode];
+    kinds.into_iter().find_map(|(adds, removes)| {
+        let last = plan.steps.iter().rposition(removes)?;
+        plan.steps.iter().take(last).find(|step| adds(step))
+    })
 }

@@ -5,6 +5,7 @@
 mod gpu;
 mod isolation;
 mod mig;
+mod prepare;
 mod vgpu;
 mod vm;
 mod warning;
@@ -27,8 +28,8 @@ pub struct Explanation {
 }
 
 /// Every text, by subject.
-const ALL: [&[Explanation]; 6] =
-    [isolation::TEXTS, gpu::TEXTS, vgpu::TEXTS, mig::TEXTS, vm::TEXTS, warning::TEXTS];
+const ALL: [&[Explanation]; 7] =
+    [isolation::TEXTS, gpu::TEXTS, prepare::TEXTS, vgpu::TEXTS, mig::TEXTS, vm::TEXTS, warning::TEXTS];
 
 /// The explanation of a refusal.
 pub fn refusal(code: RefusalCode) -> Option<&'static Explanation> {

@@ -1,6 +1,8 @@
 //! Questions about a GPU that every layer asks.
 
-use gpuvirt_model::{Desired, Domain, Gpu, GraphicsType, Hostdev, Observed, VgpuId};
+use gpuvirt_model::{Desired, Domain, Framework, Gpu, GraphicsType, Hostdev, Observed, VgpuId};
+
+use crate::{parameter, vendor};
 
 /// The domains that have or name a function or a vGPU of this GPU, each with whether its running QEMU has it.
 pub fn domains_using<'a>(
@@ -28,7 +30,20 @@ pub fn pending_reason(gpu: &Gpu, observed: &Observed, desired: &Desired) -> Opti
     }
     let wanted = entry.graphics_type.resolve(&desired.host);
     let active = gpu.active_type(Some(wanted));
-    (wanted != active).then(|| not_in_force(gpu, observed, wanted, active))
+    (wanted != active).then(|| {
+        let primary = observed.primary_of(gpu);
+        let told = primary.and_then(|primary| parameter::missing(primary, entry.vf_count));
+        let vgpus = (wanted, active) == (GraphicsType::SharedDirect, GraphicsType::Shared);
+        told.filter(|_| vgpus).unwrap_or_else(|| not_in_force(gpu, observed, wanted, active))
+    })
+}
+
+/// Whether vGPUs are a matter of making virtual functions.
+fn can_have_vfs(gpu: &Gpu, observed: &Observed) -> bool {
+    let total =
+        observed.primary_of(gpu).and_then(|primary| primary.sriov.as_ref()).map_or(0, |sriov| sriov.total);
+    let plain = gpu.frameworks.contains(&Framework::Sriov);
+    total != 0 && (plain || vendor::has_typed_vfs(gpu, observed))
 }
 
 /// Why the card is `active` and not `wanted`, with the next step where there is one for us.
@@ -42,6 +57,9 @@ fn not_in_force(gpu: &Gpu, observed: &Observed, wanted: GraphicsType, active: Gr
             }
             held => format!("{held} keeps it from the host's: unbind it and clear its driver_override"),
         },
+        (GraphicsType::SharedDirect, GraphicsType::Shared) if can_have_vfs(gpu, observed) => {
+            format!("it has no virtual functions: run `gpuvirt gpu set {} --type {wanted}`", gpu.address)
+        }
         (GraphicsType::SharedDirect, GraphicsType::Shared) => {
             format!("{driver} offers no vGPUs: load the vendor's vGPU host driver")
         }

@@ -11,12 +11,18 @@ pub mod explain;
 pub mod explain_code;
 pub mod gpu;
 pub mod mig;
+pub mod parameter;
 pub mod sriov;
 pub mod step;
 pub mod switch;
 pub mod undo;
+pub mod vendor;
 pub mod verify;
 pub mod vgpu;
 
 pub use gpu::{domains_using, pending_reason};
-pub use step::{MdevPlace, MigLayout, MigMode, Plan, Promise, Snapshot, Step, VfAutoprobe, VfSetting};
+pub use step::{
+    MdevPlace, MigLayout, MigMode, MixedSize, MixedSizeSetting, Plan, Promise, Snapshot, Step, UnbindLock,
+    VfAutoprobe, VfSetting,
+};
+pub use switch::Wanted;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use gpuvirt_model::{DriverBinding, Function, Observed, PciAddress, VgpuId};
+use gpuvirt_model::{DriverBinding, Function, Observed, PciAddress, UnitName, VgpuId};
 
 use crate::driver::{self, BindingGoal};
-use crate::{Plan, Promise, Snapshot, Step, VfSetting, mig, sriov, vgpu};
+use crate::{MixedSize, Plan, Promise, Snapshot, Step, UnbindLock, VfSetting, mig, sriov, vendor, vgpu};
 
 /// Plans the way from `now` back to how things were before `plan`.
 ///
@@ -30,6 +30,12 @@ pub fn plan(plan: &Plan, now: &Observed) -> Plan {
     steps.extend(made);
     // The virtual functions' coming would have wiped them.
     steps.extend(instances.additions);
+    steps.extend(mixed_size_steps(plan, &steps));
+    let running = now.host.running_services.keys();
+    let services: Vec<UnitName> =
+        running.filter(|unit| plan.before.services.contains(unit)).cloned().collect();
+    let steps = started_again(plan, vendor::surround(plan.gpu, steps, &services, now));
+    let steps = [locks_given_back(plan, now), steps].concat();
     Plan {
         gpu: plan.gpu,
         purpose: format!("undo: {}", plan.purpose),
@@ -74,20 +80,70 @@ fn type_steps(plan: &Plan, now: &Observed) -> Vec<Step> {
     removals.into_iter().chain(additions).collect()
 }
 
+/// Locks that `plan` took and that its driver still has.
+fn locks_given_back(plan: &Plan, now: &Observed) -> Vec<Step> {
+    let taken = plan.steps.iter().filter_map(|step| match step {
+        Step::SetUnbindLock { function, driver, to: UnbindLock::Taken } => Some((function, driver)),
+        _ => None,
+    });
+    let still = taken.filter(|(function, driver)| {
+        now.functions.get(function).is_some_and(|found| found.binding.driver.as_ref() == Some(driver))
+    });
+    still
+        .map(|(function, driver)| Step::SetUnbindLock {
+            function: *function,
+            driver: driver.clone(),
+            to: UnbindLock::Free,
+        })
+        .collect()
+}
+
+/// The steps with every service started at the end that ran before `plan`, in the reverse order of its stops.
+fn started_again(plan: &Plan, mut steps: Vec<Step>) -> Vec<Step> {
+    steps.retain(|step| !matches!(step, Step::StartService { .. }));
+    let units = plan.before.services.iter().rev();
+    steps.extend(units.map(|unit| Step::StartService { gpu: plan.gpu, unit: unit.clone() }));
+    steps
+}
+
+/// The mixed-size mode as it was: set again where virtual functions were made anew, or where `plan` set another.
+fn mixed_size_steps(plan: &Plan, back: &[Step]) -> Vec<Step> {
+    let cycled = |gpu: &PciAddress| {
+        back.iter().any(|step| matches!(step, Step::CycleVfs { function, .. } if function == gpu))
+    };
+    let set = |gpu: &PciAddress| {
+        plan.steps.iter().any(|step| matches!(step, Step::SetMixedSize { gpu: of, .. } if of == gpu))
+    };
+    let needed = plan.before.mixed_sizes.iter().filter(|(gpu, was)| match was.on {
+        MixedSize::On => cycled(gpu) || set(gpu),
+        // What the tool has made or removed has lost it.
+        MixedSize::Off => set(gpu) && !cycled(gpu),
+    });
+    needed
+        .map(|(gpu, was)| Step::SetMixedSize { gpu: *gpu, command: was.command.clone(), to: was.on })
+        .collect()
+}
+
 /// Steps that take away virtual functions which `plan` made, and steps that make those again which it took.
 fn vf_steps(plan: &Plan, now: &Observed) -> (Vec<Step>, Vec<Step>) {
     let ours = |function, count| {
-        count == 0
-            || plan.steps.iter().any(|step| {
-                matches!(step, Step::SetVfCount { function: of, to, .. } if *of == function && *to == count)
-            })
+        count == 0 || plan.steps.iter().any(|step| {
+            matches!(step, Step::SetVfCount { function: of, to, .. } | Step::CycleVfs { function: of, to, .. }
+                    if *of == function && *to == count)
+        })
     };
+    // The tool that the plan used; another driver may have the card by now.
+    let tool = plan.steps.iter().find_map(|step| match step {
+        Step::CycleVfs { tool, .. } => Some(tool),
+        _ => None,
+    });
     let all = plan.before.vfs.iter().filter_map(|(function, was)| {
         let is = now.functions.get(function).and_then(sriov::setting)?;
         // A number that is neither the old nor the new one is somebody else's.
-        (is.count == was.count || ours(*function, is.count)).then(|| sriov::steps(*function, is, *was))
+        (is.count == was.count || ours(*function, is.count)).then(|| sriov::steps(*function, tool, is, *was))
     });
-    all.flatten().partition(|step| matches!(step, Step::SetVfCount { to: 0, .. }))
+    all.flatten()
+        .partition(|step| matches!(step, Step::SetVfCount { to: 0, .. } | Step::CycleVfs { to: 0, .. }))
 }
 
 /// Whether a live mediated device is the one that `plan` was to make: same uuid, parent and type.
@@ -113,6 +169,8 @@ fn now_as_snapshot(plan: &Plan, now: &Observed) -> Snapshot {
             .collect(),
         vfs: plan.before.vfs.keys().filter_map(|function| vfs(function, now)).collect(),
         mig: plan.before.mig.keys().filter_map(|gpu| mig::now(plan, *gpu, now)).collect(),
+        mixed_sizes: plan.before.mixed_sizes.clone(),
+        services: plan.before.services.clone(),
         vgpu_types: plan.before.vgpu_types.keys().map(|vf| (*vf, vgpu::type_of(*vf, now))).collect(),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gpuvirt_engine::ports::{Domains, Host, PortError, StepError, Store, WaitingWrite};
-use gpuvirt_engine::{Engine, EngineError, Report, SwitchRequest};
+use gpuvirt_engine::{Engine, EngineError, Preparation, Report, SwitchRequest};
 use gpuvirt_fakekernel::{FakeKernel, SizeRule};
 use gpuvirt_host::{GpuRules, HostError, LinuxHost};
 use gpuvirt_model::{
@@ -139,7 +139,16 @@ impl World {
 
 pub fn switch(gpu: &str, to: ConfiguredType) -> SwitchRequest {
     let accept = vec![RefusalCode::BootDisplay, RefusalCode::ConsoleActive];
-    SwitchRequest { gpu: at(gpu), to, label: None, accept, dry_run: false, deadline: Duration::from_secs(1) }
+    let prepare = Preparation::default();
+    SwitchRequest {
+        gpu: at(gpu),
+        to,
+        prepare,
+        label: None,
+        accept,
+        dry_run: false,
+        deadline: Duration::from_secs(1),
+    }
 }
 
 fn port(doing: &str, source: impl std::error::Error + Send + Sync + 'static) -> PortError {
@@ -222,7 +231,10 @@ impl Store for World {
     }
 
     fn open_journal(&self, plan: &Plan) -> Result<(), PortError> {
-        self.files.lock().unwrap().intents.push(plan.clone());
+        let mut files = self.files.lock().unwrap();
+        assert!(files.intents.iter().all(|open| open.gpu != plan.gpu || plan.continues(open)));
+        files.intents.retain(|open| open.gpu != plan.gpu);
+        files.intents.push(plan.clone());
         Ok(())
     }
 

@@ -12,6 +12,7 @@ mod settle;
 mod shell;
 mod sriov;
 mod step;
+mod vendor;
 
 pub(crate) use mig::program_error;
 pub use shell::shell;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gpuvirt_plan::Step;
 
-use super::{binding, mdev, mig, module, nvidia_vfio, sriov};
+use super::{binding, mdev, mig, module, nvidia_vfio, sriov, vendor};
 use crate::error::HostError;
 use crate::files::Files;
 use crate::mig::Reader;
@@ -33,6 +33,17 @@ pub(crate) fn perform(files: Files<'_>, step: &Step, deadline: Duration) -> Resu
         Step::RemoveGpuInstance { gpu, command, instance } => {
             mig::remove(&Reader::new(files, *gpu, command, deadline), instance)
         }
+        Step::CycleVfs { function, tool, from, to } => {
+            vendor::cycle_vfs(files, *function, tool, (*from, *to), deadline)
+        }
+        Step::SetMixedSize { gpu, command, to } => {
+            vendor::set_mixed_size(files, *gpu, command, *to, deadline)
+        }
+        Step::SetUnbindLock { function, driver, to } => {
+            vendor::set_unbind_lock(files, (*function, driver), *to, deadline)
+        }
+        Step::StopService { gpu, unit } => vendor::stop_service(files, *gpu, unit, deadline),
+        Step::StartService { gpu, unit } => vendor::start_service(files, *gpu, unit, deadline),
         Step::RemoveMdev { parent, uuid } => mdev::remove(files, *parent, *uuid, deadline),
     }
 }

@@ -39,7 +39,7 @@ pub(super) async fn recover(
 fn status(context: &Context) -> Result<StatusDocument, Failure> {
     let picture = context.picture()?;
     let view = &picture.view;
-    let document = |gpu| GpuDocument::new(gpu, &view.observed, &view.desired);
+    let document = |gpu| GpuDocument::new(gpu, &view.observed, &view.desired, &view.records);
     let gpus: Vec<GpuDocument> = view.observed.gpus.values().map(document).collect();
     let mut status = StatusDocument::new(context.source, &gpus);
     status.daemon = Some(DaemonStatus {
