@@ -6,14 +6,15 @@
 use std::time::Duration;
 
 use gpuvirt_model::{
-    Desired, DesiredGpu, GpuInstance, GpuInstanceRecord, MigState, Observed, PciAddress, Records, chain,
+    Desired, DesiredGpu, GpuInstance, GpuInstanceRecord, MigState, Observed, PciAddress, Records, VgpuMode,
+    chain,
 };
 use gpuvirt_plan::checks::mig::{Request, command_for};
-use gpuvirt_plan::{Plan, mig};
+use gpuvirt_plan::{Plan, Wanted, mig};
 
 use crate::engine::{CreateGpuInstances, RemoveGpuInstances};
 use crate::ports::PortError;
-use crate::{Engine, EngineError, Report, View};
+use crate::{Engine, EngineError, Report, SwitchRequest, View};
 
 /// How long the vendor's command may take to answer: it starts its library and wakes the card each time.
 const READ_DEADLINE: Duration = Duration::from_secs(60);
@@ -166,6 +167,30 @@ impl Engine {
         self.with_gpu_instances(plan, now)
     }
 
+    /// Whether even a dry run asks the vendor's command, which must not happen in the middle of a change.
+    pub(crate) fn is_about_mig(&self, request: &SwitchRequest) -> Result<bool, PortError> {
+        let (desired, _) = self.store.load()?;
+        let stored = desired.gpu(request.gpu).and_then(|entry| entry.vgpu_mode);
+        Ok([request.prepare.vgpu_mode, stored].contains(&Some(VgpuMode::Mig)))
+    }
+
+    /// Adds a card's GPU instances to a picture, where what is wanted of it, or what we did to it, concerns them.
+    pub(crate) fn see_gpu_instances(
+        &self,
+        observed: &mut Observed,
+        address: PciAddress,
+        wanted: &Wanted,
+        records: &Records,
+    ) -> Result<(), PortError> {
+        let turned = records.vgpu_modes.get(&address).is_some_and(|record| record.mode == VgpuMode::Mig);
+        let made = records.gpu_instances.iter().any(|record| record.gpu == address);
+        let command = observed.gpus.get(&address).and_then(|gpu| command_for(gpu, observed)).cloned();
+        if let Some(command) = command.filter(|_| mig::wants_mig(wanted) || turned || made) {
+            observed.mig.insert(address, self.host.mig(address, &command, READ_DEADLINE)?);
+        }
+        Ok(())
+    }
+
     /// A picture with the GPU instances that a plan can change.
     pub(crate) fn with_gpu_instances(&self, plan: &Plan, mut now: Observed) -> Result<Observed, PortError> {
         for (gpu, layout) in &plan.before.mig {
@@ -176,6 +201,20 @@ impl Engine {
         }
         Ok(now)
     }
+}
+
+/// Our records after a switch: what it made is ours, and what it wiped is nobody's. Others' would have been refused.
+pub(crate) fn with_instances_after(mut records: Records, plan: &Plan, now: &Observed) -> Records {
+    for (gpu, before) in &plan.before.mig {
+        let found = now.mig.get(gpu).map(|state| state.instances.as_slice()).unwrap_or_default();
+        let new =
+            |one: &&GpuInstance| mig::wipes(plan) || !before.instances.iter().any(|known| known.is_same(one));
+        records.gpu_instances.retain(|known| {
+            known.gpu != *gpu || (!mig::wipes(plan) && found.iter().any(|one| known.is_of(*gpu, one)))
+        });
+        records.gpu_instances.extend(found.iter().filter(new).map(|one| record(*gpu, one, now)));
+    }
+    records
 }
 
 /// Our records after a way back that made GPU instances again, which then have other numbers. None: they are right.

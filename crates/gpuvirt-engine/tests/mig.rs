@@ -6,14 +6,17 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use gpuvirt_engine::{CreateGpuInstances, CreateRequest, EngineError, RemoveGpuInstances, Report};
+use gpuvirt_engine::{
+    CreateGpuInstances, CreateRequest, EngineError, Preparation, RemoveGpuInstances, Report, SwitchRequest,
+};
 use gpuvirt_fakekernel::{Errno, Fault, InstanceKind, On, Program};
 use gpuvirt_host::{ProgramCall, ProgramEnd, Sysfs};
 use gpuvirt_model::{
-    DesiredGpu, GpuInstance, MigState, ProfileName, ProgramPath, Refusal, RefusalCode, VgpuId, VgpuMode,
+    ConfiguredType, DesiredGpu, GpuInstance, MigState, ProfileName, ProgramPath, Refusal, RefusalCode,
+    VgpuId, VgpuMode,
 };
 use uuid::Uuid;
-use world::{GPU, TYPED, VF, World, at};
+use world::{GPU, TYPED, VF, World, at, switch};
 
 const COMMAND: &str = "/usr/bin/nvidia-smi";
 const SMALL: &str = "1g.6gb";
@@ -93,6 +96,146 @@ fn vgpu(world: &World, profile: &str) -> Result<VgpuId, EngineError> {
     let profile = ProfileName(profile.to_owned());
     let request = CreateRequest { gpu: at(TYPED), profile, uuid: Uuid::from_u128(1), dry_run: false };
     world.engine().create_vgpu(&request).map(|report| report.vgpu.unwrap())
+}
+
+/// A card without virtual functions, with the vendor's tool for them.
+fn bare() -> World {
+    let world = World::typed();
+    world.kernel.install(COMMAND, Program::Command);
+    world.kernel.install("/usr/lib/nvidia/sriov-manage", Program::VfTool);
+    world.kernel.offer_gpu_instances(at(TYPED), &kinds());
+    world.kernel.write(&format!("/sys/bus/pci/devices/{TYPED}/sriov_numvfs"), b"0").unwrap();
+    world.set(TYPED, ConfiguredType::Shared).unwrap();
+    world.kernel.forget_writes();
+    world
+}
+
+fn mode(to: ConfiguredType, vgpu_mode: Option<VgpuMode>) -> SwitchRequest {
+    let prepare = Preparation { vgpu_mode, vf_count: None };
+    SwitchRequest { prepare, ..switch(TYPED, to) }
+}
+
+fn set(world: &World, to: ConfiguredType, vgpu_mode: Option<VgpuMode>) -> Result<Report, EngineError> {
+    world.engine().set_type(&mode(to, vgpu_mode))
+}
+
+/// All calls of programs that changed something.
+fn programs(world: &World) -> Vec<String> {
+    let asks = ["-lgi", "-lci", "-lgip", "-lgipp", "--query-gpu"];
+    let calls = world.kernel.writes().into_iter().filter(|write| write.path.starts_with("/usr/"));
+    let calls =
+        calls.filter(|call| !call.data.split(' ').any(|arg| asks.iter().any(|ask| arg.starts_with(ask))));
+    calls.map(|call| call.data).collect()
+}
+
+#[test]
+fn a_card_is_prepared_in_the_order_that_it_wants_and_led_back() {
+    let world = bare();
+    let before = world.picture();
+    set(&world, ConfiguredType::SharedDirect, Some(VgpuMode::Mig)).unwrap();
+    assert_eq!(programs(&world), [format!("-i {TYPED} -mig 1"), format!("-e {TYPED}")]);
+    create(&world, HALF, 2).unwrap();
+    assert_eq!(vgpu(&world, "nvidia_l40s-12q").unwrap(), VgpuId::Vf(at(VF)));
+    // Not while something lives there.
+    assert!(refused(set(&world, ConfiguredType::Shared, None)).contains(&RefusalCode::VgpusAlive));
+    world.engine().remove_vgpu(VgpuId::Vf(at(VF)), false, Duration::from_secs(1)).unwrap();
+    // Asked again, all is as it was asked to be.
+    assert!(!set(&world, ConfiguredType::SharedDirect, None).unwrap().outcome.is_changed());
+
+    world.kernel.forget_writes();
+    set(&world, ConfiguredType::Shared, None).unwrap();
+    assert_eq!(programs(&world), [format!("-d {TYPED}"), format!("-i {TYPED} -mig 0")]);
+    assert_eq!((world.picture(), state(&world).enabled), (before, false));
+    let files = world.files();
+    assert_eq!(files.records.gpu_instances, []);
+    assert!(files.records.vgpu_modes.is_empty() && files.records.vfs.is_empty());
+    assert!(files.desired.gpu(at(TYPED)).unwrap().gpu_instances.is_empty());
+}
+
+#[test]
+fn what_a_reboot_took_is_made_again_behind_the_virtual_functions() {
+    let world = bare();
+    set(&world, ConfiguredType::SharedDirect, Some(VgpuMode::Mig)).unwrap();
+    create(&world, SMALL, 2).unwrap();
+    create(&world, HALF, 1).unwrap();
+    // A reboot: virtual functions and GPU instances are gone, MIG mode stays.
+    let boot = Uuid::from_u128(0xb007).to_string();
+    world.kernel.set_file("/proc/sys/kernel/random/boot_id", &format!("{boot}\n"));
+    world.kernel.write(&format!("/sys/bus/pci/devices/{TYPED}/sriov_numvfs"), b"0").unwrap();
+    world.kernel.forget_writes();
+    set(&world, ConfiguredType::SharedDirect, None).unwrap();
+    let card = format!("mig -i {TYPED}");
+    let small = format!("{card} -cgi 19 -C");
+    assert_eq!(
+        programs(&world),
+        [format!("-e {TYPED}"), format!("{card} -cgi {HALF_ID} -C"), small.clone(), small]
+    );
+    let records = world.files().records;
+    assert!(state(&world).instances.iter().all(|one| records.made_instance(at(TYPED), one)));
+    // And the way back still knows that the mode is ours.
+    set(&world, ConfiguredType::Shared, None).unwrap();
+    assert!(!state(&world).enabled);
+}
+
+#[test]
+fn whatever_call_of_the_preparation_fails_the_card_is_as_before() {
+    let prepared = |nth: Option<usize>, fault| {
+        let world = bare();
+        let before = (world.picture(), state(&world).enabled, world.files());
+        world.kernel.forget_writes();
+        if let Some(nth) = nth {
+            world.kernel.inject_once(On::NthWrite { nth }, fault);
+        }
+        let end = set(&world, ConfiguredType::SharedDirect, Some(VgpuMode::Mig));
+        let calls = world.kernel.writes().len();
+        world.kernel.clear_faults();
+        (world, before, end, calls)
+    };
+    let (.., calls) = prepared(None, Fault::Silent);
+    for fault in [Fault::Errno(Errno::EIO), Fault::Silent, Fault::DoneThenErrno(Errno::EIO)] {
+        for nth in 1..=calls {
+            let (world, before, end, _) = prepared(Some(nth), fault);
+            let now = (world.picture(), state(&world).enabled, world.files());
+            match end {
+                Ok(_) => assert!(now.1 && now.2.intents.is_empty(), "{fault:?} at {nth}"),
+                Err(EngineError::Failed { now: text, .. }) => {
+                    assert_eq!(
+                        (text.as_str(), now),
+                        ("everything is as it was before", before),
+                        "{fault:?} at {nth}"
+                    );
+                }
+                Err(EngineError::Port(_) | EngineError::Refused(_)) => {
+                    assert_eq!(now, before, "{fault:?} at {nth}")
+                }
+                Err(bug) => panic!("{fault:?} at {nth}: {bug:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn others_are_not_wiped_for_it() {
+    let world = bare();
+    assert!(command(&world, &["-i", TYPED, "-mig", "1"]).is_success());
+    assert!(command(&world, &["mig", "-i", TYPED, "-cgi", "9", "-C"]).is_success());
+    assert_eq!(
+        refused(set(&world, ConfiguredType::SharedDirect, Some(VgpuMode::Mig))),
+        [RefusalCode::NotOurs]
+    );
+    // With virtual functions of somebody else the mode can't be turned.
+    let world = whole();
+    world.kernel.install("/usr/lib/nvidia/sriov-manage", Program::VfTool);
+    assert_eq!(
+        refused(set(&world, ConfiguredType::SharedDirect, Some(VgpuMode::Mig))),
+        [RefusalCode::VfsAlive]
+    );
+    // A mode that was on before us stays on.
+    let world = bare();
+    assert!(command(&world, &["-i", TYPED, "-mig", "1"]).is_success());
+    set(&world, ConfiguredType::SharedDirect, Some(VgpuMode::Mig)).unwrap();
+    set(&world, ConfiguredType::Shared, None).unwrap();
+    assert!(state(&world).enabled);
 }
 
 /// The card as anybody sees it.

@@ -5,9 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use gpuvirt_model::{GpuInstance, GpuInstanceProfile, MigState, Observed, PciAddress, ProgramPath};
+use gpuvirt_model::{
+    Gpu, GpuInstance, GpuInstanceProfile, GraphicsType, MigState, Observed, PciAddress, ProgramPath, Records,
+    VgpuMode,
+};
 
-use crate::{MigLayout, MigMode, Plan, Promise, Snapshot, Step};
+use crate::{MigLayout, MigMode, Plan, Promise, Snapshot, Step, Wanted, sriov, vendor};
 
 /// A card whose GPU instances were read.
 #[derive(Debug, Clone, Copy)]
@@ -70,16 +73,90 @@ pub fn remove(card: &Card, instances: &[&GpuInstance]) -> Plan {
     card.plan(format!("{} loses GPU instances {}", card.gpu, names.join(", ")), steps, &after)
 }
 
-/// The steps that make the GPU instances of `names` on an empty card, the largest first: small ones that came first
-/// would leave no room for them. A profile that the card does not have makes none.
-pub fn steps_for(card: &Card, names: &[String]) -> Vec<Step> {
-    let mut wanted: Vec<&GpuInstanceProfile> =
-        names.iter().filter_map(|name| card.state.profile(name)).collect();
+/// Whether a switch has to turn the card's MIG mode: on for vGPU mode `mig`, and off where we turned it on and it is to
+/// be no more. None where nothing is known of it.
+pub fn turn(gpu: &Gpu, observed: &Observed, wanted: &Wanted, records: &Records) -> Option<MigMode> {
+    let state = observed.mig.get(&gpu.address)?;
+    if wants_mig(wanted) {
+        return (state.supported && !state.enabled).then_some(MigMode::On);
+    }
+    let ours = records.vgpu_modes.get(&gpu.address).is_some_and(|record| record.mode == VgpuMode::Mig);
+    let now = observed.primary_of(gpu).and_then(sriov::setting);
+    // Virtual functions of others stay, and the mode with them.
+    let stay = now.is_some_and(|now| now.count != 0 && !sriov::are_ours(gpu, now, records));
+    let off = ours && state.enabled && (!stay || wanted.to == GraphicsType::SharedDirect);
+    off.then_some(MigMode::Off)
+}
+
+/// Whether GPU instances are what the GPU is wanted for.
+pub fn wants_mig(wanted: &Wanted) -> bool {
+    wanted.to == GraphicsType::SharedDirect && wanted.vgpu_mode == Some(VgpuMode::Mig)
+}
+
+/// Whether a plan makes or takes virtual functions, and the driver then forgets every GPU instance.
+pub fn wipes(plan: &Plan) -> bool {
+    sriov::takes_vfs(plan) || sriov::makes_vfs(plan)
+}
+
+/// Adds to a switch what it does about GPU instances: those of ours away and the mode turned while there are no virtual
+/// functions, those that are wanted made behind them. Nothing where they were not read.
+pub(crate) fn add_to(plan: &mut Plan, gpu: &Gpu, observed: &Observed, wanted: &Wanted, records: &Records) {
+    let Some(state) = observed.mig.get(&gpu.address) else { return };
+    let primary = observed.primary_of(gpu);
+    let Some(rule) = primary.and_then(|primary| vendor::rule(primary, observed)) else { return };
+    let Some(command) = &rule.command else { return };
+    let (address, card) = (gpu.address, Card { gpu: gpu.address, command, state });
+    let turn = turn(gpu, observed, wanted, records);
+    let mut between: Vec<Step> = Vec::new();
+    if !wants_mig(wanted) && (turn.is_some() || wipes(plan)) {
+        let ours = state.instances.iter().filter(|one| records.made_instance(address, one));
+        between.extend(ours.map(|instance| removal(address, command, instance)));
+    }
+    between.extend(turn.map(|to| Step::SetMigMode { gpu: address, command: command.clone(), to }));
+    let wiped = wipes(plan);
+    let keeps: &[GpuInstance] = if wiped || turn.is_some() { &[] } else { &state.instances };
+    let made = if wants_mig(wanted) { steps_for(&card, wanted.gpu_instances, keeps) } else { Vec::new() };
+    if between.is_empty() && made.is_empty() && (!wiped || state.instances.is_empty()) {
+        return;
+    }
+    let mut instances = counts(keeps);
+    for step in &made {
+        if let Step::CreateGpuInstance { profile, .. } = step {
+            *instances.entry(profile.clone()).or_insert(0) += 1;
+        }
+    }
+    let at = plan.steps.iter().rposition(takes_vfs).map_or(0, |last| last + 1);
+    plan.steps.splice(at..at, between);
+    plan.steps.extend(made);
+    plan.before.mig.insert(address, card.layout());
+    let mode = turn.unwrap_or(MigMode::of(state.enabled));
+    // On a card whose driver goes nothing can be asked any more.
+    if plan.unbinds().next().is_none() {
+        plan.promises.push(Promise::Mig { gpu: address, mode, instances });
+    }
+}
+
+fn takes_vfs(step: &Step) -> bool {
+    matches!(step, Step::SetVfCount { to: 0, .. } | Step::CycleVfs { to: 0, .. })
+}
+
+/// The steps that make those GPU instances of `names` that are not among `keeps`, the largest first: small ones that
+/// came first would leave no room for them. A profile that the card does not have makes none.
+fn steps_for(card: &Card, names: &[String], keeps: &[GpuInstance]) -> Vec<Step> {
+    let mut there = counts(keeps);
+    let missing = names.iter().filter(|name| match there.get_mut(*name).filter(|left| **left > 0) {
+        Some(left) => {
+            *left -= 1;
+            false
+        }
+        None => true,
+    });
+    let mut wanted: Vec<&GpuInstanceProfile> = missing.filter_map(|name| card.state.profile(name)).collect();
     wanted.sort_by_key(|profile| std::cmp::Reverse((profile.memory_mib, profile.slices)));
-    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut counts = counts(keeps);
     let mut steps = Vec::new();
     for profile in wanted {
-        let count = counts.entry(&profile.name).or_insert(0);
+        let count = counts.entry(profile.name.clone()).or_insert(0);
         *count = count.saturating_add(1);
         steps.push(step(card.gpu, card.command, (&profile.name, profile.id), (None, *count)));
     }

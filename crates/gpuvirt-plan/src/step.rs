@@ -396,6 +396,7 @@ impl Plan {
         before.bindings.extend(self.before.bindings.clone());
         before.identities.extend(self.before.identities.clone());
         before.vfs.extend(self.before.vfs.clone());
+        before.mig.extend(self.before.mig.clone());
         before.mixed_sizes.extend(self.before.mixed_sizes.clone());
         before.services = [self.before.services.as_slice(), next.before.services.as_slice()].concat();
         before.services.dedup();

@@ -5,7 +5,8 @@ use gpuvirt_model::{
     Records, Refusal, RefusalCode, Vgpu, VgpuMode,
 };
 
-use super::{configured, list, with_explain};
+use super::{Switch, configured, list, with_explain};
+use crate::{Wanted, mig, sriov};
 
 /// A request about a card's GPU instances.
 #[derive(Debug, Clone, Copy)]
@@ -170,6 +171,69 @@ impl Request<'_> {
         let refuse = || self.refuse(asked, RefusalCode::GpuInstanceInUse, list(&names), remove);
         (!names.is_empty()).then(refuse)
     }
+}
+
+/// Everything that is in the way of what a switch does about GPU instances.
+pub fn refusals(switch: &Switch, wanted: &Wanted, records: &Records) -> Vec<Refusal> {
+    let address = switch.gpu.address;
+    let asked = mig::wants_mig(wanted) && switch.gpu.host_driver;
+    let Some(state) = switch.observed.mig.get(&address) else {
+        let none = asked && command_for(switch.gpu, switch.observed).is_none();
+        return none.then(|| no_command(switch)).into_iter().collect();
+    };
+    let mut found = Vec::new();
+    if asked && !state.supported {
+        let because = format!("{address} has no MIG mode, by its vendor's command");
+        found.push(switch.refuse(RefusalCode::NoMig, because, vec!["choose another --vgpu-mode".to_owned()]));
+    }
+    let turns = mig::turn(switch.gpu, switch.observed, wanted, records);
+    found.extend(turns.and_then(|_| others_vfs(switch, records)));
+    if turns.is_some() || mig::wipes(switch.plan) {
+        found.extend(others_instances(switch, state, records));
+    }
+    let unknown = wanted.gpu_instances.iter().find(|name| state.profile(name).is_none());
+    if let Some(name) = unknown.filter(|_| asked && !state.profiles.is_empty()) {
+        let because =
+            format!("it is to have a GPU instance {name}, and offers {}", list(nearest(name, state)));
+        let remedy = vec![format!("gpuvirt mig remove {address} --all, and make others")];
+        found.push(switch.refuse(RefusalCode::ProfileNotOffered, because, remedy));
+    }
+    found
+}
+
+fn no_command(switch: &Switch) -> Refusal {
+    let driver = switch.observed.primary_of(switch.gpu).and_then(|f| f.binding.driver.clone());
+    let driver = driver.map_or_else(|| "no driver".to_owned(), |driver| format!("its driver {driver}"));
+    let because = format!("no command of a vendor is known that cuts it for {driver}");
+    let name = "name it in gpuvirtd.toml: [[driver]] with name and command".to_owned();
+    switch.refuse(RefusalCode::NoMig, because, vec![name])
+}
+
+/// The driver turns the mode only while there are no virtual functions.
+fn others_vfs(switch: &Switch, records: &Records) -> Option<Refusal> {
+    let now = switch.observed.primary_of(switch.gpu).and_then(sriov::setting)?;
+    (now.count != 0 && !sriov::are_ours(switch.gpu, now, records)).then(|| {
+        let because = format!(
+            "its MIG mode is turned only while it has no virtual functions, and somebody else enabled the {} that \
+             it has",
+            now.count
+        );
+        let stop = "stop what uses them, and disable them with what enabled them".to_owned();
+        switch.refuse(RefusalCode::VfsAlive, because, vec![stop])
+    })
+}
+
+/// Whoever makes or takes virtual functions, or turns the mode, wipes them.
+fn others_instances(switch: &Switch, state: &MigState, records: &Records) -> Option<Refusal> {
+    let address = switch.gpu.address;
+    let theirs = state.instances.iter().filter(|one| !records.made_instance(address, one));
+    let theirs: Vec<String> = theirs.map(|one| format!("{} ({})", one.id, one.profile)).collect();
+    (!theirs.is_empty()).then(|| {
+        let because = format!("it would lose GPU instances that gpuvirt did not make: {}", list(&theirs));
+        let remove =
+            "remove them with the tool that made them, e.g. nvidia-smi mig -dci, then -dgi".to_owned();
+        switch.refuse(RefusalCode::NotOurs, because, vec![remove])
+    })
 }
 
 /// The vGPUs that live on a GPU instance, or may: not every driver says on which.
