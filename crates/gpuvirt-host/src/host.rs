@@ -111,6 +111,19 @@ impl LinuxHost {
         mig::read(Files::new(&*self.sysfs), gpu, command, deadline)
     }
 
+    /// The same through a program of ours that asks the vendor's library, `PROGRAM gpu-instances ADDRESS`.
+    ///
+    /// # Errors
+    /// As [`LinuxHost::mig`].
+    pub fn mig_from(
+        &self,
+        gpu: PciAddress,
+        program: &ProgramPath,
+        deadline: Duration,
+    ) -> Result<MigState, HostError> {
+        mig::read_from(Files::new(&*self.sysfs), gpu, program, deadline)
+    }
+
     /// Whether a PCI function is there, part of a GPU or not.
     pub fn is_present(&self, function: PciAddress) -> bool {
         self.sysfs.exists(&paths::function(function))

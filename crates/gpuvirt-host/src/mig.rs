@@ -3,6 +3,7 @@
 //! Only when somebody asks for them: the command is a client of the vendor's library, and while one is open its tool
 //! for virtual functions does not get the card. It runs to its end each time, so that none stays open.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use gpuvirt_model::{GpuInstance, MigState, PciAddress, ProgramPath};
@@ -46,6 +47,29 @@ pub(crate) fn read(
     Ok(state)
 }
 
+/// Reads a card through a program of ours that asks the vendor's library: it prints a [`MigState`] as JSON and ends.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_from(
+    files: Files<'_>,
+    gpu: PciAddress,
+    program: &ProgramPath,
+    deadline: Duration,
+) -> Result<MigState, HostError> {
+    let what = format!("asking the vendor's library about {gpu}");
+    let refused = |source| HostError::Refused { what: what.clone(), source };
+    let invalid = |error| refused(io::Error::new(io::ErrorKind::InvalidInput, error));
+    let args = ["gpu-instances".to_owned(), gpu.to_string()];
+    let call = ProgramCall::new(program, args, Some(gpu)).map_err(invalid)?;
+    let ended = files.sysfs.run(&call, deadline).map_err(|error| program_error(&what, program, error))?;
+    if !ended.is_success() {
+        return Err(refused(io::Error::other(ended.said())));
+    }
+    serde_json::from_str(&ended.stdout)
+        .map_err(|error| refused(io::Error::new(io::ErrorKind::InvalidData, error)))
+}
+
 /// A call of the command for one card: `COMMAND -i ADDRESS ...`, or `COMMAND mig -i ADDRESS ...`.
 pub(crate) fn call(gpu: PciAddress, command: &ProgramPath, args: &[&str]) -> Result<ProgramCall, HostError> {
     let address = gpu.to_string();
@@ -56,7 +80,7 @@ pub(crate) fn call(gpu: PciAddress, command: &ProgramPath, args: &[&str]) -> Res
     let all = verb.into_iter().chain(["-i", address.as_str()]).chain(rest.iter().copied());
     ProgramCall::new(command, all, Some(gpu)).map_err(|error| HostError::Refused {
         what: format!("asking {command} about {gpu}"),
-        source: std::io::Error::new(std::io::ErrorKind::InvalidInput, error),
+        source: io::Error::new(io::ErrorKind::InvalidInput, error),
     })
 }
 
@@ -136,11 +160,11 @@ impl<'a> Reader<'a> {
 
     fn failed(&self, args: &[&str], ended: &ProgramEnd) -> HostError {
         let what = format!("{}: {} {}", self.doing(), self.command, args.join(" "));
-        HostError::Refused { what, source: std::io::Error::other(ended.said()) }
+        HostError::Refused { what, source: io::Error::other(ended.said()) }
     }
 
     fn not_understood(&self, args: &[&str], error: NotUnderstood) -> HostError {
         let what = format!("{}: {} {}", self.doing(), self.command, args.join(" "));
-        HostError::Refused { what, source: std::io::Error::new(std::io::ErrorKind::InvalidData, error) }
+        HostError::Refused { what, source: io::Error::new(io::ErrorKind::InvalidData, error) }
     }
 }
