@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use gpuvirt_model::{
-    Desired, DesiredGpu, Function, Gpu, HostBinding, Observed, Outcome, Records, Refusal, RefusalCode,
-    VfsRecord, VgpuMode, VgpuModeRecord, Warning, WarningCode,
+    Desired, DesiredGpu, Function, Gpu, GraphicsType, HostBinding, Observed, Outcome, Records, Refusal,
+    RefusalCode, VfsRecord, VgpuMode, VgpuModeRecord, Warning, WarningCode,
 };
 use gpuvirt_plan::{MigMode, MixedSize, Plan, Step, checks, switch};
 
@@ -47,8 +47,12 @@ impl Engine {
         let fired = accepted.iter().map(|refusal| refusal.code);
         let entry = entry(request, gpu, &view, stored.into_iter().chain(fired).collect())?;
         let desired = with_entry(&view.desired, entry);
-        let report =
-            Report { plan: Some(plan.clone()), warnings, ..report(request, &plan, desired != view.desired) };
+        let shows_later = to == GraphicsType::SharedDirect && !gpu.host_driver;
+        let report = Report {
+            plan: Some(plan.clone()),
+            warnings,
+            ..report(request, &plan, desired != view.desired, shows_later)
+        };
         if request.dry_run {
             return Ok(report);
         }
@@ -195,10 +199,14 @@ pub(crate) fn records_after(view: &View, plan: &Plan) -> Records {
     records
 }
 
-fn report(request: &SwitchRequest, plan: &Plan, stored: bool) -> Report {
+/// `shows_later`: what there is to prepare shows only once the card's driver has it.
+fn report(request: &SwitchRequest, plan: &Plan, stored: bool, shows_later: bool) -> Report {
     let (gpu, to) = (request.gpu, request.to);
     match (plan.is_empty(), stored, request.dry_run) {
         (true, false, _) => Report::unchanged(format!("{gpu} is {to} already; nothing to do")),
+        (_, _, true) if shows_later => Report::changed(format!(
+            "{gpu} would become {to}: its driver gets it by this plan, and then whatever that offers is prepared"
+        )),
         (_, _, true) => Report::changed(format!("{gpu} would become {to}")),
         (true, true, false) => {
             Report::changed(format!("{gpu} is configured as {to}; the host needed no change"))

@@ -31,10 +31,7 @@ pub fn plan(plan: &Plan, now: &Observed) -> Plan {
     // The virtual functions' coming would have wiped them.
     steps.extend(instances.additions);
     steps.extend(mixed_size_steps(plan, &steps));
-    let running = now.host.running_services.keys();
-    let services: Vec<UnitName> =
-        running.filter(|unit| plan.before.services.contains(unit)).cloned().collect();
-    let steps = started_again(plan, vendor::surround(plan.gpu, steps, &services, now));
+    let steps = with_services(plan, steps, now);
     let steps = [locks_given_back(plan, now), steps].concat();
     Plan {
         gpu: plan.gpu,
@@ -98,12 +95,25 @@ fn locks_given_back(plan: &Plan, now: &Observed) -> Vec<Step> {
         .collect()
 }
 
-/// The steps with every service started at the end that ran before `plan`, in the reverse order of its stops.
-fn started_again(plan: &Plan, mut steps: Vec<Step>) -> Vec<Step> {
+/// The steps with services stopped around them, where they must be, and with every one started that ran before `plan`.
+fn with_services(plan: &Plan, steps: Vec<Step>, now: &Observed) -> Vec<Step> {
+    let services = services(plan, now);
+    let running: Vec<UnitName> =
+        services.iter().filter(|unit| now.host.running_services.contains_key(*unit)).cloned().collect();
+    let mut steps = vendor::surround(plan.gpu, steps, &running, now);
+    let stopped = steps.iter().any(|step| matches!(step, Step::StopService { .. }));
+    let to_run = if stopped { &services } else { &plan.before.services };
     steps.retain(|step| !matches!(step, Step::StartService { .. }));
-    let units = plan.before.services.iter().rev();
-    steps.extend(units.map(|unit| Step::StartService { gpu: plan.gpu, unit: unit.clone() }));
+    steps.extend(to_run.iter().rev().map(|unit| Step::StartService { gpu: plan.gpu, unit: unit.clone() }));
     steps
+}
+
+/// The services that ran before `plan`, and those that hold cards of the driver that has the card now.
+fn services(plan: &Plan, now: &Observed) -> Vec<UnitName> {
+    let mut all = plan.before.services.clone();
+    let of_driver = now.functions.get(&plan.gpu).map(|primary| vendor::running_services(primary, now));
+    all.extend(of_driver.into_iter().flatten().filter(|unit| !plan.before.services.contains(unit)));
+    all
 }
 
 /// The mixed-size mode as it was: set again where virtual functions were made anew, or where `plan` set another.
@@ -170,7 +180,7 @@ fn now_as_snapshot(plan: &Plan, now: &Observed) -> Snapshot {
         vfs: plan.before.vfs.keys().filter_map(|function| vfs(function, now)).collect(),
         mig: plan.before.mig.keys().filter_map(|gpu| mig::now(plan, *gpu, now)).collect(),
         mixed_sizes: plan.before.mixed_sizes.clone(),
-        services: plan.before.services.clone(),
+        services: services(plan, now),
         vgpu_types: plan.before.vgpu_types.keys().map(|vf| (*vf, vgpu::type_of(*vf, now))).collect(),
     }
 }

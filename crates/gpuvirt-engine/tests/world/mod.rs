@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use gpuvirt_engine::ports::{Domains, Host, PortError, StepError, Store, WaitingWrite};
 use gpuvirt_engine::{Engine, EngineError, Preparation, Report, SwitchRequest};
-use gpuvirt_fakekernel::{FakeKernel, SizeRule};
-use gpuvirt_host::{GpuRules, HostError, LinuxHost};
+use gpuvirt_fakekernel::{FakeKernel, Process, Program, SizeRule};
+use gpuvirt_host::{GpuRules, HostError, LinuxHost, Sysfs as _};
 use gpuvirt_model::{
     ConfiguredType, Desired, Domain, DriverBinding, MigState, Observed, PciAddress, ProgramPath, Reading,
     Records, RefusalCode, VgpuId,
@@ -28,6 +28,26 @@ pub const PLAIN: &str = "0000:4d:00.0";
 pub const PLAIN_VF: &str = "0000:4d:00.4";
 /// Its first virtual function.
 pub const VF: &str = "0000:26:00.4";
+
+/// What NVIDIA's driver wants, by its built-in rule.
+pub const TOOL: &str = "/usr/lib/nvidia/sriov-manage";
+pub const COMMAND: &str = "/usr/bin/nvidia-smi";
+pub const SERVICE: &str = "nvidia-persistenced.service";
+pub const SYSTEMCTL: &str = "/usr/bin/systemctl";
+/// What that service and other programs of the vendor's have open.
+pub const CLIENT: &str = "/dev/nvidia-client";
+
+/// The node of [`CLIENT`], as a dump has it.
+const CLIENT_NODE: &str = "
+P: /devices/pci0000:00/0000:00:03.0/0000:26:00.0/misc/nvidia-client
+N: nvidia-client
+E: DEVNAME=/dev/nvidia-client
+E: MAJOR=10
+E: MINOR=120
+E: SUBSYSTEM=misc
+A: dev=10:120\\n
+L: device=../../../0000:26:00.0
+";
 
 pub fn at(text: &str) -> PciAddress {
     PciAddress::parse(text).unwrap()
@@ -62,6 +82,7 @@ pub struct Picture {
     pub bindings: BTreeMap<PciAddress, DriverBinding>,
     pub vgpus: BTreeMap<VgpuId, MdevPlace>,
     pub vfs: BTreeMap<PciAddress, VfSetting>,
+    pub mixed: bool,
 }
 
 impl World {
@@ -74,6 +95,38 @@ impl World {
         let world = Self::of(include_str!("../../../../tests/hosts/vgpu-types-host.umockdev"));
         world.set(TYPED, ConfiguredType::SharedDirect).unwrap();
         world
+    }
+
+    /// The same card without virtual functions, with the vendor's programs and a service that has it open; nothing
+    /// is configured.
+    pub fn vendor() -> Self {
+        Self::vendor_with(false)
+    }
+
+    /// The same with a service that does not stop.
+    pub fn vendor_with(stubborn: bool) -> Self {
+        let dump = include_str!("../../../../tests/hosts/vgpu-types-host.umockdev");
+        let world = Self::of(&[dump, CLIENT_NODE].concat());
+        let kernel = &world.kernel;
+        kernel.write(&format!("/sys/bus/pci/devices/{TYPED}/sriov_numvfs"), b"0").unwrap();
+        for (path, program) in
+            [(TOOL, Program::VfTool), (COMMAND, Program::Command), (SYSTEMCTL, Program::ServiceManager)]
+        {
+            kernel.install(path, program);
+        }
+        kernel.allow_mixed_sizes(at(TYPED));
+        kernel.add_unbind_lock(at(TYPED), "nvidia", CLIENT);
+        let process = Process::new(4000, "nvidia-persistenced").opens(CLIENT);
+        kernel.add_service(SERVICE, 4000, process, stubborn);
+        kernel.forget_writes();
+        world
+    }
+
+    /// A host whose GPU has another driver, which shows so many possible virtual functions and can't be asked for any.
+    pub fn plain_on(driver: &str, total: u16) -> Self {
+        let dump = include_str!("../../../../tests/hosts/sriov-host.umockdev");
+        let dump = dump.replace("bus/pci/drivers/xe", &format!("bus/pci/drivers/{driver}"));
+        Self::of(&dump.replace("sriov_totalvfs=7", &format!("sriov_totalvfs={total}")))
     }
 
     /// A host whose GPU makes plain virtual functions; none is enabled, and nothing configured.
@@ -125,7 +178,8 @@ impl World {
         let vgpus = now.vgpus.iter().map(|(id, vgpu)| (*id, gpuvirt_plan::vgpu::place(vgpu)));
         let (vgpus, vfs) = (vgpus.collect(), vfs.collect());
         let bindings = now.functions.into_iter().map(|(address, function)| (address, function.binding));
-        Picture { bindings: bindings.collect(), vgpus, vfs }
+        let mixed = self.kernel.mixes_sizes(at(TYPED));
+        Picture { bindings: bindings.collect(), vgpus, vfs, mixed }
     }
 
     pub fn set(&self, gpu: &str, to: ConfiguredType) -> Result<Report, EngineError> {

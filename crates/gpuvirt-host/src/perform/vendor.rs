@@ -23,8 +23,10 @@ const LOCK_TRIES: usize = 5;
 const LOCK_TRY_EVERY: Duration = Duration::from_secs(1);
 /// Some drivers show their virtual functions after their tool has ended.
 const SHOWN_WITHIN: Duration = Duration::from_secs(10);
-/// How long a service may take to stop or to start: these hold a card and keep nothing on disk.
-const SERVICE_WITHIN: Duration = Duration::from_secs(30);
+/// How long a service may take to stop: these hold a card and keep nothing on disk.
+const STOPPED_WITHIN: Duration = Duration::from_secs(30);
+/// How long it may take from its start to its first process.
+const STARTED_WITHIN: Duration = Duration::from_secs(5);
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
 
 /// Has the vendor's tool make all virtual functions, or remove them, and waits until so many show.
@@ -197,7 +199,8 @@ fn service(
     let systemctl = ProgramPath::parse(SYSTEMCTL).map_err(|e| not_as_planned(&what, e.to_string()))?;
     let ended =
         run(files, &call(&systemctl, ["--no-block", verb, unit.as_str()], gpu, &what)?, &what, deadline)?;
-    let state = if ended.is_success() { within(SERVICE_WITHIN.min(deadline), look) } else { look() };
+    let limit = if verb == "stop" { STOPPED_WITHIN } else { STARTED_WITHIN };
+    let state = if ended.is_success() { within(limit.min(deadline), look) } else { look() };
     settle(&what, answer(&ended), state)
 }
 
