@@ -22,7 +22,7 @@ install -m 644 "$root/crates/gpuvirtd/systemd/gpuvirtd.service" "$stage/etc/syst
 install -m 644 "$LAB_SRC/guest/gpuvirtd.toml" "$stage/etc/gpuvirt/"
 if [ "${1:-}" = --tests ]; then
   install -m 755 "$target/release/gpuvirt-conformance" "$stage/usr/bin/"
-  install -m 755 "$root"/tests/e2e/guest/* "$LAB_SRC/guest/sriov-manage" "$target/release/e2e-hold" "$stage/lab/e2e/"
+  install -m 755 "$root"/tests/e2e/guest/* "$LAB_SRC"/guest/{sriov-manage,nvidia-smi} "$target/release/e2e-hold" "$stage/lab/e2e/"
   install -m 644 "$LAB_SRC/guest/gpuvirtd.toml" "$stage/lab/e2e/"
 fi
 "$lab" push "$stage"/* /
