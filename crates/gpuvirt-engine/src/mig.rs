@@ -3,6 +3,7 @@
 //! They are read only here, and only for the card that is asked about, in the turn of a change: while the vendor's
 //! command runs it is a client of the card, and the tool that makes virtual functions would not get it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use gpuvirt_model::{
@@ -10,6 +11,7 @@ use gpuvirt_model::{
     chain,
 };
 use gpuvirt_plan::checks::mig::{Request, command_for};
+use gpuvirt_plan::mig_room::{self, Room};
 use gpuvirt_plan::{Plan, Wanted, mig};
 
 use crate::engine::{CreateGpuInstances, RemoveGpuInstances};
@@ -51,6 +53,21 @@ impl Engine {
         let read = |gpu| MigView { gpu, state: self.mig_state(gpu, &view.observed) };
         let found = cards.into_iter().map(read).collect();
         Ok((view, found))
+    }
+
+    /// How many more vGPUs find a GPU instance on each GPU in vGPU mode `mig`: what placement counts there. In the turn of
+    /// a change only. A card that can't be read now is left out: its driver has the last word anyway.
+    #[allow(dead_code)] // for placement
+    pub(crate) fn instance_room(&self, view: &View) -> BTreeMap<PciAddress, Vec<Room>> {
+        let in_mode = |gpu: &PciAddress| {
+            view.desired.gpu(*gpu).is_some_and(|entry| entry.vgpu_mode == Some(VgpuMode::Mig))
+        };
+        let room = |address| {
+            let gpu = view.observed.gpus.get(&address)?;
+            let state = self.mig_state(address, &view.observed).ok()?;
+            Some((address, mig_room::room(gpu, &view.observed, &state)))
+        };
+        self.cards(view).into_iter().filter(in_mode).filter_map(room).collect()
     }
 
     /// The managed GPUs that have a vendor's command and may be touched now.

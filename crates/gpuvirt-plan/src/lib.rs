@@ -11,6 +11,7 @@ pub mod explain;
 pub mod explain_code;
 pub mod gpu;
 pub mod mig;
+pub mod mig_room;
 pub mod parameter;
 pub mod sriov;
 pub mod step;
