@@ -5,7 +5,7 @@
 lab_stages() {
     local reason="the lab is not ready"
     if lab_ready; then
-        stage conformance scripts/lab exec -- gpuvirt-conformance --testbed /lab/devices.env || lab_evidence
+        stage conformance scripts/lab exec -- /lab/e2e/conformance || lab_evidence
         stage libvirt lab_libvirt || lab_evidence
         stage end-to-end lab_end_to_end "$1" || lab_evidence
     else

@@ -11,7 +11,7 @@ target=$(cargo metadata --manifest-path "$root/Cargo.toml" --format-version 1 --
 packages=(-p gpuvirt -p gpuvirtd)
 [ "${1:-}" != --tests ] || packages+=(-p gpuvirt-conformance -p gpuvirt-e2e)
 cargo build --manifest-path "$root/Cargo.toml" --release --locked "${packages[@]}"
-for module in "$root"/tests/kmod/*/; do "$lab" module "$module" >/dev/null; done
+"$lab" module "$root/tests/kmod" >/dev/null
 
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
@@ -22,7 +22,7 @@ install -m 644 "$root/crates/gpuvirtd/systemd/gpuvirtd.service" "$stage/etc/syst
 install -m 644 "$LAB_SRC/guest/gpuvirtd.toml" "$stage/etc/gpuvirt/"
 if [ "${1:-}" = --tests ]; then
   install -m 755 "$target/release/gpuvirt-conformance" "$stage/usr/bin/"
-  install -m 755 "$root"/tests/e2e/guest/* "$LAB_SRC/guest/sriov-manage" "$target/release/e2e-hold" "$stage/lab/e2e/"
+  install -m 755 "$root"/tests/e2e/guest/* "$LAB_SRC"/guest/{sriov-manage,nvidia-smi} "$target/release/e2e-hold" "$stage/lab/e2e/"
   install -m 644 "$LAB_SRC/guest/gpuvirtd.toml" "$stage/lab/e2e/"
 fi
 "$lab" push "$stage"/* /

@@ -178,8 +178,11 @@ fn vgpu_mode(
     let configured = entry.and_then(|entry| entry.vgpu_mode);
     let recorded = records.vgpu_modes.get(&gpu.address).map(|record| record.mode);
     let serves = active == GraphicsType::SharedDirect;
+    // MIG mode is the card's own and may have been on before us: a change to it was verified when it was made.
+    let kept = configured.filter(|mode| *mode == VgpuMode::Mig);
+    let now = recorded.or(kept).unwrap_or(VgpuMode::SameSize);
     (serves && (configured.is_some() || recorded.is_some()))
-        .then(|| VgpuModeDocument { configured, active: recorded.unwrap_or(VgpuMode::SameSize) })
+        .then_some(VgpuModeDocument { configured, active: now })
 }
 
 fn vms_of(gpu: &Gpu, observed: &Observed) -> Vec<GpuVm> {

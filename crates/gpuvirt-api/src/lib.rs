@@ -10,6 +10,7 @@ pub mod event;
 pub mod gpu;
 pub mod host;
 pub mod list;
+pub mod mig;
 pub mod request;
 pub mod route;
 pub mod selector;
@@ -27,6 +28,7 @@ pub use error::{ApiError, ErrorKind};
 pub use gpu::GpuDocument;
 pub use host::HostDocument;
 pub use list::{API_VERSION, List, Source};
+pub use mig::{CreateGpuInstances, GpuInstanceDocument, MigDocument};
 pub use request::{
     Change, CreateVgpu, MOST_VGPUS, RemoveVgpus, SetCordon, SetHost, SetType, SetVgpuParams, VmAdd, VmRemove,
 };

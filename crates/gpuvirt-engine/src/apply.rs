@@ -6,7 +6,8 @@ use std::time::Duration;
 use gpuvirt_model::{Gpu, Holder, Observed, PciAddress, VgpuId, chain};
 use gpuvirt_plan::{Plan, Step, audit, explain, undo, vendor, verify};
 
-use crate::ports::StepError;
+use crate::mig::renumbered;
+use crate::ports::{PortError, StepError};
 use crate::{Engine, EngineError};
 
 /// Plans of more steps log them for debugging only; what failed is logged always.
@@ -57,8 +58,7 @@ impl Engine {
             let done = plan.steps.len().saturating_sub(steps.len());
             return Err(self.take_back(&undo::begun(plan, done + begun), &failure, deadline));
         }
-        // No promise is about holders, or about another GPU.
-        let now = match self.host.observe_gpu(plan.gpu) {
+        let now = match self.observe_for(plan) {
             Ok(now) => now,
             Err(error) => {
                 return Err(self.take_back(plan, &Failure::of("reading the host again", &error), deadline));
@@ -121,7 +121,9 @@ impl Engine {
     /// # Errors
     /// Why it did not succeed, in words. The journal is open still.
     pub(crate) fn undo(&self, plan: &Plan, deadline: Duration) -> Result<(), String> {
-        let now = self.host.observe().map_err(|error| chain(&error))?;
+        // Holders too: the way back must not be taken from under anybody.
+        let now = self.host.observe().and_then(|now| self.with_gpu_instances(plan, now));
+        let now = now.map_err(|error| chain(&error))?;
         let back = undo::plan(plan, &now);
         if let Some(holder) = held(&back, &now) {
             return Err(format!("it is held by {holder}"));
@@ -133,15 +135,26 @@ impl Engine {
             self.lasting_overrides(&back, &failure, deadline);
             return Err(failure.what);
         }
-        let after = self.host.observe_gpu(plan.gpu).map_err(|error| chain(&error))?;
+        let after = self.observe_for(plan).map_err(|error| chain(&error))?;
         match verify::broken_promises(&back, &after).as_slice() {
-            [] => self.store.close_journal(plan).map_err(|error| chain(&error)),
+            [] => self.settle_undone(plan, &now, &after).map_err(|error| chain(&error)),
             broken => Err(broken.join("; ")),
         }
     }
 }
 
 impl Engine {
+    /// Forgets the journal of what was taken back; what was made again may have another number.
+    fn settle_undone(&self, plan: &Plan, before: &Observed, after: &Observed) -> Result<(), PortError> {
+        if !plan.before.mig.is_empty() {
+            let (desired, records) = self.store.load()?;
+            if let Some(records) = renumbered(&records, before, after) {
+                self.store.commit(&desired, &records)?;
+            }
+        }
+        self.store.close_journal(plan)
+    }
+
     /// Why the way back can't be taken: it breaks an invariant, or would leave out what is there and no part of a GPU
     /// any more.
     fn not_undoable(&self, plan: &Plan, back: &Plan, now: &Observed) -> Option<String> {

@@ -103,6 +103,32 @@ impl CreateRequest {
     }
 }
 
+/// `mig create`.
+#[derive(Debug, Clone)]
+pub struct CreateGpuInstances {
+    /// The GPU.
+    pub gpu: PciAddress,
+    /// The profile of GPU instances.
+    pub profile: String,
+    /// How many.
+    pub count: u32,
+    /// Plan only.
+    pub dry_run: bool,
+}
+
+/// `mig remove`.
+#[derive(Debug, Clone)]
+pub struct RemoveGpuInstances {
+    /// The GPU.
+    pub gpu: PciAddress,
+    /// Which one; none: all that are ours.
+    pub id: Option<u32>,
+    /// Plan only.
+    pub dry_run: bool,
+    /// Longest wait for each removal.
+    pub deadline: Duration,
+}
+
 /// A device of a domain, as an edit names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceRequest {

@@ -13,6 +13,7 @@ mod change;
 mod cordon;
 pub mod engine;
 mod host;
+mod mig;
 mod placement;
 pub mod ports;
 mod prepare;
@@ -28,10 +29,11 @@ mod when;
 
 pub use cordon::Cordon;
 pub use engine::{
-    CreateRequest, DeviceRequest, Engine, EngineError, Preparation, Removal, RemoveRequest, Report,
-    SwitchRequest, View,
+    CreateGpuInstances, CreateRequest, DeviceRequest, Engine, EngineError, Preparation, Removal,
+    RemoveGpuInstances, RemoveRequest, Report, SwitchRequest, View,
 };
 pub use gpuvirt_plan::vgpu::Wish;
 pub use host::HostRequest;
+pub use mig::MigView;
 pub use vgpu_params::ParamsRequest;
 pub use when::Stirred;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gpuvirt_model::{Desired, Domain, Observed, PciAddress, Reading, Records};
+use gpuvirt_model::{Desired, Domain, MigState, Observed, PciAddress, ProgramPath, Reading, Records};
 use gpuvirt_plan::{Plan, Step};
 use uuid::Uuid;
 
@@ -40,6 +40,16 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// [`StepError`].
     fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError>;
+
+    /// The GPU instances of a card, read through the vendor's command, within `deadline`.
+    ///
+    /// # Errors
+    /// [`PortError`] when the command fails or is not understood. Without another implementation there is none.
+    fn mig(&self, gpu: PciAddress, command: &ProgramPath, deadline: Duration) -> Result<MigState, PortError> {
+        let _ = deadline;
+        let source = format!("{command} is not there").into();
+        Err(PortError { doing: format!("the GPU instances of {gpu} can't be read"), source })
+    }
 
     /// Writes that wait in the kernel now, whichever daemon began them. None on a host where no write can.
     ///

@@ -5,6 +5,7 @@ use std::time::Duration;
 use gpuvirt_model::{Outcome, PciAddress, VgpuId};
 use gpuvirt_plan::{Plan, Wanted, sriov, switch, verify};
 
+use crate::mig::instances_agree;
 use crate::ports::{PortError, WaitingWrite};
 use crate::{Engine, EngineError, Report, View};
 use gpuvirt_model::chain;
@@ -49,6 +50,8 @@ impl Engine {
         if let Some(locked) = locked(plan, &view) {
             return Err(format!("the kernel holds {locked} for a write that waits; it ends by itself"));
         }
+        let observed = self.with_gpu_instances(plan, view.observed).map_err(|error| chain(&error))?;
+        let view = View { observed, ..view };
         if is_settled(plan, &view) {
             return self.store.close_journal(plan).map_err(|error| chain(&error));
         }
@@ -106,5 +109,8 @@ fn is_settled(plan: &Plan, view: &View) -> bool {
             switch::plan_for(gpu, &view.observed, &wanted, &view.records).is_empty()
         })
     };
-    vgpus_agree && bindings_agree && verify::broken_promises(plan, &view.observed).is_empty()
+    vgpus_agree
+        && bindings_agree
+        && instances_agree(plan, view)
+        && verify::broken_promises(plan, &view.observed).is_empty()
 }

@@ -52,7 +52,7 @@ impl Engine {
         if waits_for_a_vm(entry, &view) {
             return Ok(Report::unchanged(format!("{address} stays the host's until a VM asks for it")));
         }
-        self.set_type_in(&request, &view)
+        self.set_type_in(&request, view)
     }
 
     /// Why the stored address does not lead to the configured card: it is gone, or something else sits there. Where the

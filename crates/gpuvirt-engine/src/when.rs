@@ -102,6 +102,7 @@ impl Engine {
             checks::Switch { gpu, observed: &view.observed, desired: &view.desired, to, plan: &plan };
         let (mut stand, accepted) = checks::without_accepted(checks::refusals(&change), &request.accept);
         stand.extend(checks::prepare::refusals(&change, &wanted));
+        stand.extend(checks::mig::refusals(&change, &wanted, &view.records));
         Ok((stand, accepted.iter().map(|refusal| refusal.code).collect()))
     }
 }

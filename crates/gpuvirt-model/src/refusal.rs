@@ -117,6 +117,14 @@ codes! {
         NotSharedDirect => "not-shared-direct",
         /// The card is not on a VFIO driver.
         NotPassthrough => "not-passthrough",
+        /// The card can't be cut into GPU instances, or nothing here can do it.
+        NoMig => "no-mig",
+        /// MIG mode is off, or another vGPU mode is configured.
+        MigOff => "mig-off",
+        /// No GPU instance with this number.
+        GpuInstanceNotFound => "gpu-instance-not-found",
+        /// A vGPU lives on the GPU instance.
+        GpuInstanceInUse => "gpu-instance-in-use",
         /// The GPU offers no profile of this name.
         ProfileNotOffered => "profile-not-offered",
         /// The profile's capacity is used up.

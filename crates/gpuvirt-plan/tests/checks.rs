@@ -159,6 +159,7 @@ fn vgpu() -> Vgpu {
         type_id: "nvidia-231".to_owned(),
         profile: ProfileName("grid_t4-2q".to_owned()),
         iommu_group: None,
+        gpu_instance: None,
         removing: false,
         params: None,
         holders: gpuvirt_model::Holders::default(),

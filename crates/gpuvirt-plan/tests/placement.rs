@@ -142,6 +142,7 @@ impl Host {
         self.made += 1;
         let uuid = Uuid::from_u128(self.made);
         let vgpu = Vgpu {
+            gpu_instance: None,
             params: Default::default(),
             id: VgpuId::Mdev(uuid),
             uuid: Some(uuid),

@@ -5,6 +5,7 @@
 
 mod gpu;
 mod host;
+mod mig;
 mod vgpu;
 mod vm;
 
@@ -16,6 +17,7 @@ use gpuvirt_model::VgpuId;
 
 pub use gpu::{GpuCommand, SetArgs, parse_name};
 pub use host::{CapacityArgs, HostCommand, HostSetArgs, Switch};
+pub use mig::{MigCommand, MigCreateArgs, MigRemoveArgs};
 pub use vgpu::{CreateArgs, RemoveArgs, SetParamsArgs, VgpuCommand};
 pub use vm::{AddArgs, DeviceArg, VmCommand};
 
@@ -75,6 +77,9 @@ pub enum Command {
     /// vGPU profiles: what a VM can ask for, and how much is left
     #[command(subcommand)]
     Profile(ProfileCommand),
+    /// GPU instances (MIG): the parts that a card is cut into, for vGPUs to live on
+    #[command(subcommand)]
+    Mig(MigCommand),
     /// vGPUs: the shares of GPUs that exist now
     #[command(subcommand)]
     Vgpu(VgpuCommand),

@@ -84,6 +84,7 @@ pub fn answer(cli: &Cli) -> Answer {
     let result = match &cli.command {
         Command::Gpu(command) => verb::gpu::run(&asker, command),
         Command::Profile(command) => verb::profile::run(&asker, command),
+        Command::Mig(command) => verb::mig::run(&asker, command),
         Command::Vgpu(command) => verb::vgpu::run(&asker, command),
         Command::Capacity(args) => verb::capacity::run(&asker, args),
         Command::Host(command) => verb::host::run(&asker, command),

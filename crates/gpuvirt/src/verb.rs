@@ -5,6 +5,7 @@ pub mod events;
 pub mod explain;
 pub mod gpu;
 pub mod host;
+pub mod mig;
 pub mod profile;
 pub mod recover;
 pub mod snapshot;

@@ -7,126 +7,42 @@
  * a blocked removal needs.
  */
 #include <linux/module.h>
-#include <linux/uaccess.h>
 #include <linux/vfio.h>
-#include <linux/vfio_pci_core.h>
 
 #include "gpu.h"
 #include "knob.h"
 #include "vgpu.h"
 
-static struct vgpu *to_vgpu(struct vfio_device *vdev)
-{
-	return container_of(vdev, struct vgpu, vdev);
-}
+/* Its subsystem id tells a guest the profile, its device id which module made it. */
+#define VGPU_DEVICE_ID	0x1ab0
 
 static int vgpu_init(struct vfio_device *vdev)
 {
-	struct vgpu *vgpu = to_vgpu(vdev);
+	struct vgpu *vgpu = container_of(vdev, struct vgpu, emulated.vdev);
+	struct emulated_identity identity = { .device_id = VGPU_DEVICE_ID };
 
 	vgpu->type = to_gpu_type(to_mdev_device(vdev->dev)->type);
-	mutex_init(&vgpu->lock);
+	identity.profile = vgpu->type->profile->subsystem_id;
+	identity.memory_mib = vgpu->type->profile->memory_mib;
+	emulated_vgpu_init(&vgpu->emulated, &identity);
 	return 0;
 }
 
-static void vgpu_release(struct vfio_device *vdev)
-{
-	mutex_destroy(&to_vgpu(vdev)->lock);
-}
-
-/* First open: each VM starts with a fresh device. */
 static int vgpu_open(struct vfio_device *vdev)
 {
-	vgpu_region_reset(to_vgpu(vdev));
+	emulated_region_reset(to_emulated_vgpu(vdev));
 	return 0;
-}
-
-static ssize_t vgpu_read(struct vfio_device *vdev, char __user *buf, size_t count, loff_t *ppos)
-{
-	return vgpu_region_read(to_vgpu(vdev), buf, count, ppos);
-}
-
-static ssize_t vgpu_write(struct vfio_device *vdev, const char __user *buf, size_t count,
-			  loff_t *ppos)
-{
-	return vgpu_region_write(to_vgpu(vdev), buf, count, ppos);
-}
-
-static long vgpu_get_info(void __user *arg)
-{
-	size_t minsz = offsetofend(struct vfio_device_info, num_irqs);
-	struct vfio_device_info info;
-
-	if (copy_from_user(&info, arg, minsz))
-		return -EFAULT;
-	if (info.argsz < minsz)
-		return -EINVAL;
-
-	info.flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
-	info.num_regions = VFIO_PCI_NUM_REGIONS;
-	info.num_irqs = VFIO_PCI_NUM_IRQS;
-	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
-}
-
-/* A region of size 0 is how VFIO says "this PCI device has none here". */
-static long vgpu_get_region_info(void __user *arg)
-{
-	size_t minsz = offsetofend(struct vfio_region_info, offset);
-	struct vfio_region_info info;
-
-	if (copy_from_user(&info, arg, minsz))
-		return -EFAULT;
-	if (info.argsz < minsz || info.index >= VFIO_PCI_NUM_REGIONS)
-		return -EINVAL;
-
-	info.offset = VFIO_PCI_INDEX_TO_OFFSET(info.index);
-	info.size = vgpu_region_size(info.index);
-	info.flags = info.size ? VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE : 0;
-	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
-}
-
-/* The same for interrupts: every index is known, and none has a vector. */
-static long vgpu_get_irq_info(void __user *arg)
-{
-	size_t minsz = offsetofend(struct vfio_irq_info, count);
-	struct vfio_irq_info info;
-
-	if (copy_from_user(&info, arg, minsz))
-		return -EFAULT;
-	if (info.argsz < minsz || info.index >= VFIO_PCI_NUM_IRQS)
-		return -EINVAL;
-
-	info.flags = 0;
-	info.count = 0;
-	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
-}
-
-static long vgpu_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long arg)
-{
-	switch (cmd) {
-	case VFIO_DEVICE_GET_INFO:
-		return vgpu_get_info((void __user *)arg);
-	case VFIO_DEVICE_GET_REGION_INFO:
-		return vgpu_get_region_info((void __user *)arg);
-	case VFIO_DEVICE_GET_IRQ_INFO:
-		return vgpu_get_irq_info((void __user *)arg);
-	case VFIO_DEVICE_RESET:
-		vgpu_region_reset(to_vgpu(vdev));
-		return 0;
-	default:
-		return -ENOTTY;
-	}
 }
 
 /* No .dma_unmap: the VFIO core asks for it only from drivers that pin guest memory. */
 static const struct vfio_device_ops vgpu_ops = {
 	.name = "gpuvirt-vgpu",
 	.init = vgpu_init,
-	.release = vgpu_release,
+	.release = emulated_vgpu_release,
 	.open_device = vgpu_open,
-	.read = vgpu_read,
-	.write = vgpu_write,
-	.ioctl = vgpu_ioctl,
+	.read = emulated_vgpu_read,
+	.write = emulated_vgpu_write,
+	.ioctl = emulated_vgpu_ioctl,
 	.bind_iommufd = vfio_iommufd_emulated_bind,
 	.unbind_iommufd = vfio_iommufd_emulated_unbind,
 	.attach_ioas = vfio_iommufd_emulated_attach_ioas,
@@ -148,13 +64,13 @@ static int vgpu_probe(struct mdev_device *mdev)
 	if (ret)
 		return ret;
 
-	vgpu = vfio_alloc_device(vgpu, vdev, &mdev->dev, &vgpu_ops);
+	vgpu = vfio_alloc_device(vgpu, emulated.vdev, &mdev->dev, &vgpu_ops);
 	if (IS_ERR(vgpu)) {
 		ret = PTR_ERR(vgpu);
 		goto err_give_back;
 	}
 
-	ret = vfio_register_emulated_iommu_dev(&vgpu->vdev);
+	ret = vfio_register_emulated_iommu_dev(&vgpu->emulated.vdev);
 	if (ret)
 		goto err_put;
 
@@ -162,7 +78,7 @@ static int vgpu_probe(struct mdev_device *mdev)
 	return 0;
 
 err_put:
-	vfio_put_device(&vgpu->vdev);
+	vfio_put_device(&vgpu->emulated.vdev);
 err_give_back:
 	gpu_type_give_back(type);
 	return ret;
@@ -179,8 +95,8 @@ static void vgpu_remove(struct mdev_device *mdev)
 	struct gpu_type *type = vgpu->type;
 
 	knob_wait_before_remove();
-	vfio_unregister_group_dev(&vgpu->vdev);
-	vfio_put_device(&vgpu->vdev);
+	vfio_unregister_group_dev(&vgpu->emulated.vdev);
+	vfio_put_device(&vgpu->emulated.vdev);
 	gpu_type_give_back(type);
 }
 

@@ -36,30 +36,55 @@ bool gpu_fits_locked(struct gpu *gpu, const struct profile *profile)
 {
 	lockdep_assert_held(&gpu->lock);
 
+	if (gpu->mig || profile->gi)
+		return gpu->mig && profile->gi && mig_find_free_locked(gpu, profile->gi);
 	return !locked_out_locked(gpu, profile) &&
 	       find_placement_locked(gpu, profile) < POOL_SLOTS;
 }
 
-/* Take memory for one vGPU. Its first slot, or -ENOSPC. */
-int gpu_take_locked(struct gpu *gpu, const struct profile *profile)
+/* Take memory or a GPU instance for one vGPU, or -ENOSPC. */
+int gpu_take_locked(struct gpu *gpu, const struct profile *profile, struct gpu_place *place)
 {
-	unsigned int placement;
-
 	if (!gpu_fits_locked(gpu, profile))
 		return -ENOSPC;
 
-	placement = find_placement_locked(gpu, profile);
-	bitmap_set(&gpu->pool, placement, profile->slots);
+	memset(place, 0, sizeof(*place));
+	if (profile->gi) {
+		place->instance = mig_find_free_locked(gpu, profile->gi);
+		place->instance->vgpu = true;
+	} else {
+		place->placement = find_placement_locked(gpu, profile);
+		bitmap_set(&gpu->pool, place->placement, profile->slots);
+	}
 	gpu->live[profile - profiles]++;
-	return placement;
+	return 0;
 }
 
-void gpu_give_back_locked(struct gpu *gpu, const struct profile *profile, unsigned int placement)
+void gpu_give_back_locked(struct gpu *gpu, const struct profile *profile,
+			  const struct gpu_place *place)
 {
 	lockdep_assert_held(&gpu->lock);
 
-	bitmap_clear(&gpu->pool, placement, profile->slots);
+	if (place->instance)
+		place->instance->vgpu = false;
+	else
+		bitmap_clear(&gpu->pool, place->placement, profile->slots);
 	gpu->live[profile - profiles]--;
+}
+
+/* What does not outlive the VFs. While there are VFs, vGPUs can be on the instances: not then. */
+static void forget_locked(struct gpu *gpu, bool vfs)
+{
+	gpu->mixed_size = false;
+	gpu->vfs = vfs;
+	mig_wipe_locked(gpu);
+}
+
+static void forget(struct gpu *gpu)
+{
+	mutex_lock(&gpu->lock);
+	forget_locked(gpu, false);
+	mutex_unlock(&gpu->lock);
 }
 
 /*
@@ -78,8 +103,8 @@ int gpu_set_numvfs(struct gpu *gpu, int num_vfs)
 		ret = knob_numvfs_error();
 	if (!ret && gpu->vms)
 		ret = -EBUSY;
-	if (!ret)
-		gpu->mixed_size = false;
+	if (!ret && num_vfs)
+		forget_locked(gpu, true);
 	mutex_unlock(&gpu->lock);
 	if (ret)
 		return ret;
@@ -87,9 +112,12 @@ int gpu_set_numvfs(struct gpu *gpu, int num_vfs)
 	/* Not under our lock: VFs come and go in here, and take it. */
 	if (!num_vfs) {
 		pci_disable_sriov(gpu->pdev);
+		forget(gpu);
 		return 0;
 	}
 	ret = pci_enable_sriov(gpu->pdev, num_vfs);
+	if (ret)
+		forget(gpu);
 	return ret ?: num_vfs;
 }
 

@@ -3,16 +3,29 @@
  * The vGPU of the mdev form: created and removed by the mdev core, opened through VFIO.
  */
 #include <linux/module.h>
-#include <linux/uaccess.h>
+#include <linux/vfio.h>
 
+#include "../emulated_vgpu/emulated_vgpu.h"
 #include "gpu.h"
 #include "mdev_vf.h"
-#include "mdev_vgpu.h"
 #include "vgpu_files.h"
+
+/* Its subsystem id tells a guest the profile, its device id which module made it. */
+#define VGPU_DEVICE_ID	0x1ab1
+
+/**
+ * struct mdev_vgpu - one mediated device
+ * @emulated: what the guest gets
+ * @vgpu: what it has of the GPU
+ */
+struct mdev_vgpu {
+	struct emulated_vgpu emulated;
+	struct vgpu *vgpu;
+};
 
 static struct mdev_vgpu *to_mdev_vgpu(struct vfio_device *vdev)
 {
-	return container_of(vdev, struct mdev_vgpu, vdev);
+	return container_of(vdev, struct mdev_vgpu, emulated.vdev);
 }
 
 struct vgpu *mdev_vgpu_vgpu(struct device *dev)
@@ -22,30 +35,19 @@ struct vgpu *mdev_vgpu_vgpu(struct device *dev)
 	return device->vgpu;
 }
 
-static ssize_t mdev_vgpu_read(struct vfio_device *vdev, char __user *buf, size_t count,
-			      loff_t *ppos)
-{
-	return mdev_region_read(to_mdev_vgpu(vdev), buf, count, ppos);
-}
-
-static ssize_t mdev_vgpu_write(struct vfio_device *vdev, const char __user *buf, size_t count,
-			       loff_t *ppos)
-{
-	return mdev_region_write(to_mdev_vgpu(vdev), buf, count, ppos);
-}
-
 static int mdev_vgpu_init(struct vfio_device *vdev)
 {
+	struct mdev_vf_type *type = to_mdev_vf_type(to_mdev_device(vdev->dev)->type);
+	struct emulated_identity identity = {
+		.device_id = VGPU_DEVICE_ID,
+		.profile = type->profile->id,
+		.memory_mib = type->profile->slots * SLOT_MIB,
+	};
 	struct mdev_vgpu *device = to_mdev_vgpu(vdev);
 
-	device->vgpu = &to_mdev_vf_type(to_mdev_device(vdev->dev)->type)->vf->vgpu;
-	mutex_init(&device->lock);
+	device->vgpu = &type->vf->vgpu;
+	emulated_vgpu_init(&device->emulated, &identity);
 	return 0;
-}
-
-static void mdev_vgpu_release(struct vfio_device *vdev)
-{
-	mutex_destroy(&to_mdev_vgpu(vdev)->lock);
 }
 
 static int mdev_vgpu_open(struct vfio_device *vdev)
@@ -55,7 +57,7 @@ static int mdev_vgpu_open(struct vfio_device *vdev)
 
 	ret = vgpu_open(device->vgpu);
 	if (!ret)
-		mdev_region_reset(device);
+		emulated_region_reset(&device->emulated);
 	return ret;
 }
 
@@ -64,82 +66,16 @@ static void mdev_vgpu_close(struct vfio_device *vdev)
 	vgpu_close(to_mdev_vgpu(vdev)->vgpu);
 }
 
-static long get_info(void __user *arg)
-{
-	size_t minsz = offsetofend(struct vfio_device_info, num_irqs);
-	struct vfio_device_info info;
-
-	if (copy_from_user(&info, arg, minsz))
-		return -EFAULT;
-	if (info.argsz < minsz)
-		return -EINVAL;
-
-	info.flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
-	info.num_regions = VFIO_PCI_NUM_REGIONS;
-	info.num_irqs = VFIO_PCI_NUM_IRQS;
-	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
-}
-
-/* A region of size 0 is how VFIO says "this PCI device has none here". */
-static long get_region_info(void __user *arg)
-{
-	size_t minsz = offsetofend(struct vfio_region_info, offset);
-	struct vfio_region_info info;
-
-	if (copy_from_user(&info, arg, minsz))
-		return -EFAULT;
-	if (info.argsz < minsz || info.index >= VFIO_PCI_NUM_REGIONS)
-		return -EINVAL;
-
-	info.offset = VFIO_PCI_INDEX_TO_OFFSET(info.index);
-	info.size = mdev_region_size(info.index);
-	info.flags = info.size ? VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE : 0;
-	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
-}
-
-/* The same for interrupts: every index is known, and none has a vector. */
-static long get_irq_info(void __user *arg)
-{
-	size_t minsz = offsetofend(struct vfio_irq_info, count);
-	struct vfio_irq_info info;
-
-	if (copy_from_user(&info, arg, minsz))
-		return -EFAULT;
-	if (info.argsz < minsz || info.index >= VFIO_PCI_NUM_IRQS)
-		return -EINVAL;
-
-	info.flags = 0;
-	info.count = 0;
-	return copy_to_user(arg, &info, minsz) ? -EFAULT : 0;
-}
-
-static long mdev_vgpu_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long arg)
-{
-	switch (cmd) {
-	case VFIO_DEVICE_GET_INFO:
-		return get_info((void __user *)arg);
-	case VFIO_DEVICE_GET_REGION_INFO:
-		return get_region_info((void __user *)arg);
-	case VFIO_DEVICE_GET_IRQ_INFO:
-		return get_irq_info((void __user *)arg);
-	case VFIO_DEVICE_RESET:
-		mdev_region_reset(to_mdev_vgpu(vdev));
-		return 0;
-	default:
-		return -ENOTTY;
-	}
-}
-
 /* No .dma_unmap: the VFIO core asks for it only from drivers that pin guest memory. */
 static const struct vfio_device_ops mdev_vgpu_ops = {
 	.name = "gpuvirt-vf-vgpu",
 	.init = mdev_vgpu_init,
-	.release = mdev_vgpu_release,
+	.release = emulated_vgpu_release,
 	.open_device = mdev_vgpu_open,
 	.close_device = mdev_vgpu_close,
-	.read = mdev_vgpu_read,
-	.write = mdev_vgpu_write,
-	.ioctl = mdev_vgpu_ioctl,
+	.read = emulated_vgpu_read,
+	.write = emulated_vgpu_write,
+	.ioctl = emulated_vgpu_ioctl,
 	.bind_iommufd = vfio_iommufd_emulated_bind,
 	.unbind_iommufd = vfio_iommufd_emulated_unbind,
 	.attach_ioas = vfio_iommufd_emulated_attach_ioas,
@@ -157,13 +93,13 @@ static int mdev_vgpu_probe(struct mdev_device *mdev)
 	if (ret)
 		return ret;
 
-	device = vfio_alloc_device(mdev_vgpu, vdev, &mdev->dev, &mdev_vgpu_ops);
+	device = vfio_alloc_device(mdev_vgpu, emulated.vdev, &mdev->dev, &mdev_vgpu_ops);
 	if (IS_ERR(device)) {
 		ret = PTR_ERR(device);
 		goto err_drop;
 	}
 
-	ret = vfio_register_emulated_iommu_dev(&device->vdev);
+	ret = vfio_register_emulated_iommu_dev(&device->emulated.vdev);
 	if (ret)
 		goto err_put;
 
@@ -171,7 +107,7 @@ static int mdev_vgpu_probe(struct mdev_device *mdev)
 	return 0;
 
 err_put:
-	vfio_put_device(&device->vdev);
+	vfio_put_device(&device->emulated.vdev);
 err_drop:
 	vgpu_drop(vgpu);
 	return ret;
@@ -183,8 +119,8 @@ static void mdev_vgpu_remove(struct mdev_device *mdev)
 	struct mdev_vgpu *device = dev_get_drvdata(&mdev->dev);
 	struct vgpu *vgpu = device->vgpu;
 
-	vfio_unregister_group_dev(&device->vdev);
-	vfio_put_device(&device->vdev);
+	vfio_unregister_group_dev(&device->emulated.vdev);
+	vfio_put_device(&device->emulated.vdev);
 	vgpu_drop(vgpu);
 }
 

@@ -11,7 +11,9 @@
 #define POOL_SLOTS	8
 #define SLOT_MIB	1024
 
-#define NR_PROFILES	5
+#define NR_PROFILES	12
+
+struct gi_profile;
 
 /**
  * struct profile - one vGPU type
@@ -19,12 +21,14 @@
  * @sysfs_name: the same as text: what follows the driver's name in mdev_supported_types/
  * @name: what people call it
  * @slots: share of the pool, a power of two; its place in the pool is a multiple of it
+ * @gi: the GPU instance that it takes instead, or NULL: then it shares the GPU's time with others
  */
 struct profile {
 	unsigned int id;
 	const char *sysfs_name;
 	const char *name;
 	unsigned int slots;
+	const struct gi_profile *gi;
 };
 
 extern const struct profile profiles[NR_PROFILES];

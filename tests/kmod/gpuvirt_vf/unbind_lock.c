@@ -6,7 +6,9 @@
  *	unbindLock	write 1 to take it, 0 to give it back; reads 1 if it is taken. The write
  *			never fails because the GPU is in use: only reading back tells
  *	mixed_size	write 1 to lift the same-size rule, 0 to have it again; -EBUSY while there
- *			are vGPUs. Stands for the vendor's command that sets this per GPU
+ *			are vGPUs, -EOPNOTSUPP while MIG mode is on. Stands for the vendor's
+ *			command that sets this per GPU
+ * and what mig_files.c names.
  */
 #include <linux/module.h>
 #include <linux/pci.h>
@@ -15,6 +17,7 @@
 #include <linux/slab.h>
 
 #include "gpu.h"
+#include "mig_files.h"
 #include "unbind_lock.h"
 
 static struct proc_dir_entry *driver_folder;
@@ -124,7 +127,9 @@ static ssize_t mixed_size_write(struct file *file, const char __user *buf, size_
 		return ret;
 
 	mutex_lock(&gpu->lock);
-	if (gpu->pool) {
+	if (gpu->mig) {
+		ret = -EOPNOTSUPP;
+	} else if (gpu->pool) {
 		ret = -EBUSY;
 	} else {
 		gpu->mixed_size = on;
@@ -157,7 +162,8 @@ int unbind_lock_register(struct gpu *gpu)
 	if (!gpu->proc)
 		return -ENOMEM;
 	if (!proc_create_data("unbindLock", 0644, gpu->proc, &unbind_lock_ops, gpu) ||
-	    !proc_create_data("mixed_size", 0644, gpu->proc, &mixed_size_ops, gpu))
+	    !proc_create_data("mixed_size", 0644, gpu->proc, &mixed_size_ops, gpu) ||
+	    mig_files_create(gpu))
 		goto err_proc;
 
 	ret = misc_register(&gpu->client);

@@ -14,7 +14,10 @@ bool vgpu_creatable_locked(struct vgpu *vgpu, const struct profile *profile)
 	return !vgpu->profile && gpu_fits_locked(vgpu->gpu, profile);
 }
 
-/* -ENOSPC: the VF has a type already, or the profile does not fit into what is left of the GPU. */
+/*
+ * -ENOSPC: the VF has a type already, or the profile does not fit into what is left of the GPU, or
+ * no GPU instance is there for it.
+ */
 int vgpu_create(struct vgpu *vgpu, const struct profile *profile)
 {
 	struct gpu *gpu = vgpu->gpu;
@@ -22,19 +25,16 @@ int vgpu_create(struct vgpu *vgpu, const struct profile *profile)
 
 	mutex_lock(&gpu->lock);
 	if (vgpu_creatable_locked(vgpu, profile))
-		ret = knob_next_create_error() ?: gpu_take_locked(gpu, profile);
-	if (ret >= 0) {
-		vgpu->placement = ret;
+		ret = knob_next_create_error() ?: gpu_take_locked(gpu, profile, &vgpu->place);
+	if (!ret)
 		vgpu->profile = profile;
-		ret = 0;
-	}
 	mutex_unlock(&gpu->lock);
 	return ret;
 }
 
 static void vgpu_drop_locked(struct vgpu *vgpu)
 {
-	gpu_give_back_locked(vgpu->gpu, vgpu->profile, vgpu->placement);
+	gpu_give_back_locked(vgpu->gpu, vgpu->profile, &vgpu->place);
 	vgpu->profile = NULL;
 	vgpu->torn_down = false;
 	memset(vgpu->params, 0, sizeof(vgpu->params));

@@ -7,9 +7,8 @@
 
 #include <linux/types.h>
 
+#include "gpu.h"
 #include "profile.h"
-
-struct gpu;
 
 /* Longest text in vgpu_params, with its end. */
 #define VGPU_PARAMS_SIZE	256
@@ -18,7 +17,7 @@ struct gpu;
  * struct vgpu - the state of one VF; all but @gpu is guarded by gpu->lock
  * @gpu: the GPU
  * @profile: the type that is set, or NULL
- * @placement: first slot in the GPU's pool, while there is a type
+ * @place: where on the GPU it lives, while there is a type
  * @open: a VM has it
  * @torn_down: what the VM left is still to be torn down, see knob hold_teardown
  * @params: content of vgpu_params; goes with the type
@@ -26,7 +25,7 @@ struct gpu;
 struct vgpu {
 	struct gpu *gpu;
 	const struct profile *profile;
-	unsigned int placement;
+	struct gpu_place place;
 	bool open;
 	bool torn_down;
 	char params[VGPU_PARAMS_SIZE];

@@ -6,7 +6,7 @@
  *	creatable_vgpu_types	what the VF could get now: empty when it has a type, or nothing fits
  *	current_vgpu_type	0, or the type; a write creates, 0 destroys
  *	placement_id		the driver's choice; -ENXIO without a type
- *	gpu_instance_id		likewise; always 0, for there are no GPU instances here
+ *	gpu_instance_id		likewise; 0 for a vGPU that is not on a GPU instance
  *	vgpu_params		text, gone with the type
  */
 #include <linux/ctype.h>
@@ -91,7 +91,7 @@ static ssize_t placement_id_show(struct device *dev, struct device_attribute *at
 
 	mutex_lock(&vgpu->gpu->lock);
 	if (vgpu->profile)
-		ret = sysfs_emit(buf, "%u\n", vgpu->placement);
+		ret = sysfs_emit(buf, "%u\n", vgpu->place.placement);
 	mutex_unlock(&vgpu->gpu->lock);
 	return ret;
 }
@@ -107,8 +107,17 @@ static DEVICE_ATTR_RW(placement_id);
 static ssize_t gpu_instance_id_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	struct vgpu *vgpu = to_vgpu(dev);
+	const struct gpu_instance *instance;
+	ssize_t ret = -ENXIO;
+	long id;
 
-	return READ_ONCE(vgpu->profile) ? sysfs_emit(buf, "0\n") : -ENXIO;
+	mutex_lock(&vgpu->gpu->lock);
+	instance = vgpu->place.instance;
+	id = instance ? instance - vgpu->gpu->instances : 0;
+	if (vgpu->profile)
+		ret = sysfs_emit(buf, "%ld\n", id);
+	mutex_unlock(&vgpu->gpu->lock);
+	return ret;
 }
 
 static ssize_t gpu_instance_id_store(struct device *dev, struct device_attribute *attr,

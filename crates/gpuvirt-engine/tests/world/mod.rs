@@ -12,8 +12,8 @@ use gpuvirt_engine::{Engine, EngineError, Preparation, Removal, RemoveRequest, R
 use gpuvirt_fakekernel::{FakeKernel, Process, Program, SizeRule};
 use gpuvirt_host::{GpuRules, HostError, LinuxHost, ObserveScope, Sysfs as _};
 use gpuvirt_model::{
-    ConfiguredType, Desired, Domain, DriverBinding, Observed, PciAddress, Reading, Records, RefusalCode,
-    VgpuId,
+    ConfiguredType, Desired, Domain, DriverBinding, MigState, Observed, PciAddress, ProgramPath, Reading,
+    Records, RefusalCode, VgpuId,
 };
 use gpuvirt_plan::{MdevPlace, Plan, Step, VfSetting};
 
@@ -287,6 +287,10 @@ impl Host for World {
             }
             other => StepError::Refused { what: other.to_string(), source: io::Error::other(other) },
         })
+    }
+
+    fn mig(&self, gpu: PciAddress, command: &ProgramPath, deadline: Duration) -> Result<MigState, PortError> {
+        self.host().mig(gpu, command, deadline).map_err(|error| port("reading GPU instances", error))
     }
 
     fn waiting_writes(&self) -> Result<Vec<WaitingWrite>, PortError> {

@@ -201,6 +201,7 @@ impl Live {
             type_id: self.type_id,
             profile,
             iommu_group: self.iommu_group,
+            gpu_instance: None,
             removing: self.removing,
             params: self.params,
             holders: Holders::default(),

@@ -58,6 +58,7 @@ pub(crate) fn observe(
         functions,
         groups,
         vgpus,
+        mig: BTreeMap::new(),
         domains: Reading::Unknown(Unknown::NeedsDaemon),
     })
 }

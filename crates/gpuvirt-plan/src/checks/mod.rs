@@ -7,6 +7,7 @@ mod gpu;
 mod holder;
 mod iommu;
 mod lock;
+pub mod mig;
 pub mod params;
 pub mod prepare;
 mod profile;

@@ -25,6 +25,7 @@ mod host;
 mod input;
 pub mod listen;
 mod metrics;
+mod mig;
 mod peer;
 mod pictures;
 mod places;

@@ -171,6 +171,7 @@ fn observed() -> Observed {
         type_id: "test-1".to_owned(),
         profile: ProfileName("test_small".to_owned()),
         iommu_group: Some(18),
+        gpu_instance: None,
         removing: false,
         params: None,
         holders: Holders::default(),
@@ -181,6 +182,7 @@ fn observed() -> Observed {
         functions: [(GPU, function(GPU)), (AUDIO, function(AUDIO))].into(),
         groups: Default::default(),
         vgpus: [(VGPU.into(), vgpu)].into(),
+        mig: std::collections::BTreeMap::new(),
         domains: Reading::Unknown(Unknown::NeedsDaemon),
     }
 }

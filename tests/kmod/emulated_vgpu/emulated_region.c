@@ -18,12 +18,10 @@
 #include <linux/unaligned.h>
 #include <linux/vfio_pci_core.h>
 
-#include "gpu.h"
-#include "vgpu.h"
+#include "emulated_vgpu.h"
 
-/* QEMU's id for devices of its own making, and a device id of ours below it. */
+/* QEMU's id for devices of its own making. */
 #define VGPU_VENDOR_ID		0x1234
-#define VGPU_DEVICE_ID		0x1ab0
 #define VGPU_CLASS		0x0302
 
 #define VGPU_MAGIC		0x5550474c /* "LGPU" */
@@ -36,35 +34,35 @@
 #define WRITE_CHUNK		64
 
 /* The state of a fresh device. Nothing of what the last guest wrote survives. */
-void vgpu_region_reset(struct vgpu *vgpu)
+void emulated_region_reset(struct emulated_vgpu *vgpu)
 {
-	const struct profile *profile = vgpu->type->profile;
+	const struct emulated_identity *identity = &vgpu->identity;
 
 	mutex_lock(&vgpu->lock);
 
 	memset(vgpu->config, 0, sizeof(vgpu->config));
 	put_unaligned_le16(VGPU_VENDOR_ID, &vgpu->config[PCI_VENDOR_ID]);
-	put_unaligned_le16(VGPU_DEVICE_ID, &vgpu->config[PCI_DEVICE_ID]);
+	put_unaligned_le16(identity->device_id, &vgpu->config[PCI_DEVICE_ID]);
 	put_unaligned_le16(VGPU_CLASS, &vgpu->config[PCI_CLASS_DEVICE]);
 	put_unaligned_le16(VGPU_VENDOR_ID, &vgpu->config[PCI_SUBSYSTEM_VENDOR_ID]);
-	put_unaligned_le16(profile->subsystem_id, &vgpu->config[PCI_SUBSYSTEM_ID]);
+	put_unaligned_le16(identity->profile, &vgpu->config[PCI_SUBSYSTEM_ID]);
 
 	memset(vgpu->bar0, 0, sizeof(vgpu->bar0));
 	put_unaligned_le32(VGPU_MAGIC, &vgpu->bar0[VGPU_REG_MAGIC]);
-	put_unaligned_le32(profile->memory_mib, &vgpu->bar0[VGPU_REG_MEMORY_MIB]);
-	put_unaligned_le32(profile->subsystem_id, &vgpu->bar0[VGPU_REG_PROFILE]);
+	put_unaligned_le32(identity->memory_mib, &vgpu->bar0[VGPU_REG_MEMORY_MIB]);
+	put_unaligned_le32(identity->profile, &vgpu->bar0[VGPU_REG_PROFILE]);
 
 	mutex_unlock(&vgpu->lock);
 }
 
 /* Size of a VFIO region in bytes; 0 for one that this device does not have. */
-u64 vgpu_region_size(unsigned int index)
+u64 emulated_region_size(unsigned int index)
 {
 	switch (index) {
 	case VFIO_PCI_CONFIG_REGION_INDEX:
 		return PCI_CFG_SPACE_SIZE;
 	case VFIO_PCI_BAR0_REGION_INDEX:
-		return VGPU_BAR0_SIZE;
+		return EMULATED_BAR0_SIZE;
 	default:
 		return 0;
 	}
@@ -82,20 +80,20 @@ static u8 config_writable(u64 offset)
 		return 0xff;
 	case PCI_BASE_ADDRESS_0 ... PCI_BASE_ADDRESS_0 + 3:
 		/* All ones written here must read back as the size mask. */
-		return ~(VGPU_BAR0_SIZE - 1) >> (8 * (offset - PCI_BASE_ADDRESS_0));
+		return ~(EMULATED_BAR0_SIZE - 1) >> (8 * (offset - PCI_BASE_ADDRESS_0));
 	default:
 		return 0;
 	}
 }
 
-static void config_write_byte(struct vgpu *vgpu, u64 offset, u8 value)
+static void config_write_byte(struct emulated_vgpu *vgpu, u64 offset, u8 value)
 {
 	u8 writable = config_writable(offset);
 
 	vgpu->config[offset] = (vgpu->config[offset] & ~writable) | (value & writable);
 }
 
-static void bar0_write_byte(struct vgpu *vgpu, u64 offset, u8 value)
+static void bar0_write_byte(struct emulated_vgpu *vgpu, u64 offset, u8 value)
 {
 	if (offset >= VGPU_SCRATCH)
 		vgpu->bar0[offset] = value;
@@ -116,7 +114,7 @@ static int find_place(loff_t pos, size_t count, struct place *place)
 	place->index = VFIO_PCI_OFFSET_TO_INDEX(pos);
 	place->offset = pos & VFIO_PCI_OFFSET_MASK;
 
-	size = vgpu_region_size(place->index);
+	size = emulated_region_size(place->index);
 	if (place->offset >= size)
 		return -EINVAL;
 
@@ -124,8 +122,9 @@ static int find_place(loff_t pos, size_t count, struct place *place)
 	return 0;
 }
 
-ssize_t vgpu_region_read(struct vgpu *vgpu, char __user *buf, size_t count, loff_t *ppos)
+ssize_t emulated_vgpu_read(struct vfio_device *vdev, char __user *buf, size_t count, loff_t *ppos)
 {
+	struct emulated_vgpu *vgpu = to_emulated_vgpu(vdev);
 	struct place place;
 	const u8 *content;
 	unsigned long missing;
@@ -147,8 +146,10 @@ ssize_t vgpu_region_read(struct vgpu *vgpu, char __user *buf, size_t count, loff
 	return place.count;
 }
 
-ssize_t vgpu_region_write(struct vgpu *vgpu, const char __user *buf, size_t count, loff_t *ppos)
+ssize_t emulated_vgpu_write(struct vfio_device *vdev, const char __user *buf, size_t count,
+			    loff_t *ppos)
 {
+	struct emulated_vgpu *vgpu = to_emulated_vgpu(vdev);
 	u8 chunk[WRITE_CHUNK];
 	struct place place;
 	size_t i;
