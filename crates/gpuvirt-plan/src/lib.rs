@@ -19,5 +19,5 @@ pub mod undo;
 pub mod verify;
 pub mod vgpu;
 
-pub use gpu::{domains_using, pending_reason};
+pub use gpu::{domains_using, pending_reason, undecided};
 pub use step::{MdevPlace, Plan, Promise, Snapshot, Step, VfAutoprobe, VfSetting};
