@@ -31,7 +31,8 @@ pub fn undecided(gpu: &Gpu, observed: &Observed) -> Option<String> {
     if !nvidia || !may || !gpu.frameworks.is_empty() {
         return None;
     }
-    let vfs = primary.sriov.as_ref();
+    // 0 of them is none: then it is a card of before them, or one that was not told to.
+    let vfs = primary.sriov.as_ref().filter(|sriov| sriov.total > 0);
     match (vfs, gpu.driver.kind) {
         (Some(sriov), HostDriverKind::VgpuHost) if sriov.vfs.is_empty() => {
             Some("mdev or nvidia-vfio: that shows once it has virtual functions".to_owned())

@@ -44,7 +44,7 @@ pub(super) fn wrong(gpu: &Gpu, observed: &Observed) -> Option<(String, Vec<Strin
                 "where it is installed, load its module: modprobe nvidia_vgpu_vfio".to_owned(),
             ],
         ),
-        AMD if known && primary.sriov.is_some() => (
+        AMD if known && primary.sriov.as_ref().is_some_and(|sriov| sriov.total > 0) => (
             "AMD's driver gim",
             vec!["install gim (AMD's SR-IOV host driver), keep amdgpu from the card, and reboot".to_owned()],
         ),
