@@ -71,6 +71,7 @@ impl Engine {
     ) -> Result<Report, EngineError> {
         let (there, missing): (Vec<Wish>, Vec<Wish>) =
             wishes.iter().cloned().partition(|wish| is_there(wish, gpu, view));
+        refuse_any(checks::params::differing(&there, &view.observed))?;
         if missing.is_empty() {
             return self.keep(view, gpu, &there, dry_run);
         }

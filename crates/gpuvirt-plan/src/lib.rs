@@ -28,7 +28,7 @@ pub mod vendor;
 pub mod verify;
 pub mod vgpu;
 
-pub use gpu::{domains_using, pending_reason};
+pub use gpu::{domains_using, pending_reason, undecided};
 pub use step::{
     MdevPlace, MigLayout, MigMode, MixedSize, MixedSizeSetting, Plan, Promise, Snapshot, Step, UnbindLock,
     VfAutoprobe, VfSetting,

@@ -69,6 +69,7 @@ pub fn host(gpu: DriverBinding, audio: DriverBinding) -> Observed {
         frameworks: Vec::new(),
         profiles: Vec::new(),
         host_driver: false,
+        driver: Default::default(),
         on_vfio: false,
         live_vgpus: 0,
         live_vfs: 0,

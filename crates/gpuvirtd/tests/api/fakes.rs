@@ -157,6 +157,7 @@ fn observed() -> Observed {
         frameworks: vec![Framework::Mdev],
         profiles: vec![profile()],
         host_driver: true,
+        driver: Default::default(),
         on_vfio: false,
         live_vgpus: 1,
         live_vfs: 0,
