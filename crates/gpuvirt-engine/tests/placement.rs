@@ -9,7 +9,7 @@ use gpuvirt_engine::{Cordon, CreateRequest, EngineError, HostRequest, Report};
 use gpuvirt_fakekernel::{Process, SizeRule};
 use gpuvirt_model::{
     AssignmentPolicy, ConfiguredType, Domain, DomainState, GraphicsType, Hostdev, PciAddress, ProfileName,
-    RefusalCode, Reservation,
+    RefusalCode, Reservation, VgpuMode, WarningCode,
 };
 use uuid::Uuid;
 use world::{GPU, OTHER, World, at};
@@ -85,6 +85,16 @@ fn two_gpus_are_filled_as_the_policy_says() {
     assert_eq!(placed(create(&world, "lab-20q", 3)), at(OTHER));
     // Asked again, it is found where it is.
     assert!(!create(&world, "lab-20q", 3).unwrap().outcome.is_changed());
+}
+
+#[test]
+fn a_policy_says_where_it_does_not_act() {
+    let world = two();
+    world.files.lock().unwrap().desired.gpus[1].vgpu_mode = Some(VgpuMode::MixedSize);
+    let grouped = HostRequest { assignment_policy: Some(AssignmentPolicy::Consolidation), ..nothing() };
+    let warnings = world.engine().set_host(&grouped).unwrap().warnings;
+    assert_eq!(warnings.iter().map(|w| w.code).collect::<Vec<_>>(), [WarningCode::PolicyNotInEffect]);
+    assert!(warnings[0].text.ends_with(&format!("{OTHER} (mixed-size)")), "{warnings:?}");
 }
 
 #[test]

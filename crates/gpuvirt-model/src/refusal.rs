@@ -161,6 +161,8 @@ codes! {
         NoHostDriver => "no-host-driver",
         /// Another domain's definition names the device too.
         AlsoDefinedIn => "also-defined-in",
+        /// The assignment policy does not act on a GPU.
+        PolicyNotInEffect => "policy-not-in-effect",
         /// A refusal was accepted by the admin.
         Accepted => "accepted",
     }
