@@ -28,7 +28,7 @@ impl Engine {
         let named = request.gpu.and_then(|gpu| view.observed.gpus.get(&gpu));
         let offered = named.and_then(|gpu| gpu.profiles.iter().find(|offer| offer.name == request.profile));
         let id = offered.map_or(request.uuid.into(), |profile| vgpu::id_of_new(profile, request.uuid));
-        let wanted = Request { profile: &request.profile, vgpu: Some(id), label: None, numa_node: None };
+        let wanted = Request { vgpus: &[id], ..Request::one(&request.profile) };
         match request.gpu {
             None => {
                 let choice =
