@@ -109,7 +109,7 @@ impl Engine {
         if reservation.count == 0 {
             return Ok(None);
         }
-        let details = self.details()?;
+        let details = self.details(view)?;
         // Maintenance ends; what is reserved meanwhile is judged as if it had.
         let open = |desired: &Desired| {
             let host = DesiredHost { maintenance: false, ..desired.host.clone() };

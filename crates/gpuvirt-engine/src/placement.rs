@@ -1,9 +1,9 @@
 //! On which GPU a vGPU is made: the one that was named, or the one that placement chooses. And what is left on each.
 
-use gpuvirt_model::{PciAddress, Profile, Refusal};
+use gpuvirt_model::{PciAddress, Profile, Refusal, RefusalCode};
 use gpuvirt_plan::capacity::{self, Capacity};
-use gpuvirt_plan::placement::{Choice, Details, HostPicture, Request, choose, refusals_on};
-use gpuvirt_plan::vgpu;
+use gpuvirt_plan::placement::{Choice, Closed, Details, HostPicture, Request, choose, refusals_on};
+use gpuvirt_plan::{checks, vgpu};
 
 use crate::{CreateRequest, Engine, EngineError, View};
 
@@ -22,7 +22,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] when none was named and none can take it.
     pub(crate) fn place(&self, request: &CreateRequest, view: &View) -> Result<Place, EngineError> {
-        let details = self.details()?;
+        let details = self.details(view)?;
         let host = picture(view, &details);
         // What is kept for this very vGPU is known by its uuid; a virtual function's address is not chosen yet.
         let named = request.gpu.and_then(|gpu| view.observed.gpus.get(&gpu));
@@ -47,13 +47,21 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Port`] when our own files can't be read.
     pub fn capacity(&self, view: &View) -> Result<Vec<Capacity>, EngineError> {
-        Ok(capacity::of_host(&picture(view, &self.details()?)))
+        Ok(capacity::of_host(&picture(view, &self.details(view)?)))
     }
 
     /// What placement minds besides a view.
-    pub(crate) fn details(&self) -> Result<Details, EngineError> {
-        let hands_off = self.store.open_intents()?.iter().map(|plan| plan.gpu).collect();
-        Ok(Details { hands_off, ..Details::default() })
+    pub(crate) fn details(&self, view: &View) -> Result<Details, EngineError> {
+        let waiting = self.waiting()?;
+        let locked = view.observed.gpus.values().filter_map(|gpu| {
+            let refusal = checks::untouchable(gpu, &view.observed, &waiting).into_iter().next()?;
+            Some((gpu.address, Closed { code: refusal.code, because: refusal.because }))
+        });
+        let unsettled =
+            self.store.open_intents()?.into_iter().map(|plan| {
+                (plan.gpu, Closed { code: RefusalCode::HandsOff, because: "hands-off".to_owned() })
+            });
+        Ok(Details { left_alone: locked.chain(unsettled).collect(), ..Details::default() })
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gpuvirt_engine::{Cordon, CreateRequest, EngineError, HostRequest, Report};
 use gpuvirt_fakekernel::{Process, SizeRule};
+use gpuvirt_host::Sysfs as _;
 use gpuvirt_model::{
     AssignmentPolicy, ConfiguredType, Domain, DomainState, GraphicsType, Hostdev, PciAddress, ProfileName,
     RefusalCode, Reservation, VgpuMode, WarningCode,
@@ -119,6 +120,20 @@ fn nothing_is_placed_on_a_cordoned_gpu_and_what_is_there_stays() {
     let unmanaged = World::new();
     assert_eq!(refused(unmanaged.engine().set_cordon(at(GPU), Cordon::On)), [RefusalCode::Unmanaged]);
     assert_eq!(refused(unmanaged.engine().set_cordon(at("99:00.0"), Cordon::On)), [RefusalCode::GpuNotFound]);
+}
+
+#[test]
+fn a_gpu_that_must_be_left_alone_is_passed_over() {
+    let world = two();
+    let path = format!("/sys/bus/pci/devices/{GPU}/driver_override");
+    world.kernel.write(&path, b"a/b").unwrap();
+    let report = create(&world, "lab-10q", 1).unwrap();
+    let choice = report.placement.unwrap();
+    assert_eq!(choice.gpu, at(OTHER));
+    assert!(choice.rejected[0].because.contains(&path), "{choice:?}");
+    let view = world.engine().view().unwrap();
+    let capacity = world.engine().capacity(&view).unwrap();
+    assert!(capacity[0].gpus[0].closed.as_ref().unwrap().contains(&path), "{capacity:?}");
 }
 
 #[test]

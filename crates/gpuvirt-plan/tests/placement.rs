@@ -12,7 +12,7 @@ use gpuvirt_model::{
 };
 use gpuvirt_plan::capacity::{self, Capacity};
 use gpuvirt_plan::placement::mig::{InstanceKind, Instances};
-use gpuvirt_plan::placement::{Choice, Details, HostPicture, Request, choose, refusals_on};
+use gpuvirt_plan::placement::{Choice, Closed, Details, HostPicture, Request, choose, refusals_on};
 use picture::{binding, function, host};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -305,7 +305,13 @@ fn every_filter_says_its_reason() {
     let cases: [(Change, &str); 7] = [
         (|host| host.desired.gpus.clear(), "unmanaged"),
         (|host| host.entry(0).cordoned = true, "cordoned"),
-        (|host| host.details.hands_off = [gpu(0)].into(), "hands-off"),
+        (
+            |host| {
+                let closed = Closed { code: RefusalCode::HandsOff, because: "hands-off".to_owned() };
+                host.details.left_alone = [(gpu(0), closed)].into();
+            },
+            "hands-off",
+        ),
         (|host| host.entry(0).identity.device = 1, "another card than the configured one"),
         (|host| host.entry(0).graphics_type = ConfiguredType::Direct, "configured as direct"),
         (
