@@ -70,7 +70,7 @@ fn room_is_kept_for_a_vm_that_starts_with_the_host() {
     let lab = Lab::fresh();
     with_a_vgpu_of_others(&lab);
     without_others(&lab);
-    let guest = lab.guest("early", "");
+    let guest = lab.guest("early", "--hold");
     lab.gpuvirt(&format!("vgpu create --profile lab-8q --uuid {OURS}")).expect(0);
     lab.gpuvirt(&format!("vm add early --vgpu {OURS}")).expect(0);
     lab.sh("virsh autostart early").expect(0);
