@@ -51,7 +51,7 @@ impl Engine {
     }
 
     /// The functions that a write of ours or of an earlier daemon's holds locked.
-    fn waiting(&self) -> Result<Vec<Waiting>, EngineError> {
+    pub(crate) fn waiting(&self) -> Result<Vec<Waiting>, EngineError> {
         let writes = self.host.waiting_writes()?.into_iter();
         // A mediated device has a lock of its own.
         let of_functions = writes.filter(|write| write.vgpu.is_none());

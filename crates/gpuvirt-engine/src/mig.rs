@@ -11,7 +11,8 @@ use gpuvirt_model::{
     chain,
 };
 use gpuvirt_plan::checks::mig::{Request, command_for};
-use gpuvirt_plan::mig_room::{self, Room};
+use gpuvirt_plan::mig_room;
+use gpuvirt_plan::placement::mig::Instances;
 use gpuvirt_plan::{Plan, Wanted, mig};
 
 use crate::engine::{CreateGpuInstances, RemoveGpuInstances};
@@ -57,15 +58,14 @@ impl Engine {
 
     /// How many more vGPUs find a GPU instance on each GPU in vGPU mode `mig`: what placement counts there. In the turn of
     /// a change only. A card that can't be read now is left out: its driver has the last word anyway.
-    #[allow(dead_code)] // for placement
-    pub(crate) fn instance_room(&self, view: &View) -> BTreeMap<PciAddress, Vec<Room>> {
+    pub(crate) fn instance_room(&self, view: &View) -> BTreeMap<PciAddress, Instances> {
         let in_mode = |gpu: &PciAddress| {
             view.desired.gpu(*gpu).is_some_and(|entry| entry.vgpu_mode == Some(VgpuMode::Mig))
         };
         let room = |address| {
             let gpu = view.observed.gpus.get(&address)?;
             let state = self.mig_state(address, &view.observed).ok()?;
-            Some((address, mig_room::room(gpu, &view.observed, &state)))
+            Some((address, Instances(mig_room::room(gpu, &view.observed, &state))))
         };
         self.cards(view).into_iter().filter(in_mode).filter_map(room).collect()
     }

@@ -211,6 +211,8 @@ codes! {
         HostDriverUnsure => "host-driver-unsure",
         /// A service that was stopped for a change did not start again.
         ServiceDown => "service-down",
+        /// The assignment policy does not act on a GPU.
+        PolicyNotInEffect => "policy-not-in-effect",
         /// A refusal was accepted by the admin.
         Accepted => "accepted",
     }

@@ -3,28 +3,17 @@
 //! Which vGPU profile lives on which profile of GPU instances stands in their names (NVIDIA vGPU software
 //! documentation, "vGPU types"): `A100-3-20C` on `3g.20gb`, `A100-1-5CME` on `1g.5gb+me`.
 
-use std::collections::BTreeSet;
-
 use gpuvirt_model::{Gpu, MigState, Observed, ProfileName};
+
+use crate::placement::mig::InstanceKind;
 
 /// What may stand behind the class letter of a MIG-backed vGPU's name, and behind the name of its GPU instance profile.
 const MEDIA: [(&str, &str); 5] =
     [("meall", "+me.all"), ("nome", "-me"), ("me", "+me"), ("gfx", "+gfx"), ("", "")];
 
-/// GPU instances of one profile on a card, as far as vGPUs can still get one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Room {
-    /// Their profile, e.g. `1g.5gb`.
-    pub name: String,
-    /// The vGPU profiles that live on such an instance.
-    pub vgpu_profiles: BTreeSet<ProfileName>,
-    /// How many of them no vGPU lives on. Where a driver does not say on which its vGPUs live, each counts for all.
-    pub free: u32,
-}
-
 /// The GPU instances of a card by profile, with the vGPU profiles of `gpu` that live on them.
-pub fn room(gpu: &Gpu, observed: &Observed, state: &MigState) -> Vec<Room> {
-    let mut all: Vec<Room> = Vec::new();
+pub fn room(gpu: &Gpu, observed: &Observed, state: &MigState) -> Vec<InstanceKind> {
+    let mut all: Vec<InstanceKind> = Vec::new();
     for instance in &state.instances {
         let used = crate::checks::mig::vgpus_on(gpu.address, instance.id, observed).next().is_some();
         let free = u32::from(!used);
@@ -34,7 +23,7 @@ pub fn room(gpu: &Gpu, observed: &Observed, state: &MigState) -> Vec<Room> {
                 let lives = |name: &&ProfileName| instance_profile(name).as_ref() == Some(&instance.profile);
                 let names = gpu.profiles.iter().map(|profile| &profile.name);
                 let vgpu_profiles = names.filter(lives).cloned().collect();
-                all.push(Room { name: instance.profile.clone(), vgpu_profiles, free });
+                all.push(InstanceKind { name: instance.profile.clone(), vgpu_profiles, free });
             }
         }
     }

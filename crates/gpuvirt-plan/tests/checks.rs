@@ -160,6 +160,7 @@ fn vgpu() -> Vgpu {
         profile: ProfileName("grid_t4-2q".to_owned()),
         iommu_group: None,
         gpu_instance: None,
+        placement_id: None,
         removing: false,
         params: None,
         holders: gpuvirt_model::Holders::default(),
@@ -358,9 +359,9 @@ fn the_wrong_driver_of_a_vendor_is_named_with_the_right_one() {
         (Other, 0x10de, None, RefusalCode::WrongHostDriver, "vGPUs need NVIDIA's vGPU host driver"),
         (Other, 0x1002, Some(16), RefusalCode::WrongHostDriver, "vGPUs need AMD's driver gim"),
         (Other, 0x1002, None, RefusalCode::NoVgpuSupport, "offers no vGPUs"),
-        (Other, 0x8086, Some(7), RefusalCode::NoVgpuSupport, "offers no vGPUs"),
-        (VgpuHost, 0x10de, Some(32), RefusalCode::NoVgpuSupport, "offers no vGPUs"),
-        (Unknown, 0x10de, Some(32), RefusalCode::NoVgpuSupport, "offers no vGPUs"),
+        (Other, 0x8086, None, RefusalCode::NoVgpuSupport, "offers no vGPUs"),
+        (VgpuHost, 0x10de, None, RefusalCode::NoVgpuSupport, "offers no vGPUs"),
+        (Unknown, 0x10de, None, RefusalCode::NoVgpuSupport, "offers no vGPUs"),
     ] {
         let (refusals, warnings, text) = judge(GraphicsType::SharedDirect, kinds(kind, vendor, total));
         // The stored identity is another vendor's then, which is refused too.

@@ -202,6 +202,7 @@ impl Live {
             profile,
             iommu_group: self.iommu_group,
             gpu_instance: None,
+            placement_id: None,
             removing: self.removing,
             params: self.params,
             holders: Holders::default(),

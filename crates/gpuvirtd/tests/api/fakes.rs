@@ -173,6 +173,7 @@ fn observed() -> Observed {
         profile: ProfileName("test_small".to_owned()),
         iommu_group: Some(18),
         gpu_instance: None,
+        placement_id: None,
         removing: false,
         params: None,
         holders: Holders::default(),
