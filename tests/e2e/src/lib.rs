@@ -10,8 +10,10 @@ mod devices;
 mod guest;
 mod lab;
 mod output;
+mod stand_in;
 
 pub use devices::Devices;
 pub use guest::Guest;
 pub use lab::Lab;
 pub use output::Output;
+pub use stand_in::VfForm;
