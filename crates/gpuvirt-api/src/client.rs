@@ -16,9 +16,11 @@ use ureq::http::Method;
 
 pub use error::ClientError;
 
+use crate::event::EventList;
 use crate::{
-    API_VERSION, ApiError, Change, CreateVgpu, GpuDocument, GpuSelector, List, ProfileDocument, SetType,
-    StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, XmlDocument, route,
+    API_VERSION, ApiError, Capacity, Change, CreateVgpu, GpuDocument, GpuSelector, HostDocument, List,
+    ProfileDocument, RemoveVgpus, SetCordon, SetHost, SetType, SetVgpuParams, StatusDocument, VgpuDocument,
+    VmAdd, VmDocument, VmRemove, XmlDocument, route,
 };
 
 /// Where the daemon listens unless it is told otherwise.
@@ -147,12 +149,54 @@ impl Client {
         self.get(route::vm_xml(name))
     }
 
+    /// What fits, lives, remains and is kept, of all profiles or of one.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn capacity(&self, profile: Option<&str>) -> Result<List<Capacity>, ClientError> {
+        self.get(route::capacity(profile))
+    }
+
+    /// The host's defaults.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn host(&self) -> Result<List<HostDocument>, ClientError> {
+        self.get(route::HOST.to_owned())
+    }
+
+    /// Changes the host's defaults.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn set_host(&self, request: &SetHost) -> Result<Change, ClientError> {
+        self.change(Method::PUT, route::HOST.to_owned(), Some(request))
+    }
+
+    /// Says whether anything more is placed on a GPU.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn set_cordon(&self, gpu: &GpuSelector, request: &SetCordon) -> Result<Change, ClientError> {
+        self.change(Method::PUT, route::gpu_cordon(gpu), Some(request))
+    }
+
     /// How things stand.
     ///
     /// # Errors
     /// [`ClientError`].
     pub fn status(&self) -> Result<StatusDocument, ClientError> {
         self.get(route::STATUS.to_owned())
+    }
+
+    /// What happened after the event `after`, waiting up to so many seconds for the next one.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn events(&self, after: u64, wait_seconds: u64) -> Result<EventList, ClientError> {
+        let deadline = READ_DEADLINE.saturating_add(Duration::from_secs(wait_seconds));
+        let path = route::events(after, wait_seconds);
+        self.call(Call { method: Method::GET, path, body: None::<&()>, deadline })
     }
 
     /// Gives a GPU a graphics type.
@@ -189,12 +233,28 @@ impl Client {
         self.change(Method::POST, route::VGPUS.to_owned(), Some(request))
     }
 
+    /// Sets the parameters of a vGPU, or shows how it would be.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn set_vgpu_params(&self, id: VgpuId, request: &SetVgpuParams) -> Result<Change, ClientError> {
+        self.change(Method::PUT, route::vgpu_params(id), Some(request))
+    }
+
     /// Removes a vGPU, or shows how it would be.
     ///
     /// # Errors
     /// [`ClientError`].
     pub fn remove_vgpu(&self, id: VgpuId, dry_run: bool) -> Result<Change, ClientError> {
         self.change(Method::DELETE, route::vgpu_removal(id, dry_run), None::<&()>)
+    }
+
+    /// Removes several vGPUs in one change, or shows how they would be.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn remove_vgpus(&self, request: &RemoveVgpus) -> Result<Change, ClientError> {
+        self.change(Method::POST, route::VGPU_REMOVAL.to_owned(), Some(request))
     }
 
     /// Adds a device to a domain's definition.
@@ -234,6 +294,8 @@ impl Client {
             .method(call.method)
             .uri(format!("http://gpuvirt{}", call.path))
             .header("accept", "application/json")
+            // Whoever runs the command wants to see the host, and not what it was a second ago.
+            .header("cache-control", "no-cache")
             .header("content-type", "application/json")
             .body(body.unwrap_or_default())
             .map_err(|error| failed(error.into()))?;

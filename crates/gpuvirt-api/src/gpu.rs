@@ -27,6 +27,9 @@ pub struct GpuDocument {
     pub pending: Option<String>,
     /// Refusals that the admin accepted for it.
     pub accepted: Vec<RefusalCode>,
+    /// Nothing more is placed on it. Left out of JSON where it is not so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cordoned: bool,
     /// Sum of the card's memory BARs in bytes, over all functions.
     pub bar_bytes: u64,
     /// What the host shows of it.
@@ -110,10 +113,11 @@ impl GpuDocument {
             active,
             pending: gpuvirt_plan::pending_reason(gpu, observed, desired),
             accepted: entry.map(|entry| entry.accepted.clone()).unwrap_or_default(),
+            cordoned: entry.is_some_and(|entry| entry.cordoned),
             bar_bytes: functions.iter().fold(0, |sum, f| sum.saturating_add(f.bar_bytes())),
             gpu: GpuFacts {
                 frameworks: gpu.frameworks.clone(),
-                profiles: gpu.profiles.clone(),
+                profiles: gpuvirt_plan::profile::judged(gpu, observed, desired),
                 holders: gpu.holders.clone(),
             },
             iommu_groups: observed.groups_of(gpu).map(|g| GroupDocument::new(g, gpu, observed)).collect(),

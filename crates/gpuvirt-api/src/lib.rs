@@ -6,7 +6,9 @@
 #[cfg(feature = "client")]
 pub mod client;
 pub mod error;
+pub mod event;
 pub mod gpu;
+pub mod host;
 pub mod list;
 pub mod request;
 pub mod route;
@@ -18,10 +20,16 @@ pub mod xml;
 
 #[cfg(feature = "client")]
 pub use client::{Client, ClientError};
+pub use gpuvirt_plan::capacity::{Capacity, GpuCapacity};
+pub use gpuvirt_plan::placement::Choice;
+
 pub use error::{ApiError, ErrorKind};
 pub use gpu::GpuDocument;
+pub use host::HostDocument;
 pub use list::{API_VERSION, List, Source};
-pub use request::{Change, CreateVgpu, SetType, VmAdd, VmRemove};
+pub use request::{
+    Change, CreateVgpu, MOST_VGPUS, RemoveVgpus, SetCordon, SetHost, SetType, SetVgpuParams, VmAdd, VmRemove,
+};
 pub use selector::GpuSelector;
 pub use status::StatusDocument;
 pub use vgpu::{ProfileDocument, VgpuDocument};

@@ -1,6 +1,10 @@
 //! Requests that change something, and what comes back.
 
-use gpuvirt_model::{ConfiguredType, Outcome, PciAddress, ProfileName, RefusalCode, VgpuId, Warning};
+use gpuvirt_model::{
+    AssignmentPolicy, ConfiguredType, Outcome, PciAddress, ProfileName, RefusalCode, Reservation, VgpuId,
+    VgpuParams, Warning, When,
+};
+use gpuvirt_plan::placement::Choice;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -17,6 +21,9 @@ pub struct SetType {
     /// Refusals to accept.
     #[serde(default)]
     pub accept: Vec<RefusalCode>,
+    /// When it comes into force.
+    #[serde(default)]
+    pub when: When,
     /// Show the plan, write nothing.
     #[serde(default)]
     pub dry_run: bool,
@@ -25,18 +32,91 @@ pub struct SetType {
     pub wait_seconds: Option<u64>,
 }
 
+/// `PUT /v1/gpus/{gpu}/cordon`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetCordon {
+    /// Whether nothing more is placed on it.
+    pub cordoned: bool,
+}
+
+/// `PUT /v1/host`. What is left out stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetHost {
+    /// What `default` means for a GPU: shared or shared-direct.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_type: Option<ConfiguredType>,
+    /// On which of several suitable GPUs a vGPU is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignment_policy: Option<AssignmentPolicy>,
+    /// Whether nothing more is placed on the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<bool>,
+    /// Room for so many of a profile is kept; 0 takes that back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserve: Option<Reservation>,
+    /// GPUs that follow the default type are changed with it.
+    #[serde(default)]
+    pub yes: bool,
+}
+
 /// `POST /v1/vgpus`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateVgpu {
-    /// The GPU.
-    pub gpu: PciAddress,
+    /// The GPU; none: the one that placement chooses.
+    #[serde(default)]
+    pub gpu: Option<PciAddress>,
     /// The profile.
     pub profile: ProfileName,
     /// The new vGPU's uuid, where it is a mediated device; none: the daemon chooses one. A virtual function is
     /// named by its address, whatever stands here.
     #[serde(default)]
     pub uuid: Option<Uuid>,
+    /// The same for several of them.
+    #[serde(default)]
+    pub uuids: Vec<Uuid>,
+    /// How many to make, all of them or none; none: as many as uuids are given, at least one. The daemon chooses the
+    /// uuids that are missing.
+    #[serde(default)]
+    pub count: Option<u32>,
+    /// Parameters of each.
+    #[serde(default, skip_serializing_if = "VgpuParams::is_empty")]
+    pub params: VgpuParams,
+    /// Show the plan, write nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// `PUT /v1/vgpus/{id}/params`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetVgpuParams {
+    /// Parameters to have, in the place of earlier values.
+    #[serde(default)]
+    pub params: VgpuParams,
+    /// Those that are not named go; otherwise they stay.
+    #[serde(default)]
+    pub clear: bool,
+    /// Show the plan, write nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// The most vGPUs that one request makes or removes: more than any host can have at once.
+pub const MOST_VGPUS: u32 = 1024;
+
+/// `POST /v1/vgpus/remove`: these vGPUs, or every one that gpuvirt made on a GPU.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RemoveVgpus {
+    /// These, all of one GPU.
+    #[serde(default)]
+    pub ids: Vec<VgpuId>,
+    /// All of this GPU, where no vGPU is named.
+    #[serde(default)]
+    pub all_of: Option<PciAddress>,
     /// Show the plan, write nothing.
     #[serde(default)]
     pub dry_run: bool,
@@ -100,11 +180,17 @@ pub struct Change {
     pub warnings: Vec<Warning>,
     /// Accepted, but not in force yet, and why.
     pub pending: Option<String>,
-    /// The vGPU, when one was made or removed.
+    /// The vGPUs, when some were made or removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ids: Vec<VgpuId>,
+    /// The same when it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<VgpuId>,
     /// The same where that is a uuid.
     pub uuid: Option<Uuid>,
     /// The domain XML that was added, when a domain was edited.
     pub xml: Option<String>,
+    /// Where the vGPU was placed and why, when no GPU was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<Choice>,
 }

@@ -7,12 +7,23 @@
 //! | `GET /v1/vgpus`, `/v1/vgpus/{id}` | `List<VgpuDocument>` (`VgpuList`, `Vgpu`) |
 //! | `GET /v1/vms`, `/v1/vms/{name}` | `List<VmDocument>` (`VmList`, `Vm`) |
 //! | `GET /v1/gpus/{gpu}/xml`, `/v1/vgpus/{id}/xml`, `/v1/vms/{name}/xml` | `XmlDocument` (`Xml`) |
+//! | `GET /v1/capacity[?profile=]` | `List<Capacity>` (`CapacityList`) |
+//! | `GET /v1/host` | `List<HostDocument>` (`Host`) |
+//! | `PUT /v1/host` with `SetHost` | `Change` |
+//! | `PUT /v1/gpus/{gpu}/cordon` with `SetCordon` | `Change` |
 //! | `GET /v1/status` | `StatusDocument` (`Status`) |
+//! | `GET /v1/events[?after=N][&waitSeconds=S]` | `EventList` |
+//! | `GET /metrics` | numbers for Prometheus (OpenMetrics) |
 //! | `POST /v1/recover` | `Change` |
 //! | `PUT /v1/gpus/{gpu}/type` with `SetType` | `Change` |
 //! | `DELETE /v1/gpus/{gpu}/configuration` | `Change` |
 //! | `POST /v1/vgpus` with `CreateVgpu`, `DELETE /v1/vgpus/{id}[?dryRun=true]` | `Change` |
+//! | `POST /v1/vgpus/remove` with `RemoveVgpus` | `Change` |
+//! | `PUT /v1/vgpus/{id}/params` with `SetVgpuParams` | `Change` |
 //! | `POST /v1/vms/{name}/devices` with `VmAdd`, `POST /v1/vms/{name}/devices/remove` with `VmRemove` | `Change` |
+//!
+//! Listings show what the kernel told of since they were last made, and at most two seconds of what it tells nobody
+//! (attributes that others write, processes that open a device); `Cache-Control: no-cache` asks for a look at the host.
 //!
 //! A single document is a list of one item. Every error is an `ApiError` with the status of its kind.
 
@@ -28,13 +39,37 @@ pub const GPUS: &str = "/v1/gpus";
 pub const PROFILES: &str = "/v1/profiles";
 /// `/v1/vgpus`
 pub const VGPUS: &str = "/v1/vgpus";
+/// `/v1/vgpus/remove`
+pub const VGPU_REMOVAL: &str = "/v1/vgpus/remove";
 /// `/v1/vms`
 pub const VMS: &str = "/v1/vms";
 /// `/v1/status`
 pub const STATUS: &str = "/v1/status";
 
+/// `/v1/events`
+pub const EVENTS: &str = "/v1/events";
+
 /// `/v1/recover`
 pub const RECOVER: &str = "/v1/recover";
+
+/// `/v1/events`, those after one of them, waiting for the next for so many seconds.
+pub fn events(after: u64, wait_seconds: u64) -> String {
+    format!("{EVENTS}?after={after}&waitSeconds={wait_seconds}")
+}
+
+/// `/v1/host`
+pub const HOST: &str = "/v1/host";
+
+/// `/v1/capacity`, of one profile when one is named.
+pub fn capacity(profile: Option<&str>) -> String {
+    let one = |profile| format!("/v1/capacity?profile={}", segment(profile));
+    profile.map_or_else(|| "/v1/capacity".to_owned(), one)
+}
+
+/// `/v1/gpus/{gpu}/cordon`
+pub fn gpu_cordon(selector: &GpuSelector) -> String {
+    gpu(selector) + "/cordon"
+}
 
 /// `/v1/gpus/{gpu}`
 pub fn gpu(gpu: &GpuSelector) -> String {
@@ -74,6 +109,11 @@ pub fn vgpu_xml(id: VgpuId) -> String {
 /// `/v1/vgpus/{id}`, for removal or for its plan alone.
 pub fn vgpu_removal(id: VgpuId, dry_run: bool) -> String {
     vgpu(id) + if dry_run { "?dryRun=true" } else { "" }
+}
+
+/// `/v1/vgpus/{id}/params`
+pub fn vgpu_params(id: VgpuId) -> String {
+    vgpu(id) + "/params"
 }
 
 /// `/v1/vms/{name}`
@@ -139,6 +179,7 @@ mod tests {
         assert_eq!(gpu_type(&selector), "/v1/gpus/0000%3A41%3A00.0/type");
         assert_eq!(profiles(Some(&selector)), "/v1/profiles?gpu=0000%3A41%3A00.0");
         assert_eq!(profiles(None), "/v1/profiles");
+        assert_eq!(capacity(Some("a b&c=d")), "/v1/capacity?profile=a%20b%26c%3Dd");
     }
 
     proptest::proptest! {

@@ -24,8 +24,50 @@ pub struct StatusDocument {
     /// What an admin must look at: unreadable state files, changes that never settled.
     #[serde(default)]
     pub problems: Vec<String>,
+    /// Nothing more is placed on this host. Left out of JSON where it is not so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub maintenance: bool,
     /// Every GPU, short.
     pub gpus: Vec<GpuStatus>,
+    /// What the daemon did at its start to make the host what was asked for; none where nothing is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<RestoreStatus>,
+}
+
+/// What a start did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoreStatus {
+    /// Every configured GPU has been looked at.
+    pub finished: bool,
+    /// One entry for each, in order.
+    pub gpus: Vec<RestoredGpu>,
+}
+
+/// What a start did to one GPU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoredGpu {
+    /// Its stored address.
+    pub address: PciAddress,
+    /// How it ended.
+    pub outcome: RestoreOutcome,
+    /// What was done, or why nothing was.
+    pub what: String,
+}
+
+/// How the restoring of one GPU ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestoreOutcome {
+    /// It was so already.
+    Unchanged,
+    /// It was made so.
+    Changed,
+    /// Something is in the way; nothing was written.
+    Refused,
+    /// It was tried, and `what` says what is true now.
+    Failed,
 }
 
 /// The daemon.
@@ -54,9 +96,19 @@ pub struct GpuStatus {
     pub active: GraphicsType,
     /// Why the two differ.
     pub pending: Option<String>,
+    /// Nothing more is placed on it. Left out of JSON where it is not so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cordoned: bool,
     /// Why nothing more is done to it until `gpuvirt recover`.
     #[serde(default)]
     pub hands_off: Option<String>,
+}
+
+impl RestoreOutcome {
+    /// The GPU may not be what it was configured as.
+    pub fn is_trouble(self) -> bool {
+        matches!(self, Self::Refused | Self::Failed)
+    }
 }
 
 impl StatusDocument {
@@ -70,6 +122,8 @@ impl StatusDocument {
             daemon_problem: None,
             domains_unknown: None,
             problems: Vec::new(),
+            maintenance: false,
+            restore: None,
             gpus: gpus.iter().map(GpuStatus::new).collect(),
         }
     }
@@ -84,6 +138,7 @@ impl GpuStatus {
             configured: gpu.configured,
             active: gpu.active,
             pending: gpu.pending.clone(),
+            cordoned: gpu.cordoned,
             hands_off: None,
         }
     }

@@ -14,6 +14,9 @@ pub struct VmDocument {
     pub uuid: Uuid,
     /// Whether it runs.
     pub state: DomainState,
+    /// Whether libvirt starts it with the host.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub autostart: bool,
     /// Its host devices that are GPUs or shares of them.
     pub devices: Vec<VmDevice>,
 }
@@ -52,6 +55,7 @@ impl VmDocument {
                 });
             }
         }
-        Self { name: domain.name.clone(), uuid: domain.uuid, state: domain.state, devices }
+        let (name, uuid) = (domain.name.clone(), domain.uuid);
+        Self { name, uuid, state: domain.state, autostart: domain.autostart, devices }
     }
 }

@@ -18,9 +18,11 @@ pub mod hostdev;
 mod limits;
 mod place;
 pub mod read;
+pub mod request;
 mod splice;
 
 pub use edit::{Added, Device, EditError, Removed, add, remove};
 pub use error::XmlError;
 pub use hostdev::{GpuForGuest, GpuForGuestError, Placement, gpu_fragment, mdev_fragment, vgpu_fragment};
 pub use read::{DomainXml, GuestAddress, PciController, PciTopology, read};
+pub use request::set_requests;

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use gpuvirt_model::{Hostdev, PciAddress};
+use gpuvirt_model::{Hostdev, PciAddress, Requests};
 use roxmltree::{Document, Node, ParsingOptions};
 use uuid::Uuid;
 
-use crate::{XmlError, limits};
+use crate::{XmlError, limits, request};
 
 /// What all our aliases begin with. libvirt keeps aliases beginning with `ua-` as users wrote them.
 pub(crate) const ALIAS_PREFIX: &str = "ua-gpuvirt-";
@@ -40,6 +40,10 @@ pub struct DomainXml {
     pub aliases: BTreeSet<String>,
     /// Whether the guest has an IOMMU of its own.
     pub has_viommu: bool,
+    /// What it asks for, in its metadata.
+    pub requests: Requests,
+    /// Each of `hostdevs` with its alias.
+    pub(crate) device_aliases: Vec<(Hostdev, Option<String>)>,
 }
 
 /// How a guest's PCI bus is built.
@@ -121,6 +125,8 @@ pub(crate) fn read_document(document: &Document<'_>) -> Result<DomainXml, XmlErr
         controllers: Vec::new(),
         aliases: BTreeSet::new(),
         has_viommu: false,
+        requests: request::requests(&root),
+        device_aliases: Vec::new(),
     };
     for device in devices(&root) {
         domain.take(&device)?;
@@ -132,7 +138,10 @@ pub(crate) fn read_document(document: &Document<'_>) -> Result<DomainXml, XmlErr
 impl DomainXml {
     /// Adds what one device says.
     fn take(&mut self, device: &Node<'_, '_>) -> Result<(), XmlError> {
-        self.hostdevs.extend(hostdev(device)?);
+        if let Some(hostdev) = hostdev(device)? {
+            self.device_aliases.push((hostdev.clone(), alias(device).map(str::to_owned)));
+            self.hostdevs.push(hostdev);
+        }
         self.used.extend(guest_address(device)?);
         self.aliases.extend(alias(device).map(str::to_owned));
         self.has_viommu |= is(device, "iommu");

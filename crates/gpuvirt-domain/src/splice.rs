@@ -48,7 +48,67 @@ pub(crate) fn cut(xml: &str, root: &Node<'_, '_>, elements: &[Node<'_, '_>]) -> 
     Some(edited)
 }
 
+/// The document with `element` at the end of `<metadata>`, which is made where there is none, after `<name>` and its like.
+pub(crate) fn insert_metadata(xml: &str, root: &Node<'_, '_>, element: Element) -> Option<String> {
+    let Some(metadata) = read::child(root, METADATA) else {
+        let before = root.children().filter(|node| HEAD.iter().any(|name| read::is(node, name))).last()?;
+        let style = style_of_child(xml, root, &before);
+        let made = Element::new(METADATA).child(element);
+        let at = before.range().end;
+        return replaced(xml, at..at, &format!("{}{}", style.line, made.render(&style)));
+    };
+    let (style, range) = (style_within(xml, &metadata), metadata.range());
+    let inserted = format!("{}{}", style.line, element.render(&style));
+    let source = xml.get(range.clone())?;
+    if let Some(open) = source.strip_suffix("/>") {
+        let close = outer_line(&style);
+        return replaced(
+            xml,
+            range,
+            &format!("{}>{inserted}{close}</{METADATA}>", open.trim_end_matches(WHITE)),
+        );
+    }
+    let end_tag = range.start + source.rfind("</")?;
+    let at = xml.get(..end_tag)?.trim_end_matches(WHITE).len();
+    let close =
+        if metadata.has_children() && xml.get(at..end_tag)?.contains('\n') { "" } else { outer_line(&style) };
+    replaced(xml, at..at, &format!("{inserted}{close}"))
+}
+
+/// The document without an element of `<metadata>`, and without that too where nothing else is in it.
+pub(crate) fn cut_metadata(xml: &str, root: &Node<'_, '_>, element: &Node<'_, '_>) -> Option<String> {
+    let metadata = read::child(root, METADATA)?;
+    let others = metadata.children().filter(|node| node != element);
+    let alone = others
+        .into_iter()
+        .all(|node| node.is_text() && node.text().is_some_and(|text| text.trim_matches(WHITE).is_empty()));
+    let range = if alone { metadata.range() } else { element.range() };
+    let white = xml.get(..range.start)?.trim_end_matches(WHITE).len();
+    replaced(xml, white..range.end, "")
+}
+
+/// The hand in which a child of `parent` is written, as its child `like` shows it.
+fn style_of_child(xml: &str, parent: &Node<'_, '_>, like: &Node<'_, '_>) -> Style {
+    let quoted = parent.document().root_element();
+    let quote = quoted.descendants().filter(Node::is_element).find_map(|node| quote(xml, &node));
+    let line = line_before(xml, like);
+    let unit = if line.is_some() { "  " } else { "" };
+    Style { line: line.unwrap_or_default(), unit: unit.to_owned(), quote: quote.unwrap_or('\'') }
+}
+
+/// The hand in which the content of `node` is written, or would be.
+fn style_within(xml: &str, node: &Node<'_, '_>) -> Style {
+    if let Some(last) = node.last_element_child() {
+        return style_of_child(xml, node, &last);
+    }
+    let own = style_of_child(xml, node, node);
+    Style { line: format!("{}{}", own.line, own.unit), ..own }
+}
+
 const DEVICES: &str = "devices";
+const METADATA: &str = "metadata";
+/// What stands before `<metadata>` where libvirt writes it.
+const HEAD: [&str; 6] = ["name", "uuid", "hwuuid", "genid", "title", "description"];
 /// The end tag that insert() gives to an element that had none. Its space tells cut() so.
 const SELF_CLOSED: &str = "</devices >";
 /// XML's white space.

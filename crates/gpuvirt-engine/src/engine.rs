@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use gpuvirt_model::{
     ConfiguredType, Desired, Observed, Outcome, PciAddress, ProfileName, Records, Refusal, RefusalCode,
-    VgpuId, Warning,
+    VgpuId, Warning, When,
 };
 use gpuvirt_plan::Plan;
+use gpuvirt_plan::placement::Choice;
+use gpuvirt_plan::profile::remember_names;
+use gpuvirt_plan::vgpu::Wish;
 use uuid::Uuid;
 
 use crate::ports::{Domains, Host, PortError, Store};
@@ -42,24 +45,51 @@ pub struct SwitchRequest {
     pub label: Option<String>,
     /// Refusals that the admin accepts.
     pub accept: Vec<RefusalCode>,
+    /// When it comes into force; none: as stored.
+    pub when: Option<When>,
     /// Plan only.
     pub dry_run: bool,
     /// Longest wait for one write that can block.
     pub deadline: Duration,
 }
 
-/// `vgpu create`.
+/// `vgpu create`: one change, however many.
 #[derive(Debug, Clone)]
 pub struct CreateRequest {
-    /// The GPU.
-    pub gpu: PciAddress,
-    /// The profile.
-    pub profile: ProfileName,
-    /// The new vGPU's uuid, where it is a mediated device: chosen by whoever asks, so that decisions stay
+    /// The GPU; none: the one that placement chooses.
+    pub gpu: Option<PciAddress>,
+    /// The vGPUs, with the uuids of those that are mediated devices: chosen by whoever asks, so that decisions stay
     /// reproducible.
-    pub uuid: Uuid,
+    pub wishes: Vec<Wish>,
     /// Plan only.
     pub dry_run: bool,
+}
+
+/// `vgpu remove`: one change, however many.
+#[derive(Debug, Clone)]
+pub struct RemoveRequest {
+    /// Which.
+    pub which: Removal,
+    /// Plan only.
+    pub dry_run: bool,
+    /// Longest wait for one write that can block.
+    pub deadline: Duration,
+}
+
+/// The vGPUs that are to be removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removal {
+    /// These, all of one GPU.
+    These(Vec<VgpuId>),
+    /// Every one that we made on this GPU.
+    AllOf(PciAddress),
+}
+
+impl CreateRequest {
+    /// One vGPU that the admin wants.
+    pub fn one(gpu: PciAddress, profile: ProfileName, uuid: Uuid) -> Self {
+        Self { gpu: Some(gpu), wishes: vec![Wish::new(uuid.into(), profile)], dry_run: false }
+    }
 }
 
 /// A device of a domain, as an edit names it.
@@ -91,10 +121,12 @@ pub struct Report {
     pub warnings: Vec<Warning>,
     /// Accepted and not in force yet, with the reason.
     pub pending: Option<String>,
-    /// The vGPU that was or would be made.
-    pub vgpu: Option<VgpuId>,
+    /// The vGPUs that were or would be made or removed.
+    pub vgpus: Vec<VgpuId>,
     /// The XML that an edit added or removed.
     pub xml: Option<String>,
+    /// Where a vGPU was or would be placed, and why there.
+    pub placement: Option<Choice>,
 }
 
 /// Why a request did not succeed.
@@ -131,7 +163,15 @@ impl Report {
     }
 
     fn of(outcome: Outcome<String>) -> Self {
-        Self { outcome, plan: None, warnings: Vec::new(), pending: None, vgpu: None, xml: None }
+        Self {
+            outcome,
+            plan: None,
+            warnings: Vec::new(),
+            pending: None,
+            vgpus: Vec::new(),
+            xml: None,
+            placement: None,
+        }
     }
 }
 
@@ -146,11 +186,21 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Port`].
     pub fn view(&self) -> Result<View, EngineError> {
-        let (desired, records) = self.store.load()?;
         // libvirt first, since it may take seconds: between the look at the host and the first write shall be little.
         let domains = self.domains.list();
-        let observed = Observed { domains, ..self.host.observe()? };
+        let view = self.kernel_view()?;
+        Ok(View { observed: Observed { domains, ..view.observed }, ..view })
+    }
+
+    /// A fresh picture of what the kernel shows, domains unknown: libvirt is not asked.
+    ///
+    /// # Errors
+    /// [`EngineError::Port`].
+    pub(crate) fn kernel_view(&self) -> Result<View, EngineError> {
+        let (desired, records) = self.store.load()?;
+        let mut observed = self.host.observe()?;
         let records = records.of_boot(observed.host.boot_id);
+        remember_names(&mut observed, &records);
         Ok(View { observed, desired, records })
     }
 }

@@ -10,12 +10,26 @@
 
 mod apply;
 mod change;
+mod cordon;
 pub mod engine;
+mod host;
+mod placement;
 pub mod ports;
 mod recover;
+mod removal;
+mod restore;
 mod switch;
 mod unset;
 mod vgpu;
+mod vgpu_params;
 mod vm;
+mod when;
 
-pub use engine::{CreateRequest, DeviceRequest, Engine, EngineError, Report, SwitchRequest, View};
+pub use cordon::Cordon;
+pub use engine::{
+    CreateRequest, DeviceRequest, Engine, EngineError, Removal, RemoveRequest, Report, SwitchRequest, View,
+};
+pub use gpuvirt_plan::vgpu::Wish;
+pub use host::HostRequest;
+pub use vgpu_params::ParamsRequest;
+pub use when::Stirred;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gpuvirt_model::{
     Desired, DesiredGpu, Function, Gpu, HostBinding, Observed, Outcome, Records, Refusal, RefusalCode,
-    VfsRecord, Warning, WarningCode,
+    VfsRecord, Warning, WarningCode, When,
 };
 use gpuvirt_plan::{Plan, Step, checks, pending_reason, switch};
 
@@ -18,8 +18,13 @@ impl Engine {
     pub fn set_type(&self, request: &SwitchRequest) -> Result<Report, EngineError> {
         let _turn = self.turn(request.dry_run);
         self.hands_on(request.gpu)?;
-        let view = self.view()?;
-        let gpu = self.changeable(&view, request.gpu)?;
+        self.set_type_in(request, &self.view()?)
+    }
+
+    /// The same in the caller's turn, decided on this picture: `gpu set`, a document that is applied, and what is
+    /// restored at start go one way.
+    pub(crate) fn set_type_in(&self, request: &SwitchRequest, view: &View) -> Result<Report, EngineError> {
+        let gpu = self.changeable(view, request.gpu)?;
         let to = request.to.resolve(&view.desired.host);
         let plan = switch::plan(gpu, &view.observed, to, &view.records);
         let change =
@@ -35,7 +40,7 @@ impl Engine {
         let mut warnings = checks::warnings(&change);
         warnings.extend(accepted.iter().map(as_warning));
         let fired = accepted.iter().map(|refusal| refusal.code);
-        let entry = entry(request, gpu, &view, stored.into_iter().chain(fired).collect())?;
+        let entry = entry(request, gpu, view, stored.into_iter().chain(fired).collect())?;
         let desired = with_entry(&view.desired, entry);
         let report =
             Report { plan: Some(plan.clone()), warnings, ..report(request, &plan, desired != view.desired) };
@@ -45,7 +50,7 @@ impl Engine {
         if !report.outcome.is_changed() {
             return Ok(Report { pending: pending_reason(gpu, &view.observed, &desired), ..report });
         }
-        self.carry_out(&change, &view, &desired, request.deadline, report)
+        self.carry_out(&change, view, &desired, request.deadline, report)
     }
 
     fn carry_out(
@@ -92,7 +97,7 @@ fn label_in_use(request: &SwitchRequest, desired: &Desired) -> Option<Refusal> {
 }
 
 /// The stored entry that the request leads to, with the identity as it is now.
-fn entry(
+pub(crate) fn entry(
     request: &SwitchRequest,
     gpu: &Gpu,
     view: &View,
@@ -107,8 +112,17 @@ fn entry(
     let identity = stored.or(found).ok_or_else(unknown)?;
     let kept = earlier.cloned();
     let kept = kept.unwrap_or_else(|| DesiredGpu::new(request.gpu, identity, request.to));
+    let when = request.when.unwrap_or(kept.when);
+    let same = when == kept.when && request.to == kept.graphics_type;
+    let asked_in = match when {
+        When::Boot if same => kept.asked_in,
+        When::Boot => view.observed.host.boot_id,
+        When::Now | When::Idle | When::Vm => None,
+    };
     Ok(DesiredGpu {
         graphics_type: request.to,
+        when,
+        asked_in,
         label: request.label.clone().or_else(|| kept.label.clone()),
         accepted,
         ..kept
@@ -116,7 +130,7 @@ fn entry(
 }
 
 /// The document with the entry; unchanged, generation and all, where it says the same already.
-fn with_entry(desired: &Desired, entry: DesiredGpu) -> Desired {
+pub(crate) fn with_entry(desired: &Desired, entry: DesiredGpu) -> Desired {
     if desired.gpu(entry.address) == Some(&entry) { desired.clone() } else { desired.with_gpu(entry) }
 }
 

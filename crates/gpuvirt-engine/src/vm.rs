@@ -19,13 +19,15 @@ impl Engine {
         let _turn = self.turn(dry_run);
         let view = self.view()?;
         let domain = domain(&view, name)?;
-        let refusals = checks::domain::not_addable(domain, as_checked(device), &view.observed);
+        let mut refusals = checks::domain::not_addable(domain, as_checked(device), &view.observed);
+        let together = with_device(domain, as_checked(device), &view);
+        refusals.extend(together.refusals);
         if !refusals.is_empty() {
             return Err(EngineError::Refused(refusals));
         }
         let wanted = as_guest_device(&view, device)?;
-        let warnings: Vec<Warning> =
-            checks::domain::also_defined_in(domain, as_checked(device), &view.observed).into_iter().collect();
+        let mut warnings: Vec<Warning> = together.warnings;
+        warnings.extend(checks::domain::also_defined_in(domain, as_checked(device), &view.observed));
         let report =
             self.edit(name, dry_run, |xml| added(name, device, gpuvirt_domain::add(xml, &wanted)))?;
         Ok(Report { warnings, ..report })
@@ -165,6 +167,15 @@ fn removed(
             remedy: vec!["remove it with what put it there: virsh edit, virt-manager".to_owned()],
         }])),
     }
+}
+
+/// What the rules say of the domain with one more device.
+fn with_device(domain: &Domain, device: checks::domain::Device, view: &View) -> checks::several::Together {
+    let mut devices = checks::several::devices_of(domain, &view.observed);
+    if !devices.contains(&device) {
+        devices.push(device);
+    }
+    checks::several::together(&domain.name, &devices, &view.observed)
 }
 
 /// The domain of this name, as far as libvirt tells.

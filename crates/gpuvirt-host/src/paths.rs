@@ -1,6 +1,6 @@
 //! Every kernel path that this crate uses, built from typed values. No other module spells one.
 
-use gpuvirt_model::{DriverName, PciAddress};
+use gpuvirt_model::{DriverName, PciAddress, UnitName, VgpuId};
 use uuid::Uuid;
 
 /// All PCI functions.
@@ -97,6 +97,14 @@ pub(crate) fn nvidia_vgpu_file(vf: PciAddress, name: &str) -> String {
     format!("{PCI_DEVICES}/{vf}/nvidia/{name}")
 }
 
+/// A live vGPU's parameters, where NVIDIA's driver has it.
+pub(crate) fn vgpu_params(vgpu: VgpuId) -> String {
+    match vgpu {
+        VgpuId::Mdev(uuid) => mdev_file(uuid, "nvidia/vgpu_params"),
+        VgpuId::Vf(vf) => nvidia_vgpu_file(vf, "vgpu_params"),
+    }
+}
+
 /// What NVIDIA's driver tells about one of its GPUs.
 pub(crate) fn nvidia_information(address: PciAddress) -> String {
     format!("{PROC}/driver/nvidia/gpus/{address}/information")
@@ -110,6 +118,12 @@ pub(crate) fn modules_file(release: &str, name: &str) -> String {
 /// One file of a process.
 pub(crate) fn process_file(pid: u32, name: &str) -> String {
     format!("{PROC}/{pid}/{name}")
+}
+
+/// The processes of a service's control group; there while it runs. Services that an admin moved out of `system.slice`
+/// are not seen.
+pub(crate) fn service_processes(unit: &UnitName) -> String {
+    format!("/sys/fs/cgroup/system.slice/{unit}/cgroup.procs")
 }
 
 /// A device node.

@@ -185,11 +185,17 @@ fn stored(
 }
 
 fn list(connection: &Connect, doing: &str) -> Result<Listing, LibvirtError> {
-    let handles = connection.list_all_domains(0).map_err(|error| failed(doing, &error))?;
+    let handles = |flags| connection.list_all_domains(flags).map_err(|error| failed(doing, &error));
+    // One question for all; to ask each domain would be one a domain.
+    let autostarted = handles(sys::VIR_CONNECT_LIST_DOMAINS_AUTOSTART)?;
+    let autostarted: Vec<Uuid> = autostarted.iter().filter_map(|handle| handle.uuid().ok()).collect();
     let mut listing = Listing::default();
-    for handle in handles {
+    for handle in handles(0)? {
         match read_domain(&handle) {
-            Ok(domain) => listing.domains.extend(domain),
+            Ok(domain) => listing.domains.extend(domain.map(|domain| {
+                let autostart = autostarted.contains(&domain.uuid);
+                Domain { autostart, ..domain }
+            })),
             // The connection, not the domain.
             Err(error) if connection.lib_version().is_err() => return Err(error),
             Err(error) => listing.unreadable.push(UnreadableDomain {
@@ -207,7 +213,7 @@ fn unknown(error: &LibvirtError) -> Reading<Vec<Domain>> {
     Reading::Unknown(Unknown::Unreadable { what: chain(error) })
 }
 
-/// What a listing says of one domain; none when it is gone. Read without secrets: nothing of this goes back.
+/// What a listing says of one domain, but for its autostart; none when it is gone. Read without secrets: nothing of this goes back.
 fn read_domain(handle: &virt::domain::Domain) -> Result<Option<Domain>, LibvirtError> {
     let name = name_of(handle);
     let doing = format!("reading domain {name:?}");
@@ -217,8 +223,9 @@ fn read_domain(handle: &virt::domain::Domain) -> Result<Option<Domain>, LibvirtE
     };
     let now = read_xml(&name, &now)?;
     if !now.running {
-        let config = now.hostdevs;
-        return Ok(Some(Domain { name, uuid, state: DomainState::ShutOff, config, live: Vec::new() }));
+        let (config, requests) = (now.hostdevs, now.requests);
+        let state = DomainState::ShutOff;
+        return Ok(Some(Domain { name, uuid, state, autostart: false, config, live: Vec::new(), requests }));
     }
     let config = || match handle.is_persistent()? {
         true => handle.xml_desc(sys::VIR_DOMAIN_XML_INACTIVE).map(Some),
@@ -229,9 +236,10 @@ fn read_domain(handle: &virt::domain::Domain) -> Result<Option<Domain>, LibvirtE
         Err(error) if is(&error, ErrorNumber::NoDomain) => return Ok(None),
         other => other.map_err(|error| failed(&doing, &error))?,
     };
-    let config =
-        config.map(|xml| read_xml(&name, &xml)).transpose()?.map(|xml| xml.hostdevs).unwrap_or_default();
-    Ok(Some(Domain { name, uuid, state: DomainState::Active, config, live: now.hostdevs }))
+    let config = config.map(|xml| read_xml(&name, &xml)).transpose()?;
+    let (config, requests) = config.map(|xml| (xml.hostdevs, xml.requests)).unwrap_or_default();
+    let state = DomainState::Active;
+    Ok(Some(Domain { name, uuid, state, autostart: false, config, live: now.hostdevs, requests }))
 }
 
 fn read_xml(name: &str, xml: &str) -> Result<DomainXml, LibvirtError> {

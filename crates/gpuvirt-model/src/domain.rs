@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::PciAddress;
+use crate::{PciAddress, Requests};
 
 /// A libvirt domain with the host devices that it has or would have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,10 +15,16 @@ pub struct Domain {
     pub uuid: Uuid,
     /// Whether it runs.
     pub state: DomainState,
+    /// Whether libvirt starts it with the host.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub autostart: bool,
     /// Host devices in the definition that the next start uses.
     pub config: Vec<Hostdev>,
     /// Host devices that the running QEMU has; empty when it is off.
     pub live: Vec<Hostdev>,
+    /// What it asks for, in the definition that the next start uses.
+    #[serde(default, skip_serializing_if = "Requests::is_empty")]
+    pub requests: Requests,
 }
 
 /// Whether a domain runs.

@@ -123,16 +123,46 @@ codes! {
         VgpuInUse => "vgpu-in-use",
         /// The vGPU was made by somebody else.
         NotOurs => "not-ours",
+        /// The vGPUs are on several GPUs: one change is about one.
+        SeveralGpus => "several-gpus",
         /// No such domain.
         DomainNotFound => "domain-not-found",
         /// One VM would have a passthrough GPU and a vGPU.
         MixedModes => "mixed-modes",
+        /// The domain would have more GPUs and vGPUs than one VM may have.
+        TooManyDevices => "too-many-devices",
+        /// Several vGPUs that one VM can't have together.
+        NotFullSize => "not-full-size",
         /// The domain's definition keeps changing under us, or cannot be edited.
         DomainNotEditable => "domain-not-editable",
         /// The domain has the device in a way in which libvirt binds and unbinds its driver.
         HostdevManaged => "hostdev-managed",
         /// The device is not part of the domain.
         DeviceNotFound => "device-not-found",
+        /// A document names GPUs by what they are, and more of them are there than it says.
+        SelectorAmbiguous => "selector-ambiguous",
+        /// A document names GPUs by what they are, and fewer of them are there than it says.
+        SelectorUnmatched => "selector-unmatched",
+        /// No GPU of the host can take the vGPU now.
+        NoSuitableGpu => "no-suitable-gpu",
+        /// The room that is left is kept for others.
+        CapacityReserved => "capacity-reserved",
+        /// Nothing more is placed on the GPU.
+        Cordoned => "cordoned",
+        /// Nothing more is placed on the host.
+        Maintenance => "maintenance",
+        /// The request would change GPUs that it does not name.
+        AffectsOthers => "affects-others",
+        /// The domain's requests were written for the domain that it was cloned from.
+        ClonedRequest => "cloned-request",
+        /// A device of the domain is not what its request asks for, or not there.
+        RequestUnmet => "request-unmet",
+        /// The daemon is busy with a change that concerns the VM's devices, or does not get to it in time.
+        Busy => "busy",
+        /// The vGPU's driver takes no parameters.
+        NoVgpuParams => "no-vgpu-params",
+        /// The host's driver of the card is not the one that makes vGPUs.
+        WrongHostDriver => "wrong-host-driver",
         /// A stored file cannot be read; nothing is changed until it can.
         StateUnreadable => "state-unreadable",
     }
@@ -151,12 +181,34 @@ codes! {
         NoHostDriver => "no-host-driver",
         /// Another domain's definition names the device too.
         AlsoDefinedIn => "also-defined-in",
+        /// The initramfs was made before the list of cards that it is to claim.
+        InitramfsStale => "initramfs-stale",
+        /// A request in the domain's metadata has no host device.
+        RequestWithoutDevice => "request-without-device",
+        /// A host device of the domain has no request, while its others have.
+        DeviceWithoutRequest => "device-without-request",
+        /// The requests are those of the domain that this one was cloned from.
+        ClonedRequest => "cloned-request",
+        /// A running VM has what the rules would have refused at its start.
+        LiveViolation => "live-violation",
+        /// Several vGPUs of one VM that may not go together.
+        FractionalVgpus => "fractional-vgpus",
+        /// It cannot be told whether the host's driver makes vGPUs.
+        HostDriverUnsure => "host-driver-unsure",
         /// A refusal was accepted by the admin.
         Accepted => "accepted",
     }
 }
 
 impl RefusalCode {
+    /// Whether it ends when something stops that uses the card: then a change can wait for that.
+    pub fn passes(self) -> bool {
+        matches!(
+            self,
+            Self::GpuInUse | Self::DomainRunning | Self::VgpusAlive | Self::VgpuInUse | Self::DeviceLocked
+        )
+    }
+
     /// Whether an admin may say `--accept NAME` to it. Everything else is absolute.
     pub fn acceptable(self) -> bool {
         matches!(self, Self::BootDisplay | Self::ConsoleActive)

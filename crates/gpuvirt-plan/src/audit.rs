@@ -36,6 +36,7 @@ fn undoable(step: &Step, plan: &Plan) -> bool {
             plan.before.vfs.contains_key(function) && (*from == 0 || *to == 0)
         }
         Step::SetVfAutoprobe { function, .. } => plan.before.vfs.contains_key(function),
+        Step::SetVgpuParams { vgpu, .. } => plan.before.vgpu_params.contains_key(vgpu) || plan.makes(*vgpu),
         // A new type over an old one would be refused by the driver: by way of none only.
         Step::SetVgpuType { vf, from, to, .. } => {
             plan.before.vgpu_types.contains_key(vf) && (*from == 0 || *to == 0)

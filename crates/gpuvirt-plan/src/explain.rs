@@ -30,6 +30,10 @@ pub fn sentence(step: &Step) -> String {
         Step::SetVgpuType { vf, to, profile, .. } => {
             format!("give {vf} the vGPU type {to} ({profile})")
         }
+        Step::SetVgpuParams { vgpu, to, .. } if to.is_empty() => {
+            format!("clear the parameters of vGPU {vgpu}")
+        }
+        Step::SetVgpuParams { vgpu, to, .. } => format!("set the parameters of vGPU {vgpu} to {to}"),
         Step::SetVfCount { function, to: 0, from } => {
             format!("take the {from} virtual functions of {function} away")
         }

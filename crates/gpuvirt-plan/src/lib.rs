@@ -5,11 +5,18 @@
 //! a plan like any other, from what is now to the snapshot.
 
 pub mod audit;
+pub mod capacity;
 pub mod checks;
+pub mod config;
+pub mod drift;
 pub mod driver;
 pub mod explain;
 pub mod explain_code;
+pub mod first_fit;
 pub mod gpu;
+pub mod params;
+pub mod placement;
+pub mod profile;
 pub mod sriov;
 pub mod step;
 pub mod switch;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use gpuvirt_model::{DriverBinding, DriverName, Function, PciAddress, PciIdentity, ProfileName, VgpuId};
+use gpuvirt_model::{
+    DriverBinding, DriverName, Function, PciAddress, PciIdentity, ProfileName, VgpuId, VgpuParams,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -62,6 +64,17 @@ pub enum Step {
         to: u32,
         /// The profile, for people.
         profile: ProfileName,
+    },
+    /// Set the parameters of a live vGPU (`nvidia/vgpu_params`), all of them. They take effect when a VM starts on it.
+    SetVgpuParams {
+        /// The vGPU.
+        vgpu: VgpuId,
+        /// The function that it was made on.
+        parent: PciAddress,
+        /// What it must still have.
+        from: VgpuParams,
+        /// What to have; none clears them.
+        to: VgpuParams,
     },
     /// Set the number of a physical function's virtual ones: none, or some where there are none. Taking them away
     /// can block for as long as somebody holds one.
@@ -134,6 +147,9 @@ pub struct Snapshot {
     /// Virtual functions of NVIDIA's, and the vGPU type that each has; 0 is none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vgpu_types: BTreeMap<PciAddress, u32>,
+    /// vGPUs and their parameters. One that the plan makes is not in it: its parameters go with it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vgpu_params: BTreeMap<VgpuId, VgpuParams>,
     /// Physical functions, and how they had their virtual ones.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vfs: BTreeMap<PciAddress, VfSetting>,
@@ -188,6 +204,13 @@ pub enum Promise {
         /// The type; 0 is none, and a virtual function that is gone has none.
         type_id: u32,
     },
+    /// The vGPU has these parameters, and no others.
+    VgpuParams {
+        /// The vGPU.
+        vgpu: VgpuId,
+        /// The parameters.
+        params: VgpuParams,
+    },
     /// The physical function has so many virtual ones.
     Vfs {
         /// The physical function.
@@ -219,6 +242,14 @@ impl Plan {
     /// A plan that has nothing to do.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// Whether it makes this vGPU, so that without it nothing of it is there.
+    pub fn makes(&self, vgpu: VgpuId) -> bool {
+        match vgpu {
+            VgpuId::Mdev(uuid) => self.before.mdevs.get(&uuid).is_some_and(Option::is_none),
+            VgpuId::Vf(vf) => self.before.vgpu_types.get(&vf) == Some(&0),
+        }
     }
 
     /// The functions that it takes from a driver: what makes holders matter.
@@ -253,7 +284,7 @@ impl Step {
             | Self::SetVfCount { function, .. }
             | Self::SetVfAutoprobe { function, .. } => Some(*function),
             Self::CreateMdev { place, .. } => Some(place.parent),
-            Self::RemoveMdev { parent, .. } => Some(*parent),
+            Self::RemoveMdev { parent, .. } | Self::SetVgpuParams { parent, .. } => Some(*parent),
             Self::SetVgpuType { vf, .. } => Some(*vf),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gpuvirt_model::{DriverBinding, Function, Observed, PciAddress, VgpuId};
 
 use crate::driver::{self, BindingGoal};
-use crate::{Plan, Promise, Snapshot, Step, VfSetting, sriov, vgpu};
+use crate::{Plan, Promise, Snapshot, Step, VfSetting, params, sriov, vgpu};
 
 /// Plans the way from `now` back to how things were before `plan`.
 ///
@@ -18,8 +18,11 @@ pub fn plan(plan: &Plan, now: &Observed) -> Plan {
         .iter()
         .map(|(function, binding)| (function.address, BindingGoal::Exactly((*binding).clone())))
         .collect::<BTreeMap<_, _>>();
-    let mut steps = mdev_steps(plan, now);
+    // Of what lives before it is taken, of what was taken once it is there again.
+    let (mut steps, restored) = params::undo_steps(plan, now);
+    steps.extend(mdev_steps(plan, now));
     steps.extend(type_steps(plan, now));
+    steps.extend(restored);
     let (taken, made) = vf_steps(plan, now);
     steps.extend(taken);
     steps.extend(driver::steps(&functions, &goals));
@@ -107,6 +110,7 @@ fn now_as_snapshot(plan: &Plan, now: &Observed) -> Snapshot {
             .map(|uuid| (*uuid, now.vgpus.get(&VgpuId::Mdev(*uuid)).map(vgpu::place)))
             .collect(),
         vfs: plan.before.vfs.keys().filter_map(|function| vfs(function, now)).collect(),
+        vgpu_params: params::now(plan, now),
         vgpu_types: plan.before.vgpu_types.keys().map(|vf| (*vf, vgpu::type_of(*vf, now))).collect(),
     }
 }
@@ -126,5 +130,7 @@ fn promises(before: &Snapshot, now: &Observed) -> Vec<Promise> {
     let types = before.vgpu_types.iter().map(|(vf, was)| Promise::VgpuType { vf: *vf, type_id: *was });
     let vfs = before.vfs.iter().filter(|(function, _)| now.functions.contains_key(function));
     let vfs = vfs.map(|(function, was)| Promise::Vfs { function: *function, setting: *was });
-    bound.chain(mdevs).chain(types).chain(vfs).collect()
+    let params = before.vgpu_params.iter();
+    let params = params.map(|(vgpu, was)| Promise::VgpuParams { vgpu: *vgpu, params: was.clone() });
+    bound.chain(mdevs).chain(types).chain(vfs).chain(params).collect()
 }

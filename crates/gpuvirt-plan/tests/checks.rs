@@ -53,8 +53,10 @@ fn running_with(device: Hostdev) -> Reading<Vec<Domain>> {
         name,
         uuid,
         state: DomainState::Active,
+        autostart: false,
         config: vec![device.clone()],
         live: vec![device],
+        requests: gpuvirt_model::Requests::default(),
     }])
 }
 
@@ -158,6 +160,7 @@ fn vgpu() -> Vgpu {
         profile: ProfileName("grid_t4-2q".to_owned()),
         iommu_group: None,
         removing: false,
+        params: None,
         holders: gpuvirt_model::Holders::default(),
     }
 }

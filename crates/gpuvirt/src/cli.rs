@@ -4,6 +4,7 @@
 //! changes, and shows an example.
 
 mod gpu;
+mod host;
 mod vgpu;
 mod vm;
 
@@ -14,7 +15,8 @@ use gpuvirt_api::GpuSelector;
 use gpuvirt_model::VgpuId;
 
 pub use gpu::{GpuCommand, SetArgs, parse_name};
-pub use vgpu::{CreateArgs, RemoveArgs, VgpuCommand};
+pub use host::{CapacityArgs, HostCommand, HostSetArgs, Switch};
+pub use vgpu::{CreateArgs, RemoveArgs, SetParamsArgs, VgpuCommand};
 pub use vm::{AddArgs, DeviceArg, VmCommand};
 
 /// GPUs of a KVM/libvirt host: passthrough and vGPU, with the rules kept.
@@ -76,6 +78,17 @@ pub enum Command {
     /// vGPUs: the shares of GPUs that exist now
     #[command(subcommand)]
     Vgpu(VgpuCommand),
+    /// How many vGPUs of each profile fit, live, remain and are kept. Changes nothing
+    ///
+    /// MAX is how many fit on the empty GPU, CONSUMED how many live, whoever made them, RESERVED how many are kept for
+    /// reservations (`gpuvirt host reserve`) and for VMs that start with the host, and REMAINING how many more are to be
+    /// had beside all those. Capacity is shared between the profiles of a GPU. NOTE says why gpuvirt makes none there.
+    ///
+    /// Example: gpuvirt capacity --profile nvidia_a40-24c
+    Capacity(CapacityArgs),
+    /// The host's defaults: default type, assignment policy, reservations, maintenance
+    #[command(subcommand)]
+    Host(HostCommand),
     /// VMs: libvirt domains and the GPUs that they have
     #[command(subcommand)]
     Vm(VmCommand),
@@ -104,6 +117,13 @@ pub enum Command {
     ///
     /// Example: gpuvirt status
     Status,
+    /// Show what happened lately: changes, devices that came and went. Changes nothing
+    ///
+    /// gpuvirtd remembers a few hundred events of its present life. With --follow it goes on until it is stopped; then
+    /// JSON is one event a line.
+    ///
+    /// Example: gpuvirt events --follow
+    Events(EventsArgs),
     /// Take back changes that neither succeeded nor could be undone. Changes the GPUs that are hands-off
     ///
     /// gpuvirtd looks at the host as it is now, and leads each hands-off GPU back to how it was before the change.
@@ -119,7 +139,9 @@ pub enum ProfileCommand {
     /// List the vGPU profiles that GPUs offer now. Changes nothing
     ///
     /// AVAILABLE is how many could be created now, if all were of this profile: capacity is shared between the
-    /// profiles of a GPU. JSON lists each function that offers a profile; the table sums them up (PARENTS).
+    /// profiles of a GPU. NOT NOW leads to the reason, below the table, why none can. CLASS is what a profile is made
+    /// for: Q workstations, C computing, A applications, B desktops. JSON lists each function that offers a profile;
+    /// the table sums them up.
     ///
     /// Example: gpuvirt profile list --gpu 41:00.0
     List {
@@ -147,6 +169,14 @@ pub struct SnapshotArgs {
     /// The file to write
     #[arg(long, value_name = "FILE")]
     pub file: PathBuf,
+}
+
+/// Which events.
+#[derive(Debug, Args)]
+pub struct EventsArgs {
+    /// Wait for more, until interrupted or until gpuvirtd ends
+    #[arg(long, short = 'f')]
+    pub follow: bool,
 }
 
 /// What to explain.

@@ -35,8 +35,9 @@ pub fn live() -> Result<Picture, Failure> {
         ));
         GpuRules::default()
     });
-    let observed = observe(Arc::new(LinuxSysfs::this_machine()), rules)?;
+    let mut observed = observe(Arc::new(LinuxSysfs::this_machine()), rules)?;
     let records = records.of_boot(observed.host.boot_id);
+    gpuvirt_plan::profile::remember_names(&mut observed, &records);
     Ok(Picture { observed, desired, records, source: Source::Host, oddities })
 }
 
@@ -59,7 +60,7 @@ pub fn recorded(path: &Path) -> Result<Picture, Failure> {
     let oddities = recording.notes();
     let domains = recording.domains().map(<[_]>::to_vec);
     let extra = recording.manifest().map(|manifest| manifest.extra_gpus.clone()).unwrap_or_default();
-    let mut observed = observe(Arc::new(recording), GpuRules { extra })?;
+    let mut observed = observe(Arc::new(recording), GpuRules { extra, ..GpuRules::default() })?;
     observed.domains = domains.map_or(Reading::Unknown(Unknown::NotRecorded), Reading::Known);
     let (desired, records) = (Desired::default(), Records::default());
     Ok(Picture { observed, desired, records, source: Source::Recording, oddities })

@@ -85,11 +85,14 @@ pub fn answer(cli: &Cli) -> Answer {
         Command::Gpu(command) => verb::gpu::run(&asker, command),
         Command::Profile(command) => verb::profile::run(&asker, command),
         Command::Vgpu(command) => verb::vgpu::run(&asker, command),
+        Command::Capacity(args) => verb::capacity::run(&asker, args),
+        Command::Host(command) => verb::host::run(&asker, command),
         Command::Vm(command) => verb::vm::run(&asker, command),
         Command::Xml(args) => verb::xml::run(&asker, args),
         Command::Snapshot(args) => verb::snapshot::run(&asker, args),
         Command::Explain(args) => verb::explain::run(asker.format(), args),
         Command::Status => verb::status::run(&asker),
+        Command::Events(args) => verb::events::run(&asker, args),
         Command::Recover => verb::recover::run(&asker),
     };
     let mut answer = output::answer(asker.format(), result);

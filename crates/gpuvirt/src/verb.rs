@@ -1,7 +1,10 @@
 //! What each verb does: asks or orders, and hands the document to be printed.
 
+pub mod capacity;
+pub mod events;
 pub mod explain;
 pub mod gpu;
+pub mod host;
 pub mod profile;
 pub mod recover;
 pub mod snapshot;

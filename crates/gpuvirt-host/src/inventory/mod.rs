@@ -17,6 +17,7 @@ mod nvidia_vfio;
 mod pass;
 mod rules;
 mod sriov;
+mod vgpu_params;
 
 pub(crate) use mdev::parent_of;
 pub(crate) use names::KnownNames;

@@ -5,16 +5,38 @@ pub fn device_minor(text: &str) -> Option<u32> {
     text.lines().find_map(|line| line.strip_prefix("Device Minor:")?.trim().parse().ok())
 }
 
-/// `creatable_vgpu_types` of a virtual function: ids with names. The header line (`ID    : vGPU Name`) is not
-/// always there.
-pub fn creatable_types(text: &str) -> Vec<(u32, String)> {
-    let line = |line: &str| {
-        let (id, name) = line.split_once(':')?;
-        let name = name.trim();
-        let id: u32 = id.trim().parse().ok()?;
-        (id != 0 && !name.is_empty()).then(|| (id, name.to_owned()))
-    };
-    text.lines().filter_map(line).collect()
+/// `creatable_vgpu_types`: what can be made of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CreatableTypes {
+    /// Ids with the driver's names, each id once.
+    pub types: Vec<(u32, String)>,
+    /// Lines that make no sense.
+    pub odd: Vec<String>,
+}
+
+/// Reads `creatable_vgpu_types` of a virtual function. The header line (`ID    : vGPU Name`) is not always there.
+pub fn creatable_types(text: &str) -> CreatableTypes {
+    let mut found = CreatableTypes::default();
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let known = |id: u32| found.types.iter().any(|(have, _)| *have == id);
+        match creatable_type(line) {
+            Some((id, name)) if !known(id) => found.types.push((id, name)),
+            _ if is_header(line) => {}
+            _ => found.odd.push(line.to_owned()),
+        }
+    }
+    found
+}
+
+fn creatable_type(line: &str) -> Option<(u32, String)> {
+    let (id, name) = line.split_once(':')?;
+    let (id, name) = (super::pci::count(id)?, name.trim());
+    let sound = id != 0 && !name.is_empty() && !name.contains(char::is_control);
+    sound.then(|| (id, name.to_owned()))
+}
+
+fn is_header(line: &str) -> bool {
+    line.split_once(':').is_some_and(|(id, _)| id.trim().eq_ignore_ascii_case("id"))
 }
 
 #[cfg(test)]
@@ -36,9 +58,21 @@ mod tests {
         let want = vec![(1145, "NVIDIA L40S-1B".to_owned()), (1428, "NVIDIA H200X-141C".to_owned())];
         assert_eq!(
             creatable_types("ID    : vGPU Name\n1145  : NVIDIA L40S-1B\n1428 : NVIDIA H200X-141C\n"),
-            want
+            CreatableTypes { types: want.clone(), odd: Vec::new() }
         );
-        assert_eq!(creatable_types("\n:\n1:\n-1 : x\n0 : none\n"), vec![]);
+        let headerless = creatable_types("1145  : NVIDIA L40S-1B\n1428 : NVIDIA H200X-141C");
+        assert_eq!(headerless.types, want);
+    }
+
+    #[test]
+    fn lines_that_make_no_sense_are_told() {
+        let lines = ["garbage", ":", "1:", "-1 : x", "0 : none", "7 : a\u{0}b", "99999999999 : x"];
+        let read = creatable_types(&lines.join("\n"));
+        assert_eq!(read, CreatableTypes { types: Vec::new(), odd: lines.map(str::to_owned).to_vec() });
+        // The first of two with one id stands.
+        let twice = creatable_types("7 : first\n7 : second\n");
+        assert_eq!(twice.types, [(7, "first".to_owned())]);
+        assert_eq!(twice.odd, ["7 : second"]);
     }
 
     proptest::proptest! {

@@ -25,6 +25,10 @@ pub fn shell(step: &Step) -> String {
         Step::SetVgpuType { vf, to, .. } => {
             format!("echo {to} > {}", paths::nvidia_vgpu_file(*vf, "current_vgpu_type"))
         }
+        Step::SetVgpuParams { vgpu, to, .. } => {
+            let text = if to.is_empty() { " ".to_owned() } else { to.to_string() };
+            format!("echo '{text}' > {}", paths::vgpu_params(*vgpu))
+        }
         Step::SetVfCount { function, to, .. } => {
             format!("echo {to} > {}", paths::function_file(*function, "sriov_numvfs"))
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gpuvirt_plan::Step;
 
-use super::{binding, mdev, module, nvidia_vfio, sriov};
+use super::{binding, mdev, module, nvidia_vfio, sriov, vgpu_params};
 use crate::error::HostError;
 use crate::files::Files;
 
@@ -22,6 +22,7 @@ pub(crate) fn perform(files: Files<'_>, step: &Step, deadline: Duration) -> Resu
         Step::SetVgpuType { vf, from, to, .. } => nvidia_vfio::set(files, *vf, (*from, *to), deadline),
         Step::SetVfCount { function, from, to } => sriov::set_count(files, *function, (*from, *to), deadline),
         Step::SetVfAutoprobe { function, on } => sriov::set_autoprobe(files, *function, *on),
+        Step::SetVgpuParams { vgpu, from, to, .. } => vgpu_params::set(files, *vgpu, (from, to), deadline),
         Step::RemoveMdev { parent, uuid } => mdev::remove(files, *parent, *uuid, deadline),
     }
 }

@@ -2,14 +2,18 @@
 
 use std::io;
 
-use gpuvirt_model::{DriverName, PciAddress};
+use gpuvirt_model::{DriverName, PciAddress, VgpuParams};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::parse::mdev::is_type_id;
+use crate::vendor::{ProgramCall, ProgramEnd};
 
 /// The longest line of the protocol; a path and its data are far shorter.
 pub(crate) const LINE_LIMIT: u64 = 4096;
+
+/// The longest answer: a program's two outputs, escaped.
+pub(super) const ANSWER_LIMIT: u64 = 2 << 20;
 
 /// A write that a writer makes: one of the few that can block, and nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,10 +138,12 @@ pub(crate) enum Request {
     Write(BlockingWrite),
     /// A read.
     Read(BlockingRead),
+    /// A program to be run.
+    Run(ProgramCall),
 }
 
 /// Overriding a function's driver, unbinding and probing a function, removing one, setting the number of its VFs,
-/// setting a VF's vGPU type, and making and removing a mediated device.
+/// setting a VF's vGPU type and a vGPU's parameters, and making and removing a mediated device.
 fn is_allowed(path: &str, data: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
@@ -162,6 +168,12 @@ fn is_allowed(path: &str, data: &str) -> bool {
         ["", "sys", "bus", "pci", "devices", function, "nvidia", "current_vgpu_type"] => {
             is_function(function) && data.parse::<u32>().is_ok_and(|id| id.to_string() == data)
         }
+        ["", "sys", "bus", "pci", "devices", function, "nvidia", "vgpu_params"] => {
+            is_function(function) && is_params(data)
+        }
+        ["", "sys", "bus", "mdev", "devices", uuid, "nvidia", "vgpu_params"] => {
+            is_uuid(uuid) && is_params(data)
+        }
         ["", "sys", "bus", "mdev", "devices", uuid, "remove"] => is_uuid(uuid) && data == "1",
         ["", "sys", "bus", "pci", "devices", function, uuid, "remove"] => {
             is_function(function) && is_uuid(uuid) && data == "1"
@@ -172,6 +184,12 @@ fn is_allowed(path: &str, data: &str) -> bool {
 
 fn is_function(text: &str) -> bool {
     PciAddress::parse(text).is_ok_and(|address| address.to_string() == text)
+}
+
+/// One space clears them.
+fn is_params(text: &str) -> bool {
+    text == " "
+        || text.parse::<VgpuParams>().is_ok_and(|params| !params.is_empty() && params.to_string() == text)
 }
 
 fn is_uuid(text: &str) -> bool {
@@ -199,6 +217,8 @@ pub(crate) enum Answer {
     Done,
     /// What was read.
     Content(Vec<u8>),
+    /// How a program ended.
+    Ended(ProgramEnd),
     /// The kernel's errno.
     Errno(i32),
     /// The request was not understood or not allowed; nothing was written.
@@ -210,7 +230,7 @@ impl Answer {
     pub(crate) fn unexpected(self) -> io::Error {
         match self {
             Self::Rejected(why) => io::Error::other(why),
-            Self::Done | Self::Content(_) | Self::Errno(_) => {
+            Self::Done | Self::Content(_) | Self::Ended(_) | Self::Errno(_) => {
                 io::Error::other("it answered another question")
             }
         }

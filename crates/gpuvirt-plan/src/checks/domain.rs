@@ -15,6 +15,8 @@ pub enum Device {
     Gpu(PciAddress),
     /// A vGPU.
     Vgpu(VgpuId),
+    /// A vGPU that is made when the domain starts.
+    NewVgpu(VgpuId),
 }
 
 /// Everything that is in the way of giving `device` to `domain`.
@@ -23,6 +25,7 @@ pub fn not_addable(domain: &Domain, device: Device, observed: &Observed) -> Vec<
         let summary = match device {
             Device::Gpu(address) => format!("VM {} cannot get the GPU {address}", domain.name),
             Device::Vgpu(id) => format!("VM {} cannot get the vGPU {id}", domain.name),
+            Device::NewVgpu(_) => format!("VM {} cannot get a vGPU", domain.name),
         };
         Refusal { code, summary, because, remedy: with_explain(code, remedy) }
     };
@@ -42,7 +45,7 @@ pub fn not_addable(domain: &Domain, device: Device, observed: &Observed) -> Vec<
             Some(_) => {}
         },
         Device::Vgpu(id) if !observed.vgpus.contains_key(&id) => found.push(super::vgpu::not_found(id)),
-        Device::Vgpu(_) => {}
+        Device::Vgpu(_) | Device::NewVgpu(_) => {}
     }
     found
 }
@@ -62,7 +65,7 @@ pub fn running(domain: &Domain) -> Option<Refusal> {
 pub fn also_defined_in(domain: &Domain, device: Device, observed: &Observed) -> Option<Warning> {
     let wanted = |hostdev: &Hostdev| match (hostdev, device) {
         (Hostdev::Pci { address, .. }, Device::Gpu(gpu)) => *address == gpu,
-        (_, Device::Vgpu(vgpu)) => hostdev.same_device(&vgpu.hostdev()),
+        (_, Device::Vgpu(vgpu) | Device::NewVgpu(vgpu)) => hostdev.same_device(&vgpu.hostdev()),
         (Hostdev::Mdev { .. }, Device::Gpu(_)) => false,
     };
     let others = observed.domains.known().into_iter().flatten().filter(|other| other.uuid != domain.uuid);
@@ -85,11 +88,13 @@ fn mixed(domain: &Domain, device: Device, observed: &Observed) -> Option<String>
                 (true, Device::Gpu(_)) => {
                     Some(format!("it has the vGPU {address}, a share of {}", gpu.address))
                 }
-                (false, Device::Vgpu(_)) => Some(format!("it has the whole GPU {}", gpu.address)),
-                (true, Device::Vgpu(_)) | (false, Device::Gpu(_)) => None,
+                (false, Device::Vgpu(_) | Device::NewVgpu(_)) => {
+                    Some(format!("it has the whole GPU {}", gpu.address))
+                }
+                (true, Device::Vgpu(_) | Device::NewVgpu(_)) | (false, Device::Gpu(_)) => None,
             }
         }
-        (Hostdev::Mdev { .. }, Device::Vgpu(_)) => None,
+        (Hostdev::Mdev { .. }, Device::Vgpu(_) | Device::NewVgpu(_)) => None,
     })
 }
 

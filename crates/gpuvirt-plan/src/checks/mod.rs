@@ -7,8 +7,13 @@ mod gpu;
 mod holder;
 mod iommu;
 mod lock;
+pub mod params;
+mod profile;
+pub mod several;
 mod sriov;
+pub mod start;
 pub mod vgpu;
+pub mod wish;
 
 use gpuvirt_model::{
     ConfiguredType, Desired, Gpu, GraphicsType, Observed, PciAddress, Refusal, RefusalCode, Warning,

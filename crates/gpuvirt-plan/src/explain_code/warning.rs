@@ -38,6 +38,19 @@ pub(super) const TEXTS: &[Explanation] = &[
         remedy: "Nothing, when they take turns. Otherwise `gpuvirt vm remove VM DEVICE` on one of them.",
     },
     Explanation {
+        name: "fractional-vgpus",
+        cause: "One VM has several vGPUs that are parts of a GPU, or whose size is not known. Which of them go together \
+                depends on the board and on the driver's version, and shows when the VM starts.",
+        evidence: "How many of each vGPU's profile fit on the empty GPU, where the driver tells; 1 is a whole GPU.",
+        remedy: "Start the VM; when its vGPUs fail, use profiles with a MAX of 1: `gpuvirt profile list`.",
+    },
+    Explanation {
+        name: "host-driver-unsure",
+        cause: "It can't be told whether the host's driver of the card is the one that makes vGPUs.",
+        evidence: "/sys/module and /proc/driver/nvidia tell nothing here, and the card shows no types yet.",
+        remedy: "`gpuvirt gpu show GPU` after the change: a driver that makes vGPUs offers profiles then.",
+    },
+    Explanation {
         name: "accepted",
         cause: "A refusal was accepted by the admin, and the change went ahead.",
         evidence: "--accept NAME with this change, or stored with an earlier one.",

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use gpuvirt_api::{GpuSelector, selector::check_label};
-use gpuvirt_model::{ConfiguredType, RefusalCode};
+use gpuvirt_model::{ConfiguredType, RefusalCode, When};
 
 /// Verbs on GPUs.
 #[derive(Debug, Subcommand)]
@@ -38,6 +38,20 @@ pub enum GpuCommand {
     /// Example: gpuvirt gpu set 41:00.0 --type direct --dry-run
     #[command(verbatim_doc_comment)]
     Set(SetArgs),
+    /// Place nothing more on a GPU; what is on it stays. Changes the stored configuration only
+    ///
+    /// Example: gpuvirt gpu cordon 41:00.0
+    Cordon {
+        /// Its address (0000:41:00.0 or 41:00.0) or its label
+        gpu: GpuSelector,
+    },
+    /// Place vGPUs on a GPU again. Changes the stored configuration only
+    ///
+    /// Example: gpuvirt gpu uncordon 41:00.0
+    Uncordon {
+        /// Its address (0000:41:00.0 or 41:00.0) or its label
+        gpu: GpuSelector,
+    },
     /// Forget a GPU's configuration: it is unmanaged from then on. Changes the stored configuration only
     ///
     /// The GPU stays as it is now, bound to the driver that it has. To give it back to the host first:
@@ -64,6 +78,10 @@ pub struct SetArgs {
     /// Accept a refusal by its name; stored and shown. May be given more than once
     #[arg(long, value_name = "NAME", value_parser = parse_acceptable)]
     pub accept: Vec<RefusalCode>,
+    /// When it comes into force: now; idle, as soon as nothing uses the card; boot, at the next one; vm, whenever a VM
+    /// that asks for the card starts, and the host has it back afterwards
+    #[arg(long, value_name = "WHEN", default_value_t)]
+    pub when: When,
     /// Show the plan, as sentences and as the equivalent shell writes; change nothing
     #[arg(long)]
     pub dry_run: bool,

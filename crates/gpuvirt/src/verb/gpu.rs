@@ -1,6 +1,6 @@
 //! `gpuvirt gpu ...`
 
-use gpuvirt_api::{ApiError, Client, ClientError, ErrorKind, GpuSelector, SetType};
+use gpuvirt_api::{ApiError, Client, ClientError, ErrorKind, GpuSelector, SetCordon, SetType};
 use gpuvirt_model::PciAddress;
 
 use super::{show_change, show_each, show_list};
@@ -23,6 +23,8 @@ pub fn run(asker: &Asker, command: &GpuCommand) -> Result<Answer, Failure> {
             show_each(asker, &asker.ask(|client| client.gpu(gpu), |host| host.gpu(gpu))?, render::gpu::show)
         }
         GpuCommand::Set(args) => set(asker, args),
+        GpuCommand::Cordon { gpu } => cordon(asker, gpu, true),
+        GpuCommand::Uncordon { gpu } => cordon(asker, gpu, false),
         GpuCommand::Unset { gpu } => show_change(asker, &asker.order(|client| client.unset(gpu))?),
     }
 }
@@ -32,10 +34,15 @@ fn set(asker: &Asker, args: &SetArgs) -> Result<Answer, Failure> {
         graphics_type: args.graphics_type,
         label: args.label.clone(),
         accept: args.accept.clone(),
+        when: args.when,
         dry_run: args.dry_run,
         wait_seconds: args.wait,
     };
     show_change(asker, &asker.order(|client| client.set_type(&args.gpu, &request))?)
+}
+
+fn cordon(asker: &Asker, gpu: &GpuSelector, cordoned: bool) -> Result<Answer, Failure> {
+    show_change(asker, &asker.order(|client| client.set_cordon(gpu, &SetCordon { cordoned }))?)
 }
 
 /// The address of a GPU, the daemon asked where it was named by label.

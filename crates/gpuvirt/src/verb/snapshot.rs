@@ -89,7 +89,15 @@ fn domain(vm: &VmDocument) -> Domain {
         let wanted = vm.devices.iter().filter(|device| if live { device.live } else { device.configured });
         wanted.map(|device| device.hostdev.clone()).collect()
     };
-    Domain { name: vm.name.clone(), uuid: vm.uuid, state: vm.state, config: of(false), live: of(true) }
+    Domain {
+        name: vm.name.clone(),
+        uuid: vm.uuid,
+        state: vm.state,
+        autostart: vm.autostart,
+        config: of(false),
+        live: of(true),
+        requests: Default::default(),
+    }
 }
 
 fn text(written: &SnapshotDocument<'_>) -> String {

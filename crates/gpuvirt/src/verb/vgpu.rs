@@ -1,11 +1,11 @@
 //! `gpuvirt vgpu ...`
 
-use gpuvirt_api::{Client, CreateVgpu};
-use gpuvirt_model::ProfileName;
+use gpuvirt_api::{Client, CreateVgpu, RemoveVgpus, SetVgpuParams};
+use gpuvirt_model::{ProfileName, VgpuParams};
 
 use super::{gpu, show_change, show_each, show_list};
 use crate::asker::Asker;
-use crate::cli::{CreateArgs, VgpuCommand};
+use crate::cli::{CreateArgs, Format, RemoveArgs, SetParamsArgs, VgpuCommand};
 use crate::failure::Failure;
 use crate::output::Answer;
 use crate::render;
@@ -25,20 +25,52 @@ pub fn run(asker: &Asker, command: &VgpuCommand) -> Result<Answer, Failure> {
             render::vgpu::show,
         ),
         VgpuCommand::Create(args) => create(asker, args),
-        VgpuCommand::Remove(args) => {
-            show_change(asker, &asker.order(|client| client.remove_vgpu(args.id, args.dry_run))?)
-        }
+        VgpuCommand::Set(args) => set(asker, args),
+        VgpuCommand::Remove(args) => remove(asker, args),
     }
 }
 
 fn create(asker: &Asker, args: &CreateArgs) -> Result<Answer, Failure> {
     let change = asker.order(|client| {
         client.create_vgpu(&CreateVgpu {
-            gpu: gpu::address(client, &args.gpu)?,
+            gpu: args.gpu.as_ref().map(|named| gpu::address(client, named)).transpose()?,
             profile: ProfileName(args.profile.clone()),
-            uuid: args.uuid,
+            uuid: None,
+            uuids: args.uuid.clone(),
+            count: args.count,
+            params: merged(&args.param),
             dry_run: args.dry_run,
         })
+    })?;
+    let mut answer = show_change(asker, &change)?;
+    // Programs have it in the document.
+    if let Some(choice) =
+        change.placement.as_ref().filter(|_| args.explain && asker.format() == Format::Table)
+    {
+        answer.out.push_str(&render::placement::choice(choice));
+    }
+    Ok(answer)
+}
+
+fn set(asker: &Asker, args: &SetParamsArgs) -> Result<Answer, Failure> {
+    let request =
+        SetVgpuParams { params: merged(&args.param), clear: args.clear_params, dry_run: args.dry_run };
+    show_change(asker, &asker.order(|client| client.set_vgpu_params(args.id, &request))?)
+}
+
+/// All of them, of a name that comes twice the last.
+fn merged(params: &[VgpuParams]) -> VgpuParams {
+    params.iter().fold(VgpuParams::default(), |all, one| all.with(one))
+}
+
+fn remove(asker: &Asker, args: &RemoveArgs) -> Result<Answer, Failure> {
+    let change = asker.order(|client| {
+        if let ([id], None) = (args.ids.as_slice(), &args.gpu) {
+            return client.remove_vgpu(*id, args.dry_run);
+        }
+        let all_of = args.gpu.as_ref().map(|gpu| gpu::address(client, gpu)).transpose()?;
+        let request = RemoveVgpus { ids: args.ids.clone(), all_of, dry_run: args.dry_run };
+        client.remove_vgpus(&request)
     })?;
     show_change(asker, &change)
 }

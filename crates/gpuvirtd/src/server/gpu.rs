@@ -5,41 +5,41 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use gpuvirt_api::selector::check_label;
-use gpuvirt_api::{Change, GpuDocument, GpuSelector, List, SetType, XmlDocument};
-use gpuvirt_engine::SwitchRequest;
+use gpuvirt_api::{Change, GpuDocument, GpuSelector, List, SetCordon, SetType, XmlDocument};
+use gpuvirt_engine::{Cordon, SwitchRequest};
 use gpuvirt_model::{Gpu, PciAddress};
 
 use super::access::{Caller, Writer};
 use super::answer::Failure;
 use super::change;
 use super::context::{Context, Order, Picture};
-use super::input::{Body, GpuName, Nothing, Params, bad};
+use super::input::{Body, Freshness, GpuName, Nothing, Params, bad};
 
 /// `GET /v1/gpus`
 pub(super) async fn list(
     State(context): State<Arc<Context>>,
+    freshness: Freshness,
     _: Params<Nothing>,
 ) -> Result<Json<List<GpuDocument>>, Failure> {
-    let read = |context: &Context| {
-        let picture = context.picture()?;
-        let gpus = picture.view.observed.gpus.values().map(|gpu| document(gpu, &picture)).collect();
-        Ok(context.list("GpuList", &picture, gpus))
+    let read = |context: &Context, picture: &Picture| {
+        let gpus = picture.view.observed.gpus.values().map(|gpu| document(gpu, picture)).collect();
+        Ok(context.list("GpuList", picture, gpus))
     };
-    context.read(read).await.map(Json)
+    context.look(freshness, read).await.map(Json)
 }
 
 /// `GET /v1/gpus/{gpu}`
 pub(super) async fn show(
     State(context): State<Arc<Context>>,
+    freshness: Freshness,
     GpuName(selector): GpuName,
     _: Params<Nothing>,
 ) -> Result<Json<List<GpuDocument>>, Failure> {
-    let read = move |context: &Context| {
-        let picture = context.picture()?;
-        let gpu = document(find(&selector, &picture)?, &picture);
-        Ok(context.list("Gpu", &picture, vec![gpu]))
+    let read = move |context: &Context, picture: &Picture| {
+        let gpu = document(find(&selector, picture)?, picture);
+        Ok(context.list("Gpu", picture, vec![gpu]))
     };
-    context.read(read).await.map(Json)
+    context.look(freshness, read).await.map(Json)
 }
 
 /// `GET /v1/gpus/{gpu}/xml`
@@ -67,7 +67,7 @@ pub(super) async fn set_type(
     if let Some(label) = &asked.label {
         check_label(label).map_err(|error| bad(&error))?;
     }
-    let what = format!("gpu set {selector} --type {}", asked.graphics_type);
+    let what = format!("gpu set {selector} --type {} --when {}", asked.graphics_type, asked.when);
     let order = Order { what, dry_run: asked.dry_run };
     let work = move |context: &Context| {
         let request = SwitchRequest {
@@ -75,12 +75,30 @@ pub(super) async fn set_type(
             to: asked.graphics_type,
             label: asked.label,
             accept: asked.accept,
+            when: Some(asked.when),
             dry_run: asked.dry_run,
             deadline,
         };
-        Ok(change::document(context.engine.set_type(&request)?, asked.dry_run, None))
+        Ok(change::document(context.engine.configure(&request)?, asked.dry_run))
     };
     context.change_or_dry_run(caller, order, work).await.map(Json)
+}
+
+/// `PUT /v1/gpus/{gpu}/cordon`
+pub(super) async fn set_cordon(
+    State(context): State<Arc<Context>>,
+    Writer(peer): Writer,
+    GpuName(selector): GpuName,
+    _: Params<Nothing>,
+    Body(asked): Body<SetCordon>,
+) -> Result<Json<Change>, Failure> {
+    let cordon = if asked.cordoned { Cordon::On } else { Cordon::Off };
+    let what = format!("gpu {} {selector}", if asked.cordoned { "cordon" } else { "uncordon" });
+    let work = move |context: &Context| {
+        let gpu = address(&selector, context)?;
+        Ok(change::document(context.engine.set_cordon(gpu, cordon)?, false))
+    };
+    context.change(&peer, what, work).await.map(Json)
 }
 
 /// `DELETE /v1/gpus/{gpu}/configuration`
@@ -93,7 +111,7 @@ pub(super) async fn unset(
     let what = format!("gpu unset {selector}");
     let work = move |context: &Context| {
         let gpu = address(&selector, context)?;
-        Ok(change::document(context.engine.unset(gpu)?, false, None))
+        Ok(change::document(context.engine.unset(gpu)?, false))
     };
     context.change(&peer, what, work).await.map(Json)
 }

@@ -1,0 +1,232 @@
+//! Device requests in a domain's `<metadata>`: read, and written into the document beside everybody else's.
+//!
+//! ```xml
+//! <gpuvirt:requests xmlns:gpuvirt="urn:gpuvirt:requests:1" domain="UUID">
+//!   <gpuvirt:profile id="1" alias="ua-gpuvirt-…" name="nvidia_a40-24c" params="a=1"/>
+//!   <gpuvirt:gpu id="2" alias="…" address="0000:41:00.0" identity="10de:2235:10de:145a" class="030200"/>
+//!   <gpuvirt:match id="3" alias="…" ids="10de:2235" label="compute"/>
+//!   <gpuvirt:vgpu id="4" alias="…" vgpu="UUID or address"/>
+//! </gpuvirt:requests>
+//! ```
+//!
+//! libvirt keeps one element of each namespace there and hands it back as it got it. It is read leniently: what makes
+//! no sense is counted and left out, since a domain whose metadata somebody broke still has its devices.
+
+use gpuvirt_model::{
+    CardIds, CardMatch, ClassCode, Hostdev, PciAddress, PciIdentity, ProfileName, Request, Requests,
+    VgpuParams, Wanted,
+};
+use roxmltree::Node;
+use uuid::Uuid;
+
+use crate::element::Element;
+use crate::read::{self, DomainXml};
+use crate::{XmlError, splice};
+
+/// The namespace, with its version.
+pub const NAMESPACE: &str = "urn:gpuvirt:requests:1";
+/// More than any domain can have devices; a guard.
+const MOST: usize = 1024;
+
+/// Reads the requests, each with the device whose hostdev has its alias.
+pub(crate) fn requests(root: &Node<'_, '_>) -> Requests {
+    let Some(element) = element(root) else { return Requests::default() };
+    let domain = element.attribute("domain").and_then(|uuid| Uuid::try_parse(uuid.trim()).ok());
+    let mut found = Requests { domain, ..Requests::default() };
+    for node in element.children().filter(Node::is_element).take(MOST) {
+        match request(&node) {
+            Some(request) => found.list.push(Request { assigned: assigned(root, &request.alias), ..request }),
+            None => found.unreadable += 1,
+        }
+    }
+    found
+}
+
+/// The document with these requests instead of those that it has; without our element where there are none.
+///
+/// # Errors
+/// [`XmlError`] for a document that is no domain.
+pub fn set_requests(xml: &str, requests: &Requests) -> Result<String, XmlError> {
+    let document = read::parse(xml)?;
+    let root = document.root_element();
+    read::read_document(&document)?;
+    let missing = || XmlError::Missing { element: "name" };
+    let without = match element(&root) {
+        None => xml.to_owned(),
+        Some(element) => splice::cut_metadata(xml, &root, &element).ok_or_else(missing)?,
+    };
+    let (Some(domain), false) = (requests.domain, requests.list.is_empty()) else { return Ok(without) };
+    let document = read::parse(&without)?;
+    let written = written(domain, &requests.list);
+    splice::insert_metadata(&without, &document.root_element(), written).ok_or_else(missing)
+}
+
+impl DomainXml {
+    /// The alias of a hostdev that gives the guest this device; of the first one, in document order.
+    pub fn alias_of(&self, device: &Hostdev) -> Option<&str> {
+        let named = self.device_aliases.iter();
+        named.filter(|(hostdev, _)| hostdev.same_device(device)).find_map(|(_, alias)| alias.as_deref())
+    }
+}
+
+fn element<'a, 'i>(root: &Node<'a, 'i>) -> Option<Node<'a, 'i>> {
+    let ours = |node: &Node<'_, '_>| node.has_tag_name((NAMESPACE, "requests"));
+    root.children().filter(|node| read::is(node, "metadata")).flat_map(|list| list.children()).find(ours)
+}
+
+fn request(node: &Node<'_, '_>) -> Option<Request> {
+    let of_ours = node.tag_name().namespace() == Some(NAMESPACE);
+    let text = |name| node.attribute(name).map(str::trim).filter(|value: &&str| !value.is_empty());
+    let wanted = match (of_ours, node.tag_name().name()) {
+        (true, "profile") => Wanted::Profile {
+            profile: ProfileName(text("name")?.to_owned()),
+            params: params(node.attribute("params").unwrap_or_default())?,
+        },
+        (true, "gpu") => Wanted::Gpu {
+            gpu: PciAddress::parse(text("address")?).ok()?,
+            identity: identity(text("identity")?, text("class")?)?,
+        },
+        (true, "match") => {
+            let label = text("label").map(str::to_owned);
+            Wanted::Match { kind: CardMatch { ids: text("ids")?.parse().ok()?, label } }
+        }
+        (true, "vgpu") => Wanted::Vgpu { vgpu: text("vgpu")?.parse().ok()? },
+        _ => return None,
+    };
+    let alias = text("alias")?.to_owned();
+    Some(Request { id: text("id")?.parse().ok()?, alias, wanted, assigned: None })
+}
+
+fn params(text: &str) -> Option<VgpuParams> {
+    text.parse().ok()
+}
+
+/// An identity as it is written: four ids, and the class by itself.
+fn identity(ids: &str, class: &str) -> Option<PciIdentity> {
+    let ids: CardIds = ids.parse().ok()?;
+    let (subsystem_vendor, subsystem_device) = ids.subsystem?;
+    let sound = class.len() == 6 && class.bytes().all(|b| b.is_ascii_hexdigit());
+    let class = ClassCode(sound.then(|| u32::from_str_radix(class, 16).ok()).flatten()?);
+    Some(PciIdentity { vendor: ids.vendor, device: ids.device, subsystem_vendor, subsystem_device, class })
+}
+
+/// The host device of the hostdev with this alias.
+fn assigned(root: &Node<'_, '_>, alias: &str) -> Option<Hostdev> {
+    let device = read::devices(root).find(|device| read::alias(device) == Some(alias))?;
+    read::hostdev(&device).ok().flatten()
+}
+
+fn written(domain: Uuid, requests: &[Request]) -> Element {
+    let list = Element::new("gpuvirt:requests")
+        .attribute("xmlns:gpuvirt", NAMESPACE)
+        .attribute("domain", domain.hyphenated().to_string());
+    requests.iter().map(one).fold(list, Element::child)
+}
+
+fn one(request: &Request) -> Element {
+    let named = |name| {
+        Element::new(name).attribute("id", request.id.to_string()).attribute("alias", request.alias.as_str())
+    };
+    match &request.wanted {
+        Wanted::Profile { profile, params } => {
+            let element = named("gpuvirt:profile").attribute("name", profile.0.as_str());
+            if params.is_empty() { element } else { element.attribute("params", params.to_string()) }
+        }
+        Wanted::Gpu { gpu, identity } => {
+            let ids = CardIds {
+                vendor: identity.vendor,
+                device: identity.device,
+                subsystem: Some((identity.subsystem_vendor, identity.subsystem_device)),
+            };
+            named("gpuvirt:gpu")
+                .attribute("address", gpu.to_string())
+                .attribute("identity", ids.to_string())
+                .attribute("class", identity.class.to_string())
+        }
+        Wanted::Match { kind } => {
+            let element = named("gpuvirt:match").attribute("ids", kind.ids.to_string());
+            match &kind.label {
+                Some(label) => element.attribute("label", label.as_str()),
+                None => element,
+            }
+        }
+        Wanted::Vgpu { vgpu } => named("gpuvirt:vgpu").attribute("vgpu", vgpu.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gpuvirt_model::VgpuId;
+
+    const PLAIN: &str = "<domain type='kvm'>\n  <name>vm</name>\n  <uuid>00000000-0000-0000-0000-000000000001</uuid>\n  \
+                         <devices>\n    <hostdev mode='subsystem' type='mdev'>\n      <source>\n        <address \
+                         uuid='00000000-0000-0000-0000-000000000007'/>\n      </source>\n      <alias \
+                         name='ua-gpuvirt-7'/>\n    </hostdev>\n  </devices>\n</domain>\n";
+
+    fn all() -> Requests {
+        let identity = PciIdentity {
+            vendor: 0x10de,
+            device: 0x2235,
+            subsystem_vendor: 0x10de,
+            subsystem_device: 0x145a,
+            class: ClassCode(0x03_0200),
+        };
+        let gpu = PciAddress { domain: 0, bus: 0x41, slot: 0, function: 0 };
+        let kind = CardMatch { ids: "10de:2235".parse().unwrap(), label: Some("a<'&\">b".to_owned()) };
+        let wanted = [
+            Wanted::Profile {
+                profile: ProfileName("nvidia_a40-24c".to_owned()),
+                params: "a=1, b=2".parse().unwrap(),
+            },
+            Wanted::Gpu { gpu, identity },
+            Wanted::Match { kind },
+            Wanted::Vgpu { vgpu: VgpuId::Vf(gpu) },
+        ];
+        let list = wanted.into_iter().zip(1..).map(|(wanted, id)| Request {
+            id,
+            alias: if id == 1 { "ua-gpuvirt-7".to_owned() } else { format!("ua-{id}") },
+            wanted,
+            assigned: (id == 1).then(|| Hostdev::Mdev { uuid: Uuid::from_u128(7) }),
+        });
+        Requests { domain: Some(Uuid::from_u128(1)), list: list.collect(), unreadable: 0 }
+    }
+
+    #[test]
+    fn requests_read_back_and_leave_the_same_bytes_when_they_go() {
+        let noted = PLAIN.replace(
+            "  <devices>",
+            "  <metadata>\n\t<site:note xmlns:site=\"u\" owner='x'>do <b/> not</site:note>\n  </metadata>\n  <devices>",
+        );
+        let flat = PLAIN.replace('\n', "").replace("  ", "");
+        for xml in [PLAIN, &noted, &flat] {
+            let with = set_requests(xml, &all()).unwrap();
+            assert_eq!(crate::read(&with).unwrap().requests, all(), "{with}");
+            assert_eq!(set_requests(&with, &all()).unwrap(), with);
+            assert_eq!(set_requests(&with, &Requests::default()).unwrap(), xml);
+        }
+    }
+
+    #[test]
+    fn an_empty_metadata_is_used() {
+        for empty in ["<metadata/>", "<metadata></metadata>", "<metadata>\n  </metadata>"] {
+            let xml = PLAIN.replace("<devices>", &format!("{empty}\n  <devices>"));
+            let with = set_requests(&xml, &all()).unwrap();
+            assert_eq!(with.matches("<metadata").count(), 1, "{with}");
+            assert_eq!(crate::read(&with).unwrap().requests, all(), "{with}");
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_counted() {
+        let xml = PLAIN.replace(
+            "<devices>",
+            "<metadata><g:requests xmlns:g='urn:gpuvirt:requests:1' domain='x'><g:profile id='1'/><g:gpu id='2' \
+             alias='a' address='zz' identity='' class=''/><other/><g:match id='3' alias='b' ids='10de:2235' \
+             label=''/></g:requests></metadata><devices>",
+        );
+        let found = crate::read(&xml).unwrap().requests;
+        assert_eq!((found.domain, found.list.len(), found.unreadable), (None, 1, 3));
+        assert!(found.of_another(Uuid::from_u128(1)));
+    }
+}

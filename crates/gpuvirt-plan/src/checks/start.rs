@@ -1,0 +1,334 @@
+//! Checks on a domain that is about to start: whether it may have its host devices, and what is still to be made.
+//!
+//! The host devices are judged, whatever put them there; requests tell what may be made for them. Whatever concerns
+//! unmanaged GPUs, and devices that are no GPUs', is let through: that is libvirt's and the admin's business.
+
+use std::collections::BTreeSet;
+
+use gpuvirt_model::{
+    Desired, Domain, Function, Gpu, GraphicsType, Holder, Hostdev, Observed, PciAddress, ProfileName,
+    Records, Refusal, RefusalCode, Request, Vgpu, VgpuId, VgpuParams, Wanted,
+};
+
+use super::holder::shell_word;
+use super::{list, with_explain};
+use crate::first_fit;
+
+/// A domain that is about to start: what the checks look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Start<'a> {
+    /// It, with the host devices that QEMU is to get as its `config`.
+    pub domain: &'a Domain,
+    /// The fresh picture. Its domains are those that run or start now, as far as is known without libvirt.
+    pub observed: &'a Observed,
+    /// The desired document.
+    pub desired: &'a Desired,
+    /// What we made.
+    pub records: &'a Records,
+    /// GPUs on which nothing is changed until they are recovered.
+    pub hands_off: &'a BTreeSet<PciAddress>,
+}
+
+/// What is to be said of a start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Judgement {
+    /// Everything that is in the way.
+    pub refusals: Vec<Refusal>,
+    /// What must be made first, in document order.
+    pub missing: Vec<Missing>,
+}
+
+/// A vGPU that a request asks for and that is not there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// What names it: the hostdev does.
+    pub id: VgpuId,
+    /// Its profile.
+    pub profile: ProfileName,
+    /// Its parameters.
+    pub params: VgpuParams,
+    /// A vGPU of ours for an earlier start of this domain is in its place, and goes first.
+    pub replaces: bool,
+}
+
+/// Judges a start. With any refusal, nothing may be made.
+pub fn judge(start: &Start<'_>) -> Judgement {
+    let mut judgement = Judgement::default();
+    let requests = &start.domain.requests;
+    if let (true, Some(uuid)) = (requests.of_another(start.domain.uuid), requests.domain) {
+        let because = format!("its device requests are those of the domain {uuid} that it was cloned from");
+        let see = format!("gpuvirt vm show {}", shell_word(&start.domain.name));
+        judgement.refusals.push(start.refuse(RefusalCode::ClonedRequest, because, vec![see]));
+        return judgement;
+    }
+    judgement.refusals.extend(mixed_modes(start.domain, &start.domain.config, start.observed).map(
+        |because| {
+            let see = format!("take one of them out: gpuvirt vm show {}", shell_word(&start.domain.name));
+            start.refuse(RefusalCode::MixedModes, because, vec![see])
+        },
+    ));
+    let mut seen = BTreeSet::new();
+    for device in &start.domain.config {
+        match device {
+            Hostdev::Mdev { uuid } => start.mdev(VgpuId::Mdev(*uuid), &mut judgement),
+            Hostdev::Pci { address, .. } => match start.observed.functions.get(address) {
+                None => judgement.refusals.extend(start.absent(*address)),
+                Some(function) => {
+                    let Some(gpu) = start.observed.gpu_of(*address) else { continue };
+                    if function.physfn.is_some() {
+                        start.vf(function, gpu, &mut judgement);
+                    } else if seen.insert(gpu.address) {
+                        judgement.refusals.extend(start.card(gpu, device));
+                    }
+                }
+            },
+        }
+    }
+    judgement
+}
+
+/// Why these devices are both modes in one VM: a whole GPU and a vGPU.
+pub fn mixed_modes(domain: &Domain, devices: &[Hostdev], observed: &Observed) -> Option<String> {
+    let is_vf = |address: &PciAddress| observed.functions.get(address).is_some_and(|f| f.physfn.is_some());
+    let whole = devices.iter().find_map(|device| match device {
+        Hostdev::Pci { address, .. } if !is_vf(address) => observed.gpu_of(*address).map(|gpu| gpu.address),
+        _ => None,
+    })?;
+    let share = devices.iter().find_map(|device| match device {
+        // One that is not there yet counts when a request of ours asks for it.
+        Hostdev::Mdev { uuid } => {
+            let known = observed.vgpus.contains_key(&VgpuId::Mdev(*uuid));
+            (known || domain.requests.of_device(device).is_some()).then(|| format!("the vGPU {uuid}"))
+        }
+        Hostdev::Pci { address, .. } => {
+            let gpu = is_vf(address).then(|| observed.gpu_of(*address)).flatten()?;
+            Some(format!("the vGPU {address}, a share of {}", gpu.address))
+        }
+    })?;
+    Some(format!("it has the whole GPU {whole} and {share}"))
+}
+
+impl Start<'_> {
+    fn refuse(&self, code: RefusalCode, because: String, remedy: Vec<String>) -> Refusal {
+        let summary = format!("VM {} cannot start", self.domain.name);
+        Refusal { code, summary, because, remedy: with_explain(code, remedy) }
+    }
+
+    fn start_command(&self) -> String {
+        format!("gpuvirt vm start {}, which chooses another one", shell_word(&self.domain.name))
+    }
+
+    /// A function that this host does not have. Only one of a GPU that we know of is our business.
+    fn absent(&self, address: PciAddress) -> Option<Refusal> {
+        let device = Hostdev::Pci { address, managed: false };
+        let request = self.domain.requests.of_device(&device);
+        let managed = self.desired.gpus.iter().any(|gpu| gpu.address.same_slot(&address));
+        let remedy = match request.map(|request| &request.wanted) {
+            Some(Wanted::Profile { .. } | Wanted::Match { .. }) => self.start_command(),
+            _ => "gpuvirt gpu list shows what is there".to_owned(),
+        };
+        (managed || request.is_some()).then(|| {
+            let because = format!("{address} is not on this host now");
+            self.refuse(RefusalCode::GpuNotFound, because, vec![remedy])
+        })
+    }
+
+    /// What is in the way on a managed GPU, whichever way it is used: another card, or one that is left alone.
+    fn untrusted(&self, gpu: &Gpu) -> Option<Refusal> {
+        let entry = self.desired.gpu(gpu.address)?;
+        let found = self.observed.primary_of(gpu).map(|function| function.identity);
+        if found != Some(entry.identity) {
+            let now = found.map_or_else(|| "something unreadable".to_owned(), |found| found.to_string());
+            let because =
+                format!("{now} sits at {}, which was configured as {}", gpu.address, entry.identity);
+            let again = format!("gpuvirt gpu unset {}, then configure it anew", gpu.address);
+            return Some(self.refuse(RefusalCode::IdentityChanged, because, vec![again]));
+        }
+        self.hands_off.contains(&gpu.address).then(|| {
+            let because = format!("a change of {} neither succeeded nor could be undone", gpu.address);
+            self.refuse(RefusalCode::HandsOff, because, vec!["gpuvirt recover".to_owned()])
+        })
+    }
+
+    /// A whole GPU.
+    fn card(&self, gpu: &Gpu, device: &Hostdev) -> Vec<Refusal> {
+        let request = self.domain.requests.of_device(device);
+        let mut found: Vec<Refusal> =
+            request.and_then(|request| self.other_card(gpu, request)).into_iter().collect();
+        let Some(entry) = self.desired.gpu(gpu.address) else { return found };
+        found.extend(self.untrusted(gpu));
+        if !found.is_empty() {
+            return found;
+        }
+        let active = gpu.active_type(Some(entry.graphics_type.resolve(&self.desired.host)));
+        if active != GraphicsType::Direct {
+            let set = format!("gpuvirt gpu set {} --type direct", gpu.address);
+            let because = format!("its GPU {} is {active}, not direct", gpu.address);
+            found.push(self.refuse(RefusalCode::NotPassthrough, because, vec![set]));
+        }
+        let same = |other: &Hostdev| match other {
+            Hostdev::Pci { address, .. } => gpu.functions.contains(address),
+            Hostdev::Mdev { .. } => false,
+        };
+        let holders = (active == GraphicsType::Direct).then_some(&gpu.holders.seen);
+        let what = format!("GPU {}", gpu.address);
+        found.extend(self.held(RefusalCode::GpuInUse, &what, &same, holders.into_iter().flatten()));
+        found
+    }
+
+    /// The card that the request asked for is not the one at the address.
+    fn other_card(&self, gpu: &Gpu, request: &Request) -> Option<Refusal> {
+        let found = self.observed.primary_of(gpu)?.identity;
+        match &request.wanted {
+            Wanted::Gpu { identity, .. } if *identity != found => {
+                let because = format!("{found} sits at {}, and its request is for {identity}", gpu.address);
+                let name = shell_word(&self.domain.name);
+                let again = format!(
+                    "gpuvirt vm remove {name} {}, then gpuvirt vm add {name} --gpu for the card that it is to have",
+                    gpu.address
+                );
+                Some(self.refuse(RefusalCode::IdentityChanged, because, vec![again]))
+            }
+            Wanted::Match { kind } if !kind.ids.fits(&found) => {
+                let because = format!("{} is {found}, and its request is for {}", gpu.address, kind.ids);
+                Some(self.refuse(RefusalCode::RequestUnmet, because, vec![self.start_command()]))
+            }
+            _ => None,
+        }
+    }
+
+    /// Another VM, or somebody else, has it.
+    fn held<'h>(
+        &self,
+        code: RefusalCode,
+        what: &str,
+        same: &dyn Fn(&Hostdev) -> bool,
+        holders: impl Iterator<Item = &'h Holder>,
+    ) -> Option<Refusal> {
+        let others = self.observed.domains.known().into_iter().flatten();
+        let other =
+            others.filter(|other| other.uuid != self.domain.uuid).find(|other| other.live.iter().any(same));
+        if let Some(other) = other {
+            let stop = format!("shut that VM down: virsh shutdown -- {}", shell_word(&other.name));
+            return Some(self.refuse(code, format!("VM {} runs with its {what}", other.name), vec![stop]));
+        }
+        let processes: Vec<&Holder> =
+            holders.filter(|holder| matches!(holder, Holder::Process { .. })).collect();
+        (!processes.is_empty()).then(|| {
+            let because = format!("its {what} is held by {}", list(&processes));
+            self.refuse(code, because, vec!["stop what uses it, and try again".to_owned()])
+        })
+    }
+
+    /// A mediated device.
+    fn mdev(&self, id: VgpuId, judgement: &mut Judgement) {
+        let device = id.hostdev();
+        let request = self.domain.requests.of_device(&device);
+        if let Some(vgpu) = self.observed.vgpus.get(&id) {
+            return self.there(vgpu, request, judgement);
+        }
+        match request.map(|request| &request.wanted) {
+            Some(Wanted::Profile { profile, params }) => self.missing(id, profile, params, judgement),
+            Some(_) => judgement.refusals.push(self.vgpu_gone(id)),
+            None => {
+                let ours = self.records.vgpus.contains_key(&id)
+                    || self.desired.gpus.iter().flat_map(|gpu| &gpu.vgpus).any(|vgpu| vgpu.id == id);
+                judgement.refusals.extend(ours.then(|| self.vgpu_gone(id)));
+            }
+        }
+    }
+
+    fn vgpu_gone(&self, id: VgpuId) -> Refusal {
+        let because = format!("its vGPU {id} is not there, and no request says which profile it had");
+        let make = match id {
+            VgpuId::Mdev(uuid) => format!("gpuvirt vgpu create --gpu GPU --profile PROFILE --uuid {uuid}"),
+            VgpuId::Vf(_) => "gpuvirt vgpu create --gpu GPU --profile PROFILE".to_owned(),
+        };
+        self.refuse(RefusalCode::VgpuNotFound, because, vec![make])
+    }
+
+    /// A vGPU that is to be made, if it still fits anywhere.
+    fn missing(&self, id: VgpuId, profile: &ProfileName, params: &VgpuParams, judgement: &mut Judgement) {
+        let wish = first_fit::Wish { profile, gpu: None, parent: id.vf(), avoid: self.hands_off };
+        match first_fit::vgpu(&wish, self.observed, self.desired) {
+            Ok(_) => {
+                let (profile, params) = (profile.clone(), params.clone());
+                judgement.missing.push(Missing { id, profile, params, replaces: false });
+            }
+            Err(rejected) => {
+                let because =
+                    format!("no vGPU of profile {profile} can be made for it: {}", rejected.join("; "));
+                let other_vf = id.vf().map(|_| self.start_command());
+                let free = other_vf.unwrap_or_else(|| "stop a VM that has one: gpuvirt vgpu list".to_owned());
+                judgement.refusals.push(self.refuse(RefusalCode::NoCapacity, because, vec![free]));
+            }
+        }
+    }
+
+    /// A vGPU that is there: nobody else's, and what was asked for.
+    fn there(&self, vgpu: &Vgpu, request: Option<&Request>, judgement: &mut Judgement) {
+        let record = self.records.vgpus.get(&vgpu.id).filter(|_| self.records.made(vgpu));
+        let made_for = record.and_then(|record| record.domain);
+        let same = |other: &Hostdev| other.same_device(&vgpu.id.hostdev());
+        let what = format!("vGPU {}", vgpu.id);
+        let held = self.held(RefusalCode::VgpuInUse, &what, &same, vgpu.holders.seen.iter());
+        if let Some(refusal) = held {
+            judgement.refusals.push(refusal);
+        } else if let Some(other) = made_for.filter(|other| *other != self.domain.uuid) {
+            let because =
+                format!("its {what} was made for the start of another VM ({other}) and goes with that");
+            let remedy = "give it a vGPU of its own: gpuvirt vm add".to_owned();
+            judgement.refusals.push(self.refuse(RefusalCode::VgpuInUse, because, vec![remedy]));
+        } else if let Some(Wanted::Profile { profile, params }) = request.map(|request| &request.wanted) {
+            if vgpu.removing || vgpu.profile != *profile {
+                self.another(vgpu, profile, params, made_for.is_some(), judgement);
+            }
+        } else if vgpu.removing {
+            let because = format!("a removal of its {what} waits in the kernel");
+            let wait = "try again when that has ended: gpuvirt status".to_owned();
+            judgement.refusals.push(self.refuse(RefusalCode::VgpuInUse, because, vec![wait]));
+        }
+    }
+
+    /// A vGPU of another profile than asked for: ours of an earlier start of this domain is replaced, no other.
+    fn another(
+        &self,
+        vgpu: &Vgpu,
+        profile: &ProfileName,
+        params: &VgpuParams,
+        ours: bool,
+        judgement: &mut Judgement,
+    ) {
+        if ours && !vgpu.removing {
+            let (profile, params) = (profile.clone(), params.clone());
+            return judgement.missing.push(Missing { id: vgpu.id, profile, params, replaces: true });
+        }
+        let because =
+            format!("its vGPU {} has profile {}, and its request is for {profile}", vgpu.id, vgpu.profile);
+        judgement.refusals.push(self.refuse(RefusalCode::RequestUnmet, because, vec![self.start_command()]));
+    }
+
+    /// A virtual function.
+    fn vf(&self, vf: &Function, gpu: &Gpu, judgement: &mut Judgement) {
+        let Some(entry) = self.desired.gpu(gpu.address) else { return };
+        if let Some(refusal) = self.untrusted(gpu) {
+            return judgement.refusals.push(refusal);
+        }
+        let kind = entry.graphics_type.resolve(&self.desired.host);
+        if kind != GraphicsType::SharedDirect {
+            let because = format!(
+                "its vGPU {} is a share of {}, which is configured as {kind}",
+                vf.address, gpu.address
+            );
+            let set = format!("gpuvirt gpu set {} --type shared-direct", gpu.address);
+            return judgement.refusals.push(self.refuse(RefusalCode::NotSharedDirect, because, vec![set]));
+        }
+        let id = VgpuId::Vf(vf.address);
+        let request = self.domain.requests.of_device(&id.hostdev());
+        match (self.observed.vgpus.get(&id), request.map(|request| &request.wanted)) {
+            (Some(vgpu), _) => self.there(vgpu, request, judgement),
+            (None, Some(Wanted::Profile { profile, params })) => self.missing(id, profile, params, judgement),
+            (None, _) => judgement.refusals.push(self.vgpu_gone(id)),
+        }
+    }
+}
