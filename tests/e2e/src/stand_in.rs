@@ -20,7 +20,7 @@ impl Lab {
         self.devices.get("SRIOV_PF").to_owned()
     }
 
-    /// Gives the card to our module, without virtual functions yet.
+    /// Gives the card to our module, without virtual functions yet; its driver lets nobody but its own tool make them.
     #[track_caller]
     pub fn give_to_gpuvirt_vf(&self, gpu: &str, form: VfForm) {
         let device = format!("/sys/bus/pci/devices/{gpu}");
@@ -29,7 +29,7 @@ impl Lab {
             VfForm::Mdev => "vf_mdev=1",
         };
         self.sh(&format!(
-            "modprobe -a mdev vfio-pci && insmod /lab/modules/gpuvirt_vf.ko {parameter} &&
+            "modprobe -a mdev vfio-pci && insmod /lab/modules/gpuvirt_vf.ko numvfs_errno=1 {parameter} &&
              echo gpuvirt_vf > {device}/driver_override &&
              echo {gpu} > {device}/driver/unbind && echo {gpu} > /sys/bus/pci/drivers_probe &&
              test $(basename $(readlink {device}/driver)) = gpuvirt_vf"

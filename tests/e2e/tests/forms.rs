@@ -17,8 +17,6 @@ struct Form {
     fits: usize,
     /// What a guest finds on its PCI bus.
     sees: &'static str,
-    /// Whether its virtual functions are there before gpuvirt is asked, so that they stay.
-    vfs_by_hand: bool,
     /// The exit code of asking for the card back while guests run.
     early: i32,
     /// A profile that the card does not have.
@@ -31,7 +29,6 @@ const MDEV_ON_THE_CARD: Form = Form {
     profile: "lab-4q",
     fits: 2,
     sees: "1234:1ab0 class=030200 subsystem=1234:0003",
-    vfs_by_hand: false,
     early: 4,
     foreign: "lab-3q",
 };
@@ -42,8 +39,7 @@ const MDEV_ON_EACH_VF: Form = Form {
     profile: "lab-4q",
     fits: 2,
     sees: "1234:1ab1 class=030200 subsystem=1234:025c",
-    vfs_by_hand: true,
-    early: 4,
+    early: 3,
     foreign: "lab-3q",
 };
 
@@ -53,8 +49,7 @@ const VENDOR_VFIO: Form = Form {
     profile: "lab-4q",
     fits: 2,
     sees: "8086:10ca class=020000",
-    vfs_by_hand: true,
-    early: 4,
+    early: 3,
     foreign: "lab-3q",
 };
 
@@ -64,7 +59,6 @@ const PLAIN_VFS: Form = Form {
     profile: "vf",
     fits: 7,
     sees: "8086:10ca class=020000",
-    vfs_by_hand: false,
     early: 3,
     foreign: "lab-4q",
 };
@@ -72,7 +66,6 @@ const PLAIN_VFS: Form = Form {
 fn on_our_module(lab: &Lab, form: VfForm) -> String {
     let gpu = lab.sriov_gpu();
     lab.give_to_gpuvirt_vf(&gpu, form);
-    lab.enable_vfs(&gpu);
     gpu
 }
 
@@ -152,13 +145,23 @@ fn journey(form: &Form) {
     }
     assert_eq!(vgpus(&lab), Vec::<Value>::new());
     assert!(able(&lab, &gpu, form) > 0);
-    lab.gpuvirt(&format!("gpu set {gpu} --type shared")).expect(if form.vfs_by_hand { 4 } else { 0 });
-    assert_eq!(lab.gpu(&gpu)["active"], if form.vfs_by_hand { "shared-direct" } else { "shared" });
+    lab.gpuvirt(&format!("gpu set {gpu} --type shared")).expect(0);
+    assert_eq!(lab.gpu(&gpu)["active"], "shared");
     assert_eq!(lab.picture(), before, "something is left behind");
 }
 
 const BY_HAND: &str = "11111111-2222-4333-8444-000000000001";
 const BY_MDEVCTL: &str = "11111111-2222-4333-8444-000000000002";
+
+/// While others' vGPUs live the card goes nowhere; asking leaves them and the card as they are.
+fn way_back_is_barred(lab: &Lab, gpu: &str) {
+    let before = lab.picture();
+    for to in ["direct", "shared", "shared-direct"] {
+        let said = lab.gpuvirt(&format!("gpu set {gpu} --type {to}"));
+        assert!(to == "shared-direct" || [3, 4].contains(&said.code), "{said}");
+        assert_eq!(lab.picture(), before);
+    }
+}
 
 /// Two vGPUs that others make, one by plain writes and one by mdevctl, of which room for two of the form's remains.
 fn made_by_others(form: &Form, parents: [&str; 2], small: &str) {
@@ -199,14 +202,11 @@ fn made_by_others(form: &Form, parents: [&str; 2], small: &str) {
     lab.sh("systemctl restart gpuvirtd").expect(0);
     lab.gpuvirt("recover").expect(0);
     lab.gpuvirt(&format!("vgpu remove {}", ids[0])).expect(0);
-    for direction in ["direct", "shared"] {
-        let refused = lab.gpuvirt(&format!("gpu set {gpu} --type {direction}"));
-        assert!([3, 4].contains(&refused.code), "{refused}");
-    }
-    lab.gpuvirt(&format!("gpu unset {gpu}")).expect(0);
+    way_back_is_barred(&lab, &gpu);
     assert_eq!(theirs(), 0);
     lab.sh(&format!("mdevctl stop --uuid {BY_MDEVCTL} && echo 1 > /sys/bus/mdev/devices/{BY_HAND}/remove"))
         .expect(0);
+    lab.gpuvirt(&format!("gpu set {gpu} --type shared")).expect(0);
     assert_eq!(lab.picture(), before, "something is left behind");
 }
 
@@ -224,6 +224,7 @@ fn what_others_made_on_virtual_functions_is_counted_and_survives() {
 fn a_type_set_by_hand_is_counted_and_survives() {
     let (lab, form) = (Lab::fresh(), &VENDOR_VFIO);
     let gpu = (form.dress)(&lab);
+    let before = lab.picture();
     let file = format!("/sys/bus/pci/devices/{gpu}/virtfn2/nvidia/current_vgpu_type");
     lab.gpuvirt(&format!("gpu set {gpu} --type shared-direct")).expect(0);
     lab.sh(&format!("echo 601 > {file}")).expect(0);
@@ -236,13 +237,10 @@ fn a_type_set_by_hand_is_counted_and_survives() {
     lab.sh("systemctl restart gpuvirtd").expect(0);
     lab.gpuvirt("recover").expect(0);
     lab.gpuvirt(&format!("vgpu remove {}", ids[0])).expect(0);
-    for direction in ["direct", "shared"] {
-        let refused = lab.gpuvirt(&format!("gpu set {gpu} --type {direction}"));
-        assert!([3, 4].contains(&refused.code), "{refused}");
-    }
-    lab.gpuvirt(&format!("gpu unset {gpu}")).expect(0);
-    assert_eq!(vgpus(&lab)[0]["id"], id);
+    way_back_is_barred(&lab, &gpu);
     lab.sh(&format!("test $(cat {file}) = 601 && echo 0 > {file}")).expect(0);
+    lab.gpuvirt(&format!("gpu set {gpu} --type shared")).expect(0);
+    assert_eq!(lab.picture(), before, "something is left behind");
 }
 
 #[test]
