@@ -2,7 +2,7 @@
 
 use gpuvirt_model::{
     AssignmentPolicy, ConfiguredType, Outcome, PciAddress, ProfileName, RefusalCode, Reservation, VgpuId,
-    VgpuParams, Warning, When,
+    VgpuMode, VgpuParams, Warning, When,
 };
 use gpuvirt_plan::placement::Choice;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,12 @@ pub struct SetType {
     /// The type to become.
     #[serde(rename = "type")]
     pub graphics_type: ConfiguredType,
+    /// Which vGPU profiles may live together on it; for shared-direct. None leaves what was asked for before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vgpu_mode: Option<VgpuMode>,
+    /// How many virtual functions it gets; for shared-direct. None leaves what was asked for before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vf_count: Option<u16>,
     /// A name for the GPU; none leaves the present one.
     #[serde(default)]
     pub label: Option<String>,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gpuvirt_model::{
     ConfiguredType, Desired, Observed, Outcome, PciAddress, ProfileName, Records, Refusal, RefusalCode,
-    VgpuId, Warning, When,
+    VgpuId, VgpuMode, Warning, When,
 };
 use gpuvirt_plan::Plan;
 use gpuvirt_plan::placement::Choice;
@@ -41,6 +41,8 @@ pub struct SwitchRequest {
     pub gpu: PciAddress,
     /// The type to become.
     pub to: ConfiguredType,
+    /// How a card that becomes shared-direct is prepared.
+    pub prepare: Preparation,
     /// A new label; none leaves the present one.
     pub label: Option<String>,
     /// Refusals that the admin accepts.
@@ -51,6 +53,15 @@ pub struct SwitchRequest {
     pub dry_run: bool,
     /// Longest wait for one write that can block.
     pub deadline: Duration,
+}
+
+/// How a card is prepared for vGPUs; what is left open stays as it was asked for before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Preparation {
+    /// Which profiles may live together on it.
+    pub vgpu_mode: Option<VgpuMode>,
+    /// How many virtual functions it gets.
+    pub vf_count: Option<u16>,
 }
 
 /// `vgpu create`: one change, however many.
@@ -192,13 +203,30 @@ impl Engine {
         Ok(View { observed: Observed { domains, ..view.observed }, ..view })
     }
 
+    /// A fresh picture for changes that take nothing from anybody: without holders.
+    ///
+    /// # Errors
+    /// [`EngineError::Port`].
+    pub(crate) fn view_without_holders(&self) -> Result<View, EngineError> {
+        let domains = self.domains.list();
+        let view = self.view_by(|host| host.observe_without_holders())?;
+        Ok(View { observed: Observed { domains, ..view.observed }, ..view })
+    }
+
     /// A fresh picture of what the kernel shows, domains unknown: libvirt is not asked.
     ///
     /// # Errors
     /// [`EngineError::Port`].
     pub(crate) fn kernel_view(&self) -> Result<View, EngineError> {
+        self.view_by(|host| host.observe())
+    }
+
+    fn view_by(
+        &self,
+        observe: impl FnOnce(&dyn Host) -> Result<Observed, PortError>,
+    ) -> Result<View, EngineError> {
         let (desired, records) = self.store.load()?;
-        let mut observed = self.host.observe()?;
+        let mut observed = observe(&*self.host)?;
         let records = records.of_boot(observed.host.boot_id);
         remember_names(&mut observed, &records);
         Ok(View { observed, desired, records })

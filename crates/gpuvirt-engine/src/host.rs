@@ -9,7 +9,7 @@ use gpuvirt_model::{
 use gpuvirt_plan::capacity;
 
 use crate::placement::picture;
-use crate::{Engine, EngineError, Report, SwitchRequest, View};
+use crate::{Engine, EngineError, Preparation, Report, SwitchRequest, View};
 
 /// A change of the host's defaults; what is none stays.
 #[derive(Debug, Clone)]
@@ -61,6 +61,7 @@ impl Engine {
     /// Makes a GPU what the new default type says, and adds to the report what came of it.
     fn follow(&self, follower: &DesiredGpu, request: &HostRequest, mut report: Report) -> Report {
         let switch = SwitchRequest {
+            prepare: Preparation::default(),
             gpu: follower.address,
             to: ConfiguredType::Default,
             label: None,

@@ -15,6 +15,7 @@ pub mod engine;
 mod host;
 mod placement;
 pub mod ports;
+mod prepare;
 mod recover;
 mod removal;
 mod restore;
@@ -27,7 +28,8 @@ mod when;
 
 pub use cordon::Cordon;
 pub use engine::{
-    CreateRequest, DeviceRequest, Engine, EngineError, Removal, RemoveRequest, Report, SwitchRequest, View,
+    CreateRequest, DeviceRequest, Engine, EngineError, Preparation, Removal, RemoveRequest, Report,
+    SwitchRequest, View,
 };
 pub use gpuvirt_plan::vgpu::Wish;
 pub use host::HostRequest;

@@ -25,7 +25,8 @@ impl Engine {
     pub fn create_vgpus(&self, request: &CreateRequest) -> Result<Report, EngineError> {
         let _turn = self.turn(request.dry_run);
         request.gpu.map_or(Ok(()), |gpu| self.hands_on(gpu))?;
-        let view = self.view()?;
+        // Nothing is taken from anybody, so nobody is looked for.
+        let view = self.view_without_holders()?;
         if let Some(report) = self.anywhere_already(request, &view)? {
             return Ok(report);
         }

@@ -110,6 +110,11 @@ pub(crate) fn nvidia_information(address: PciAddress) -> String {
     format!("{PROC}/driver/nvidia/gpus/{address}/information")
 }
 
+/// The lock that a driver of NVIDIA's kind has for each of its cards.
+pub(crate) fn unbind_lock(driver: &DriverName, address: PciAddress) -> String {
+    format!("{PROC}/driver/{driver}/gpus/{address}/unbindLock")
+}
+
 /// One file of the modules installed for a kernel.
 pub(crate) fn modules_file(release: &str, name: &str) -> String {
     format!("{LIB_MODULES}/{release}/{name}")

@@ -53,7 +53,7 @@ pub use policy::AssignmentPolicy;
 pub use profile::{Profile, ProfileClass, ProfileName, Sharing};
 pub use profile_name::{NamedTraits, named_traits};
 pub use reading::{Reading, Unknown};
-pub use records::{HostBinding, Records, VfsRecord, VgpuRecord};
+pub use records::{HostBinding, Records, VfsRecord, VgpuModeRecord, VgpuRecord};
 pub use refusal::{Refusal, RefusalCode, Warning, WarningCode};
 pub use request::{CardIds, CardMatch, Request, Requests, Wanted};
 pub use vgpu::{Framework, Vgpu, VgpuId};

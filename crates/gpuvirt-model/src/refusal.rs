@@ -85,6 +85,12 @@ codes! {
         ConsoleActive => "console-active",
         /// Virtual functions of the card exist.
         VfsAlive => "vfs-alive",
+        /// The card can't have so many virtual functions.
+        TooManyVfs => "too-many-vfs",
+        /// The vendor's tool makes all virtual functions or none.
+        VfCountFixed => "vf-count-fixed",
+        /// The card's driver can't mix sizes of vGPUs.
+        NoMixedSize => "no-mixed-size",
         /// vGPUs of the card exist.
         VgpusAlive => "vgpus-alive",
         /// Another card sits at the stored address.
@@ -195,6 +201,8 @@ codes! {
         FractionalVgpus => "fractional-vgpus",
         /// It cannot be told whether the host's driver makes vGPUs.
         HostDriverUnsure => "host-driver-unsure",
+        /// A service that was stopped for a change did not start again.
+        ServiceDown => "service-down",
         /// A refusal was accepted by the admin.
         Accepted => "accepted",
     }

@@ -14,6 +14,7 @@ pub mod explain;
 pub mod explain_code;
 pub mod first_fit;
 pub mod gpu;
+pub mod parameter;
 pub mod params;
 pub mod placement;
 pub mod profile;
@@ -21,8 +22,12 @@ pub mod sriov;
 pub mod step;
 pub mod switch;
 pub mod undo;
+pub mod vendor;
 pub mod verify;
 pub mod vgpu;
 
 pub use gpu::{domains_using, pending_reason};
-pub use step::{MdevPlace, Plan, Promise, Snapshot, Step, VfAutoprobe, VfSetting};
+pub use step::{
+    MdevPlace, MixedSize, MixedSizeSetting, Plan, Promise, Snapshot, Step, UnbindLock, VfAutoprobe, VfSetting,
+};
+pub use switch::Wanted;

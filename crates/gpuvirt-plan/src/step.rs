@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use gpuvirt_model::{
-    DriverBinding, DriverName, Function, PciAddress, PciIdentity, ProfileName, VgpuId, VgpuParams,
+    DriverBinding, DriverName, Function, PciAddress, PciIdentity, ProfileName, ProgramPath, UnitName, VgpuId,
+    VgpuParams,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -93,6 +94,81 @@ pub enum Step {
         /// Whether it does.
         on: VfAutoprobe,
     },
+    /// Have the vendor's tool make all of a card's virtual functions, or remove them. GPU instances and the mixed-size
+    /// mode go with the old ones.
+    CycleVfs {
+        /// The physical function.
+        function: PciAddress,
+        /// The tool.
+        tool: ProgramPath,
+        /// The number that it must still have.
+        from: u16,
+        /// The number to have.
+        to: u16,
+    },
+    /// Have the vendor's command let sizes of vGPUs be mixed on a card, or no more. No file shows it: the step itself
+    /// asks the command afterwards.
+    SetMixedSize {
+        /// The card.
+        gpu: PciAddress,
+        /// The command.
+        command: ProgramPath,
+        /// The mode to have.
+        to: MixedSize,
+    },
+    /// Take the lock of a card's driver, without which it must not be unbound, or give it back.
+    SetUnbindLock {
+        /// The card's function.
+        function: PciAddress,
+        /// Its driver.
+        driver: DriverName,
+        /// Taken or free.
+        to: UnbindLock,
+    },
+    /// Stop a service that holds the card.
+    StopService {
+        /// The card.
+        gpu: PciAddress,
+        /// The service.
+        unit: UnitName,
+    },
+    /// Start a service that was stopped. That one does not start again is told, and fails no change.
+    StartService {
+        /// The card.
+        gpu: PciAddress,
+        /// The service.
+        unit: UnitName,
+    },
+}
+
+/// Whether vGPUs of several sizes may live on a card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MixedSize {
+    /// They may.
+    On,
+    /// One size at a time.
+    Off,
+}
+
+/// The lock of a card's driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnbindLock {
+    /// Nobody new gets the card.
+    Taken,
+    /// Anybody may.
+    Free,
+}
+
+/// A card's mixed-size mode, with the command that sets it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MixedSizeSetting {
+    /// The mode.
+    pub on: MixedSize,
+    /// The vendor's command.
+    pub command: ProgramPath,
 }
 
 /// Whether the kernel looks for a driver for new virtual functions (`sriov_drivers_autoprobe`).
@@ -153,6 +229,12 @@ pub struct Snapshot {
     /// Physical functions, and how they had their virtual ones.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vfs: BTreeMap<PciAddress, VfSetting>,
+    /// Cards, and whether sizes of vGPUs could be mixed on them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mixed_sizes: BTreeMap<PciAddress, MixedSizeSetting>,
+    /// Services that ran and are stopped meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<UnitName>,
 }
 
 /// Where a mediated device is made, and of which type.
@@ -219,6 +301,11 @@ pub enum Promise {
         #[serde(flatten)]
         setting: VfSetting,
     },
+    /// The GPU offers vGPUs, in whichever way.
+    OffersVgpus {
+        /// The GPU.
+        gpu: PciAddress,
+    },
 }
 
 impl Snapshot {
@@ -249,6 +336,36 @@ impl Plan {
         match vgpu {
             VgpuId::Mdev(uuid) => self.before.mdevs.get(&uuid).is_some_and(Option::is_none),
             VgpuId::Vf(vf) => self.before.vgpu_types.get(&vf) == Some(&0),
+        }
+    }
+
+    /// Whether it goes on where `earlier` ended: the same steps first, and whatever that noted before them.
+    ///
+    /// What a card's driver offers shows only once it has the card, so some changes are planned in two parts. The whole
+    /// then takes the first part's place in the journal, and is undone as a whole.
+    pub fn continues(&self, earlier: &Self) -> bool {
+        self.gpu == earlier.gpu
+            && self.steps.starts_with(&earlier.steps)
+            && earlier.before.bindings.iter().all(|(at, was)| self.before.bindings.get(at) == Some(was))
+            && earlier.before.vfs.iter().all(|(at, was)| self.before.vfs.get(at) == Some(was))
+    }
+
+    /// This plan and what follows it, as one: undone to where this began.
+    #[must_use]
+    pub fn then(&self, next: &Self) -> Self {
+        let mut before = next.before.clone();
+        before.bindings.extend(self.before.bindings.clone());
+        before.identities.extend(self.before.identities.clone());
+        before.vfs.extend(self.before.vfs.clone());
+        before.mixed_sizes.extend(self.before.mixed_sizes.clone());
+        before.services = [self.before.services.as_slice(), next.before.services.as_slice()].concat();
+        before.services.dedup();
+        Self {
+            gpu: self.gpu,
+            purpose: self.purpose.clone(),
+            steps: [self.steps.as_slice(), next.steps.as_slice()].concat(),
+            before,
+            promises: next.promises.clone(),
         }
     }
 
@@ -286,6 +403,10 @@ impl Step {
             Self::CreateMdev { place, .. } => Some(place.parent),
             Self::RemoveMdev { parent, .. } | Self::SetVgpuParams { parent, .. } => Some(*parent),
             Self::SetVgpuType { vf, .. } => Some(*vf),
+            Self::CycleVfs { function, .. } | Self::SetUnbindLock { function, .. } => Some(*function),
+            Self::SetMixedSize { gpu, .. }
+            | Self::StopService { gpu, .. }
+            | Self::StartService { gpu, .. } => Some(*gpu),
         }
     }
 }

@@ -52,6 +52,12 @@ fn broken(promise: &Promise, now: &Observed) -> Option<String> {
             }
         }
         Promise::VgpuParams { vgpu, params } => params::broken(*vgpu, params, now),
+        Promise::OffersVgpus { gpu } => {
+            let offers = now.gpus.get(gpu).is_some_and(|gpu| !gpu.frameworks.is_empty());
+            (!offers).then(|| {
+                format!("the driver of {gpu} makes no vGPUs on the virtual functions that it has now")
+            })
+        }
         Promise::VgpuType { vf, type_id } => {
             let found = vgpu::type_of(*vf, now);
             let words = |type_id: u32| match type_id {

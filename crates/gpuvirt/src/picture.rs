@@ -137,7 +137,7 @@ impl Picture {
     }
 
     fn document(&self, gpu: &Gpu) -> GpuDocument {
-        GpuDocument::new(gpu, &self.observed, &self.desired)
+        GpuDocument::new(gpu, &self.observed, &self.desired, &self.records)
     }
 
     fn list<T>(&self, kind: &str, items: Vec<T>) -> List<T> {

@@ -19,7 +19,8 @@ mod rules;
 mod sriov;
 mod vgpu_params;
 
-pub(crate) use mdev::parent_of;
+pub(crate) use host::service_processes;
+pub(crate) use mdev::parent_in;
 pub(crate) use names::KnownNames;
 pub(crate) use nodes::sound_cards;
 pub(crate) use pass::observe;

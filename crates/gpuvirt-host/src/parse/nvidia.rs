@@ -39,6 +39,23 @@ fn is_header(line: &str) -> bool {
     line.split_once(':').is_some_and(|(id, _)| id.trim().eq_ignore_ascii_case("id"))
 }
 
+/// Whether the vendor's tool found the card in use.
+pub fn lock_was_refused(stdout: &str, stderr: &str) -> bool {
+    [stdout, stderr].iter().any(|text| text.contains("unbindLock"))
+}
+
+/// What `nvidia-smi vgpu -ghm` says: whether sizes are mixed; none where the card has no such mode, or where the text is
+/// not understood. Only the line's end counts: its words differ by release (`Heterogenous`, `Heterogeneous`).
+pub fn heterogeneous_mode(text: &str) -> Option<bool> {
+    let line = text.lines().rev().find(|line| line.to_ascii_lowercase().contains("heterogen"))?;
+    let word = line.rsplit(|c: char| c == ':' || c.is_whitespace()).find(|word| !word.is_empty())?;
+    match word.trim_end_matches('.').to_ascii_lowercase().as_str() {
+        "enabled" => Some(true),
+        "disabled" => Some(false),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,8 +92,25 @@ mod tests {
         assert_eq!(twice.odd, ["7 : second"]);
     }
 
+    #[test]
+    fn the_mixed_size_mode_is_the_last_word_of_its_line() {
+        for (text, want) in [
+            ("GPU 00000000:41:00.0\n    vGPU Heterogeneous Mode           : Enabled\n", Some(true)),
+            ("GPU 00000000:41:00.0\n    vGPU Heterogeneous Mode           : Disabled\n", Some(false)),
+            ("vGPU heterogenous mode for GPU 0 is Enabled.\n", Some(true)),
+            ("    vGPU Heterogeneous Mode           : N/A\n", None),
+            ("Enabled\n", None),
+            ("", None),
+        ] {
+            assert_eq!(heterogeneous_mode(text), want, "{text:?}");
+        }
+        assert!(
+            lock_was_refused("", "Cannot obtain unbindLock for 0000:41:00.0\n") && !lock_was_refused("x", "")
+        );
+    }
+
     proptest::proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in "\\PC{0,80}") { let _ = (device_minor(&text), creatable_types(&text)); }
+        fn no_text_makes_it_panic(text in "\\PC{0,80}") { let _ = (device_minor(&text), creatable_types(&text), heterogeneous_mode(&text)); }
     }
 }

@@ -11,6 +11,7 @@ mod settle;
 mod shell;
 mod sriov;
 mod step;
+mod vendor;
 mod vgpu_params;
 
 pub use shell::shell;

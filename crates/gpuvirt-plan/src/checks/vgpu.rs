@@ -14,29 +14,18 @@ use super::{Switch, configured, list, with_explain};
 ///
 /// One that is with VFIO now can't tell: its driver shows what it offers only once it has the card.
 pub(super) fn no_support(switch: &Switch) -> Option<Refusal> {
-    let can = !switch.gpu.frameworks.is_empty();
+    // With a tool of the vendor's it shows only once virtual functions exist, which the plan makes.
+    let can = !switch.gpu.frameworks.is_empty() || crate::sriov::cycles_vfs(switch.plan);
     let asked = switch.to == GraphicsType::SharedDirect && switch.gpu.host_driver;
     let driver = switch.observed.primary_of(switch.gpu)?.binding.driver.clone();
-    (asked && !can).then(|| {
+    let waits =
+        switch.observed.primary_of(switch.gpu).is_some_and(|f| crate::parameter::missing(f, None).is_some());
+    (asked && !can && !waits).then(|| {
         let driver = driver.map_or("no driver".to_owned(), |d| format!("its driver {d}"));
         let because = format!("{driver} offers no vGPUs");
-        let mut remedy =
+        let remedy =
             vec!["load the vendor's vGPU host driver; a plain display driver offers none".to_owned()];
-        remedy.extend(vendors_tool(switch));
         switch.refuse(RefusalCode::NoVgpuSupport, because, remedy)
-    })
-}
-
-/// NVIDIA's driver shows what it makes vGPUs by only once virtual functions exist, and its own tool makes those.
-fn vendors_tool(switch: &Switch) -> Option<String> {
-    let primary = switch.observed.primary_of(switch.gpu)?;
-    let nvidia = primary.binding.driver.as_ref().is_some_and(|driver| driver.as_str() == "nvidia");
-    let none_yet = primary.sriov.as_ref().is_some_and(|sriov| sriov.vfs.is_empty() && sriov.total > 0);
-    let address = primary.address;
-    (nvidia && none_yet).then(|| {
-        format!(
-            "where it is that driver, enable its virtual functions: /usr/lib/nvidia/sriov-manage -e {address}"
-        )
     })
 }
 

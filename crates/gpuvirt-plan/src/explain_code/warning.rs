@@ -32,6 +32,12 @@ pub(super) const TEXTS: &[Explanation] = &[
                  /sys/bus/pci/drivers_probe.",
     },
     Explanation {
+        name: "service-down",
+        cause: "A service that was stopped so that a card could be prepared did not start again.",
+        evidence: "Its control group has no process some seconds after systemctl was told to start it.",
+        remedy: "See why, and start it: systemctl status UNIT; systemctl start UNIT.",
+    },
+    Explanation {
         name: "also-defined-in",
         cause: "Another VM's definition names the same device. Both can be defined; only one can run at a time.",
         evidence: "The host devices in the definitions of all domains.",

@@ -83,6 +83,12 @@ pub fn show(gpu: &GpuDocument) -> String {
     page.field("active", gpu.active);
     page.field_if("pending", gpu.pending.as_ref());
     page.field_if("cordoned", gpu.cordoned.then_some("what is on it stays, nothing more is placed there"));
+    if let Some(mode) = gpu.vgpu_mode {
+        let asked = mode.configured.filter(|asked| *asked != mode.active);
+        let asked = asked.map(|asked| format!(" ({asked} was asked for)")).unwrap_or_default();
+        page.field("vGPU mode", format_args!("{}{asked}", mode.active));
+    }
+    page.field_if("VFs wanted", gpu.vf_count.as_ref());
     if !gpu.accepted.is_empty() {
         page.field("accepted", joined(gpu.accepted.iter()));
     }

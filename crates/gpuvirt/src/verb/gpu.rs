@@ -1,7 +1,7 @@
 //! `gpuvirt gpu ...`
 
 use gpuvirt_api::{ApiError, Client, ClientError, ErrorKind, GpuSelector, SetCordon, SetType};
-use gpuvirt_model::PciAddress;
+use gpuvirt_model::{ConfiguredType, PciAddress};
 
 use super::{show_change, show_each, show_list};
 use crate::asker::Asker;
@@ -30,8 +30,14 @@ pub fn run(asker: &Asker, command: &GpuCommand) -> Result<Answer, Failure> {
 }
 
 fn set(asker: &Asker, args: &SetArgs) -> Result<Answer, Failure> {
+    let not_for = matches!(args.graphics_type, ConfiguredType::Shared | ConfiguredType::Direct);
+    if not_for && (args.vgpu_mode.is_some() || args.vfs.is_some()) {
+        return Err(Failure::usage("--vgpu-mode and --vfs go with --type shared-direct"));
+    }
     let request = SetType {
         graphics_type: args.graphics_type,
+        vgpu_mode: args.vgpu_mode,
+        vf_count: args.vfs,
         label: args.label.clone(),
         accept: args.accept.clone(),
         when: args.when,

@@ -148,7 +148,7 @@ fn observed() -> Observed {
         kernel_release: None,
         boot_id: None,
         driver_rules: gpuvirt_model::DriverRules::default(),
-        running_services: std::collections::BTreeSet::new(),
+        running_services: std::collections::BTreeMap::new(),
         oddities: vec!["an oddity".to_owned()],
     };
     let gpu = Gpu {
