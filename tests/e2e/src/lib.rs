@@ -4,14 +4,18 @@
 //! by the code under test, and most end with [`Lab::assert_pristine`]. There is one lab, so tests run one at a time
 //! (nextest's profile `lab`). Without a lab they fail: a test that did not run has not passed.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // a failed expectation is a failed test
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // a failed expectation is a failed test
 
 mod devices;
+mod form;
 mod guest;
 mod lab;
 mod output;
+mod stand_in;
 
 pub use devices::Devices;
+pub use form::Form;
 pub use guest::Guest;
 pub use lab::Lab;
 pub use output::Output;
+pub use stand_in::VfForm;

@@ -3,24 +3,14 @@
 //! declares a GPU.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a failed expectation is a failed test
 
-use gpuvirt_e2e::Lab;
+use gpuvirt_e2e::{Lab, VfForm};
 
-/// The stand-in counts as a GPU from here on; `fresh` takes it back.
-fn as_gpu(lab: &Lab) -> String {
-    lab.sh("sed -i 's/^#sriov-stand-in //' /etc/gpuvirt/gpuvirtd.toml && systemctl restart gpuvirtd")
-        .expect(0);
-    lab.devices.get("SRIOV_PF").to_owned()
-}
-
-/// Gives the card to our module, and enables its virtual functions as the vendor's tool does.
-fn vendor_driver(lab: &Lab, gpu: &str) {
-    let device = format!("/sys/bus/pci/devices/{gpu}");
-    lab.sh(&format!(
-        "modprobe -a mdev vfio-pci && insmod /lab/modules/gpuvirt_vf.ko && echo gpuvirt_vf > {device}/driver_override &&
-         echo {gpu} > {device}/driver/unbind && echo {gpu} > /sys/bus/pci/drivers_probe &&
-         /lab/e2e/sriov-manage -e {gpu}"
-    ))
-    .expect(0);
+/// The card on our module, with its virtual functions.
+fn typed_gpu(lab: &Lab) -> String {
+    let gpu = lab.sriov_gpu();
+    lab.give_to_gpuvirt_vf(&gpu, VfForm::VendorVfio);
+    lab.enable_vfs(&gpu);
+    gpu
 }
 
 fn vgpu_ids(lab: &Lab) -> Vec<String> {
@@ -31,7 +21,7 @@ fn vgpu_ids(lab: &Lab) -> Vec<String> {
 #[test]
 fn plain_virtual_functions_are_enabled_given_and_taken_back() {
     let lab = Lab::fresh();
-    let gpu = as_gpu(&lab);
+    let gpu = lab.sriov_gpu();
     let guest = lab.guest("plain-vf", "--hold");
     lab.gpuvirt(&format!("gpu set {gpu} --type shared-direct")).expect(0);
     assert_eq!(lab.gpu(&gpu)["active"], "shared-direct");
@@ -53,8 +43,7 @@ fn plain_virtual_functions_are_enabled_given_and_taken_back() {
 #[test]
 fn typed_virtual_functions_are_vgpus_by_profile() {
     let lab = Lab::fresh();
-    let gpu = as_gpu(&lab);
-    vendor_driver(&lab, &gpu);
+    let gpu = typed_gpu(&lab);
     let before = lab.picture();
     let guest = lab.guest("typed-vf", "--hold");
     lab.gpuvirt(&format!("gpu set {gpu} --type shared-direct")).expect(0);
@@ -80,8 +69,7 @@ fn typed_virtual_functions_are_vgpus_by_profile() {
 #[test]
 fn what_others_made_of_a_virtual_function_is_left_alone() {
     let lab = Lab::fresh();
-    let gpu = as_gpu(&lab);
-    vendor_driver(&lab, &gpu);
+    let gpu = typed_gpu(&lab);
     lab.gpuvirt(&format!("gpu set {gpu} --type shared-direct")).expect(0);
     let file = format!("/sys/bus/pci/devices/{gpu}/virtfn0/nvidia/current_vgpu_type");
     lab.sh(&format!(
