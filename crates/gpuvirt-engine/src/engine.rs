@@ -10,14 +10,20 @@ use gpuvirt_plan::Plan;
 use uuid::Uuid;
 
 use crate::ports::{Domains, Host, PortError, Store};
+use crate::starts::Starts;
+use crate::turn::Lock;
 
 /// The engine over its three outside worlds.
 pub struct Engine {
     pub(crate) host: Box<dyn Host>,
     pub(crate) domains: Box<dyn Domains>,
     pub(crate) store: Box<dyn Store>,
-    /// Held by whoever changes the host: one change at a time. Never held across a read for a listing.
-    pub(crate) changing: std::sync::Mutex<()>,
+    /// One admin's change at a time: may be held while libvirt is asked.
+    pub(crate) orders: Lock,
+    /// One change of the host and of our documents at a time: never held while libvirt is asked.
+    pub(crate) host_lock: Lock,
+    /// Which VMs start and run, as hooks tell it.
+    pub(crate) starts: Starts,
 }
 
 /// Everything that a listing is made from.
@@ -138,19 +144,16 @@ impl Report {
 impl Engine {
     /// An engine over its outside worlds.
     pub fn new(host: Box<dyn Host>, domains: Box<dyn Domains>, store: Box<dyn Store>) -> Self {
-        Self { host, domains, store, changing: std::sync::Mutex::new(()) }
+        let (orders, host_lock, starts) = (Lock::default(), Lock::default(), Starts::default());
+        Self { host, domains, store, orders, host_lock, starts }
     }
 
-    /// A fresh picture for listings.
+    /// A fresh picture for listings. Within a change, the turn has its own.
     ///
     /// # Errors
     /// [`EngineError::Port`].
     pub fn view(&self) -> Result<View, EngineError> {
-        let (desired, records) = self.store.load()?;
-        // libvirt first, since it may take seconds: between the look at the host and the first write shall be little.
-        let domains = self.domains.list();
-        let observed = Observed { domains, ..self.host.observe()? };
-        let records = records.of_boot(observed.host.boot_id);
-        Ok(View { observed, desired, records })
+        self.store.load()?;
+        self.view_of(self.listed())
     }
 }

@@ -11,11 +11,16 @@
 mod apply;
 mod change;
 pub mod engine;
+pub mod hook;
 pub mod ports;
 mod recover;
+mod request;
+mod starts;
 mod switch;
+mod turn;
 mod unset;
 mod vgpu;
 mod vm;
 
 pub use engine::{CreateRequest, DeviceRequest, Engine, EngineError, Report, SwitchRequest, View};
+pub use request::VmRequest;

@@ -16,9 +16,9 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
     pub fn set_type(&self, request: &SwitchRequest) -> Result<Report, EngineError> {
-        let _turn = self.turn(request.dry_run);
+        let turn = self.turn(request.dry_run);
         self.hands_on(request.gpu)?;
-        let view = self.view()?;
+        let view = turn.view()?;
         let gpu = self.changeable(&view, request.gpu)?;
         let to = request.to.resolve(&view.desired.host);
         let plan = switch::plan(gpu, &view.observed, to, &view.records);

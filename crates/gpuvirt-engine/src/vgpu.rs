@@ -17,9 +17,9 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
     pub fn create_vgpu(&self, request: &CreateRequest) -> Result<Report, EngineError> {
-        let _turn = self.turn(request.dry_run);
+        let turn = self.turn(request.dry_run);
         self.hands_on(request.gpu)?;
-        let view = self.view()?;
+        let view = turn.view()?;
         let gpu = self.changeable(&view, request.gpu)?;
         if already_there(request, &view) {
             let text = format!("vGPU {} is there already; nothing to do", request.uuid);
@@ -62,8 +62,8 @@ impl Engine {
         deadline: Duration,
     ) -> Result<Report, EngineError> {
         let id = id.into();
-        let _turn = self.turn(dry_run);
-        let view = self.view()?;
+        let turn = self.turn(dry_run);
+        let view = turn.view()?;
         let Some(found) = view.observed.vgpus.get(&id) else {
             return self.forget_vgpu(id, dry_run, &view);
         };

@@ -1,0 +1,284 @@
+//! libvirt's hook: whether a domain may start, what is made for it, and what goes when it ended.
+//!
+//! ```text
+//! prepare:  look -> judge -> claim                       nothing to make: no change is waited for but one of its GPUs
+//!                \-> the host's turn -> make -> judge -> claim
+//! release:  the claim ends, a ticket is left -> (later, on nobody's time) remove what was made for it
+//! ```
+//!
+//! While a hook is open libvirt holds the domain, and answers no listing: nothing here asks it. See [`crate::turn`].
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use gpuvirt_model::{Domain, Hostdev, PciAddress, Refusal, RefusalCode, VgpuId, VgpuRecord, chain};
+use gpuvirt_plan::checks::start::{Judgement, Missing, Start, judge};
+use gpuvirt_plan::{first_fit, vgpu};
+use uuid::Uuid;
+
+use crate::starts::{Unclaimed, Wanted};
+use crate::turn::Turn;
+use crate::{Engine, EngineError, View};
+
+/// Longest that a start waits where nothing is to be made for it.
+pub const VALIDATION_DEADLINE: Duration = Duration::from_secs(2);
+/// Longest that a start waits where a vGPU is to be made.
+pub const CREATION_DEADLINE: Duration = Duration::from_secs(10);
+/// Longest wait for the host's turn to remove what nobody needs any more; then it is tried at the next occasion.
+const REMOVAL_TURN: Duration = Duration::from_secs(120);
+
+impl Engine {
+    /// A domain is about to start with these host devices: judged, and given what its requests ask for.
+    ///
+    /// Asked again for a domain that has it all, it changes nothing.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] with every reason; what was made for this start alone is removed again.
+    pub fn hook_prepare(&self, domain: &Domain) -> Result<Vec<VgpuId>, EngineError> {
+        let began = Instant::now();
+        let end = began + VALIDATION_DEADLINE;
+        loop {
+            let seen = self.starts.mark();
+            let view = self.start_view()?;
+            let judgement = self.judged(domain, &view)?;
+            if !judgement.refusals.is_empty() {
+                return Err(EngineError::Refused(judgement.refusals));
+            }
+            if !judgement.missing.is_empty() {
+                return self.make_and_claim(domain, began + CREATION_DEADLINE);
+            }
+            let gpus = gpus_of(domain, &view);
+            let why = match self.starts.claim(&Wanted { domain, gpus: &gpus, seen, end }) {
+                Ok(()) => return Ok(Vec::new()),
+                Err(Unclaimed::Changing(gpu)) => format!("a change of {gpu} is under way"),
+                Err(Unclaimed::LookAgain | Unclaimed::Taken) if Instant::now() < end => continue,
+                Err(Unclaimed::LookAgain | Unclaimed::Taken) => "its GPUs keep changing".to_owned(),
+            };
+            return Err(busy(domain, &why));
+        }
+    }
+
+    /// A domain runs: libvirt found it again, or its start went through.
+    pub fn hook_runs(&self, domain: &Domain) {
+        self.starts.runs(domain);
+    }
+
+    /// A domain ended, or did not start after all. What was made for it goes later: [`Engine::remove_released`].
+    pub fn hook_release(&self, domain: Uuid) {
+        self.starts.release(domain);
+    }
+
+    /// Removes what was made for domains that ended. What is held, or was taken by another start, stays.
+    ///
+    /// # Errors
+    /// [`EngineError`] of the first that can't be removed, after all were tried.
+    pub fn remove_released(&self, deadline: Duration) -> Result<(), EngineError> {
+        let mut failed = None;
+        for domain in self.starts.tickets() {
+            match self.remove_of(domain, deadline) {
+                Ok(true) => self.starts.spent(domain),
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(%domain, error = chain(&error), "what was made for a VM's start is left");
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Finds out which VMs ended while nobody told us, and removes what was made for them.
+    ///
+    /// # Errors
+    /// As [`Engine::remove_released`].
+    pub fn remove_forgotten(&self, deadline: Duration) -> Result<(), EngineError> {
+        let domains = self.listed();
+        let Some(domains) = domains.known() else { return Ok(()) };
+        let off = |uuid: &Uuid| {
+            !domains.iter().any(|d| d.uuid == *uuid && d.state == gpuvirt_model::DomainState::Active)
+        };
+        let (_, records) = self.store.load()?;
+        let owners: BTreeSet<Uuid> = records.vgpus.values().filter_map(|record| record.domain).collect();
+        owners.into_iter().filter(off).for_each(|owner| self.starts.expire(owner));
+        self.remove_released(deadline)
+    }
+
+    /// The host as a start sees it: VMs are those that hooks told of.
+    fn start_view(&self) -> Result<View, EngineError> {
+        self.view_of(gpuvirt_model::Reading::Known(Vec::new()))
+    }
+
+    fn judged(&self, domain: &Domain, view: &View) -> Result<Judgement, EngineError> {
+        let hands_off: BTreeSet<PciAddress> =
+            self.store.open_intents()?.into_iter().map(|plan| plan.gpu).collect();
+        let View { observed, desired, records } = view;
+        let start = Start { domain, observed, desired, records, hands_off: &hands_off };
+        Ok(judge(&start))
+    }
+
+    /// Makes what is missing, one after the other, each on a fresh look: capacity is shared.
+    fn make_and_claim(&self, domain: &Domain, end: Instant) -> Result<Vec<VgpuId>, EngineError> {
+        let Some(turn) = self.hook_turn(end) else {
+            return Err(busy(domain, "other changes come first"));
+        };
+        let mut made = Vec::new();
+        match self.make_all(domain, &turn, end, &mut made) {
+            Ok(()) => Ok(made),
+            Err(error) => {
+                for id in made.into_iter().rev() {
+                    if let Err(error) = self.unmake(id, domain.uuid, &turn, CREATION_DEADLINE) {
+                        tracing::warn!(%id, error = chain(&error), "a vGPU of a start that failed is left");
+                        self.starts.expire(domain.uuid);
+                    }
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn make_all(
+        &self,
+        domain: &Domain,
+        turn: &Turn<'_>,
+        end: Instant,
+        made: &mut Vec<VgpuId>,
+    ) -> Result<(), EngineError> {
+        loop {
+            let seen = self.starts.mark();
+            let view = turn.view()?;
+            let judgement = self.judged(domain, &view)?;
+            if !judgement.refusals.is_empty() {
+                return Err(EngineError::Refused(judgement.refusals));
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(busy(domain, "making its vGPUs takes too long"));
+            }
+            let Some(missing) = judgement.missing.first() else {
+                let gpus = gpus_of(domain, &view);
+                match self.starts.claim(&Wanted { domain, gpus: &gpus, seen, end }) {
+                    Ok(()) => return Ok(()),
+                    Err(_) => continue,
+                }
+            };
+            if missing.replaces {
+                self.unmake(missing.id, domain.uuid, turn, left)?;
+                continue;
+            }
+            self.make(domain, missing, &view, left)?;
+            made.push(missing.id);
+        }
+    }
+
+    /// Makes one vGPU for a domain's start: recorded as such, and not part of the desired document.
+    fn make(
+        &self,
+        domain: &Domain,
+        missing: &Missing,
+        view: &View,
+        left: Duration,
+    ) -> Result<(), EngineError> {
+        let avoid = BTreeSet::new();
+        let wish =
+            first_fit::Wish { profile: &missing.profile, gpu: None, parent: missing.id.vf(), avoid: &avoid };
+        let placed = first_fit::vgpu(&wish, &view.observed, &view.desired);
+        let (gpu, offer) = placed.map_err(|rejected| no_room(domain, missing, &rejected))?;
+        let gpu = self.changeable(view, gpu.address)?;
+        let uuid = missing.id.uuid().unwrap_or_default();
+        let plan = vgpu::create(gpu, offer, uuid, &view.observed).ok_or_else(|| {
+            EngineError::Bug(format!("{:?} is no vGPU type of its framework", offer.type_id))
+        })?;
+        self.apply(&plan, gpu, left)?;
+        let mut records = view.records.clone();
+        let record = VgpuRecord {
+            parent: offer.parent,
+            type_id: offer.type_id.clone(),
+            profile: offer.name.clone(),
+            framework: offer.framework,
+            boot: missing.id.vf().and(view.observed.host.boot_id),
+            domain: Some(domain.uuid),
+        };
+        records.vgpus.insert(missing.id, record);
+        self.settle(&plan, view, &view.desired, &records, left)?;
+        tracing::info!(vm = domain.name, id = %missing.id, profile = %offer.name, parent = %offer.parent, "made for a start");
+        Ok(())
+    }
+
+    /// Removes what was made for a domain's start; whether all of it is gone.
+    fn remove_of(&self, domain: Uuid, deadline: Duration) -> Result<bool, EngineError> {
+        let Some(turn) = self.hook_turn(Instant::now() + REMOVAL_TURN) else { return Ok(false) };
+        // Its VM may have started again while we waited.
+        if !self.starts.tickets().contains(&domain) {
+            return Ok(false);
+        }
+        let (_, records) = self.store.load()?;
+        let theirs = records.vgpus.iter().filter(|(_, record)| record.domain == Some(domain));
+        let ids: Vec<VgpuId> = theirs.map(|(id, _)| *id).collect();
+        let mut all = true;
+        for id in ids {
+            all &= self.unmake(id, domain, &turn, deadline)?;
+        }
+        Ok(all)
+    }
+
+    /// Removes one vGPU that was made for a domain's start, unless somebody has it; whether it is gone.
+    fn unmake(
+        &self,
+        id: VgpuId,
+        domain: Uuid,
+        turn: &Turn<'_>,
+        deadline: Duration,
+    ) -> Result<bool, EngineError> {
+        let view = turn.view()?;
+        let ours = view.records.vgpus.get(&id).is_some_and(|record| record.domain == Some(domain));
+        let mut records = view.records.clone();
+        records.vgpus.remove(&id);
+        let found = view.observed.vgpus.get(&id).filter(|vgpu| ours && view.records.made(vgpu));
+        let Some(found) = found else {
+            // Gone already, or another one by that name: only our record is left.
+            if ours {
+                self.store.commit(&view.desired, &records)?;
+            }
+            return Ok(true);
+        };
+        if found.removing || !found.holders.seen.is_empty() || self.starts.has(&id.hostdev()) {
+            return Ok(false);
+        }
+        let gpu = self.changeable(&view, found.gpu)?;
+        let plan = vgpu::remove(found, &view.observed).ok_or_else(|| {
+            EngineError::Bug(format!("{:?} is no vGPU type of its framework", found.type_id))
+        })?;
+        self.apply(&plan, gpu, deadline)?;
+        self.settle(&plan, &view, &view.desired, &records, deadline)?;
+        tracing::info!(%id, %domain, "removed after its VM ended");
+        Ok(true)
+    }
+}
+
+/// The GPUs that a domain's devices are of.
+fn gpus_of(domain: &Domain, view: &View) -> BTreeSet<PciAddress> {
+    let gpu = |device: &Hostdev| match device {
+        Hostdev::Pci { address, .. } => view.observed.gpu_of(*address).map(|gpu| gpu.address),
+        Hostdev::Mdev { uuid } => view.observed.vgpus.get(&VgpuId::Mdev(*uuid)).map(|vgpu| vgpu.gpu),
+    };
+    domain.config.iter().filter_map(gpu).collect()
+}
+
+fn refused(domain: &Domain, code: RefusalCode, because: String, remedy: &str) -> EngineError {
+    EngineError::Refused(vec![Refusal {
+        code,
+        summary: format!("VM {} cannot start", domain.name),
+        because,
+        remedy: vec![remedy.to_owned(), format!("gpuvirt explain {code}")],
+    }])
+}
+
+fn busy(domain: &Domain, why: &str) -> EngineError {
+    refused(domain, RefusalCode::Busy, why.to_owned(), "start it again when that has ended: gpuvirt status")
+}
+
+fn no_room(domain: &Domain, missing: &Missing, rejected: &[String]) -> EngineError {
+    let because =
+        format!("no vGPU of profile {} can be made for it: {}", missing.profile, rejected.join("; "));
+    refused(domain, RefusalCode::NoCapacity, because, "gpuvirt profile list")
+}
