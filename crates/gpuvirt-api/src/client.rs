@@ -16,9 +16,10 @@ use ureq::http::Method;
 
 pub use error::ClientError;
 
+use crate::event::EventList;
 use crate::{
-    API_VERSION, ApiError, Change, CreateVgpu, GpuDocument, GpuSelector, List, ProfileDocument, SetType,
-    StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, XmlDocument, route,
+    API_VERSION, ApiError, Change, CreateVgpu, GpuDocument, GpuSelector, List, ProfileDocument, RemoveVgpus,
+    SetType, StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, XmlDocument, route,
 };
 
 /// Where the daemon listens unless it is told otherwise.
@@ -155,6 +156,16 @@ impl Client {
         self.get(route::STATUS.to_owned())
     }
 
+    /// What happened after the event `after`, waiting up to so many seconds for the next one.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn events(&self, after: u64, wait_seconds: u64) -> Result<EventList, ClientError> {
+        let deadline = READ_DEADLINE.saturating_add(Duration::from_secs(wait_seconds));
+        let path = route::events(after, wait_seconds);
+        self.call(Call { method: Method::GET, path, body: None::<&()>, deadline })
+    }
+
     /// Gives a GPU a graphics type.
     ///
     /// # Errors
@@ -197,6 +208,14 @@ impl Client {
         self.change(Method::DELETE, route::vgpu_removal(id, dry_run), None::<&()>)
     }
 
+    /// Removes several vGPUs in one change, or shows how they would be.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn remove_vgpus(&self, request: &RemoveVgpus) -> Result<Change, ClientError> {
+        self.change(Method::POST, route::VGPU_REMOVAL.to_owned(), Some(request))
+    }
+
     /// Adds a device to a domain's definition.
     ///
     /// # Errors
@@ -234,6 +253,8 @@ impl Client {
             .method(call.method)
             .uri(format!("http://gpuvirt{}", call.path))
             .header("accept", "application/json")
+            // Whoever runs the command wants to see the host, and not what it was a second ago.
+            .header("cache-control", "no-cache")
             .header("content-type", "application/json")
             .body(body.unwrap_or_default())
             .map_err(|error| failed(error.into()))?;

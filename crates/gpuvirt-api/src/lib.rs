@@ -6,6 +6,7 @@
 #[cfg(feature = "client")]
 pub mod client;
 pub mod error;
+pub mod event;
 pub mod gpu;
 pub mod list;
 pub mod request;
@@ -21,7 +22,7 @@ pub use client::{Client, ClientError};
 pub use error::{ApiError, ErrorKind};
 pub use gpu::GpuDocument;
 pub use list::{API_VERSION, List, Source};
-pub use request::{Change, CreateVgpu, SetType, VmAdd, VmRemove};
+pub use request::{Change, CreateVgpu, MOST_VGPUS, RemoveVgpus, SetType, VmAdd, VmRemove};
 pub use selector::GpuSelector;
 pub use status::StatusDocument;
 pub use vgpu::{ProfileDocument, VgpuDocument};

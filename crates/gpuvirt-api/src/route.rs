@@ -8,11 +8,17 @@
 //! | `GET /v1/vms`, `/v1/vms/{name}` | `List<VmDocument>` (`VmList`, `Vm`) |
 //! | `GET /v1/gpus/{gpu}/xml`, `/v1/vgpus/{id}/xml`, `/v1/vms/{name}/xml` | `XmlDocument` (`Xml`) |
 //! | `GET /v1/status` | `StatusDocument` (`Status`) |
+//! | `GET /v1/events[?after=N][&waitSeconds=S]` | `EventList` |
+//! | `GET /metrics` | numbers for Prometheus (OpenMetrics) |
 //! | `POST /v1/recover` | `Change` |
 //! | `PUT /v1/gpus/{gpu}/type` with `SetType` | `Change` |
 //! | `DELETE /v1/gpus/{gpu}/configuration` | `Change` |
 //! | `POST /v1/vgpus` with `CreateVgpu`, `DELETE /v1/vgpus/{id}[?dryRun=true]` | `Change` |
+//! | `POST /v1/vgpus/remove` with `RemoveVgpus` | `Change` |
 //! | `POST /v1/vms/{name}/devices` with `VmAdd`, `POST /v1/vms/{name}/devices/remove` with `VmRemove` | `Change` |
+//!
+//! Listings show what the kernel told of since they were last made, and at most two seconds of what it tells nobody
+//! (attributes that others write, processes that open a device); `Cache-Control: no-cache` asks for a look at the host.
 //!
 //! A single document is a list of one item. Every error is an `ApiError` with the status of its kind.
 
@@ -28,13 +34,23 @@ pub const GPUS: &str = "/v1/gpus";
 pub const PROFILES: &str = "/v1/profiles";
 /// `/v1/vgpus`
 pub const VGPUS: &str = "/v1/vgpus";
+/// `/v1/vgpus/remove`
+pub const VGPU_REMOVAL: &str = "/v1/vgpus/remove";
 /// `/v1/vms`
 pub const VMS: &str = "/v1/vms";
 /// `/v1/status`
 pub const STATUS: &str = "/v1/status";
 
+/// `/v1/events`
+pub const EVENTS: &str = "/v1/events";
+
 /// `/v1/recover`
 pub const RECOVER: &str = "/v1/recover";
+
+/// `/v1/events`, those after one of them, waiting for the next for so many seconds.
+pub fn events(after: u64, wait_seconds: u64) -> String {
+    format!("{EVENTS}?after={after}&waitSeconds={wait_seconds}")
+}
 
 /// `/v1/gpus/{gpu}`
 pub fn gpu(gpu: &GpuSelector) -> String {

@@ -26,6 +26,45 @@ pub struct StatusDocument {
     pub problems: Vec<String>,
     /// Every GPU, short.
     pub gpus: Vec<GpuStatus>,
+    /// What the daemon did at its start to make the host what was asked for; none where nothing is configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<RestoreStatus>,
+}
+
+/// What a start did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoreStatus {
+    /// Every configured GPU has been looked at.
+    pub finished: bool,
+    /// One entry for each, in order.
+    pub gpus: Vec<RestoredGpu>,
+}
+
+/// What a start did to one GPU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestoredGpu {
+    /// Its stored address.
+    pub address: PciAddress,
+    /// How it ended.
+    pub outcome: RestoreOutcome,
+    /// What was done, or why nothing was.
+    pub what: String,
+}
+
+/// How the restoring of one GPU ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestoreOutcome {
+    /// It was so already.
+    Unchanged,
+    /// It was made so.
+    Changed,
+    /// Something is in the way; nothing was written.
+    Refused,
+    /// It was tried, and `what` says what is true now.
+    Failed,
 }
 
 /// The daemon.
@@ -59,6 +98,13 @@ pub struct GpuStatus {
     pub hands_off: Option<String>,
 }
 
+impl RestoreOutcome {
+    /// The GPU may not be what it was configured as.
+    pub fn is_trouble(self) -> bool {
+        matches!(self, Self::Refused | Self::Failed)
+    }
+}
+
 impl StatusDocument {
     /// The status of `gpus` as `source` shows them, with nothing known of the daemon yet.
     pub fn new(source: Source, gpus: &[GpuDocument]) -> Self {
@@ -70,6 +116,7 @@ impl StatusDocument {
             daemon_problem: None,
             domains_unknown: None,
             problems: Vec::new(),
+            restore: None,
             gpus: gpus.iter().map(GpuStatus::new).collect(),
         }
     }

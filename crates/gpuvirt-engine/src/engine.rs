@@ -7,6 +7,7 @@ use gpuvirt_model::{
     VgpuId, Warning,
 };
 use gpuvirt_plan::Plan;
+use gpuvirt_plan::vgpu::Wish;
 use uuid::Uuid;
 
 use crate::ports::{Domains, Host, PortError, Store};
@@ -54,18 +55,43 @@ pub struct SwitchRequest {
     pub deadline: Duration,
 }
 
-/// `vgpu create`.
+/// `vgpu create`: one change, however many.
 #[derive(Debug, Clone)]
 pub struct CreateRequest {
     /// The GPU.
     pub gpu: PciAddress,
-    /// The profile.
-    pub profile: ProfileName,
-    /// The new vGPU's uuid, where it is a mediated device: chosen by whoever asks, so that decisions stay
+    /// The vGPUs, with the uuids of those that are mediated devices: chosen by whoever asks, so that decisions stay
     /// reproducible.
-    pub uuid: Uuid,
+    pub wishes: Vec<Wish>,
     /// Plan only.
     pub dry_run: bool,
+}
+
+/// `vgpu remove`: one change, however many.
+#[derive(Debug, Clone)]
+pub struct RemoveRequest {
+    /// Which.
+    pub which: Removal,
+    /// Plan only.
+    pub dry_run: bool,
+    /// Longest wait for one write that can block.
+    pub deadline: Duration,
+}
+
+/// The vGPUs that are to be removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removal {
+    /// These, all of one GPU.
+    These(Vec<VgpuId>),
+    /// Every one that we made on this GPU.
+    AllOf(PciAddress),
+}
+
+impl CreateRequest {
+    /// One vGPU that the admin wants.
+    pub fn one(gpu: PciAddress, profile: ProfileName, uuid: Uuid) -> Self {
+        Self { gpu, wishes: vec![Wish::new(uuid.into(), profile)], dry_run: false }
+    }
 }
 
 /// A device of a domain, as an edit names it.
@@ -97,8 +123,8 @@ pub struct Report {
     pub warnings: Vec<Warning>,
     /// Accepted and not in force yet, with the reason.
     pub pending: Option<String>,
-    /// The vGPU that was or would be made.
-    pub vgpu: Option<VgpuId>,
+    /// The vGPUs that were or would be made or removed.
+    pub vgpus: Vec<VgpuId>,
     /// The XML that an edit added or removed.
     pub xml: Option<String>,
 }
@@ -137,7 +163,7 @@ impl Report {
     }
 
     fn of(outcome: Outcome<String>) -> Self {
-        Self { outcome, plan: None, warnings: Vec::new(), pending: None, vgpu: None, xml: None }
+        Self { outcome, plan: None, warnings: Vec::new(), pending: None, vgpus: Vec::new(), xml: None }
     }
 }
 
@@ -155,5 +181,16 @@ impl Engine {
     pub fn view(&self) -> Result<View, EngineError> {
         self.store.load()?;
         self.view_of(self.listed())
+    }
+
+    /// A fresh picture of what the kernel shows, domains unknown: libvirt is not asked.
+    ///
+    /// # Errors
+    /// [`EngineError::Port`].
+    pub(crate) fn kernel_view(&self) -> Result<View, EngineError> {
+        let (desired, records) = self.store.load()?;
+        let observed = self.host.observe()?;
+        let records = records.of_boot(observed.host.boot_id);
+        Ok(View { observed, desired, records })
     }
 }

@@ -11,13 +11,15 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use gpuvirt_model::{Domain, Hostdev, PciAddress, Refusal, RefusalCode, VgpuId, VgpuRecord, chain};
+use gpuvirt_model::{Domain, Hostdev, PciAddress, Refusal, RefusalCode, VgpuId, chain};
 use gpuvirt_plan::checks::start::{Judgement, Missing, Start, judge};
-use gpuvirt_plan::{first_fit, vgpu};
+use gpuvirt_plan::first_fit;
+use gpuvirt_plan::vgpu::{self, Wish};
 use uuid::Uuid;
 
 use crate::starts::{Unclaimed, Wanted};
 use crate::turn::Turn;
+use crate::vgpu::no_plan;
 use crate::{Engine, EngineError, View};
 
 /// Longest that a start waits where nothing is to be made for it.
@@ -126,7 +128,7 @@ impl Engine {
             Ok(()) => Ok(made),
             Err(error) => {
                 for id in made.into_iter().rev() {
-                    if let Err(error) = self.unmake(id, domain.uuid, &turn, CREATION_DEADLINE) {
+                    if let Err(error) = self.unmake_start(id, domain.uuid, &turn, CREATION_DEADLINE) {
                         tracing::warn!(%id, error = chain(&error), "a vGPU of a start that failed is left");
                         self.starts.expire(domain.uuid);
                     }
@@ -162,16 +164,16 @@ impl Engine {
                 }
             };
             if missing.replaces {
-                self.unmake(missing.id, domain.uuid, turn, left)?;
+                self.unmake_start(missing.id, domain.uuid, turn, left)?;
                 continue;
             }
-            self.make(domain, missing, &view, left)?;
+            self.make_start(domain, missing, &view, left)?;
             made.push(missing.id);
         }
     }
 
     /// Makes one vGPU for a domain's start: recorded as such, and not part of the desired document.
-    fn make(
+    fn make_start(
         &self,
         domain: &Domain,
         missing: &Missing,
@@ -182,25 +184,16 @@ impl Engine {
         let wish =
             first_fit::Wish { profile: &missing.profile, gpu: None, parent: missing.id.vf(), avoid: &avoid };
         let placed = first_fit::vgpu(&wish, &view.observed, &view.desired);
-        let (gpu, offer) = placed.map_err(|rejected| no_room(domain, missing, &rejected))?;
+        let (gpu, _) = placed.map_err(|rejected| no_room(domain, missing, &rejected))?;
         let gpu = self.changeable(view, gpu.address)?;
-        let uuid = missing.id.uuid().unwrap_or_default();
-        let plan = vgpu::create(gpu, offer, uuid, &view.observed).ok_or_else(|| {
-            EngineError::Bug(format!("{:?} is no vGPU type of its framework", offer.type_id))
-        })?;
-        self.apply(&plan, gpu, left)?;
-        let mut records = view.records.clone();
-        let record = VgpuRecord {
-            parent: offer.parent,
-            type_id: offer.type_id.clone(),
-            profile: offer.name.clone(),
-            framework: offer.framework,
-            boot: missing.id.vf().and(view.observed.host.boot_id),
+        let wish = Wish {
+            id: missing.id,
+            profile: missing.profile.clone(),
+            params: missing.params.clone(),
             domain: Some(domain.uuid),
         };
-        records.vgpus.insert(missing.id, record);
-        self.settle(&plan, view, &view.desired, &records, left)?;
-        tracing::info!(vm = domain.name, id = %missing.id, profile = %offer.name, parent = %offer.parent, "made for a start");
+        self.make_within(view, gpu, wish, left)?;
+        tracing::info!(vm = domain.name, id = %missing.id, profile = %missing.profile, gpu = %gpu.address, "made for a start");
         Ok(())
     }
 
@@ -216,13 +209,13 @@ impl Engine {
         let ids: Vec<VgpuId> = theirs.map(|(id, _)| *id).collect();
         let mut all = true;
         for id in ids {
-            all &= self.unmake(id, domain, &turn, deadline)?;
+            all &= self.unmake_start(id, domain, &turn, deadline)?;
         }
         Ok(all)
     }
 
     /// Removes one vGPU that was made for a domain's start, unless somebody has it; whether it is gone.
-    fn unmake(
+    fn unmake_start(
         &self,
         id: VgpuId,
         domain: Uuid,
@@ -245,9 +238,8 @@ impl Engine {
             return Ok(false);
         }
         let gpu = self.changeable(&view, found.gpu)?;
-        let plan = vgpu::remove(found, &view.observed).ok_or_else(|| {
-            EngineError::Bug(format!("{:?} is no vGPU type of its framework", found.type_id))
-        })?;
+        let plan = vgpu::remove(gpu.address, &[found], &view.observed);
+        let plan = plan.ok_or_else(|| no_plan(gpu.address))?;
         self.apply(&plan, gpu, deadline)?;
         self.settle(&plan, &view, &view.desired, &records, deadline)?;
         tracing::info!(%id, %domain, "removed after its VM ended");

@@ -14,7 +14,9 @@ pub mod engine;
 pub mod hook;
 pub mod ports;
 mod recover;
+mod removal;
 mod request;
+mod restore;
 mod starts;
 mod switch;
 mod turn;
@@ -22,5 +24,8 @@ mod unset;
 mod vgpu;
 mod vm;
 
-pub use engine::{CreateRequest, DeviceRequest, Engine, EngineError, Report, SwitchRequest, View};
+pub use engine::{
+    CreateRequest, DeviceRequest, Engine, EngineError, Removal, RemoveRequest, Report, SwitchRequest, View,
+};
+pub use gpuvirt_plan::vgpu::Wish;
 pub use request::VmRequest;

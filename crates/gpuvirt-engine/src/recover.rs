@@ -16,7 +16,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Failed`] names each GPU that stays hands-off, and why.
     pub fn recover(&self, deadline: Duration) -> Result<Report, EngineError> {
-        let turn = self.begin();
+        let turn = self.kernel_turn();
         let mut recovered = Vec::new();
         let mut stuck = Vec::new();
         for plan in self.store.open_intents()? {

@@ -18,8 +18,13 @@ impl Engine {
     pub fn set_type(&self, request: &SwitchRequest) -> Result<Report, EngineError> {
         let turn = self.turn(request.dry_run);
         self.hands_on(request.gpu)?;
-        let view = turn.view()?;
-        let gpu = self.changeable(&view, request.gpu)?;
+        self.set_type_in(request, &turn.view()?)
+    }
+
+    /// The same in the caller's turn, decided on this picture: `gpu set`, a document that is applied, and what is
+    /// restored at start go one way.
+    pub(crate) fn set_type_in(&self, request: &SwitchRequest, view: &View) -> Result<Report, EngineError> {
+        let gpu = self.changeable(view, request.gpu)?;
         let to = request.to.resolve(&view.desired.host);
         let plan = switch::plan(gpu, &view.observed, to, &view.records);
         let change =
@@ -35,7 +40,7 @@ impl Engine {
         let mut warnings = checks::warnings(&change);
         warnings.extend(accepted.iter().map(as_warning));
         let fired = accepted.iter().map(|refusal| refusal.code);
-        let entry = entry(request, gpu, &view, stored.into_iter().chain(fired).collect())?;
+        let entry = entry(request, gpu, view, stored.into_iter().chain(fired).collect())?;
         let desired = with_entry(&view.desired, entry);
         let report =
             Report { plan: Some(plan.clone()), warnings, ..report(request, &plan, desired != view.desired) };
@@ -45,7 +50,7 @@ impl Engine {
         if !report.outcome.is_changed() {
             return Ok(Report { pending: pending_reason(gpu, &view.observed, &desired), ..report });
         }
-        self.carry_out(&change, &view, &desired, request.deadline, report)
+        self.carry_out(&change, view, &desired, request.deadline, report)
     }
 
     fn carry_out(

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use gpuvirt_model::{Domain, Observed, Reading};
+use gpuvirt_model::{Domain, Observed, Reading, Unknown};
 
 use crate::{Engine, EngineError, View};
 
@@ -128,6 +128,14 @@ impl Engine {
         let host = (!dry_run).then(|| self.host_lock.take());
         HAS_HOST.set(!dry_run);
         Turn { engine: self, domains, _host: host, _orders: orders }
+    }
+
+    /// The turn of a change that is decided on what the kernel shows: libvirt is not asked, its domains are unknown.
+    pub(crate) fn kernel_turn(&self) -> Turn<'_> {
+        let host = self.host_lock.take();
+        HAS_HOST.set(true);
+        let domains = Reading::Unknown(Unknown::Unreadable { what: "libvirt is not asked".to_owned() });
+        Turn { engine: self, domains, _host: Some(host), _orders: None }
     }
 
     /// The host for a hook, waited for until a moment. Domains are those of the claims: libvirt is not asked.

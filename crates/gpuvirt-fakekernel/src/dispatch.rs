@@ -56,6 +56,10 @@ impl Kernel {
             "/sys/bus/pci/rescan" => return self.rescan(data),
             _ => {}
         }
+        if let Some(card) = at.strip_suffix("/unbindLock").and_then(|at| at.rsplit('/').next()) {
+            let card = PciAddress::parse(card).map_err(|_| Errno::EINVAL)?;
+            return self.set_lock(card, data);
+        }
         let group = at.strip_prefix(GROUPS).and_then(|rest| rest.strip_prefix('/')?.strip_suffix("/type"));
         if let Some(group) = group.and_then(|group| group.parse().ok()) {
             return self.set_group_type(group, data);
@@ -137,6 +141,7 @@ impl Kernel {
             "current_vgpu_type",
             "d3cold_allowed",
             "type",
+            "unbindLock",
         ];
         if known.contains(&name) { Err(errno.into()) } else { self.unknown(path) }
     }

@@ -179,6 +179,7 @@ impl Kernel {
             }
         }
         self.renew_pool_of(function);
+        self.renew_lock(function);
         // VFIO enables a function only while a guest has it open.
         let vfio = driver.contains("vfio");
         self.files.put_text(&format!("{folder}/enable"), if vfio { "0\n" } else { "1\n" });
@@ -242,6 +243,7 @@ impl Kernel {
         self.put_away.insert((function, driver.clone()), away);
         self.files.take(&format!("{folder}/driver"));
         self.files.take(&format!("{DRIVERS}/{driver}/{function}"));
+        self.renew_lock(function);
         self.renew_uevent(&folder, None);
         self.files.put_text(&format!("{folder}/enable"), "0\n");
         if driver.contains("vfio") {

@@ -54,7 +54,17 @@ pub enum On {
         /// Its name.
         name: String,
     },
-    /// The write with this number, whatever it is, counted from 1 when the failure is asked for.
+    /// A write to a card's `unbindLock`.
+    UnbindLock {
+        /// The card.
+        card: PciAddress,
+    },
+    /// A run of a program. With an errno it fails, silently it does nothing and says that all is well.
+    Program {
+        /// Its path.
+        path: String,
+    },
+    /// The write with this number, whatever it is, programs that are run included, counted from 1 when the failure is asked for.
     NthWrite {
         /// Its number.
         nth: usize,

@@ -14,6 +14,8 @@ use crate::inject::{Fault, Faults, On};
 use crate::mdev::{Pools, SizeRule};
 use crate::nvidia_vfio::TypedCard;
 use crate::process::Process;
+use crate::program::{Program, Programs};
+use crate::unbind_lock::LockedCard;
 use crate::writes::{Answer, Stop, WriteResult, Written};
 
 /// A live in-memory kernel.
@@ -35,6 +37,12 @@ pub(crate) struct Kernel {
     pub(crate) unplugged: BTreeMap<PciAddress, Vec<(String, Node)>>,
     pub(crate) pools: Pools,
     pub(crate) typed_cards: Vec<TypedCard>,
+    /// Cards on which sizes of vGPUs may be mixed now.
+    pub(crate) mixed: BTreeMap<PciAddress, bool>,
+    /// Cards that can do that.
+    pub(crate) takes_mixed: BTreeSet<PciAddress>,
+    pub(crate) locks: BTreeMap<PciAddress, LockedCard>,
+    pub(crate) programs: Programs,
     pub(crate) processes: BTreeMap<u32, Process>,
     pub(crate) faults: Faults,
     pub(crate) waiting: Vec<Waiting>,
@@ -52,6 +60,8 @@ pub(crate) struct Waiting {
     pub(crate) data: Vec<u8>,
     /// The function that it holds locked.
     pub(crate) function: Option<PciAddress>,
+    /// The program whose run it is.
+    pub(crate) call: Option<gpuvirt_host::ProgramCall>,
     /// The mediated device whose removal it is: its file is gone already.
     pub(crate) mdev: Option<String>,
     /// The process that waits.
@@ -125,6 +135,28 @@ impl FakeKernel {
         types: &[(u32, &str, u64)],
     ) {
         self.lock().offer_vgpu_types(pf, (pool_mib, rule), types);
+    }
+
+    /// Lets a card's sizes be mixed through the vendor's command.
+    pub fn allow_mixed_sizes(&self, pf: PciAddress) {
+        self.lock().takes_mixed.insert(pf);
+    }
+
+    /// Gives a card an `unbindLock` of its driver's, which nobody gets while a process has `node` open.
+    pub fn add_unbind_lock(&self, card: PciAddress, driver: &str, node: &str) {
+        let mut kernel = self.lock();
+        kernel.locks.insert(card, LockedCard { driver: driver.to_owned(), node: node.to_owned() });
+        kernel.renew_lock(card);
+    }
+
+    /// Installs a program.
+    pub fn install(&self, path: &str, program: Program) {
+        self.lock().programs.installed.insert(path.to_owned(), program);
+    }
+
+    /// Adds a service that runs as this process; a stubborn one does not stop when it is told to.
+    pub fn add_service(&self, unit: &str, pid: u32, process: Process, stubborn: bool) {
+        self.lock().add_service(unit, (pid, process), stubborn);
     }
 
     /// Starts a process, or replaces the one with its pid.
@@ -238,9 +270,10 @@ impl Kernel {
         while moved {
             moved = false;
             for write in std::mem::take(&mut self.waiting) {
-                let answer = match &write.mdev {
-                    Some(uuid) => self.remove_mdev(uuid, &write.data),
-                    None => self.dispatch(&write.path, &write.data),
+                let answer = match (&write.mdev, &write.call) {
+                    (Some(uuid), _) => self.remove_mdev(uuid, &write.data),
+                    (None, Some(call)) => self.run(call).map(|_| ()),
+                    (None, None) => self.dispatch(&write.path, &write.data),
                 };
                 match answer {
                     Err(Stop::Blocks) => self.waiting.push(write),

@@ -24,6 +24,7 @@ const UNTIL_SET: [&str; 2] = ["gpu_instance_id", "placement_id"];
 pub(crate) struct TypedCard {
     pf: PciAddress,
     total_mib: u64,
+    /// Unless sizes are mixed for now.
     rule: SizeRule,
     /// Number, name and size of each type.
     types: Vec<(u32, String, u64)>,
@@ -36,15 +37,20 @@ impl TypedCard {
         self.types.iter().find(|(known, ..)| *known == id).map_or(0, |(.., mib)| *mib)
     }
 
+    /// Whether this is the card of a physical function.
+    pub(crate) fn is_of(&self, pf: PciAddress) -> bool {
+        self.pf == pf
+    }
+
     /// The types that a virtual function could get now.
-    fn creatable(&self, vf: PciAddress) -> Vec<&(u32, String, u64)> {
+    fn creatable(&self, vf: PciAddress, mixed: bool) -> Vec<&(u32, String, u64)> {
         if self.set.contains_key(&vf) {
             return Vec::new();
         }
         let taken: u64 = self.set.values().map(|id| self.size_of(*id)).sum();
         let left = self.total_mib.saturating_sub(taken);
         let locked = self.set.values().next().map(|id| self.size_of(*id));
-        let locked = locked.filter(|_| self.rule == SizeRule::Same);
+        let locked = locked.filter(|_| self.rule == SizeRule::Same && !mixed);
         let fits = |mib: u64| mib <= left && locked.is_none_or(|size| size == mib);
         self.types.iter().filter(|(.., mib)| fits(*mib)).collect()
     }
@@ -106,7 +112,8 @@ impl Kernel {
     }
 
     /// Writes the files of a card's virtual functions anew.
-    fn renew_vgpu_types(&mut self, pf: PciAddress) {
+    pub(crate) fn renew_vgpu_types(&mut self, pf: PciAddress) {
+        let mixed = self.mixed.get(&pf) == Some(&true);
         let mut files: Vec<(String, Node)> = Vec::new();
         if let Some(card) = self.typed_cards.iter().find(|card| card.pf == pf) {
             for vf in self.vfs_of(pf) {
@@ -115,7 +122,7 @@ impl Kernel {
                     continue;
                 };
                 let mut text = "ID    : vGPU Name\n".to_owned();
-                for (id, name, _) in card.creatable(vf) {
+                for (id, name, _) in card.creatable(vf, mixed) {
                     let _ = writeln!(text, "{id:<6}: {name}");
                 }
                 let set = card.set.get(&vf).copied();
@@ -139,6 +146,7 @@ impl Kernel {
         let wanted = decimal(data).ok_or(Errno::EINVAL)?;
         let pf = self.physfn_of(vf).ok_or(Errno::ENODEV)?;
         let after = self.struck(&On::VgpuType { vf })?;
+        let mixed = self.mixed.get(&pf) == Some(&true);
         let held = self.vfio_nodes(vf).iter().any(|node| self.is_open(node));
         let card = self.typed_cards.iter_mut().find(|card| card.pf == pf).ok_or(Errno::ENODEV)?;
         if wanted == 0 {
@@ -146,13 +154,18 @@ impl Kernel {
                 return Err(Errno::EPERM.into());
             }
             card.set.remove(&vf);
-        } else if card.creatable(vf).iter().any(|(id, ..)| *id == wanted) {
+        } else if card.creatable(vf, mixed).iter().any(|(id, ..)| *id == wanted) {
             card.set.insert(vf, wanted);
         } else {
             return Err(Errno::EIO.into());
         }
         self.renew_vgpu_types(pf);
         after
+    }
+
+    /// Whether anything lives on a card.
+    pub(crate) fn has_vgpu_types(&self, pf: PciAddress) -> bool {
+        self.typed_cards.iter().any(|card| card.pf == pf && !card.set.is_empty())
     }
 
     /// A virtual function goes, and its type with it.

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use gpuvirt_host::{DeviceNumber, ReadError, Sysfs, WriteError};
+use gpuvirt_host::{DeviceNumber, ProgramCall, ProgramEnd, ProgramError, ReadError, Sysfs, WriteError};
 use gpuvirt_model::PciAddress;
 use nix::errno::Errno;
 
@@ -111,7 +111,7 @@ impl Sysfs for FakeKernel {
                 kernel.writers += 1;
                 let writer = FIRST_WRITER + kernel.writers;
                 let (path, data) = (path.to_owned(), data.to_vec());
-                kernel.waiting.push(Waiting { path, data, function, mdev, writer });
+                kernel.waiting.push(Waiting { path, data, function, mdev, call: None, writer });
                 return Err(WriteError::StillWaiting { writer, waited: deadline });
             }
             if let Ok(()) | Err(Stop::Errno(_)) = answer {
@@ -123,6 +123,29 @@ impl Sysfs for FakeKernel {
         }
         assert!(!self.lock().strict, "a write to {path}, which the fake kernel does not model");
         Err(WriteError::Errno(Errno::ENOENT.into()))
+    }
+
+    fn run(&self, call: &ProgramCall, deadline: Duration) -> Result<ProgramEnd, ProgramError> {
+        let answer = {
+            let mut kernel = self.lock();
+            let answer = kernel.run(call);
+            if answer == Err(Stop::Blocks) {
+                kernel.writers += 1;
+                let writer = FIRST_WRITER + kernel.writers;
+                let (path, data) = (call.program().to_string(), call.args().join(" ").into_bytes());
+                let (function, call) = (call.function(), Some(call.clone()));
+                kernel.waiting.push(Waiting { path, data, function, mdev: None, call, writer });
+                return Err(ProgramError::StillWaiting { writer, waited: deadline });
+            }
+            answer
+        };
+        answer.map_err(|stop| match stop {
+            Stop::Errno(errno) => ProgramError::Start(errno.into()),
+            _ => {
+                assert!(!self.lock().strict, "{call}: the fake host has no such program");
+                ProgramError::Start(Errno::ENOENT.into())
+            }
+        })
     }
 
     fn load_module(&self, name: &str) -> io::Result<()> {

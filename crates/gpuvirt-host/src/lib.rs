@@ -14,6 +14,8 @@ pub mod parse;
 mod paths;
 mod perform;
 pub mod sysfs;
+pub mod uevent;
+mod vendor;
 #[cfg(feature = "vfio-probe")]
 pub mod vfio_probe;
 mod writer;
@@ -24,6 +26,8 @@ pub use inventory::{GpuMatch, GpuMatchError, GpuRules};
 pub use linux::LinuxSysfs;
 pub use perform::shell;
 pub use sysfs::{DeviceNumber, ReadError, Sysfs, WriteError};
+pub use vendor::{ProgramCall, ProgramCallError, ProgramEnd, ProgramError};
 pub use writer::{
-    BlockingWrite, BlockingWriteError, WaitingWriter, WriterCommand, waiting_writers, writer_main,
+    BlockingAct, BlockingWrite, BlockingWriteError, WaitingWriter, WriterCommand, waiting_writers,
+    writer_main,
 };

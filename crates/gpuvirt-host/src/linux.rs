@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::modprobe;
 use crate::sysfs::{DeviceNumber, ReadError, Sysfs, WriteError};
+use crate::vendor::{ProgramCall, ProgramEnd, ProgramError};
 use crate::writer::{BlockingRead, BlockingWrite, WriterCommand, Writers};
 
 /// What one `read(2)` asks for: an attribute of sysfs is at most a page.
@@ -169,6 +170,16 @@ impl Sysfs for LinuxSysfs {
             ))
         })?;
         writers.write(&write, deadline)
+    }
+
+    fn run(&self, call: &ProgramCall, deadline: Duration) -> Result<ProgramEnd, ProgramError> {
+        let writers = self.writers.as_ref().ok_or_else(|| {
+            ProgramError::Writer(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this program has no writer process to run programs in",
+            ))
+        })?;
+        writers.run(call, deadline)
     }
 
     fn load_module(&self, name: &str) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! Every kernel path that this crate uses, built from typed values. No other module spells one.
 
-use gpuvirt_model::{DriverName, PciAddress};
+use gpuvirt_model::{DriverName, PciAddress, UnitName};
 use uuid::Uuid;
 
 /// All PCI functions.
@@ -110,6 +110,12 @@ pub(crate) fn modules_file(release: &str, name: &str) -> String {
 /// One file of a process.
 pub(crate) fn process_file(pid: u32, name: &str) -> String {
     format!("{PROC}/{pid}/{name}")
+}
+
+/// The processes of a service's control group; there while it runs. Services that an admin moved out of `system.slice`
+/// are not seen.
+pub(crate) fn service_processes(unit: &UnitName) -> String {
+    format!("/sys/fs/cgroup/system.slice/{unit}/cgroup.procs")
 }
 
 /// A device node.

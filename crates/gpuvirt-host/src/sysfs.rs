@@ -7,6 +7,8 @@
 use std::io;
 use std::time::Duration;
 
+use crate::vendor::{ProgramCall, ProgramEnd, ProgramError};
+
 /// A character device's major and minor number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeviceNumber {
@@ -77,6 +79,17 @@ pub trait Sysfs: Send + Sync {
     /// # Errors
     /// [`WriteError`].
     fn write_that_may_block(&self, path: &str, data: &[u8], deadline: Duration) -> Result<(), WriteError>;
+
+    /// Runs a program of the vendor's or the system's to its end. The deadline ends our waiting, never the program.
+    ///
+    /// Without another implementation there are none.
+    ///
+    /// # Errors
+    /// [`ProgramError`].
+    fn run(&self, call: &ProgramCall, deadline: Duration) -> Result<ProgramEnd, ProgramError> {
+        let _ = (call, deadline);
+        Err(ProgramError::Start(io::Error::new(io::ErrorKind::Unsupported, "this host runs no programs")))
+    }
 
     /// Loads a kernel module with its soft dependencies, as `modprobe` does.
     ///

@@ -216,6 +216,7 @@ fn stand_ins_are_gpus_when_the_admin_says_so() {
     tree.function("0000:02:00.0", "0x8086", "0x020000").function("0000:03:00.0", "0x1234", "0x00ff00");
     assert!(tree.host().observe().unwrap().gpus.is_empty());
     let rules = GpuRules {
+        drivers: gpuvirt_model::DriverRules::default(),
         extra: vec![GpuMatch::Class(0x0200), GpuMatch::Device { vendor: 0x1234, device: 0x2235 }],
     };
     assert_eq!(tree.host_with(rules).observe().unwrap().gpus.len(), 2);

@@ -9,7 +9,11 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use gpuvirt_host::{LinuxSysfs, ReadError, Sysfs, WriteError, WriterCommand, waiting_writers, writer_main};
+use gpuvirt_host::{
+    LinuxSysfs, ProgramCall, ProgramError, ReadError, Sysfs, WriteError, WriterCommand, waiting_writers,
+    writer_main,
+};
+use gpuvirt_model::ProgramPath;
 
 const FUNCTION: &str = "/sys/bus/pci/devices/0000:41:00.0";
 const LONG: Duration = Duration::from_secs(30);
@@ -21,7 +25,7 @@ fn main() {
         [_, mode, root] if mode == "writer" => return writer_main(io::stdin(), io::stdout(), root).unwrap(),
         _ => {}
     }
-    let tests: [(&str, fn()); 7] = [
+    let tests: [(&str, fn()); 8] = [
         ("a_write_is_made_and_its_errno_comes_back", a_write_is_made_and_its_errno_comes_back),
         ("a_write_that_does_not_end_is_left_alone", a_write_that_does_not_end_is_left_alone),
         ("a_writer_that_dies_is_an_error", a_writer_that_dies_is_an_error),
@@ -29,6 +33,7 @@ fn main() {
         ("without_a_writer_nothing_is_written", without_a_writer_nothing_is_written),
         ("what_needs_the_lock_is_read_outside", what_needs_the_lock_is_read_outside),
         ("a_read_that_does_not_end_is_not_repeated", a_read_that_does_not_end_is_not_repeated),
+        ("a_program_that_does_not_end_is_left_alone", a_program_that_does_not_end_is_left_alone),
     ];
     // What cargo-nextest asks of a program without the usual harness: a list, and one test by its exact name.
     let has = |flag: &str| args.iter().any(|arg| arg == flag);
@@ -102,6 +107,38 @@ fn wait_for(what: &str, condition: impl Fn() -> bool) {
         assert!(Instant::now() < end, "{what}: not within {LONG:?}");
         std::thread::yield_now();
     }
+}
+
+fn a_program_that_does_not_end_is_left_alone() {
+    let (folder, sysfs) = sysfs();
+    let file = folder.path().join("tool");
+    let (pipe, tool) = (folder.path().join("pipe"), ProgramPath::parse("/tool").unwrap());
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    // The program gets no directory of its own: the pipe's path is in it.
+    let text =
+        format!("#!/bin/sh\n[ \"$1\" = -e ] || exit 3\necho waits\nread -r line <{}\n", pipe.display());
+    std::fs::File::create(&file).unwrap().write_all(text.as_bytes()).unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let card = gpuvirt_model::PciAddress::parse("0000:41:00.0").unwrap();
+    let call = |arg: &str| ProgramCall::new(&tool, [arg], Some(card)).unwrap();
+    assert_eq!(sysfs.run(&call("-d"), LONG).unwrap().code, Some(3));
+
+    let stuck = sysfs.run(&call("-e"), SHORT);
+    let Err(ProgramError::StillWaiting { writer, .. }) = stuck else { panic!("{stuck:?}") };
+    // A daemon that starts now sees it, by the card that it may hold.
+    let here = LinuxSysfs::this_machine();
+    wait_for("its announcement", || {
+        let waiting = waiting_writers(&here).unwrap();
+        waiting.iter().any(|w| w.pid == writer && w.write.function() == Some(card))
+    });
+    // Another program has a writer of its own meanwhile.
+    assert_eq!(sysfs.run(&call("-d"), LONG).unwrap().code, Some(3));
+    std::fs::OpenOptions::new().write(true).open(&pipe).unwrap().write_all(b"go on\n").unwrap();
+    wait_for("its end", || waiting_writers(&here).unwrap().iter().all(|w| w.pid != writer));
+
+    let missing = ProgramPath::parse("/none").unwrap();
+    let missing = sysfs.run(&ProgramCall::new(&missing, ["-e"], None).unwrap(), LONG);
+    assert!(matches!(missing, Err(ProgramError::Start(_))), "{missing:?}");
 }
 
 fn a_writer_that_dies_is_an_error() {

@@ -8,6 +8,7 @@ use gpuvirt_model::{Domain, Reading};
 use virt::connect::Connect;
 
 use crate::bounded::Requests;
+use crate::events::{self, Connected, Told};
 use crate::single_flight::SingleFlight;
 use crate::{Failure, LibvirtError};
 
@@ -19,7 +20,8 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct Libvirt {
     uri: Arc<str>,
-    connection: Arc<Mutex<Option<Arc<Connect>>>>,
+    connection: Arc<Mutex<Option<Arc<Connected>>>>,
+    told: Option<Told>,
     requests: Requests,
     /// The listing that all who want one share.
     pub(crate) listing: SingleFlight<Reading<Vec<Domain>>>,
@@ -47,10 +49,18 @@ impl Libvirt {
         Ok(Self {
             uri: uri.into(),
             connection: Arc::new(Mutex::new(None)),
+            told: None,
             requests: Requests::new(deadline),
             listing: SingleFlight::new(deadline),
             deadline,
         })
+    }
+
+    /// The same, and `told` gets the events of each connection that is opened. It must neither block nor ask libvirt.
+    #[must_use]
+    pub fn with_events(self, told: Told) -> Self {
+        events::run_loop();
+        Self { told: Some(told), ..self }
     }
 
     /// Closes the connection, when no request uses it any more. The next request opens another.
@@ -78,7 +88,7 @@ impl Libvirt {
     }
 
     /// The present connection if it is alive, else a new one.
-    pub(crate) fn connected(&self) -> Result<Arc<Connect>, LibvirtError> {
+    pub(crate) fn connected(&self) -> Result<Arc<Connected>, LibvirtError> {
         // Not under the lock: a request on a dead connection can take as long as it likes.
         let present = self.slot().clone();
         // Without an event loop the library does not notice that the daemon went away before it asks it something,
@@ -90,12 +100,15 @@ impl Libvirt {
             uri: self.uri.to_string(),
             source: Failure::from(&error),
         })?;
-        let opened = Arc::new(opened);
+        let opened = Arc::new(match &self.told {
+            Some(told) => Connected::with_events(opened, told),
+            None => Connected::silent(opened),
+        });
         *self.slot() = Some(Arc::clone(&opened));
         Ok(opened)
     }
 
-    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Arc<Connect>>> {
+    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Arc<Connected>>> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,9 +12,9 @@
 //!
 //! - libvirt waits for a domain that is being started, hooks included, before it lists or dumps it, for as long as
 //!   that takes. So nothing on the path of a hook may call this crate.
-//! - libvirt's keepalive is not used: it needs libvirt's event loop, it pings every few seconds on an idle host, and
-//!   it would tell only what the deadline tells too. A libvirtd that died is noticed by the next call, which opens a
-//!   new connection.
+//! - libvirt's keepalive is not used: it pings every few seconds on an idle host, and would tell only what the deadline
+//!   tells too. A libvirtd that died is noticed by the next call, which opens a new connection.
+//! - Events come on a thread of their own ([`events`]), for whoever wants them ([`Libvirt::with_events`]).
 //! - No connection is made before the first call, so that our own start does not wake a socket-activated libvirtd.
 
 mod bounded;
@@ -22,6 +22,7 @@ mod connection;
 mod definition;
 mod domain;
 mod error;
+mod events;
 mod single_flight;
 
 pub use bounded::MAX_REQUESTS;
@@ -29,3 +30,4 @@ pub use connection::{DEADLINE, Libvirt};
 pub use definition::Definition;
 pub use domain::{Listing, Redefined, UnreadableDomain};
 pub use error::{Failure, LibvirtError};
+pub use events::{DomainEvent, Happened, Told};

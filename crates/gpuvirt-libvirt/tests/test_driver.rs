@@ -232,3 +232,19 @@ fn what_everybody_may_see_has_no_password() {
     assert!(public.contains("<graphics type='vnc'") && !public.contains("hunter2"), "{public}");
     assert_eq!(fixture.libvirt.public_xml("nobody").unwrap(), None);
 }
+
+/// What is defined, started and stopped by anybody is told, for as long as the connection lives.
+#[test]
+fn events_are_told() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let libvirt = Libvirt::open("test:///default").unwrap().with_events(std::sync::Arc::new(move |event| {
+        // The test may have ended.
+        let _ = tell.send(event);
+    }));
+    let domains = libvirt.list().unwrap().domains;
+    let xml = libvirt.inactive_xml(&domains[0].name).unwrap().unwrap();
+    libvirt.redefine(&domains[0].name, xml.as_str(), xml.as_str()).unwrap();
+    let event = told.recv_timeout(std::time::Duration::from_secs(20)).unwrap();
+    assert_eq!((event.uuid, event.happened), (domains[0].uuid, gpuvirt_libvirt::Happened::Defined));
+    assert_eq!(event.name, domains[0].name);
+}

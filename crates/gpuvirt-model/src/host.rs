@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use uuid::Uuid;
 
-use crate::{DriverName, Reading};
+use crate::{DriverName, DriverRules, Reading, UnitName};
 
 /// What the host as a whole can do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,12 @@ pub struct HostFacts {
     /// Which boot of the host this is, when it is known: what virtual functions are does not outlive it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_id: Option<Uuid>,
+    /// What drivers want of whoever prepares their cards: built in, and the admin's configuration.
+    #[serde(default)]
+    pub driver_rules: DriverRules,
+    /// The services of these rules that run now.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub running_services: BTreeSet<UnitName>,
     /// What could not be read or made no sense, for people.
     pub oddities: Vec<String>,
 }

@@ -8,11 +8,14 @@
 //! the value is read, in `gpuvirt-api` how it is shown.
 
 pub mod cause;
+pub mod config;
 pub mod desired;
 pub mod domain;
 pub mod driver;
+pub mod driver_rule;
 pub mod function;
 pub mod gpu;
+pub mod gpu_match;
 pub mod holder;
 pub mod host;
 pub mod iommu;
@@ -30,11 +33,14 @@ pub mod vgpu;
 pub mod vgpu_mode;
 
 pub use cause::chain;
+pub use config::{Configuration, ConfigurationError, GpuSettings, HostSettings};
 pub use desired::{ConfiguredType, Desired, DesiredGpu, DesiredHost, DesiredVgpu, Reservation, When};
 pub use domain::{Domain, DomainState, Hostdev};
 pub use driver::{DriverBinding, DriverName};
+pub use driver_rule::{DriverRule, DriverRules, ProgramPath, UnitName};
 pub use function::{Function, Sriov};
 pub use gpu::{Gpu, GraphicsType};
+pub use gpu_match::GpuMatch;
 pub use holder::{Holder, Holders, Via};
 pub use host::{HostFacts, ModulePresence};
 pub use iommu::{IommuGroup, MemberRole};

@@ -123,6 +123,8 @@ codes! {
         VgpuInUse => "vgpu-in-use",
         /// The vGPU was made by somebody else.
         NotOurs => "not-ours",
+        /// The vGPUs are on several GPUs: one change is about one.
+        SeveralGpus => "several-gpus",
         /// No such domain.
         DomainNotFound => "domain-not-found",
         /// One VM would have a passthrough GPU and a vGPU.
@@ -133,6 +135,10 @@ codes! {
         HostdevManaged => "hostdev-managed",
         /// The device is not part of the domain.
         DeviceNotFound => "device-not-found",
+        /// A document names GPUs by what they are, and more of them are there than it says.
+        SelectorAmbiguous => "selector-ambiguous",
+        /// A document names GPUs by what they are, and fewer of them are there than it says.
+        SelectorUnmatched => "selector-unmatched",
         /// No GPU of the host can take the vGPU now.
         NoSuitableGpu => "no-suitable-gpu",
         /// The room that is left is kept for others.
@@ -167,6 +173,8 @@ codes! {
         NoHostDriver => "no-host-driver",
         /// Another domain's definition names the device too.
         AlsoDefinedIn => "also-defined-in",
+        /// The initramfs was made before the list of cards that it is to claim.
+        InitramfsStale => "initramfs-stale",
         /// A request in the domain's metadata has no host device.
         RequestWithoutDevice => "request-without-device",
         /// A host device of the domain has no request, while its others have.

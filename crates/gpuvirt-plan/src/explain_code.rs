@@ -2,6 +2,7 @@
 //!
 //! Data and look-up only. A code without its text fails a test here.
 
+mod config;
 mod gpu;
 mod isolation;
 mod placement;
@@ -28,8 +29,16 @@ pub struct Explanation {
 }
 
 /// Every text, by subject.
-const ALL: [&[Explanation]; 7] =
-    [isolation::TEXTS, gpu::TEXTS, vgpu::TEXTS, placement::TEXTS, vm::TEXTS, request::TEXTS, warning::TEXTS];
+const ALL: &[&[Explanation]] = &[
+    isolation::TEXTS,
+    gpu::TEXTS,
+    config::TEXTS,
+    vgpu::TEXTS,
+    placement::TEXTS,
+    vm::TEXTS,
+    request::TEXTS,
+    warning::TEXTS,
+];
 
 /// The explanation of a refusal.
 pub fn refusal(code: RefusalCode) -> Option<&'static Explanation> {
@@ -42,7 +51,7 @@ pub fn warning(code: WarningCode) -> Option<&'static Explanation> {
 }
 
 fn named(name: &str) -> Option<&'static Explanation> {
-    ALL.into_iter().flatten().find(|text| text.name == name)
+    ALL.iter().copied().flatten().find(|text| text.name == name)
 }
 
 #[cfg(test)]
@@ -57,14 +66,14 @@ mod tests {
     #[test]
     fn every_code_is_explained_once() {
         for name in codes() {
-            let texts = ALL.into_iter().flatten().filter(|text| text.name == name).count();
+            let texts = ALL.iter().copied().flatten().filter(|text| text.name == name).count();
             assert_eq!(texts, 1, "{name} has {texts} explanations in gpuvirt-plan/src/explain_code/");
         }
     }
 
     #[test]
     fn every_part_says_something() {
-        for text in ALL.into_iter().flatten() {
+        for text in ALL.iter().copied().flatten() {
             for part in [text.cause, text.evidence, text.remedy] {
                 assert!(part.len() > 20 && part.ends_with('.'), "{}: {part:?}", text.name);
                 assert!(!part.contains("  ") && !part.contains('\n'), "{}: {part:?}", text.name);

@@ -104,6 +104,13 @@ pub enum Command {
     ///
     /// Example: gpuvirt status
     Status,
+    /// Show what happened lately: changes, devices that came and went. Changes nothing
+    ///
+    /// gpuvirtd remembers a few hundred events of its present life. With --follow it goes on until it is stopped; then
+    /// JSON is one event a line.
+    ///
+    /// Example: gpuvirt events --follow
+    Events(EventsArgs),
     /// Take back changes that neither succeeded nor could be undone. Changes the GPUs that are hands-off
     ///
     /// gpuvirtd looks at the host as it is now, and leads each hands-off GPU back to how it was before the change.
@@ -147,6 +154,14 @@ pub struct SnapshotArgs {
     /// The file to write
     #[arg(long, value_name = "FILE")]
     pub file: PathBuf,
+}
+
+/// Which events.
+#[derive(Debug, Args)]
+pub struct EventsArgs {
+    /// Wait for more, until interrupted or until gpuvirtd ends
+    #[arg(long, short = 'f')]
+    pub follow: bool,
 }
 
 /// What to explain.

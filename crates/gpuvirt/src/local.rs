@@ -59,7 +59,7 @@ pub fn recorded(path: &Path) -> Result<Picture, Failure> {
     let oddities = recording.notes();
     let domains = recording.domains().map(<[_]>::to_vec);
     let extra = recording.manifest().map(|manifest| manifest.extra_gpus.clone()).unwrap_or_default();
-    let mut observed = observe(Arc::new(recording), GpuRules { extra })?;
+    let mut observed = observe(Arc::new(recording), GpuRules { extra, ..GpuRules::default() })?;
     observed.domains = domains.map_or(Reading::Unknown(Unknown::NotRecorded), Reading::Known);
     let (desired, records) = (Desired::default(), Records::default());
     Ok(Picture { observed, desired, records, source: Source::Recording, oddities })

@@ -90,6 +90,7 @@ pub fn answer(cli: &Cli) -> Answer {
         Command::Snapshot(args) => verb::snapshot::run(&asker, args),
         Command::Explain(args) => verb::explain::run(asker.format(), args),
         Command::Status => verb::status::run(&asker),
+        Command::Events(args) => verb::events::run(&asker, args),
         Command::Recover => verb::recover::run(&asker),
     };
     let mut answer = output::answer(asker.format(), result);

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gpuvirt_model::ClassCode;
+use gpuvirt_model::{ClassCode, DriverName, DriverRule, DriverRules};
 use serde::{Deserialize, Deserializer};
 
 /// Where the configuration is, unless the command line names another file.
@@ -27,6 +27,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// The group whose members may change things; none: root alone.
     pub write_group: Option<String>,
+    /// Whether polkit is asked about users who are neither root nor in that group.
+    pub polkit: bool,
     /// The group whose members may ask, besides those who may change things; none: every local user.
     pub read_group: Option<String>,
     /// libvirt's connection URI.
@@ -35,6 +37,8 @@ pub struct Config {
     pub write_deadline_seconds: u64,
     /// What counts as a GPU.
     pub gpu: GpuRules,
+    /// What drivers want of whoever prepares their cards, in the place of the built-in rules for the same drivers.
+    pub driver: Vec<DriverRule>,
 }
 
 /// What counts as a GPU besides display controllers.
@@ -112,10 +116,12 @@ impl Default for Config {
         Self {
             socket: PathBuf::from("/run/gpuvirt/gpuvirt.sock"),
             write_group: None,
+            polkit: true,
             read_group: None,
             libvirt_uri: "qemu:///system".to_owned(),
             write_deadline_seconds: DEFAULT_WRITE_DEADLINE.as_secs(),
             gpu: GpuRules::default(),
+            driver: Vec::new(),
         }
     }
 }
@@ -149,7 +155,24 @@ impl Config {
         if !config.socket.is_absolute() {
             return wrong("socket must be an absolute path".to_owned());
         }
+        if let Some(name) = config.twice() {
+            return wrong(format!("there are two [[driver]] entries for {name}"));
+        }
         Ok(config)
+    }
+
+    /// What drivers want of whoever prepares their cards.
+    pub fn driver_rules(&self) -> DriverRules {
+        DriverRules::with(self.driver.clone())
+    }
+
+    /// A driver with two rules.
+    fn twice(&self) -> Option<&DriverName> {
+        let names = || self.driver.iter().map(|rule| &rule.name);
+        names()
+            .enumerate()
+            .find(|(index, name)| names().take(*index).any(|other| other == *name))
+            .map(|(_, n)| n)
     }
 
     /// Longest wait for a write that can block.
@@ -205,6 +228,7 @@ mod tests {
         assert_eq!(config.read_group.as_deref(), Some("libvirt"));
         let card = ExtraGpu::Card(Card { vendor: 0x1234, device: 0x11e8 });
         assert_eq!(config.gpu.extra, [card, ExtraGpu::Class(Class { class: 0x1200 })]);
+        assert_eq!(config.driver_rules(), DriverRules::default(), "the example is the built-in rule");
         assert_eq!(Class { class: 0x1200 }.code().to_string(), "120000");
     }
 
@@ -222,6 +246,11 @@ mod tests {
             ("[[gpu.extra]]\nvendor = \"1234\"", "line 1"),
             ("[[gpu.extra]]\nclass = \"1200\"\nvendor = \"1234\"", "line 1"),
             ("[[gpu.extra", "line 1"),
+            ("[[driver]]\nvf_tool = \"/x\"", "line 1"),
+            ("[[driver]]\nname = \"x\"\nvf_tool = \"x\"", "absolute path"),
+            ("[[driver]]\nname = \"x\"\nservices = [\"x\"]", "service's name"),
+            ("[[driver]]\nname = \"x\"\nshell = \"x\"", "unknown field"),
+            ("[[driver]]\nname = \"x\"\n[[driver]]\nname = \"x\"", "two [[driver]]"),
         ] {
             let error = parse(text).unwrap_err();
             let text = gpuvirt_model::chain(&error);

@@ -3,11 +3,15 @@
 //! ```text
 //! run      state folder -> engine -> socket -> serve until SIGTERM; beside it: recover -> READY
 //! server   the API; knows the engine and its ports, not what is behind them
+//! hearing  the kernel's events: when a picture of the host is out of date
+//! events   what happened lately, for whoever listens
 //! wiring   the ports over the Linux host, libvirt and the state folder; nobody else knows those
 //! ```
 
 pub mod cli;
 pub mod config;
+pub mod events;
+pub mod hearing;
 pub mod notify;
 pub mod run;
 pub mod server;

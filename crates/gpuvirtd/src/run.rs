@@ -1,20 +1,22 @@
 //! The daemon's life: state folder, engine, socket, recovery beside service, readiness, end.
 //!
 //! ```text
-//! socket -> serve ------------------------------------------------> SIGTERM
-//!        \-> recover (on the lane of changes) -> READY, libvirt may be asked
-//!                       \-> RECOVERY_BEFORE_READY passed -^ (it goes on beside)
+//! socket -> serve ----------------------------------------------------------> SIGTERM
+//!        \-> recover, restore (on the lane of changes) -> READY, libvirt may be asked
+//!                       \-> RESTORE_BEFORE_READY passed -^ (it goes on beside)
 //! ```
 //!
 //! Requests are answered from the start: what recovery has not taken back yet is hands-off, as its journal says.
-//! Readiness waits for recovery, so that the first VM finds its GPU, but never longer than a fixed time, however many
-//! journals are open and however long their writes may wait; and never for libvirt, which starts after us.
+//! Readiness waits for recovery and restore, so that the first VM finds its GPU, but never longer than a fixed time,
+//! however many journals are open and however long their writes may wait; and never for libvirt, which starts after us.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use gpuvirt_api::event::EventKind;
+use gpuvirt_host::uevent::{Uevent, UeventSocket};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -30,9 +32,9 @@ use crate::wiring::{self, Assembled};
 /// Threads for calls into the engine: four that read, one that changes, one for dry runs.
 const ENGINE_THREADS: usize = 6;
 
-/// Longest that readiness waits for recovery: a driver that lets go of one busy card fits in. TimeoutStartSec= of the
-/// unit is longer.
-const RECOVERY_BEFORE_READY: Duration = Duration::from_secs(30);
+/// Longest that readiness waits for recovery and restore: a driver that lets go of one busy card fits in.
+/// TimeoutStartSec= of the unit is longer.
+const RESTORE_BEFORE_READY: Duration = Duration::from_secs(30);
 
 /// Runs until SIGTERM or SIGINT.
 ///
@@ -47,13 +49,15 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
         .build()
         .context("starting the runtime")?;
     let socket = cli.socket.as_deref().unwrap_or(&config.socket);
-    let result = runtime.block_on(serve(assembled, socket));
+    // Another host's files send no events.
+    let hears = cli.host.is_none();
+    let result = runtime.block_on(serve(assembled, socket, hears));
     // A call that still waits for a writer is left behind: the writer is a process of its own, the journal is open.
     runtime.shutdown_background();
     result
 }
 
-async fn serve(assembled: Assembled, path: &Path) -> anyhow::Result<()> {
+async fn serve(assembled: Assembled, path: &Path, hears: bool) -> anyhow::Result<()> {
     let context = Arc::new(assembled.context);
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
@@ -64,10 +68,17 @@ async fn serve(assembled: Assembled, path: &Path) -> anyhow::Result<()> {
         }
     };
     let (listener, _file) = bind(path)?;
+    if hears {
+        hear(Arc::clone(&context));
+    }
+    context.events.tell(EventKind::Started, None, concat!("gpuvirtd ", env!("CARGO_PKG_VERSION")));
     let ready = tokio::spawn(become_ready(Arc::clone(&context), assembled.libvirt, path.to_owned()));
+    let events = Arc::clone(&context.events);
     let stopped = async {
         stop().await;
         ready.abort();
+        // It ends the waits of all who listen.
+        events.tell(EventKind::Stopping, None, "gpuvirtd was told to stop");
         tell(Notice::Stopping);
         tracing::info!("stopping");
     };
@@ -76,19 +87,56 @@ async fn serve(assembled: Assembled, path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn bind(path: &Path) -> anyhow::Result<(UnixListener, SocketFile)> {
-    let (listener, file) = Socket::bind(path)?.into_parts();
+/// Listens to the kernel, on a thread that waits in the kernel and nowhere else. Without its events every question looks at
+/// the host, as changes always do.
+fn hear(context: Arc<Context>) {
+    let thread = std::thread::Builder::new().name("uevents".to_owned());
+    let listen = move || {
+        let events = &context.events;
+        let told = |event: Option<Uevent>| match event {
+            Some(event) => events.tell(EventKind::Host, event.function, sentence(&event)),
+            None => events.tell(EventKind::Host, None, "events came too fast: anything may have changed"),
+        };
+        match UeventSocket::open() {
+            Ok(socket) => context.hearing.listen(|| socket.wait(), told),
+            Err(error) => tracing::warn!(%error, "the kernel's events can't be heard"),
+        }
+    };
+    if let Err(error) = thread.spawn(listen) {
+        tracing::warn!(%error, "the kernel's events can't be heard");
+    }
+}
+
+fn sentence(event: &Uevent) -> String {
+    let object = match (event.function, event.mdev) {
+        (Some(function), _) => function.to_string(),
+        (None, Some(uuid)) => uuid.to_string(),
+        (None, None) => event.subsystem.clone(),
+    };
+    let driver = event.driver.as_ref().map(|driver| format!(" (driver {driver})")).unwrap_or_default();
+    format!("{} {object}{driver}", event.action)
+}
+
+fn bind(path: &Path) -> anyhow::Result<(UnixListener, Option<SocketFile>)> {
+    let socket = match Socket::handed_over()? {
+        Some(socket) => socket,
+        None => Socket::bind(path)?,
+    };
+    let (listener, file) = socket.into_parts();
     Ok((UnixListener::from_std(listener).context("listening")?, file))
 }
 
-/// Recovers, and says that we are ready: afterwards, or when the longest wait for it has passed.
+/// Recovers and restores, and says that we are ready: afterwards, or when the longest wait for it has passed.
 async fn become_ready(context: Arc<Context>, libvirt: Gate, socket: PathBuf) {
-    let recovery = tokio::spawn(recover(context));
-    if tokio::time::timeout(RECOVERY_BEFORE_READY, recovery).await.is_err() {
-        let waited = RECOVERY_BEFORE_READY.as_secs();
+    let restore = tokio::spawn(async move {
+        recover(&context).await;
+        restore(&context).await;
+    });
+    if tokio::time::timeout(RESTORE_BEFORE_READY, restore).await.is_err() {
+        let waited = RESTORE_BEFORE_READY.as_secs();
         tracing::warn!(
             waited,
-            "an earlier change is still being taken back; its GPU is hands-off until then"
+            "GPUs are still being led to what was asked for; `gpuvirt status` shows which"
         );
     }
     tell(Notice::Ready);
@@ -98,9 +146,16 @@ async fn become_ready(context: Arc<Context>, libvirt: Gate, socket: PathBuf) {
 
 /// Takes back what an earlier daemon left unfinished. What can't be taken back stays hands-off and is shown; it is no
 /// reason not to serve, and never one to hold up libvirt.
-async fn recover(context: Arc<Context>) {
+async fn recover(context: &Arc<Context>) {
     if let Err(error) = context.recover().await {
         tracing::error!(%error, "an earlier change could not be taken back");
+    }
+}
+
+/// Makes the host what was asked for, as far as nothing is in the way. Neither is this a reason not to serve.
+async fn restore(context: &Arc<Context>) {
+    if let Err(error) = context.restore().await {
+        tracing::error!(%error, "what was asked for is not restored");
     }
 }
 

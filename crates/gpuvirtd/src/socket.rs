@@ -13,11 +13,11 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, socket};
 /// Every local user may connect; each request is judged by who sent it.
 const MODE: u32 = 0o666;
 
-/// A listening socket; its file goes when this is dropped.
+/// A listening socket; its file, where it is ours, goes when this is dropped.
 #[derive(Debug)]
 pub struct Socket {
     listener: UnixListener,
-    file: SocketFile,
+    file: Option<SocketFile>,
 }
 
 /// The file, recognised by device and inode: a later daemon's is not removed.
@@ -56,6 +56,19 @@ pub enum SocketError {
 }
 
 impl Socket {
+    /// The socket that systemd opened for us (sd_listen_fds(3)); none where it opened none. Its file is systemd's.
+    ///
+    /// # Errors
+    /// [`SocketError::Io`] when what was handed over is no listening Unix socket.
+    pub fn handed_over() -> Result<Option<Self>, SocketError> {
+        let failed =
+            |source| SocketError::Io { doing: "taking over", path: "systemd's socket".into(), source };
+        let listener = listenfd::ListenFd::from_env().take_unix_listener(0).map_err(failed)?;
+        let Some(listener) = listener else { return Ok(None) };
+        listener.set_nonblocking(true).map_err(failed)?;
+        Ok(Some(Self { listener, file: None }))
+    }
+
     /// Listens on `path`.
     ///
     /// The socket is made under another name and then renamed: it is never there with the wrong mode.
@@ -80,11 +93,11 @@ impl Socket {
         fs::rename(&fresh, path).map_err(failed("naming"))?;
         listener.set_nonblocking(true).map_err(failed("preparing"))?;
         let file = SocketFile { path: path.to_owned(), identity: (metadata.dev(), metadata.ino()) };
-        Ok(Self { listener, file })
+        Ok(Self { listener, file: Some(file) })
     }
 
     /// The listener, and the file to drop when nobody listens any more.
-    pub fn into_parts(self) -> (UnixListener, SocketFile) {
+    pub fn into_parts(self) -> (UnixListener, Option<SocketFile>) {
         (self.listener, self.file)
     }
 }

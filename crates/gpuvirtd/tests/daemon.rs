@@ -236,11 +236,10 @@ fn a_gpu_goes_to_direct_and_back_and_the_next_daemon_knows() {
     drop(daemon);
     assert_eq!(std::fs::read_dir(place.at("state/journal")).unwrap().count(), 0, "every change was settled");
 
-    // The recorded host starts anew, as a host does after a reboot; what was asked for is remembered.
+    // The recorded host starts anew, as a host does after a reboot; what was asked for is remembered and made so.
     let _next = place.start();
     let gpu = gpu();
-    assert_eq!((gpu["configured"].as_str(), gpu["active"].as_str()), (Some("direct"), Some("shared")));
-    assert!(gpu["pending"].as_str().is_some_and(|why| why.contains("gpuvirt gpu set")), "{gpu}");
+    assert_eq!((gpu["configured"].as_str(), gpu["active"].as_str()), (Some("direct"), Some("direct")));
 }
 
 #[test]
@@ -392,4 +391,48 @@ fn a_vgpu_that_is_a_virtual_function_is_named_by_its_address() {
     let removed = ask("DELETE", VGPU, "").json();
     assert_eq!((&removed["outcome"]["outcome"], &removed["id"]), (&Value::from("changed"), &made["id"]));
     assert_eq!((ask("GET", VGPU, "").status, ask("GET", "/v1/vgpus/nobody", "").status), (404, 400));
+}
+
+#[test]
+fn what_was_asked_for_is_there_when_it_is_ready_again() {
+    let place = Place::new();
+    let daemon = place.start();
+    let socket = place.at("socket");
+    let body = r#"{"type":"direct","accept":["boot-display","console-active"],"dryRun":false}"#;
+    assert_eq!(http::send(&socket, "PUT", "/v1/gpus/0000:01:00.0/type", body).status, 200);
+    assert!(place.get("/v1/status")["restore"].is_null(), "nothing was configured at the start");
+    daemon.signal(Signal::SIGKILL);
+    daemon.end();
+
+    // The recording is as it was: to the daemon this is a reboot. It answers once it is ready.
+    let daemon = place.start();
+    let status = place.get("/v1/status");
+    assert_eq!(status["restore"]["finished"], true);
+    let restored = &status["restore"]["gpus"][0];
+    assert_eq!((&restored["address"], &restored["outcome"]), (&"0000:01:00.0".into(), &"changed".into()));
+    assert_eq!(place.get("/v1/gpus/0000:01:00.0")["items"][0]["active"], "direct");
+    daemon.signal(Signal::SIGTERM);
+    daemon.end();
+}
+
+#[test]
+fn a_card_that_is_another_one_now_is_reported_and_the_daemon_gets_ready() {
+    let place = Place::new();
+    let daemon = place.start();
+    let body = r#"{"type":"direct","accept":["boot-display","console-active"],"dryRun":false}"#;
+    assert_eq!(http::send(&place.at("socket"), "PUT", "/v1/gpus/0000:01:00.0/type", body).status, 200);
+    daemon.signal(Signal::SIGKILL);
+    daemon.end();
+    let file = place.at("state/state.json");
+    let stored = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, stored.replace(r#""device": "2204""#, r#""device": "2bad""#)).unwrap();
+
+    let daemon = place.start();
+    let status = place.get("/v1/status");
+    assert_eq!(status["restore"]["gpus"][0]["outcome"], "refused", "{status}");
+    let why = status["gpus"][0]["pending"].as_str().unwrap();
+    assert!(why.contains("identity-changed"), "{why}");
+    assert_eq!(place.get("/v1/gpus/0000:01:00.0")["items"][0]["active"], "shared");
+    daemon.signal(Signal::SIGTERM);
+    assert!(daemon.end().1.contains("not restored"));
 }

@@ -43,6 +43,8 @@ fn nothing() -> Observed {
             function_count: 0,
             kernel_release: None,
             boot_id: None,
+            driver_rules: gpuvirt_model::DriverRules::default(),
+            running_services: std::collections::BTreeSet::new(),
             oddities: Vec::new(),
         },
         gpus: BTreeMap::new(),

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gpuvirt_engine::ports::{Domains, Host, PortError, StepError, Store, WaitingWrite};
-use gpuvirt_engine::{Engine, EngineError, Report, SwitchRequest};
+use gpuvirt_engine::{Engine, EngineError, Removal, RemoveRequest, Report, SwitchRequest};
 use gpuvirt_fakekernel::{FakeKernel, SizeRule};
 use gpuvirt_host::{GpuRules, HostError, LinuxHost};
 use gpuvirt_model::{
@@ -46,6 +47,8 @@ pub struct World {
     pub dies_before: Arc<Mutex<Option<usize>>>,
     /// Writes that an earlier daemon's writers wait for.
     pub waiting: Arc<Mutex<Vec<WaitingWrite>>>,
+    /// Asking libvirt is a mistake of the test's subject.
+    pub libvirt_panics: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -91,9 +94,22 @@ impl World {
             others_edits: Arc::default(),
             dies_before: Arc::default(),
             waiting: Arc::default(),
+            libvirt_panics: Arc::default(),
         };
         world.kernel.forget_writes();
         world
+    }
+
+    /// From now on libvirt must not be asked.
+    pub fn libvirt_panics(&self) {
+        self.libvirt_panics.store(true, Ordering::Relaxed);
+    }
+
+    /// The same host after a reboot: our files as they were, the kernel as `dump` has it.
+    pub fn rebooted(&self, dump: &str) -> Self {
+        let fresh = Self::of(dump);
+        fresh.kernel.set_file("/proc/sys/kernel/random/boot_id", "c0ffee00-0000-4000-8000-000000000002\n");
+        Self { kernel: fresh.kernel, ..self.clone() }
     }
 
     pub fn offering_vgpus(gpu: &str) -> Self {
@@ -130,6 +146,15 @@ impl World {
 
     pub fn set(&self, gpu: &str, to: ConfiguredType) -> Result<Report, EngineError> {
         self.engine().set_type(&switch(gpu, to))
+    }
+
+    pub fn remove_vgpu(&self, id: impl Into<VgpuId>) -> Result<Report, EngineError> {
+        self.remove_vgpus(Removal::These(vec![id.into()]))
+    }
+
+    pub fn remove_vgpus(&self, which: Removal) -> Result<Report, EngineError> {
+        let deadline = Duration::from_secs(1);
+        self.engine().remove_vgpus(&RemoveRequest { which, dry_run: false, deadline })
     }
 
     pub fn files(&self) -> Files {
@@ -181,6 +206,7 @@ impl Host for World {
 
 impl Domains for World {
     fn list(&self) -> Reading<Vec<Domain>> {
+        assert!(!self.libvirt_panics.load(Ordering::Relaxed), "libvirt was asked");
         Reading::Known(self.libvirt.lock().unwrap().clone())
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gpuvirt_model::{ClassCode, Function, Gpu, Holders, PciAddress};
+use gpuvirt_model::{ClassCode, DriverRules, Function, Gpu, Holders, PciAddress};
 
 use super::bus::Bus;
 use super::function::Seen;
@@ -83,11 +83,12 @@ pub(super) fn parents(gpu: &Gpu, functions: &BTreeMap<PciAddress, Seen>) -> Vec<
 }
 
 /// Whether plain virtual functions can be made, or live, on the card.
-pub(super) fn offers_vfs(gpu: &Gpu, functions: &BTreeMap<PciAddress, Seen>) -> bool {
+pub(super) fn offers_vfs(gpu: &Gpu, functions: &BTreeMap<PciAddress, Seen>, rules: &DriverRules) -> bool {
     let Some(primary) = functions.get(&gpu.address).map(|seen| &seen.function) else { return false };
     let Some(sriov) = &primary.sriov else { return false };
-    let nvidia = primary.binding.driver.as_ref().is_some_and(|driver| driver.as_str() == "nvidia");
+    // With a tool of the vendor's they take types, and are no use without, which is another framework.
+    let typed = primary.binding.driver.as_ref();
+    let typed = typed.is_some_and(|d| d.as_str() == "nvidia" || rules.vf_tool(Some(d)).is_some());
     let makes_none = primary.binding.driver.as_ref().is_some_and(|driver| NO_VFS.contains(&driver.as_str()));
-    // NVIDIA's virtual functions are no use without a vGPU type, which is another framework.
-    !nvidia && (!sriov.vfs.is_empty() || (gpu.host_driver && !makes_none))
+    !typed && (!sriov.vfs.is_empty() || (gpu.host_driver && !makes_none))
 }

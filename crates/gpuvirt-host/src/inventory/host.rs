@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gpuvirt_model::{DriverName, HostFacts, ModulePresence, Reading, Unknown};
+use gpuvirt_model::{DriverName, DriverRules, HostFacts, ModulePresence, Reading, UnitName, Unknown};
 use uuid::Uuid;
 
 use crate::files::Files;
@@ -17,7 +17,12 @@ const INTERRUPTS_ALL: usize = 2 << 20;
 const MODULE_LIST: usize = 16 << 20;
 
 /// Reads them.
-pub(super) fn read(files: Files<'_>, function_count: usize, oddities: Vec<String>) -> HostFacts {
+pub(super) fn read(
+    files: Files<'_>,
+    rules: &DriverRules,
+    function_count: usize,
+    oddities: Vec<String>,
+) -> HostFacts {
     let kernel_release = release(files);
     HostFacts {
         iommu: files.sysfs.list(paths::IOMMU_GROUPS).is_ok_and(|groups| !groups.is_empty()),
@@ -30,8 +35,22 @@ pub(super) fn read(files: Files<'_>, function_count: usize, oddities: Vec<String
         function_count,
         kernel_release,
         boot_id: files.text(paths::BOOT_ID).ok().and_then(|text| Uuid::try_parse(text.trim()).ok()),
+        running_services: running_services(files, rules),
+        driver_rules: rules.clone(),
         oddities,
     }
+}
+
+/// The rules' services that have processes now, by their control groups. One that is called active without any process
+/// holds no card.
+fn running_services(files: Files<'_>, rules: &DriverRules) -> BTreeSet<UnitName> {
+    rules.iter().flat_map(|rule| &rule.services).filter(|unit| service_runs(files, unit)).cloned().collect()
+}
+
+/// Whether a service has processes.
+pub(crate) fn service_runs(files: Files<'_>, unit: &UnitName) -> bool {
+    let processes = files.text(&paths::service_processes(unit));
+    processes.is_ok_and(|text| !text.trim().is_empty())
 }
 
 /// The kernel's release, as a path component.

@@ -28,6 +28,8 @@ pub(super) fn others(files: Files<'_>, folder: &Folder, driver: Option<&DriverNa
     // Removing an I2C bus waits for whoever has it open (drivers/i2c/i2c-core-base.c, i2c_del_adapter).
     nodes.extend(folder.names().iter().filter(|name| is_numbered(name, "i2c-")).cloned());
     nodes.extend(sound(files, folder));
+    // What a driver made for its own programs (misc_register with the function as parent).
+    nodes.extend(children(files, folder, "misc", is_plain));
     if driver.is_some_and(|driver| driver.as_str() == "nvidia") {
         let information = files.text(&paths::nvidia_information(folder.address));
         let minor = information.ok().and_then(|text| nvidia::device_minor(&text));
@@ -73,6 +75,11 @@ fn children(files: Files<'_>, folder: &Folder, name: &str, wanted: fn(&str) -> b
     let mut names = files.sysfs.list(&folder.path(name)).unwrap_or_default();
     names.retain(|name| wanted(name));
     names
+}
+
+/// A name that is a file's below `/dev`, and no path.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '!'])
 }
 
 /// `prefix` and a number.

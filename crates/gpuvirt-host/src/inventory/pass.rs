@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gpuvirt_model::{
-    Framework, Function, Gpu, IommuGroup, Observed, PciAddress, Reading, Unknown, Vgpu, VgpuId,
+    DriverRules, Framework, Function, Gpu, IommuGroup, Observed, PciAddress, Reading, Unknown, Vgpu, VgpuId,
 };
 
 use super::bus::{self, Bus};
@@ -34,7 +34,7 @@ pub(crate) fn observe(files: Files<'_>, rules: &GpuRules, names: &KnownNames) ->
     let mut gpus = pass.gpus();
     pass.read_groups(&gpus);
     pass.add_vfio_nodes();
-    pass.add_vgpus(&mut gpus);
+    pass.add_vgpus(&mut gpus, &rules.drivers);
     let Pass { bus, seen, groups, vgpus, .. } = pass;
     let shown = shown_functions(&gpus, &groups, &seen);
     let mut functions: BTreeMap<PciAddress, Function> = seen
@@ -44,7 +44,7 @@ pub(crate) fn observe(files: Files<'_>, rules: &GpuRules, names: &KnownNames) ->
         .collect();
     names.fill(files, &mut functions);
     Ok(Observed {
-        host: host::read(files, bus.classes.len(), bus.oddities),
+        host: host::read(files, &rules.drivers, bus.classes.len(), bus.oddities),
         gpus: gpus.into_iter().map(|gpu| (gpu.address, gpu)).collect(),
         functions,
         groups,
@@ -105,12 +105,12 @@ impl Pass<'_> {
     }
 
     /// What each card offers, and what lives on it.
-    fn add_vgpus(&mut self, gpus: &mut [Gpu]) {
+    fn add_vgpus(&mut self, gpus: &mut [Gpu], rules: &DriverRules) {
         let mut owners: BTreeMap<PciAddress, (PciAddress, usize)> = BTreeMap::new();
         let mut types: Vec<mdev::Types> = Vec::new();
         for (index, gpu) in gpus.iter_mut().enumerate() {
             let mut of_card = mdev::Types::new();
-            for parent in self.add_profiles(gpu, &mut of_card) {
+            for parent in self.add_profiles(gpu, &mut of_card, rules) {
                 owners.insert(parent, (gpu.address, index));
             }
             types.push(of_card);
@@ -143,7 +143,12 @@ impl Pass<'_> {
     }
 
     /// Fills in a card's frameworks and profiles; returns the parents of mediated devices.
-    fn add_profiles(&mut self, gpu: &mut Gpu, types: &mut mdev::Types) -> Vec<PciAddress> {
+    fn add_profiles(
+        &mut self,
+        gpu: &mut Gpu,
+        types: &mut mdev::Types,
+        rules: &DriverRules,
+    ) -> Vec<PciAddress> {
         let mut mdev_parents = Vec::new();
         let mut vendor = nvidia_vfio::Card::default();
         let mut plain = true;
@@ -168,7 +173,7 @@ impl Pass<'_> {
             gpu.frameworks.push(Framework::NvidiaVfio);
         }
         // Virtual functions that are something else already are not plain ones.
-        if plain && vendor.is_empty() && gpu::offers_vfs(gpu, &self.seen) {
+        if plain && vendor.is_empty() && gpu::offers_vfs(gpu, &self.seen, rules) {
             gpu.frameworks.push(Framework::Sriov);
         }
         if gpu.frameworks == [Framework::Sriov] {

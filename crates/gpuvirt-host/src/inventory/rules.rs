@@ -1,16 +1,18 @@
-//! What counts as a GPU besides display controllers: the admin's own list.
+//! What the admin's configuration says: what counts as a GPU besides display controllers, and what drivers want.
 
 use std::fmt;
 use std::str::FromStr;
 
-use gpuvirt_model::ClassCode;
+use gpuvirt_model::{ClassCode, DriverRules};
 use serde::{Deserialize, Serialize};
 
-/// Which functions are GPUs.
+/// Which functions are GPUs, and what their drivers want of whoever prepares them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GpuRules {
     /// Matches besides the display classes: NPUs, emulated stand-ins.
     pub extra: Vec<GpuMatch>,
+    /// Vendors' tools and services, by driver.
+    pub drivers: DriverRules,
 }
 
 /// One match.

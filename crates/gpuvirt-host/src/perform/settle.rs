@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::error::HostError;
 use crate::files::Files;
 use crate::sysfs::{ReadError, WriteError};
-use crate::writer::{BlockingWrite, WaitingWriter, waiting_writers};
+use crate::writer::{BlockingAct, WaitingWriter, waiting_writers};
 
 /// How a step stands.
 pub(super) enum State {
@@ -70,7 +70,7 @@ pub(super) fn not_read(what: &str, error: ReadError, waited: Duration) -> HostEr
 pub(super) fn nothing_under_way(
     files: Files<'_>,
     what: &str,
-    is_same: impl Fn(&BlockingWrite) -> bool,
+    is_same: impl Fn(&BlockingAct) -> bool,
 ) -> Result<(), HostError> {
     // Not to know is not to know of none.
     let writers = waiting_writers(files.sysfs).map_err(|source| HostError::Refused {

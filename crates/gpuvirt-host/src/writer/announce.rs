@@ -9,11 +9,16 @@ use std::io::{self, Write};
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
+use gpuvirt_model::PciAddress;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
 use super::request::{BlockingWrite, LINE_LIMIT};
 use crate::files::Files;
 use crate::parse::pci;
 use crate::paths;
 use crate::sysfs::Sysfs;
+use crate::vendor::ProgramCall;
 
 /// The process's name and the memory file's (the kernel keeps 15 bytes), and what the file's link shows.
 pub(super) const NAME: &str = "gpuvirt-writer";
@@ -23,8 +28,44 @@ pub(crate) const LINK: &str = "/memfd:gpuvirt-writer (deleted)";
 #[allow(clippy::cast_possible_truncation)] // 4096
 const LIMIT: usize = LINE_LIMIT as usize;
 
+/// What a writer is at: a write, or a program that it waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum BlockingAct {
+    /// A write.
+    Write(BlockingWrite),
+    /// A program.
+    Run(ProgramCall),
+}
+
+impl BlockingAct {
+    /// The function whose lock it may hold; for a mediated device its parent, where the path names it.
+    pub fn function(&self) -> Option<PciAddress> {
+        match self {
+            Self::Write(write) => write.function(),
+            Self::Run(call) => call.function(),
+        }
+    }
+
+    /// The mediated device that it makes or removes.
+    pub fn mdev(&self) -> Option<Uuid> {
+        match self {
+            Self::Write(write) => write.mdev(),
+            Self::Run(_) => None,
+        }
+    }
+
+    /// The kernel file, or the program.
+    pub fn path(&self) -> &str {
+        match self {
+            Self::Write(write) => write.path(),
+            Self::Run(call) => call.program().as_str(),
+        }
+    }
+}
+
 /// Shows `request` for as long as the result lives.
-pub(super) fn announce(request: &BlockingWrite) -> io::Result<File> {
+pub(super) fn announce(request: &BlockingAct) -> io::Result<File> {
     let mut file = File::from(memfd_create(NAME, MFdFlags::MFD_CLOEXEC)?);
     file.write_all(&serde_json::to_vec(request)?)?;
     Ok(file)
@@ -35,8 +76,8 @@ pub(super) fn announce(request: &BlockingWrite) -> io::Result<File> {
 pub struct WaitingWriter {
     /// Its process; it must not be killed.
     pub pid: u32,
-    /// What it writes.
-    pub write: BlockingWrite,
+    /// What it is at.
+    pub write: BlockingAct,
 }
 
 /// The writers that are at work on this host, whichever daemon started them.
@@ -68,7 +109,7 @@ fn is_trusted(files: Files<'_>, pid: u32) -> bool {
 }
 
 /// What a process announces. One that has ended meanwhile announces nothing.
-fn announced(files: Files<'_>, pid: u32) -> Option<BlockingWrite> {
+fn announced(files: Files<'_>, pid: u32) -> Option<BlockingAct> {
     let names = files.sysfs.list(&paths::process_file(pid, "fd")).ok()?;
     names.iter().find_map(|name| {
         let link = files.sysfs.read_link(&paths::process_file(pid, &format!("fd/{name}")));
@@ -78,7 +119,7 @@ fn announced(files: Files<'_>, pid: u32) -> Option<BlockingWrite> {
 
 /// What is announced in one descriptor, whose link is [`LINK`]. Anybody may name a memory file like this; only
 /// root's and our own are believed.
-pub(crate) fn announced_in(files: Files<'_>, pid: u32, fd: &str) -> Option<BlockingWrite> {
+pub(crate) fn announced_in(files: Files<'_>, pid: u32, fd: &str) -> Option<BlockingAct> {
     let request = files.sysfs.read(&paths::process_file(pid, &format!("fd/{fd}")), LIMIT).ok()?;
     let write = serde_json::from_slice(&request).ok()?;
     is_trusted(files, pid).then_some(write)

@@ -16,8 +16,8 @@ mod process;
 mod request;
 mod serve;
 
+pub use announce::{BlockingAct, WaitingWriter, waiting_writers};
 pub(crate) use announce::{LINK, announced_in};
-pub use announce::{WaitingWriter, waiting_writers};
 pub use process::WriterCommand;
 pub(crate) use process::Writers;
 pub(crate) use request::BlockingRead;

@@ -11,8 +11,9 @@ use gpuvirt_model::PciAddress;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::left::Left;
-use super::request::{Answer, BlockingRead, BlockingWrite, LINE_LIMIT, Request};
+use super::request::{ANSWER_LIMIT, Answer, BlockingRead, BlockingWrite, Request};
 use crate::sysfs::{ReadError, WriteError};
+use crate::vendor::{ProgramCall, ProgramEnd, ProgramError};
 
 /// How a writer is started: a program that calls [`super::writer_main`] on its standard input and output.
 #[derive(Debug, Clone)]
@@ -64,6 +65,19 @@ impl Writers {
             Answer::Done => Ok(()),
             Answer::Errno(errno) => Err(WriteError::Errno(io::Error::from_raw_os_error(errno))),
             other => Err(WriteError::Writer(other.unexpected())),
+        }
+    }
+
+    /// Has a program run to its end.
+    pub(crate) fn run(&self, call: &ProgramCall, deadline: Duration) -> Result<ProgramEnd, ProgramError> {
+        let request = Request::Run(call.clone());
+        match self.ask(&request, call.function(), deadline).map_err(ProgramError::Writer)? {
+            Asked::Waits(writer) => Err(ProgramError::StillWaiting { writer, waited: deadline }),
+            Asked::Answered(Answer::Ended(end)) => Ok(end),
+            Asked::Answered(Answer::Errno(errno)) => {
+                Err(ProgramError::Start(io::Error::from_raw_os_error(errno)))
+            }
+            Asked::Answered(other) => Err(ProgramError::Writer(other.unexpected())),
         }
     }
 
@@ -159,8 +173,8 @@ impl Writer {
             }
         }
         let mut line = String::new();
-        // The writer answers with one short write(2), which a pipe delivers whole.
-        if self.output.by_ref().take(LINE_LIMIT).read_line(&mut line)? == 0 {
+        // A whole line is on its way: the writer answers once, and waits for nobody while it does.
+        if self.output.by_ref().take(ANSWER_LIMIT).read_line(&mut line)? == 0 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the writer ended without an answer"));
         }
         Ok(Some(serde_json::from_str(&line)?))

@@ -7,9 +7,13 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::parse::mdev::is_type_id;
+use crate::vendor::{ProgramCall, ProgramEnd};
 
 /// The longest line of the protocol; a path and its data are far shorter.
 pub(crate) const LINE_LIMIT: u64 = 4096;
+
+/// The longest answer: a program's two outputs, escaped.
+pub(super) const ANSWER_LIMIT: u64 = 2 << 20;
 
 /// A write that a writer makes: one of the few that can block, and nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,6 +138,8 @@ pub(crate) enum Request {
     Write(BlockingWrite),
     /// A read.
     Read(BlockingRead),
+    /// A program to be run.
+    Run(ProgramCall),
 }
 
 /// Overriding a function's driver, unbinding and probing a function, removing one, setting the number of its VFs,
@@ -199,6 +205,8 @@ pub(crate) enum Answer {
     Done,
     /// What was read.
     Content(Vec<u8>),
+    /// How a program ended.
+    Ended(ProgramEnd),
     /// The kernel's errno.
     Errno(i32),
     /// The request was not understood or not allowed; nothing was written.
@@ -210,7 +218,7 @@ impl Answer {
     pub(crate) fn unexpected(self) -> io::Error {
         match self {
             Self::Rejected(why) => io::Error::other(why),
-            Self::Done | Self::Content(_) | Self::Errno(_) => {
+            Self::Done | Self::Content(_) | Self::Ended(_) | Self::Errno(_) => {
                 io::Error::other("it answered another question")
             }
         }

@@ -3,11 +3,12 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::announce::{NAME, announce};
+use super::announce::{BlockingAct, NAME, announce};
 use super::request::{Answer, BlockingRead, BlockingWrite, LINE_LIMIT, Request};
 use crate::linux::{LinuxSysfs, write_once};
 use crate::paths;
 use crate::sysfs::Sysfs;
+use crate::vendor::{self, ProgramCall};
 
 /// Longer than any driver's name, and short enough for an answer of one line.
 const READ_LIMIT: usize = 512;
@@ -37,6 +38,7 @@ fn serve(input: impl Read, mut output: impl Write, root: &str) -> io::Result<()>
         let answer = match serde_json::from_str::<Request>(&line) {
             Ok(Request::Write(write)) => carry_out(&write, root),
             Ok(Request::Read(read)) => read_out(&read, root),
+            Ok(Request::Run(call)) => run(&call, root),
             Err(e) => Answer::Rejected(e.to_string()),
         };
         let mut line = serde_json::to_vec(&answer)?;
@@ -53,12 +55,23 @@ fn read_out(read: &BlockingRead, root: &str) -> Answer {
     }
 }
 
+fn run(call: &ProgramCall, root: &str) -> Answer {
+    let _shown = match announce(&BlockingAct::Run(call.clone())) {
+        Ok(file) => file,
+        Err(e) => return Answer::Rejected(format!("the program could not be announced: {e}")),
+    };
+    match vendor::run(call, root) {
+        Ok(end) => Answer::Ended(end),
+        Err(e) => of_error(&e),
+    }
+}
+
 fn of_error(error: &io::Error) -> Answer {
     error.raw_os_error().map_or_else(|| Answer::Rejected(error.to_string()), Answer::Errno)
 }
 
 fn carry_out(request: &BlockingWrite, root: &str) -> Answer {
-    let _shown = match announce(request) {
+    let _shown = match announce(&BlockingAct::Write(request.clone())) {
         Ok(file) => file,
         Err(e) => return Answer::Rejected(format!("the write could not be announced: {e}")),
     };

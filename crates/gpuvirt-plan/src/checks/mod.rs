@@ -10,6 +10,7 @@ mod lock;
 mod sriov;
 pub mod start;
 pub mod vgpu;
+pub mod wish;
 
 use gpuvirt_model::{
     ConfiguredType, Desired, Gpu, GraphicsType, Observed, PciAddress, Refusal, RefusalCode, Warning,

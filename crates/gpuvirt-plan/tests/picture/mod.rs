@@ -89,6 +89,8 @@ pub fn host(gpu: DriverBinding, audio: DriverBinding) -> Observed {
             function_count: 2,
             kernel_release: None,
             boot_id: None,
+            driver_rules: gpuvirt_model::DriverRules::default(),
+            running_services: std::collections::BTreeSet::new(),
             oddities: Vec::new(),
         },
         gpus: [(at(GPU), card)].into(),

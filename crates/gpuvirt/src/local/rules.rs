@@ -8,6 +8,7 @@ use std::io::{self, Read as _};
 use std::path::Path;
 
 use gpuvirt_host::{GpuMatch, GpuMatchError, GpuRules};
+use gpuvirt_model::{DriverRule, DriverRules};
 use serde::Deserialize;
 
 /// The largest configuration file that is read.
@@ -19,7 +20,7 @@ pub enum RulesError {
     /// It can't be read.
     #[error("reading failed")]
     Read(#[source] io::Error),
-    /// It is no TOML, or `gpu.extra` is not what it should be.
+    /// It is no TOML, or `gpu.extra` or `driver` is not what it should be.
     #[error("it makes no sense")]
     Wrong(#[source] toml::de::Error),
     /// A match names neither a class nor a card.
@@ -31,6 +32,7 @@ pub enum RulesError {
 #[serde(default)]
 struct Config {
     gpu: Gpu,
+    driver: Vec<DriverRule>,
 }
 
 #[derive(Default, Deserialize)]
@@ -67,7 +69,7 @@ fn parse(text: &str) -> Result<GpuRules, RulesError> {
         Extra::Class { class } => class.parse(),
     };
     let extra: Result<Vec<GpuMatch>, GpuMatchError> = config.gpu.extra.iter().map(read).collect();
-    Ok(GpuRules { extra: extra.map_err(RulesError::Match)? })
+    Ok(GpuRules { extra: extra.map_err(RulesError::Match)?, drivers: DriverRules::with(config.driver) })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! How things stand.
 
 use gpuvirt_api::StatusDocument;
-use gpuvirt_api::status::GpuStatus;
+use gpuvirt_api::status::{GpuStatus, RestoreOutcome, RestoreStatus};
 
 use super::page::Page;
 use super::table::Table;
@@ -34,7 +34,20 @@ pub fn status(status: &StatusDocument) -> String {
     if !not_as_asked.is_empty() {
         page.table(2, &table(&not_as_asked));
     }
+    if let Some(restore) = &status.restore {
+        restored(&mut page, restore);
+    }
     page.into_text()
+}
+
+/// What the start did, where it did something.
+fn restored(page: &mut Page, restore: &RestoreStatus) {
+    if !restore.finished {
+        page.line("restore: under way");
+    }
+    for gpu in restore.gpus.iter().filter(|gpu| gpu.outcome == RestoreOutcome::Changed) {
+        page.line(format_args!("restored at start: {}", gpu.what));
+    }
 }
 
 fn table(gpus: &[&GpuStatus]) -> Table<5> {

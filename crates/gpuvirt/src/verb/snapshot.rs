@@ -96,7 +96,7 @@ fn domain(vm: &VmDocument) -> Domain {
         autostart: vm.autostart,
         config: of(false),
         live: of(true),
-        requests: vm.requests.clone(),
+        requests: Default::default(),
     }
 }
 

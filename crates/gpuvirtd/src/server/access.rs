@@ -13,6 +13,7 @@ use gpuvirt_api::{ApiError, ErrorKind};
 
 use super::answer::Failure;
 use super::context::Context;
+use super::polkit::{self, Polkit};
 
 /// The process at the other end of the connection, as the kernel saw it when it connected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +24,10 @@ pub struct Peer {
     pub gid: u32,
     /// Supplementary groups; none where the kernel did not tell them.
     pub groups: Option<Vec<u32>>,
-    /// Its process, for the log alone: the number may belong to another one by now.
+    /// Its process, for the log and for polkit: the number may belong to another one by now.
     pub pid: Option<i32>,
+    /// When that process started, in clock ticks since boot (field 22 of /proc/PID/stat): with it the number is unique.
+    pub started: Option<u64>,
 }
 
 /// Who may read, besides root and those who may write.
@@ -69,12 +72,14 @@ pub(super) async fn readers_only(
 }
 
 /// Who may write besides root.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct WriteGate {
     /// A group's name and number.
     pub group: Option<(String, u32)>,
     /// The daemon's own user, who rules the daemon anyway: for one that somebody tries out on a recorded host.
     pub owner: Option<u32>,
+    /// polkit, asked about everybody else; none: nobody else may.
+    pub polkit: Option<Polkit>,
 }
 
 impl WriteGate {
@@ -85,18 +90,29 @@ impl WriteGate {
             || self.group.as_ref().is_some_and(|(_, gid)| peer.is_in(*gid))
     }
 
+    /// The same, polkit asked about whoever is not known to us.
+    async fn authorizes(&self, peer: &Peer) -> bool {
+        match &self.polkit {
+            _ if self.lets_through(peer) => true,
+            Some(polkit) => polkit.authorizes(peer).await,
+            None => false,
+        }
+    }
+
     fn denial(&self, peer: &Peer) -> ApiError {
         let who = match &self.group {
             Some((name, _)) => format!("root and members of group {name}"),
             None => "root".to_owned(),
         };
-        ApiError::new(
-            ErrorKind::Denied,
-            format!(
-                "uid {} may not change anything: only {who} may; see write_group in gpuvirtd.toml",
-                peer.uid
-            ),
-        )
+        let polkit = match &self.polkit {
+            Some(_) => format!(", and whom polkit lets through ({})", polkit::ACTION),
+            None => String::new(),
+        };
+        let uid = peer.uid;
+        let text = format!(
+            "uid {uid} may not change anything: only {who} may{polkit}; see write_group in gpuvirtd.toml"
+        );
+        ApiError::new(ErrorKind::Denied, text)
     }
 }
 
@@ -110,9 +126,9 @@ pub(super) struct Writer(pub Peer);
 
 impl Caller {
     /// The caller as one that may write.
-    pub(super) fn writer(self, context: &Context) -> Result<Writer, Failure> {
+    pub(super) async fn writer(self, context: &Context) -> Result<Writer, Failure> {
         let Self(peer) = self;
-        if context.gate.lets_through(&peer) {
+        if context.gate.authorizes(&peer).await {
             Ok(Writer(peer))
         } else {
             Err(context.gate.denial(&peer).into())
@@ -133,7 +149,7 @@ impl FromRequestParts<Arc<Context>> for Writer {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, Failure> {
-        Caller::from_request_parts(parts, context).await?.writer(context)
+        Caller::from_request_parts(parts, context).await?.writer(context).await
     }
 }
 
@@ -143,9 +159,9 @@ mod tests {
 
     #[test]
     fn root_and_the_group_may_write_and_nobody_else() {
-        let open = WriteGate { group: Some(("gpuvirt".to_owned(), 990)), owner: None };
+        let open = WriteGate { group: Some(("gpuvirt".to_owned(), 990)), owner: None, polkit: None };
         let closed = WriteGate::default();
-        let peer = |uid, gid, groups: Option<Vec<u32>>| Peer { uid, gid, groups, pid: None };
+        let peer = |uid, gid, groups: Option<Vec<u32>>| Peer { uid, gid, groups, pid: None, started: None };
         for (peer, with_group, without) in [
             (peer(0, 0, Some(vec![])), true, true),
             (peer(0, 0, None), true, true),
@@ -161,7 +177,7 @@ mod tests {
             assert_eq!(open.lets_through(&peer), with_group, "{peer:?}");
             assert_eq!(closed.lets_through(&peer), without, "{peer:?}");
         }
-        let own = WriteGate { group: None, owner: Some(1000) };
+        let own = WriteGate { group: None, owner: Some(1000), polkit: None };
         assert!(own.lets_through(&peer(1000, 1000, None)));
         assert!(!own.lets_through(&peer(1001, 1000, None)));
     }

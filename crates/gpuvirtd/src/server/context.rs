@@ -5,8 +5,9 @@
 //! begun when its client leaves is never begun.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use gpuvirt_api::event::EventKind;
 use gpuvirt_api::{ApiError, ErrorKind, List, Source};
 use gpuvirt_engine::ports::{Domains, Host, PortError, Store};
 use gpuvirt_engine::{Engine, View};
@@ -15,7 +16,12 @@ use tokio::sync::Semaphore;
 
 use super::access::{Caller, Peer, ReadGate, WriteGate, Writer};
 use super::answer::Failure;
+use super::input::Freshness;
+use super::pictures::Pictures;
 use super::presence;
+use super::restore::Restored;
+use crate::events::EventLog;
+use crate::hearing::Hearing;
 use gpuvirt_model::chain;
 
 /// How many pictures of the host are taken at once.
@@ -52,8 +58,14 @@ pub struct Context {
     pub(super) source: Source,
     /// Longest wait for one write that can block, where the request names none.
     pub(super) write_deadline: Duration,
+    /// What happened lately.
+    pub events: Arc<EventLog>,
+    /// When the host changed.
+    pub hearing: Arc<Hearing>,
+    pictures: Pictures,
+    pub(super) restored: Restored,
     reads: Semaphore,
-    changes: Semaphore,
+    pub(super) changes: Semaphore,
     dry_runs: Semaphore,
 }
 
@@ -82,10 +94,20 @@ impl Context {
             read_gate: ReadGate::default(),
             source,
             write_deadline: crate::config::DEFAULT_WRITE_DEADLINE,
+            events: Arc::default(),
+            hearing: Arc::default(),
+            pictures: Pictures::default(),
+            restored: Restored::default(),
             reads: Semaphore::new(READS_AT_ONCE),
             changes: Semaphore::new(1),
             dry_runs: Semaphore::new(1),
         }
+    }
+
+    /// The same, with what is heard of the host and of libvirt.
+    #[must_use]
+    pub fn hearing(self, hearing: Arc<Hearing>, events: Arc<EventLog>) -> Self {
+        Self { hearing, events, ..self }
     }
 
     /// The same with others who may write.
@@ -111,9 +133,13 @@ impl Context {
     /// # Errors
     /// What stays hands-off, and why.
     pub async fn recover(self: &Arc<Self>) -> Result<(), ApiError> {
-        let work = |context: &Self| Ok(context.engine.recover(context.write_deadline)?);
+        let work = |context: &Self| {
+            let _mark = context.hearing.own_change();
+            Ok(context.engine.recover(context.write_deadline)?)
+        };
         let report = self.on_a_thread(&self.changes, work).await.map_err(|failure| failure.error)?;
         if report.outcome.is_changed() {
+            self.events.tell(EventKind::Reconciled, None, report.outcome.value().clone());
             tracing::warn!(what = report.outcome.value(), "taken back");
         }
         Ok(())
@@ -127,6 +153,29 @@ impl Context {
         self.on_a_thread(&self.reads, work).await
     }
 
+    /// Makes a document of a picture: the one that questions share, where it will do, else a new one.
+    pub(super) async fn look<T: Send + 'static>(
+        self: &Arc<Self>,
+        freshness: Freshness,
+        work: impl FnOnce(&Self, &Picture) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let count = self.hearing.reliable_count();
+        let shared =
+            count.filter(|_| freshness == Freshness::AsHeard).and_then(|count| self.pictures.at(count));
+        if let Some(picture) = shared {
+            return work(self, &picture);
+        }
+        self.read(move |context| {
+            let (count, taken) = (context.hearing.reliable_count(), Instant::now());
+            let picture = Arc::new(context.picture()?);
+            if let Some(count) = count {
+                context.pictures.keep(&picture, count, taken);
+            }
+            work(context, &picture)
+        })
+        .await
+    }
+
     /// Changes, after all changes that were asked for earlier. Who asked goes to the log.
     pub(super) async fn change<T: Send + 'static>(
         self: &Arc<Self>,
@@ -136,13 +185,24 @@ impl Context {
     ) -> Result<T, Failure> {
         let (uid, pid) = (peer.uid, peer.pid.unwrap_or_default());
         tracing::info!(uid, pid, what, "asked");
-        let checked = |context: &Self| context.state_is_readable().and_then(|()| work(context));
+        let checked = |context: &Self| {
+            let _mark = context.hearing.own_change();
+            context.state_is_readable().and_then(|()| work(context))
+        };
         let result = self.on_a_thread(&self.changes, checked).await;
         match &result {
-            Ok(_) => tracing::info!(uid, pid, what, "done"),
+            Ok(_) => {
+                self.events.tell(EventKind::Changed, None, format!("{what} (uid {uid})"));
+                tracing::info!(uid, pid, what, "done");
+            }
             Err(failure) => {
                 let (kind, why) = (failure.error.kind, failure.error.message.as_str());
                 let refusals = codes(&failure.error);
+                self.events.tell(
+                    EventKind::NotChanged,
+                    None,
+                    format!("{what} (uid {uid}): {why} {refusals}"),
+                );
                 tracing::warn!(uid, pid, what, ?kind, refusals, why, "not done");
             }
         }
@@ -159,7 +219,7 @@ impl Context {
         if order.dry_run {
             return self.on_a_thread(&self.dry_runs, work).await;
         }
-        let Writer(peer) = caller.writer(self)?;
+        let Writer(peer) = caller.writer(self).await?;
         self.change(&peer, order.what, work).await
     }
 
@@ -177,7 +237,7 @@ impl Context {
         }))
     }
 
-    async fn on_a_thread<T: Send + 'static>(
+    pub(super) async fn on_a_thread<T: Send + 'static>(
         self: &Arc<Self>,
         lane: &Semaphore,
         work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,

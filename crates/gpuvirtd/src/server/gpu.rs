@@ -13,33 +13,33 @@ use super::access::{Caller, Writer};
 use super::answer::Failure;
 use super::change;
 use super::context::{Context, Order, Picture};
-use super::input::{Body, GpuName, Nothing, Params, bad};
+use super::input::{Body, Freshness, GpuName, Nothing, Params, bad};
 
 /// `GET /v1/gpus`
 pub(super) async fn list(
     State(context): State<Arc<Context>>,
+    freshness: Freshness,
     _: Params<Nothing>,
 ) -> Result<Json<List<GpuDocument>>, Failure> {
-    let read = |context: &Context| {
-        let picture = context.picture()?;
-        let gpus = picture.view.observed.gpus.values().map(|gpu| document(gpu, &picture)).collect();
-        Ok(context.list("GpuList", &picture, gpus))
+    let read = |context: &Context, picture: &Picture| {
+        let gpus = picture.view.observed.gpus.values().map(|gpu| document(gpu, picture)).collect();
+        Ok(context.list("GpuList", picture, gpus))
     };
-    context.read(read).await.map(Json)
+    context.look(freshness, read).await.map(Json)
 }
 
 /// `GET /v1/gpus/{gpu}`
 pub(super) async fn show(
     State(context): State<Arc<Context>>,
+    freshness: Freshness,
     GpuName(selector): GpuName,
     _: Params<Nothing>,
 ) -> Result<Json<List<GpuDocument>>, Failure> {
-    let read = move |context: &Context| {
-        let picture = context.picture()?;
-        let gpu = document(find(&selector, &picture)?, &picture);
-        Ok(context.list("Gpu", &picture, vec![gpu]))
+    let read = move |context: &Context, picture: &Picture| {
+        let gpu = document(find(&selector, picture)?, picture);
+        Ok(context.list("Gpu", picture, vec![gpu]))
     };
-    context.read(read).await.map(Json)
+    context.look(freshness, read).await.map(Json)
 }
 
 /// `GET /v1/gpus/{gpu}/xml`
@@ -78,7 +78,7 @@ pub(super) async fn set_type(
             dry_run: asked.dry_run,
             deadline,
         };
-        Ok(change::document(context.engine.set_type(&request)?, asked.dry_run, None))
+        Ok(change::document(context.engine.set_type(&request)?, asked.dry_run))
     };
     context.change_or_dry_run(caller, order, work).await.map(Json)
 }
@@ -93,7 +93,7 @@ pub(super) async fn unset(
     let what = format!("gpu unset {selector}");
     let work = move |context: &Context| {
         let gpu = address(&selector, context)?;
-        Ok(change::document(context.engine.unset(gpu)?, false, None))
+        Ok(change::document(context.engine.unset(gpu)?, false))
     };
     context.change(&peer, what, work).await.map(Json)
 }

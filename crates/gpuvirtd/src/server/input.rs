@@ -1,11 +1,13 @@
 //! Path, query and body of a request: read within limits, understood whole, or answered with what is wrong.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
+use axum::http::header::CACHE_CONTROL;
 use axum::http::request::Parts;
 use gpuvirt_api::GpuSelector;
 use serde::Deserialize;
@@ -31,6 +33,15 @@ pub(super) struct Id(pub gpuvirt_model::VgpuId);
 /// The query. A key that the route does not know is an error: `?dryrun=true` must not be a change.
 pub(super) struct Params<T>(pub T);
 
+/// How much of the past an answer may show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Freshness {
+    /// What the kernel told since may be all that is looked for.
+    AsHeard,
+    /// A look at the host, now: `Cache-Control: no-cache` (RFC 9111).
+    Now,
+}
+
 /// The JSON body.
 pub(super) struct Body<T>(pub T);
 
@@ -45,6 +56,16 @@ pub(super) struct Nothing {}
 pub(super) struct Removal {
     #[serde(default)]
     pub(super) dry_run: bool,
+}
+
+/// Events after which one, and how long to wait for the next, in seconds.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct AfterEvent {
+    #[serde(default)]
+    pub(super) after: u64,
+    #[serde(default)]
+    pub(super) wait_seconds: u64,
 }
 
 /// One GPU instead of all.
@@ -99,6 +120,16 @@ impl FromRequestParts<Arc<Context>> for Id {
         let Name(name) = Name::from_request_parts(parts, context).await?;
         let text = format!("{name:?} is not a uuid, nor the address of a virtual function");
         name.parse().map(Self).map_err(|_| Failure::usage(StatusCode::BAD_REQUEST, text))
+    }
+}
+
+impl FromRequestParts<Arc<Context>> for Freshness {
+    type Rejection = Infallible;
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Context>) -> Result<Self, Infallible> {
+        let said = parts.headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+        let no_cache =
+            said.flat_map(|value| value.split(',')).any(|word| word.trim().eq_ignore_ascii_case("no-cache"));
+        Ok(if no_cache { Self::Now } else { Self::AsHeard })
     }
 }
 

@@ -3,10 +3,12 @@
 //! ```text
 //! listen   one connection, one request, every wait bounded
 //!   places   how many connections at once, and of one user
-//!   access   who the peer is, and whether it may read and write
-//!   routes   paths to handlers; one file for each noun: gpu, profile, vgpu, vm, status
+//!   access   who the peer is, and whether it may read and write; polkit: who else may write
+//!   routes   paths to handlers; one file for each noun: gpu, profile, vgpu, vm, status, event
 //!     input    path, query and body, checked
+//!     pictures the picture of the host that questions share
 //!     context  the engine, called on a thread of its own, if the client is still present when its turn comes
+//!     restore  what was asked for, made so at the daemon's start
 //!     answer   documents and errors as they travel
 //! ```
 //!
@@ -16,13 +18,18 @@ pub mod access;
 mod answer;
 mod change;
 mod context;
+mod event;
 mod gpu;
 mod input;
 pub mod listen;
+mod metrics;
 mod peer;
+mod pictures;
 mod places;
+pub mod polkit;
 mod presence;
 mod profile;
+mod restore;
 mod routes;
 mod status;
 mod vgpu;

@@ -22,7 +22,17 @@ pub fn identify(socket: BorrowedFd<'_>) -> io::Result<Peer> {
         gid: credentials.gid(),
         groups: groups(socket).ok(),
         pid: Some(credentials.pid()),
+        started: started(credentials.pid()),
     })
+}
+
+/// When a process started, from what follows the last bracket of its stat file: its name may hold any byte.
+fn started(pid: i32) -> Option<u64> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let after_name = stat.iter().rposition(|byte| *byte == b')')?;
+    let fields = std::str::from_utf8(stat.get(after_name + 1..)?).ok()?;
+    // Field 3 is the first after the name.
+    fields.split_whitespace().nth(19)?.parse().ok()
 }
 
 /// Supplementary groups. `/proc/PID/status` would not do: the pid may be another process by now, and no crate of ours
@@ -84,6 +94,8 @@ mod tests {
         assert_eq!(peer.uid, nix::unistd::geteuid().as_raw());
         assert_eq!(peer.gid, nix::unistd::getegid().as_raw());
         assert_eq!(peer.pid, i32::try_from(std::process::id()).ok());
+        assert_eq!(peer.started, started(peer.pid.unwrap()));
+        assert!(peer.started.is_some_and(|ticks| ticks > 0));
         let mut want: Vec<u32> = nix::unistd::getgroups().unwrap().iter().map(|gid| gid.as_raw()).collect();
         let mut found = peer.groups.unwrap();
         want.sort_unstable();

@@ -7,24 +7,24 @@ use axum::extract::State;
 use gpuvirt_api::{List, ProfileDocument};
 
 use super::answer::Failure;
-use super::context::Context;
+use super::context::{Context, Picture};
 use super::gpu;
-use super::input::{OfGpu, Params, selector};
+use super::input::{Freshness, OfGpu, Params, selector};
 
 /// `GET /v1/profiles[?gpu=]`
 pub(super) async fn list(
     State(context): State<Arc<Context>>,
+    freshness: Freshness,
     Params(of): Params<OfGpu>,
 ) -> Result<Json<List<ProfileDocument>>, Failure> {
     let only = of.gpu.as_deref().map(selector).transpose()?;
-    let read = move |context: &Context| {
-        let picture = context.picture()?;
+    let read = move |context: &Context, picture: &Picture| {
         let mut profiles = ProfileDocument::all(&picture.view.observed);
         if let Some(only) = &only {
-            let address = gpu::find(only, &picture)?.address;
+            let address = gpu::find(only, picture)?.address;
             profiles.retain(|profile| profile.gpu == address);
         }
-        Ok(context.list("ProfileList", &picture, profiles))
+        Ok(context.list("ProfileList", picture, profiles))
     };
-    context.read(read).await.map(Json)
+    context.look(freshness, read).await.map(Json)
 }

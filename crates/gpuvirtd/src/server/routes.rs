@@ -10,7 +10,7 @@ use axum::routing::{delete, get, post, put};
 use super::access::readers_only;
 use super::answer::Failure;
 use super::context::Context;
-use super::{gpu, profile, status, vgpu, vm};
+use super::{event, gpu, metrics, profile, status, vgpu, vm};
 
 /// All routes of the API. Paths are those of [`gpuvirt_api::route`].
 pub fn router(context: Arc<Context>) -> Router {
@@ -22,6 +22,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/v1/gpus/{gpu}/configuration", delete(gpu::unset))
         .route("/v1/profiles", get(profile::list))
         .route("/v1/vgpus", get(vgpu::list).post(vgpu::create))
+        .route("/v1/vgpus/remove", post(vgpu::remove_several))
         .route("/v1/vgpus/{uuid}", get(vgpu::show).delete(vgpu::remove))
         .route("/v1/vgpus/{uuid}/xml", get(vgpu::xml))
         .route("/v1/vms", get(vm::list))
@@ -30,6 +31,8 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/v1/vms/{name}/devices", post(vm::add))
         .route("/v1/vms/{name}/devices/remove", post(vm::remove))
         .route("/v1/status", get(status::show))
+        .route("/v1/events", get(event::list))
+        .route("/metrics", get(metrics::show))
         .route("/v1/recover", post(status::recover))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)

@@ -12,16 +12,17 @@ use gpuvirt_plan::Plan;
 use super::access::Writer;
 use super::answer::Failure;
 use super::change;
-use super::context::Context;
-use super::input::{Nothing, Params};
+use super::context::{Context, Picture};
+use super::input::{Freshness, Nothing, Params};
 use gpuvirt_model::chain;
 
 /// `GET /v1/status`
 pub(super) async fn show(
     State(context): State<Arc<Context>>,
+    freshness: Freshness,
     _: Params<Nothing>,
 ) -> Result<Json<StatusDocument>, Failure> {
-    context.read(status).await.map(Json)
+    context.look(freshness, status).await.map(Json)
 }
 
 /// `POST /v1/recover`
@@ -30,14 +31,12 @@ pub(super) async fn recover(
     Writer(peer): Writer,
     _: Params<Nothing>,
 ) -> Result<Json<Change>, Failure> {
-    let work = |context: &Context| {
-        Ok(change::document(context.engine.recover(context.write_deadline)?, false, None))
-    };
+    let work =
+        |context: &Context| Ok(change::document(context.engine.recover(context.write_deadline)?, false));
     context.change(&peer, "recover".to_owned(), work).await.map(Json)
 }
 
-fn status(context: &Context) -> Result<StatusDocument, Failure> {
-    let picture = context.picture()?;
+fn status(context: &Context, picture: &Picture) -> Result<StatusDocument, Failure> {
     let view = &picture.view;
     let document = |gpu| GpuDocument::new(gpu, &view.observed, &view.desired);
     let gpus: Vec<GpuDocument> = view.observed.gpus.values().map(document).collect();
@@ -50,11 +49,12 @@ fn status(context: &Context) -> Result<StatusDocument, Failure> {
     if let Reading::Unknown(why) = &view.observed.domains {
         status.domains_unknown = Some(why.clone());
     }
+    context.restored.tell(&mut status);
     match context.outside.store.open_intents() {
         Ok(intents) => intents.iter().for_each(|plan| mark(&mut status, plan)),
         Err(error) => status.problems.push(chain(&error)),
     }
-    status.problems.extend(picture.problems);
+    status.problems.extend(picture.problems.iter().cloned());
     Ok(status)
 }
 

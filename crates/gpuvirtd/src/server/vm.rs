@@ -12,37 +12,37 @@ use gpuvirt_plan::checks::domain::not_found;
 use super::access::{Caller, Writer};
 use super::answer::Failure;
 use super::change;
-use super::context::{Context, Order};
-use super::input::{Body, Name, Nothing, Params};
+use super::context::{Context, Order, Picture};
+use super::input::{Body, Freshness, Name, Nothing, Params};
 
 /// `GET /v1/vms`
 pub(super) async fn list(
     State(context): State<Arc<Context>>,
+    freshness: Freshness,
     _: Params<Nothing>,
 ) -> Result<Json<List<VmDocument>>, Failure> {
-    let read = |context: &Context| {
-        let picture = context.picture()?;
+    let read = |context: &Context, picture: &Picture| {
         let observed = &picture.view.observed;
         let domains = observed.domains.known().map(Vec::as_slice).unwrap_or_default();
         let vms = domains.iter().map(|domain| VmDocument::new(domain, observed)).collect();
-        Ok(context.list("VmList", &picture, vms))
+        Ok(context.list("VmList", picture, vms))
     };
-    context.read(read).await.map(Json)
+    context.look(freshness, read).await.map(Json)
 }
 
 /// `GET /v1/vms/{name}`
 pub(super) async fn show(
     State(context): State<Arc<Context>>,
+    freshness: Freshness,
     Name(name): Name,
     _: Params<Nothing>,
 ) -> Result<Json<List<VmDocument>>, Failure> {
-    let read = move |context: &Context| {
-        let picture = context.picture()?;
+    let read = move |context: &Context, picture: &Picture| {
         let observed = &picture.view.observed;
         let vm = VmDocument::new(find(&name, observed)?, observed);
-        Ok(context.list("Vm", &picture, vec![vm]))
+        Ok(context.list("Vm", picture, vec![vm]))
     };
-    context.read(read).await.map(Json)
+    context.look(freshness, read).await.map(Json)
 }
 
 /// `GET /v1/vms/{name}/xml`: without the secrets, so that everybody may read it.
@@ -76,7 +76,7 @@ pub(super) async fn add(
             DeviceRequest::Gpu(address) => DeviceRequest::Gpu(gpu(address, context)?),
             vgpu @ DeviceRequest::Vgpu(_) => vgpu,
         };
-        Ok(change::document(context.engine.vm_add(&name, device, dry_run)?, dry_run, None))
+        Ok(change::document(context.engine.vm_add(&name, device, dry_run)?, dry_run))
     };
     context.change_or_dry_run(caller, order, work).await.map(Json)
 }
@@ -100,7 +100,7 @@ pub(super) async fn remove(
             DeviceRequest::Gpu(address) => DeviceRequest::Gpu(gpu(address, context).unwrap_or(address)),
             vgpu @ DeviceRequest::Vgpu(_) => vgpu,
         };
-        Ok(change::document(context.engine.vm_remove(&name, device)?, false, None))
+        Ok(change::document(context.engine.vm_remove(&name, device)?, false))
     };
     context.change(&peer, what, work).await.map(Json)
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use gpuvirt_api::Source;
+use gpuvirt_api::event::EventKind;
 use gpuvirt_engine::Engine;
 use gpuvirt_engine::ports::{Domains, Host};
 use gpuvirt_fakekernel::FakeKernel;
+use gpuvirt_libvirt::{Happened, Told};
 use gpuvirt_recording::RecordedHost;
 use gpuvirt_state::StateDir;
 
@@ -16,7 +18,13 @@ use super::host::{HostPort, RehearsedHost};
 use super::store::FileStore;
 use crate::cli::Cli;
 use crate::config::Config;
+use crate::events::EventLog;
+use crate::hearing::Hearing;
+use crate::server::polkit::Polkit;
 use crate::server::{Context, Definitions, Outside, ReadGate, WriteGate};
+
+/// polkit's own program to ask it.
+const PKCHECK: &str = "/usr/bin/pkcheck";
 
 /// The daemon, put together and not serving yet.
 pub struct Assembled {
@@ -32,11 +40,12 @@ pub struct Assembled {
 /// What keeps it from being put together.
 pub fn assemble(cli: &Cli, config: &Config) -> anyhow::Result<Assembled> {
     let store = FileStore(Arc::new(StateDir::open(&cli.state_dir)?));
+    let (hearing, events) = (Arc::<Hearing>::default(), Arc::<EventLog>::default());
     let (context, libvirt) = match &cli.host {
         None => {
-            let domains = LibvirtDomains::new(&config.libvirt_uri)?;
+            let domains = LibvirtDomains::new(&config.libvirt_uri)?.with_events(told(&hearing, &events));
             let gate = domains.gate();
-            (over(HostPort::this_machine(&config.gpu), domains, store, Source::Daemon), gate)
+            (over(HostPort::this_machine(config), domains, store, Source::Daemon), gate)
         }
         Some(file) => {
             let (host, domains) = recorded(file, config)?;
@@ -44,10 +53,28 @@ pub fn assemble(cli: &Cli, config: &Config) -> anyhow::Result<Assembled> {
         }
     };
     let context = context
+        .hearing(hearing, events)
         .with_gate(write_gate(config))
         .with_read_gate(read_gate(config))
         .with_write_deadline(config.write_deadline());
     Ok(Assembled { context, libvirt })
+}
+
+/// What libvirt's events lead to: listings look again, and whoever listens is told.
+fn told(hearing: &Arc<Hearing>, events: &Arc<EventLog>) -> Told {
+    let (hearing, events) = (Arc::clone(hearing), Arc::clone(events));
+    Arc::new(move |event| {
+        hearing.changed();
+        let happened = match event.happened {
+            Happened::Defined => "was defined",
+            Happened::Undefined => "is defined no more",
+            Happened::Started => "started",
+            Happened::Stopped => "stopped",
+            Happened::DevicesChanged => "got or lost a device while it runs",
+            Happened::Other => return,
+        };
+        events.tell(EventKind::Vm, None, format!("VM {} {happened}", event.name));
+    })
 }
 
 fn over<H, D>(host: H, domains: D, store: FileStore, source: Source) -> Context
@@ -72,14 +99,16 @@ fn recorded(file: &Path, config: &Config) -> anyhow::Result<(RehearsedHost, Reco
     let kernel = FakeKernel::copy_of(&recording);
     // A snapshot has its host's /proc; a bare dump can't hold one.
     let kernel = if recording.manifest().is_some() { kernel } else { kernel.with_proc() };
-    Ok((RehearsedHost::new(Arc::new(kernel), &config.gpu), domains))
+    Ok((RehearsedHost::new(Arc::new(kernel), config), domains))
 }
 
 /// Who may write. A group that is not there lets nobody through.
 fn write_gate(config: &Config) -> WriteGate {
     let owner = Some(nix::unistd::geteuid().as_raw());
     let group = config.write_group.as_ref().and_then(|name| Some((name.clone(), group_number(name)?)));
-    WriteGate { group, owner }
+    // Where polkit is not installed, nobody is let through by it.
+    let polkit = config.polkit.then(|| Polkit::new(PKCHECK.into()));
+    WriteGate { group, owner, polkit }
 }
 
 /// Who may read. A group that is not there lets nobody through.

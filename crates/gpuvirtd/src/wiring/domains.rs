@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gpuvirt_engine::ports::{Domains, PortError};
-use gpuvirt_libvirt::{Libvirt, LibvirtError, Redefined};
+use gpuvirt_libvirt::{Libvirt, LibvirtError, Redefined, Told};
 use gpuvirt_model::{Domain, Reading, Unknown};
 
 use crate::server::Definitions;
@@ -48,6 +48,12 @@ impl LibvirtDomains {
     pub fn new(uri: &str) -> Result<Self, LibvirtError> {
         let lists = Libvirt::with_deadline(uri, LIST_DEADLINE)?;
         Ok(Self { lists, definitions: Libvirt::open(uri)?, gate: Gate::default() })
+    }
+
+    /// The same, and `told` gets the events of the connection on which domains are listed.
+    #[must_use]
+    pub fn with_events(self, told: Told) -> Self {
+        Self { lists: self.lists.with_events(told), ..self }
     }
 
     /// What must be opened before libvirt is asked.

@@ -10,7 +10,7 @@ use gpuvirt_host::{GpuMatch, HostError, LinuxHost, LinuxSysfs, Sysfs, WriterComm
 use gpuvirt_model::{Observed, PciAddress};
 use gpuvirt_plan::Step;
 
-use crate::config::{ExtraGpu, GpuRules};
+use crate::config::{Config, ExtraGpu};
 
 /// A Linux host as the engine's host.
 #[derive(Clone)]
@@ -18,19 +18,20 @@ pub struct HostPort(LinuxHost);
 
 impl HostPort {
     /// This machine. Writes that can block are made by our own program, started again as the writer.
-    pub fn this_machine(rules: &GpuRules) -> Self {
+    pub fn this_machine(config: &Config) -> Self {
         // /proc/self/exe: an upgrade may have replaced the file, and both sides must be of one version.
         let writer = WriterCommand { program: "/proc/self/exe".into(), args: vec!["writer".into()] };
-        Self::over(Arc::new(LinuxSysfs::this_machine().with_writer(writer)), rules)
+        Self::over(Arc::new(LinuxSysfs::this_machine().with_writer(writer)), config)
     }
 
     /// Any kernel behind the seam.
-    pub fn over(sysfs: Arc<dyn Sysfs>, rules: &GpuRules) -> Self {
-        let extra = rules.extra.iter().map(|extra| match extra {
+    pub fn over(sysfs: Arc<dyn Sysfs>, config: &Config) -> Self {
+        let extra = config.gpu.extra.iter().map(|extra| match extra {
             ExtraGpu::Class(class) => GpuMatch::Class(class.class),
             ExtraGpu::Card(card) => GpuMatch::Device { vendor: card.vendor, device: card.device },
         });
-        Self(LinuxHost::new(sysfs, gpuvirt_host::GpuRules { extra: extra.collect() }))
+        let (extra, drivers) = (extra.collect(), config.driver_rules());
+        Self(LinuxHost::new(sysfs, gpuvirt_host::GpuRules { extra, drivers }))
     }
 }
 
@@ -70,8 +71,8 @@ pub struct RehearsedHost {
 
 impl RehearsedHost {
     /// A host on this kernel.
-    pub fn new(kernel: Arc<FakeKernel>, rules: &GpuRules) -> Self {
-        Self { port: HostPort::over(Arc::<FakeKernel>::clone(&kernel), rules), kernel }
+    pub fn new(kernel: Arc<FakeKernel>, config: &Config) -> Self {
+        Self { port: HostPort::over(Arc::<FakeKernel>::clone(&kernel), config), kernel }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Who may write: root and the group; everybody may read.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use gpuvirt_api::ErrorKind;
 use gpuvirtd::server::listen::Identify;
 
@@ -36,6 +38,29 @@ fn everybody_may_see_what_a_change_would_do() {
         }
         assert_eq!(get(&daemon.socket(), "/v1/gpus").body, before);
     }
+}
+
+/// polkit's program is told the process with its start time and the user, and only its clear yes counts.
+#[test]
+#[allow(clippy::disallowed_methods)] // a script for the test
+fn polkit_may_let_others_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let asked = dir.path().join("asked");
+    let identify: Identify = |_| {
+        Ok(gpuvirtd::server::Peer { uid: 1000, gid: 1000, groups: None, pid: Some(4711), started: Some(99) })
+    };
+    for (verdict, status) in [("exit 0", 200), ("exit 1", 403), ("exit 3", 403), ("kill -9 $$", 403)] {
+        let program = dir.path().join("pkcheck");
+        let script = format!("#!/bin/sh\necho \"$@\" > {}\n{verdict}\n", asked.display());
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let daemon = Daemon::start_with(Script { polkit: Some(program), ..Script::default() }, identify);
+        assert_eq!(send(&daemon.socket(), "POST", "/v1/recover", "").status, status, "{verdict}");
+        let asked = std::fs::read_to_string(&asked).unwrap();
+        assert!(asked.contains("--action-id org.gpuvirt.manage --process 4711,99,1000"), "{asked}");
+    }
+    let gone = Script { polkit: Some(dir.path().join("gone")), ..Script::default() };
+    assert_eq!(send(&Daemon::start_with(gone, identify).socket(), "POST", "/v1/recover", "").status, 403);
 }
 
 #[test]

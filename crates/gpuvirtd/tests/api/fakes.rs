@@ -13,9 +13,12 @@ use gpuvirt_model::{
     Profile, ProfileName, Reading, Records, Unknown, Vgpu,
 };
 use gpuvirt_plan::{Plan, Step};
+use gpuvirtd::hearing::Hearing;
 use gpuvirtd::server::listen::{Identify, Server};
+use gpuvirtd::server::polkit::Polkit;
 use gpuvirtd::server::{Context, Definitions, Outside, Peer, ReadGate, WriteGate, router};
 use gpuvirtd::wiring::domains::LibvirtDomains;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -41,6 +44,8 @@ pub struct Script {
     pub hold_commits: Option<Arc<Hold>>,
     /// Who may read.
     pub read_gate: ReadGate,
+    /// The program that stands for pkcheck.
+    pub polkit: Option<PathBuf>,
     /// libvirt itself, where the fake one is not enough.
     pub libvirt: Option<LibvirtDomains>,
 }
@@ -78,6 +83,7 @@ impl Hold {
 struct World {
     script: Script,
     stored: Mutex<(Desired, Records)>,
+    looks: AtomicUsize,
 }
 
 fn identity() -> PciIdentity {
@@ -140,6 +146,8 @@ fn observed() -> Observed {
         function_count: 2,
         kernel_release: None,
         boot_id: None,
+        driver_rules: gpuvirt_model::DriverRules::default(),
+        running_services: std::collections::BTreeSet::new(),
         oddities: vec!["an oddity".to_owned()],
     };
     let gpu = Gpu {
@@ -181,6 +189,7 @@ fn failure(doing: &str) -> PortError {
 
 impl Host for World {
     fn observe(&self) -> Result<Observed, PortError> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
         assert!(!self.script.panic_in_observe, "this test wants a panic");
         if let Some(hold) = &self.script.hold {
             hold.pass();
@@ -322,6 +331,8 @@ pub struct Daemon {
     dir: tempfile::TempDir,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
+    hearing: Arc<Hearing>,
+    world: Arc<World>,
 }
 
 impl Daemon {
@@ -334,25 +345,38 @@ impl Daemon {
         let entry = DesiredGpu { label, ..DesiredGpu::new(GPU, identity(), ConfiguredType::SharedDirect) };
         let stored = Mutex::new((Desired::default().with_gpu(entry), Records::default()));
         let read_gate = script.read_gate.clone();
-        let world = Arc::new(World { script, stored });
+        let polkit = script.polkit.clone().map(Polkit::new);
+        let world = Arc::new(World { script, stored, looks: AtomicUsize::new(0) });
         let shared = || Box::new(Shared(Arc::clone(&world)));
         let engine = Engine::new(shared(), shared(), shared());
         let (host, domains, store, definitions) =
             (Arc::clone(&world), Arc::clone(&world), Arc::clone(&world), Arc::clone(&world));
         let outside = Outside { host, domains, store, definitions };
-        let gate = WriteGate { group: Some(("gpuvirt".to_owned(), WRITERS)), owner: None };
+        let group = Some(("gpuvirt".to_owned(), WRITERS));
+        let gate = WriteGate { group, owner: None, polkit };
         let context =
             Arc::new(Context::new(engine, outside, Source::Daemon).with_gate(gate).with_read_gate(read_gate));
         let dir = tempfile::tempdir().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let listener = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
+        let hearing = Arc::clone(&context.hearing);
         let thread = std::thread::spawn(move || serve(listener, context, identify, stopped));
-        Self { dir, stop: Some(stop), thread: Some(thread) }
+        Self { dir, stop: Some(stop), thread: Some(thread), hearing, world }
     }
 
     /// Tells the server to stop, and does not wait for it.
     pub fn stop(&mut self) {
         drop(self.stop.take());
+    }
+
+    /// What the server hears of its host.
+    pub fn hearing(&self) -> Arc<Hearing> {
+        Arc::clone(&self.hearing)
+    }
+
+    /// How often the host was looked at.
+    pub fn looks(&self) -> usize {
+        self.world.looks.load(Ordering::Relaxed)
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -385,19 +409,19 @@ fn serve(
 }
 
 pub fn as_root(_: &tokio::net::UnixStream) -> std::io::Result<Peer> {
-    Ok(Peer { uid: 0, gid: 0, groups: Some(Vec::new()), pid: Some(1) })
+    Ok(Peer { uid: 0, gid: 0, groups: Some(Vec::new()), pid: Some(1), started: None })
 }
 
 pub fn as_member(_: &tokio::net::UnixStream) -> std::io::Result<Peer> {
-    Ok(Peer { uid: 1000, gid: 1000, groups: Some(vec![4, WRITERS]), pid: Some(1) })
+    Ok(Peer { uid: 1000, gid: 1000, groups: Some(vec![4, WRITERS]), pid: Some(1), started: None })
 }
 
 pub fn as_other(_: &tokio::net::UnixStream) -> std::io::Result<Peer> {
-    Ok(Peer { uid: 1000, gid: 1000, groups: Some(vec![4]), pid: Some(1) })
+    Ok(Peer { uid: 1000, gid: 1000, groups: Some(vec![4]), pid: Some(1), started: None })
 }
 
 pub fn as_groupless(_: &tokio::net::UnixStream) -> std::io::Result<Peer> {
-    Ok(Peer { uid: 1000, gid: 1000, groups: None, pid: None })
+    Ok(Peer { uid: 1000, gid: 1000, groups: None, pid: None, started: None })
 }
 
 pub fn as_unknown(_: &tokio::net::UnixStream) -> std::io::Result<Peer> {

@@ -56,6 +56,11 @@ pub fn get(socket: &Path, path: &str) -> Answer {
     send(socket, "GET", path, "")
 }
 
+/// The same with a header more.
+pub fn get_with(socket: &Path, path: &str, header: &str) -> Answer {
+    raw(socket, format!("GET {path} HTTP/1.1\r\nhost: x\r\n{header}\r\n\r\n").as_bytes())
+}
+
 pub fn send(socket: &Path, method: &str, path: &str, body: &str) -> Answer {
     let length = body.len();
     let request = format!("{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}");

@@ -9,3 +9,4 @@ mod http;
 mod leaving;
 mod routes;
 mod stuck;
+mod watching;

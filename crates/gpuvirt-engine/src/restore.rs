@@ -1,0 +1,106 @@
+//! A GPU led to what the desired document says, without anybody's asking: at the daemon's start, and when a card or a
+//! driver appears later.
+//!
+//! It decides on what the kernel shows and never asks libvirt, which starts after us. What is refused or fails is one
+//! GPU's affair: whoever calls this goes on with the next.
+
+use std::time::Duration;
+
+use gpuvirt_model::{ConfiguredType, DesiredGpu, GraphicsType, PciAddress, Refusal, RefusalCode, When};
+
+use crate::{Engine, EngineError, Report, SwitchRequest, View};
+
+impl Engine {
+    /// The GPUs that the desired document names, present or not, in the order in which they are restored.
+    ///
+    /// # Errors
+    /// [`EngineError::Port`] when the document can't be read.
+    pub fn managed(&self) -> Result<Vec<PciAddress>, EngineError> {
+        let (desired, _) = self.store.load()?;
+        Ok(desired.gpus.iter().map(|entry| entry.address).collect())
+    }
+
+    /// Makes one GPU what the desired document says: driver, virtual functions. Unchanged where it is so already, and
+    /// for a GPU that nobody configured.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] with every reason, nothing written, where the card is gone, has moved or is another one,
+    /// too; [`EngineError::Failed`] with what is true now.
+    pub fn restore(&self, address: PciAddress, deadline: Duration) -> Result<Report, EngineError> {
+        let _turn = self.kernel_turn();
+        self.hands_on(address)?;
+        let view = self.kernel_view()?;
+        let Some(entry) = view.desired.gpu(address) else {
+            return Ok(Report::unchanged(format!("{address} is unmanaged; nothing to do")));
+        };
+        if let Some(refusal) = self.not_the_card(entry, &view) {
+            return Err(EngineError::Refused(vec![refusal]));
+        }
+        let request = SwitchRequest {
+            gpu: address,
+            to: entry.graphics_type,
+            label: None,
+            accept: entry.accepted.clone(),
+            dry_run: false,
+            deadline,
+        };
+        if waits_for_a_vm(entry, &view) {
+            return Ok(Report::unchanged(format!("{address} stays the host's until a VM asks for it")));
+        }
+        self.set_type_in(&request, &view)
+    }
+
+    /// Why the stored address does not lead to the configured card: it is gone, or something else sits there. Where the
+    /// card itself went is told and never followed: what is right for one slot may be wrong for another.
+    fn not_the_card(&self, entry: &DesiredGpu, view: &View) -> Option<Refusal> {
+        let address = entry.address;
+        let found = view.observed.functions.get(&address).map(|function| function.identity);
+        let gpu = view.observed.gpus.get(&address);
+        if gpu.is_some() && found == Some(entry.identity) {
+            return None;
+        }
+        let (code, because) = match found {
+            Some(found) if found != entry.identity => {
+                (RefusalCode::IdentityChanged, format!("{found} sits there, which is left alone"))
+            }
+            None if self.host.is_present(address) => (
+                RefusalCode::IdentityChanged,
+                "a device that is no GPU sits there, which is left alone".to_owned(),
+            ),
+            _ => (RefusalCode::GpuNotFound, "no GPU is there now".to_owned()),
+        };
+        Some(Refusal {
+            code,
+            summary: format!("{address}, configured as {}, is not that card", entry.graphics_type),
+            because: format!("it was configured as {}; {because}", entry.identity),
+            remedy: moved(entry, view)
+                .into_iter()
+                .chain([
+                    format!("gpuvirt gpu unset {address}, to forget it"),
+                    format!("gpuvirt explain {code}"),
+                ])
+                .collect(),
+        })
+    }
+}
+
+/// A card that its VM takes and gives back: between VMs, and after a boot, it is the host's.
+fn waits_for_a_vm(entry: &DesiredGpu, view: &View) -> bool {
+    entry.when == When::Vm && entry.graphics_type.resolve(&view.desired.host) == GraphicsType::Direct
+}
+
+/// What to do when the card sits elsewhere now, as far as that is beyond doubt: one unmanaged card of its kind.
+fn moved(entry: &DesiredGpu, view: &View) -> Option<String> {
+    let alike = view.observed.gpus.values().filter(|gpu| {
+        let identity = view.observed.primary_of(gpu).map(|function| function.identity);
+        identity == Some(entry.identity) && view.desired.gpu(gpu.address).is_none()
+    });
+    let found: Vec<PciAddress> = alike.map(|gpu| gpu.address).collect();
+    let [address] = found.as_slice() else { return None };
+    let label = entry.label.as_ref().map(|label| format!(" --label {label:?}")).unwrap_or_default();
+    let kind: ConfiguredType = entry.graphics_type;
+    Some(format!(
+        "a card like it sits at {address}: gpuvirt gpu unset {}, then gpuvirt gpu set {address} --type {kind}{label}",
+        entry.address
+    ))
+}

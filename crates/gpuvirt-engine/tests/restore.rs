@@ -1,0 +1,160 @@
+//! What was asked for is there again after a reboot, or it is said what is in the way.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a failed expectation is a failed test
+
+mod world;
+
+use std::time::Duration;
+
+use gpuvirt_engine::{EngineError, Report};
+use gpuvirt_fakekernel::{Errno, On, Process};
+use gpuvirt_model::{ConfiguredType, GraphicsType, Reading, Refusal, RefusalCode, When};
+use world::{GPU, OTHER, PLAIN, World, at};
+
+const TWO_GPUS: &str = include_str!("../../../tests/hosts/two-gpus.umockdev");
+const SRIOV: &str = include_str!("../../../tests/hosts/sriov-host.umockdev");
+
+fn restore(world: &World, gpu: &str) -> Result<Report, EngineError> {
+    world.engine().restore(at(gpu), Duration::from_secs(1))
+}
+
+#[track_caller]
+fn refusal(result: Result<Report, EngineError>) -> Refusal {
+    match result {
+        Err(EngineError::Refused(mut refusals)) if refusals.len() == 1 => refusals.remove(0),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn active(world: &World, gpu: &str) -> GraphicsType {
+    world.observed().gpus[&at(gpu)].active_type(None)
+}
+
+#[test]
+fn a_passthrough_gpu_is_one_again_after_a_reboot() {
+    let world = World::new();
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    let (before, files) = (world.picture(), world.files());
+    let world = world.rebooted(TWO_GPUS);
+    assert_ne!(world.picture(), before);
+    assert!(restore(&world, GPU).unwrap().outcome.is_changed());
+    assert_eq!(world.picture(), before);
+    assert_eq!(world.files(), files, "a restore asks for nothing new");
+    let written = world.kernel.writes().len();
+    assert!(!restore(&world, GPU).unwrap().outcome.is_changed());
+    assert_eq!(world.kernel.writes().len(), written, "the second time nothing is written");
+}
+
+#[test]
+fn virtual_functions_are_enabled_again_and_are_ours_again() {
+    let world = World::plain();
+    world.set(PLAIN, ConfiguredType::SharedDirect).unwrap();
+    let before = world.picture();
+    let world = world.rebooted(SRIOV);
+    assert!(restore(&world, PLAIN).unwrap().outcome.is_changed());
+    assert_eq!(world.picture(), before);
+    // Ours still: they can be taken away.
+    world.set(PLAIN, ConfiguredType::Shared).unwrap();
+    assert_eq!(world.picture(), World::plain().picture());
+}
+
+#[test]
+fn an_unmanaged_gpu_is_left_alone() {
+    let world = World::new();
+    assert!(!restore(&world, GPU).unwrap().outcome.is_changed());
+    assert!(world.kernel.writes().is_empty());
+    assert!(world.engine().managed().unwrap().is_empty());
+}
+
+#[test]
+fn libvirt_is_not_asked() {
+    let world = World::new();
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    let world = world.rebooted(TWO_GPUS);
+    world.libvirt_panics();
+    restore(&world, GPU).unwrap();
+    assert_eq!(active(&world, GPU), GraphicsType::Direct);
+}
+
+#[test]
+fn a_holder_is_named_and_the_next_gpu_is_restored_all_the_same() {
+    let world = World::new();
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    world.set(OTHER, ConfiguredType::Direct).unwrap();
+    let world = world.rebooted(TWO_GPUS);
+    world.kernel.start(Process::new(77, "Xorg").opens("/dev/dri/card0"));
+    let held = refusal(restore(&world, GPU));
+    assert_eq!(held.code, RefusalCode::GpuInUse);
+    assert!(held.because.contains("Xorg"), "{held}");
+    restore(&world, OTHER).unwrap();
+    assert_eq!(active(&world, GPU), GraphicsType::Shared);
+    assert_eq!(active(&world, OTHER), GraphicsType::Direct);
+    world.kernel.end(77);
+    restore(&world, GPU).unwrap();
+    assert_eq!(active(&world, GPU), GraphicsType::Direct);
+}
+
+#[test]
+fn a_failed_restore_leaves_the_host_as_the_boot_left_it() {
+    let world = World::new();
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    let world = world.rebooted(TWO_GPUS);
+    let before = world.picture();
+    world.kernel.fail(On::Bind { driver: "vfio-pci".to_owned(), function: at(GPU) }, Errno::EINVAL);
+    assert!(matches!(restore(&world, GPU), Err(EngineError::Failed { .. })));
+    assert_eq!(world.picture(), before);
+    assert!(world.files().intents.is_empty());
+    world.kernel.clear_faults();
+    restore(&world, GPU).unwrap();
+    assert_eq!(active(&world, GPU), GraphicsType::Direct);
+}
+
+#[test]
+fn another_device_in_the_cards_place_is_left_alone_and_the_card_is_found() {
+    // Two cards alike: the other one is managed too, so that the one is found without doubt.
+    let world = World::new();
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    world.set(OTHER, ConfiguredType::Shared).unwrap();
+    let world = world.rebooted(TWO_GPUS);
+    let configured_at = |address: &str| world.files.lock().unwrap().desired.gpus[0].address = at(address);
+    let unused = "0000:3f:00.0";
+    configured_at(unused);
+    let gone = refusal(restore(&world, unused));
+    assert_eq!(gone.code, RefusalCode::GpuNotFound);
+    assert!(gone.remedy[0].contains(&format!("gpu set {GPU} --type direct")), "{gone}");
+
+    // A device that is no GPU stands for a disk.
+    let disk = "0000:00:00.0";
+    configured_at(disk);
+    let changed = refusal(restore(&world, disk));
+    assert_eq!(changed.code, RefusalCode::IdentityChanged);
+    assert!(changed.because.contains("left alone"), "{changed}");
+
+    // Another GPU, and nothing like the configured one anywhere.
+    configured_at(GPU);
+    world.files.lock().unwrap().desired.gpus[0].identity.device = 0x9999;
+    let changed = refusal(restore(&world, GPU));
+    assert_eq!(changed.code, RefusalCode::IdentityChanged);
+    assert!(!changed.to_string().contains("a card like it"), "{changed}");
+    assert!(world.kernel.writes().is_empty());
+}
+
+#[test]
+fn of_two_cards_alike_none_is_named_as_the_one_that_moved() {
+    let world = World::new();
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    let world = world.rebooted(TWO_GPUS);
+    world.files.lock().unwrap().desired.gpus[0].address = at("0000:3f:00.0");
+    let gone = refusal(restore(&world, "0000:3f:00.0"));
+    assert!(!gone.to_string().contains("a card like it"), "{gone}");
+}
+
+#[test]
+fn a_card_that_waits_for_a_vm_stays_the_hosts() {
+    let world = World::new();
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    world.files.lock().unwrap().desired.gpus[0].when = When::Vm;
+    let world = world.rebooted(TWO_GPUS);
+    assert!(!restore(&world, GPU).unwrap().outcome.is_changed());
+    assert_eq!(active(&world, GPU), GraphicsType::Shared);
+    assert!(matches!(world.observed().domains, Reading::Unknown(_)));
+}
