@@ -94,13 +94,17 @@ impl Engine {
     /// # Errors
     /// As [`Engine::remove_released`].
     pub fn remove_forgotten(&self, deadline: Duration) -> Result<(), EngineError> {
+        let (_, records) = self.store.load()?;
+        let owners: BTreeSet<Uuid> = records.vgpus.values().filter_map(|record| record.domain).collect();
+        if owners.is_empty() {
+            // No reason to wake a libvirt that somebody stopped.
+            return Ok(());
+        }
         let domains = self.listed();
         let Some(domains) = domains.known() else { return Ok(()) };
         let off = |uuid: &Uuid| {
             !domains.iter().any(|d| d.uuid == *uuid && d.state == gpuvirt_model::DomainState::Active)
         };
-        let (_, records) = self.store.load()?;
-        let owners: BTreeSet<Uuid> = records.vgpus.values().filter_map(|record| record.domain).collect();
         owners.into_iter().filter(off).for_each(|owner| self.starts.expire(owner));
         self.remove_released(deadline)
     }

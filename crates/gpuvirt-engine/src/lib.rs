@@ -23,6 +23,7 @@ mod turn;
 mod unset;
 mod vgpu;
 mod vm;
+mod vm_start;
 
 pub use engine::{
     CreateRequest, DeviceRequest, Engine, EngineError, Removal, RemoveRequest, Report, SwitchRequest, View,

@@ -160,7 +160,7 @@ fn offered_as_mdev(view: &View, profile: &ProfileName) -> bool {
     offers.any(|offer| offer.name == *profile && offer.framework == Framework::Mdev)
 }
 
-fn no_gpu(domain: &Domain, because: &str, remedy: String) -> EngineError {
+pub(crate) fn no_gpu(domain: &Domain, because: &str, remedy: String) -> EngineError {
     let code = RefusalCode::NoSuitableGpu;
     EngineError::Refused(vec![Refusal {
         code,

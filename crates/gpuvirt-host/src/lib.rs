@@ -10,6 +10,7 @@ mod host;
 mod inventory;
 mod linux;
 mod modprobe;
+pub mod owner;
 pub mod parse;
 mod paths;
 mod perform;

@@ -4,6 +4,7 @@
 //! changes, and shows an example.
 
 mod gpu;
+mod hook;
 mod vgpu;
 mod vm;
 
@@ -14,8 +15,9 @@ use gpuvirt_api::GpuSelector;
 use gpuvirt_model::VgpuId;
 
 pub use gpu::{GpuCommand, SetArgs, parse_name};
+pub use hook::HookArgs;
 pub use vgpu::{CreateArgs, RemoveArgs, VgpuCommand};
-pub use vm::{AddArgs, DeviceArg, VmCommand};
+pub use vm::{AddArgs, DeviceArg, DeviceArgs, VmCommand};
 
 /// GPUs of a KVM/libvirt host: passthrough and vGPU, with the rules kept.
 ///
@@ -118,6 +120,9 @@ pub enum Command {
     ///
     /// Example: sudo gpuvirt recover
     Recover,
+    /// What libvirt's hook runs; not for people
+    #[command(hide = true)]
+    Hook(HookArgs),
 }
 
 /// Verbs on profiles.

@@ -3,6 +3,7 @@
 pub mod events;
 pub mod explain;
 pub mod gpu;
+pub mod hook;
 pub mod profile;
 pub mod recover;
 pub mod snapshot;

@@ -226,6 +226,24 @@ impl Domains for World {
         }
         Ok(unchanged)
     }
+
+    fn start(&self, name: &str) -> Result<(), PortError> {
+        self.start_domain(name)
+    }
+}
+
+impl World {
+    /// What libvirt does at a start, hook included.
+    fn start_domain(&self, name: &str) -> Result<(), PortError> {
+        let mut domains = self.libvirt.lock().unwrap();
+        let Some(domain) = domains.iter_mut().find(|domain| domain.name == name) else {
+            return Err(port("starting", io::Error::from(io::ErrorKind::NotFound)));
+        };
+        let definitions = self.definitions.lock().unwrap();
+        domain.live = gpuvirt_domain::read(&definitions[name]).unwrap().hostdevs;
+        domain.state = gpuvirt_model::DomainState::Active;
+        Ok(())
+    }
 }
 
 impl Store for World {

@@ -20,6 +20,7 @@ mod change;
 mod context;
 mod event;
 mod gpu;
+mod hook;
 mod input;
 pub mod listen;
 mod metrics;
@@ -37,5 +38,6 @@ mod vm;
 
 pub use access::{Peer, ReadGate, WriteGate};
 pub use context::{Context, Definitions, Outside};
+pub(crate) use context::{HOOKS_AT_ONCE, STARTS_AT_ONCE};
 pub use peer::identify;
 pub use routes::router;

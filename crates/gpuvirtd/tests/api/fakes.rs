@@ -233,6 +233,10 @@ impl Domains for World {
     fn redefine(&self, _: &str, _: &str, _: &str) -> Result<bool, PortError> {
         Ok(true)
     }
+
+    fn start(&self, _: &str) -> Result<(), PortError> {
+        Ok(())
+    }
 }
 
 impl Definitions for World {
@@ -305,6 +309,9 @@ impl Domains for Shared {
     }
     fn redefine(&self, name: &str, expected: &str, xml: &str) -> Result<bool, PortError> {
         self.0.redefine(name, expected, xml)
+    }
+    fn start(&self, name: &str) -> Result<(), PortError> {
+        self.0.start(name)
     }
 }
 
