@@ -43,11 +43,8 @@ impl Engine {
             let seen = self.starts.mark();
             let view = self.start_view()?;
             let judgement = self.judged(domain, &view)?;
-            if !judgement.refusals.is_empty() {
-                return Err(EngineError::Refused(judgement.refusals));
-            }
-            if !judgement.missing.is_empty() {
-                return self.make_and_claim(domain, began + CREATION_DEADLINE);
+            if judgement != Judgement::default() {
+                return self.in_turn(domain, judgement, began);
             }
             let gpus = gpus_of(domain, &view);
             let why = match self.starts.claim(&Wanted { domain, gpus: &gpus, seen, end }) {
@@ -122,11 +119,30 @@ impl Engine {
         Ok(judge(&start))
     }
 
-    /// Makes what is missing, one after the other, each on a fresh look: capacity is shared.
-    fn make_and_claim(&self, domain: &Domain, end: Instant) -> Result<Vec<VgpuId>, EngineError> {
+    /// Judges again when nobody else changes anything, which made the first look an unsure one, and makes what is
+    /// missing.
+    fn in_turn(&self, domain: &Domain, first: Judgement, began: Instant) -> Result<Vec<VgpuId>, EngineError> {
+        let room = |refusal: &Refusal| refusal.code == RefusalCode::NoCapacity;
+        let makes = !first.missing.is_empty() || first.refusals.iter().any(room);
+        let end = began + if makes { CREATION_DEADLINE } else { VALIDATION_DEADLINE };
         let Some(turn) = self.hook_turn(end) else {
-            return Err(busy(domain, "other changes come first"));
+            // What a change under way can't explain holds all the same.
+            let explained = |refusal: &Refusal| room(refusal) || refusal.code == RefusalCode::HandsOff;
+            let sure = !first.refusals.is_empty() && !first.refusals.iter().any(explained);
+            return Err(if sure {
+                EngineError::Refused(first.refusals)
+            } else {
+                busy(domain, "other changes come first")
+            });
         };
+        if first.refusals.iter().any(room) {
+            // VMs that have just ended leave room, which is theirs to give as soon as anybody needs it.
+            for ended in self.starts.tickets().into_iter().filter(|ended| *ended != domain.uuid) {
+                if self.remove_in(&turn, ended, CREATION_DEADLINE)? {
+                    self.starts.spent(ended);
+                }
+            }
+        }
         let mut made = Vec::new();
         match self.make_all(domain, &turn, end, &mut made) {
             Ok(()) => Ok(made),
@@ -142,6 +158,7 @@ impl Engine {
         }
     }
 
+    /// Makes what is missing, one after the other, each on a fresh look: capacity is shared.
     fn make_all(
         &self,
         domain: &Domain,
@@ -208,12 +225,16 @@ impl Engine {
         if !self.starts.tickets().contains(&domain) {
             return Ok(false);
         }
+        self.remove_in(&turn, domain, deadline)
+    }
+
+    fn remove_in(&self, turn: &Turn<'_>, domain: Uuid, deadline: Duration) -> Result<bool, EngineError> {
         let (_, records) = self.store.load()?;
         let theirs = records.vgpus.iter().filter(|(_, record)| record.domain == Some(domain));
         let ids: Vec<VgpuId> = theirs.map(|(id, _)| *id).collect();
         let mut all = true;
         for id in ids {
-            all &= self.unmake_start(id, domain, &turn, deadline)?;
+            all &= self.unmake_start(id, domain, turn, deadline)?;
         }
         Ok(all)
     }

@@ -1,6 +1,8 @@
 //! An engine over the production host code, the fake kernel below it, and documents in memory.
 #![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)] // each test file uses its own part
 
+mod hold;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +18,8 @@ use gpuvirt_model::{
     VgpuId,
 };
 use gpuvirt_plan::{MdevPlace, Plan, Step, VfSetting};
+
+pub use hold::Hold;
 
 /// A GPU with its audio function, bound to host drivers.
 pub const GPU: &str = "0000:01:00.0";
@@ -49,6 +53,8 @@ pub struct World {
     pub waiting: Arc<Mutex<Vec<WaitingWrite>>>,
     /// Asking libvirt is a mistake of the test's subject.
     pub libvirt_panics: Arc<AtomicBool>,
+    /// Steps wait here, when there is one.
+    pub hold: Arc<Mutex<Option<Arc<Hold>>>>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -95,6 +101,7 @@ impl World {
             dies_before: Arc::default(),
             waiting: Arc::default(),
             libvirt_panics: Arc::default(),
+            hold: Arc::default(),
         };
         world.kernel.forget_writes();
         world
@@ -157,6 +164,13 @@ impl World {
         self.engine().remove_vgpus(&RemoveRequest { which, dry_run: false, deadline })
     }
 
+    /// From now on steps wait, until the test lets them go on.
+    pub fn hold_steps(&self) -> Arc<Hold> {
+        let hold = Arc::<Hold>::default();
+        *self.hold.lock().unwrap() = Some(Arc::clone(&hold));
+        hold
+    }
+
     pub fn files(&self) -> Files {
         self.files.lock().unwrap().clone()
     }
@@ -191,6 +205,10 @@ impl Host for World {
             None => {}
         }
         drop(left);
+        let hold = self.hold.lock().unwrap().clone();
+        if let Some(hold) = hold {
+            hold.pass();
+        }
         self.host().perform(step, deadline).map_err(|error| match error {
             HostError::StillWaiting { what, writer, waited } => {
                 StepError::StillWaiting { what, writer, waited }
