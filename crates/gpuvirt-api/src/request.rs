@@ -2,6 +2,7 @@
 
 use gpuvirt_model::{
     CardMatch, ConfiguredType, Outcome, PciAddress, ProfileName, RefusalCode, VgpuId, VgpuParams, Warning,
+    When,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -19,6 +20,9 @@ pub struct SetType {
     /// Refusals to accept.
     #[serde(default)]
     pub accept: Vec<RefusalCode>,
+    /// When it comes into force.
+    #[serde(default)]
+    pub when: When,
     /// Show the plan, write nothing.
     #[serde(default)]
     pub dry_run: bool,

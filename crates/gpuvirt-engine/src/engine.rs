@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gpuvirt_model::{
     ConfiguredType, Desired, Observed, Outcome, PciAddress, ProfileName, Records, Refusal, RefusalCode,
-    VgpuId, Warning,
+    VgpuId, Warning, When,
 };
 use gpuvirt_plan::Plan;
 use gpuvirt_plan::vgpu::Wish;
@@ -49,6 +49,8 @@ pub struct SwitchRequest {
     pub label: Option<String>,
     /// Refusals that the admin accepts.
     pub accept: Vec<RefusalCode>,
+    /// When it comes into force; none: as stored.
+    pub when: Option<When>,
     /// Plan only.
     pub dry_run: bool,
     /// Longest wait for one write that can block.

@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use gpuvirt_model::{Domain, Hostdev, PciAddress, Refusal, RefusalCode, VgpuId, chain};
+use gpuvirt_model::{Domain, GraphicsType, Hostdev, PciAddress, Refusal, RefusalCode, VgpuId, chain};
 use gpuvirt_plan::checks::start::{Judgement, Missing, Start, judge};
 use gpuvirt_plan::first_fit;
 use gpuvirt_plan::vgpu::{self, Wish};
@@ -83,7 +83,17 @@ impl Engine {
                 }
             }
         }
+        if let Some(turn) = self.hook_turn(Instant::now() + REMOVAL_TURN) {
+            self.give_back(&turn);
+        }
         failed.map_or(Ok(()), Err)
+    }
+
+    /// Cards that were lent go back to the host; what keeps one is in the log, and it stays with VFIO.
+    fn give_back(&self, turn: &Turn<'_>) {
+        if let Err(error) = self.take_cards_back(turn, CREATION_DEADLINE) {
+            tracing::warn!(error = chain(&error), "a card that was lent to a VM stays with VFIO");
+        }
     }
 
     /// Finds out which VMs ended while nobody told us, and removes what was made for them.
@@ -123,7 +133,7 @@ impl Engine {
     /// missing.
     fn in_turn(&self, domain: &Domain, first: Judgement, began: Instant) -> Result<Vec<VgpuId>, EngineError> {
         let room = |refusal: &Refusal| refusal.code == RefusalCode::NoCapacity;
-        let makes = !first.missing.is_empty() || first.refusals.iter().any(room);
+        let makes = !first.missing.is_empty() || !first.lent.is_empty() || first.refusals.iter().any(room);
         let end = began + if makes { CREATION_DEADLINE } else { VALIDATION_DEADLINE };
         let Some(turn) = self.hook_turn(end) else {
             // What a change under way can't explain holds all the same.
@@ -147,6 +157,7 @@ impl Engine {
         match self.make_all(domain, &turn, end, &mut made) {
             Ok(()) => Ok(made),
             Err(error) => {
+                self.give_back(&turn);
                 for id in made.into_iter().rev() {
                     if let Err(error) = self.unmake_start(id, domain.uuid, &turn, CREATION_DEADLINE) {
                         tracing::warn!(%id, error = chain(&error), "a vGPU of a start that failed is left");
@@ -176,6 +187,10 @@ impl Engine {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(busy(domain, "making its vGPUs takes too long"));
+            }
+            if let Some(card) = judgement.lent.first() {
+                self.lend(*card, GraphicsType::Direct, &view, left)?;
+                continue;
             }
             let Some(missing) = judgement.missing.first() else {
                 let gpus = gpus_of(domain, &view);

@@ -12,6 +12,7 @@ mod apply;
 mod change;
 pub mod engine;
 pub mod hook;
+mod lend;
 pub mod ports;
 mod recover;
 mod removal;
@@ -24,9 +25,11 @@ mod unset;
 mod vgpu;
 mod vm;
 mod vm_start;
+mod when;
 
 pub use engine::{
     CreateRequest, DeviceRequest, Engine, EngineError, Removal, RemoveRequest, Report, SwitchRequest, View,
 };
 pub use gpuvirt_plan::vgpu::Wish;
 pub use request::VmRequest;
+pub use when::Stirred;

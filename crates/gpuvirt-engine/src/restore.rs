@@ -41,9 +41,13 @@ impl Engine {
             to: entry.graphics_type,
             label: None,
             accept: entry.accepted.clone(),
+            when: None,
             dry_run: false,
             deadline,
         };
+        if waits_for_a_boot(entry, &view) {
+            return Ok(Report::unchanged(format!("{address} waits for the next boot")));
+        }
         if waits_for_a_vm(entry, &view) {
             return Ok(Report::unchanged(format!("{address} stays the host's until a VM asks for it")));
         }
@@ -87,6 +91,11 @@ impl Engine {
 /// A card that its VM takes and gives back: between VMs, and after a boot, it is the host's.
 fn waits_for_a_vm(entry: &DesiredGpu, view: &View) -> bool {
     entry.when == When::Vm && entry.graphics_type.resolve(&view.desired.host) == GraphicsType::Direct
+}
+
+/// What was asked for in this boot and for the next.
+fn waits_for_a_boot(entry: &DesiredGpu, view: &View) -> bool {
+    entry.when == When::Boot && entry.asked_in.is_some() && entry.asked_in == view.observed.host.boot_id
 }
 
 /// What to do when the card sits elsewhere now, as far as that is beyond doubt: one unmanaged card of its kind.

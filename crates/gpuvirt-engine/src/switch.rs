@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gpuvirt_model::{
     Desired, DesiredGpu, Function, Gpu, HostBinding, Observed, Outcome, Records, Refusal, RefusalCode,
-    VfsRecord, Warning, WarningCode,
+    VfsRecord, Warning, WarningCode, When,
 };
 use gpuvirt_plan::{Plan, Step, checks, pending_reason, switch};
 
@@ -97,7 +97,7 @@ fn label_in_use(request: &SwitchRequest, desired: &Desired) -> Option<Refusal> {
 }
 
 /// The stored entry that the request leads to, with the identity as it is now.
-fn entry(
+pub(crate) fn entry(
     request: &SwitchRequest,
     gpu: &Gpu,
     view: &View,
@@ -112,8 +112,17 @@ fn entry(
     let identity = stored.or(found).ok_or_else(unknown)?;
     let kept = earlier.cloned();
     let kept = kept.unwrap_or_else(|| DesiredGpu::new(request.gpu, identity, request.to));
+    let when = request.when.unwrap_or(kept.when);
+    let same = when == kept.when && request.to == kept.graphics_type;
+    let asked_in = match when {
+        When::Boot if same => kept.asked_in,
+        When::Boot => view.observed.host.boot_id,
+        When::Now | When::Idle | When::Vm => None,
+    };
     Ok(DesiredGpu {
         graphics_type: request.to,
+        when,
+        asked_in,
         label: request.label.clone().or_else(|| kept.label.clone()),
         accepted,
         ..kept
@@ -121,13 +130,13 @@ fn entry(
 }
 
 /// The document with the entry; unchanged, generation and all, where it says the same already.
-fn with_entry(desired: &Desired, entry: DesiredGpu) -> Desired {
+pub(crate) fn with_entry(desired: &Desired, entry: DesiredGpu) -> Desired {
     if desired.gpu(entry.address) == Some(&entry) { desired.clone() } else { desired.with_gpu(entry) }
 }
 
 /// Remembers how the host has each function that it is about to lose, and which virtual functions are ours. A
 /// driverless function tells nothing that an earlier record of the same function doesn't tell better.
-fn records_after(view: &View, plan: &Plan) -> Records {
+pub(crate) fn records_after(view: &View, plan: &Plan) -> Records {
     let mut records = view.records.clone();
     for (function, binding) in &plan.before.bindings {
         let Some(observed) = view.observed.functions.get(function) else { continue };

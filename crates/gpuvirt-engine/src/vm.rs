@@ -27,7 +27,10 @@ impl Engine {
         let view = self.view()?;
         let domain = domain(&view, name)?;
         request::not_a_clone(domain)?;
-        let not_there = already_refused(domain, &view, &request);
+        let lent =
+            |refusal: &Refusal| refusal.code == RefusalCode::NotPassthrough && is_lent_card(&request, &view);
+        let mut not_there = already_refused(domain, &view, &request);
+        not_there.retain(|refusal| !lent(refusal));
         if !not_there.is_empty() {
             return Err(EngineError::Refused(not_there));
         }
@@ -35,7 +38,7 @@ impl Engine {
         let mut refusals: Vec<Refusal> = Vec::new();
         for grant in &grants {
             for refusal in checks::domain::not_addable(domain, grant.checked, &view.observed) {
-                if !refusals.contains(&refusal) {
+                if !refusals.contains(&refusal) && !lent(&refusal) {
                     refusals.push(refusal);
                 }
             }
@@ -155,6 +158,12 @@ impl Definition {
         let tense = if dry_run { "would be" } else { "was" };
         format!("{} {tense} {}", self.subject, self.verb)
     }
+}
+
+/// Whether a card is asked for that becomes direct when its VM starts.
+fn is_lent_card(request: &VmRequest, view: &View) -> bool {
+    let VmRequest::Device(DeviceRequest::Gpu(address)) = request else { return false };
+    view.desired.gpu(*address).is_some_and(|entry| crate::lend::is_lent(entry, view))
 }
 
 /// What is refused before a device is looked for: a domain that runs, a device that is not there.

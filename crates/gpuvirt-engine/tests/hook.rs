@@ -366,3 +366,29 @@ fn what_ended_unseen_is_removed_once_libvirt_says_so() {
     let left: Vec<VgpuId> = world.observed().vgpus.keys().copied().collect();
     assert_eq!(left, [VgpuId::Mdev(uuid(8))]);
 }
+
+#[test]
+fn a_card_that_is_lent_is_direct_while_its_vm_runs() {
+    let world = World::new();
+    let engine = world.engine();
+    let when = Some(gpuvirt_model::When::Vm);
+    engine.configure(&SwitchRequest { when, ..switch(GPU, ConfiguredType::Direct) }).unwrap();
+    let before = world.picture();
+    define(&world, "games", 1);
+    engine.vm_add("games", DeviceRequest::Gpu(at(GPU)), false).unwrap();
+    let desired = world.files().desired;
+    for _ in 0..2 {
+        engine.hook_prepare(&hooked(&world, "games")).unwrap();
+        assert!(world.observed().gpus[&at(GPU)].on_vfio);
+        engine.remove_released(DEADLINE).unwrap();
+        assert!(world.observed().gpus[&at(GPU)].on_vfio, "its VM runs");
+        engine.hook_release(uuid(1));
+        engine.remove_released(DEADLINE).unwrap();
+        assert_eq!(world.picture(), before);
+        assert_eq!(world.files().desired, desired);
+    }
+    // Whoever holds it on the host keeps it, and the VM is told who that is.
+    world.kernel.start(Process::new(77, "Xorg").opens("/dev/dri/card0"));
+    assert_eq!(codes(engine.hook_prepare(&hooked(&world, "games"))), [RefusalCode::GpuInUse]);
+    assert_eq!(world.picture(), before);
+}

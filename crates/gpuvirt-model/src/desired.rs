@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::gpu::GraphicsTypeError;
 use crate::{
@@ -94,6 +95,20 @@ impl When {
     }
 }
 
+/// Why a text names no time for a type to come into force.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a time for a type to come into force: write now, idle, boot or vm")]
+pub struct WhenError(pub String);
+
+impl FromStr for When {
+    type Err = WhenError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let all = [Self::Now, Self::Idle, Self::Boot, Self::Vm];
+        all.into_iter().find(|when| when.to_string() == text).ok_or_else(|| WhenError(text.to_owned()))
+    }
+}
+
 impl fmt::Display for When {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -141,6 +156,9 @@ pub struct DesiredGpu {
     /// When the type comes into force.
     #[serde(default, skip_serializing_if = "When::is_now")]
     pub when: When,
+    /// The boot in which `boot` was asked for: it is meant for a later one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_in: Option<Uuid>,
     /// Which profiles may live together on it, where the admin chose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vgpu_mode: Option<VgpuMode>,
@@ -168,6 +186,7 @@ impl DesiredGpu {
             label: None,
             accepted: Vec::new(),
             when: When::Now,
+            asked_in: None,
             vgpu_mode: None,
             vf_count: None,
             gpu_instances: Vec::new(),

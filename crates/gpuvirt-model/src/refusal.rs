@@ -189,6 +189,14 @@ codes! {
 }
 
 impl RefusalCode {
+    /// Whether it ends when something stops that uses the card: then a change can wait for that.
+    pub fn passes(self) -> bool {
+        matches!(
+            self,
+            Self::GpuInUse | Self::DomainRunning | Self::VgpusAlive | Self::VgpuInUse | Self::DeviceLocked
+        )
+    }
+
     /// Whether an admin may say `--accept NAME` to it. Everything else is absolute.
     pub fn acceptable(self) -> bool {
         matches!(self, Self::BootDisplay | Self::ConsoleActive)

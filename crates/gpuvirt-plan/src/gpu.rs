@@ -1,6 +1,6 @@
 //! Questions about a GPU that every layer asks.
 
-use gpuvirt_model::{Desired, Domain, Gpu, GraphicsType, Hostdev, Observed, VgpuId};
+use gpuvirt_model::{Desired, Domain, Gpu, GraphicsType, Hostdev, Observed, VgpuId, When};
 
 /// The domains that have or name a function or a vGPU of this GPU, each with whether its running QEMU has it.
 pub fn domains_using<'a>(
@@ -28,7 +28,18 @@ pub fn pending_reason(gpu: &Gpu, observed: &Observed, desired: &Desired) -> Opti
     }
     let wanted = entry.graphics_type.resolve(&desired.host);
     let active = gpu.active_type(Some(wanted));
-    (wanted != active).then(|| not_in_force(gpu, observed, wanted, active))
+    if wanted == active {
+        return None;
+    }
+    let why = not_in_force(gpu, observed, wanted, active);
+    match entry.when {
+        When::Now => Some(why),
+        When::Idle => Some(format!("it waits until nothing is in the way; {why}")),
+        When::Boot => Some("it comes into force at the next boot".to_owned()),
+        // The host has it until a VM asks for it: that is what was asked for.
+        When::Vm if active == GraphicsType::Shared => None,
+        When::Vm => Some(why),
+    }
 }
 
 /// Why the card is `active` and not `wanted`, with the next step where there is one for us.

@@ -95,9 +95,12 @@ fn hear(context: Arc<Context>) {
     let thread = std::thread::Builder::new().name("uevents".to_owned());
     let listen = move || {
         let events = &context.events;
-        let told = |event: Option<Uevent>| match event {
-            Some(event) => events.tell(EventKind::Host, event.function, sentence(&event)),
-            None => events.tell(EventKind::Host, None, "events came too fast: anything may have changed"),
+        let told = |event: Option<Uevent>| {
+            context.stir.heard(event.as_ref());
+            match event {
+                Some(event) => events.tell(EventKind::Host, event.function, sentence(&event)),
+                None => events.tell(EventKind::Host, None, "events came too fast: anything may have changed"),
+            }
         };
         match UeventSocket::open() {
             Ok(socket) => context.hearing.listen(|| socket.wait(), told),
@@ -131,9 +134,12 @@ fn bind(path: &Path) -> anyhow::Result<(UnixListener, Option<SocketFile>)> {
 /// Recovers and restores, and says that we are ready: afterwards, or when the longest wait for it has passed.
 async fn become_ready(context: Arc<Context>, libvirt: Gate, socket: PathBuf) {
     let forgotten = Arc::clone(&context);
+    let later = Arc::clone(&context);
     let restore = tokio::spawn(async move {
         recover(&context).await;
         restore(&context).await;
+        // What came meanwhile is noted, and has its turn now.
+        drop(tokio::spawn(Context::reconcile(later)));
     });
     if tokio::time::timeout(RESTORE_BEFORE_READY, restore).await.is_err() {
         let waited = RESTORE_BEFORE_READY.as_secs();

@@ -178,7 +178,15 @@ impl World {
 
 pub fn switch(gpu: &str, to: ConfiguredType) -> SwitchRequest {
     let accept = vec![RefusalCode::BootDisplay, RefusalCode::ConsoleActive];
-    SwitchRequest { gpu: at(gpu), to, label: None, accept, dry_run: false, deadline: Duration::from_secs(1) }
+    SwitchRequest {
+        gpu: at(gpu),
+        to,
+        label: None,
+        accept,
+        when: None,
+        dry_run: false,
+        deadline: Duration::from_secs(1),
+    }
 }
 
 fn port(doing: &str, source: impl std::error::Error + Send + Sync + 'static) -> PortError {

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use gpuvirt_api::{GpuSelector, selector::check_label};
-use gpuvirt_model::{ConfiguredType, RefusalCode};
+use gpuvirt_model::{ConfiguredType, RefusalCode, When};
 
 /// Verbs on GPUs.
 #[derive(Debug, Subcommand)]
@@ -64,6 +64,10 @@ pub struct SetArgs {
     /// Accept a refusal by its name; stored and shown. May be given more than once
     #[arg(long, value_name = "NAME", value_parser = parse_acceptable)]
     pub accept: Vec<RefusalCode>,
+    /// When it comes into force: now; idle, as soon as nothing uses the card; boot, at the next one; vm, whenever a VM
+    /// that asks for the card starts, and the host has it back afterwards
+    #[arg(long, value_name = "WHEN", default_value_t)]
+    pub when: When,
     /// Show the plan, as sentences and as the equivalent shell writes; change nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -32,6 +32,7 @@ fn set(asker: &Asker, args: &SetArgs) -> Result<Answer, Failure> {
         graphics_type: args.graphics_type,
         label: args.label.clone(),
         accept: args.accept.clone(),
+        when: args.when,
         dry_run: args.dry_run,
         wait_seconds: args.wait,
     };

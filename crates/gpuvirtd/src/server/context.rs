@@ -19,6 +19,7 @@ use super::answer::Failure;
 use super::input::Freshness;
 use super::pictures::Pictures;
 use super::presence;
+use super::reconcile::Stir;
 use super::restore::Restored;
 use crate::events::EventLog;
 use crate::hearing::Hearing;
@@ -66,6 +67,8 @@ pub struct Context {
     pub events: Arc<EventLog>,
     /// When the host changed.
     pub hearing: Arc<Hearing>,
+    /// What happened that may let something pending come into force.
+    pub stir: Arc<Stir>,
     pictures: Pictures,
     pub(super) restored: Restored,
     reads: Semaphore,
@@ -104,6 +107,7 @@ impl Context {
             write_deadline: crate::config::DEFAULT_WRITE_DEADLINE,
             events: Arc::default(),
             hearing: Arc::default(),
+            stir: Arc::default(),
             pictures: Pictures::default(),
             restored: Restored::default(),
             reads: Semaphore::new(READS_AT_ONCE),
@@ -117,8 +121,8 @@ impl Context {
 
     /// The same, with what is heard of the host and of libvirt.
     #[must_use]
-    pub fn hearing(self, hearing: Arc<Hearing>, events: Arc<EventLog>) -> Self {
-        Self { hearing, events, ..self }
+    pub fn hearing(self, hearing: Arc<Hearing>, events: Arc<EventLog>, stir: Arc<Stir>) -> Self {
+        Self { hearing, events, stir, ..self }
     }
 
     /// The same with others who may write.
@@ -213,6 +217,7 @@ impl Context {
         let result = self.on_a_thread(lane, checked).await;
         match &result {
             Ok(_) => {
+                self.stir.released();
                 self.events.tell(EventKind::Changed, None, format!("{what} (uid {uid})"));
                 tracing::info!(uid, pid, what, "done");
             }

@@ -67,7 +67,7 @@ pub(super) async fn set_type(
     if let Some(label) = &asked.label {
         check_label(label).map_err(|error| bad(&error))?;
     }
-    let what = format!("gpu set {selector} --type {}", asked.graphics_type);
+    let what = format!("gpu set {selector} --type {} --when {}", asked.graphics_type, asked.when);
     let order = Order { what, dry_run: asked.dry_run };
     let work = move |context: &Context| {
         let request = SwitchRequest {
@@ -75,10 +75,11 @@ pub(super) async fn set_type(
             to: asked.graphics_type,
             label: asked.label,
             accept: asked.accept,
+            when: Some(asked.when),
             dry_run: asked.dry_run,
             deadline,
         };
-        Ok(change::document(context.engine.set_type(&request)?, asked.dry_run))
+        Ok(change::document(context.engine.configure(&request)?, asked.dry_run))
     };
     context.change_or_dry_run(caller, order, work).await.map(Json)
 }

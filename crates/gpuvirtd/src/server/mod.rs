@@ -30,6 +30,7 @@ mod places;
 pub mod polkit;
 mod presence;
 mod profile;
+pub mod reconcile;
 mod restore;
 mod routes;
 mod status;

@@ -72,8 +72,9 @@ impl Context {
     }
 
     /// Makes one GPU what it was configured as, and keeps what came of it for `status`.
-    pub async fn restore_one(self: &Arc<Self>, address: PciAddress) {
+    pub(super) async fn restore_one(self: &Arc<Self>, address: PciAddress) -> RestoredGpu {
         let work = move |context: &Self| {
+            let _mark = context.hearing.own_change();
             let deadline = context.write_deadline.min(RESTORE_DEADLINE);
             Ok(outcome(address, context.engine.restore(address, deadline)))
         };
@@ -89,7 +90,8 @@ impl Context {
             RestoreOutcome::Changed => tracing::info!(%gpu, what, "restored"),
             RestoreOutcome::Refused | RestoreOutcome::Failed => tracing::warn!(%gpu, what, "not restored"),
         }
-        self.restored.note(restored);
+        self.restored.note(restored.clone());
+        restored
     }
 }
 

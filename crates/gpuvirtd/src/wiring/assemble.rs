@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::events::EventLog;
 use crate::hearing::Hearing;
 use crate::server::polkit::Polkit;
+use crate::server::reconcile::Stir;
 use crate::server::{Context, Definitions, Outside, ReadGate, WriteGate};
 
 /// polkit's own program to ask it.
@@ -41,9 +42,11 @@ pub struct Assembled {
 pub fn assemble(cli: &Cli, config: &Config) -> anyhow::Result<Assembled> {
     let store = FileStore(Arc::new(StateDir::open(&cli.state_dir)?));
     let (hearing, events) = (Arc::<Hearing>::default(), Arc::<EventLog>::default());
+    let stir = Arc::<Stir>::default();
     let (context, libvirt) = match &cli.host {
         None => {
-            let domains = LibvirtDomains::new(&config.libvirt_uri)?.with_events(told(&hearing, &events));
+            let domains =
+                LibvirtDomains::new(&config.libvirt_uri)?.with_events(told(&hearing, &events, &stir));
             let gate = domains.gate();
             (over(HostPort::this_machine(config), domains, store, Source::Daemon), gate)
         }
@@ -53,7 +56,7 @@ pub fn assemble(cli: &Cli, config: &Config) -> anyhow::Result<Assembled> {
         }
     };
     let context = context
-        .hearing(hearing, events)
+        .hearing(hearing, events, stir)
         .with_gate(write_gate(config))
         .with_read_gate(read_gate(config))
         .with_write_deadline(config.write_deadline());
@@ -61,10 +64,13 @@ pub fn assemble(cli: &Cli, config: &Config) -> anyhow::Result<Assembled> {
 }
 
 /// What libvirt's events lead to: listings look again, and whoever listens is told.
-fn told(hearing: &Arc<Hearing>, events: &Arc<EventLog>) -> Told {
-    let (hearing, events) = (Arc::clone(hearing), Arc::clone(events));
+fn told(hearing: &Arc<Hearing>, events: &Arc<EventLog>, stir: &Arc<Stir>) -> Told {
+    let (hearing, events, stir) = (Arc::clone(hearing), Arc::clone(events), Arc::clone(stir));
     Arc::new(move |event| {
         hearing.changed();
+        if event.happened == Happened::Stopped {
+            stir.released();
+        }
         let happened = match event.happened {
             Happened::Defined => "was defined",
             Happened::Undefined => "is defined no more",

@@ -1,0 +1,127 @@
+//! What was asked for, made so when something happens that lets it: a VM stops, a card or its driver comes.
+//!
+//! Nothing here polls: it sleeps until it is stirred. Only while a GPU waits for a process to let go of it, which tells
+//! nobody, does it look again now and then. A change that failed is not tried again by itself; one that was refused is,
+//! whenever something happens.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use gpuvirt_api::event::EventKind;
+use gpuvirt_api::status::RestoreOutcome;
+use gpuvirt_engine::Stirred;
+use gpuvirt_host::uevent::Uevent;
+use gpuvirt_model::{DriverName, PciAddress};
+use tokio::sync::Notify;
+
+use super::context::Context;
+
+/// Events come in bursts, and a card is not ready when its first one comes.
+const BURST: Duration = Duration::from_millis(500);
+/// How often it is looked whether a process still holds a GPU that waits for that.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+
+/// What has happened since somebody last looked.
+#[derive(Debug, Default)]
+pub struct Stir {
+    stirred: Mutex<Stirred>,
+    notify: Notify,
+}
+
+impl Stir {
+    /// The kernel told of this; none: of more than could be read.
+    pub fn heard(&self, event: Option<&Uevent>) {
+        let Some((event, function)) = event.and_then(|event| Some((event, event.function?))) else { return };
+        let mut stirred = self.stirred.lock().unwrap_or_else(PoisonError::into_inner);
+        match event.action.as_str() {
+            "add" => drop(stirred.came.insert(function)),
+            "bind" if is_the_hosts(event) => drop(stirred.driven.insert(function)),
+            _ => return,
+        }
+        drop(stirred);
+        self.notify.notify_one();
+    }
+
+    /// Something was let go of: a VM stopped, a change ended.
+    pub fn released(&self) {
+        self.notify.notify_one();
+    }
+
+    fn take(&self) -> Stirred {
+        std::mem::take(&mut *self.stirred.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn is_the_hosts(event: &Uevent) -> bool {
+    let driver = event.driver.as_deref().and_then(|driver| DriverName::parse(driver).ok());
+    driver.is_some_and(|driver| !driver.leaves_group_viable())
+}
+
+impl Context {
+    /// Leads GPUs to what was asked for as things happen. It never ends.
+    pub async fn reconcile(self: Arc<Self>) {
+        let mut failed = BTreeSet::new();
+        let mut waiting = false;
+        loop {
+            tokio::select! {
+                () = self.stir.notify.notified() => tokio::time::sleep(BURST).await,
+                () = tokio::time::sleep(LOOK_AGAIN), if waiting => {},
+            }
+            let stirred = self.stir.take();
+            // A card that came is a new start for it.
+            failed.retain(|gpu: &PciAddress| !stirred.came.iter().any(|came| came.same_slot(gpu)));
+            waiting = false;
+            for gpu in self.due(stirred).await {
+                if failed.contains(&gpu) {
+                    continue;
+                }
+                match self.lead(gpu).await {
+                    RestoreOutcome::Refused => waiting = true,
+                    RestoreOutcome::Failed => drop(failed.insert(gpu)),
+                    RestoreOutcome::Changed | RestoreOutcome::Unchanged => {}
+                }
+            }
+        }
+    }
+
+    async fn due(self: &Arc<Self>, stirred: Stirred) -> Vec<PciAddress> {
+        let due = self.read(move |context| Ok(context.engine.due(&stirred)?)).await;
+        due.unwrap_or_else(|failure| {
+            tracing::warn!(error = failure.error.message, "it can't be told which GPUs wait for something");
+            Vec::new()
+        })
+    }
+
+    async fn lead(self: &Arc<Self>, gpu: PciAddress) -> RestoreOutcome {
+        let restored = self.restore_one(gpu).await;
+        if restored.outcome == RestoreOutcome::Changed {
+            self.events.tell(EventKind::Reconciled, Some(gpu), restored.what);
+        }
+        restored.outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heard(action: &str, driver: &str) -> Stirred {
+        let stir = Stir::default();
+        let text = format!("{action}@/x\0SUBSYSTEM=pci\0PCI_SLOT_NAME=0000:41:00.0\0DRIVER={driver}\0");
+        stir.heard(Uevent::parse(text.as_bytes()).as_ref());
+        stir.take()
+    }
+
+    #[test]
+    fn only_what_comes_stirs() {
+        let gpu = BTreeSet::from([PciAddress::parse("0000:41:00.0").unwrap()]);
+        assert_eq!(heard("add", "").came, gpu);
+        assert_eq!(heard("bind", "nvidia").driven, gpu);
+        for (action, driver) in
+            [("bind", "vfio-pci"), ("bind", "pci-stub"), ("unbind", "nvidia"), ("remove", "")]
+        {
+            assert_eq!(heard(action, driver), Stirred::default(), "{action} {driver}");
+        }
+    }
+}
