@@ -120,7 +120,11 @@ pub enum Command {
     ///
     /// Example: sudo gpuvirt recover
     Recover,
-    /// What libvirt's hook runs; not for people
+    /// Answer libvirt's hook: not for people. Changes the host, as far as a VM's start wants it
+    ///
+    /// libvirt runs it for every VM; one without devices of gpuvirt's is let through at once.
+    ///
+    /// Example: gpuvirt hook qemu win11 prepare begin -
     #[command(hide = true)]
     Hook(HookArgs),
 }
