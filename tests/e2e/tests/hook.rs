@@ -121,7 +121,7 @@ fn another_card_at_the_address_and_a_clone_are_refused() {
     lab.sh("virsh dumpxml --inactive first | sed -e 's|<name>first|<name>copy|' -e \"s|<uuid>.*</uuid>|<uuid>$(cat /proc/sys/kernel/random/uuid)</uuid>|\" > /tmp/e2e-copy.xml && virsh -q define /tmp/e2e-copy.xml")
         .expect(0);
     start(&lab, "copy").expect(1).says("[cloned-request]");
-    lab.gpuvirt("vm show copy").expect(0).says("[cloned-request]");
+    lab.gpuvirt("vm show copy").expect(0).says("[copied-request]");
     start(&lab, "first").expect(0);
     stop(&lab, "first");
 }
