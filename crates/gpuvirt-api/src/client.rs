@@ -18,9 +18,9 @@ pub use error::ClientError;
 
 use crate::event::EventList;
 use crate::{
-    API_VERSION, ApiError, Change, CreateVgpu, GpuDocument, GpuSelector, HookAnswer, HookCall, List,
-    ProfileDocument, RemoveVgpus, SetType, StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove,
-    VmStart, XmlDocument, route,
+    API_VERSION, ApiError, Capacity, Change, CreateVgpu, GpuDocument, GpuSelector, HookAnswer, HookCall,
+    HostDocument, List, ProfileDocument, RemoveVgpus, SetCordon, SetHost, SetType, SetVgpuParams,
+    StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, VmStart, XmlDocument, route,
 };
 
 /// Where the daemon listens unless it is told otherwise.
@@ -149,6 +149,38 @@ impl Client {
         self.get(route::vm_xml(name))
     }
 
+    /// What fits, lives, remains and is kept, of all profiles or of one.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn capacity(&self, profile: Option<&str>) -> Result<List<Capacity>, ClientError> {
+        self.get(route::capacity(profile))
+    }
+
+    /// The host's defaults.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn host(&self) -> Result<List<HostDocument>, ClientError> {
+        self.get(route::HOST.to_owned())
+    }
+
+    /// Changes the host's defaults.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn set_host(&self, request: &SetHost) -> Result<Change, ClientError> {
+        self.change(Method::PUT, route::HOST.to_owned(), Some(request))
+    }
+
+    /// Says whether anything more is placed on a GPU.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn set_cordon(&self, gpu: &GpuSelector, request: &SetCordon) -> Result<Change, ClientError> {
+        self.change(Method::PUT, route::gpu_cordon(gpu), Some(request))
+    }
+
     /// How things stand.
     ///
     /// # Errors
@@ -199,6 +231,14 @@ impl Client {
     /// [`ClientError`].
     pub fn create_vgpu(&self, request: &CreateVgpu) -> Result<Change, ClientError> {
         self.change(Method::POST, route::VGPUS.to_owned(), Some(request))
+    }
+
+    /// Sets the parameters of a vGPU, or shows how it would be.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn set_vgpu_params(&self, id: VgpuId, request: &SetVgpuParams) -> Result<Change, ClientError> {
+        self.change(Method::PUT, route::vgpu_params(id), Some(request))
     }
 
     /// Removes a vGPU, or shows how it would be.

@@ -1,9 +1,10 @@
 //! A GPU as it is shown.
 
 use gpuvirt_model::{
-    ConfiguredType, Desired, Function, Gpu, GraphicsType, IommuGroup, MemberRole, Observed, PciAddress,
-    Reading, RefusalCode, Vgpu,
+    ConfiguredType, Desired, DesiredGpu, Function, Gpu, GraphicsType, IommuGroup, MemberRole, Observed,
+    PciAddress, Reading, Records, RefusalCode, Vgpu, VgpuMode,
 };
+use gpuvirt_plan::{Wanted, vendor};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -25,8 +26,17 @@ pub struct GpuDocument {
     pub active: GraphicsType,
     /// Why configured and active differ, when they do.
     pub pending: Option<String>,
+    /// Which vGPU profiles may live together on it: asked for and in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vgpu_mode: Option<VgpuModeDocument>,
+    /// How many virtual functions it is to have, where the admin chose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vf_count: Option<u16>,
     /// Refusals that the admin accepted for it.
     pub accepted: Vec<RefusalCode>,
+    /// Nothing more is placed on it. Left out of JSON where it is not so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cordoned: bool,
     /// Sum of the card's memory BARs in bytes, over all functions.
     pub bar_bytes: u64,
     /// What the host shows of it.
@@ -40,6 +50,16 @@ pub struct GpuDocument {
     pub vgpus: Vec<Vgpu>,
     /// The domains that have it or would have it.
     pub vms: Reading<Vec<GpuVm>>,
+}
+
+/// A GPU's vGPU mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VgpuModeDocument {
+    /// What was asked for.
+    pub configured: Option<VgpuMode>,
+    /// What is in force, as far as gpuvirt knows: no file of the kernel's shows it.
+    pub active: VgpuMode,
 }
 
 /// The parts of [`Gpu`] that are shown as they are.
@@ -95,7 +115,7 @@ pub struct GpuVm {
 
 impl GpuDocument {
     /// The document of one GPU.
-    pub fn new(gpu: &Gpu, observed: &Observed, desired: &Desired) -> Self {
+    pub fn new(gpu: &Gpu, observed: &Observed, desired: &Desired, records: &Records) -> Self {
         let entry = desired.gpu(gpu.address);
         let configured = entry.map(|entry| entry.graphics_type);
         let resolved = configured.map(|configured| configured.resolve(&desired.host));
@@ -108,12 +128,16 @@ impl GpuDocument {
             configured,
             configured_resolved: resolved,
             active,
-            pending: gpuvirt_plan::pending_reason(gpu, observed, desired),
+            pending: gpuvirt_plan::pending_reason(gpu, observed, desired)
+                .or_else(|| vendor::mode_pending(gpu, &Wanted::by(entry?, &desired.host), records)),
+            vgpu_mode: vgpu_mode(gpu, entry, active, records),
+            vf_count: entry.and_then(|entry| entry.vf_count),
             accepted: entry.map(|entry| entry.accepted.clone()).unwrap_or_default(),
+            cordoned: entry.is_some_and(|entry| entry.cordoned),
             bar_bytes: functions.iter().fold(0, |sum, f| sum.saturating_add(f.bar_bytes())),
             gpu: GpuFacts {
                 frameworks: gpu.frameworks.clone(),
-                profiles: gpu.profiles.clone(),
+                profiles: gpuvirt_plan::profile::judged(gpu, observed, desired),
                 holders: gpu.holders.clone(),
             },
             iommu_groups: observed.groups_of(gpu).map(|g| GroupDocument::new(g, gpu, observed)).collect(),
@@ -142,6 +166,20 @@ impl GroupDocument {
         let viable = known && !group.noiommu && roles.iter().all(|member| member.role != MemberRole::Foreign);
         Self { group: group.clone(), viable, roles }
     }
+}
+
+/// Where it matters: on a card that serves vGPUs whose sizes its driver chooses, or where the admin chose a mode.
+fn vgpu_mode(
+    gpu: &Gpu,
+    entry: Option<&DesiredGpu>,
+    active: GraphicsType,
+    records: &Records,
+) -> Option<VgpuModeDocument> {
+    let configured = entry.and_then(|entry| entry.vgpu_mode);
+    let recorded = records.vgpu_modes.get(&gpu.address).map(|record| record.mode);
+    let serves = active == GraphicsType::SharedDirect;
+    (serves && (configured.is_some() || recorded.is_some()))
+        .then(|| VgpuModeDocument { configured, active: recorded.unwrap_or(VgpuMode::SameSize) })
 }
 
 fn vms_of(gpu: &Gpu, observed: &Observed) -> Vec<GpuVm> {

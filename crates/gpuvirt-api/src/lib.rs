@@ -9,6 +9,7 @@ pub mod error;
 pub mod event;
 pub mod gpu;
 pub mod hook;
+pub mod host;
 pub mod list;
 pub mod request;
 pub mod route;
@@ -20,11 +21,18 @@ pub mod xml;
 
 #[cfg(feature = "client")]
 pub use client::{Client, ClientError};
+pub use gpuvirt_plan::capacity::{Capacity, GpuCapacity};
+pub use gpuvirt_plan::placement::Choice;
+
 pub use error::{ApiError, ErrorKind};
 pub use gpu::GpuDocument;
 pub use hook::{HookAnswer, HookCall, HookEvent};
+pub use host::HostDocument;
 pub use list::{API_VERSION, List, Source};
-pub use request::{Change, CreateVgpu, MOST_VGPUS, RemoveVgpus, SetType, VmAdd, VmRemove, VmStart};
+pub use request::{
+    Change, CreateVgpu, MOST_VGPUS, RemoveVgpus, SetCordon, SetHost, SetType, SetVgpuParams, VmAdd, VmRemove,
+    VmStart,
+};
 pub use selector::GpuSelector;
 pub use status::StatusDocument;
 pub use vgpu::{ProfileDocument, VgpuDocument};

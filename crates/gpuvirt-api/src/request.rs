@@ -1,9 +1,10 @@
 //! Requests that change something, and what comes back.
 
 use gpuvirt_model::{
-    CardMatch, ConfiguredType, Outcome, PciAddress, ProfileName, RefusalCode, VgpuId, VgpuParams, Warning,
-    When,
+    AssignmentPolicy, CardMatch, ConfiguredType, Outcome, PciAddress, ProfileName, RefusalCode, Reservation,
+    VgpuId, VgpuMode, VgpuParams, Warning, When,
 };
+use gpuvirt_plan::placement::Choice;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -14,6 +15,12 @@ pub struct SetType {
     /// The type to become.
     #[serde(rename = "type")]
     pub graphics_type: ConfiguredType,
+    /// Which vGPU profiles may live together on it; for shared-direct. None leaves what was asked for before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vgpu_mode: Option<VgpuMode>,
+    /// How many virtual functions it gets; for shared-direct. None leaves what was asked for before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vf_count: Option<u16>,
     /// A name for the GPU; none leaves the present one.
     #[serde(default)]
     pub label: Option<String>,
@@ -31,12 +38,42 @@ pub struct SetType {
     pub wait_seconds: Option<u64>,
 }
 
+/// `PUT /v1/gpus/{gpu}/cordon`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetCordon {
+    /// Whether nothing more is placed on it.
+    pub cordoned: bool,
+}
+
+/// `PUT /v1/host`. What is left out stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetHost {
+    /// What `default` means for a GPU: shared or shared-direct.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_type: Option<ConfiguredType>,
+    /// On which of several suitable GPUs a vGPU is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assignment_policy: Option<AssignmentPolicy>,
+    /// Whether nothing more is placed on the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<bool>,
+    /// Room for so many of a profile is kept; 0 takes that back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserve: Option<Reservation>,
+    /// GPUs that follow the default type are changed with it.
+    #[serde(default)]
+    pub yes: bool,
+}
+
 /// `POST /v1/vgpus`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateVgpu {
-    /// The GPU.
-    pub gpu: PciAddress,
+    /// The GPU; none: the one that placement chooses.
+    #[serde(default)]
+    pub gpu: Option<PciAddress>,
     /// The profile.
     pub profile: ProfileName,
     /// The new vGPU's uuid, where it is a mediated device; none: the daemon chooses one. A virtual function is
@@ -50,6 +87,24 @@ pub struct CreateVgpu {
     /// uuids that are missing.
     #[serde(default)]
     pub count: Option<u32>,
+    /// Parameters of each.
+    #[serde(default, skip_serializing_if = "VgpuParams::is_empty")]
+    pub params: VgpuParams,
+    /// Show the plan, write nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// `PUT /v1/vgpus/{id}/params`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetVgpuParams {
+    /// Parameters to have, in the place of earlier values.
+    #[serde(default)]
+    pub params: VgpuParams,
+    /// Those that are not named go; otherwise they stay.
+    #[serde(default)]
+    pub clear: bool,
     /// Show the plan, write nothing.
     #[serde(default)]
     pub dry_run: bool,
@@ -178,4 +233,7 @@ pub struct Change {
     pub uuid: Option<Uuid>,
     /// The domain XML that was added, when a domain was edited.
     pub xml: Option<String>,
+    /// Where the vGPU was placed and why, when no GPU was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<Choice>,
 }

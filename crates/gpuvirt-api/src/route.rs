@@ -9,6 +9,10 @@
 //! | `GET /v1/gpus/{gpu}/xml`, `/v1/vgpus/{id}/xml`, `/v1/vms/{name}/xml` | `XmlDocument` (`Xml`) |
 //! | `POST /v1/vms/{name}/start` with `VmStart` | `Change` |
 //! | `POST /v1/hook` with `HookCall`, for libvirt's hook alone | `HookAnswer` |
+//! | `GET /v1/capacity[?profile=]` | `List<Capacity>` (`CapacityList`) |
+//! | `GET /v1/host` | `List<HostDocument>` (`Host`) |
+//! | `PUT /v1/host` with `SetHost` | `Change` |
+//! | `PUT /v1/gpus/{gpu}/cordon` with `SetCordon` | `Change` |
 //! | `GET /v1/status` | `StatusDocument` (`Status`) |
 //! | `GET /v1/events[?after=N][&waitSeconds=S]` | `EventList` |
 //! | `GET /metrics` | numbers for Prometheus (OpenMetrics) |
@@ -17,6 +21,7 @@
 //! | `DELETE /v1/gpus/{gpu}/configuration` | `Change` |
 //! | `POST /v1/vgpus` with `CreateVgpu`, `DELETE /v1/vgpus/{id}[?dryRun=true]` | `Change` |
 //! | `POST /v1/vgpus/remove` with `RemoveVgpus` | `Change` |
+//! | `PUT /v1/vgpus/{id}/params` with `SetVgpuParams` | `Change` |
 //! | `POST /v1/vms/{name}/devices` with `VmAdd`, `POST /v1/vms/{name}/devices/remove` with `VmRemove` | `Change` |
 //!
 //! Listings show what the kernel told of since they were last made, and at most two seconds of what it tells nobody
@@ -54,6 +59,20 @@ pub const RECOVER: &str = "/v1/recover";
 /// `/v1/events`, those after one of them, waiting for the next for so many seconds.
 pub fn events(after: u64, wait_seconds: u64) -> String {
     format!("{EVENTS}?after={after}&waitSeconds={wait_seconds}")
+}
+
+/// `/v1/host`
+pub const HOST: &str = "/v1/host";
+
+/// `/v1/capacity`, of one profile when one is named.
+pub fn capacity(profile: Option<&str>) -> String {
+    let one = |profile| format!("/v1/capacity?profile={}", segment(profile));
+    profile.map_or_else(|| "/v1/capacity".to_owned(), one)
+}
+
+/// `/v1/gpus/{gpu}/cordon`
+pub fn gpu_cordon(selector: &GpuSelector) -> String {
+    gpu(selector) + "/cordon"
 }
 
 /// `/v1/gpus/{gpu}`
@@ -94,6 +113,11 @@ pub fn vgpu_xml(id: VgpuId) -> String {
 /// `/v1/vgpus/{id}`, for removal or for its plan alone.
 pub fn vgpu_removal(id: VgpuId, dry_run: bool) -> String {
     vgpu(id) + if dry_run { "?dryRun=true" } else { "" }
+}
+
+/// `/v1/vgpus/{id}/params`
+pub fn vgpu_params(id: VgpuId) -> String {
+    vgpu(id) + "/params"
 }
 
 /// `/v1/vms/{name}`
@@ -164,6 +188,7 @@ mod tests {
         assert_eq!(gpu_type(&selector), "/v1/gpus/0000%3A41%3A00.0/type");
         assert_eq!(profiles(Some(&selector)), "/v1/profiles?gpu=0000%3A41%3A00.0");
         assert_eq!(profiles(None), "/v1/profiles");
+        assert_eq!(capacity(Some("a b&c=d")), "/v1/capacity?profile=a%20b%26c%3Dd");
     }
 
     proptest::proptest! {

@@ -24,6 +24,9 @@ pub struct StatusDocument {
     /// What an admin must look at: unreadable state files, changes that never settled.
     #[serde(default)]
     pub problems: Vec<String>,
+    /// Nothing more is placed on this host. Left out of JSON where it is not so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub maintenance: bool,
     /// Every GPU, short.
     pub gpus: Vec<GpuStatus>,
     /// What the daemon did at its start to make the host what was asked for; none where nothing is configured.
@@ -93,6 +96,9 @@ pub struct GpuStatus {
     pub active: GraphicsType,
     /// Why the two differ.
     pub pending: Option<String>,
+    /// Nothing more is placed on it. Left out of JSON where it is not so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cordoned: bool,
     /// Why nothing more is done to it until `gpuvirt recover`.
     #[serde(default)]
     pub hands_off: Option<String>,
@@ -116,6 +122,7 @@ impl StatusDocument {
             daemon_problem: None,
             domains_unknown: None,
             problems: Vec::new(),
+            maintenance: false,
             restore: None,
             gpus: gpus.iter().map(GpuStatus::new).collect(),
         }
@@ -131,6 +138,7 @@ impl GpuStatus {
             configured: gpu.configured,
             active: gpu.active,
             pending: gpu.pending.clone(),
+            cordoned: gpu.cordoned,
             hands_off: None,
         }
     }

@@ -1,6 +1,7 @@
 //! Profiles and vGPUs as they are shown.
 
-use gpuvirt_model::{Observed, PciAddress, Profile, Reading, Records, Vgpu};
+use gpuvirt_model::{Desired, Observed, PciAddress, Profile, Reading, Records, Vgpu};
+use gpuvirt_plan::profile::judged;
 use serde::{Deserialize, Serialize};
 
 use crate::gpu::GpuVm;
@@ -33,16 +34,17 @@ pub struct VgpuDocument {
 
 impl ProfileDocument {
     /// Every profile of every GPU, in the order of the GPUs.
-    pub fn all(observed: &Observed) -> Vec<Self> {
+    pub fn all(observed: &Observed, desired: &Desired) -> Vec<Self> {
         let live = |parent, type_id: &str| {
             observed.vgpus.values().filter(|vgpu| vgpu.parent == parent && vgpu.type_id == type_id).count()
         };
-        let of = |gpu: PciAddress, profile: &Profile| Self {
+        let of = |gpu: PciAddress, profile: Profile| Self {
             gpu,
             consumed: u32::try_from(live(profile.parent, &profile.type_id)).unwrap_or(u32::MAX),
-            profile: profile.clone(),
+            profile,
         };
-        observed.gpus.values().flat_map(|gpu| gpu.profiles.iter().map(|p| of(gpu.address, p))).collect()
+        let gpus = observed.gpus.values();
+        gpus.flat_map(|gpu| judged(gpu, observed, desired).into_iter().map(|p| of(gpu.address, p))).collect()
     }
 }
 
@@ -58,11 +60,6 @@ impl VgpuDocument {
                 .collect()
         };
         let ours = records.made(vgpu);
-        let mut vgpu = vgpu.clone();
-        // A driver names its types only while it offers them; we remember what we asked for.
-        if let Some(record) = records.vgpus.get(&vgpu.id).filter(|_| ours) {
-            vgpu.profile = record.profile.clone();
-        }
-        Self { vgpu, ours, vms: observed.domains.clone().map(users) }
+        Self { vgpu: vgpu.clone(), ours, vms: observed.domains.clone().map(users) }
     }
 }

@@ -4,10 +4,13 @@ use std::error::Error;
 use std::time::Duration;
 
 use gpuvirt_model::{Gpu, Holder, Hostdev, Observed, PciAddress, Refusal, RefusalCode, VgpuId, chain};
-use gpuvirt_plan::{Plan, Step, audit, explain, undo, verify};
+use gpuvirt_plan::{Plan, Step, audit, explain, undo, vendor, verify};
 
 use crate::ports::StepError;
 use crate::{Engine, EngineError};
+
+/// Plans of more steps log them for debugging only; what failed is logged always.
+const STEPS_LOGGED: usize = 16;
 
 impl Engine {
     /// Carries out a plan whose checks have passed.
@@ -26,10 +29,46 @@ impl Engine {
         let _changing =
             self.starts.begin_change(plan.gpu, &taken).map_err(|vm| started_meanwhile(plan, &vm))?;
         self.store.open_journal(plan)?;
-        if let Err(failure) = self.run(plan, deadline) {
-            return Err(self.take_back(plan, &failure, deadline));
+        self.carry_on(plan, &plan.steps, deadline)
+    }
+
+    /// Carries out the second part of a plan whose first part is done and in the journal. What fails undoes the whole.
+    ///
+    /// # Errors
+    /// As [`Engine::apply`].
+    pub(crate) fn apply_more(
+        &self,
+        whole: &Plan,
+        more: &Plan,
+        gpu: &Gpu,
+        deadline: Duration,
+    ) -> Result<Observed, EngineError> {
+        let parents: Vec<PciAddress> = gpu.profiles.iter().map(|profile| profile.parent).collect();
+        let violation = audit::violations(whole, gpu, &parents).into_iter().next();
+        let noted = match violation {
+            Some(violation) => Err(Failure { what: format!("bug: {violation}"), still_waiting: false }),
+            None => self.store.open_journal(whole).map_err(|error| Failure::of("noting the rest", &error)),
+        };
+        let taken = taken(more, gpu);
+        let begun = noted.and_then(|()| {
+            let what = |vm: String| format!("VM {vm} has just started with what the rest would take");
+            let begun = self.starts.begin_change(whole.gpu, &taken);
+            begun.map_err(|vm| Failure { what: what(vm), still_waiting: false })
+        });
+        match begun {
+            Ok(_changing) => self.carry_on(whole, &more.steps, deadline),
+            Err(failure) => Err(self.take_back(whole, &failure, deadline)),
         }
-        let now = match self.host.observe() {
+    }
+
+    /// The last steps of a plan that is in the journal, and whether it has kept its promises then.
+    fn carry_on(&self, plan: &Plan, steps: &[Step], deadline: Duration) -> Result<Observed, EngineError> {
+        if let Err((begun, failure)) = self.run(plan, steps, deadline) {
+            let done = plan.steps.len().saturating_sub(steps.len());
+            return Err(self.take_back(&undo::begun(plan, done + begun), &failure, deadline));
+        }
+        // No promise is about holders, or about another GPU.
+        let now = match self.host.observe_gpu(plan.gpu) {
             Ok(now) => now,
             Err(error) => {
                 return Err(self.take_back(plan, &Failure::of("reading the host again", &error), deadline));
@@ -44,14 +83,29 @@ impl Engine {
         }
     }
 
-    /// The steps, in order, to the first that fails.
-    fn run(&self, plan: &Plan, deadline: Duration) -> Result<(), Failure> {
-        for step in &plan.steps {
-            tracing::info!(gpu = %plan.gpu, step = explain::sentence(step), "step");
-            self.host.perform(step, deadline).map_err(|error| Failure {
-                what: format!("cannot {}: {}", explain::sentence(step), chain(&error)),
-                still_waiting: matches!(error, StepError::StillWaiting { .. }),
-            })?;
+    /// The steps, in order, to the first that fails: how many were begun, and how the last of them failed.
+    fn run(&self, plan: &Plan, steps: &[Step], deadline: Duration) -> Result<(), (usize, Failure)> {
+        let (gpu, purpose, count) = (plan.gpu, plan.purpose.as_str(), steps.len());
+        tracing::info!(%gpu, purpose, steps = count, "plan");
+        for (index, step) in steps.iter().enumerate() {
+            // A line for each of many steps would cost as much as the step.
+            if count <= STEPS_LOGGED {
+                tracing::info!(%gpu, step = explain::sentence(step), "step");
+            } else {
+                tracing::debug!(%gpu, step = explain::sentence(step), "step");
+            }
+            match (step, self.host.perform(step, deadline)) {
+                (_, Ok(())) => {}
+                // The card is as wanted: that somebody else's service is down is told, and no reason to undo it.
+                (Step::StartService { unit, .. }, Err(error @ StepError::Refused { .. })) => {
+                    tracing::warn!(%gpu, %unit, error = chain(&error), "a service did not start again");
+                }
+                (_, Err(error)) => {
+                    let what = format!("cannot {}: {}", explain::sentence(step), chain(&error));
+                    let still_waiting = matches!(error, StepError::StillWaiting { .. });
+                    return Err((index + 1, Failure { what, still_waiting }));
+                }
+            }
         }
         Ok(())
     }
@@ -85,11 +139,11 @@ impl Engine {
         if let Some(violation) = self.not_undoable(plan, &back, &now) {
             return Err(violation);
         }
-        if let Err(failure) = self.run(&back, deadline) {
+        if let Err((_, failure)) = self.run(&back, &back.steps, deadline) {
             self.lasting_overrides(&back, &failure, deadline);
             return Err(failure.what);
         }
-        let after = self.host.observe().map_err(|error| chain(&error))?;
+        let after = self.host.observe_gpu(plan.gpu).map_err(|error| chain(&error))?;
         match verify::broken_promises(&back, &after).as_slice() {
             [] => self.store.close_journal(plan).map_err(|error| chain(&error)),
             broken => Err(broken.join("; ")),
@@ -128,7 +182,15 @@ impl Engine {
 
 /// Who holds a device that the way back would take: a write there would hang, or harm a running VM.
 fn held(back: &Plan, now: &Observed) -> Option<String> {
-    let matters = |holder: &&Holder| !matches!(holder, Holder::Console { .. });
+    let stopped = vendor::stopped_processes(back, now);
+    let matters = |holder: &&Holder| match holder {
+        Holder::Process { pid, .. } => !stopped.contains(pid),
+        Holder::Console { .. } => false,
+        Holder::DrmClient { .. }
+        | Holder::Sound { .. }
+        | Holder::UsbDevice { .. }
+        | Holder::Domain { .. } => true,
+    };
     let of_gpu = || now.gpus.get(&back.gpu).into_iter().flat_map(|gpu| &gpu.holders.seen);
     let removed = back.steps.iter().filter_map(|step| match step {
         Step::RemoveMdev { uuid, .. } => now.vgpus.get(&VgpuId::Mdev(*uuid)),

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use gpuvirt_model::{
     ConfiguredType, Desired, Observed, Outcome, PciAddress, ProfileName, Records, Refusal, RefusalCode,
-    VgpuId, Warning, When,
+    VgpuId, VgpuMode, Warning, When,
 };
 use gpuvirt_plan::Plan;
+use gpuvirt_plan::placement::Choice;
+use gpuvirt_plan::profile::remember_names;
 use gpuvirt_plan::vgpu::Wish;
 use uuid::Uuid;
 
@@ -45,6 +47,8 @@ pub struct SwitchRequest {
     pub gpu: PciAddress,
     /// The type to become.
     pub to: ConfiguredType,
+    /// How a card that becomes shared-direct is prepared.
+    pub prepare: Preparation,
     /// A new label; none leaves the present one.
     pub label: Option<String>,
     /// Refusals that the admin accepts.
@@ -57,11 +61,20 @@ pub struct SwitchRequest {
     pub deadline: Duration,
 }
 
+/// How a card is prepared for vGPUs; what is left open stays as it was asked for before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Preparation {
+    /// Which profiles may live together on it.
+    pub vgpu_mode: Option<VgpuMode>,
+    /// How many virtual functions it gets.
+    pub vf_count: Option<u16>,
+}
+
 /// `vgpu create`: one change, however many.
 #[derive(Debug, Clone)]
 pub struct CreateRequest {
-    /// The GPU.
-    pub gpu: PciAddress,
+    /// The GPU; none: the one that placement chooses.
+    pub gpu: Option<PciAddress>,
     /// The vGPUs, with the uuids of those that are mediated devices: chosen by whoever asks, so that decisions stay
     /// reproducible.
     pub wishes: Vec<Wish>,
@@ -92,7 +105,7 @@ pub enum Removal {
 impl CreateRequest {
     /// One vGPU that the admin wants.
     pub fn one(gpu: PciAddress, profile: ProfileName, uuid: Uuid) -> Self {
-        Self { gpu, wishes: vec![Wish::new(uuid.into(), profile)], dry_run: false }
+        Self { gpu: Some(gpu), wishes: vec![Wish::new(uuid.into(), profile)], dry_run: false }
     }
 }
 
@@ -129,6 +142,8 @@ pub struct Report {
     pub vgpus: Vec<VgpuId>,
     /// The XML that an edit added or removed.
     pub xml: Option<String>,
+    /// Where a vGPU was or would be placed, and why there.
+    pub placement: Option<Choice>,
 }
 
 /// Why a request did not succeed.
@@ -165,7 +180,15 @@ impl Report {
     }
 
     fn of(outcome: Outcome<String>) -> Self {
-        Self { outcome, plan: None, warnings: Vec::new(), pending: None, vgpus: Vec::new(), xml: None }
+        Self {
+            outcome,
+            plan: None,
+            warnings: Vec::new(),
+            pending: None,
+            vgpus: Vec::new(),
+            xml: None,
+            placement: None,
+        }
     }
 }
 
@@ -190,9 +213,17 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Port`].
     pub(crate) fn kernel_view(&self) -> Result<View, EngineError> {
+        self.view_by(|host| host.observe())
+    }
+
+    pub(crate) fn view_by(
+        &self,
+        observe: impl FnOnce(&dyn Host) -> Result<Observed, PortError>,
+    ) -> Result<View, EngineError> {
         let (desired, records) = self.store.load()?;
-        let observed = self.host.observe()?;
+        let mut observed = observe(&*self.host)?;
         let records = records.of_boot(observed.host.boot_id);
+        remember_names(&mut observed, &records);
         Ok(View { observed, desired, records })
     }
 }

@@ -13,14 +13,13 @@ use std::time::{Duration, Instant};
 
 use gpuvirt_model::{Domain, GraphicsType, Hostdev, PciAddress, Refusal, RefusalCode, VgpuId, chain};
 use gpuvirt_plan::checks::start::{Judgement, Missing, Start, judge};
-use gpuvirt_plan::first_fit;
 use gpuvirt_plan::vgpu::{self, Wish};
 use uuid::Uuid;
 
 use crate::starts::{Unclaimed, Wanted};
 use crate::turn::Turn;
 use crate::vgpu::no_plan;
-use crate::{Engine, EngineError, View};
+use crate::{CreateRequest, Engine, EngineError, View};
 
 /// Longest that a start waits where nothing is to be made for it.
 pub const VALIDATION_DEADLINE: Duration = Duration::from_secs(2);
@@ -216,19 +215,22 @@ impl Engine {
         view: &View,
         left: Duration,
     ) -> Result<(), EngineError> {
-        let avoid = BTreeSet::new();
-        let wish =
-            first_fit::Wish { profile: &missing.profile, gpu: None, parent: missing.id.vf(), avoid: &avoid };
-        let placed = first_fit::vgpu(&wish, &view.observed, &view.desired);
-        let (gpu, _) = placed.map_err(|rejected| no_room(domain, missing, &rejected))?;
-        let gpu = self.changeable(view, gpu.address)?;
         let wish = Wish {
             id: missing.id,
             profile: missing.profile.clone(),
             params: missing.params.clone(),
             domain: Some(domain.uuid),
         };
-        self.make_within(view, gpu, wish, left)?;
+        let of_vf = |vf| view.observed.gpu_of(vf).map(|gpu| gpu.address);
+        let gpu = match missing.id.vf().and_then(of_vf) {
+            Some(gpu) => gpu,
+            None => {
+                let wishes = vec![wish.clone()];
+                self.place(&CreateRequest { gpu: None, wishes, dry_run: false }, view)?.gpu
+            }
+        };
+        let gpu = self.changeable(view, gpu)?;
+        self.make_within(view, gpu, &[wish], left)?;
         tracing::info!(vm = domain.name, id = %missing.id, profile = %missing.profile, gpu = %gpu.address, "made for a start");
         Ok(())
     }
@@ -307,10 +309,4 @@ fn refused(domain: &Domain, code: RefusalCode, because: String, remedy: &str) ->
 
 fn busy(domain: &Domain, why: &str) -> EngineError {
     refused(domain, RefusalCode::Busy, why.to_owned(), "start it again when that has ended: gpuvirt status")
-}
-
-fn no_room(domain: &Domain, missing: &Missing, rejected: &[String]) -> EngineError {
-    let because =
-        format!("no vGPU of profile {} can be made for it: {}", missing.profile, rejected.join("; "));
-    refused(domain, RefusalCode::NoCapacity, because, "gpuvirt profile list")
 }

@@ -10,10 +10,14 @@
 
 mod apply;
 mod change;
+mod cordon;
 pub mod engine;
 pub mod hook;
+mod host;
 mod lend;
+mod placement;
 pub mod ports;
+mod prepare;
 mod recover;
 mod removal;
 mod request;
@@ -23,13 +27,18 @@ mod switch;
 mod turn;
 mod unset;
 mod vgpu;
+mod vgpu_params;
 mod vm;
 mod vm_start;
 mod when;
 
+pub use cordon::Cordon;
 pub use engine::{
-    CreateRequest, DeviceRequest, Engine, EngineError, Removal, RemoveRequest, Report, SwitchRequest, View,
+    CreateRequest, DeviceRequest, Engine, EngineError, Preparation, Removal, RemoveRequest, Report,
+    SwitchRequest, View,
 };
 pub use gpuvirt_plan::vgpu::Wish;
+pub use host::HostRequest;
 pub use request::VmRequest;
+pub use vgpu_params::ParamsRequest;
 pub use when::Stirred;

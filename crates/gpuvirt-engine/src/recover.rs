@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gpuvirt_model::{Outcome, PciAddress, VgpuId};
-use gpuvirt_plan::{Plan, sriov, switch, verify};
+use gpuvirt_plan::{Plan, Wanted, sriov, switch, verify};
 
 use crate::ports::{PortError, WaitingWrite};
 use crate::turn::Turn;
@@ -103,8 +103,8 @@ fn is_settled(plan: &Plan, view: &View) -> bool {
         let gpu = view.observed.gpus.get(&plan.gpu);
         let entry = view.desired.gpu(plan.gpu);
         gpu.zip(entry).is_some_and(|(gpu, entry)| {
-            let to = entry.graphics_type.resolve(&view.desired.host);
-            switch::plan(gpu, &view.observed, to, &view.records).is_empty()
+            let wanted = Wanted::by(entry, &view.desired.host);
+            switch::plan_for(gpu, &view.observed, &wanted, &view.records).is_empty()
         })
     };
     vgpus_agree && bindings_agree && verify::broken_promises(plan, &view.observed).is_empty()

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gpuvirt_model::{ConfiguredType, DesiredGpu, GraphicsType, PciAddress, Refusal, RefusalCode, When};
 
-use crate::{Engine, EngineError, Report, SwitchRequest, View};
+use crate::{Engine, EngineError, Preparation, Report, SwitchRequest, View};
 
 impl Engine {
     /// The GPUs that the desired document names, present or not, in the order in which they are restored.
@@ -37,6 +37,7 @@ impl Engine {
             return Err(EngineError::Refused(vec![refusal]));
         }
         let request = SwitchRequest {
+            prepare: Preparation::default(),
             gpu: address,
             to: entry.graphics_type,
             label: None,

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use gpuvirt_model::{
-    Desired, DesiredGpu, Function, Gpu, HostBinding, Observed, Outcome, Records, Refusal, RefusalCode,
-    VfsRecord, Warning, WarningCode, When,
+    Desired, DesiredGpu, Function, Gpu, GraphicsType, HostBinding, Observed, Outcome, Records, Refusal,
+    RefusalCode, VfsRecord, VgpuMode, VgpuModeRecord, Warning, WarningCode, When,
 };
-use gpuvirt_plan::{Plan, Step, checks, pending_reason, switch};
+use gpuvirt_plan::{MixedSize, Plan, Step, checks, switch};
 
+use crate::prepare::{pending, preparation, services_down, wanted};
 use crate::{Engine, EngineError, Report, SwitchRequest, View};
 
 impl Engine {
@@ -26,13 +27,15 @@ impl Engine {
     pub(crate) fn set_type_in(&self, request: &SwitchRequest, view: &View) -> Result<Report, EngineError> {
         let gpu = self.changeable(view, request.gpu)?;
         let to = request.to.resolve(&view.desired.host);
-        let plan = switch::plan(gpu, &view.observed, to, &view.records);
+        let wanted = wanted(request, view);
+        let plan = switch::plan_for(gpu, &view.observed, &wanted, &view.records);
         let change =
             checks::Switch { gpu, observed: &view.observed, desired: &view.desired, to, plan: &plan };
         let earlier = view.desired.gpu(request.gpu).filter(|entry| entry.graphics_type == request.to);
         let stored = earlier.map(|entry| entry.accepted.clone()).unwrap_or_default();
         let accept = [request.accept.as_slice(), stored.as_slice()].concat();
         let (mut stand, accepted) = checks::without_accepted(checks::refusals(&change), &accept);
+        stand.extend(checks::prepare::refusals(&change, &wanted));
         stand.extend(label_in_use(request, &view.desired));
         if !stand.is_empty() {
             return Err(EngineError::Refused(explain_acceptance(stand, &request.accept)));
@@ -42,13 +45,18 @@ impl Engine {
         let fired = accepted.iter().map(|refusal| refusal.code);
         let entry = entry(request, gpu, view, stored.into_iter().chain(fired).collect())?;
         let desired = with_entry(&view.desired, entry);
-        let report =
-            Report { plan: Some(plan.clone()), warnings, ..report(request, &plan, desired != view.desired) };
+        let shows_later = to == GraphicsType::SharedDirect && !gpu.host_driver;
+        let report = Report {
+            plan: Some(plan.clone()),
+            warnings,
+            ..report(request, &plan, desired != view.desired, shows_later)
+        };
         if request.dry_run {
             return Ok(report);
         }
         if !report.outcome.is_changed() {
-            return Ok(Report { pending: pending_reason(gpu, &view.observed, &desired), ..report });
+            let pending = pending(gpu, &view.observed, &desired, &view.records);
+            return Ok(Report { pending, ..report });
         }
         self.carry_out(&change, view, &desired, request.deadline, report)
     }
@@ -63,20 +71,28 @@ impl Engine {
     ) -> Result<Report, EngineError> {
         let checks::Switch { gpu, plan, to, .. } = *change;
         let mut now = view.observed.clone();
+        let mut records = view.records.clone();
+        let mut in_the_way = None;
         if plan.is_empty() {
             self.store.commit(desired, &view.records)?;
         } else {
             now = self.apply(plan, gpu, deadline)?;
-            self.settle(plan, view, desired, &records_after(view, plan), deadline)?;
+            let (whole, refused) = self.go_on(plan, &mut now, view, desired, deadline)?;
+            in_the_way = refused;
+            records = records_after(view, &whole);
+            self.settle(&whole, view, desired, &records, deadline)?;
+            report.warnings.extend(services_down(&whole, &now));
+            report.plan = Some(whole);
         }
         if let Some(gpu) = now.gpus.get(&gpu.address) {
             let with_host = !gpu.on_vfio && !plan.is_empty();
             let lost = if with_host { no_host_driver(gpu, &now, &view.records) } else { Vec::new() };
             // A card that nothing on the host drives is back all the same: nothing is to follow.
-            report.pending = pending_reason(gpu, &now, desired).filter(|_| lost.is_empty());
+            let pending = pending(gpu, &now, desired, &records).filter(|_| lost.is_empty());
+            report.pending = pending.map(|reason| in_the_way.unwrap_or(reason));
             report.warnings.extend(lost);
-            if report.pending.is_some() && !plan.is_empty() {
-                let active = gpu.active_type(Some(to));
+            let active = gpu.active_type(Some(to));
+            if report.pending.is_some() && !plan.is_empty() && active != to {
                 report.outcome = Outcome::Changed(format!("{} became {active}, not {to}", gpu.address));
             }
         }
@@ -110,6 +126,7 @@ pub(crate) fn entry(
     accepted.sort_unstable();
     accepted.dedup();
     let identity = stored.or(found).ok_or_else(unknown)?;
+    let prepare = preparation(request, earlier);
     let kept = earlier.cloned();
     let kept = kept.unwrap_or_else(|| DesiredGpu::new(request.gpu, identity, request.to));
     let when = request.when.unwrap_or(kept.when);
@@ -124,6 +141,8 @@ pub(crate) fn entry(
         when,
         asked_in,
         label: request.label.clone().or_else(|| kept.label.clone()),
+        vgpu_mode: prepare.vgpu_mode,
+        vf_count: prepare.vf_count,
         accepted,
         ..kept
     })
@@ -153,8 +172,18 @@ pub(crate) fn records_after(view: &View, plan: &Plan) -> Records {
     }
     for step in &plan.steps {
         match step {
-            Step::SetVfCount { function, to: 0, .. } => drop(records.vfs.remove(function)),
-            Step::SetVfCount { function, to, .. } => {
+            Step::SetVfCount { function, to: 0, .. } | Step::CycleVfs { function, to: 0, .. } => {
+                records.vfs.remove(function);
+                records.vgpu_modes.remove(function);
+            }
+            Step::SetMixedSize { gpu, to, .. } => {
+                let mode = match to {
+                    MixedSize::On => VgpuMode::MixedSize,
+                    MixedSize::Off => VgpuMode::SameSize,
+                };
+                records.vgpu_modes.insert(*gpu, VgpuModeRecord { mode, boot: view.observed.host.boot_id });
+            }
+            Step::SetVfCount { function, to, .. } | Step::CycleVfs { function, to, .. } => {
                 let before = plan.before.vfs.get(function).is_some_and(|before| before.autoprobe.is_on());
                 records.vfs.insert(
                     *function,
@@ -167,10 +196,14 @@ pub(crate) fn records_after(view: &View, plan: &Plan) -> Records {
     records
 }
 
-fn report(request: &SwitchRequest, plan: &Plan, stored: bool) -> Report {
+/// `shows_later`: what there is to prepare shows only once the card's driver has it.
+fn report(request: &SwitchRequest, plan: &Plan, stored: bool, shows_later: bool) -> Report {
     let (gpu, to) = (request.gpu, request.to);
     match (plan.is_empty(), stored, request.dry_run) {
         (true, false, _) => Report::unchanged(format!("{gpu} is {to} already; nothing to do")),
+        (_, _, true) if shows_later => Report::changed(format!(
+            "{gpu} would become {to}: its driver gets it by this plan, and then whatever that offers is prepared"
+        )),
         (_, _, true) => Report::changed(format!("{gpu} would become {to}")),
         (true, true, false) => {
             Report::changed(format!("{gpu} is configured as {to}; the host needed no change"))

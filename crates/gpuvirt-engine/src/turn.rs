@@ -158,11 +158,9 @@ impl Engine {
 
     /// A picture with these domains and, among them, the VMs that start now.
     pub(crate) fn view_of(&self, domains: Reading<Vec<Domain>>) -> Result<View, EngineError> {
-        let (desired, records) = self.store.load()?;
+        let view = self.kernel_view()?;
         let domains = self.starts.joined(domains);
-        let observed = Observed { domains, ..self.host.observe()? };
-        let records = records.of_boot(observed.host.boot_id);
-        Ok(View { observed, desired, records })
+        Ok(View { observed: Observed { domains, ..view.observed }, ..view })
     }
 }
 
@@ -170,6 +168,13 @@ impl Turn<'_> {
     /// A fresh picture of the host, with the domains as they were when the turn began.
     pub(crate) fn view(&self) -> Result<View, EngineError> {
         self.engine.view_of(self.domains.clone())
+    }
+
+    /// The same for changes that take nothing from anybody: without holders.
+    pub(crate) fn view_without_holders(&self) -> Result<View, EngineError> {
+        let view = self.engine.view_by(|host| host.observe_without_holders())?;
+        let domains = self.engine.starts.joined(self.domains.clone());
+        Ok(View { observed: Observed { domains, ..view.observed }, ..view })
     }
 }
 

@@ -50,8 +50,20 @@ fn vgpus_of_ours(view: &View, address: PciAddress) -> Option<Refusal> {
     })
 }
 
+/// Virtual functions that we enabled and leave behind, with how to remove them.
+fn vfs_that_stay(view: &View, address: PciAddress) -> Option<String> {
+    view.records.vfs.get(&address)?;
+    let function = view.observed.functions.get(&address)?;
+    let count = function.sriov.as_ref().map(|sriov| sriov.enabled).filter(|count| *count != 0)?;
+    let by_hand = checks::without_vfs(function, &view.observed);
+    Some(format!("the host was left as it is: its {count} virtual functions stay; to remove them: {by_hand}"))
+}
+
 fn left_as_it_is(view: &View, address: PciAddress) -> String {
     let driver = view.observed.functions.get(&address).and_then(|function| function.binding.driver.as_ref());
+    if let Some(kept) = vfs_that_stay(view, address) {
+        return kept;
+    }
     match driver {
         Some(driver) if driver.is_vfio() => {
             format!("the host was left as it is: {driver} still has the card")

@@ -3,20 +3,24 @@
 use std::time::Duration;
 
 use gpuvirt_model::{
-    Desired, DesiredVgpu, Gpu, Outcome, PciAddress, ProfileName, Records, VgpuId, VgpuRecord,
+    Desired, DesiredVgpu, Gpu, Outcome, PciAddress, ProfileName, Records, Refusal, VgpuId, VgpuRecord,
 };
-use gpuvirt_plan::checks::wish;
+use gpuvirt_plan::checks::{self, wish};
+use gpuvirt_plan::params;
 use gpuvirt_plan::vgpu::{self, Making, Wish};
 
+use crate::placement;
+use crate::vgpu_params::refuse_any;
 use crate::{CreateRequest, Engine, EngineError, Report, View};
 
 /// How long making a vGPU may take: drivers answer `create` within seconds, or not at all.
 const CREATE_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Whether only to plan, and how long a write may take.
-struct How {
+/// Whether only to plan, how long a write may take, and what forbids it besides what every creation is checked for.
+struct How<'a> {
     dry_run: bool,
     deadline: Duration,
+    forbidden: &'a [Refusal],
 }
 
 impl Engine {
@@ -27,13 +31,34 @@ impl Engine {
     /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
     pub fn create_vgpus(&self, request: &CreateRequest) -> Result<Report, EngineError> {
         let turn = self.turn(request.dry_run);
-        self.hands_on(request.gpu)?;
-        let view = turn.view()?;
-        let gpu = self.changeable(&view, request.gpu)?;
-        self.make(&view, gpu, &request.wishes, request.dry_run)
+        request.gpu.map_or(Ok(()), |gpu| self.hands_on(gpu))?;
+        // Nothing is taken from anybody, so nobody is looked for.
+        let view = turn.view_without_holders()?;
+        if let Some(report) = self.anywhere_already(request, &view)? {
+            return Ok(report);
+        }
+        let place = self.place(request, &view)?;
+        let gpu = self.changeable(&view, place.gpu)?;
+        let report = self.make_by(
+            &view,
+            gpu,
+            &request.wishes,
+            &How { dry_run: request.dry_run, deadline: CREATE_DEADLINE, forbidden: &place.refusals },
+        )?;
+        Ok(Report { placement: place.choice, ..report })
     }
 
-    /// [`Engine::make`] within a time of the caller's.
+    /// vGPUs for which no GPU is named, asked for again.
+    fn anywhere_already(&self, request: &CreateRequest, view: &View) -> Result<Option<Report>, EngineError> {
+        let Some(first) = request.wishes.first().filter(|_| request.gpu.is_none()) else { return Ok(None) };
+        let found = view.observed.vgpus.get(&first.id);
+        let Some(gpu) = found.and_then(|vgpu| view.observed.gpus.get(&vgpu.gpu)) else { return Ok(None) };
+        let all = request.wishes.iter().all(|wish| is_there(wish, gpu, view));
+        all.then(|| self.keep(view, gpu, &request.wishes, request.dry_run)).transpose()
+    }
+
+    /// The same for whoever has the turn and a fresh view already: a vGPU of the desired document that is not there, or
+    /// one for a domain's start ([`Wish::domain`]).
     ///
     /// # Errors
     /// As [`Engine::create_vgpus`].
@@ -41,38 +66,26 @@ impl Engine {
         &self,
         view: &View,
         gpu: &Gpu,
-        wish: Wish,
+        wishes: &[Wish],
         deadline: Duration,
     ) -> Result<Report, EngineError> {
-        self.make_by(view, gpu, &[wish], &How { dry_run: false, deadline })
+        self.make_by(view, gpu, wishes, &How { dry_run: false, deadline, forbidden: &[] })
     }
 
-    /// The same for whoever has the turn and a fresh view already: an admin's wish, a vGPU of the desired document
-    /// that is not there, or one for a domain's start ([`Wish::domain`]).
-    ///
-    /// # Errors
-    /// As [`Engine::create_vgpus`].
-    pub(crate) fn make(
-        &self,
-        view: &View,
-        gpu: &Gpu,
-        wishes: &[Wish],
-        dry_run: bool,
-    ) -> Result<Report, EngineError> {
-        self.make_by(view, gpu, wishes, &How { dry_run, deadline: CREATE_DEADLINE })
-    }
-
-    fn make_by(&self, view: &View, gpu: &Gpu, wishes: &[Wish], how: &How) -> Result<Report, EngineError> {
-        let How { dry_run, deadline } = *how;
+    fn make_by(&self, view: &View, gpu: &Gpu, wishes: &[Wish], how: &How<'_>) -> Result<Report, EngineError> {
+        let How { dry_run, deadline, forbidden } = *how;
         let (there, missing): (Vec<Wish>, Vec<Wish>) =
             wishes.iter().cloned().partition(|wish| is_there(wish, gpu, view));
         if missing.is_empty() {
             return self.keep(view, gpu, &there, dry_run);
         }
-        let places = wish::creatable(gpu, &missing, &view.observed, &view.desired);
+        let places =
+            placement::judged(wish::creatable(gpu, &missing, &view.observed, &view.desired), forbidden);
         let places = places.map_err(EngineError::Refused)?;
         let makings: Vec<Making> = missing.iter().zip(places).map(|(wish, place)| wish.at(place)).collect();
-        let plan = vgpu::create(gpu, &makings, &view.observed).ok_or_else(|| no_plan(gpu.address))?;
+        refuse_any(checks::params::not_taken(&missing, &makings))?;
+        let mut plan = vgpu::create(gpu, &makings, &view.observed).ok_or_else(|| no_plan(gpu.address))?;
+        params::add(&mut plan, &missing, &makings);
         let ids: Vec<VgpuId> = makings.iter().map(|making| making.id).collect();
         let what = sentence(&makings, gpu.address);
         let be = if makings.len() == 1 { "was" } else { "were" };

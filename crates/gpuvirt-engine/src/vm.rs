@@ -43,12 +43,15 @@ impl Engine {
                 }
             }
         }
+        let together = with_devices(domain, &grants, &view);
+        refusals.extend(together.refusals);
         if !refusals.is_empty() {
             return Err(EngineError::Refused(refusals));
         }
         let also =
             |grant: &request::Grant| checks::domain::also_defined_in(domain, grant.checked, &view.observed);
-        let warnings: Vec<Warning> = grants.iter().filter_map(also).collect();
+        let mut warnings: Vec<Warning> = together.warnings;
+        warnings.extend(grants.iter().filter_map(also));
         let subject = request.to_string();
         let edit = |xml: &str| request::added(name, domain.uuid, &subject, &grants, xml);
         let report = self.edit(name, dry_run, edit)?;
@@ -227,6 +230,17 @@ fn request_removed(name: &str, id: u32, xml: &str) -> Result<Edit, EngineError> 
     }
     let xml = gpuvirt_domain::set_requests(&xml, &left).map_err(|error| cannot(&error))?;
     Ok(Edit::Define(Definition { xml, fragment, subject, verb: "removed" }))
+}
+
+/// What the rules say of the domain with these devices too.
+fn with_devices(domain: &Domain, grants: &[request::Grant], view: &View) -> checks::several::Together {
+    let mut devices = checks::several::devices_of(domain, &view.observed);
+    for grant in grants {
+        if !devices.contains(&grant.checked) {
+            devices.push(grant.checked);
+        }
+    }
+    checks::several::together(&domain.name, &devices, &view.observed)
 }
 
 /// The domain of this name, as far as libvirt tells.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use gpuvirt_model::{DesiredGpu, GraphicsType, PciAddress, Refusal, RefusalCode, When};
 use gpuvirt_plan::{checks, pending_reason, switch};
 
+use crate::prepare::wanted;
 use crate::switch::{entry, with_entry};
 use crate::{Engine, EngineError, Report, SwitchRequest, View};
 
@@ -95,10 +96,12 @@ impl Engine {
         if request.when == Some(When::Vm) && to != GraphicsType::Direct {
             return Ok((vec![not_for_a_vm(request)], Vec::new()));
         }
-        let plan = switch::plan(gpu, &view.observed, to, &view.records);
+        let wanted = wanted(request, view);
+        let plan = switch::plan_for(gpu, &view.observed, &wanted, &view.records);
         let change =
             checks::Switch { gpu, observed: &view.observed, desired: &view.desired, to, plan: &plan };
-        let (stand, accepted) = checks::without_accepted(checks::refusals(&change), &request.accept);
+        let (mut stand, accepted) = checks::without_accepted(checks::refusals(&change), &request.accept);
+        stand.extend(checks::prepare::refusals(&change, &wanted));
         Ok((stand, accepted.iter().map(|refusal| refusal.code).collect()))
     }
 }

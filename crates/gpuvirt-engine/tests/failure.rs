@@ -7,12 +7,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use gpuvirt_engine::ports::WaitingWrite;
-use gpuvirt_engine::{CreateRequest, EngineError};
+use gpuvirt_engine::{CreateRequest, EngineError, Preparation, SwitchRequest};
 use gpuvirt_fakekernel::{Errno, Fault, On, Process};
 use gpuvirt_host::Sysfs as _;
-use gpuvirt_model::{ConfiguredType, ProfileName, RefusalCode, VgpuId, WarningCode};
+use gpuvirt_model::{ConfiguredType, ProfileName, RefusalCode, VgpuId, VgpuMode, WarningCode};
 use uuid::Uuid;
-use world::{GPU, OTHER, PLAIN, PLAIN_VF, TYPED, VF, World, at};
+use world::{GPU, OTHER, PLAIN, PLAIN_VF, TYPED, VF, World, at, switch};
 
 type Act = fn(&World) -> Result<gpuvirt_engine::Report, EngineError>;
 
@@ -56,11 +56,19 @@ const TO_SHARED: Act = |world| world.set(GPU, ConfiguredType::Shared);
 const OFFER: Act = |world| world.set(OTHER, ConfiguredType::SharedDirect);
 const ENABLE: Act = |world| world.set(PLAIN, ConfiguredType::SharedDirect);
 
+const PREPARE: Act = |world| {
+    let prepare = Preparation { vgpu_mode: Some(VgpuMode::MixedSize), vf_count: None };
+    let request = switch(TYPED, ConfiguredType::SharedDirect);
+    world.engine().set_type(&SwitchRequest { prepare, ..request })
+};
+const TYPED_TO_SHARED: Act = |world| world.set(TYPED, ConfiguredType::Shared);
+const TYPED_TO_DIRECT: Act = |world| world.set(TYPED, ConfiguredType::Direct);
+
 /// A change: its name, the state that it starts from, and itself.
 type Change = (&'static str, fn() -> World, Act);
 
 /// Every kind of change.
-fn changes() -> [Change; 11] {
+fn changes() -> [Change; 15] {
     [
         ("to direct", World::new, TO_DIRECT),
         ("to shared", || after(World::new(), &[TO_DIRECT]), TO_SHARED),
@@ -77,6 +85,10 @@ fn changes() -> [Change; 11] {
             || after(World::plain(), &[ENABLE]),
             |world| world.set(PLAIN, ConfiguredType::Direct),
         ),
+        ("by tool: prepare", World::vendor, PREPARE),
+        ("by tool: prepare from direct", || after(World::vendor(), &[TYPED_TO_DIRECT]), PREPARE),
+        ("by tool: take back", || after(World::vendor(), &[PREPARE]), TYPED_TO_SHARED),
+        ("by tool: take back for direct", || after(World::vendor(), &[PREPARE]), TYPED_TO_DIRECT),
     ]
 }
 
@@ -87,6 +99,12 @@ fn writes_of(name: &str) -> usize {
     world.kernel.forget_writes();
     act(&world).unwrap();
     world.kernel.writes().len()
+}
+
+/// How many steps it takes.
+fn steps_of(name: &str) -> usize {
+    let (_, world, act) = changes().into_iter().find(|(found, ..)| *found == name).unwrap();
+    intent_of(&world(), act).steps.len()
 }
 
 #[test]
@@ -103,6 +121,10 @@ fn a_write_that_fails_anywhere_is_undone() {
                     Ok(_) if matches!(fault, Fault::DoneThenErrno(_)) => {}
                     // A driver that is busy is asked again.
                     Ok(_) if name == "remove by type" && fault == Fault::Errno(Errno::EIO) => {}
+                    // A question that failed is asked again after the act; a service that stays down is told.
+                    Ok(report) if name.starts_with("by tool") => {
+                        assert_eq!(report.pending, None, "{name}, {nth}")
+                    }
                     // A host without a driver for its card is no failure of ours, but is said.
                     Ok(report) => {
                         let warned = report.warnings.iter().any(|w| w.code == WarningCode::NoHostDriver);
@@ -180,7 +202,7 @@ fn a_write_that_blocks_is_left_alone_and_taken_back_when_it_has_ended() {
 #[test]
 fn a_daemon_that_dies_before_any_step_is_taken_back_by_the_next_one() {
     for (name, ..) in changes() {
-        for step in 0..writes_of(name) {
+        for step in 0..steps_of(name) {
             let (_, world, act) = changes().into_iter().find(|(found, ..)| *found == name).unwrap();
             let world = world();
             let (host, files) = (world.picture(), world.files());

@@ -87,7 +87,10 @@ impl Kernel {
         while let Some(name) = names.pop() {
             let rest = || below.iter().rev().copied().collect::<Vec<&str>>().join("/");
             if let Ok(function) = PciAddress::parse(name) {
-                return self.function_file(function, &rest(), data, path);
+                return self.function_file(function, &rest(), (at, path), data);
+            }
+            if Uuid::try_parse(name).is_ok() && rest() == "nvidia/vgpu_params" {
+                return self.set_vgpu_params(at, data);
             }
             if Uuid::try_parse(name).is_ok() && rest() == "remove" {
                 return self.remove_mdev(name, data);
@@ -97,7 +100,14 @@ impl Kernel {
         self.unknown(path)
     }
 
-    fn function_file(&mut self, function: PciAddress, name: &str, data: &[u8], path: &str) -> Answer {
+    /// `at` is where `path` leads to.
+    fn function_file(
+        &mut self,
+        function: PciAddress,
+        name: &str,
+        (at, path): (&str, &str),
+        data: &[u8],
+    ) -> Answer {
         match name {
             "driver_override" => self.set_override(function, data),
             "remove" => self.remove(function, data),
@@ -107,6 +117,7 @@ impl Kernel {
             "sriov_numvfs" => self.set_numvfs(function, data),
             "sriov_drivers_autoprobe" => self.set_sriov_autoprobe(function, data),
             "nvidia/current_vgpu_type" => self.set_vgpu_type(function, data),
+            "nvidia/vgpu_params" => self.set_vgpu_params(at, data),
             "power/control" => self.set_power_control(function, data),
             "d3cold_allowed" => self.set_d3cold(function, data),
             _ => {
@@ -139,6 +150,7 @@ impl Kernel {
             "create",
             "control",
             "current_vgpu_type",
+            "vgpu_params",
             "d3cold_allowed",
             "type",
             "unbindLock",

@@ -16,7 +16,8 @@ use crate::writes::{Answer, Stop};
 pub(crate) const DRIVERS: &str = "/sys/bus/pci/drivers";
 
 /// What a driver puts below a function while it has it.
-const PUT_BY_DRIVERS: [&str; 6] = ["drm", "graphics", "sound", "mdev_supported_types", "nvidia", "i2c"];
+const PUT_BY_DRIVERS: [&str; 7] =
+    ["drm", "graphics", "sound", "mdev_supported_types", "nvidia", "i2c", "misc"];
 /// Drivers whose removal waits for whoever has the device open; others let their users find it gone.
 const WAIT_FOR_USERS: [&str; 2] = ["nvidia", "gpuvirt_mdev"];
 /// Drivers with an `sriov_configure` of their own.

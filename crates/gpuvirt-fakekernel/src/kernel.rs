@@ -142,6 +142,21 @@ impl FakeKernel {
         self.lock().takes_mixed.insert(pf);
     }
 
+    /// Whether a card's sizes are mixed now.
+    pub fn mixes_sizes(&self, pf: PciAddress) -> bool {
+        self.lock().mixed.get(&pf) == Some(&true)
+    }
+
+    /// Takes that away again.
+    pub fn forbid_mixed_sizes(&self, pf: PciAddress) {
+        self.lock().takes_mixed.remove(&pf);
+    }
+
+    /// Makes a card's virtual functions take no vGPU types any more: a driver that is no vGPU host's.
+    pub fn forget_vgpu_types(&self, pf: PciAddress) {
+        self.lock().typed_cards.retain(|card| !card.is_of(pf));
+    }
+
     /// Gives a card an `unbindLock` of its driver's, which nobody gets while a process has `node` open.
     pub fn add_unbind_lock(&self, card: PciAddress, driver: &str, node: &str) {
         let mut kernel = self.lock();

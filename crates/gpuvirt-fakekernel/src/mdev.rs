@@ -204,7 +204,8 @@ impl Kernel {
         self.files.put_text(&format!("{device}/uevent"), format!("DRIVER={driver}\n"));
         self.files.put(&format!("{device}/remove"), Node::WriteOnly);
         self.files.put_text(&format!("{device}/power/control"), "auto\n");
-        if driver == "nvidia-vgpu-vfio" {
+        // A type's folder begins with its driver's name.
+        if driver == "nvidia-vgpu-vfio" || type_folder.contains("/nvidia-") {
             self.files.put_text(&format!("{device}/nvidia/vgpu_params"), "\n");
         }
         self.files.put_link(&format!("{device}/subsystem"), "/sys/bus/mdev");

@@ -19,6 +19,9 @@ use crate::writes::Answer;
 /// Files that answer ENXIO until the virtual function has a type.
 const UNTIL_SET: [&str; 2] = ["gpu_instance_id", "placement_id"];
 
+/// The test module takes no more.
+const LONGEST_PARAMS: usize = 255;
+
 /// A card whose virtual functions take types, all of one memory.
 #[derive(Debug)]
 pub(crate) struct TypedCard {
@@ -154,6 +157,10 @@ impl Kernel {
                 return Err(Errno::EPERM.into());
             }
             card.set.remove(&vf);
+            // Parameters go with the type.
+            if let Some(path) = self.file_of(vf, "nvidia/vgpu_params") {
+                self.files.put_text(&path, "\n");
+            }
         } else if card.creatable(vf, mixed).iter().any(|(id, ..)| *id == wanted) {
             card.set.insert(vf, wanted);
         } else {
@@ -166,6 +173,14 @@ impl Kernel {
     /// Whether anything lives on a card.
     pub(crate) fn has_vgpu_types(&self, pf: PciAddress) -> bool {
         self.typed_cards.iter().any(|card| card.pf == pf && !card.set.is_empty())
+    }
+
+    /// A write to `vgpu_params` of a mediated device or of a virtual function: text, white space at both ends cut off.
+    pub(crate) fn set_vgpu_params(&mut self, at: &str, data: &[u8]) -> Answer {
+        let text = std::str::from_utf8(data).ok().filter(|text| text.len() <= LONGEST_PARAMS);
+        let text = text.ok_or(Errno::EINVAL)?;
+        self.files.put_text(at, format!("{}\n", text.trim()));
+        Ok(())
     }
 
     /// A virtual function goes, and its type with it.

@@ -32,6 +32,8 @@ pub enum ObserveScope {
     Full,
     /// Without holders: they are reported as not looked for.
     WithoutHolders,
+    /// One GPU with its groups, virtual functions and vGPUs, without holders: whether a change came out as planned.
+    Gpu(PciAddress),
 }
 
 impl LinuxHost {
@@ -54,10 +56,14 @@ impl LinuxHost {
     /// As [`LinuxHost::observe`].
     pub fn observe_scope(&self, scope: ObserveScope) -> Result<Observed, HostError> {
         let files = Files::new(&*self.sysfs);
-        let mut observed = inventory::observe(files, &self.rules, &self.names)?;
+        let only = match scope {
+            ObserveScope::Gpu(gpu) => Some(gpu),
+            ObserveScope::Full | ObserveScope::WithoutHolders => None,
+        };
+        let mut observed = inventory::observe(files, &self.rules, &self.names, only)?;
         match scope {
             ObserveScope::Full => holders::fill(files, &mut observed),
-            ObserveScope::WithoutHolders => not_looked_for(&mut observed),
+            ObserveScope::WithoutHolders | ObserveScope::Gpu(_) => not_looked_for(&mut observed),
         }
         Ok(observed)
     }
@@ -68,7 +74,31 @@ impl LinuxHost {
     /// [`HostError::Refused`] when the kernel refuses or the host is no longer as planned, [`HostError::NotSo`] when
     /// the kernel accepted and nothing came of it, [`HostError::StillWaiting`] when `deadline` has passed.
     pub fn perform(&self, step: &Step, deadline: Duration) -> Result<(), HostError> {
-        perform::perform(Files::new(&*self.sysfs), step, deadline)
+        let done = perform::perform(Files::new(&*self.sysfs), step, deadline);
+        done.map_err(|error| match step {
+            Step::CycleVfs { function, .. } | Step::SetUnbindLock { function, .. } => {
+                self.named(error, *function)
+            }
+            _ => error,
+        })
+    }
+
+    /// The error of a step that others keep from the card, with their names.
+    fn named(&self, error: HostError, function: PciAddress) -> HostError {
+        let holders = self.observe().ok().and_then(|observed| {
+            let gpu = observed.gpu_of(function)?;
+            let names: Vec<String> = gpu.holders.seen.iter().map(ToString::to_string).collect();
+            (!names.is_empty()).then(|| names.join(", "))
+        });
+        match (error, holders) {
+            (HostError::Refused { what, source }, Some(names)) => {
+                HostError::Refused { what: format!("{what}, while the card is held by {names}"), source }
+            }
+            (HostError::NotSo { what, found }, Some(names)) => {
+                HostError::NotSo { what, found: format!("{found}, and the card is held by {names}") }
+            }
+            (error, _) => error,
+        }
     }
 
     /// Whether a PCI function is there, part of a GPU or not.

@@ -1,6 +1,6 @@
 //! Every kernel path that this crate uses, built from typed values. No other module spells one.
 
-use gpuvirt_model::{DriverName, PciAddress, UnitName};
+use gpuvirt_model::{DriverName, PciAddress, UnitName, VgpuId};
 use uuid::Uuid;
 
 /// All PCI functions.
@@ -97,9 +97,22 @@ pub(crate) fn nvidia_vgpu_file(vf: PciAddress, name: &str) -> String {
     format!("{PCI_DEVICES}/{vf}/nvidia/{name}")
 }
 
+/// A live vGPU's parameters, where NVIDIA's driver has it.
+pub(crate) fn vgpu_params(vgpu: VgpuId) -> String {
+    match vgpu {
+        VgpuId::Mdev(uuid) => mdev_file(uuid, "nvidia/vgpu_params"),
+        VgpuId::Vf(vf) => nvidia_vgpu_file(vf, "vgpu_params"),
+    }
+}
+
 /// What NVIDIA's driver tells about one of its GPUs.
 pub(crate) fn nvidia_information(address: PciAddress) -> String {
     format!("{PROC}/driver/nvidia/gpus/{address}/information")
+}
+
+/// The lock that a driver of NVIDIA's kind has for each of its cards.
+pub(crate) fn unbind_lock(driver: &DriverName, address: PciAddress) -> String {
+    format!("{PROC}/driver/{driver}/gpus/{address}/unbindLock")
 }
 
 /// One file of the modules installed for a kernel.

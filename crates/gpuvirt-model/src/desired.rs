@@ -277,6 +277,12 @@ impl Desired {
         next
     }
 
+    /// The document with other defaults of the host, one generation on.
+    #[must_use]
+    pub fn with_host(&self, host: DesiredHost) -> Self {
+        Self { host, generation: self.generation.saturating_add(1), ..self.clone() }
+    }
+
     /// The document without an entry for this address, one generation on.
     #[must_use]
     pub fn without_gpu(&self, address: PciAddress) -> Self {

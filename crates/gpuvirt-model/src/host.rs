@@ -1,6 +1,6 @@
 //! Facts about the host as a whole.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -33,9 +33,9 @@ pub struct HostFacts {
     /// What drivers want of whoever prepares their cards: built in, and the admin's configuration.
     #[serde(default)]
     pub driver_rules: DriverRules,
-    /// The services of these rules that run now.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub running_services: BTreeSet<UnitName>,
+    /// The services of these rules that run now, with their processes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub running_services: BTreeMap<UnitName, BTreeSet<u32>>,
     /// What could not be read or made no sense, for people.
     pub oddities: Vec<String>,
 }

@@ -33,6 +33,13 @@ impl VgpuParams {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// These, and of `other` what it has besides or instead.
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        let all = self.0.iter().chain(&other.0);
+        Self(all.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+
     /// Adds `name=value`, in the place of an earlier value of that name.
     ///
     /// # Errors

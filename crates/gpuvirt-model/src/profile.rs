@@ -76,4 +76,8 @@ pub struct Profile {
     pub heads: Option<u32>,
     /// Largest resolution, e.g. `5120x2880`, when the driver says.
     pub max_resolution: Option<String>,
+    /// Why none can be created there now, in words. Filled where a listing is made, from the whole picture; the
+    /// inventory leaves it empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked: Option<String>,
 }

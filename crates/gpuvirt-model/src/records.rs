@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{DriverName, Framework, Function, PciAddress, PciIdentity, ProfileName, Vgpu, VgpuId};
+use crate::{DriverName, Framework, Function, PciAddress, PciIdentity, ProfileName, Vgpu, VgpuId, VgpuMode};
 
 /// What is ours, and how things were before us.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,20 @@ pub struct Records {
     /// The virtual functions that we enabled, by physical function.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vfs: BTreeMap<PciAddress, VfsRecord>,
+    /// The vGPU modes that we set and that no file of the kernel's shows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vgpu_modes: BTreeMap<PciAddress, VgpuModeRecord>,
+}
+
+/// A vGPU mode of our setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VgpuModeRecord {
+    /// The mode.
+    pub mode: VgpuMode,
+    /// The boot in which it was set, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<Uuid>,
 }
 
 /// Virtual functions of our making.
@@ -73,6 +87,7 @@ impl Records {
         let gone = |made: Option<Uuid>| made.zip(boot).is_some_and(|(made, now)| made != now);
         self.vgpus.retain(|id, record| id.vf().is_none() || !gone(record.boot));
         self.vfs.retain(|_, record| !gone(record.boot));
+        self.vgpu_modes.retain(|_, record| !gone(record.boot));
         self
     }
 

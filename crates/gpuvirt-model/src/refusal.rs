@@ -85,6 +85,12 @@ codes! {
         ConsoleActive => "console-active",
         /// Virtual functions of the card exist.
         VfsAlive => "vfs-alive",
+        /// The card can't have so many virtual functions.
+        TooManyVfs => "too-many-vfs",
+        /// The vendor's tool makes all virtual functions or none.
+        VfCountFixed => "vf-count-fixed",
+        /// The card's driver can't mix sizes of vGPUs.
+        NoMixedSize => "no-mixed-size",
         /// vGPUs of the card exist.
         VgpusAlive => "vgpus-alive",
         /// Another card sits at the stored address.
@@ -129,6 +135,10 @@ codes! {
         DomainNotFound => "domain-not-found",
         /// One VM would have a passthrough GPU and a vGPU.
         MixedModes => "mixed-modes",
+        /// The domain would have more GPUs and vGPUs than one VM may have.
+        TooManyDevices => "too-many-devices",
+        /// Several vGPUs that one VM can't have together.
+        NotFullSize => "not-full-size",
         /// The domain's definition keeps changing under us, or cannot be edited.
         DomainNotEditable => "domain-not-editable",
         /// The domain has the device in a way in which libvirt binds and unbinds its driver.
@@ -155,6 +165,10 @@ codes! {
         RequestUnmet => "request-unmet",
         /// The daemon is busy with a change that concerns the VM's devices, or does not get to it in time.
         Busy => "busy",
+        /// The vGPU's driver takes no parameters.
+        NoVgpuParams => "no-vgpu-params",
+        /// The host's driver of the card is not the one that makes vGPUs.
+        WrongHostDriver => "wrong-host-driver",
         /// A stored file cannot be read; nothing is changed until it can.
         StateUnreadable => "state-unreadable",
     }
@@ -183,6 +197,12 @@ codes! {
         CopiedRequest => "copied-request",
         /// A running VM has what the rules would have refused at its start.
         LiveViolation => "live-violation",
+        /// Several vGPUs of one VM that may not go together.
+        FractionalVgpus => "fractional-vgpus",
+        /// It cannot be told whether the host's driver makes vGPUs.
+        HostDriverUnsure => "host-driver-unsure",
+        /// A service that was stopped for a change did not start again.
+        ServiceDown => "service-down",
         /// A refusal was accepted by the admin.
         Accepted => "accepted",
     }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Holders, Hostdev, PciAddress, ProfileName};
+use crate::{Holders, Hostdev, PciAddress, ProfileName, Reading, VgpuParams};
 
 /// How vGPUs are made on a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -136,8 +136,18 @@ pub struct Vgpu {
     /// more, but it lives, takes its memory, and its VM runs on.
     #[serde(default, skip_serializing_if = "is_false")]
     pub removing: bool,
+    /// Its parameters as its driver shows them; none: the driver takes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub params: Option<Reading<VgpuParams>>,
     /// Who holds it now.
     pub holders: Holders,
+}
+
+impl Vgpu {
+    /// The parameters that it is known to have.
+    pub fn known_params(&self) -> Option<&VgpuParams> {
+        self.params.as_ref()?.known()
+    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's `skip_serializing_if` passes a reference

@@ -10,7 +10,7 @@ use crate::{Plan, Step};
 ///
 /// - no function outside the GPU's own (and its virtual functions, for vGPUs) is touched;
 /// - whatever a step changes is in the snapshot, so an undo exists;
-/// - removals come before additions, of drivers and of vGPUs.
+/// - removals come before additions, of drivers and of vGPUs, and services stop before they start.
 pub fn violations(plan: &Plan, gpu: &Gpu, parents: &[PciAddress]) -> Vec<String> {
     let allowed: BTreeSet<PciAddress> = gpu.functions.iter().chain(parents).copied().collect();
     let foreign = plan.steps.iter().filter_map(Step::function).filter(|function| !allowed.contains(function));
@@ -36,6 +36,15 @@ fn undoable(step: &Step, plan: &Plan) -> bool {
             plan.before.vfs.contains_key(function) && (*from == 0 || *to == 0)
         }
         Step::SetVfAutoprobe { function, .. } => plan.before.vfs.contains_key(function),
+        Step::SetVgpuParams { vgpu, .. } => plan.before.vgpu_params.contains_key(vgpu) || plan.makes(*vgpu),
+        Step::CycleVfs { function, from, to, .. } => {
+            plan.before.vfs.contains_key(function) && (*from == 0 || *to == 0)
+        }
+        Step::SetMixedSize { gpu, .. } => plan.before.mixed_sizes.contains_key(gpu),
+        Step::SetUnbindLock { function, .. } => plan.before.bindings.contains_key(function),
+        Step::StopService { unit, .. } | Step::StartService { unit, .. } => {
+            plan.before.services.contains(unit)
+        }
         // A new type over an old one would be refused by the driver: by way of none only.
         Step::SetVgpuType { vf, from, to, .. } => {
             plan.before.vgpu_types.contains_key(vf) && (*from == 0 || *to == 0)
@@ -54,10 +63,12 @@ fn first_out_of_order(plan: &Plan) -> Option<&Step> {
         |s| matches!(s, Step::SetVgpuType { to: 0, .. }),
     );
     let vfs: (Kind, Kind) = (
-        |s| matches!(s, Step::SetVfCount { to, .. } if *to != 0),
-        |s| matches!(s, Step::SetVfCount { to: 0, .. }),
+        |s| matches!(s, Step::SetVfCount { to, .. } | Step::CycleVfs { to, .. } if *to != 0),
+        |s| matches!(s, Step::SetVfCount { to: 0, .. } | Step::CycleVfs { to: 0, .. }),
     );
-    [drivers, mdevs, types, vfs].into_iter().find_map(|(adds, removes)| {
+    let services: (Kind, Kind) =
+        (|s| matches!(s, Step::StartService { .. }), |s| matches!(s, Step::StopService { .. }));
+    [drivers, mdevs, types, vfs, services].into_iter().find_map(|(adds, removes)| {
         let last = plan.steps.iter().rposition(removes)?;
         plan.steps.iter().take(last).find(|step| adds(step))
     })

@@ -1,6 +1,6 @@
 //! A plan in sentences, for `--dry-run` and for reports.
 
-use crate::{Plan, Step, VfAutoprobe};
+use crate::{MixedSize, Plan, Step, UnbindLock, VfAutoprobe};
 
 /// One sentence for each step.
 pub fn sentences(plan: &Plan) -> Vec<String> {
@@ -30,6 +30,10 @@ pub fn sentence(step: &Step) -> String {
         Step::SetVgpuType { vf, to, profile, .. } => {
             format!("give {vf} the vGPU type {to} ({profile})")
         }
+        Step::SetVgpuParams { vgpu, to, .. } if to.is_empty() => {
+            format!("clear the parameters of vGPU {vgpu}")
+        }
+        Step::SetVgpuParams { vgpu, to, .. } => format!("set the parameters of vGPU {vgpu} to {to}"),
         Step::SetVfCount { function, to: 0, from } => {
             format!("take the {from} virtual functions of {function} away")
         }
@@ -40,6 +44,26 @@ pub fn sentence(step: &Step) -> String {
         Step::SetVfAutoprobe { function, on: VfAutoprobe::Off } => {
             format!("leave new virtual functions of {function} without a driver")
         }
+        Step::CycleVfs { function, tool, to: 0, from } => {
+            format!("have {tool} take the {from} virtual functions of {function} away")
+        }
+        Step::CycleVfs { function, tool, to, .. } => {
+            format!("have {tool} make the {to} virtual functions of {function}")
+        }
+        Step::SetMixedSize { gpu, command, to: MixedSize::On } => {
+            format!("have {command} let vGPUs of several sizes live on {gpu}")
+        }
+        Step::SetMixedSize { gpu, command, to: MixedSize::Off } => {
+            format!("have {command} let vGPUs of one size only live on {gpu}")
+        }
+        Step::SetUnbindLock { function, driver, to: UnbindLock::Taken } => {
+            format!("take the lock of {driver} on {function}, which nobody gets who has it open")
+        }
+        Step::SetUnbindLock { function, driver, to: UnbindLock::Free } => {
+            format!("give the lock of {driver} on {function} back")
+        }
+        Step::StopService { unit, .. } => format!("stop the service {unit}"),
+        Step::StartService { unit, .. } => format!("start the service {unit} again"),
         Step::RemoveMdev { uuid, parent } => format!("remove mediated device {uuid} from {parent}"),
     }
 }

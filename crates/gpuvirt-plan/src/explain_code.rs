@@ -6,6 +6,7 @@ mod config;
 mod gpu;
 mod isolation;
 mod placement;
+mod prepare;
 mod request;
 mod vgpu;
 mod vm;
@@ -32,6 +33,7 @@ pub struct Explanation {
 const ALL: &[&[Explanation]] = &[
     isolation::TEXTS,
     gpu::TEXTS,
+    prepare::TEXTS,
     config::TEXTS,
     vgpu::TEXTS,
     placement::TEXTS,

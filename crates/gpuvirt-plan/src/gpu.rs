@@ -1,6 +1,7 @@
 //! Questions about a GPU that every layer asks.
 
-use gpuvirt_model::{Desired, Domain, Gpu, GraphicsType, Hostdev, Observed, VgpuId, When};
+use crate::{parameter, vendor};
+use gpuvirt_model::{Desired, Domain, Framework, Gpu, GraphicsType, Hostdev, Observed, VgpuId, When};
 
 /// The domains that have or name a function or a vGPU of this GPU, each with whether its running QEMU has it.
 pub fn domains_using<'a>(
@@ -31,7 +32,10 @@ pub fn pending_reason(gpu: &Gpu, observed: &Observed, desired: &Desired) -> Opti
     if wanted == active {
         return None;
     }
-    let why = not_in_force(gpu, observed, wanted, active);
+    let primary = observed.primary_of(gpu);
+    let told = primary.and_then(|primary| parameter::missing(primary, entry.vf_count));
+    let vgpus = (wanted, active) == (GraphicsType::SharedDirect, GraphicsType::Shared);
+    let why = told.filter(|_| vgpus).unwrap_or_else(|| not_in_force(gpu, observed, wanted, active));
     match entry.when {
         When::Now => Some(why),
         When::Idle => Some(format!("it waits until nothing is in the way; {why}")),
@@ -40,6 +44,14 @@ pub fn pending_reason(gpu: &Gpu, observed: &Observed, desired: &Desired) -> Opti
         When::Vm if active == GraphicsType::Shared => None,
         When::Vm => Some(why),
     }
+}
+
+/// Whether vGPUs are a matter of making virtual functions.
+fn can_have_vfs(gpu: &Gpu, observed: &Observed) -> bool {
+    let total =
+        observed.primary_of(gpu).and_then(|primary| primary.sriov.as_ref()).map_or(0, |sriov| sriov.total);
+    let plain = gpu.frameworks.contains(&Framework::Sriov);
+    total != 0 && (plain || vendor::has_typed_vfs(gpu, observed))
 }
 
 /// Why the card is `active` and not `wanted`, with the next step where there is one for us.
@@ -53,6 +65,9 @@ fn not_in_force(gpu: &Gpu, observed: &Observed, wanted: GraphicsType, active: Gr
             }
             held => format!("{held} keeps it from the host's: unbind it and clear its driver_override"),
         },
+        (GraphicsType::SharedDirect, GraphicsType::Shared) if can_have_vfs(gpu, observed) => {
+            format!("it has no virtual functions: run `gpuvirt gpu set {} --type {wanted}`", gpu.address)
+        }
         (GraphicsType::SharedDirect, GraphicsType::Shared) => {
             format!("{driver} offers no vGPUs: load the vendor's vGPU host driver")
         }

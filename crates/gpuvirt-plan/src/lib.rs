@@ -5,6 +5,7 @@
 //! a plan like any other, from what is now to the snapshot.
 
 pub mod audit;
+pub mod capacity;
 pub mod checks;
 pub mod config;
 pub mod drift;
@@ -13,12 +14,20 @@ pub mod explain;
 pub mod explain_code;
 pub mod first_fit;
 pub mod gpu;
+pub mod parameter;
+pub mod params;
+pub mod placement;
+pub mod profile;
 pub mod sriov;
 pub mod step;
 pub mod switch;
 pub mod undo;
+pub mod vendor;
 pub mod verify;
 pub mod vgpu;
 
 pub use gpu::{domains_using, pending_reason};
-pub use step::{MdevPlace, Plan, Promise, Snapshot, Step, VfAutoprobe, VfSetting};
+pub use step::{
+    MdevPlace, MixedSize, MixedSizeSetting, Plan, Promise, Snapshot, Step, UnbindLock, VfAutoprobe, VfSetting,
+};
+pub use switch::Wanted;

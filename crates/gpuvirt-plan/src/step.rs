@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use gpuvirt_model::{DriverBinding, DriverName, Function, PciAddress, PciIdentity, ProfileName, VgpuId};
+use gpuvirt_model::{
+    DriverBinding, DriverName, Function, PciAddress, PciIdentity, ProfileName, ProgramPath, UnitName, VgpuId,
+    VgpuParams,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -63,6 +66,17 @@ pub enum Step {
         /// The profile, for people.
         profile: ProfileName,
     },
+    /// Set the parameters of a live vGPU (`nvidia/vgpu_params`), all of them. They take effect when a VM starts on it.
+    SetVgpuParams {
+        /// The vGPU.
+        vgpu: VgpuId,
+        /// The function that it was made on.
+        parent: PciAddress,
+        /// What it must still have.
+        from: VgpuParams,
+        /// What to have; none clears them.
+        to: VgpuParams,
+    },
     /// Set the number of a physical function's virtual ones: none, or some where there are none. Taking them away
     /// can block for as long as somebody holds one.
     SetVfCount {
@@ -80,6 +94,81 @@ pub enum Step {
         /// Whether it does.
         on: VfAutoprobe,
     },
+    /// Have the vendor's tool make all of a card's virtual functions, or remove them. GPU instances and the mixed-size
+    /// mode go with the old ones.
+    CycleVfs {
+        /// The physical function.
+        function: PciAddress,
+        /// The tool.
+        tool: ProgramPath,
+        /// The number that it must still have.
+        from: u16,
+        /// The number to have.
+        to: u16,
+    },
+    /// Have the vendor's command let sizes of vGPUs be mixed on a card, or no more. No file shows it: the step itself
+    /// asks the command afterwards.
+    SetMixedSize {
+        /// The card.
+        gpu: PciAddress,
+        /// The command.
+        command: ProgramPath,
+        /// The mode to have.
+        to: MixedSize,
+    },
+    /// Take the lock of a card's driver, without which it must not be unbound, or give it back.
+    SetUnbindLock {
+        /// The card's function.
+        function: PciAddress,
+        /// Its driver.
+        driver: DriverName,
+        /// Taken or free.
+        to: UnbindLock,
+    },
+    /// Stop a service that holds the card.
+    StopService {
+        /// The card.
+        gpu: PciAddress,
+        /// The service.
+        unit: UnitName,
+    },
+    /// Start a service that was stopped. That one does not start again is told, and fails no change.
+    StartService {
+        /// The card.
+        gpu: PciAddress,
+        /// The service.
+        unit: UnitName,
+    },
+}
+
+/// Whether vGPUs of several sizes may live on a card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MixedSize {
+    /// They may.
+    On,
+    /// One size at a time.
+    Off,
+}
+
+/// The lock of a card's driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnbindLock {
+    /// Nobody new gets the card.
+    Taken,
+    /// Anybody may.
+    Free,
+}
+
+/// A card's mixed-size mode, with the command that sets it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MixedSizeSetting {
+    /// The mode.
+    pub on: MixedSize,
+    /// The vendor's command.
+    pub command: ProgramPath,
 }
 
 /// Whether the kernel looks for a driver for new virtual functions (`sriov_drivers_autoprobe`).
@@ -134,9 +223,18 @@ pub struct Snapshot {
     /// Virtual functions of NVIDIA's, and the vGPU type that each has; 0 is none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vgpu_types: BTreeMap<PciAddress, u32>,
+    /// vGPUs and their parameters. One that the plan makes is not in it: its parameters go with it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vgpu_params: BTreeMap<VgpuId, VgpuParams>,
     /// Physical functions, and how they had their virtual ones.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vfs: BTreeMap<PciAddress, VfSetting>,
+    /// Cards, and whether sizes of vGPUs could be mixed on them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mixed_sizes: BTreeMap<PciAddress, MixedSizeSetting>,
+    /// Services that ran and are stopped meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<UnitName>,
 }
 
 /// Where a mediated device is made, and of which type.
@@ -188,6 +286,13 @@ pub enum Promise {
         /// The type; 0 is none, and a virtual function that is gone has none.
         type_id: u32,
     },
+    /// The vGPU has these parameters, and no others.
+    VgpuParams {
+        /// The vGPU.
+        vgpu: VgpuId,
+        /// The parameters.
+        params: VgpuParams,
+    },
     /// The physical function has so many virtual ones.
     Vfs {
         /// The physical function.
@@ -195,6 +300,11 @@ pub enum Promise {
         /// How many, and what becomes of new ones.
         #[serde(flatten)]
         setting: VfSetting,
+    },
+    /// The GPU offers vGPUs, in whichever way.
+    OffersVgpus {
+        /// The GPU.
+        gpu: PciAddress,
     },
 }
 
@@ -219,6 +329,44 @@ impl Plan {
     /// A plan that has nothing to do.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// Whether it makes this vGPU, so that without it nothing of it is there.
+    pub fn makes(&self, vgpu: VgpuId) -> bool {
+        match vgpu {
+            VgpuId::Mdev(uuid) => self.before.mdevs.get(&uuid).is_some_and(Option::is_none),
+            VgpuId::Vf(vf) => self.before.vgpu_types.get(&vf) == Some(&0),
+        }
+    }
+
+    /// Whether it goes on where `earlier` ended: the same steps first, and whatever that noted before them.
+    ///
+    /// What a card's driver offers shows only once it has the card, so some changes are planned in two parts. The whole
+    /// then takes the first part's place in the journal, and is undone as a whole.
+    pub fn continues(&self, earlier: &Self) -> bool {
+        self.gpu == earlier.gpu
+            && self.steps.starts_with(&earlier.steps)
+            && earlier.before.bindings.iter().all(|(at, was)| self.before.bindings.get(at) == Some(was))
+            && earlier.before.vfs.iter().all(|(at, was)| self.before.vfs.get(at) == Some(was))
+    }
+
+    /// This plan and what follows it, as one: undone to where this began.
+    #[must_use]
+    pub fn then(&self, next: &Self) -> Self {
+        let mut before = next.before.clone();
+        before.bindings.extend(self.before.bindings.clone());
+        before.identities.extend(self.before.identities.clone());
+        before.vfs.extend(self.before.vfs.clone());
+        before.mixed_sizes.extend(self.before.mixed_sizes.clone());
+        before.services = [self.before.services.as_slice(), next.before.services.as_slice()].concat();
+        before.services.dedup();
+        Self {
+            gpu: self.gpu,
+            purpose: self.purpose.clone(),
+            steps: [self.steps.as_slice(), next.steps.as_slice()].concat(),
+            before,
+            promises: next.promises.clone(),
+        }
     }
 
     /// The functions that it takes from a driver: what makes holders matter.
@@ -253,8 +401,12 @@ impl Step {
             | Self::SetVfCount { function, .. }
             | Self::SetVfAutoprobe { function, .. } => Some(*function),
             Self::CreateMdev { place, .. } => Some(place.parent),
-            Self::RemoveMdev { parent, .. } => Some(*parent),
+            Self::RemoveMdev { parent, .. } | Self::SetVgpuParams { parent, .. } => Some(*parent),
             Self::SetVgpuType { vf, .. } => Some(*vf),
+            Self::CycleVfs { function, .. } | Self::SetUnbindLock { function, .. } => Some(*function),
+            Self::SetMixedSize { gpu, .. }
+            | Self::StopService { gpu, .. }
+            | Self::StartService { gpu, .. } => Some(*gpu),
         }
     }
 }

@@ -3,26 +3,77 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gpuvirt_model::{
-    DriverBinding, DriverName, Function, Gpu, GraphicsType, HostBinding, ModulePresence, Observed,
-    PciAddress, Records,
+    DesiredGpu, DesiredHost, DriverBinding, DriverName, Function, Gpu, GraphicsType, HostBinding,
+    ModulePresence, Observed, PciAddress, Records, VgpuMode,
 };
 
 use crate::driver::{self, BindingGoal};
-use crate::{Plan, Promise, Snapshot, Step, sriov};
+use crate::{MixedSize, MixedSizeSetting, Plan, Promise, Snapshot, Step, sriov, vendor};
 
-/// Plans a GPU's way to `to`: empty when it is there. `records` say how the host had the card.
+/// What a GPU is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// The type.
+    pub to: GraphicsType,
+    /// Which profiles may live together on it, where the admin chose.
+    pub vgpu_mode: Option<VgpuMode>,
+    /// How many virtual functions it gets, where the admin chose.
+    pub vf_count: Option<u16>,
+}
+
+impl Wanted {
+    /// A type, and no more.
+    pub fn of(to: GraphicsType) -> Self {
+        Self { to, vgpu_mode: None, vf_count: None }
+    }
+
+    /// What an entry of the desired document asks for.
+    pub fn by(entry: &DesiredGpu, host: &DesiredHost) -> Self {
+        let to = entry.graphics_type.resolve(host);
+        Self { to, vgpu_mode: entry.vgpu_mode, vf_count: entry.vf_count }
+    }
+}
+
+/// Plans a GPU's way to a type, as [`plan_for`] does.
+pub fn plan(gpu: &Gpu, observed: &Observed, to: GraphicsType, records: &Records) -> Plan {
+    plan_for(gpu, observed, &Wanted::of(to), records)
+}
+
+/// Plans a GPU's way to what is `wanted`: empty when it is there. `records` say how the host had the card.
 ///
 /// `basic` can't be asked for; it plans like `shared`.
 ///
 /// It takes no virtual functions away but those that `records` call ours.
-pub fn plan(gpu: &Gpu, observed: &Observed, to: GraphicsType, records: &Records) -> Plan {
-    let mut plan = bindings(gpu, observed, to, records);
-    let now = observed.primary_of(gpu).and_then(sriov::setting);
-    if let Some((now, wanted)) = now.zip(sriov::wanted(gpu, observed, to, records)) {
+pub fn plan_for(gpu: &Gpu, observed: &Observed, wanted: &Wanted, records: &Records) -> Plan {
+    let mut plan = bindings(gpu, observed, wanted.to, records);
+    let Some(primary) = observed.primary_of(gpu) else { return plan };
+    let tool = vendor::vf_tool(primary, observed);
+    let now = sriov::setting(primary);
+    if let Some((now, setting)) = now.zip(sriov::wanted(gpu, observed, wanted, records)) {
         // Before the driver goes: it would take them along, and nobody would wait for that.
-        plan.steps.splice(0..0, sriov::steps(gpu.address, now, wanted));
+        plan.steps.splice(0..0, sriov::steps(gpu.address, tool, now, setting));
         plan.before.vfs.insert(gpu.address, now);
-        plan.promises.push(Promise::Vfs { function: gpu.address, setting: wanted });
+        plan.promises.push(Promise::Vfs { function: gpu.address, setting });
+        if setting.count != 0 {
+            plan.promises.push(Promise::OffersVgpus { gpu: gpu.address });
+        }
+    }
+    let cycles = sriov::cycles_vfs(&plan);
+    let mixed = vendor::mixed_size_step(gpu, observed, wanted, records, cycles);
+    if let Some((was, step)) = mixed {
+        // Behind the virtual functions, with which the mode goes.
+        plan.steps.push(step);
+        plan.before.mixed_sizes.insert(gpu.address, was);
+    } else if let Some(command) = vendor::rule(primary, observed).and_then(|rule| rule.command.clone()) {
+        let on = vendor::mixed_size(gpu.address, records);
+        if cycles && on == MixedSize::On {
+            plan.before.mixed_sizes.insert(gpu.address, MixedSizeSetting { on, command });
+        }
+    }
+    let services = vendor::running_services(primary, observed);
+    plan.steps = vendor::surround(gpu.address, plan.steps, &services, observed);
+    if plan.steps.iter().any(|step| matches!(step, Step::StopService { .. })) {
+        plan.before.services = services;
     }
     plan
 }

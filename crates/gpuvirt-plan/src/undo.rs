@@ -1,11 +1,12 @@
 //! The way back: a plan from what is now to a snapshot, run by the same loop as any other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use gpuvirt_model::{DriverBinding, Function, Observed, PciAddress, VgpuId};
+use gpuvirt_model::{DriverBinding, Function, Observed, PciAddress, UnitName, VgpuId};
+use uuid::Uuid;
 
 use crate::driver::{self, BindingGoal};
-use crate::{Plan, Promise, Snapshot, Step, VfSetting, sriov, vgpu};
+use crate::{MixedSize, Plan, Promise, Snapshot, Step, UnbindLock, VfSetting, params, sriov, vendor, vgpu};
 
 /// Plans the way from `now` back to how things were before `plan`.
 ///
@@ -18,19 +19,57 @@ pub fn plan(plan: &Plan, now: &Observed) -> Plan {
         .iter()
         .map(|(function, binding)| (function.address, BindingGoal::Exactly((*binding).clone())))
         .collect::<BTreeMap<_, _>>();
-    let mut steps = mdev_steps(plan, now);
+    // Of what lives before it is taken, of what was taken once it is there again.
+    let (mut steps, restored) = params::undo_steps(plan, now);
+    steps.extend(mdev_steps(plan, now));
     steps.extend(type_steps(plan, now));
+    steps.extend(restored);
     let (taken, made) = vf_steps(plan, now);
     steps.extend(taken);
     steps.extend(driver::steps(&functions, &goals));
     // Only a driver can make virtual functions, so after it is back.
     steps.extend(made);
+    steps.extend(mixed_size_steps(plan, &steps));
+    let steps = with_services(plan, steps, now);
+    let steps = [locks_given_back(plan, now), steps].concat();
     Plan {
         gpu: plan.gpu,
         purpose: format!("undo: {}", plan.purpose),
         steps,
         before: now_as_snapshot(plan, now),
-        promises: promises(&plan.before, now),
+        promises: promises(plan, now),
+    }
+}
+
+/// What `plan` is after its first `steps` steps: the part of it that a way back has to undo.
+///
+/// What no step has touched yet is as it was, or somebody else's by now: of many vGPUs that were to be made, another
+/// may have taken a virtual function before its turn came.
+pub fn begun(plan: &Plan, steps: usize) -> Plan {
+    let mut part = plan.clone();
+    part.steps.truncate(steps);
+    let Plan { steps, before, .. } = &mut part;
+    let touches = |function: &PciAddress| {
+        steps.iter().any(|step| {
+            matches!(step, Step::SetOverride { function: of, .. } | Step::Unbind { function: of, .. }
+                | Step::Probe { function: of, .. } if of == function)
+        })
+    };
+    let types = |vf: &PciAddress| {
+        steps.iter().any(|step| matches!(step, Step::SetVgpuType { vf: of, .. } if of == vf))
+    };
+    let mdevs: BTreeSet<Uuid> = steps.iter().filter_map(mdev_of).collect();
+    before.bindings.retain(|function, _| touches(function));
+    before.identities.retain(|function, _| touches(function));
+    before.vgpu_types.retain(|vf, _| types(vf));
+    before.mdevs.retain(|uuid, _| mdevs.contains(uuid));
+    part
+}
+
+fn mdev_of(step: &Step) -> Option<Uuid> {
+    match step {
+        Step::CreateMdev { uuid, .. } | Step::RemoveMdev { uuid, .. } => Some(*uuid),
+        _ => None,
     }
 }
 
@@ -69,20 +108,83 @@ fn type_steps(plan: &Plan, now: &Observed) -> Vec<Step> {
     removals.into_iter().chain(additions).collect()
 }
 
+/// Locks that `plan` took and that its driver still has.
+fn locks_given_back(plan: &Plan, now: &Observed) -> Vec<Step> {
+    let taken = plan.steps.iter().filter_map(|step| match step {
+        Step::SetUnbindLock { function, driver, to: UnbindLock::Taken } => Some((function, driver)),
+        _ => None,
+    });
+    let still = taken.filter(|(function, driver)| {
+        now.functions.get(function).is_some_and(|found| found.binding.driver.as_ref() == Some(driver))
+    });
+    still
+        .map(|(function, driver)| Step::SetUnbindLock {
+            function: *function,
+            driver: driver.clone(),
+            to: UnbindLock::Free,
+        })
+        .collect()
+}
+
+/// The steps with services stopped around them, where they must be, and with every one started that ran before `plan`.
+fn with_services(plan: &Plan, steps: Vec<Step>, now: &Observed) -> Vec<Step> {
+    let services = services(plan, now);
+    let running: Vec<UnitName> =
+        services.iter().filter(|unit| now.host.running_services.contains_key(*unit)).cloned().collect();
+    let mut steps = vendor::surround(plan.gpu, steps, &running, now);
+    let stopped = steps.iter().any(|step| matches!(step, Step::StopService { .. }));
+    let to_run = if stopped { &services } else { &plan.before.services };
+    steps.retain(|step| !matches!(step, Step::StartService { .. }));
+    steps.extend(to_run.iter().rev().map(|unit| Step::StartService { gpu: plan.gpu, unit: unit.clone() }));
+    steps
+}
+
+/// The services that ran before `plan`, and those that hold cards of the driver that has the card now.
+fn services(plan: &Plan, now: &Observed) -> Vec<UnitName> {
+    let mut all = plan.before.services.clone();
+    let of_driver = now.functions.get(&plan.gpu).map(|primary| vendor::running_services(primary, now));
+    all.extend(of_driver.into_iter().flatten().filter(|unit| !plan.before.services.contains(unit)));
+    all
+}
+
+/// The mixed-size mode as it was: set again where virtual functions were made anew, or where `plan` set another.
+fn mixed_size_steps(plan: &Plan, back: &[Step]) -> Vec<Step> {
+    let cycled = |gpu: &PciAddress| {
+        back.iter().any(|step| matches!(step, Step::CycleVfs { function, .. } if function == gpu))
+    };
+    let set = |gpu: &PciAddress| {
+        plan.steps.iter().any(|step| matches!(step, Step::SetMixedSize { gpu: of, .. } if of == gpu))
+    };
+    let needed = plan.before.mixed_sizes.iter().filter(|(gpu, was)| match was.on {
+        MixedSize::On => cycled(gpu) || set(gpu),
+        // What the tool has made or removed has lost it.
+        MixedSize::Off => set(gpu) && !cycled(gpu),
+    });
+    needed
+        .map(|(gpu, was)| Step::SetMixedSize { gpu: *gpu, command: was.command.clone(), to: was.on })
+        .collect()
+}
+
 /// Steps that take away virtual functions which `plan` made, and steps that make those again which it took.
 fn vf_steps(plan: &Plan, now: &Observed) -> (Vec<Step>, Vec<Step>) {
     let ours = |function, count| {
-        count == 0
-            || plan.steps.iter().any(|step| {
-                matches!(step, Step::SetVfCount { function: of, to, .. } if *of == function && *to == count)
-            })
+        count == 0 || plan.steps.iter().any(|step| {
+            matches!(step, Step::SetVfCount { function: of, to, .. } | Step::CycleVfs { function: of, to, .. }
+                    if *of == function && *to == count)
+        })
     };
+    // The tool that the plan used; another driver may have the card by now.
+    let tool = plan.steps.iter().find_map(|step| match step {
+        Step::CycleVfs { tool, .. } => Some(tool),
+        _ => None,
+    });
     let all = plan.before.vfs.iter().filter_map(|(function, was)| {
         let is = now.functions.get(function).and_then(sriov::setting)?;
         // A number that is neither the old nor the new one is somebody else's.
-        (is.count == was.count || ours(*function, is.count)).then(|| sriov::steps(*function, is, *was))
+        (is.count == was.count || ours(*function, is.count)).then(|| sriov::steps(*function, tool, is, *was))
     });
-    all.flatten().partition(|step| matches!(step, Step::SetVfCount { to: 0, .. }))
+    all.flatten()
+        .partition(|step| matches!(step, Step::SetVfCount { to: 0, .. } | Step::CycleVfs { to: 0, .. }))
 }
 
 /// Whether a live mediated device is the one that `plan` was to make: same uuid, parent and type.
@@ -107,6 +209,9 @@ fn now_as_snapshot(plan: &Plan, now: &Observed) -> Snapshot {
             .map(|uuid| (*uuid, now.vgpus.get(&VgpuId::Mdev(*uuid)).map(vgpu::place)))
             .collect(),
         vfs: plan.before.vfs.keys().filter_map(|function| vfs(function, now)).collect(),
+        vgpu_params: params::now(plan, now),
+        mixed_sizes: plan.before.mixed_sizes.clone(),
+        services: services(plan, now),
         vgpu_types: plan.before.vgpu_types.keys().map(|vf| (*vf, vgpu::type_of(*vf, now))).collect(),
     }
 }
@@ -115,16 +220,33 @@ fn vfs(function: &PciAddress, now: &Observed) -> Option<(PciAddress, VfSetting)>
     Some((*function, sriov::setting(now.functions.get(function)?)?))
 }
 
-fn promises(before: &Snapshot, now: &Observed) -> Vec<Promise> {
+/// What is true after the way back. Of what somebody else has put in the place of ours nothing is promised: it is
+/// theirs, and ours is gone.
+fn promises(plan: &Plan, now: &Observed) -> Vec<Promise> {
+    let before = &plan.before;
+    let others = |uuid: &Uuid| {
+        // One that is being removed does not show its type: it may be ours.
+        now.vgpus.get(&VgpuId::Mdev(*uuid)).is_some_and(|vgpu| !vgpu.removing && !made_by(plan, vgpu))
+    };
+    let others_type = |vf: &PciAddress, was: u32| {
+        let is = vgpu::type_of(*vf, now);
+        let ours =
+            |step: &Step| matches!(step, Step::SetVgpuType { vf: of, to, .. } if of == vf && *to == is);
+        was == 0 && is != 0 && !plan.steps.iter().any(ours)
+    };
     let bound = bound_before(before, now)
         .into_iter()
         .map(|(function, binding)| Promise::Bound { function: function.address, binding: binding.clone() });
-    let mdevs = before.mdevs.iter().map(|(uuid, was)| match was {
+    let mdevs = before.mdevs.iter().filter(|(uuid, was)| was.is_some() || !others(uuid));
+    let mdevs = mdevs.map(|(uuid, was)| match was {
         Some(place) => Promise::MdevAlive { uuid: *uuid, place: place.clone() },
         None => Promise::MdevGone { uuid: *uuid },
     });
-    let types = before.vgpu_types.iter().map(|(vf, was)| Promise::VgpuType { vf: *vf, type_id: *was });
+    let types = before.vgpu_types.iter().filter(|(vf, was)| !others_type(vf, **was));
+    let types = types.map(|(vf, was)| Promise::VgpuType { vf: *vf, type_id: *was });
     let vfs = before.vfs.iter().filter(|(function, _)| now.functions.contains_key(function));
     let vfs = vfs.map(|(function, was)| Promise::Vfs { function: *function, setting: *was });
-    bound.chain(mdevs).chain(types).chain(vfs).collect()
+    let params = before.vgpu_params.iter();
+    let params = params.map(|(vgpu, was)| Promise::VgpuParams { vgpu: *vgpu, params: was.clone() });
+    bound.chain(mdevs).chain(types).chain(vfs).chain(params).collect()
 }

@@ -2,7 +2,7 @@
 
 use gpuvirt_model::{DriverBinding, DriverName, Function, Observed, VgpuId};
 
-use crate::{Plan, Promise, sriov, vgpu};
+use crate::{Plan, Promise, params, sriov, vgpu};
 
 /// Every promise that does not hold, in words; empty: the plan succeeded.
 pub fn broken_promises(plan: &Plan, now: &Observed) -> Vec<String> {
@@ -50,6 +50,13 @@ fn broken(promise: &Promise, now: &Observed) -> Option<String> {
                 )),
                 None => Some(format!("{function} can have no virtual functions")),
             }
+        }
+        Promise::VgpuParams { vgpu, params } => params::broken(*vgpu, params, now),
+        Promise::OffersVgpus { gpu } => {
+            let offers = now.gpus.get(gpu).is_some_and(|gpu| !gpu.frameworks.is_empty());
+            (!offers).then(|| {
+                format!("the driver of {gpu} makes no vGPUs on the virtual functions that it has now")
+            })
         }
         Promise::VgpuType { vf, type_id } => {
             let found = vgpu::type_of(*vf, now);

@@ -9,7 +9,7 @@ use gpuvirt_model::{
 use uuid::Uuid;
 
 use crate::driver::{self, BindingGoal};
-use crate::{MdevPlace, Plan, Promise, Snapshot, Step};
+use crate::{MdevPlace, Plan, Promise, Snapshot, Step, params};
 
 /// A vGPU that somebody wants, on a GPU that is chosen already.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +94,7 @@ pub fn remove(gpu: PciAddress, vgpus: &[&Vgpu], observed: &Observed) -> Option<P
     }
     let free = DriverBinding { driver: None, driver_override: None };
     bind(&mut plan, &bound, &BindingGoal::Exactly(free));
+    params::clear_before_removal(&mut plan, vgpus);
     Some(plan)
 }
 

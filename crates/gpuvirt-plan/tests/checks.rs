@@ -160,6 +160,7 @@ fn vgpu() -> Vgpu {
         profile: ProfileName("grid_t4-2q".to_owned()),
         iommu_group: None,
         removing: false,
+        params: None,
         holders: gpuvirt_model::Holders::default(),
     }
 }

@@ -153,6 +153,7 @@ fn the_way_to_direct_takes_the_audio_first_and_probes_the_gpu_first() {
             "allow only vfio-pci to bind 0000:41:00.0",
             "allow only vfio-pci to bind 0000:41:00.1",
             "unbind 0000:41:00.1 from snd_hda_intel",
+            "take the lock of nvidia on 0000:41:00.0, which nobody gets who has it open",
             "unbind 0000:41:00.0 from nvidia",
             "let the kernel probe 0000:41:00.0, which must bind it to vfio-pci",
             "let the kernel probe 0000:41:00.1, which must bind it to vfio-pci",

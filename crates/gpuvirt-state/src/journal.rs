@@ -25,11 +25,13 @@ struct Intent {
     plan: Plan,
 }
 
-/// Makes the intent of `plan` durable. The same plan again is done already.
+/// Makes the intent of `plan` durable. The same plan again is done already; one that goes on where the open one ended
+/// takes its place.
 pub(crate) fn open(dir: &Path, plan: &Plan) -> Result<(), StateError> {
     let path = file(dir, plan.gpu);
     match read_intent(&path)? {
         Some(open) if open == *plan => return Ok(()),
+        Some(open) if plan.continues(&open) => {}
         Some(_) => return Err(StateError::IntentOpen { path }),
         None => {}
     }

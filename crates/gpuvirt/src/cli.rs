@@ -5,6 +5,7 @@
 
 mod gpu;
 mod hook;
+mod host;
 mod vgpu;
 mod vm;
 
@@ -16,7 +17,8 @@ use gpuvirt_model::VgpuId;
 
 pub use gpu::{GpuCommand, SetArgs, parse_name};
 pub use hook::HookArgs;
-pub use vgpu::{CreateArgs, RemoveArgs, VgpuCommand};
+pub use host::{CapacityArgs, HostCommand, HostSetArgs, Switch};
+pub use vgpu::{CreateArgs, RemoveArgs, SetParamsArgs, VgpuCommand};
 pub use vm::{AddArgs, DeviceArg, DeviceArgs, VmCommand};
 
 /// GPUs of a KVM/libvirt host: passthrough and vGPU, with the rules kept.
@@ -78,6 +80,17 @@ pub enum Command {
     /// vGPUs: the shares of GPUs that exist now
     #[command(subcommand)]
     Vgpu(VgpuCommand),
+    /// How many vGPUs of each profile fit, live, remain and are kept. Changes nothing
+    ///
+    /// MAX is how many fit on the empty GPU, CONSUMED how many live, whoever made them, RESERVED how many are kept for
+    /// reservations (`gpuvirt host reserve`) and for VMs that start with the host, and REMAINING how many more are to be
+    /// had beside all those. Capacity is shared between the profiles of a GPU. NOTE says why gpuvirt makes none there.
+    ///
+    /// Example: gpuvirt capacity --profile nvidia_a40-24c
+    Capacity(CapacityArgs),
+    /// The host's defaults: default type, assignment policy, reservations, maintenance
+    #[command(subcommand)]
+    Host(HostCommand),
     /// VMs: libvirt domains and the GPUs that they have
     #[command(subcommand)]
     Vm(VmCommand),
@@ -135,7 +148,9 @@ pub enum ProfileCommand {
     /// List the vGPU profiles that GPUs offer now. Changes nothing
     ///
     /// AVAILABLE is how many could be created now, if all were of this profile: capacity is shared between the
-    /// profiles of a GPU. JSON lists each function that offers a profile; the table sums them up (PARENTS).
+    /// profiles of a GPU. NOT NOW leads to the reason, below the table, why none can. CLASS is what a profile is made
+    /// for: Q workstations, C computing, A applications, B desktops. JSON lists each function that offers a profile;
+    /// the table sums them up.
     ///
     /// Example: gpuvirt profile list --gpu 41:00.0
     List {

@@ -35,8 +35,9 @@ pub fn live() -> Result<Picture, Failure> {
         ));
         GpuRules::default()
     });
-    let observed = observe(Arc::new(LinuxSysfs::this_machine()), rules)?;
+    let mut observed = observe(Arc::new(LinuxSysfs::this_machine()), rules)?;
     let records = records.of_boot(observed.host.boot_id);
+    gpuvirt_plan::profile::remember_names(&mut observed, &records);
     Ok(Picture { observed, desired, records, source: Source::Host, oddities })
 }
 

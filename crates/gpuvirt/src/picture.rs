@@ -1,12 +1,14 @@
 //! The host as this command read it by itself, and the documents made from it.
 
 use gpuvirt_api::{
-    ApiError, ErrorKind, GpuDocument, GpuSelector, List, ProfileDocument, Source, StatusDocument,
-    VgpuDocument, VmDocument, XmlDocument,
+    ApiError, Capacity, ErrorKind, GpuDocument, GpuSelector, HostDocument, List, ProfileDocument, Source,
+    StatusDocument, VgpuDocument, VmDocument, XmlDocument,
 };
 use gpuvirt_domain::{GpuForGuest, Placement, gpu_fragment, vgpu_fragment};
-use gpuvirt_model::{Desired, Gpu, Observed, Reading, Records, Refusal, VgpuId};
+use gpuvirt_model::{Desired, Gpu, Observed, ProfileName, Reading, Records, Refusal, VgpuId};
+use gpuvirt_plan::capacity::{named, of_host};
 use gpuvirt_plan::checks;
+use gpuvirt_plan::placement::{Details, HostPicture};
 
 use crate::failure::Failure;
 
@@ -45,12 +47,32 @@ impl Picture {
     /// # Errors
     /// The refusal `gpu-not-found`.
     pub fn profiles(&self, selector: Option<&GpuSelector>) -> Result<List<ProfileDocument>, Failure> {
-        let mut profiles = ProfileDocument::all(&self.observed);
+        let mut profiles = ProfileDocument::all(&self.observed, &self.desired);
         if let Some(selector) = selector {
             let gpu = self.find(selector)?.address;
             profiles.retain(|profile| profile.gpu == gpu);
         }
         Ok(self.list("ProfileList", profiles))
+    }
+
+    /// What fits, lives, remains and is kept.
+    ///
+    /// # Errors
+    /// The refusal `profile-not-offered`.
+    pub fn capacity(&self, profile: Option<&str>) -> Result<List<Capacity>, Failure> {
+        let Self { observed, desired, records, .. } = self;
+        // Which GPUs are hands-off only the daemon knows.
+        let details = Details::default();
+        let mut all = of_host(&HostPicture { observed, desired, records, details: &details });
+        if let Some(profile) = profile {
+            all = vec![named(all, &ProfileName(profile.to_owned())).map_err(|refusal| refused(*refusal))?];
+        }
+        Ok(self.list("CapacityList", all))
+    }
+
+    /// The host's defaults.
+    pub fn host(&self) -> List<HostDocument> {
+        self.list("Host", vec![HostDocument::new(&self.desired)])
     }
 
     /// All vGPUs.
@@ -101,6 +123,7 @@ impl Picture {
         StatusDocument {
             domains_unknown: gpus.domains_unknown,
             problems: gpus.oddities,
+            maintenance: self.desired.host.maintenance,
             ..StatusDocument::new(self.source, &gpus.items)
         }
     }
@@ -114,7 +137,7 @@ impl Picture {
     }
 
     fn document(&self, gpu: &Gpu) -> GpuDocument {
-        GpuDocument::new(gpu, &self.observed, &self.desired)
+        GpuDocument::new(gpu, &self.observed, &self.desired, &self.records)
     }
 
     fn list<T>(&self, kind: &str, items: Vec<T>) -> List<T> {

@@ -3,15 +3,18 @@
 //! Tables may change from version to version; programs read the same documents as JSON. Everything that came from
 //! outside goes through [`page::Page`] or [`table::Table`], which let no control character reach the terminal.
 
+pub mod capacity;
 pub mod change;
 pub mod event;
 pub mod explanation;
 pub mod function;
 pub mod gpu;
 pub mod holder;
+pub mod host;
 pub mod iommu;
 pub mod list;
 pub mod page;
+pub mod placement;
 pub mod plain;
 pub mod profile;
 pub mod refusal;

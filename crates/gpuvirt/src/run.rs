@@ -91,6 +91,8 @@ pub fn answer(cli: &Cli) -> Answer {
         Command::Gpu(command) => verb::gpu::run(&asker, command),
         Command::Profile(command) => verb::profile::run(&asker, command),
         Command::Vgpu(command) => verb::vgpu::run(&asker, command),
+        Command::Capacity(args) => verb::capacity::run(&asker, args),
+        Command::Host(command) => verb::host::run(&asker, command),
         Command::Vm(command) => verb::vm::run(&asker, command),
         Command::Xml(args) => verb::xml::run(&asker, args),
         Command::Snapshot(args) => verb::snapshot::run(&asker, args),

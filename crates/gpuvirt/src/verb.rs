@@ -1,9 +1,11 @@
 //! What each verb does: asks or orders, and hands the document to be printed.
 
+pub mod capacity;
 pub mod events;
 pub mod explain;
 pub mod gpu;
 pub mod hook;
+pub mod host;
 pub mod profile;
 pub mod recover;
 pub mod snapshot;

@@ -76,6 +76,52 @@ pub(crate) const BEHAVIOURS: &[Behaviour] = &[
         check: |bench| bench.done(&current(first(bench)?), "0"),
     },
     Behaviour {
+        id: "vgpu-params-set-and-cleared",
+        sentence: "vgpu_params is an empty line at first, keeps a list without the white space around it, and a space clears it",
+        source: SOURCE,
+        check: |bench| {
+            let vf = first(bench)?;
+            let params = file(vf, "nvidia/vgpu_params");
+            let id = a_type(bench, vf)?;
+            bench.done(&current(vf), &id)?;
+            same("vgpu_params", &bench.text(&params)?.as_str(), &"\n")?;
+            bench.done(&params, "disable_vnc=1, frame_rate_limiter=0")?;
+            same("vgpu_params", &bench.text(&params)?.as_str(), &"disable_vnc=1, frame_rate_limiter=0\n")?;
+            bench.done(&params, " loglevel=2\n")?;
+            same("vgpu_params", &bench.text(&params)?.as_str(), &"loglevel=2\n")?;
+            bench.done(&params, " ")?;
+            same("vgpu_params", &bench.text(&params)?.as_str(), &"\n")
+        },
+    },
+    Behaviour {
+        id: "vgpu-params-go-with-the-type",
+        sentence: "vgpu_params that are set are gone when the type is",
+        source: SOURCE,
+        check: |bench| {
+            let vf = first(bench)?;
+            let params = file(vf, "nvidia/vgpu_params");
+            let id = a_type(bench, vf)?;
+            bench.done(&current(vf), &id)?;
+            bench.done(&params, "loglevel=2")?;
+            bench.done(&current(vf), "0")?;
+            bench.done(&current(vf), &id)?;
+            same("vgpu_params", &bench.text(&params)?.as_str(), &"\n")
+        },
+    },
+    Behaviour {
+        id: "vgpu-params-too-long",
+        sentence: "vgpu_params longer than 255 bytes gives EINVAL and changes nothing",
+        source: SOURCE,
+        check: |bench| {
+            let vf = first(bench)?;
+            let params = file(vf, "nvidia/vgpu_params");
+            bench.done(&current(vf), &a_type(bench, vf)?)?;
+            bench.done(&params, "loglevel=2")?;
+            bench.refused(&params, &format!("a={}", "x".repeat(254)), Errno::EINVAL)?;
+            same("vgpu_params", &bench.text(&params)?.as_str(), &"loglevel=2\n")
+        },
+    },
+    Behaviour {
         id: "vgpu-type-lists-shrink-together",
         sentence: "a type set on one virtual function takes types from the lists of the others",
         source: SOURCE,
@@ -105,6 +151,12 @@ fn current(vf: PciAddress) -> String {
 
 fn first(bench: &Bench<'_>) -> Result<PciAddress, Stop> {
     bench.typed()?.first().copied().ok_or_else(|| Stop::NotRun("there is no virtual function".to_owned()))
+}
+
+/// A type that the virtual function could get.
+fn a_type(bench: &Bench<'_>, vf: PciAddress) -> Result<String, Stop> {
+    let listed = creatable(bench, vf)?.into_iter().next();
+    listed.ok_or_else(|| Stop::NotRun(format!("{vf} lists no type")))
 }
 
 /// The types that a virtual function lists; the line above them is not always there.

@@ -17,12 +17,32 @@ fn parsers(text: &str) {
         assert!(bar.size > 0 && bar.index < 6, "{bar:?}");
     }
     let _ = (mdev::description(text), interrupts::remapped(text));
-    let _ = (nvidia::device_minor(text), nvidia::creatable_types(text));
+    let _ = nvidia::device_minor(text);
+    let creatable = nvidia::creatable_types(text);
+    let mut ids: Vec<u32> = creatable.types.iter().map(|(id, _)| *id).collect();
+    ids.sort_unstable();
+    assert!(ids.windows(2).all(|pair| pair[0] != pair[1]) && !ids.contains(&0), "{creatable:?}");
+    assert!(creatable.types.iter().all(|(_, name)| !name.contains(char::is_control)), "{creatable:?}");
+    if let Some(traits) = gpuvirt_model::named_traits(text) {
+        assert!((512..=4096 * 1024).contains(&traits.framebuffer_mib), "{traits:?}");
+    }
     if mdev::is_type_id(text) {
         assert!(!text.contains(['/', '\0', '\n']) && text != "." && text != "..", "{text:?}");
         let _ = mdev::profile_name(text, None);
     }
 }
+
+/// Every file that a writer process may write to.
+const WRITTEN: [&str; 8] = [
+    "create",
+    "current_vgpu_type",
+    "driver_override",
+    "drivers_probe",
+    "remove",
+    "sriov_numvfs",
+    "unbind",
+    "vgpu_params",
+];
 
 /// Nothing but a few files below `/sys`, whatever is asked for: `PATH DATA`.
 fn writes(text: &str) {
@@ -32,8 +52,10 @@ fn writes(text: &str) {
     let parts = path.split('/').skip(1);
     assert!(path.starts_with("/sys/bus/"), "{path}");
     assert!(!parts.clone().any(|part| part.is_empty() || part == "." || part == ".."), "{path}");
-    assert!(parts.last().is_some_and(|last| ["unbind", "remove", "sriov_numvfs"].contains(&last)), "{path}");
-    assert!(write.data().len() < 64, "{:?}", write.data());
+    let last = parts.last().unwrap_or_default();
+    assert!(WRITTEN.contains(&last), "{path}");
+    assert!(write.data().len() < 64 || last == "vgpu_params", "{:?}", write.data());
+    assert!(!write.data().contains(|c: char| c.is_control() && c != '\n'), "{:?}", write.data());
 }
 
 /// A writer process reads requests from a pipe. Its root is a folder that is not there, so nothing is written.

@@ -44,7 +44,7 @@ fn nothing() -> Observed {
             kernel_release: None,
             boot_id: None,
             driver_rules: gpuvirt_model::DriverRules::default(),
-            running_services: std::collections::BTreeSet::new(),
+            running_services: std::collections::BTreeMap::new(),
             oddities: Vec::new(),
         },
         gpus: BTreeMap::new(),

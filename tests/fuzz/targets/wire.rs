@@ -4,8 +4,8 @@
 use std::fmt::Debug;
 
 use gpuvirt_api::{
-    ApiError, Change, CreateVgpu, GpuDocument, List, ProfileDocument, SetType, StatusDocument, VgpuDocument,
-    VmAdd, VmDocument, VmRemove, XmlDocument,
+    ApiError, Capacity, Change, CreateVgpu, GpuDocument, HostDocument, List, ProfileDocument, SetHost,
+    SetType, StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, XmlDocument,
 };
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
@@ -21,6 +21,7 @@ fn means_the_same<T: DeserializeOwned + Serialize + PartialEq + Debug>(body: &[u
 fuzz_target!(|body: &[u8]| {
     means_the_same::<SetType>(body);
     means_the_same::<CreateVgpu>(body);
+    means_the_same::<SetHost>(body);
     means_the_same::<VmAdd>(body);
     means_the_same::<VmRemove>(body);
     means_the_same::<Change>(body);
@@ -30,5 +31,7 @@ fuzz_target!(|body: &[u8]| {
     means_the_same::<List<VmDocument>>(body);
     means_the_same::<List<ProfileDocument>>(body);
     means_the_same::<List<StatusDocument>>(body);
+    means_the_same::<List<Capacity>>(body);
+    means_the_same::<List<HostDocument>>(body);
     means_the_same::<List<XmlDocument>>(body);
 });

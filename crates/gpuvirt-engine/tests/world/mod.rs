@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gpuvirt_engine::ports::{Domains, Host, PortError, StepError, Store, WaitingWrite};
-use gpuvirt_engine::{Engine, EngineError, Removal, RemoveRequest, Report, SwitchRequest};
-use gpuvirt_fakekernel::{FakeKernel, SizeRule};
-use gpuvirt_host::{GpuRules, HostError, LinuxHost};
+use gpuvirt_engine::{Engine, EngineError, Preparation, Removal, RemoveRequest, Report, SwitchRequest};
+use gpuvirt_fakekernel::{FakeKernel, Process, Program, SizeRule};
+use gpuvirt_host::{GpuRules, HostError, LinuxHost, ObserveScope, Sysfs as _};
 use gpuvirt_model::{
     ConfiguredType, Desired, Domain, DriverBinding, Observed, PciAddress, Reading, Records, RefusalCode,
     VgpuId,
@@ -34,6 +34,26 @@ pub const PLAIN_VF: &str = "0000:4d:00.4";
 /// Its first virtual function.
 pub const VF: &str = "0000:26:00.4";
 
+/// What NVIDIA's driver wants, by its built-in rule.
+pub const TOOL: &str = "/usr/lib/nvidia/sriov-manage";
+pub const COMMAND: &str = "/usr/bin/nvidia-smi";
+pub const SERVICE: &str = "nvidia-persistenced.service";
+pub const SYSTEMCTL: &str = "/usr/bin/systemctl";
+/// What that service and other programs of the vendor's have open.
+pub const CLIENT: &str = "/dev/nvidia-client";
+
+/// The node of [`CLIENT`], as a dump has it.
+const CLIENT_NODE: &str = "
+P: /devices/pci0000:00/0000:00:03.0/0000:26:00.0/misc/nvidia-client
+N: nvidia-client
+E: DEVNAME=/dev/nvidia-client
+E: MAJOR=10
+E: MINOR=120
+E: SUBSYSTEM=misc
+A: dev=10:120\\n
+L: device=../../../0000:26:00.0
+";
+
 pub fn at(text: &str) -> PciAddress {
     PciAddress::parse(text).unwrap()
 }
@@ -49,6 +69,8 @@ pub struct World {
     pub others_edits: Arc<Mutex<Vec<String>>>,
     /// Panics before the step with this number, from 0: the daemon dies there.
     pub dies_before: Arc<Mutex<Option<usize>>>,
+    /// What others do before the step with this number, from 0, of the next change.
+    pub before_step: Arc<Mutex<Option<(usize, OthersAct)>>>,
     /// Writes that an earlier daemon's writers wait for.
     pub waiting: Arc<Mutex<Vec<WaitingWrite>>>,
     /// Asking libvirt is a mistake of the test's subject.
@@ -56,6 +78,9 @@ pub struct World {
     /// Steps wait here, when there is one.
     pub hold: Arc<Mutex<Option<Arc<Hold>>>>,
 }
+
+/// What somebody else does meanwhile.
+pub type OthersAct = Box<dyn FnOnce() + Send>;
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Files {
@@ -71,6 +96,7 @@ pub struct Picture {
     pub bindings: BTreeMap<PciAddress, DriverBinding>,
     pub vgpus: BTreeMap<VgpuId, MdevPlace>,
     pub vfs: BTreeMap<PciAddress, VfSetting>,
+    pub mixed: bool,
 }
 
 impl World {
@@ -83,6 +109,38 @@ impl World {
         let world = Self::of(include_str!("../../../../tests/hosts/vgpu-types-host.umockdev"));
         world.set(TYPED, ConfiguredType::SharedDirect).unwrap();
         world
+    }
+
+    /// The same card without virtual functions, with the vendor's programs and a service that has it open; nothing
+    /// is configured.
+    pub fn vendor() -> Self {
+        Self::vendor_with(false)
+    }
+
+    /// The same with a service that does not stop.
+    pub fn vendor_with(stubborn: bool) -> Self {
+        let dump = include_str!("../../../../tests/hosts/vgpu-types-host.umockdev");
+        let world = Self::of(&[dump, CLIENT_NODE].concat());
+        let kernel = &world.kernel;
+        kernel.write(&format!("/sys/bus/pci/devices/{TYPED}/sriov_numvfs"), b"0").unwrap();
+        for (path, program) in
+            [(TOOL, Program::VfTool), (COMMAND, Program::Command), (SYSTEMCTL, Program::ServiceManager)]
+        {
+            kernel.install(path, program);
+        }
+        kernel.allow_mixed_sizes(at(TYPED));
+        kernel.add_unbind_lock(at(TYPED), "nvidia", CLIENT);
+        let process = Process::new(4000, "nvidia-persistenced").opens(CLIENT);
+        kernel.add_service(SERVICE, 4000, process, stubborn);
+        kernel.forget_writes();
+        world
+    }
+
+    /// A host whose GPU has another driver, which shows so many possible virtual functions and can't be asked for any.
+    pub fn plain_on(driver: &str, total: u16) -> Self {
+        let dump = include_str!("../../../../tests/hosts/sriov-host.umockdev");
+        let dump = dump.replace("bus/pci/drivers/xe", &format!("bus/pci/drivers/{driver}"));
+        Self::of(&dump.replace("sriov_totalvfs=7", &format!("sriov_totalvfs={total}")))
     }
 
     /// A host whose GPU makes plain virtual functions; none is enabled, and nothing configured.
@@ -99,6 +157,7 @@ impl World {
             definitions: Arc::default(),
             others_edits: Arc::default(),
             dies_before: Arc::default(),
+            before_step: Arc::default(),
             waiting: Arc::default(),
             libvirt_panics: Arc::default(),
             hold: Arc::default(),
@@ -148,7 +207,8 @@ impl World {
         let vgpus = now.vgpus.iter().map(|(id, vgpu)| (*id, gpuvirt_plan::vgpu::place(vgpu)));
         let (vgpus, vfs) = (vgpus.collect(), vfs.collect());
         let bindings = now.functions.into_iter().map(|(address, function)| (address, function.binding));
-        Picture { bindings: bindings.collect(), vgpus, vfs }
+        let mixed = self.kernel.mixes_sizes(at(TYPED));
+        Picture { bindings: bindings.collect(), vgpus, vfs, mixed }
     }
 
     pub fn set(&self, gpu: &str, to: ConfiguredType) -> Result<Report, EngineError> {
@@ -171,6 +231,15 @@ impl World {
         hold
     }
 
+    fn others_act(&self) {
+        let mut planned = self.before_step.lock().unwrap();
+        match planned.take() {
+            Some((0, act)) => act(),
+            Some((steps, act)) => *planned = Some((steps - 1, act)),
+            None => {}
+        }
+    }
+
     pub fn files(&self) -> Files {
         self.files.lock().unwrap().clone()
     }
@@ -178,9 +247,11 @@ impl World {
 
 pub fn switch(gpu: &str, to: ConfiguredType) -> SwitchRequest {
     let accept = vec![RefusalCode::BootDisplay, RefusalCode::ConsoleActive];
+    let prepare = Preparation::default();
     SwitchRequest {
         gpu: at(gpu),
         to,
+        prepare,
         label: None,
         accept,
         when: None,
@@ -196,6 +267,16 @@ fn port(doing: &str, source: impl std::error::Error + Send + Sync + 'static) -> 
 impl Host for World {
     fn observe(&self) -> Result<Observed, PortError> {
         self.host().observe().map_err(|error| port("reading the host", error))
+    }
+
+    fn observe_without_holders(&self) -> Result<Observed, PortError> {
+        let observed = self.host().observe_scope(ObserveScope::WithoutHolders);
+        observed.map_err(|error| port("reading the host", error))
+    }
+
+    fn observe_gpu(&self, gpu: PciAddress) -> Result<Observed, PortError> {
+        let observed = self.host().observe_scope(ObserveScope::Gpu(gpu));
+        observed.map_err(|error| port("reading the host", error))
     }
 
     fn is_present(&self, function: PciAddress) -> bool {
@@ -217,6 +298,7 @@ impl Host for World {
         if let Some(hold) = hold {
             hold.pass();
         }
+        self.others_act();
         self.host().perform(step, deadline).map_err(|error| match error {
             HostError::StillWaiting { what, writer, waited } => {
                 StepError::StillWaiting { what, writer, waited }
@@ -288,7 +370,10 @@ impl Store for World {
     }
 
     fn open_journal(&self, plan: &Plan) -> Result<(), PortError> {
-        self.files.lock().unwrap().intents.push(plan.clone());
+        let mut files = self.files.lock().unwrap();
+        assert!(files.intents.iter().all(|open| open.gpu != plan.gpu || plan.continues(open)));
+        files.intents.retain(|open| open.gpu != plan.gpu);
+        files.intents.push(plan.clone());
         Ok(())
     }
 

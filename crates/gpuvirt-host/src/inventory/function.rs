@@ -123,7 +123,8 @@ fn reset_methods(files: Files<'_>, folder: &mut Folder) -> Reading<Vec<String>> 
 
 /// `sriov_numvfs` itself is not read: kernels before 6.10 take the device's lock for it.
 fn sriov(files: Files<'_>, folder: &mut Folder) -> Option<Sriov> {
-    let total = folder.value(files, "sriov_totalvfs", pci::count::<u16>).filter(|total| *total > 0)?;
+    // 0 is an answer: the card could, and its driver was not told to.
+    let total = folder.value(files, "sriov_totalvfs", pci::count::<u16>)?;
     let links = folder.names().iter().filter(|name| is_virtual_function(name)).count();
     Some(Sriov {
         total,

@@ -90,5 +90,5 @@ pub(super) fn offers_vfs(gpu: &Gpu, functions: &BTreeMap<PciAddress, Seen>, rule
     let typed = primary.binding.driver.as_ref();
     let typed = typed.is_some_and(|d| d.as_str() == "nvidia" || rules.vf_tool(Some(d)).is_some());
     let makes_none = primary.binding.driver.as_ref().is_some_and(|driver| NO_VFS.contains(&driver.as_str()));
-    !typed && (!sriov.vfs.is_empty() || (gpu.host_driver && !makes_none))
+    !typed && (!sriov.vfs.is_empty() || (gpu.host_driver && !makes_none && sriov.total > 0))
 }

@@ -1,6 +1,6 @@
 //! Facts about the host as a whole.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gpuvirt_model::{DriverName, DriverRules, HostFacts, ModulePresence, Reading, UnitName, Unknown};
 use uuid::Uuid;
@@ -15,6 +15,9 @@ const INTERRUPTS_HEAD: usize = 16 << 10;
 const INTERRUPTS_ALL: usize = 2 << 20;
 /// More than any distribution's list of modules.
 const MODULE_LIST: usize = 16 << 20;
+
+/// More processes than a service has.
+const SERVICE_PROCESSES: usize = 64 << 10;
 
 /// Reads them.
 pub(super) fn read(
@@ -43,14 +46,16 @@ pub(super) fn read(
 
 /// The rules' services that have processes now, by their control groups. One that is called active without any process
 /// holds no card.
-fn running_services(files: Files<'_>, rules: &DriverRules) -> BTreeSet<UnitName> {
-    rules.iter().flat_map(|rule| &rule.services).filter(|unit| service_runs(files, unit)).cloned().collect()
+fn running_services(files: Files<'_>, rules: &DriverRules) -> BTreeMap<UnitName, BTreeSet<u32>> {
+    let units = rules.iter().flat_map(|rule| &rule.services);
+    let running = units.map(|unit| (unit.clone(), service_processes(files, unit)));
+    running.filter(|(_, processes)| !processes.is_empty()).collect()
 }
 
-/// Whether a service has processes.
-pub(crate) fn service_runs(files: Files<'_>, unit: &UnitName) -> bool {
-    let processes = files.text(&paths::service_processes(unit));
-    processes.is_ok_and(|text| !text.trim().is_empty())
+/// A service's processes; none: it does not run.
+pub(crate) fn service_processes(files: Files<'_>, unit: &UnitName) -> BTreeSet<u32> {
+    let text = files.long_text(&paths::service_processes(unit), SERVICE_PROCESSES).unwrap_or_default();
+    text.lines().filter_map(pci::count).collect()
 }
 
 /// The kernel's release, as a path component.

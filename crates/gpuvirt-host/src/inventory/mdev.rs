@@ -1,10 +1,15 @@
 //! Mediated devices: the types that a GPU offers, and the devices that live on it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
-use gpuvirt_model::{Framework, Holders, PciAddress, Profile, ProfileName, Vgpu, VgpuId};
+use gpuvirt_model::{
+    Framework, Holders, PciAddress, Profile, ProfileName, Reading, Vgpu, VgpuId, VgpuParams, named_traits,
+};
 use uuid::Uuid;
 
+use super::nvidia_vfio::note_odd;
+use super::vgpu_params;
 use crate::files::{Files, shown};
 use crate::parse::{mdev, pci};
 use crate::paths;
@@ -31,7 +36,8 @@ pub(super) fn profiles(
     let folders = files.sysfs.list(&paths::mdev_types(parent)).unwrap_or_default();
     let mut profiles = Vec::new();
     for type_id in folders.into_iter().filter(|name| mdev::is_type_id(name)) {
-        let kind = types.entry(type_id.clone()).or_insert_with(|| read_type(files, parent, &type_id)).clone();
+        let read = || read_type(files, parent, &type_id, oddities);
+        let kind = types.entry(type_id.clone()).or_insert_with(read).clone();
         let path = paths::mdev_type_file(parent, &type_id, "available_instances");
         let available = match files.text(&path).map(|text| pci::count(&text).ok_or(text)) {
             Ok(Ok(available)) => available,
@@ -49,19 +55,44 @@ pub(super) fn profiles(
     profiles
 }
 
-fn read_type(files: Files<'_>, parent: PciAddress, type_id: &str) -> Type {
-    let text = |name: &str| files.text(&paths::mdev_type_file(parent, type_id, name)).ok();
+fn read_type(files: Files<'_>, parent: PciAddress, type_id: &str, oddities: &mut Vec<String>) -> Type {
+    let mut text = |name: &str| {
+        let path = paths::mdev_type_file(parent, type_id, name);
+        match files.text(&path) {
+            Ok(text) => Some(text),
+            // Not every driver has each, and an older kernel none of its own.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            Err(e) => {
+                oddities.push(format!("{path}: {e}"));
+                None
+            }
+        }
+    };
     let title = text("name").map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+    let device_api = text("device_api").unwrap_or_default().trim().to_owned();
+    let description = text("description").map(|text| mdev::description(&text)).unwrap_or_default();
+    note_odd(&paths::mdev_type_file(parent, type_id, "description"), &description.odd, oddities);
+    let sound = title.filter(|title| {
+        let sound = !title.contains(char::is_control);
+        if !sound {
+            let path = paths::mdev_type_file(parent, type_id, "name");
+            oddities.push(format!("{path}: {} is no name", shown(title)));
+        }
+        sound
+    });
     Type {
-        name: ProfileName(mdev::profile_name(type_id, title.as_deref())),
-        title: title.unwrap_or_else(|| type_id.to_owned()),
-        device_api: text("device_api").unwrap_or_default().trim().to_owned(),
-        description: text("description").map(|text| mdev::description(&text)).unwrap_or_default(),
+        name: ProfileName(mdev::profile_name(type_id, sound.as_deref())),
+        title: sound.unwrap_or_else(|| type_id.to_owned()),
+        device_api,
+        description,
     }
 }
 
 impl Type {
+    /// The driver's description has the first word; the name says what that leaves out.
     fn offered(self, type_id: String, parent: PciAddress, available: u32) -> Profile {
+        let traits = named_traits(&self.title);
+        let framebuffer_mib = self.description.framebuffer_mib;
         Profile {
             name: self.name,
             parent,
@@ -71,11 +102,12 @@ impl Type {
             device_api: self.device_api,
             available,
             max: self.description.max_instances,
-            framebuffer_mib: self.description.framebuffer_mib,
-            class: None,
-            sharing: None,
+            framebuffer_mib: framebuffer_mib.or(traits.map(|traits| traits.framebuffer_mib)),
+            class: traits.map(|traits| traits.class),
+            sharing: self.description.sharing.or(traits.map(|traits| traits.sharing)),
             heads: self.description.heads,
             max_resolution: self.description.max_resolution,
+            blocked: None,
         }
     }
 }
@@ -87,6 +119,7 @@ pub(super) struct Live {
     pub(super) parent: PciAddress,
     type_id: String,
     iommu_group: Option<u32>,
+    params: Option<Reading<VgpuParams>>,
     removing: bool,
 }
 
@@ -117,6 +150,7 @@ pub(super) fn live(
                 parent,
                 type_id: link("mdev_type").unwrap_or_default(),
                 iommu_group: link("iommu_group").and_then(|name| pci::count(&name)),
+                params: vgpu_params::read(files, VgpuId::Mdev(uuid), oddities),
                 removing: false,
             });
         }
@@ -135,14 +169,18 @@ pub(super) fn leaving(files: Files<'_>, parent: PciAddress, names: &[String]) ->
         .map(|uuid| {
             let group = files.link(&format!("{}/iommu_group", paths::mdev_below(parent, uuid)));
             let iommu_group = group.ok().and_then(|name| pci::count(&name));
-            Live { uuid, parent, type_id: String::new(), iommu_group, removing: true }
+            Live { uuid, parent, type_id: String::new(), iommu_group, params: None, removing: true }
         })
         .collect()
 }
 
 /// The PCI function above a mediated device; none when it has gone or its parent is no PCI function.
-pub(crate) fn parent_of(files: Files<'_>, uuid: Uuid) -> Option<PciAddress> {
-    let target = files.sysfs.read_link(&paths::mdev(uuid)).ok()?;
+fn parent_of(files: Files<'_>, uuid: Uuid) -> Option<PciAddress> {
+    parent_in(&files.sysfs.read_link(&paths::mdev(uuid)).ok()?)
+}
+
+/// The same in the target of its link on the bus.
+pub(crate) fn parent_in(target: &str) -> Option<PciAddress> {
     let above = target.trim_end_matches('/').rsplit('/').nth(1)?;
     PciAddress::parse(above).ok()
 }
@@ -164,6 +202,7 @@ impl Live {
             profile,
             iommu_group: self.iommu_group,
             removing: self.removing,
+            params: self.params,
             holders: Holders::default(),
         }
     }

@@ -17,8 +17,10 @@ mod nvidia_vfio;
 mod pass;
 mod rules;
 mod sriov;
+mod vgpu_params;
 
-pub(crate) use mdev::parent_of;
+pub(crate) use host::service_processes;
+pub(crate) use mdev::parent_in;
 pub(crate) use names::KnownNames;
 pub(crate) use nodes::sound_cards;
 pub(crate) use pass::observe;

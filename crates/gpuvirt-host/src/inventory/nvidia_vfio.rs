@@ -6,9 +6,13 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use gpuvirt_model::{Framework, Holders, PciAddress, Profile, ProfileName, Vgpu, VgpuId};
+use gpuvirt_model::{
+    Framework, Holders, NamedTraits, PciAddress, Profile, ProfileName, Reading, Sharing, Vgpu, VgpuId,
+    VgpuParams, named_traits,
+};
 
 use super::function::Seen;
+use super::vgpu_params;
 use crate::files::{Files, shown};
 use crate::parse::{mdev as mdev_text, nvidia, pci};
 use crate::paths;
@@ -22,6 +26,8 @@ pub(super) struct Vf {
     current: Option<u32>,
     /// Types that it could get now, with the driver's names.
     creatable: Vec<(u32, String)>,
+    /// The parameters of the vGPU that it is.
+    params: Option<Reading<VgpuParams>>,
 }
 
 /// The virtual functions of one card, with the names of all types that show on any of them.
@@ -55,8 +61,21 @@ pub(super) fn read(files: Files<'_>, seen: &Seen, oddities: &mut Vec<String>) ->
         oddities.push(format!("{path}: {e}"));
         String::new()
     });
+    let creatable = nvidia::creatable_types(&text);
+    note_odd(&path, &creatable.odd, oddities);
     let iommu_group = seen.function.iommu_group;
-    Some(Vf { address, iommu_group, current, creatable: nvidia::creatable_types(&text) })
+    let live = current.is_some_and(|id| id != 0);
+    let params = if live { vgpu_params::read(files, VgpuId::Vf(address), oddities) } else { None };
+    Some(Vf { address, iommu_group, current, creatable: creatable.types, params })
+}
+
+/// What of a driver's file makes no sense, with the file; a whole file of nonsense in a few lines.
+pub(super) fn note_odd(path: &str, odd: &[String], oddities: &mut Vec<String>) {
+    const SHOWN: usize = 4;
+    oddities.extend(odd.iter().take(SHOWN).map(|line| format!("{path}: {} makes no sense", shown(line))));
+    if odd.len() > SHOWN {
+        oddities.push(format!("{path}: {} more lines make no sense", odd.len() - SHOWN));
+    }
 }
 
 impl Card {
@@ -91,21 +110,36 @@ impl Card {
     }
 
     fn profile(&self, parent: PciAddress, id: u32, available: u32) -> Profile {
+        let title = self.titles.get(&id).cloned();
+        let traits = title.as_deref().and_then(named_traits);
         Profile {
             name: self.name(id),
             parent,
             framework: Framework::NvidiaVfio,
             type_id: id.to_string(),
-            title: self.titles.get(&id).cloned().unwrap_or_else(|| unnamed(id)),
+            title: title.unwrap_or_else(|| unnamed(id)),
             device_api: "vfio-pci".to_owned(),
             available,
-            max: None,
-            framebuffer_mib: None,
-            class: None,
-            sharing: None,
+            max: traits.and_then(|traits| self.max_of(traits)),
+            framebuffer_mib: traits.map(|traits| traits.framebuffer_mib),
+            class: traits.map(|traits| traits.class),
+            sharing: traits.map(|traits| traits.sharing),
             heads: None,
             max_resolution: None,
+            blocked: None,
         }
+    }
+
+    /// How many time-sliced vGPUs of this size fit on the empty card, told only while it is empty: then every type is
+    /// listed, and the largest takes all of the card's frame buffer. Each vGPU takes a virtual function.
+    fn max_of(&self, traits: NamedTraits) -> Option<u32> {
+        let time_sliced = |traits: &NamedTraits| traits.sharing == Sharing::TimeSliced;
+        let empty = self.vfs.iter().all(|vf| vf.current == Some(0));
+        let listed = self.titles.values().filter_map(|title| named_traits(title)).filter(time_sliced);
+        let whole =
+            listed.map(|traits| traits.framebuffer_mib).max().filter(|_| empty && time_sliced(&traits));
+        let fit = u32::try_from(whole?.checked_div(traits.framebuffer_mib)?).ok()?;
+        Some(fit.min(u32::try_from(self.vfs.len()).ok()?))
     }
 
     fn name(&self, id: u32) -> ProfileName {
@@ -127,6 +161,7 @@ impl Card {
                 profile: self.name(id),
                 iommu_group: vf.iommu_group,
                 removing: false,
+                params: vf.params.clone(),
                 holders: Holders::default(),
             })
         };

@@ -3,7 +3,7 @@
 //! The card offers one profile. How much of it each virtual function gets is the driver's affair, and shows nowhere
 //! in a way that drivers share.
 
-use gpuvirt_model::{Framework, Function, Holders, PciAddress, Profile, ProfileName, Vgpu, VgpuId};
+use gpuvirt_model::{Framework, Function, Holders, PciAddress, Profile, ProfileName, Sharing, Vgpu, VgpuId};
 
 /// The only profile, and its type.
 const PROFILE: &str = "vf";
@@ -23,9 +23,10 @@ pub(super) fn profile(vf: &Function, all: usize) -> Profile {
         max: u32::try_from(all).ok(),
         framebuffer_mib: None,
         class: None,
-        sharing: None,
+        sharing: Some(Sharing::Partitioned),
         heads: None,
         max_resolution: None,
+        blocked: None,
     }
 }
 
@@ -41,6 +42,7 @@ pub(super) fn live(vf: &Function, gpu: PciAddress) -> Option<Vgpu> {
         profile: ProfileName(PROFILE.to_owned()),
         iommu_group: vf.iommu_group,
         removing: false,
+        params: None,
         holders: Holders::default(),
     })
 }

@@ -1,5 +1,9 @@
 //! Mediated device types: what a driver says about them in `description`.
 
+use gpuvirt_model::Sharing;
+
+use super::pci;
+
 /// What a type's description tells; each driver tells something else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Description {
@@ -11,6 +15,10 @@ pub struct Description {
     pub max_resolution: Option<String>,
     /// How many fit on the empty card.
     pub max_instances: Option<u32>,
+    /// How its vGPUs share the card, where the form tells: GVT-g gives each a weight in turns on the engines.
+    pub sharing: Option<Sharing>,
+    /// Values of known names that make no sense, as they stand.
+    pub odd: Vec<String>,
 }
 
 /// Reads NVIDIA's line (`num_heads=4, frl_config=60, framebuffer=1024M, ...`) and GVT-g's five lines
@@ -20,22 +28,30 @@ pub fn description(text: &str) -> Description {
     for item in text.split([',', '\n']) {
         let Some((key, value)) = item.split_once(['=', ':']) else { continue };
         let (key, value) = (key.trim(), value.trim());
-        match key {
-            "num_heads" => found.heads = value.parse().ok(),
-            "framebuffer" => found.framebuffer_mib = mebibytes(value),
+        let understood = match key {
+            "num_heads" => set(&mut found.heads, pci::count(value)),
             // GVT-g: the part of graphics memory that the guest can map is what counts as its frame buffer.
-            "low_gm_size" => found.framebuffer_mib = mebibytes(value),
-            "max_resolution" | "resolution" => found.max_resolution = resolution(value),
-            "max_instance" => found.max_instances = value.parse().ok(),
-            _ => {}
+            "framebuffer" | "low_gm_size" => set(&mut found.framebuffer_mib, mebibytes(value)),
+            "max_resolution" | "resolution" => set(&mut found.max_resolution, resolution(value)),
+            "max_instance" => set(&mut found.max_instances, pci::count(value)),
+            "weight" => set(&mut found.sharing, pci::count::<u32>(value).map(|_| Sharing::TimeSliced)),
+            _ => true,
+        };
+        if !understood {
+            found.odd.push(item.trim().to_owned());
         }
     }
     found
 }
 
+fn set<T>(place: &mut Option<T>, value: Option<T>) -> bool {
+    *place = value;
+    place.is_some()
+}
+
 /// `1024M` or `128MB`.
 fn mebibytes(value: &str) -> Option<u64> {
-    value.strip_suffix("MB").or_else(|| value.strip_suffix('M'))?.trim().parse().ok()
+    pci::count(value.strip_suffix("MB").or_else(|| value.strip_suffix('M'))?)
 }
 
 /// `5120x2880`.
@@ -76,6 +92,7 @@ mod tests {
             heads,
             max_resolution: resolution.map(str::to_owned),
             max_instances,
+            ..Description::default()
         };
         for (text, want) in [
             (
@@ -84,12 +101,32 @@ mod tests {
             ),
             (
                 "low_gm_size: 128MB\nhigh_gm_size: 512MB\nfence: 4\nresolution: 1920x1200\nweight: 4\n",
-                of(Some(128), None, Some("1920x1200"), None),
+                Description {
+                    sharing: Some(Sharing::TimeSliced),
+                    ..of(Some(128), None, Some("1920x1200"), None)
+                },
             ),
             ("virtual PCI serial port with 2 ports\n", of(None, None, None, None)),
             (
                 "num_heads=-1, framebuffer=99999999999999999999M, max_resolution=axb, max_instance=\n",
-                of(None, None, None, None),
+                Description {
+                    odd: [
+                        "num_heads=-1",
+                        "framebuffer=99999999999999999999M",
+                        "max_resolution=axb",
+                        "max_instance=",
+                    ]
+                    .map(str::to_owned)
+                    .to_vec(),
+                    ..Description::default()
+                },
+            ),
+            (
+                "max_instance=0\u{0}, framebuffer=\u{ff}M",
+                Description {
+                    odd: vec!["max_instance=0\u{0}".to_owned(), "framebuffer=\u{ff}M".to_owned()],
+                    ..Description::default()
+                },
             ),
             ("=,:,==\n", of(None, None, None, None)),
         ] {

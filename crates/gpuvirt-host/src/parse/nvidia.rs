@@ -5,16 +5,55 @@ pub fn device_minor(text: &str) -> Option<u32> {
     text.lines().find_map(|line| line.strip_prefix("Device Minor:")?.trim().parse().ok())
 }
 
-/// `creatable_vgpu_types` of a virtual function: ids with names. The header line (`ID    : vGPU Name`) is not
-/// always there.
-pub fn creatable_types(text: &str) -> Vec<(u32, String)> {
-    let line = |line: &str| {
-        let (id, name) = line.split_once(':')?;
-        let name = name.trim();
-        let id: u32 = id.trim().parse().ok()?;
-        (id != 0 && !name.is_empty()).then(|| (id, name.to_owned()))
-    };
-    text.lines().filter_map(line).collect()
+/// `creatable_vgpu_types`: what can be made of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CreatableTypes {
+    /// Ids with the driver's names, each id once.
+    pub types: Vec<(u32, String)>,
+    /// Lines that make no sense.
+    pub odd: Vec<String>,
+}
+
+/// Reads `creatable_vgpu_types` of a virtual function. The header line (`ID    : vGPU Name`) is not always there.
+pub fn creatable_types(text: &str) -> CreatableTypes {
+    let mut found = CreatableTypes::default();
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let known = |id: u32| found.types.iter().any(|(have, _)| *have == id);
+        match creatable_type(line) {
+            Some((id, name)) if !known(id) => found.types.push((id, name)),
+            _ if is_header(line) => {}
+            _ => found.odd.push(line.to_owned()),
+        }
+    }
+    found
+}
+
+fn creatable_type(line: &str) -> Option<(u32, String)> {
+    let (id, name) = line.split_once(':')?;
+    let (id, name) = (super::pci::count(id)?, name.trim());
+    let sound = id != 0 && !name.is_empty() && !name.contains(char::is_control);
+    sound.then(|| (id, name.to_owned()))
+}
+
+fn is_header(line: &str) -> bool {
+    line.split_once(':').is_some_and(|(id, _)| id.trim().eq_ignore_ascii_case("id"))
+}
+
+/// Whether the vendor's tool found the card in use.
+pub fn lock_was_refused(stdout: &str, stderr: &str) -> bool {
+    [stdout, stderr].iter().any(|text| text.contains("unbindLock"))
+}
+
+/// What `nvidia-smi vgpu -ghm` says: whether sizes are mixed; none where the card has no such mode, or where the text is
+/// not understood. Only the line's end counts: its words differ by release (`Heterogenous`, `Heterogeneous`).
+pub fn heterogeneous_mode(text: &str) -> Option<bool> {
+    let line = text.lines().rev().find(|line| line.to_ascii_lowercase().contains("heterogen"))?;
+    let word = line.rsplit(|c: char| c == ':' || c.is_whitespace()).find(|word| !word.is_empty())?;
+    match word.trim_end_matches('.').to_ascii_lowercase().as_str() {
+        "enabled" => Some(true),
+        "disabled" => Some(false),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -36,13 +75,42 @@ mod tests {
         let want = vec![(1145, "NVIDIA L40S-1B".to_owned()), (1428, "NVIDIA H200X-141C".to_owned())];
         assert_eq!(
             creatable_types("ID    : vGPU Name\n1145  : NVIDIA L40S-1B\n1428 : NVIDIA H200X-141C\n"),
-            want
+            CreatableTypes { types: want.clone(), odd: Vec::new() }
         );
-        assert_eq!(creatable_types("\n:\n1:\n-1 : x\n0 : none\n"), vec![]);
+        let headerless = creatable_types("1145  : NVIDIA L40S-1B\n1428 : NVIDIA H200X-141C");
+        assert_eq!(headerless.types, want);
+    }
+
+    #[test]
+    fn lines_that_make_no_sense_are_told() {
+        let lines = ["garbage", ":", "1:", "-1 : x", "0 : none", "7 : a\u{0}b", "99999999999 : x"];
+        let read = creatable_types(&lines.join("\n"));
+        assert_eq!(read, CreatableTypes { types: Vec::new(), odd: lines.map(str::to_owned).to_vec() });
+        // The first of two with one id stands.
+        let twice = creatable_types("7 : first\n7 : second\n");
+        assert_eq!(twice.types, [(7, "first".to_owned())]);
+        assert_eq!(twice.odd, ["7 : second"]);
+    }
+
+    #[test]
+    fn the_mixed_size_mode_is_the_last_word_of_its_line() {
+        for (text, want) in [
+            ("GPU 00000000:41:00.0\n    vGPU Heterogeneous Mode           : Enabled\n", Some(true)),
+            ("GPU 00000000:41:00.0\n    vGPU Heterogeneous Mode           : Disabled\n", Some(false)),
+            ("vGPU heterogenous mode for GPU 0 is Enabled.\n", Some(true)),
+            ("    vGPU Heterogeneous Mode           : N/A\n", None),
+            ("Enabled\n", None),
+            ("", None),
+        ] {
+            assert_eq!(heterogeneous_mode(text), want, "{text:?}");
+        }
+        assert!(
+            lock_was_refused("", "Cannot obtain unbindLock for 0000:41:00.0\n") && !lock_was_refused("x", "")
+        );
     }
 
     proptest::proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in "\\PC{0,80}") { let _ = (device_minor(&text), creatable_types(&text)); }
+        fn no_text_makes_it_panic(text in "\\PC{0,80}") { let _ = (device_minor(&text), creatable_types(&text), heterogeneous_mode(&text)); }
     }
 }

@@ -11,6 +11,8 @@ mod settle;
 mod shell;
 mod sriov;
 mod step;
+mod vendor;
+mod vgpu_params;
 
 pub use shell::shell;
 pub(crate) use step::perform;

@@ -1,7 +1,8 @@
 //! Steps as the shell commands that do the same, for people who want to see or do it by hand.
 
-use gpuvirt_plan::Step;
+use gpuvirt_plan::{Step, UnbindLock};
 
+use super::vendor::{mixed_size_flag, vf_flag};
 use crate::paths;
 
 /// The equivalent of a step as one line of shell, to be run as root.
@@ -25,6 +26,10 @@ pub fn shell(step: &Step) -> String {
         Step::SetVgpuType { vf, to, .. } => {
             format!("echo {to} > {}", paths::nvidia_vgpu_file(*vf, "current_vgpu_type"))
         }
+        Step::SetVgpuParams { vgpu, to, .. } => {
+            let text = if to.is_empty() { " ".to_owned() } else { to.to_string() };
+            format!("echo '{text}' > {}", paths::vgpu_params(*vgpu))
+        }
         Step::SetVfCount { function, to, .. } => {
             format!("echo {to} > {}", paths::function_file(*function, "sriov_numvfs"))
         }
@@ -32,6 +37,16 @@ pub fn shell(step: &Step) -> String {
             let path = paths::function_file(*function, "sriov_drivers_autoprobe");
             format!("echo {} > {path}", u8::from(on.is_on()))
         }
+        Step::CycleVfs { function, tool, to, .. } => format!("{tool} {} {function}", vf_flag(*to)),
+        Step::SetMixedSize { gpu, command, to } => {
+            format!("{command} vgpu -i {gpu} -shm {}", mixed_size_flag(*to))
+        }
+        Step::SetUnbindLock { function, driver, to } => {
+            let path = paths::unbind_lock(driver, *function);
+            format!("echo {} > {path}", u8::from(*to == UnbindLock::Taken))
+        }
+        Step::StopService { unit, .. } => format!("systemctl stop {unit}"),
+        Step::StartService { unit, .. } => format!("systemctl start {unit}"),
         Step::RemoveMdev { uuid, .. } => format!("echo 1 > {}", paths::mdev_file(*uuid, "remove")),
     }
 }

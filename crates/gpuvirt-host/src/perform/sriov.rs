@@ -77,7 +77,7 @@ pub(super) fn set_autoprobe(
 }
 
 /// `sriov_numvfs`, and how many virtual functions are linked.
-fn count_of(
+pub(super) fn count_of(
     files: Files<'_>,
     function: PciAddress,
     what: &str,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gpuvirt_plan::Step;
 
-use super::{binding, mdev, module, nvidia_vfio, sriov};
+use super::{binding, mdev, module, nvidia_vfio, sriov, vendor, vgpu_params};
 use crate::error::HostError;
 use crate::files::Files;
 
@@ -22,6 +22,18 @@ pub(crate) fn perform(files: Files<'_>, step: &Step, deadline: Duration) -> Resu
         Step::SetVgpuType { vf, from, to, .. } => nvidia_vfio::set(files, *vf, (*from, *to), deadline),
         Step::SetVfCount { function, from, to } => sriov::set_count(files, *function, (*from, *to), deadline),
         Step::SetVfAutoprobe { function, on } => sriov::set_autoprobe(files, *function, *on),
+        Step::SetVgpuParams { vgpu, from, to, .. } => vgpu_params::set(files, *vgpu, (from, to), deadline),
+        Step::CycleVfs { function, tool, from, to } => {
+            vendor::cycle_vfs(files, *function, tool, (*from, *to), deadline)
+        }
+        Step::SetMixedSize { gpu, command, to } => {
+            vendor::set_mixed_size(files, *gpu, command, *to, deadline)
+        }
+        Step::SetUnbindLock { function, driver, to } => {
+            vendor::set_unbind_lock(files, (*function, driver), *to, deadline)
+        }
+        Step::StopService { gpu, unit } => vendor::stop_service(files, *gpu, unit, deadline),
+        Step::StartService { gpu, unit } => vendor::start_service(files, *gpu, unit, deadline),
         Step::RemoveMdev { parent, uuid } => mdev::remove(files, *parent, *uuid, deadline),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use gpuvirt_model::{DriverName, PciAddress};
+use gpuvirt_model::{DriverName, PciAddress, VgpuParams};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -143,7 +143,7 @@ pub(crate) enum Request {
 }
 
 /// Overriding a function's driver, unbinding and probing a function, removing one, setting the number of its VFs,
-/// setting a VF's vGPU type, and making and removing a mediated device.
+/// setting a VF's vGPU type and a vGPU's parameters, and making and removing a mediated device.
 fn is_allowed(path: &str, data: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
@@ -168,6 +168,12 @@ fn is_allowed(path: &str, data: &str) -> bool {
         ["", "sys", "bus", "pci", "devices", function, "nvidia", "current_vgpu_type"] => {
             is_function(function) && data.parse::<u32>().is_ok_and(|id| id.to_string() == data)
         }
+        ["", "sys", "bus", "pci", "devices", function, "nvidia", "vgpu_params"] => {
+            is_function(function) && is_params(data)
+        }
+        ["", "sys", "bus", "mdev", "devices", uuid, "nvidia", "vgpu_params"] => {
+            is_uuid(uuid) && is_params(data)
+        }
         ["", "sys", "bus", "mdev", "devices", uuid, "remove"] => is_uuid(uuid) && data == "1",
         ["", "sys", "bus", "pci", "devices", function, uuid, "remove"] => {
             is_function(function) && is_uuid(uuid) && data == "1"
@@ -178,6 +184,12 @@ fn is_allowed(path: &str, data: &str) -> bool {
 
 fn is_function(text: &str) -> bool {
     PciAddress::parse(text).is_ok_and(|address| address.to_string() == text)
+}
+
+/// One space clears them.
+fn is_params(text: &str) -> bool {
+    text == " "
+        || text.parse::<VgpuParams>().is_ok_and(|params| !params.is_empty() && params.to_string() == text)
 }
 
 fn is_uuid(text: &str) -> bool {

@@ -5,6 +5,7 @@ use gpuvirt_model::{
 };
 
 use super::{Switch, list, with_explain};
+use crate::vendor;
 
 /// No such GPU.
 pub fn not_found(address: PciAddress, observed: &Observed) -> Refusal {
@@ -74,23 +75,25 @@ pub(super) fn vfs_alive(switch: &Switch) -> Option<Refusal> {
     Some(switch.refuse(
         RefusalCode::VfsAlive,
         format!("{} has virtual functions, which would vanish with its driver: {vfs}", pf.address),
-        vec![format!("stop their VMs, then disable them: {}", without_vfs(pf))],
+        vec![format!("stop their VMs, then disable them: {}", without_vfs(pf, switch.observed))],
     ))
 }
 
-/// NVIDIA's driver wants its own tool to do it.
-fn without_vfs(pf: &Function) -> String {
-    match &pf.binding.driver {
-        Some(driver) if driver.as_str() == "nvidia" => {
-            format!("/usr/lib/nvidia/sriov-manage -d {}", pf.address)
-        }
-        _ => format!("echo 0 into {}'s sriov_numvfs", pf.address),
+/// What disables a function's virtual ones, by hand; some drivers want their own tool to do it.
+pub fn without_vfs(pf: &Function, observed: &Observed) -> String {
+    match vendor::vf_tool(pf, observed) {
+        Some(tool) => format!("{tool} -d {}", pf.address),
+        None => format!("echo 0 into {}'s sriov_numvfs", pf.address),
     }
 }
 
 /// Virtual functions that are to go and that a driver has: somebody bound them, and would lose them.
 pub(super) fn vfs_bound(switch: &Switch) -> Option<Refusal> {
+    // Those that the vendor's tool made are the card's own driver's, for as long as they are no vGPUs.
+    let own = switch.observed.primary_of(switch.gpu).and_then(|primary| primary.binding.driver.clone());
+    let own = own.filter(|_| vendor::has_typed_vfs(switch.gpu, switch.observed));
     let vfs = switch.observed.functions.values().filter(|f| f.physfn == Some(switch.gpu.address));
+    let vfs = vfs.filter(|f| own.is_none() || f.binding.driver != own);
     let bound = vfs.filter(|f| !switch.observed.vgpus.contains_key(&VgpuId::Vf(f.address)));
     let bound: Vec<String> =
         bound.filter_map(|f| Some(format!("{} ({})", f.address, f.binding.driver.as_ref()?))).collect();

@@ -3,6 +3,7 @@
 use gpuvirt_model::{Domain, Holder, Hostdev, Reading, Refusal, RefusalCode, Warning, WarningCode};
 
 use super::{Switch, list};
+use crate::vendor;
 
 /// A running domain has a function that would be unbound: the write would hang until it stops.
 pub(super) fn domain_running(switch: &Switch) -> Vec<Refusal> {
@@ -27,7 +28,9 @@ fn running<'a>(switch: &Switch<'a>) -> impl Iterator<Item = &'a Domain> + use<'a
 /// A process or an open sound stream holds it. QEMU's own hold on a VFIO group is named with its VM where that is known.
 pub(super) fn gpu_in_use(switch: &Switch) -> Option<Refusal> {
     let known_vm = running(switch).next().is_some();
+    let stopped = vendor::stopped_processes(switch.plan, switch.observed);
     let holds = |holder: &&Holder| match holder {
+        Holder::Process { pid, .. } if stopped.contains(pid) => false,
         Holder::Process { command, .. } => !(known_vm && command.starts_with("qemu")),
         Holder::DrmClient { .. } | Holder::Sound { .. } | Holder::UsbDevice { .. } => true,
         Holder::Console { .. } | Holder::Domain { .. } => false,

@@ -7,6 +7,10 @@ mod gpu;
 mod holder;
 mod iommu;
 mod lock;
+pub mod params;
+pub mod prepare;
+mod profile;
+pub mod several;
 mod sriov;
 pub mod start;
 pub mod vgpu;
@@ -18,7 +22,7 @@ use gpuvirt_model::{
 
 use crate::{Plan, Step, sriov as vfs};
 
-pub use gpu::not_found;
+pub use gpu::{not_found, without_vfs};
 pub use lock::{Waiting, untouchable};
 
 /// A switch that is about to happen: what the checks look at.
@@ -70,6 +74,8 @@ pub fn refusals(switch: &Switch) -> Vec<Refusal> {
     if unbinds {
         found.extend(holder::domain_running(switch));
         found.extend(holder::gpu_in_use(switch));
+    } else {
+        found.extend(prepare::tool_in_the_way(switch));
     }
     // The firmware's frame buffer draws on a card without any driver too, and vfio-pci takes it away when it binds.
     // On the way back nothing draws on the card yet.

@@ -69,6 +69,9 @@ pub fn judge(start: &Start<'_>) -> Judgement {
             start.refuse(RefusalCode::MixedModes, because, vec![see])
         },
     ));
+    let devices = super::several::devices_of(start.domain, start.observed);
+    let together = super::several::together(&start.domain.name, &devices, start.observed);
+    judgement.refusals.extend(together.refusals);
     let mut seen = BTreeSet::new();
     for device in &start.domain.config {
         match device {

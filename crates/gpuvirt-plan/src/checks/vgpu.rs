@@ -14,29 +14,18 @@ use super::{Switch, configured, list, with_explain};
 ///
 /// One that is with VFIO now can't tell: its driver shows what it offers only once it has the card.
 pub(super) fn no_support(switch: &Switch) -> Option<Refusal> {
-    let can = !switch.gpu.frameworks.is_empty();
+    // With a tool of the vendor's it shows only once virtual functions exist, which the plan makes.
+    let can = !switch.gpu.frameworks.is_empty() || crate::sriov::cycles_vfs(switch.plan);
     let asked = switch.to == GraphicsType::SharedDirect && switch.gpu.host_driver;
     let driver = switch.observed.primary_of(switch.gpu)?.binding.driver.clone();
-    (asked && !can).then(|| {
+    let waits =
+        switch.observed.primary_of(switch.gpu).is_some_and(|f| crate::parameter::missing(f, None).is_some());
+    (asked && !can && !waits).then(|| {
         let driver = driver.map_or("no driver".to_owned(), |d| format!("its driver {d}"));
         let because = format!("{driver} offers no vGPUs");
-        let mut remedy =
+        let remedy =
             vec!["load the vendor's vGPU host driver; a plain display driver offers none".to_owned()];
-        remedy.extend(vendors_tool(switch));
         switch.refuse(RefusalCode::NoVgpuSupport, because, remedy)
-    })
-}
-
-/// NVIDIA's driver shows what it makes vGPUs by only once virtual functions exist, and its own tool makes those.
-fn vendors_tool(switch: &Switch) -> Option<String> {
-    let primary = switch.observed.primary_of(switch.gpu)?;
-    let nvidia = primary.binding.driver.as_ref().is_some_and(|driver| driver.as_str() == "nvidia");
-    let none_yet = primary.sriov.as_ref().is_some_and(|sriov| sriov.vfs.is_empty() && sriov.total > 0);
-    let address = primary.address;
-    (nvidia && none_yet).then(|| {
-        format!(
-            "where it is that driver, enable its virtual functions: /usr/lib/nvidia/sriov-manage -e {address}"
-        )
     })
 }
 
@@ -59,7 +48,7 @@ pub(super) fn without_room(wanted: &Creation, placed: usize, observed: &Observed
     let full = || shows_what_fits(wanted.gpu) && by_name(wanted.gpu).values().all(|left| *left == 0);
     match offered || full() {
         true => no_capacity(wanted, placed, observed),
-        false => not_offered(wanted),
+        false => not_offered(wanted, observed),
     }
 }
 
@@ -95,17 +84,22 @@ fn shows_what_fits(gpu: &Gpu) -> bool {
     gpu.live_vgpus > 0 && gpu.frameworks.contains(&Framework::NvidiaVfio)
 }
 
-fn not_offered(wanted: &Creation) -> Refusal {
+fn not_offered(wanted: &Creation, observed: &Observed) -> Refusal {
     let names = list(by_name(wanted.gpu).into_keys());
     let address = wanted.gpu.address;
-    let because = match names.as_str() {
+    let mut because = match names.as_str() {
         "" => format!("{address} offers no profile now"),
         names if shows_what_fits(wanted.gpu) => {
             format!("{address} offers {names} beside its vGPUs; its driver lists no others while these live")
         }
         names => format!("{address} offers {names}"),
     };
-    let see = vec![format!("gpuvirt profile list --gpu {}", wanted.gpu.address)];
+    let others = super::profile::offered_elsewhere(wanted, observed);
+    if !others.is_empty() {
+        because += &format!("; {} offers {}", list(&others), wanted.profile);
+    }
+    let mut see = super::profile::what_was_meant(wanted, &others);
+    see.push(format!("gpuvirt profile list --gpu {address}"));
     wanted.refuse(RefusalCode::ProfileNotOffered, because, see)
 }
 

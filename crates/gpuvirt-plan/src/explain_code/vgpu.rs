@@ -13,6 +13,15 @@ pub(super) const TEXTS: &[Explanation] = &[
                  offered then.",
     },
     Explanation {
+        name: "wrong-host-driver",
+        cause: "A driver that makes no vGPUs has the card: a plain display or computing driver, open or not, where the \
+                vendor's vGPU host driver (NVIDIA's vGPU manager, AMD's gim) is needed. The two are different packages.",
+        evidence: "NVIDIA: the module nvidia is loaded and nvidia_vgpu_vfio is not (/sys/module), or nouveau has the \
+                   card. AMD: amdgpu has a card that can have virtual functions.",
+        remedy: "Install the vGPU host driver (NVIDIA: the package that ends on vgpu-kvm) in the place of the present \
+                 one, and reboot. `gpuvirt gpu show GPU` shows which driver is found then.",
+    },
+    Explanation {
         name: "not-shared-direct",
         cause: "vGPUs are made only on a GPU that was configured for them.",
         evidence: "The stored configuration gives this GPU another type.",
@@ -39,6 +48,13 @@ pub(super) const TEXTS: &[Explanation] = &[
         cause: "A vGPU with this UUID exists. UUIDs are unique on a host: VMs name vGPUs by them.",
         evidence: "A device of this name in /sys/bus/mdev/devices.",
         remedy: "Leave out --uuid, and a new one is chosen. `gpuvirt vgpu show UUID` shows the present one.",
+    },
+    Explanation {
+        name: "no-vgpu-params",
+        cause: "Parameters such as frame_rate_limiter are NVIDIA's: the driver of this vGPU has no file for any.",
+        evidence: "No nvidia/vgpu_params in the folder of the mediated device or of the virtual function; plain virtual \
+                   functions and GVT-g have none.",
+        remedy: "Leave out --param. `gpuvirt vgpu show ID` shows the parameters of vGPUs that take some.",
     },
     Explanation {
         name: "vgpu-not-found",

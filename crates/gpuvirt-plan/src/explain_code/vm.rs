@@ -24,6 +24,24 @@ pub(super) const TEXTS: &[Explanation] = &[
         remedy: "Remove the other device first: `gpuvirt vm show VM`, `gpuvirt vm remove VM DEVICE`.",
     },
     Explanation {
+        name: "too-many-devices",
+        cause: "One VM gets 16 GPUs and vGPUs at most, each whole card counted once: vSphere draws the line there too, \
+                and guests' drivers are not tried beyond it.",
+        evidence: "The host devices in the domain's definition that are GPUs, virtual functions of GPUs, or mediated \
+                   devices.",
+        remedy: "Take a device out first (`gpuvirt vm show VM`, `gpuvirt vm remove VM DEVICE`), or use a larger \
+                 profile instead of several.",
+    },
+    Explanation {
+        name: "not-full-size",
+        cause: "NVIDIA's guests take several vGPUs only of the classes Q and C, and on boards without virtual functions \
+                (up to Turing) only such that have all of their GPU's frame buffer.",
+        evidence: "The class in the profiles' names; on boards without virtual functions how many of the profile fit on \
+                   the empty GPU.",
+        remedy: "Give the VM one vGPU, or full-size ones of several GPUs: `gpuvirt profile list` shows those with a MAX \
+                 of 1.",
+    },
+    Explanation {
         name: "domain-not-editable",
         cause: "The domain's definition kept changing while it was edited, or it can't be edited safely, so it was \
                 left as it is.",

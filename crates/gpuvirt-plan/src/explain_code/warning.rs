@@ -32,10 +32,29 @@ pub(super) const TEXTS: &[Explanation] = &[
                  /sys/bus/pci/drivers_probe.",
     },
     Explanation {
+        name: "service-down",
+        cause: "A service that was stopped so that a card could be prepared did not start again.",
+        evidence: "Its control group has no process some seconds after systemctl was told to start it.",
+        remedy: "See why, and start it: systemctl status UNIT; systemctl start UNIT.",
+    },
+    Explanation {
         name: "also-defined-in",
         cause: "Another VM's definition names the same device. Both can be defined; only one can run at a time.",
         evidence: "The host devices in the definitions of all domains.",
         remedy: "Nothing, when they take turns. Otherwise `gpuvirt vm remove VM DEVICE` on one of them.",
+    },
+    Explanation {
+        name: "fractional-vgpus",
+        cause: "One VM has several vGPUs that are parts of a GPU, or whose size is not known. Which of them go together \
+                depends on the board and on the driver's version, and shows when the VM starts.",
+        evidence: "How many of each vGPU's profile fit on the empty GPU, where the driver tells; 1 is a whole GPU.",
+        remedy: "Start the VM; when its vGPUs fail, use profiles with a MAX of 1: `gpuvirt profile list`.",
+    },
+    Explanation {
+        name: "host-driver-unsure",
+        cause: "It can't be told whether the host's driver of the card is the one that makes vGPUs.",
+        evidence: "/sys/module and /proc/driver/nvidia tell nothing here, and the card shows no types yet.",
+        remedy: "`gpuvirt gpu show GPU` after the change: a driver that makes vGPUs offers profiles then.",
     },
     Explanation {
         name: "accepted",

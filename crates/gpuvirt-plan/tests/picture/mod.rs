@@ -90,7 +90,7 @@ pub fn host(gpu: DriverBinding, audio: DriverBinding) -> Observed {
             kernel_release: None,
             boot_id: None,
             driver_rules: gpuvirt_model::DriverRules::default(),
-            running_services: std::collections::BTreeSet::new(),
+            running_services: std::collections::BTreeMap::new(),
             oddities: Vec::new(),
         },
         gpus: [(at(GPU), card)].into(),
@@ -129,12 +129,17 @@ pub fn perform(observed: &mut Observed, step: &Step, host: &str) {
             binding.driver =
                 binding.driver_override.clone().or_else(|| expect.clone()).or_else(|| driver(host));
         }
+        // Locks and services change no binding.
+        Step::SetUnbindLock { .. } | Step::StopService { .. } | Step::StartService { .. } => {}
         Step::LoadModule { .. } => observed.host.vfio_pci = ModulePresence::Ready,
         Step::CreateMdev { .. }
         | Step::RemoveMdev { .. }
         | Step::SetVgpuType { .. }
+        | Step::SetVgpuParams { .. }
         | Step::SetVfCount { .. }
-        | Step::SetVfAutoprobe { .. } => panic!("no vGPUs in this picture"),
+        | Step::SetVfAutoprobe { .. }
+        | Step::CycleVfs { .. }
+        | Step::SetMixedSize { .. } => panic!("no vGPUs in this picture"),
     }
     settle(observed);
 }

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use gpuvirt_api::{GpuSelector, selector::check_label};
-use gpuvirt_model::{ConfiguredType, RefusalCode, When};
+use gpuvirt_model::{ConfiguredType, RefusalCode, VgpuMode, When};
 
 /// Verbs on GPUs.
 #[derive(Debug, Subcommand)]
@@ -38,6 +38,20 @@ pub enum GpuCommand {
     /// Example: gpuvirt gpu set 41:00.0 --type direct --dry-run
     #[command(verbatim_doc_comment)]
     Set(SetArgs),
+    /// Place nothing more on a GPU; what is on it stays. Changes the stored configuration only
+    ///
+    /// Example: gpuvirt gpu cordon 41:00.0
+    Cordon {
+        /// Its address (0000:41:00.0 or 41:00.0) or its label
+        gpu: GpuSelector,
+    },
+    /// Place vGPUs on a GPU again. Changes the stored configuration only
+    ///
+    /// Example: gpuvirt gpu uncordon 41:00.0
+    Uncordon {
+        /// Its address (0000:41:00.0 or 41:00.0) or its label
+        gpu: GpuSelector,
+    },
     /// Forget a GPU's configuration: it is unmanaged from then on. Changes the stored configuration only
     ///
     /// The GPU stays as it is now, bound to the driver that it has. To give it back to the host first:
@@ -58,6 +72,12 @@ pub struct SetArgs {
     /// shared, direct, shared-direct or default; vSphere's spellings are understood too
     #[arg(long = "type", value_name = "TYPE")]
     pub graphics_type: ConfiguredType,
+    /// Which vGPU profiles may live together on it: same-size, mixed-size or mig. Only with shared-direct
+    #[arg(long, value_name = "MODE")]
+    pub vgpu_mode: Option<VgpuMode>,
+    /// How many virtual functions it gets; without it, as many as it can have. Only with shared-direct
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub vfs: Option<u16>,
     /// A name for it, usable wherever an address is
     #[arg(long, value_name = "LABEL", value_parser = parse_label)]
     pub label: Option<String>,

@@ -56,6 +56,9 @@ pub fn list(gpus: &[GpuDocument]) -> String {
             page.line(format_args!("pending: {}: {reason}", gpu.address));
         }
     }
+    for gpu in gpus.iter().filter(|gpu| gpu.cordoned) {
+        page.line(format_args!("cordoned: {}: nothing more is placed on it", gpu.address));
+    }
     page.into_text()
 }
 
@@ -79,6 +82,13 @@ pub fn show(gpu: &GpuDocument) -> String {
     }
     page.field("active", gpu.active);
     page.field_if("pending", gpu.pending.as_ref());
+    page.field_if("cordoned", gpu.cordoned.then_some("what is on it stays, nothing more is placed there"));
+    if let Some(mode) = gpu.vgpu_mode {
+        let asked = mode.configured.filter(|asked| *asked != mode.active);
+        let asked = asked.map(|asked| format!(" ({asked} was asked for)")).unwrap_or_default();
+        page.field("vGPU mode", format_args!("{}{asked}", mode.active));
+    }
+    page.field_if("VFs wanted", gpu.vf_count.as_ref());
     if !gpu.accepted.is_empty() {
         page.field("accepted", joined(gpu.accepted.iter()));
     }
@@ -96,7 +106,7 @@ pub fn show(gpu: &GpuDocument) -> String {
     }
     if !gpu.gpu.profiles.is_empty() {
         page.heading("profiles");
-        page.table(2, &profile::of_gpu(gpu));
+        profile::of_gpu(&mut page, gpu);
     }
     if !gpu.vgpus.is_empty() {
         page.heading("vGPUs");

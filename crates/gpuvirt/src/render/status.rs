@@ -23,6 +23,12 @@ pub fn status(status: &StatusDocument) -> String {
     for problem in &status.problems {
         page.line(format_args!("problem: {problem}"));
     }
+    if status.maintenance {
+        page.line("maintenance: nothing more is placed on this host");
+    }
+    for gpu in status.gpus.iter().filter(|gpu| gpu.cordoned) {
+        page.line(format_args!("cordoned: {}: nothing more is placed on it", gpu.address));
+    }
     let managed = status.gpus.iter().filter(|gpu| gpu.configured.is_some()).count();
     let not_as_asked: Vec<&GpuStatus> =
         status.gpus.iter().filter(|gpu| gpu.pending.is_some() || gpu.hands_off.is_some()).collect();

@@ -1,9 +1,10 @@
 //! vGPUs that exist.
 
 use gpuvirt_api::{GpuDocument, VgpuDocument};
+use gpuvirt_model::{Reading, VgpuParams};
 
 use super::holder;
-use super::page::Page;
+use super::page::{Page, or_none};
 use super::table::Table;
 use super::vm::vms_short;
 
@@ -41,6 +42,7 @@ pub fn show(document: &VgpuDocument) -> String {
     }
     page.field("framework", vgpu.framework);
     page.field("driver's type", &vgpu.type_id);
+    page.field_if("parameters", vgpu.params.as_ref().map(params));
     page.field_if("IOMMU group", vgpu.iommu_group);
     page.field("made by", made_by(document));
     page.field(
@@ -52,6 +54,13 @@ pub fn show(document: &VgpuDocument) -> String {
     );
     holder::section(&mut page, &vgpu.holders);
     page.into_text()
+}
+
+fn params(params: &Reading<VgpuParams>) -> String {
+    match params {
+        Reading::Known(params) => or_none(params.to_string()),
+        Reading::Unknown(why) => why.to_string(),
+    }
 }
 
 /// The vGPUs of a GPU, for its own page.

@@ -1,11 +1,11 @@
 //! `gpuvirt vgpu ...`
 
-use gpuvirt_api::{Client, CreateVgpu, RemoveVgpus};
-use gpuvirt_model::ProfileName;
+use gpuvirt_api::{Client, CreateVgpu, RemoveVgpus, SetVgpuParams};
+use gpuvirt_model::{ProfileName, VgpuParams};
 
 use super::{gpu, show_change, show_each, show_list};
 use crate::asker::Asker;
-use crate::cli::{CreateArgs, RemoveArgs, VgpuCommand};
+use crate::cli::{CreateArgs, Format, RemoveArgs, SetParamsArgs, VgpuCommand};
 use crate::failure::Failure;
 use crate::output::Answer;
 use crate::render;
@@ -25,6 +25,7 @@ pub fn run(asker: &Asker, command: &VgpuCommand) -> Result<Answer, Failure> {
             render::vgpu::show,
         ),
         VgpuCommand::Create(args) => create(asker, args),
+        VgpuCommand::Set(args) => set(asker, args),
         VgpuCommand::Remove(args) => remove(asker, args),
     }
 }
@@ -32,15 +33,34 @@ pub fn run(asker: &Asker, command: &VgpuCommand) -> Result<Answer, Failure> {
 fn create(asker: &Asker, args: &CreateArgs) -> Result<Answer, Failure> {
     let change = asker.order(|client| {
         client.create_vgpu(&CreateVgpu {
-            gpu: gpu::address(client, &args.gpu)?,
+            gpu: args.gpu.as_ref().map(|named| gpu::address(client, named)).transpose()?,
             profile: ProfileName(args.profile.clone()),
             uuid: None,
             uuids: args.uuid.clone(),
             count: args.count,
+            params: merged(&args.param),
             dry_run: args.dry_run,
         })
     })?;
-    show_change(asker, &change)
+    let mut answer = show_change(asker, &change)?;
+    // Programs have it in the document.
+    if let Some(choice) =
+        change.placement.as_ref().filter(|_| args.explain && asker.format() == Format::Table)
+    {
+        answer.out.push_str(&render::placement::choice(choice));
+    }
+    Ok(answer)
+}
+
+fn set(asker: &Asker, args: &SetParamsArgs) -> Result<Answer, Failure> {
+    let request =
+        SetVgpuParams { params: merged(&args.param), clear: args.clear_params, dry_run: args.dry_run };
+    show_change(asker, &asker.order(|client| client.set_vgpu_params(args.id, &request))?)
+}
+
+/// All of them, of a name that comes twice the last.
+fn merged(params: &[VgpuParams]) -> VgpuParams {
+    params.iter().fold(VgpuParams::default(), |all, one| all.with(one))
 }
 
 fn remove(asker: &Asker, args: &RemoveArgs) -> Result<Answer, Failure> {

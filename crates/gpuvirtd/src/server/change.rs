@@ -24,5 +24,6 @@ pub(super) fn document(report: Report, dry_run: bool) -> Change {
         id,
         uuid: id.and_then(VgpuId::uuid),
         xml: report.xml,
+        placement: report.placement,
     }
 }

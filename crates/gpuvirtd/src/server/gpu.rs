@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use gpuvirt_api::selector::check_label;
-use gpuvirt_api::{Change, GpuDocument, GpuSelector, List, SetType, XmlDocument};
-use gpuvirt_engine::SwitchRequest;
-use gpuvirt_model::{Gpu, PciAddress};
+use gpuvirt_api::{Change, GpuDocument, GpuSelector, List, SetCordon, SetType, XmlDocument};
+use gpuvirt_engine::{Cordon, Preparation, SwitchRequest};
+use gpuvirt_model::{ConfiguredType, Gpu, PciAddress};
 
 use super::access::{Caller, Writer};
 use super::answer::Failure;
@@ -67,12 +68,23 @@ pub(super) async fn set_type(
     if let Some(label) = &asked.label {
         check_label(label).map_err(|error| bad(&error))?;
     }
+    let not_for = matches!(asked.graphics_type, ConfiguredType::Shared | ConfiguredType::Direct);
+    if not_for && (asked.vgpu_mode.is_some() || asked.vf_count.is_some()) {
+        return Err(Failure::usage(
+            StatusCode::BAD_REQUEST,
+            "vgpuMode and vfCount go with the type shared-direct",
+        ));
+    }
+    if asked.vf_count == Some(0) {
+        return Err(Failure::usage(StatusCode::BAD_REQUEST, "vfCount must be at least 1"));
+    }
     let what = format!("gpu set {selector} --type {} --when {}", asked.graphics_type, asked.when);
     let order = Order { what, dry_run: asked.dry_run };
     let work = move |context: &Context| {
         let request = SwitchRequest {
             gpu: address(&selector, context)?,
             to: asked.graphics_type,
+            prepare: Preparation { vgpu_mode: asked.vgpu_mode, vf_count: asked.vf_count },
             label: asked.label,
             accept: asked.accept,
             when: Some(asked.when),
@@ -82,6 +94,23 @@ pub(super) async fn set_type(
         Ok(change::document(context.engine.configure(&request)?, asked.dry_run))
     };
     context.change_or_dry_run(caller, order, work).await.map(Json)
+}
+
+/// `PUT /v1/gpus/{gpu}/cordon`
+pub(super) async fn set_cordon(
+    State(context): State<Arc<Context>>,
+    Writer(peer): Writer,
+    GpuName(selector): GpuName,
+    _: Params<Nothing>,
+    Body(asked): Body<SetCordon>,
+) -> Result<Json<Change>, Failure> {
+    let cordon = if asked.cordoned { Cordon::On } else { Cordon::Off };
+    let what = format!("gpu {} {selector}", if asked.cordoned { "cordon" } else { "uncordon" });
+    let work = move |context: &Context| {
+        let gpu = address(&selector, context)?;
+        Ok(change::document(context.engine.set_cordon(gpu, cordon)?, false))
+    };
+    context.change(&peer, what, work).await.map(Json)
 }
 
 /// `DELETE /v1/gpus/{gpu}/configuration`
@@ -117,5 +146,6 @@ pub(super) fn find<'a>(selector: &GpuSelector, picture: &'a Picture) -> Result<&
 }
 
 fn document(gpu: &Gpu, picture: &Picture) -> GpuDocument {
-    GpuDocument::new(gpu, &picture.view.observed, &picture.view.desired)
+    let view = &picture.view;
+    GpuDocument::new(gpu, &view.observed, &view.desired, &view.records)
 }

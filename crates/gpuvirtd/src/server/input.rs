@@ -75,6 +75,13 @@ pub(super) struct OfGpu {
     pub(super) gpu: Option<String>,
 }
 
+/// One profile instead of all.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfProfile {
+    pub(super) profile: Option<String>,
+}
+
 /// Reads a GPU's name.
 pub(super) fn selector(text: &str) -> Result<GpuSelector, Failure> {
     text.parse().map_err(|error| bad(&error))

@@ -50,7 +50,7 @@ fn gpus(registry: &mut Registry, picture: &Picture) {
     let (gpus, pending, vgpus) = (Numbers::default(), Numbers::default(), Numbers::default());
     let view = &picture.view;
     for gpu in view.observed.gpus.values() {
-        let document = GpuDocument::new(gpu, &view.observed, &view.desired);
+        let document = GpuDocument::new(gpu, &view.observed, &view.desired, &view.records);
         let of = |more: &[(&'static str, String)]| [&[("gpu", gpu.address.to_string())], more].concat();
         let configured = document.configured.map_or("unmanaged".to_owned(), |kind| kind.to_string());
         let kinds = [("active", document.active.to_string()), ("configured", configured)];

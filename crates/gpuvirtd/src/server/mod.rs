@@ -4,7 +4,7 @@
 //! listen   one connection, one request, every wait bounded
 //!   places   how many connections at once, and of one user
 //!   access   who the peer is, and whether it may read and write; polkit: who else may write
-//!   routes   paths to handlers; one file for each noun: gpu, profile, vgpu, vm, status, event
+//!   routes   paths to handlers; one file for each noun: gpu, host, capacity, profile, vgpu, vm, status, event
 //!     input    path, query and body, checked
 //!     pictures the picture of the host that questions share
 //!     context  the engine, called on a thread of its own, if the client is still present when its turn comes
@@ -16,11 +16,13 @@
 
 pub mod access;
 mod answer;
+mod capacity;
 mod change;
 mod context;
 mod event;
 mod gpu;
 mod hook;
+mod host;
 mod input;
 pub mod listen;
 mod metrics;

@@ -19,7 +19,7 @@ pub(super) async fn list(
 ) -> Result<Json<List<ProfileDocument>>, Failure> {
     let only = of.gpu.as_deref().map(selector).transpose()?;
     let read = move |context: &Context, picture: &Picture| {
-        let mut profiles = ProfileDocument::all(&picture.view.observed);
+        let mut profiles = ProfileDocument::all(&picture.view.observed, &picture.view.desired);
         if let Some(only) = &only {
             let address = gpu::find(only, picture)?.address;
             profiles.retain(|profile| profile.gpu == address);

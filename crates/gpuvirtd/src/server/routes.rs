@@ -10,7 +10,7 @@ use axum::routing::{delete, get, post, put};
 use super::access::readers_only;
 use super::answer::Failure;
 use super::context::Context;
-use super::{event, gpu, hook, metrics, profile, status, vgpu, vm};
+use super::{capacity, event, gpu, hook, host, metrics, profile, status, vgpu, vm};
 
 /// All routes of the API. Paths are those of [`gpuvirt_api::route`].
 pub fn router(context: Arc<Context>) -> Router {
@@ -20,10 +20,14 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/v1/gpus/{gpu}/xml", get(gpu::xml))
         .route("/v1/gpus/{gpu}/type", put(gpu::set_type))
         .route("/v1/gpus/{gpu}/configuration", delete(gpu::unset))
+        .route("/v1/gpus/{gpu}/cordon", put(gpu::set_cordon))
+        .route("/v1/host", get(host::show).put(host::set))
+        .route("/v1/capacity", get(capacity::list))
         .route("/v1/profiles", get(profile::list))
         .route("/v1/vgpus", get(vgpu::list).post(vgpu::create))
         .route("/v1/vgpus/remove", post(vgpu::remove_several))
         .route("/v1/vgpus/{uuid}", get(vgpu::show).delete(vgpu::remove))
+        .route("/v1/vgpus/{uuid}/params", put(vgpu::set_params))
         .route("/v1/vgpus/{uuid}/xml", get(vgpu::xml))
         .route("/v1/vms", get(vm::list))
         .route("/v1/vms/{name}", get(vm::show))

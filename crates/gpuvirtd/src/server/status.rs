@@ -38,9 +38,10 @@ pub(super) async fn recover(
 
 fn status(context: &Context, picture: &Picture) -> Result<StatusDocument, Failure> {
     let view = &picture.view;
-    let document = |gpu| GpuDocument::new(gpu, &view.observed, &view.desired);
+    let document = |gpu| GpuDocument::new(gpu, &view.observed, &view.desired, &view.records);
     let gpus: Vec<GpuDocument> = view.observed.gpus.values().map(document).collect();
     let mut status = StatusDocument::new(context.source, &gpus);
+    status.maintenance = view.desired.host.maintenance;
     status.daemon = Some(DaemonStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),

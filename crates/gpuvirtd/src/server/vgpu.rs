@@ -6,10 +6,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use gpuvirt_api::{
-    Change, CreateVgpu, GpuSelector, List, MOST_VGPUS, RemoveVgpus, VgpuDocument, XmlDocument,
+    Change, CreateVgpu, GpuSelector, List, MOST_VGPUS, RemoveVgpus, SetVgpuParams, VgpuDocument, XmlDocument,
 };
-use gpuvirt_engine::{CreateRequest, Removal, RemoveRequest, Wish};
-use gpuvirt_model::{Framework, PciAddress, ProfileName};
+use gpuvirt_engine::{CreateRequest, ParamsRequest, Removal, RemoveRequest, Wish};
+use gpuvirt_model::{Framework, PciAddress, Profile, ProfileName};
 use gpuvirt_plan::checks::vgpu::not_found;
 use uuid::Uuid;
 
@@ -72,16 +72,25 @@ pub(super) async fn create(
     Body(asked): Body<CreateVgpu>,
 ) -> Result<Json<Change>, Failure> {
     let uuids = uuids(&asked)?;
-    let (gpu, profile, count) = (asked.gpu, &asked.profile.0, uuids.len());
+    if asked.gpu.is_none() && uuids.len() > 1 {
+        let text = "several vGPUs are made on one GPU: name it, or ask for one at a time".to_owned();
+        return Err(Failure::usage(StatusCode::BAD_REQUEST, text));
+    }
+    let (profile, count) = (&asked.profile.0, uuids.len());
+    let on = asked.gpu.map(|gpu| format!(" --gpu {gpu}")).unwrap_or_default();
     let names: Vec<String> = uuids.iter().take(NAMES_LOGGED).map(|uuid| format!(" --uuid {uuid}")).collect();
-    let what = format!("vgpu create --gpu {gpu} --profile {profile:?} --count {count}{}", names.concat());
+    let what = format!("vgpu create{on} --profile {profile:?} --count {count}{}", names.concat());
     let order = Order { what, dry_run: asked.dry_run };
     let work = move |context: &Context| {
-        let gpu = gpu::address(&GpuSelector::Address(asked.gpu), context)?;
+        let named = |gpu| gpu::address(&GpuSelector::Address(gpu), context);
+        let gpu = asked.gpu.map(named).transpose()?;
         if asked.uuid.is_some() || !asked.uuids.is_empty() {
             has_uuids(gpu, &asked.profile, context)?;
         }
-        let wish = |uuid: Uuid| Wish::new(uuid.into(), asked.profile.clone());
+        let wish = |uuid: Uuid| Wish {
+            params: asked.params.clone(),
+            ..Wish::new(uuid.into(), asked.profile.clone())
+        };
         let wishes = uuids.into_iter().map(wish).collect();
         let request = CreateRequest { gpu, wishes, dry_run: asked.dry_run };
         Ok(change::document(context.engine.create_vgpus(&request)?, asked.dry_run))
@@ -104,6 +113,28 @@ fn uuids(asked: &CreateVgpu) -> Result<Vec<Uuid>, Failure> {
     }
     uuids.extend((given..count).map(|_| Uuid::new_v4()));
     Ok(uuids)
+}
+
+/// `PUT /v1/vgpus/{id}/params`
+pub(super) async fn set_params(
+    State(context): State<Arc<Context>>,
+    caller: Caller,
+    Id(id): Id,
+    _: Params<Nothing>,
+    Body(asked): Body<SetVgpuParams>,
+) -> Result<Json<Change>, Failure> {
+    let SetVgpuParams { params, clear, dry_run } = asked;
+    if params.is_empty() && !clear {
+        return Err(Failure::usage(StatusCode::BAD_REQUEST, "name parameters, or clear them".to_owned()));
+    }
+    let cleared = if clear { " --clear-params" } else { "" };
+    let order = Order { what: format!("vgpu set {id}{cleared} {params}"), dry_run };
+    let work = move |context: &Context| {
+        let deadline = context.write_deadline;
+        let request = ParamsRequest { id, params, clear, dry_run, deadline };
+        Ok(change::document(context.engine.set_vgpu_params(&request)?, dry_run))
+    };
+    context.change_or_dry_run(caller, order, work).await.map(Json)
 }
 
 /// `DELETE /v1/vgpus/{id}[?dryRun=true]`
@@ -156,12 +187,13 @@ async fn remove_which(
 }
 
 /// Refuses a uuid that the vGPU could not have: whoever names one wants to find it again by it.
-fn has_uuids(gpu: PciAddress, profile: &ProfileName, context: &Context) -> Result<(), Failure> {
+fn has_uuids(gpu: Option<PciAddress>, profile: &ProfileName, context: &Context) -> Result<(), Failure> {
     let picture = context.picture()?;
-    let gpu = picture.view.observed.gpus.get(&gpu);
-    let made = gpu.and_then(|gpu| gpu.profiles.iter().find(|offered| offered.name == *profile));
-    match made {
-        Some(offered) if offered.framework != Framework::Mdev => {
+    let gpus = picture.view.observed.gpus.values().filter(|found| gpu.is_none_or(|gpu| gpu == found.address));
+    let mut made = gpus.flat_map(|gpu| &gpu.profiles).filter(|offered| offered.name == *profile);
+    let is_mdev = |offered: &Profile| offered.framework == Framework::Mdev;
+    match made.next() {
+        Some(first) if !is_mdev(first) && !made.any(is_mdev) => {
             let text = format!(
                 "a vGPU of profile {profile} is a virtual function, named by its address: leave out the uuid"
             );

@@ -8,7 +8,7 @@ use gpuvirt_api::Source;
 use gpuvirt_api::event::EventKind;
 use gpuvirt_engine::Engine;
 use gpuvirt_engine::ports::{Domains, Host};
-use gpuvirt_fakekernel::FakeKernel;
+use gpuvirt_fakekernel::{FakeKernel, Program};
 use gpuvirt_libvirt::{Happened, Told};
 use gpuvirt_recording::RecordedHost;
 use gpuvirt_state::StateDir;
@@ -105,7 +105,19 @@ fn recorded(file: &Path, config: &Config) -> anyhow::Result<(RehearsedHost, Reco
     let kernel = FakeKernel::copy_of(&recording);
     // A snapshot has its host's /proc; a bare dump can't hold one.
     let kernel = if recording.manifest().is_some() { kernel } else { kernel.with_proc() };
+    install_programs(&kernel, config);
     Ok((RehearsedHost::new(Arc::new(kernel), config), domains))
+}
+
+/// Stand-ins for the programs that the rules of drivers name, so that a recorded card can be prepared too.
+fn install_programs(kernel: &FakeKernel, config: &Config) {
+    for rule in config.driver_rules().iter() {
+        let tool = rule.vf_tool.as_ref().map(|path| (path, Program::VfTool));
+        let command = rule.command.as_ref().map(|path| (path, Program::Command));
+        for (path, program) in tool.into_iter().chain(command) {
+            kernel.install(path.as_str(), program);
+        }
+    }
 }
 
 /// Who may write. A group that is not there lets nobody through.

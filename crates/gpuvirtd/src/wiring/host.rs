@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use gpuvirt_engine::ports::{Host, PortError, StepError, WaitingWrite};
 use gpuvirt_fakekernel::FakeKernel;
-use gpuvirt_host::{GpuMatch, HostError, LinuxHost, LinuxSysfs, Sysfs, WriterCommand, writer_main};
+use gpuvirt_host::{
+    GpuMatch, HostError, LinuxHost, LinuxSysfs, ObserveScope, Sysfs, WriterCommand, writer_main,
+};
 use gpuvirt_model::{Observed, PciAddress};
 use gpuvirt_plan::Step;
 
@@ -33,12 +35,24 @@ impl HostPort {
         let (extra, drivers) = (extra.collect(), config.driver_rules());
         Self(LinuxHost::new(sysfs, gpuvirt_host::GpuRules { extra, drivers }))
     }
+
+    fn observe_scope(&self, scope: ObserveScope) -> Result<Observed, PortError> {
+        let doing = "the host can't be read".to_owned();
+        self.0.observe_scope(scope).map_err(|error| PortError { doing, source: Box::new(error) })
+    }
 }
 
 impl Host for HostPort {
     fn observe(&self) -> Result<Observed, PortError> {
-        let doing = "the host can't be read".to_owned();
-        self.0.observe().map_err(|error| PortError { doing, source: Box::new(error) })
+        self.observe_scope(ObserveScope::Full)
+    }
+
+    fn observe_without_holders(&self) -> Result<Observed, PortError> {
+        self.observe_scope(ObserveScope::WithoutHolders)
+    }
+
+    fn observe_gpu(&self, gpu: PciAddress) -> Result<Observed, PortError> {
+        self.observe_scope(ObserveScope::Gpu(gpu))
     }
 
     fn is_present(&self, function: PciAddress) -> bool {
@@ -79,6 +93,14 @@ impl RehearsedHost {
 impl Host for RehearsedHost {
     fn observe(&self) -> Result<Observed, PortError> {
         self.port.observe()
+    }
+
+    fn observe_without_holders(&self) -> Result<Observed, PortError> {
+        self.port.observe_without_holders()
+    }
+
+    fn observe_gpu(&self, gpu: PciAddress) -> Result<Observed, PortError> {
+        self.port.observe_gpu(gpu)
     }
 
     fn is_present(&self, function: PciAddress) -> bool {

@@ -30,6 +30,14 @@ fn bodies_that_make_no_sense_are_named() {
         ("PUT", SET, "{\"type\": \"direct\", \"accept\": [\"nonsense\"]}", "unknown variant"),
         ("POST", "/v1/vgpus", "{\"gpu\": \"../../x\", \"profile\": \"p\"}", "not a PCI address"),
         ("POST", "/v1/vgpus", "{\"gpu\": \"41:00.0\", \"profile\": \"p\", \"uuid\": \"x\"}", "UUID"),
+        ("PUT", "/v1/gpus/41:00.0/cordon", "{}", "missing field"),
+        ("PUT", "/v1/gpus/41:00.0/cordon", "{\"cordoned\": \"yes\"}", "invalid type"),
+        ("PUT", "/v1/host", "{\"defaultType\": \"direct\"}", "card by card"),
+        ("PUT", "/v1/host", "{\"defaultType\": \"default\"}", "card by card"),
+        ("PUT", "/v1/host", "{\"assignmentPolicy\": \"spread\"}", "unknown variant"),
+        ("PUT", "/v1/host", "{\"reserve\": {\"profile\": \"p\", \"count\": -1}}", "invalid value"),
+        ("PUT", "/v1/host", "{\"reserve\": {\"profile\": \"p\", \"count\": 4294967296}}", "invalid value"),
+        ("PUT", "/v1/host", "{\"Maintenance\": true}", "unknown field"),
         ("POST", "/v1/vms/web/devices", "{\"device\": \"disk\"}", "unknown variant"),
     ] {
         let answer = send(&daemon.socket(), method, path, body);
@@ -50,6 +58,8 @@ fn names_and_queries_that_make_no_sense_are_named() {
         ("GET", "/v1/vgpus/not-a-uuid"),
         ("GET", "/v1/gpus?limit=3"),
         ("GET", "/v1/profiles?gpu=zz:00.0"),
+        ("GET", "/v1/capacity?gpu=41:00.0"),
+        ("GET", "/v1/host?yes=true"),
         // A misspelt dry run must not be a removal.
         ("DELETE", "/v1/vgpus/00000000-0000-0000-0000-000011112222?dryrun=true"),
         ("DELETE", "/v1/vgpus/00000000-0000-0000-0000-000011112222?dryRun=yes"),

@@ -12,6 +12,8 @@ use crate::http::{connect, finish, get, send};
 const CHANGES: &[(&str, &str, &str)] = &[
     ("PUT", "/v1/gpus/41:00.0/type", "{\"type\": \"shared-direct\"}"),
     ("DELETE", "/v1/gpus/41:00.0/configuration", ""),
+    ("PUT", "/v1/gpus/41:00.0/cordon", "{\"cordoned\": true}"),
+    ("PUT", "/v1/host", "{\"maintenance\": true}"),
     ("POST", "/v1/recover", ""),
     ("POST", "/v1/vgpus", "{\"gpu\": \"41:00.0\", \"profile\": \"test_small\"}"),
     ("DELETE", "/v1/vgpus/00000000-0000-0000-0000-000011112222", ""),

@@ -133,6 +133,7 @@ fn profile() -> Profile {
         sharing: None,
         heads: None,
         max_resolution: None,
+        blocked: None,
     }
 }
 
@@ -147,7 +148,7 @@ fn observed() -> Observed {
         kernel_release: None,
         boot_id: None,
         driver_rules: gpuvirt_model::DriverRules::default(),
-        running_services: std::collections::BTreeSet::new(),
+        running_services: std::collections::BTreeMap::new(),
         oddities: vec!["an oddity".to_owned()],
     };
     let gpu = Gpu {
@@ -171,6 +172,7 @@ fn observed() -> Observed {
         profile: ProfileName("test_small".to_owned()),
         iommu_group: Some(18),
         removing: false,
+        params: None,
         holders: Holders::default(),
     };
     Observed {

@@ -1,10 +1,10 @@
 //! What each route answers.
 
 use gpuvirt_api::{
-    ErrorKind, GpuDocument, List, ProfileDocument, StatusDocument, VgpuDocument, VmDocument, XmlDocument,
-    route,
+    Capacity, ErrorKind, GpuDocument, HostDocument, List, ProfileDocument, StatusDocument, VgpuDocument,
+    VmDocument, XmlDocument, route,
 };
-use gpuvirt_model::RefusalCode;
+use gpuvirt_model::{AssignmentPolicy, RefusalCode};
 use serde::de::DeserializeOwned;
 
 use crate::fakes::{AUDIO, Daemon, GPU, ODD_NAME, Script, VGPU, as_other, as_root};
@@ -82,6 +82,44 @@ fn the_status_says_who_answers_and_what_is_the_matter() {
     let stuck = status(Script { intent_open: true, domains_unknown: true, ..Script::default() });
     assert!(stuck.gpus[0].hands_off.as_deref().unwrap().contains("it becomes direct"));
     assert!(stuck.domains_unknown.is_some());
+}
+
+#[test]
+fn the_hosts_defaults_are_changed_and_shown() {
+    let daemon = Daemon::start();
+    let shown = || list::<HostDocument>(&daemon, route::HOST, "Host").items.remove(0);
+    assert_eq!((shown().maintenance, shown().cordoned.len()), (false, 0));
+    let change = |path, body| send(&daemon.socket(), "PUT", path, body);
+    assert_eq!(
+        change("/v1/host", "{\"maintenance\": true, \"assignmentPolicy\": \"consolidation\"}").status,
+        200
+    );
+    let managed = change("/v1/gpus/41:00.0/type", "{\"type\": \"shared-direct\"}");
+    assert_eq!(managed.status, 200, "{managed:?}");
+    assert_eq!(change("/v1/gpus/41:00.0/cordon", "{\"cordoned\": true}").status, 200);
+    let host = shown();
+    assert_eq!((host.maintenance, host.assignment_policy), (true, AssignmentPolicy::Consolidation));
+    assert_eq!(host.cordoned.len(), 1);
+    let status = get(&daemon.socket(), route::STATUS).json();
+    assert_eq!((&status["maintenance"], &status["gpus"][0]["cordoned"]), (&true.into(), &true.into()));
+}
+
+#[test]
+fn capacity_is_listed_and_a_vgpu_placed() {
+    let daemon = Daemon::start();
+    let all: List<Capacity> = list(&daemon, "/v1/capacity", "CapacityList");
+    let names: Vec<&str> = all.items.iter().map(|capacity| capacity.profile.0.as_str()).collect();
+    assert!(names.contains(&"test_small"), "{names:?}");
+    let one: List<Capacity> = list(&daemon, "/v1/capacity?profile=test_small", "CapacityList");
+    assert_eq!(one.items.len(), 1);
+    let unknown = get(&daemon.socket(), "/v1/capacity?profile=none").error();
+    assert_eq!(unknown.refusals[0].code, RefusalCode::ProfileNotOffered);
+    let create =
+        || send(&daemon.socket(), "POST", "/v1/vgpus", "{\"profile\": \"test_small\", \"dryRun\": true}");
+    let placed = create().json();
+    assert_eq!(placed["placement"]["gpu"], "0000:41:00.0", "{placed}");
+    send(&daemon.socket(), "PUT", "/v1/gpus/41:00.0/cordon", "{\"cordoned\": true}");
+    assert_eq!(create().error().refusals[0].code, RefusalCode::NoSuitableGpu);
 }
 
 #[test]

@@ -1,0 +1,74 @@
+//! On which GPU a vGPU is made: the one that was named, or the one that placement chooses. And what is left on each.
+
+use gpuvirt_model::{PciAddress, Refusal};
+use gpuvirt_plan::capacity::{self, Capacity};
+use gpuvirt_plan::placement::{Choice, Details, HostPicture, Request, choose, refusals_on};
+
+use crate::{CreateRequest, Engine, EngineError, View};
+
+/// Where a vGPU is to be made.
+pub(crate) struct Place {
+    pub(crate) gpu: PciAddress,
+    /// Why there; none where the GPU was named.
+    pub(crate) choice: Option<Choice>,
+    /// What forbids it there besides what every creation is checked for.
+    pub(crate) refusals: Vec<Refusal>,
+}
+
+impl Engine {
+    /// The GPU for a new vGPU.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] when none was named and none can take it.
+    pub(crate) fn place(&self, request: &CreateRequest, view: &View) -> Result<Place, EngineError> {
+        let details = self.details()?;
+        let host = picture(view, &details);
+        // What is kept for this very vGPU is known by its uuid; a virtual function's address is not chosen yet.
+        let named = request.gpu.and_then(|gpu| view.observed.gpus.get(&gpu));
+        let Some(first) = request.wishes.first() else {
+            return Err(EngineError::Bug("no vGPU was asked for".to_owned()));
+        };
+        let offered = named.and_then(|gpu| gpu.profiles.iter().find(|offer| offer.name == first.profile));
+        let id = offered.map_or(first.id, |profile| first.at(profile).id);
+        let wanted = Request { profile: &first.profile, vgpu: Some(id), label: None, numa_node: None };
+        match request.gpu {
+            None => {
+                let choice =
+                    choose(&wanted, &host).map_err(|refusal| EngineError::Refused(vec![*refusal]))?;
+                Ok(Place { gpu: choice.gpu, choice: Some(choice), refusals: Vec::new() })
+            }
+            Some(gpu) => {
+                let refusals = named.map(|gpu| refusals_on(gpu, &wanted, &host)).unwrap_or_default();
+                Ok(Place { gpu, choice: None, refusals })
+            }
+        }
+    }
+
+    /// Of each profile and GPU how many fit, live, remain and are kept.
+    ///
+    /// # Errors
+    /// [`EngineError::Port`] when our own files can't be read.
+    pub fn capacity(&self, view: &View) -> Result<Vec<Capacity>, EngineError> {
+        Ok(capacity::of_host(&picture(view, &self.details()?)))
+    }
+
+    /// What placement minds besides a view.
+    pub(crate) fn details(&self) -> Result<Details, EngineError> {
+        let hands_off = self.store.open_intents()?.iter().map(|plan| plan.gpu).collect();
+        Ok(Details { hands_off, ..Details::default() })
+    }
+}
+
+/// A view as placement sees it.
+pub(crate) fn picture<'a>(view: &'a View, details: &'a Details) -> HostPicture<'a> {
+    HostPicture { observed: &view.observed, desired: &view.desired, records: &view.records, details }
+}
+
+/// What the checks of every creation found, unless something else forbids it: all refusals at once.
+pub(crate) fn judged<T>(checked: Result<T, Vec<Refusal>>, forbidden: &[Refusal]) -> Result<T, Vec<Refusal>> {
+    match checked {
+        Ok(found) if forbidden.is_empty() => Ok(found),
+        Ok(_) => Err(forbidden.to_vec()),
+        Err(refusals) => Err([refusals.as_slice(), forbidden].concat()),
+    }
+}

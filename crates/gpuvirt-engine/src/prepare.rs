@@ -1,0 +1,93 @@
+//! Preparing a card for vGPUs, as part of `gpu set`: what is asked for, and the second part of a change whose first
+//! part gave the card to its driver.
+
+use std::time::Duration;
+
+use gpuvirt_model::{
+    ConfiguredType, Desired, DesiredGpu, Gpu, Observed, Records, Refusal, RefusalCode, Warning, WarningCode,
+};
+use gpuvirt_plan::{Plan, Wanted, checks, pending_reason, switch, vendor};
+
+use crate::switch::records_after;
+use crate::{Engine, EngineError, Preparation, SwitchRequest, View};
+
+impl Engine {
+    /// The second part of a change whose first part gave the card to its driver, which shows only now what it offers:
+    /// planned and carried out under the same journal entry, so that the whole is undone as one. Returns the whole.
+    ///
+    /// What would be refused of it is left undone: the type is pending then, and the second value says why.
+    pub(crate) fn go_on(
+        &self,
+        first: &Plan,
+        now: &mut Observed,
+        view: &View,
+        desired: &Desired,
+        deadline: Duration,
+    ) -> Result<(Plan, Option<String>), EngineError> {
+        let (Some(gpu), Some(entry)) = (now.gpus.get(&first.gpu), desired.gpu(first.gpu)) else {
+            return Ok((first.clone(), None));
+        };
+        let wanted = Wanted::by(entry, &desired.host);
+        let next = switch::plan_for(gpu, now, &wanted, &records_after(view, first));
+        let domains = view.observed.domains.clone();
+        let observed = Observed { domains, ..now.clone() };
+        let change = checks::Switch { gpu, observed: &observed, desired, to: wanted.to, plan: &next };
+        let mut refusals = checks::refusals(&change);
+        refusals.extend(checks::prepare::refusals(&change, &wanted));
+        if next.is_empty() || !refusals.is_empty() {
+            return Ok((first.clone(), said(&refusals)));
+        }
+        let gpu = gpu.clone();
+        let whole = first.then(&next);
+        *now = self.apply_more(&whole, &next, &gpu, deadline)?;
+        Ok((whole, None))
+    }
+}
+
+/// Refusals as a pending reason; that a driver offers no vGPUs has a better one of its own.
+fn said(refusals: &[Refusal]) -> Option<String> {
+    let told = refusals.iter().filter(|refusal| refusal.code != RefusalCode::NoVgpuSupport);
+    let told: Vec<String> = told.map(|refusal| format!("{} [{}]", refusal.because, refusal.code)).collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
+/// What the request asks for, together with what was asked for before and is left open by it.
+pub(crate) fn wanted(request: &SwitchRequest, view: &View) -> Wanted {
+    let to = request.to.resolve(&view.desired.host);
+    let kept = preparation(request, view.desired.gpu(request.gpu));
+    Wanted { to, vgpu_mode: kept.vgpu_mode, vf_count: kept.vf_count }
+}
+
+/// A vGPU mode and a number of virtual functions go with the type that they are for.
+pub(crate) fn preparation(request: &SwitchRequest, earlier: Option<&DesiredGpu>) -> Preparation {
+    if matches!(request.to, ConfiguredType::Shared | ConfiguredType::Direct) {
+        return Preparation::default();
+    }
+    Preparation {
+        vgpu_mode: request.prepare.vgpu_mode.or_else(|| earlier?.vgpu_mode),
+        vf_count: request.prepare.vf_count.or_else(|| earlier?.vf_count),
+    }
+}
+
+/// Why type or vGPU mode are not in force, when they are not.
+pub(crate) fn pending(
+    gpu: &Gpu,
+    observed: &Observed,
+    desired: &Desired,
+    records: &Records,
+) -> Option<String> {
+    pending_reason(gpu, observed, desired).or_else(|| {
+        let entry = desired.gpu(gpu.address)?;
+        vendor::mode_pending(gpu, &Wanted::by(entry, &desired.host), records)
+    })
+}
+
+/// Services that ran before and were stopped, and that run no more.
+pub(crate) fn services_down(plan: &Plan, now: &Observed) -> Vec<Warning> {
+    let down = plan.before.services.iter().filter(|unit| !now.host.running_services.contains_key(*unit));
+    down.map(|unit| Warning {
+        code: WarningCode::ServiceDown,
+        text: format!("the service {unit} was stopped and did not start again: systemctl start {unit}"),
+    })
+    .collect()
+}

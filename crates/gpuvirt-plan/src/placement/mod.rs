@@ -1,0 +1,26 @@
+//! Placement: on which GPU a vGPU is made, and where on it.
+//!
+//! ```text
+//! picture -> cards -> filter -> score -> choice
+//! ```
+//!
+//! [`HostPicture`] is what is known, [`Card`] a GPU as the allocators see it. There are three allocators, one for each
+//! vGPU mode: same-size (`card`), mixed-size ([`mixed_size`], over the vendor's [`table`]) and MIG ([`mig`]). A GPU whose
+//! driver tells too little has none: then what the driver calls available is all that counts, and it has the last word
+//! everywhere. The outcome is data, a line for each GPU that was not chosen among it.
+//!
+//! Nothing here is a promise: availability is read again when the vGPU is made.
+
+mod card;
+mod choice;
+mod claim;
+mod filter;
+pub mod mig;
+pub mod mixed_size;
+mod picture;
+pub mod table;
+
+pub use card::{Card, Offer, Rule};
+pub use choice::{Choice, Rejected, Request, choose, refusals_on};
+pub use claim::{Claim, Claimant, Settled, claims, settle};
+pub use picture::{Closed, Details, HostPicture};

@@ -1,0 +1,217 @@
+//! What placement is decided on, and the cards in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gpuvirt_model::{
+    Desired, Framework, Gpu, GraphicsType, Observed, PciAddress, Profile, ProfileName, Records, RefusalCode,
+    Vgpu, VgpuId, VgpuMode,
+};
+
+use super::card::{Card, Offer, Rule, gib};
+use super::mig::Instances;
+use super::mixed_size::{PlacementId, Slots};
+
+/// NVIDIA's PCI vendor id: its cards are in same-size mode unless they are set to another.
+const NVIDIA: u16 = 0x10de;
+
+/// What is known of a host.
+#[derive(Debug, Clone, Copy)]
+pub struct HostPicture<'a> {
+    /// A fresh picture.
+    pub observed: &'a Observed,
+    /// What the admin asked for.
+    pub desired: &'a Desired,
+    /// What we made.
+    pub records: &'a Records,
+    /// What the picture of the host does not show.
+    pub details: &'a Details,
+}
+
+/// What placement minds and a picture of the host does not show.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Details {
+    /// GPUs with a change that never settled.
+    pub hands_off: BTreeSet<PciAddress>,
+    /// The GPU instances of GPUs in MIG mode, as far as they are known.
+    pub instances: BTreeMap<PciAddress, Instances>,
+    /// Where vGPUs sit on mixed-size GPUs, as far as it is known.
+    pub placements: BTreeMap<VgpuId, PlacementId>,
+}
+
+/// Why nothing is placed on a GPU, whatever its room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// The refusal that says so.
+    pub code: RefusalCode,
+    /// The reason, for people, e.g. `cordoned`.
+    pub because: String,
+}
+
+impl HostPicture<'_> {
+    /// Every GPU that has anything to do with vGPUs, in the order of the addresses.
+    pub fn cards(&self) -> Vec<Card> {
+        let gpus = self.observed.gpus.values();
+        gpus.map(|gpu| self.card(gpu))
+            .filter(|card| !card.offers.is_empty() || !card.alive.is_empty())
+            .collect()
+    }
+
+    /// One GPU as the allocators see it.
+    pub fn card(&self, gpu: &Gpu) -> Card {
+        let mut alive = BTreeMap::new();
+        for vgpu in self.observed.vgpus_of(gpu) {
+            let count = alive.entry(self.profile_of(vgpu)).or_insert(0_u32);
+            *count = count.saturating_add(1);
+        }
+        let numa_node = self.observed.primary_of(gpu).and_then(|function| function.numa_node);
+        let offers = offers(gpu, &alive);
+        let free_parents = free_parents(gpu);
+        let mut card = Card { gpu: gpu.address, rule: Rule::Driver, offers, alive, free_parents, numa_node };
+        card.rule = self.rule(gpu, &card);
+        if matches!(card.rule, Rule::MixedSize(_)) {
+            mixed_maxima(&mut card);
+        }
+        card
+    }
+
+    /// A vGPU's profile: drivers name a type only while they offer it, we remember what we asked for.
+    pub fn profile_of(&self, vgpu: &Vgpu) -> ProfileName {
+        let record = self.records.vgpus.get(&vgpu.id).filter(|_| self.records.made(vgpu));
+        record.map_or_else(|| vgpu.profile.clone(), |record| record.profile.clone())
+    }
+
+    fn rule(&self, gpu: &Gpu, card: &Card) -> Rule {
+        match self.desired.gpu(gpu.address).and_then(|entry| entry.vgpu_mode) {
+            Some(VgpuMode::SameSize) => Rule::SameSize,
+            Some(VgpuMode::MixedSize) => Rule::MixedSize(self.slots(gpu, card)),
+            Some(VgpuMode::Mig) => Rule::Mig(self.details.instances.get(&gpu.address).cloned()),
+            None if self.looks_same_size(gpu, card) => Rule::SameSize,
+            None => Rule::Driver,
+        }
+    }
+
+    /// NVIDIA's default, unless its driver offers another size beside what lives: then somebody set it otherwise.
+    fn looks_same_size(&self, gpu: &Gpu, card: &Card) -> bool {
+        let nvidia = self.observed.primary_of(gpu).is_some_and(|function| function.identity.vendor == NVIDIA);
+        let plain = gpu.frameworks == [Framework::Sriov];
+        let same_size = Card { rule: Rule::SameSize, ..card.clone() };
+        let contradicted = |offer: &Offer| offer.available > 0 && same_size.room(&offer.profile) == 0;
+        nvidia && !plain && !card.offers.iter().any(contradicted)
+    }
+
+    /// The slots of a mixed-size card; none where the vendor's table or a vGPU's place is missing.
+    fn slots(&self, gpu: &Gpu, card: &Card) -> Option<Slots> {
+        let whole =
+            card.offers.iter().filter_map(|offer| offer.size_mib?.checked_mul(offer.max?.into())).max();
+        let mut slots = Slots::empty(gib(whole?)?)?;
+        for vgpu in self.observed.vgpus_of(gpu) {
+            let size = card.size(&self.profile_of(vgpu)).and_then(gib)?;
+            slots.put(*self.details.placements.get(&vgpu.id)?, size);
+        }
+        Some(slots)
+    }
+
+    /// Why nothing is placed on a GPU, whatever its room.
+    pub fn closed(&self, gpu: &Gpu) -> Option<Closed> {
+        let closed = |code, because: String| Some(Closed { code, because });
+        if self.desired.host.maintenance {
+            return closed(RefusalCode::Maintenance, "the host is in maintenance".to_owned());
+        }
+        let Some(entry) = self.desired.gpu(gpu.address) else {
+            return closed(RefusalCode::Unmanaged, "unmanaged".to_owned());
+        };
+        let found = self.observed.primary_of(gpu).map(|function| function.identity);
+        if found != Some(entry.identity) {
+            return closed(RefusalCode::IdentityChanged, "another card than the configured one".to_owned());
+        }
+        if self.details.hands_off.contains(&gpu.address) {
+            return closed(RefusalCode::HandsOff, "hands-off".to_owned());
+        }
+        let configured = entry.graphics_type.resolve(&self.desired.host);
+        if configured != GraphicsType::SharedDirect {
+            return closed(RefusalCode::NotSharedDirect, format!("configured as {configured}"));
+        }
+        let active = gpu.active_type(Some(configured));
+        if active != GraphicsType::SharedDirect {
+            let because = format!("it is {active} now, though configured as {configured}");
+            return closed(RefusalCode::NotSharedDirect, because);
+        }
+        if entry.cordoned {
+            return closed(RefusalCode::Cordoned, "cordoned".to_owned());
+        }
+        None
+    }
+}
+
+/// A profile once, however many functions of the card offer it.
+fn offers(gpu: &Gpu, alive: &BTreeMap<ProfileName, u32>) -> Vec<Offer> {
+    let mut offers: Vec<Offer> = Vec::new();
+    let mut parents: BTreeMap<&ProfileName, usize> = BTreeMap::new();
+    for profile in &gpu.profiles {
+        *parents.entry(&profile.name).or_insert(0) += 1;
+        match offers.iter_mut().find(|offer| offer.profile == profile.name) {
+            Some(offer) => offer.available = offer.available.saturating_add(profile.available),
+            None => offers.push(first(profile)),
+        }
+    }
+    let memory = memory_left(&offers, alive);
+    for offer in &mut offers {
+        // Each function tells only whether *it* could have one: their sum is bounded by the card.
+        if parents.get(&offer.profile).is_some_and(|parents| *parents > 1) {
+            let consumed = alive.get(&offer.profile).copied().unwrap_or(0);
+            let limit = offer.max.map_or(u32::MAX, |max| max.saturating_sub(consumed));
+            let fit = memory.zip(offer.size_mib).and_then(|(left, each)| left.checked_div(each));
+            let fit = fit.map_or(u32::MAX, |fit| u32::try_from(fit).unwrap_or(u32::MAX));
+            offer.available = offer.available.min(limit).min(fit);
+        }
+    }
+    complete_maxima(&mut offers, alive);
+    offers
+}
+
+/// How many functions of a card still take a vGPU, where it has several and each takes one.
+fn free_parents(gpu: &Gpu) -> Option<u32> {
+    let several =
+        gpu.profiles.iter().any(|profile| Some(profile.parent) != gpu.profiles.first().map(|p| p.parent));
+    let one_each = several && gpu.profiles.iter().all(|profile| profile.available <= 1);
+    let free = gpu.profiles.iter().filter(|profile| profile.available > 0);
+    let free: BTreeSet<PciAddress> = free.map(|profile| profile.parent).collect();
+    one_each.then(|| u32::try_from(free.len()).unwrap_or(u32::MAX))
+}
+
+fn first(profile: &Profile) -> Offer {
+    let Profile { name, framebuffer_mib, available, max, .. } = profile.clone();
+    Offer { profile: name, size_mib: framebuffer_mib, available, max }
+}
+
+/// Where the driver names no maximum, a card that has nothing else shows it: what lives and what is left.
+fn complete_maxima(offers: &mut [Offer], alive: &BTreeMap<ProfileName, u32>) {
+    for offer in offers {
+        let consumed = alive.get(&offer.profile).copied().unwrap_or(0);
+        let alone = alive.keys().all(|profile| *profile == offer.profile);
+        let shown = alone.then(|| consumed.saturating_add(offer.available));
+        offer.max = offer.max.map(|max| max.max(consumed)).or(shown);
+    }
+}
+
+/// What the largest set of equal vGPUs takes of the card, less what those alive take.
+fn memory_left(offers: &[Offer], alive: &BTreeMap<ProfileName, u32>) -> Option<u64> {
+    let whole = offers.iter().filter_map(|offer| offer.size_mib?.checked_mul(offer.max?.into())).max()?;
+    let size = |profile: &ProfileName| offers.iter().find(|offer| offer.profile == *profile)?.size_mib;
+    let taken: Option<Vec<u64>> =
+        alive.iter().map(|(profile, count)| size(profile)?.checked_mul((*count).into())).collect();
+    Some(whole.saturating_sub(taken?.into_iter().fold(0, u64::saturating_add)))
+}
+
+/// On a mixed-size card fewer of some sizes fit than on a same-size one.
+fn mixed_maxima(card: &mut Card) {
+    let whole = card.offers.iter().filter_map(|offer| offer.size_mib?.checked_mul(offer.max?.into())).max();
+    let Some(slots) = whole.and_then(gib).and_then(Slots::empty) else { return };
+    for offer in &mut card.offers {
+        let known = offer.size_mib.and_then(gib).filter(|gib| slots.knows(*gib));
+        let alive = card.alive.get(&offer.profile).copied().unwrap_or(0);
+        if let Some(gib) = known {
+            offer.max = Some(slots.max(gib).max(alive));
+        }
+    }
+}
