@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::ports::{Domains, Host, PortError, Store};
 use crate::starts::Starts;
+use crate::together::Waiting;
 use crate::turn::Lock;
 
 /// The engine over its three outside worlds.
@@ -27,6 +28,8 @@ pub struct Engine {
     pub(crate) host_lock: Lock,
     /// Which VMs start and run, as hooks tell it.
     pub(crate) starts: Starts,
+    /// Starts that wait for the host.
+    pub(crate) waiting_starts: Waiting,
 }
 
 /// Everything that a listing is made from.
@@ -196,7 +199,8 @@ impl Engine {
     /// An engine over its outside worlds.
     pub fn new(host: Box<dyn Host>, domains: Box<dyn Domains>, store: Box<dyn Store>) -> Self {
         let (orders, host_lock, starts) = (Lock::default(), Lock::default(), Starts::default());
-        Self { host, domains, store, orders, host_lock, starts }
+        let waiting_starts = Waiting::default();
+        Self { host, domains, store, orders, host_lock, starts, waiting_starts }
     }
 
     /// A fresh picture for listings. Within a change, the turn has its own.

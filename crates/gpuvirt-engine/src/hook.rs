@@ -11,12 +11,16 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use gpuvirt_model::{Domain, GraphicsType, Hostdev, PciAddress, Refusal, RefusalCode, VgpuId, chain};
+use gpuvirt_model::{
+    Domain, GraphicsType, Hostdev, PciAddress, Records, Refusal, RefusalCode, Request, VgpuId,
+    Wanted as Asked, chain,
+};
 use gpuvirt_plan::checks::start::{Judgement, Missing, Start, judge};
-use gpuvirt_plan::vgpu::{self, Wish};
+use gpuvirt_plan::vgpu;
 use uuid::Uuid;
 
 use crate::starts::{Unclaimed, Wanted};
+use crate::together::wish;
 use crate::turn::Turn;
 use crate::vgpu::no_plan;
 use crate::{CreateRequest, Engine, EngineError, View};
@@ -38,6 +42,11 @@ impl Engine {
     pub fn hook_prepare(&self, domain: &Domain) -> Result<Vec<VgpuId>, EngineError> {
         let began = Instant::now();
         let end = began + VALIDATION_DEADLINE;
+        let missing = never_made(domain, &self.store.load()?.1);
+        if !missing.is_empty() {
+            // A look without the turn would only tell what is known already.
+            return self.in_turn(domain, Judgement { missing, ..Judgement::default() }, began);
+        }
         loop {
             let seen = self.starts.mark();
             let view = self.start_view()?;
@@ -120,7 +129,7 @@ impl Engine {
         self.view_of(gpuvirt_model::Reading::Known(Vec::new()))
     }
 
-    fn judged(&self, domain: &Domain, view: &View) -> Result<Judgement, EngineError> {
+    pub(crate) fn judged(&self, domain: &Domain, view: &View) -> Result<Judgement, EngineError> {
         let hands_off: BTreeSet<PciAddress> =
             self.store.open_intents()?.into_iter().map(|plan| plan.gpu).collect();
         let View { observed, desired, records } = view;
@@ -134,7 +143,12 @@ impl Engine {
         let room = |refusal: &Refusal| refusal.code == RefusalCode::NoCapacity;
         let makes = !first.missing.is_empty() || !first.lent.is_empty() || first.refusals.iter().any(room);
         let end = began + if makes { CREATION_DEADLINE } else { VALIDATION_DEADLINE };
-        let Some(turn) = self.hook_turn(end) else {
+        self.waiting_starts.enter(domain);
+        let turn = self.hook_turn(end);
+        if let Some(made) = self.waiting_starts.leave(domain) {
+            return Ok(made);
+        }
+        let Some(turn) = turn else {
             // What a change under way can't explain holds all the same.
             let explained = |refusal: &Refusal| room(refusal) || refusal.code == RefusalCode::HandsOff;
             let sure = !first.refusals.is_empty() && !first.refusals.iter().any(explained);
@@ -202,7 +216,7 @@ impl Engine {
                 self.unmake_start(missing.id, domain.uuid, turn, left)?;
                 continue;
             }
-            self.make_start(domain, missing, &view, left)?;
+            self.make_start(domain, missing, &view, turn, left)?;
             made.push(missing.id);
         }
     }
@@ -213,14 +227,10 @@ impl Engine {
         domain: &Domain,
         missing: &Missing,
         view: &View,
+        turn: &Turn<'_>,
         left: Duration,
     ) -> Result<(), EngineError> {
-        let wish = Wish {
-            id: missing.id,
-            profile: missing.profile.clone(),
-            params: missing.params.clone(),
-            domain: Some(domain.uuid),
-        };
+        let wish = wish(domain, missing);
         let of_vf = |vf| view.observed.gpu_of(vf).map(|gpu| gpu.address);
         let gpu = match missing.id.vf().and_then(of_vf) {
             Some(gpu) => gpu,
@@ -230,7 +240,7 @@ impl Engine {
             }
         };
         let gpu = self.changeable(view, gpu)?;
-        self.make_within(view, gpu, &[wish], left)?;
+        self.make_together(wish, gpu, view, turn, left)?;
         tracing::info!(vm = domain.name, id = %missing.id, profile = %missing.profile, gpu = %gpu.address, "made for a start");
         Ok(())
     }
@@ -289,8 +299,21 @@ impl Engine {
     }
 }
 
+/// What a domain's requests ask for and we have made for nobody.
+fn never_made(domain: &Domain, records: &Records) -> Vec<Missing> {
+    let missing = |request: &Request| match (&request.wanted, &request.assigned) {
+        (Asked::Profile { profile, params }, Some(Hostdev::Mdev { uuid })) => {
+            let id = VgpuId::Mdev(*uuid);
+            let (profile, params) = (profile.clone(), params.clone());
+            (!records.vgpus.contains_key(&id)).then_some(Missing { id, profile, params, replaces: false })
+        }
+        _ => None,
+    };
+    domain.requests.list.iter().filter_map(missing).collect()
+}
+
 /// The GPUs that a domain's devices are of.
-fn gpus_of(domain: &Domain, view: &View) -> BTreeSet<PciAddress> {
+pub(crate) fn gpus_of(domain: &Domain, view: &View) -> BTreeSet<PciAddress> {
     let gpu = |device: &Hostdev| match device {
         Hostdev::Pci { address, .. } => view.observed.gpu_of(*address).map(|gpu| gpu.address),
         Hostdev::Mdev { uuid } => view.observed.vgpus.get(&VgpuId::Mdev(*uuid)).map(|vgpu| vgpu.gpu),

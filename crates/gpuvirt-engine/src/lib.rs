@@ -24,6 +24,7 @@ mod request;
 mod restore;
 mod starts;
 mod switch;
+mod together;
 mod turn;
 mod unset;
 mod vgpu;
