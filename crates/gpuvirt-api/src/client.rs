@@ -19,8 +19,9 @@ pub use error::ClientError;
 use crate::event::EventList;
 use crate::{
     API_VERSION, ApiError, Capacity, Change, CreateGpuInstances, CreateVgpu, GpuDocument, GpuSelector,
-    HostDocument, List, MigDocument, ProfileDocument, RemoveVgpus, SetCordon, SetHost, SetType,
-    SetVgpuParams, StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, XmlDocument, route,
+    HookAnswer, HookCall, HostDocument, List, MigDocument, ProfileDocument, RemoveVgpus, SetCordon, SetHost,
+    SetType, SetVgpuParams, StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, VmStart, XmlDocument,
+    route,
 };
 
 /// Where the daemon listens unless it is told otherwise.
@@ -306,6 +307,22 @@ impl Client {
     /// [`ClientError`].
     pub fn vm_remove(&self, name: &str, request: &VmRemove) -> Result<Change, ClientError> {
         self.change(Method::POST, route::vm_device_removal(name), Some(request))
+    }
+
+    /// Places what a VM asks for and starts it, or shows where that would be.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn vm_start(&self, name: &str, request: &VmStart) -> Result<Change, ClientError> {
+        self.change(Method::POST, route::vm_start(name), Some(request))
+    }
+
+    /// What libvirt's hook asks, with the longest wait for it.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn hook(&self, call: &HookCall, deadline: Duration) -> Result<HookAnswer, ClientError> {
+        self.call(Call { method: Method::POST, path: route::HOOK.to_owned(), body: Some(call), deadline })
     }
 
     fn get<T: DeserializeOwned>(&self, path: String) -> Result<T, ClientError> {

@@ -8,6 +8,8 @@
 //! | `GET /v1/vgpus`, `/v1/vgpus/{id}` | `List<VgpuDocument>` (`VgpuList`, `Vgpu`) |
 //! | `GET /v1/vms`, `/v1/vms/{name}` | `List<VmDocument>` (`VmList`, `Vm`) |
 //! | `GET /v1/gpus/{gpu}/xml`, `/v1/vgpus/{id}/xml`, `/v1/vms/{name}/xml` | `XmlDocument` (`Xml`) |
+//! | `POST /v1/vms/{name}/start` with `VmStart` | `Change` |
+//! | `POST /v1/hook` with `HookCall`, for libvirt's hook alone | `HookAnswer` |
 //! | `GET /v1/capacity[?profile=]` | `List<Capacity>` (`CapacityList`) |
 //! | `GET /v1/host` | `List<HostDocument>` (`Host`) |
 //! | `PUT /v1/host` with `SetHost` | `Change` |
@@ -48,6 +50,8 @@ pub const VGPUS: &str = "/v1/vgpus";
 pub const VGPU_REMOVAL: &str = "/v1/vgpus/remove";
 /// `/v1/vms`
 pub const VMS: &str = "/v1/vms";
+/// `/v1/hook`
+pub const HOOK: &str = "/v1/hook";
 /// `/v1/status`
 pub const STATUS: &str = "/v1/status";
 
@@ -145,6 +149,11 @@ pub fn vm(name: &str) -> String {
 /// `/v1/vms/{name}/xml`
 pub fn vm_xml(name: &str) -> String {
     vm(name) + "/xml"
+}
+
+/// `/v1/vms/{name}/start`
+pub fn vm_start(name: &str) -> String {
+    vm(name) + "/start"
 }
 
 /// `/v1/vms/{name}/devices`

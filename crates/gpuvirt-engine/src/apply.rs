@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use gpuvirt_model::{Gpu, Holder, Observed, PciAddress, VgpuId, chain};
+use gpuvirt_model::{Gpu, Holder, Hostdev, Observed, PciAddress, Refusal, RefusalCode, VgpuId, chain};
 use gpuvirt_plan::{Plan, Step, audit, explain, undo, vendor, verify};
 
 use crate::mig::renumbered;
@@ -25,6 +25,10 @@ impl Engine {
         if let Some(violation) = audit::violations(plan, gpu, &parents).into_iter().next() {
             return Err(EngineError::Bug(violation));
         }
+        let taken = taken(plan, gpu);
+        // From here on no start gets what this takes; one that was faster keeps it.
+        let _changing =
+            self.starts.begin_change(plan.gpu, &taken).map_err(|vm| started_meanwhile(plan, &vm))?;
         self.store.open_journal(plan)?;
         self.carry_on(plan, &plan.steps, deadline)
     }
@@ -46,8 +50,14 @@ impl Engine {
             Some(violation) => Err(Failure { what: format!("bug: {violation}"), still_waiting: false }),
             None => self.store.open_journal(whole).map_err(|error| Failure::of("noting the rest", &error)),
         };
-        match noted {
-            Ok(()) => self.carry_on(whole, &more.steps, deadline),
+        let taken = taken(more, gpu);
+        let begun = noted.and_then(|()| {
+            let what = |vm: String| format!("VM {vm} has just started with what the rest would take");
+            let begun = self.starts.begin_change(whole.gpu, &taken);
+            begun.map_err(|vm| Failure { what: what(vm), still_waiting: false })
+        });
+        match begun {
+            Ok(_changing) => self.carry_on(whole, &more.steps, deadline),
             Err(failure) => Err(self.take_back(whole, &failure, deadline)),
         }
     }
@@ -205,6 +215,29 @@ fn held(back: &Plan, now: &Observed) -> Option<String> {
     let unbound = back.unbinds().next().is_some().then(of_gpu).into_iter().flatten();
     let holder = unbound.chain(removed.flat_map(|vgpu| &vgpu.holders.seen)).find(matters);
     holder.map(ToString::to_string)
+}
+
+/// The devices that a plan takes from whoever has them.
+fn taken(plan: &Plan, gpu: &Gpu) -> Vec<Hostdev> {
+    let pci = |address: PciAddress| Hostdev::Pci { address, managed: false };
+    let of_step = |step: &Step| match step {
+        Step::Unbind { function, .. } | Step::SetVgpuType { vf: function, to: 0, .. } => vec![pci(*function)],
+        Step::RemoveMdev { uuid, .. } => vec![Hostdev::Mdev { uuid: *uuid }],
+        // Every virtual function goes, and what lives on them.
+        Step::SetVfCount { .. } => gpu.profiles.iter().map(|offer| pci(offer.parent)).collect(),
+        _ => Vec::new(),
+    };
+    plan.steps.iter().flat_map(of_step).collect()
+}
+
+/// A VM began to start with it after the checks.
+fn started_meanwhile(plan: &Plan, vm: &str) -> EngineError {
+    EngineError::Refused(vec![Refusal {
+        code: RefusalCode::DomainRunning,
+        summary: format!("{} cannot be changed", plan.gpu),
+        because: format!("VM {vm} has just started with it ({})", plan.purpose),
+        remedy: vec!["shut that VM down first".to_owned()],
+    }])
 }
 
 /// A step or its verification failed.

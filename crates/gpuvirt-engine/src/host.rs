@@ -36,8 +36,8 @@ impl Engine {
     /// [`EngineError::Refused`] with every reason, nothing changed.
     pub fn set_host(&self, request: &HostRequest) -> Result<Report, EngineError> {
         let (followers, report) = {
-            let _turn = self.begin();
-            let view = self.view()?;
+            let turn = self.begin();
+            let view = turn.view()?;
             let host = wanted(&view.desired.host, request);
             let desired = view.desired.with_host(host);
             let followers: Vec<DesiredGpu> = followers(&view.desired, &desired).cloned().collect();

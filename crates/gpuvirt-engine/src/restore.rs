@@ -27,7 +27,7 @@ impl Engine {
     /// [`EngineError::Refused`] with every reason, nothing written, where the card is gone, has moved or is another one,
     /// too; [`EngineError::Failed`] with what is true now.
     pub fn restore(&self, address: PciAddress, deadline: Duration) -> Result<Report, EngineError> {
-        let _turn = self.begin();
+        let _turn = self.kernel_turn();
         self.hands_on(address)?;
         let view = self.kernel_view()?;
         let Some(entry) = view.desired.gpu(address) else {

@@ -18,9 +18,9 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
     pub fn set_type(&self, request: &SwitchRequest) -> Result<Report, EngineError> {
-        let _turn = self.turn(request.dry_run && !self.is_about_mig(request)?);
+        let turn = self.turn(request.dry_run && !self.is_about_mig(request)?);
         self.hands_on(request.gpu)?;
-        self.set_type_in(request, self.view()?)
+        self.set_type_in(request, turn.view()?)
     }
 
     /// The same in the caller's turn, decided on this picture: `gpu set`, a document that is applied, and what is

@@ -54,9 +54,9 @@ impl Engine {
 
     /// Stores what was asked for and leaves the host as it is.
     fn put_off(&self, request: &SwitchRequest) -> Result<Report, EngineError> {
-        let _turn = self.turn(request.dry_run);
+        let turn = self.turn(request.dry_run);
         self.hands_on(request.gpu)?;
-        let view = self.view()?;
+        let view = turn.view()?;
         let gpu = self.changeable(&view, request.gpu)?;
         let (stand, accepted) = self.refusals(request, &view)?;
         let stand: Vec<Refusal> = stand.into_iter().filter(|refusal| !refusal.code.passes()).collect();

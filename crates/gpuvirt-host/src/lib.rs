@@ -11,6 +11,7 @@ mod inventory;
 mod linux;
 mod mig;
 mod modprobe;
+pub mod owner;
 pub mod parse;
 mod paths;
 mod perform;

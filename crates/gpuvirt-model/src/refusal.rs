@@ -202,7 +202,7 @@ codes! {
         /// A host device of the domain has no request, while its others have.
         DeviceWithoutRequest => "device-without-request",
         /// The requests are those of the domain that this one was cloned from.
-        ClonedRequest => "cloned-request",
+        CopiedRequest => "copied-request",
         /// A running VM has what the rules would have refused at its start.
         LiveViolation => "live-violation",
         /// Several vGPUs of one VM that may not go together.

@@ -4,6 +4,7 @@
 //! changes, and shows an example.
 
 mod gpu;
+mod hook;
 mod host;
 mod mig;
 mod vgpu;
@@ -16,10 +17,11 @@ use gpuvirt_api::GpuSelector;
 use gpuvirt_model::VgpuId;
 
 pub use gpu::{GpuCommand, SetArgs, parse_name};
+pub use hook::HookArgs;
 pub use host::{CapacityArgs, HostCommand, HostSetArgs, Switch};
 pub use mig::{MigCommand, MigCreateArgs, MigRemoveArgs};
 pub use vgpu::{CreateArgs, RemoveArgs, SetParamsArgs, VgpuCommand};
-pub use vm::{AddArgs, DeviceArg, VmCommand};
+pub use vm::{AddArgs, DeviceArg, DeviceArgs, VmCommand};
 
 /// GPUs of a KVM/libvirt host: passthrough and vGPU, with the rules kept.
 ///
@@ -136,6 +138,13 @@ pub enum Command {
     ///
     /// Example: sudo gpuvirt recover
     Recover,
+    /// Answer libvirt's hook: not for people. Changes the host, as far as a VM's start wants it
+    ///
+    /// libvirt runs it for every VM; one without devices of gpuvirt's is let through at once.
+    ///
+    /// Example: gpuvirt hook qemu win11 prepare begin -
+    #[command(hide = true)]
+    Hook(HookArgs),
 }
 
 /// Verbs on profiles.

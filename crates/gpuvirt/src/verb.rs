@@ -4,6 +4,7 @@ pub mod capacity;
 pub mod events;
 pub mod explain;
 pub mod gpu;
+pub mod hook;
 pub mod host;
 pub mod mig;
 pub mod profile;

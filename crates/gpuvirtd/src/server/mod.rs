@@ -21,6 +21,7 @@ mod change;
 mod context;
 mod event;
 mod gpu;
+mod hook;
 mod host;
 mod input;
 pub mod listen;
@@ -41,5 +42,6 @@ mod vm;
 
 pub use access::{Peer, ReadGate, WriteGate};
 pub use context::{Context, Definitions, Outside};
+pub(crate) use context::{HOOKS_AT_ONCE, STARTS_AT_ONCE};
 pub use peer::identify;
 pub use routes::router;

@@ -239,6 +239,10 @@ impl Domains for World {
     fn redefine(&self, _: &str, _: &str, _: &str) -> Result<bool, PortError> {
         Ok(true)
     }
+
+    fn start(&self, _: &str) -> Result<(), PortError> {
+        Ok(())
+    }
 }
 
 impl Definitions for World {
@@ -311,6 +315,9 @@ impl Domains for Shared {
     }
     fn redefine(&self, name: &str, expected: &str, xml: &str) -> Result<bool, PortError> {
         self.0.redefine(name, expected, xml)
+    }
+    fn start(&self, name: &str) -> Result<(), PortError> {
+        self.0.start(name)
     }
 }
 
