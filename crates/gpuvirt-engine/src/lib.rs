@@ -10,6 +10,7 @@
 
 mod apply;
 mod change;
+pub mod config;
 pub mod engine;
 pub mod ports;
 mod recover;
@@ -19,4 +20,5 @@ mod unset;
 mod vgpu;
 mod vm;
 
+pub use config::{ConfigReport, ConfigRequest, GpuReport, Until};
 pub use engine::{CreateRequest, DeviceRequest, Engine, EngineError, Report, SwitchRequest, View};

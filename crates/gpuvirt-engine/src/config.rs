@@ -1,0 +1,265 @@
+//! `config apply`: a whole document made so. Everything that is in the way of any GPU is found before the first write;
+//! then each GPU is a change of its own, and one that fails stops no other.
+
+use std::time::Duration;
+
+use gpuvirt_model::{Configuration, Desired, DesiredGpu, DesiredHost, Outcome, PciAddress, When};
+use gpuvirt_plan::config::{Difference, Unnamed, Wanted, export, gpu_differences, host_differences, wanted};
+use gpuvirt_plan::pending_reason;
+
+use crate::{Engine, EngineError, Report, SwitchRequest, View};
+
+/// `config apply` and `config diff`.
+#[derive(Debug, Clone)]
+pub struct ConfigRequest {
+    /// The document.
+    pub config: Configuration,
+    /// What becomes of managed GPUs that it does not name.
+    pub unnamed: Unnamed,
+    /// How far to go.
+    pub until: Until,
+    /// Longest wait for one write that can block.
+    pub deadline: Duration,
+}
+
+/// How far a document is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// What it would change of what is stored.
+    Differences,
+    /// The plans too, and whatever is in their way.
+    Plans,
+    /// All of it.
+    Done,
+}
+
+/// What a document changed, or would change.
+#[derive(Debug)]
+pub struct ConfigReport {
+    /// Of the host's defaults.
+    pub host: Vec<Difference>,
+    /// Of each GPU that it means or affects, by address.
+    pub gpus: Vec<GpuReport>,
+}
+
+/// What a document changed of one GPU.
+#[derive(Debug)]
+pub struct GpuReport {
+    /// The GPU.
+    pub address: PciAddress,
+    /// What is stored differently.
+    pub differences: Vec<Difference>,
+    /// What was done, or why not.
+    pub result: Result<Report, EngineError>,
+}
+
+impl Engine {
+    /// What is configured, as a document.
+    ///
+    /// # Errors
+    /// [`EngineError::Port`].
+    pub fn export_config(&self) -> Result<Configuration, EngineError> {
+        Ok(export(&self.store.load()?.0))
+    }
+
+    /// Makes the host what a document says. GPUs that it doesn't name are left alone, or forgotten if that was asked.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] with every reason of every GPU, nothing written. What fails later is in the report.
+    pub fn apply_config(&self, request: &ConfigRequest) -> Result<ConfigReport, EngineError> {
+        let view = self.view()?;
+        let wanted = wanted(&request.config, &view.observed, &view.desired, request.unnamed)
+            .map_err(EngineError::Refused)?;
+        let host = host_differences(&wanted.host, &view.desired.host);
+        let plans = match request.until {
+            Until::Differences => return Ok(ConfigReport { host, gpus: compared(&wanted, &view.desired) }),
+            Until::Plans | Until::Done => self.plans(&wanted, &view, request)?,
+        };
+        if request.until == Until::Plans {
+            return Ok(ConfigReport { host, gpus: plans });
+        }
+        if !host.is_empty() {
+            self.store_host(&wanted.host)?;
+        }
+        let differences = plans.into_iter().map(|plan| (plan.address, plan.differences));
+        let done = differences.map(|(address, differences)| {
+            let result = match wanted.gpus.get(&address) {
+                Some(entry) => self.lead(entry, request.deadline),
+                None => self.unset(address),
+            };
+            GpuReport { address, differences, result }
+        });
+        Ok(ConfigReport { host, gpus: done.collect() })
+    }
+
+    /// A dry run of each GPU; all refusals of all of them, if there is any.
+    fn plans(
+        &self,
+        wanted: &Wanted,
+        view: &View,
+        request: &ConfigRequest,
+    ) -> Result<Vec<GpuReport>, EngineError> {
+        let goal = Goal { dry_run: true, deadline: request.deadline };
+        let named = wanted.gpus.iter().map(|(address, entry)| {
+            let result = self.hands_on(*address).and_then(|()| {
+                let staged = staged(view, &wanted.host, entry);
+                self.reach(entry, view, &staged, goal)
+            });
+            GpuReport {
+                address: *address,
+                differences: gpu_differences(entry, view.desired.gpu(*address)),
+                result,
+            }
+        });
+        let forgotten = wanted.forgotten.iter().map(|address| GpuReport {
+            address: *address,
+            differences: unmanaged(),
+            result: self.forgettable(*address, view),
+        });
+        let (mut gpus, mut refusals) = (Vec::new(), Vec::new());
+        for gpu in named.chain(forgotten) {
+            match gpu.result {
+                Err(EngineError::Refused(more)) => refusals.extend(more),
+                Err(error) => return Err(error),
+                Ok(_) => gpus.push(gpu),
+            }
+        }
+        gpus.sort_by_key(|gpu| gpu.address);
+        if refusals.is_empty() { Ok(gpus) } else { Err(EngineError::Refused(refusals)) }
+    }
+
+    /// Stores the host's defaults as they are wanted, whatever else has changed meanwhile.
+    fn store_host(&self, wanted: &DesiredHost) -> Result<(), EngineError> {
+        let _turn = self.begin();
+        let (stored, records) = self.store.load()?;
+        let host = DesiredHost { maintenance: stored.host.maintenance, ..wanted.clone() };
+        let next = Desired { host, generation: stored.generation.saturating_add(1), ..stored };
+        Ok(self.store.commit(&next, &records)?)
+    }
+
+    /// One GPU, in a turn of its own and on a fresh picture: the checks are made again.
+    fn lead(&self, entry: &DesiredGpu, deadline: Duration) -> Result<Report, EngineError> {
+        let _turn = self.begin();
+        self.hands_on(entry.address)?;
+        let view = self.view()?;
+        // Whether it is cordoned is not the document's affair, and may have changed since it was compared.
+        let stored = view.desired.gpu(entry.address);
+        let entry = DesiredGpu { cordoned: stored.is_some_and(|stored| stored.cordoned), ..entry.clone() };
+        let staged = staged(&view, &view.desired.host, &entry);
+        let result = self.reach(&entry, &view, &staged, Goal { dry_run: false, deadline });
+        if let (Err(EngineError::Failed { .. }), Ok((now, records))) = (&result, self.store.load()) {
+            // The way back stores what the change began with: the staged document. What stood before it is meant.
+            if now == staged.desired && now != view.desired {
+                self.store.commit(&view.desired, &records)?;
+            }
+        }
+        result
+    }
+
+    /// The entry in force, on a picture in which it is stored already.
+    fn reach(
+        &self,
+        entry: &DesiredGpu,
+        view: &View,
+        staged: &View,
+        goal: Goal,
+    ) -> Result<Report, EngineError> {
+        let address = entry.address;
+        let new = view.desired.gpu(address) != Some(entry);
+        if entry.when != When::Now {
+            return self.postpone(entry, staged, new, goal);
+        }
+        let request = SwitchRequest {
+            gpu: address,
+            to: entry.graphics_type,
+            label: None,
+            accept: entry.accepted.clone(),
+            dry_run: goal.dry_run,
+            deadline: goal.deadline,
+        };
+        let report = self.set_type_in(&request, staged)?;
+        if report.outcome.is_changed() || !new {
+            return Ok(report);
+        }
+        if !goal.dry_run {
+            self.store.commit(&staged.desired, &view.records)?;
+        }
+        let text = format!("{address} is configured as {}; the host needs no change", entry.graphics_type);
+        Ok(Report { outcome: Outcome::Changed(text), ..report })
+    }
+
+    /// Stores an entry that comes into force later.
+    fn postpone(
+        &self,
+        entry: &DesiredGpu,
+        staged: &View,
+        new: bool,
+        goal: Goal,
+    ) -> Result<Report, EngineError> {
+        let gpu = self.changeable(staged, entry.address)?;
+        let waits = pending_reason(gpu, &staged.observed, &staged.desired).is_some();
+        let later = match entry.when {
+            When::Now => None,
+            When::Idle => Some("it comes into force when nothing is in the way"),
+            When::Boot => Some("it comes into force at the next boot"),
+            When::Vm => Some("it comes into force when a VM that asks for the card starts"),
+        };
+        let pending = later.filter(|_| waits).map(str::to_owned);
+        let text = format!("{} is configured as {}, {}", entry.address, entry.graphics_type, entry.when);
+        if new && !goal.dry_run {
+            self.store.commit(&staged.desired, &staged.records)?;
+        }
+        let report = if new { Report::changed(text) } else { Report::unchanged(text) };
+        Ok(Report { pending, ..report })
+    }
+
+    /// Whether a GPU can become unmanaged, as [`Engine::unset`] would find.
+    fn forgettable(&self, address: PciAddress, view: &View) -> Result<Report, EngineError> {
+        self.hands_on(address)?;
+        match crate::unset::vgpus_of_ours(view, address) {
+            Some(refusal) => Err(EngineError::Refused(vec![refusal])),
+            None => Ok(Report::changed(format!("{address} would become unmanaged"))),
+        }
+    }
+}
+
+/// How one GPU's entry is carried out.
+#[derive(Debug, Clone, Copy)]
+struct Goal {
+    dry_run: bool,
+    deadline: Duration,
+}
+
+/// The picture with the entry stored, so that a switch finds label, counts and modes as they are to be.
+fn staged(view: &View, host: &DesiredHost, entry: &DesiredGpu) -> View {
+    let mut view = view.clone();
+    view.desired.host = host.clone();
+    if view.desired.gpu(entry.address) != Some(entry) {
+        view.desired = view.desired.with_gpu(entry.clone());
+    }
+    view
+}
+
+/// What a document would store, the host not looked at.
+fn compared(wanted: &Wanted, stored: &Desired) -> Vec<GpuReport> {
+    let named = wanted.gpus.iter().map(|(address, entry)| {
+        let differences = gpu_differences(entry, stored.gpu(*address));
+        let report = match differences.is_empty() {
+            true => Report::unchanged(format!("{address} is configured so")),
+            false => Report::changed(format!("{address} would be configured so")),
+        };
+        GpuReport { address: *address, differences, result: Ok(report) }
+    });
+    let forgotten = wanted.forgotten.iter().map(|address| GpuReport {
+        address: *address,
+        differences: unmanaged(),
+        result: Ok(Report::changed(format!("{address} would become unmanaged"))),
+    });
+    let mut all: Vec<GpuReport> = named.chain(forgotten).collect();
+    all.sort_by_key(|gpu| gpu.address);
+    all
+}
+
+fn unmanaged() -> Vec<Difference> {
+    vec![Difference { field: "managed".to_owned(), from: "true".to_owned(), to: "false".to_owned() }]
+}
