@@ -5,6 +5,7 @@
 
 #[cfg(feature = "client")]
 pub mod client;
+pub mod config;
 pub mod error;
 pub mod gpu;
 pub mod list;
@@ -18,6 +19,7 @@ pub mod xml;
 
 #[cfg(feature = "client")]
 pub use client::{Client, ClientError};
+pub use config::{ApplyConfig, ConfigChange, ConfigUntil, GpuChange, GpuOutcome};
 pub use error::{ApiError, ErrorKind};
 pub use gpu::GpuDocument;
 pub use list::{API_VERSION, List, Source};

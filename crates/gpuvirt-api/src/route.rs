@@ -9,6 +9,8 @@
 //! | `GET /v1/gpus/{gpu}/xml`, `/v1/vgpus/{id}/xml`, `/v1/vms/{name}/xml` | `XmlDocument` (`Xml`) |
 //! | `GET /v1/status` | `StatusDocument` (`Status`) |
 //! | `POST /v1/recover` | `Change` |
+//! | `GET /v1/config` | `Configuration` |
+//! | `POST /v1/config` with `ApplyConfig` | `ConfigChange` |
 //! | `PUT /v1/gpus/{gpu}/type` with `SetType` | `Change` |
 //! | `DELETE /v1/gpus/{gpu}/configuration` | `Change` |
 //! | `POST /v1/vgpus` with `CreateVgpu`, `DELETE /v1/vgpus/{id}[?dryRun=true]` | `Change` |
@@ -33,6 +35,8 @@ pub const VMS: &str = "/v1/vms";
 /// `/v1/status`
 pub const STATUS: &str = "/v1/status";
 
+/// `/v1/config`
+pub const CONFIG: &str = "/v1/config";
 /// `/v1/recover`
 pub const RECOVER: &str = "/v1/recover";
 

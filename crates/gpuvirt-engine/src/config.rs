@@ -205,7 +205,8 @@ impl Engine {
             When::Vm => Some("it comes into force when a VM that asks for the card starts"),
         };
         let pending = later.filter(|_| waits).map(str::to_owned);
-        let text = format!("{} is configured as {}, {}", entry.address, entry.graphics_type, entry.when);
+        let text =
+            format!("{} is configured as {} (when: {})", entry.address, entry.graphics_type, entry.when);
         if new && !goal.dry_run {
             self.store.commit(&staged.desired, &staged.records)?;
         }

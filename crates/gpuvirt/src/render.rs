@@ -4,6 +4,7 @@
 //! outside goes through [`page::Page`] or [`table::Table`], which let no control character reach the terminal.
 
 pub mod change;
+pub mod config;
 pub mod explanation;
 pub mod function;
 pub mod gpu;

@@ -16,6 +16,7 @@
 pub mod access;
 mod answer;
 mod change;
+mod config;
 mod context;
 mod gpu;
 mod input;

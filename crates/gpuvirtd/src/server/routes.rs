@@ -10,7 +10,7 @@ use axum::routing::{delete, get, post, put};
 use super::access::readers_only;
 use super::answer::Failure;
 use super::context::Context;
-use super::{gpu, profile, status, vgpu, vm};
+use super::{config, gpu, profile, status, vgpu, vm};
 
 /// All routes of the API. Paths are those of [`gpuvirt_api::route`].
 pub fn router(context: Arc<Context>) -> Router {
@@ -29,6 +29,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/v1/vms/{name}/xml", get(vm::xml))
         .route("/v1/vms/{name}/devices", post(vm::add))
         .route("/v1/vms/{name}/devices/remove", post(vm::remove))
+        .route("/v1/config", get(config::export).post(config::apply))
         .route("/v1/status", get(status::show))
         .route("/v1/recover", post(status::recover))
         .fallback(no_such_path)
