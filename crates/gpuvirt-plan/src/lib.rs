@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod checks;
+pub mod claim;
 pub mod config;
 pub mod driver;
 pub mod explain;

@@ -35,7 +35,7 @@ pub(super) fn read(files: Files<'_>, function_count: usize, oddities: Vec<String
 }
 
 /// The kernel's release, as a path component.
-fn release(files: Files<'_>) -> Option<String> {
+pub(crate) fn release(files: Files<'_>) -> Option<String> {
     let text = files.text(paths::OS_RELEASE).ok()?;
     let release = text.trim();
     let sound = !release.is_empty() && !release.starts_with('.') && !release.contains('/');

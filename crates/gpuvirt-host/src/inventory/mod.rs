@@ -18,6 +18,7 @@ mod pass;
 mod rules;
 mod sriov;
 
+pub(crate) use host::release as kernel_release;
 pub(crate) use mdev::parent_of;
 pub(crate) use names::KnownNames;
 pub(crate) use nodes::sound_cards;

@@ -7,7 +7,7 @@ use axum::extract::State;
 use gpuvirt_api::selector::check_label;
 use gpuvirt_api::{Change, GpuDocument, GpuSelector, List, SetType, XmlDocument};
 use gpuvirt_engine::SwitchRequest;
-use gpuvirt_model::{Gpu, PciAddress};
+use gpuvirt_model::{Gpu, PciAddress, Warning, WarningCode};
 
 use super::access::{Caller, Writer};
 use super::answer::Failure;
@@ -78,7 +78,13 @@ pub(super) async fn set_type(
             dry_run: asked.dry_run,
             deadline,
         };
-        Ok(change::document(context.engine.set_type(&request)?, asked.dry_run, None))
+        let mut report = context.engine.set_type(&request)?;
+        // What counts is the list as it is after the change.
+        if report.outcome.is_changed() && !asked.dry_run {
+            let stale = context.outside.store.stale_boot_image();
+            report.warnings.extend(stale.map(|text| Warning { code: WarningCode::InitramfsStale, text }));
+        }
+        Ok(change::document(report, asked.dry_run, None))
     };
     context.change_or_dry_run(caller, order, work).await.map(Json)
 }

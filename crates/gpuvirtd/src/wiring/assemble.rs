@@ -6,11 +6,12 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use gpuvirt_api::Source;
 use gpuvirt_engine::Engine;
-use gpuvirt_engine::ports::{Domains, Host};
+use gpuvirt_engine::ports::{Domains, Host, Store};
 use gpuvirt_fakekernel::FakeKernel;
 use gpuvirt_recording::RecordedHost;
-use gpuvirt_state::StateDir;
+use gpuvirt_state::{ClaimFiles, StateDir};
 
+use super::claim::ClaimingStore;
 use super::domains::{Gate, LibvirtDomains, RecordedDomains};
 use super::host::{HostPort, RehearsedHost};
 use super::store::FileStore;
@@ -36,7 +37,9 @@ pub fn assemble(cli: &Cli, config: &Config) -> anyhow::Result<Assembled> {
         None => {
             let domains = LibvirtDomains::new(&config.libvirt_uri)?;
             let gate = domains.gate();
-            (over(HostPort::this_machine(&config.gpu), domains, store, Source::Daemon), gate)
+            let host = HostPort::this_machine(&config.gpu);
+            let store = ClaimingStore::new(store, ClaimFiles::of(&cli.state_dir), host.kernel_release());
+            (over(host, domains, store, Source::Daemon), gate)
         }
         Some(file) => {
             let (host, domains) = recorded(file, config)?;
@@ -50,8 +53,9 @@ pub fn assemble(cli: &Cli, config: &Config) -> anyhow::Result<Assembled> {
     Ok(Assembled { context, libvirt })
 }
 
-fn over<H, D>(host: H, domains: D, store: FileStore, source: Source) -> Context
+fn over<H, D, S>(host: H, domains: D, store: S, source: Source) -> Context
 where
+    S: Store + Clone + 'static,
     H: Host + Clone + 'static,
     D: Domains + Definitions + Clone + 'static,
 {

@@ -24,6 +24,11 @@ impl HostPort {
         Self::over(Arc::new(LinuxSysfs::this_machine().with_writer(writer)), rules)
     }
 
+    /// The running kernel's release; empty where it can't be read.
+    pub fn kernel_release(&self) -> String {
+        self.0.kernel_release().unwrap_or_default()
+    }
+
     /// Any kernel behind the seam.
     pub fn over(sysfs: Arc<dyn Sysfs>, rules: &GpuRules) -> Self {
         let extra = rules.extra.iter().map(|extra| match extra {
