@@ -18,7 +18,8 @@ pub use error::ClientError;
 
 use crate::{
     API_VERSION, ApiError, ApplyConfig, Change, ConfigChange, CreateVgpu, GpuDocument, GpuSelector, List,
-    ProfileDocument, SetType, StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, XmlDocument, route,
+    ProfileDocument, RemoveVgpus, SetType, StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove,
+    XmlDocument, route,
 };
 
 /// Where the daemon listens unless it is told otherwise.
@@ -219,6 +220,14 @@ impl Client {
     /// [`ClientError`].
     pub fn remove_vgpu(&self, id: VgpuId, dry_run: bool) -> Result<Change, ClientError> {
         self.change(Method::DELETE, route::vgpu_removal(id, dry_run), None::<&()>)
+    }
+
+    /// Removes several vGPUs in one change, or shows how they would be.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn remove_vgpus(&self, request: &RemoveVgpus) -> Result<Change, ClientError> {
+        self.change(Method::POST, route::VGPU_REMOVAL.to_owned(), Some(request))
     }
 
     /// Adds a device to a domain's definition.

@@ -23,7 +23,7 @@ pub use config::{ApplyConfig, ConfigChange, ConfigUntil, GpuChange, GpuOutcome};
 pub use error::{ApiError, ErrorKind};
 pub use gpu::GpuDocument;
 pub use list::{API_VERSION, List, Source};
-pub use request::{Change, CreateVgpu, SetType, VmAdd, VmRemove};
+pub use request::{Change, CreateVgpu, MOST_VGPUS, RemoveVgpus, SetType, VmAdd, VmRemove};
 pub use selector::GpuSelector;
 pub use status::StatusDocument;
 pub use vgpu::{ProfileDocument, VgpuDocument};

@@ -37,6 +37,31 @@ pub struct CreateVgpu {
     /// named by its address, whatever stands here.
     #[serde(default)]
     pub uuid: Option<Uuid>,
+    /// The same for several of them.
+    #[serde(default)]
+    pub uuids: Vec<Uuid>,
+    /// How many to make, all of them or none; none: as many as uuids are given, at least one. The daemon chooses the
+    /// uuids that are missing.
+    #[serde(default)]
+    pub count: Option<u32>,
+    /// Show the plan, write nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// The most vGPUs that one request makes or removes: more than any host can have at once.
+pub const MOST_VGPUS: u32 = 1024;
+
+/// `POST /v1/vgpus/remove`: these vGPUs, or every one that gpuvirt made on a GPU.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RemoveVgpus {
+    /// These, all of one GPU.
+    #[serde(default)]
+    pub ids: Vec<VgpuId>,
+    /// All of this GPU, where no vGPU is named.
+    #[serde(default)]
+    pub all_of: Option<PciAddress>,
     /// Show the plan, write nothing.
     #[serde(default)]
     pub dry_run: bool,
@@ -100,7 +125,10 @@ pub struct Change {
     pub warnings: Vec<Warning>,
     /// Accepted, but not in force yet, and why.
     pub pending: Option<String>,
-    /// The vGPU, when one was made or removed.
+    /// The vGPUs, when some were made or removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ids: Vec<VgpuId>,
+    /// The same when it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<VgpuId>,
     /// The same where that is a uuid.

@@ -14,6 +14,7 @@
 //! | `PUT /v1/gpus/{gpu}/type` with `SetType` | `Change` |
 //! | `DELETE /v1/gpus/{gpu}/configuration` | `Change` |
 //! | `POST /v1/vgpus` with `CreateVgpu`, `DELETE /v1/vgpus/{id}[?dryRun=true]` | `Change` |
+//! | `POST /v1/vgpus/remove` with `RemoveVgpus` | `Change` |
 //! | `POST /v1/vms/{name}/devices` with `VmAdd`, `POST /v1/vms/{name}/devices/remove` with `VmRemove` | `Change` |
 //!
 //! A single document is a list of one item. Every error is an `ApiError` with the status of its kind.
@@ -30,6 +31,8 @@ pub const GPUS: &str = "/v1/gpus";
 pub const PROFILES: &str = "/v1/profiles";
 /// `/v1/vgpus`
 pub const VGPUS: &str = "/v1/vgpus";
+/// `/v1/vgpus/remove`
+pub const VGPU_REMOVAL: &str = "/v1/vgpus/remove";
 /// `/v1/vms`
 pub const VMS: &str = "/v1/vms";
 /// `/v1/status`

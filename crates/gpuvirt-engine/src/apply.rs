@@ -9,6 +9,9 @@ use gpuvirt_plan::{Plan, Step, audit, explain, undo, verify};
 use crate::ports::StepError;
 use crate::{Engine, EngineError};
 
+/// Plans of more steps log them for debugging only; what failed is logged always.
+const STEPS_LOGGED: usize = 16;
+
 impl Engine {
     /// Carries out a plan whose checks have passed.
     ///
@@ -22,10 +25,11 @@ impl Engine {
             return Err(EngineError::Bug(violation));
         }
         self.store.open_journal(plan)?;
-        if let Err(failure) = self.run(plan, deadline) {
-            return Err(self.take_back(plan, &failure, deadline));
+        if let Err((begun, failure)) = self.run(plan, deadline) {
+            return Err(self.take_back(&undo::begun(plan, begun), &failure, deadline));
         }
-        let now = match self.host.observe() {
+        // No promise is about holders.
+        let now = match self.host.observe_without_holders() {
             Ok(now) => now,
             Err(error) => {
                 return Err(self.take_back(plan, &Failure::of("reading the host again", &error), deadline));
@@ -40,13 +44,21 @@ impl Engine {
         }
     }
 
-    /// The steps, in order, to the first that fails.
-    fn run(&self, plan: &Plan, deadline: Duration) -> Result<(), Failure> {
-        for step in &plan.steps {
-            tracing::info!(gpu = %plan.gpu, step = explain::sentence(step), "step");
-            self.host.perform(step, deadline).map_err(|error| Failure {
-                what: format!("cannot {}: {}", explain::sentence(step), chain(&error)),
-                still_waiting: matches!(error, StepError::StillWaiting { .. }),
+    /// The steps, in order, to the first that fails: how many were begun, and how the last of them failed.
+    fn run(&self, plan: &Plan, deadline: Duration) -> Result<(), (usize, Failure)> {
+        let (gpu, purpose, steps) = (plan.gpu, plan.purpose.as_str(), plan.steps.len());
+        tracing::info!(%gpu, purpose, steps, "plan");
+        for (index, step) in plan.steps.iter().enumerate() {
+            // A line for each of many steps would cost as much as the step.
+            if steps <= STEPS_LOGGED {
+                tracing::info!(%gpu, step = explain::sentence(step), "step");
+            } else {
+                tracing::debug!(%gpu, step = explain::sentence(step), "step");
+            }
+            self.host.perform(step, deadline).map_err(|error| {
+                let what = format!("cannot {}: {}", explain::sentence(step), chain(&error));
+                let still_waiting = matches!(error, StepError::StillWaiting { .. });
+                (index + 1, Failure { what, still_waiting })
             })?;
         }
         Ok(())
@@ -81,11 +93,11 @@ impl Engine {
         if let Some(violation) = self.not_undoable(plan, &back, &now) {
             return Err(violation);
         }
-        if let Err(failure) = self.run(&back, deadline) {
+        if let Err((_, failure)) = self.run(&back, deadline) {
             self.lasting_overrides(&back, &failure, deadline);
             return Err(failure.what);
         }
-        let after = self.host.observe().map_err(|error| chain(&error))?;
+        let after = self.host.observe_without_holders().map_err(|error| chain(&error))?;
         match verify::broken_promises(&back, &after).as_slice() {
             [] => self.store.close_journal(plan).map_err(|error| chain(&error)),
             broken => Err(broken.join("; ")),

@@ -1,13 +1,16 @@
 //! `config apply`: a whole document made so. Everything that is in the way of any GPU is found before the first write;
 //! then each GPU is a change of its own, and one that fails stops no other.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use gpuvirt_model::{Configuration, Desired, DesiredGpu, DesiredHost, Outcome, PciAddress, When};
+use gpuvirt_model::{
+    Configuration, Desired, DesiredGpu, DesiredHost, DesiredVgpu, Outcome, PciAddress, VgpuId, When,
+};
 use gpuvirt_plan::config::{Difference, Unnamed, Wanted, export, gpu_differences, host_differences, wanted};
 use gpuvirt_plan::pending_reason;
 
-use crate::{Engine, EngineError, Report, SwitchRequest, View};
+use crate::{Engine, EngineError, Removal, RemoveRequest, Report, SwitchRequest, View, Wish};
 
 /// `config apply` and `config diff`.
 #[derive(Debug, Clone)]
@@ -102,8 +105,9 @@ impl Engine {
         let goal = Goal { dry_run: true, deadline: request.deadline };
         let named = wanted.gpus.iter().map(|(address, entry)| {
             let result = self.hands_on(*address).and_then(|()| {
-                let staged = staged(view, &wanted.host, entry);
-                self.reach(entry, view, &staged, goal)
+                let mut view = view.clone();
+                view.desired.host = wanted.host.clone();
+                self.lead_from(view, entry, goal)
             });
             GpuReport {
                 address: *address,
@@ -145,8 +149,59 @@ impl Engine {
         // Whether it is cordoned is not the document's affair, and may have changed since it was compared.
         let stored = view.desired.gpu(entry.address);
         let entry = DesiredGpu { cordoned: stored.is_some_and(|stored| stored.cordoned), ..entry.clone() };
-        let staged = staged(&view, &view.desired.host, &entry);
-        let result = self.reach(&entry, &view, &staged, Goal { dry_run: false, deadline });
+        self.lead_from(view, &entry, Goal { dry_run: false, deadline })
+    }
+
+    /// vGPUs that are no longer wanted go, then the GPU becomes what it is to be, then new vGPUs are made: each a change
+    /// of its own.
+    fn lead_from(&self, mut view: View, entry: &DesiredGpu, goal: Goal) -> Result<Report, EngineError> {
+        let address = entry.address;
+        let stored = view.desired.gpu(address).map(|stored| stored.vgpus.clone()).unwrap_or_default();
+        let is_wanted = |vgpu: &DesiredVgpu| entry.vgpus.iter().any(|wanted| wanted.id == vgpu.id);
+        let (kept, gone): (Vec<DesiredVgpu>, Vec<DesiredVgpu>) = stored.into_iter().partition(is_wanted);
+        let mut before = None;
+        if !gone.is_empty() {
+            let ids: BTreeSet<VgpuId> = gone.iter().map(|vgpu| vgpu.id).collect();
+            let which = Removal::These(ids.iter().copied().collect());
+            let removal = RemoveRequest { which, dry_run: goal.dry_run, deadline: goal.deadline };
+            before = Some(self.unmake(&view, &ids, Vec::new(), &removal)?);
+            if !goal.dry_run {
+                view = self.view()?;
+            }
+        }
+        let without_new = DesiredGpu { vgpus: kept, ..entry.clone() };
+        let reached = self.reach(&without_new, &view, goal)?;
+        let wishes: Vec<Wish> = entry.vgpus.iter().map(Wish::lasting).collect();
+        let made = self.make_if_ready(&without_new, &wishes, (&view, &reached), goal)?;
+        let all = [before, Some(reached), made].into_iter().flatten().reduce(Report::and);
+        all.ok_or_else(|| EngineError::Bug(format!("nothing was done to {address}")))
+    }
+
+    /// New vGPUs, where the GPU is ready for them. In a dry run it may not be yet: then nobody can tell what will fit.
+    fn make_if_ready(
+        &self,
+        entry: &DesiredGpu,
+        wishes: &[Wish],
+        (view, reached): (&View, &Report),
+        goal: Goal,
+    ) -> Result<Option<Report>, EngineError> {
+        let switches = reached.plan.as_ref().is_some_and(|plan| !plan.is_empty());
+        let later = entry.when != When::Now || reached.pending.is_some() || (goal.dry_run && switches);
+        if wishes.is_empty() || later {
+            return Ok(None);
+        }
+        let view = if goal.dry_run { staged(view, entry) } else { self.view()? };
+        let gpu = self.changeable(&view, entry.address)?;
+        self.make(&view, gpu, wishes, goal.dry_run).map(Some)
+    }
+
+    /// The entry in force, decided on a picture in which it is stored already.
+    fn reach(&self, entry: &DesiredGpu, view: &View, goal: Goal) -> Result<Report, EngineError> {
+        let staged = staged(view, entry);
+        let result = self.reach_staged(entry, view, &staged, goal);
+        if goal.dry_run {
+            return result;
+        }
         if let (Err(EngineError::Failed { .. }), Ok((now, records))) = (&result, self.store.load()) {
             // The way back stores what the change began with: the staged document. What stood before it is meant.
             if now == staged.desired && now != view.desired {
@@ -156,8 +211,7 @@ impl Engine {
         result
     }
 
-    /// The entry in force, on a picture in which it is stored already.
-    fn reach(
+    fn reach_staged(
         &self,
         entry: &DesiredGpu,
         view: &View,
@@ -232,9 +286,8 @@ struct Goal {
 }
 
 /// The picture with the entry stored, so that a switch finds label, counts and modes as they are to be.
-fn staged(view: &View, host: &DesiredHost, entry: &DesiredGpu) -> View {
+fn staged(view: &View, entry: &DesiredGpu) -> View {
     let mut view = view.clone();
-    view.desired.host = host.clone();
     if view.desired.gpu(entry.address) != Some(entry) {
         view.desired = view.desired.with_gpu(entry.clone());
     }

@@ -7,6 +7,7 @@ use gpuvirt_model::{
     VgpuId, Warning,
 };
 use gpuvirt_plan::Plan;
+use gpuvirt_plan::vgpu::Wish;
 use uuid::Uuid;
 
 use crate::ports::{Domains, Host, PortError, Store};
@@ -48,18 +49,43 @@ pub struct SwitchRequest {
     pub deadline: Duration,
 }
 
-/// `vgpu create`.
+/// `vgpu create`: one change, however many.
 #[derive(Debug, Clone)]
 pub struct CreateRequest {
     /// The GPU.
     pub gpu: PciAddress,
-    /// The profile.
-    pub profile: ProfileName,
-    /// The new vGPU's uuid, where it is a mediated device: chosen by whoever asks, so that decisions stay
+    /// The vGPUs, with the uuids of those that are mediated devices: chosen by whoever asks, so that decisions stay
     /// reproducible.
-    pub uuid: Uuid,
+    pub wishes: Vec<Wish>,
     /// Plan only.
     pub dry_run: bool,
+}
+
+/// `vgpu remove`: one change, however many.
+#[derive(Debug, Clone)]
+pub struct RemoveRequest {
+    /// Which.
+    pub which: Removal,
+    /// Plan only.
+    pub dry_run: bool,
+    /// Longest wait for one write that can block.
+    pub deadline: Duration,
+}
+
+/// The vGPUs that are to be removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removal {
+    /// These, all of one GPU.
+    These(Vec<VgpuId>),
+    /// Every one that we made on this GPU.
+    AllOf(PciAddress),
+}
+
+impl CreateRequest {
+    /// One vGPU that the admin wants.
+    pub fn one(gpu: PciAddress, profile: ProfileName, uuid: Uuid) -> Self {
+        Self { gpu, wishes: vec![Wish::new(uuid.into(), profile)], dry_run: false }
+    }
 }
 
 /// A device of a domain, as an edit names it.
@@ -91,8 +117,8 @@ pub struct Report {
     pub warnings: Vec<Warning>,
     /// Accepted and not in force yet, with the reason.
     pub pending: Option<String>,
-    /// The vGPU that was or would be made.
-    pub vgpu: Option<VgpuId>,
+    /// The vGPUs that were or would be made or removed.
+    pub vgpus: Vec<VgpuId>,
     /// The XML that an edit added or removed.
     pub xml: Option<String>,
 }
@@ -125,13 +151,37 @@ impl Report {
         Self::of(Outcome::Changed(sentence))
     }
 
+    /// Two changes of one GPU, this one first: what both did, and what is true after the second.
+    pub(crate) fn and(self, next: Self) -> Self {
+        let outcome = match (self.outcome.is_changed(), next.outcome.is_changed()) {
+            (true, true) => Outcome::Changed(format!("{}; {}", self.outcome.value(), next.outcome.value())),
+            (true, false) => self.outcome,
+            (false, _) => next.outcome,
+        };
+        let plan = match (self.plan, next.plan) {
+            (Some(mut plan), Some(more)) => {
+                plan.steps.extend(more.steps);
+                Some(plan)
+            }
+            (one, None) | (None, one) => one,
+        };
+        Self {
+            outcome,
+            plan,
+            warnings: [self.warnings, next.warnings].concat(),
+            pending: self.pending.or(next.pending),
+            vgpus: [self.vgpus, next.vgpus].concat(),
+            xml: self.xml.or(next.xml),
+        }
+    }
+
     /// Nothing had to be changed.
     pub(crate) fn unchanged(sentence: String) -> Self {
         Self::of(Outcome::Unchanged(sentence))
     }
 
     fn of(outcome: Outcome<String>) -> Self {
-        Self { outcome, plan: None, warnings: Vec::new(), pending: None, vgpu: None, xml: None }
+        Self { outcome, plan: None, warnings: Vec::new(), pending: None, vgpus: Vec::new(), xml: None }
     }
 }
 
@@ -146,10 +196,15 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Port`].
     pub fn view(&self) -> Result<View, EngineError> {
-        // libvirt first, since it may take seconds: between the look at the host and the first write shall be little.
-        let domains = self.domains.list();
-        let view = self.kernel_view()?;
-        Ok(View { observed: Observed { domains, ..view.observed }, ..view })
+        self.view_by(|host| host.observe())
+    }
+
+    /// A fresh picture for changes that take nothing from anybody: without holders.
+    ///
+    /// # Errors
+    /// [`EngineError::Port`].
+    pub(crate) fn view_without_holders(&self) -> Result<View, EngineError> {
+        self.view_by(|host| host.observe_without_holders())
     }
 
     /// A fresh picture of what the kernel shows, domains unknown: libvirt is not asked.
@@ -157,8 +212,25 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Port`].
     pub(crate) fn kernel_view(&self) -> Result<View, EngineError> {
+        self.kernel_view_by(|host| host.observe())
+    }
+
+    fn view_by(
+        &self,
+        observe: impl FnOnce(&dyn Host) -> Result<Observed, PortError>,
+    ) -> Result<View, EngineError> {
+        // libvirt first, since it may take seconds: between the look at the host and the first write shall be little.
+        let domains = self.domains.list();
+        let view = self.kernel_view_by(observe)?;
+        Ok(View { observed: Observed { domains, ..view.observed }, ..view })
+    }
+
+    fn kernel_view_by(
+        &self,
+        observe: impl FnOnce(&dyn Host) -> Result<Observed, PortError>,
+    ) -> Result<View, EngineError> {
         let (desired, records) = self.store.load()?;
-        let observed = self.host.observe()?;
+        let observed = observe(&*self.host)?;
         let records = records.of_boot(observed.host.boot_id);
         Ok(View { observed, desired, records })
     }

@@ -14,6 +14,7 @@ pub mod config;
 pub mod engine;
 pub mod ports;
 mod recover;
+mod removal;
 mod restore;
 mod switch;
 mod unset;
@@ -21,4 +22,7 @@ mod vgpu;
 mod vm;
 
 pub use config::{ConfigReport, ConfigRequest, GpuReport, Until};
-pub use engine::{CreateRequest, DeviceRequest, Engine, EngineError, Report, SwitchRequest, View};
+pub use engine::{
+    CreateRequest, DeviceRequest, Engine, EngineError, Removal, RemoveRequest, Report, SwitchRequest, View,
+};
+pub use gpuvirt_plan::vgpu::Wish;

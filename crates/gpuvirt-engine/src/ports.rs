@@ -14,6 +14,15 @@ pub trait Host: Send + Sync {
     /// [`PortError`] when not even the PCI bus can be read.
     fn observe(&self) -> Result<Observed, PortError>;
 
+    /// The same without who holds what: it spares the pass over all processes where nobody asks for them. Holders are
+    /// then said not to have been looked for.
+    ///
+    /// # Errors
+    /// As [`Host::observe`].
+    fn observe_without_holders(&self) -> Result<Observed, PortError> {
+        self.observe()
+    }
+
     /// Whether a PCI function is there at all, part of a GPU or not.
     fn is_present(&self, function: PciAddress) -> bool;
 

@@ -1,121 +1,132 @@
-//! `vgpu create` and `vgpu remove`.
+//! `vgpu create`: vGPUs of one GPU, all of them or none.
 
 use std::time::Duration;
 
-use gpuvirt_model::{PciAddress, ProfileName, Vgpu, VgpuId, VgpuRecord};
-use gpuvirt_plan::{checks, vgpu};
+use gpuvirt_model::{
+    Desired, DesiredVgpu, Gpu, Outcome, PciAddress, ProfileName, Records, VgpuId, VgpuRecord,
+};
+use gpuvirt_plan::checks::wish;
+use gpuvirt_plan::vgpu::{self, Making, Wish};
 
-use crate::change::hands_off;
 use crate::{CreateRequest, Engine, EngineError, Report, View};
 
 /// How long making a vGPU may take: drivers answer `create` within seconds, or not at all.
 const CREATE_DEADLINE: Duration = Duration::from_secs(30);
 
 impl Engine {
-    /// Makes a vGPU. Asked again with the same uuid, GPU and profile, it finds it done.
+    /// Makes vGPUs: one plan and one journal for all. Asked again with the same uuids, GPU and profiles, it finds them
+    /// done; those that are there already are left out of the plan.
     ///
     /// # Errors
     /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
-    pub fn create_vgpu(&self, request: &CreateRequest) -> Result<Report, EngineError> {
+    pub fn create_vgpus(&self, request: &CreateRequest) -> Result<Report, EngineError> {
         let _turn = self.turn(request.dry_run);
         self.hands_on(request.gpu)?;
-        let view = self.view()?;
+        // Nothing is taken from anybody, so nobody is looked for.
+        let view = self.view_without_holders()?;
         let gpu = self.changeable(&view, request.gpu)?;
-        if already_there(request, &view) {
-            let text = format!("vGPU {} is there already; nothing to do", request.uuid);
-            return Ok(Report { vgpu: Some(request.uuid.into()), ..Report::unchanged(text) });
+        self.make(&view, gpu, &request.wishes, request.dry_run)
+    }
+
+    /// The same for whoever has the turn and a fresh view already: an admin's wish, a vGPU of the desired document
+    /// that is not there, or one for a domain's start ([`Wish::domain`]).
+    ///
+    /// # Errors
+    /// As [`Engine::create_vgpus`].
+    pub(crate) fn make(
+        &self,
+        view: &View,
+        gpu: &Gpu,
+        wishes: &[Wish],
+        dry_run: bool,
+    ) -> Result<Report, EngineError> {
+        let (there, missing): (Vec<Wish>, Vec<Wish>) =
+            wishes.iter().cloned().partition(|wish| is_there(wish, gpu, view));
+        if missing.is_empty() {
+            return self.keep(view, gpu, &there, dry_run);
         }
-        let wanted = checks::vgpu::Creation { gpu, profile: &request.profile, uuid: request.uuid };
-        let profile =
-            checks::vgpu::creatable(&wanted, &view.observed, &view.desired).map_err(EngineError::Refused)?;
-        let plan = vgpu::create(gpu, profile, request.uuid, &view.observed)
-            .ok_or_else(|| no_plan(&profile.type_id))?;
-        let id = vgpu::id_of_new(profile, request.uuid);
-        let what = sentence_about(id, &profile.name, profile.parent);
-        let report = |text| Report { plan: Some(plan.clone()), vgpu: Some(id), ..Report::changed(text) };
-        if request.dry_run {
+        let places = wish::creatable(gpu, &missing, &view.observed, &view.desired);
+        let places = places.map_err(EngineError::Refused)?;
+        let makings: Vec<Making> = missing.iter().zip(places).map(|(wish, place)| wish.at(place)).collect();
+        let plan = vgpu::create(gpu, &makings, &view.observed).ok_or_else(|| no_plan(gpu.address))?;
+        let ids: Vec<VgpuId> = makings.iter().map(|making| making.id).collect();
+        let what = sentence(&makings, gpu.address);
+        let be = if makings.len() == 1 { "was" } else { "were" };
+        let report = |text| Report { plan: Some(plan.clone()), vgpus: ids.clone(), ..Report::changed(text) };
+        if dry_run {
             return Ok(report(format!("{what} would be created")));
         }
+        self.apply(&plan, gpu, CREATE_DEADLINE)?;
+        let made: Vec<(&Wish, &Making)> = missing.iter().zip(&makings).collect();
+        let desired = with_wishes(&view.desired, gpu.address, &there, &made);
+        self.settle(&plan, view, &desired, &records_after(view, &made), CREATE_DEADLINE)?;
+        Ok(report(format!("{what} {be} created")))
+    }
+
+    /// vGPUs that are there: at most the desired document does not know of them yet.
+    fn keep(&self, view: &View, gpu: &Gpu, there: &[Wish], dry_run: bool) -> Result<Report, EngineError> {
+        let text = match there {
+            [one] => format!("vGPU {} is there already; nothing to do", one.id),
+            many => format!("{} vGPUs are there already; nothing to do", many.len()),
+        };
+        let desired = with_wishes(&view.desired, gpu.address, there, &[]);
+        let vgpus = there.iter().map(|wish| wish.id).collect();
+        if desired == view.desired {
+            return Ok(Report { vgpus, ..Report::unchanged(text) });
+        }
+        if !dry_run {
+            self.store.commit(&desired, &view.records)?;
+        }
+        let text = text.replace("nothing to do", "from now on it is made again after a reboot");
+        Ok(Report { vgpus, outcome: Outcome::Changed(text.clone()), ..Report::changed(text) })
+    }
+}
+
+/// Whether we made it already, there and of that profile. A driver may not tell the profile while the card is full;
+/// our record does.
+fn is_there(wish: &Wish, gpu: &Gpu, view: &View) -> bool {
+    let recorded = view.records.vgpus.get(&wish.id);
+    view.observed.vgpus.get(&wish.id).is_some_and(|found| {
+        view.records.made(found)
+            && found.gpu == gpu.address
+            && (found.profile == wish.profile || recorded.is_some_and(|known| known.profile == wish.profile))
+    })
+}
+
+fn with_wishes(desired: &Desired, gpu: PciAddress, there: &[Wish], made: &[(&Wish, &Making)]) -> Desired {
+    let all = there.iter().map(|wish| (wish, wish.id)).chain(made.iter().map(|(wish, at)| (*wish, at.id)));
+    let lasting = all.filter(|(wish, _)| wish.domain.is_none());
+    let entries: Vec<DesiredVgpu> = lasting
+        .map(|(wish, id)| DesiredVgpu { id, profile: wish.profile.clone(), params: wish.params.clone() })
+        .collect();
+    desired.with_vgpus(gpu, &entries)
+}
+
+fn records_after(view: &View, made: &[(&Wish, &Making)]) -> Records {
+    let mut records = view.records.clone();
+    records.vgpus.extend(made.iter().map(|(wish, Making { id, profile })| {
         let record = VgpuRecord {
             parent: profile.parent,
             type_id: profile.type_id.clone(),
             profile: profile.name.clone(),
             framework: profile.framework,
             boot: id.vf().and(view.observed.host.boot_id),
-            domain: None,
+            domain: wish.domain,
         };
-        self.apply(&plan, gpu, CREATE_DEADLINE)?;
-        let mut records = view.records.clone();
-        records.vgpus.insert(id, record);
-        self.settle(&plan, &view, &view.desired, &records, CREATE_DEADLINE)?;
-        Ok(report(format!("{what} was created")))
-    }
-
-    /// Removes a vGPU that we made and nobody holds.
-    ///
-    /// # Errors
-    /// As [`Engine::create_vgpu`].
-    pub fn remove_vgpu(
-        &self,
-        id: impl Into<VgpuId>,
-        dry_run: bool,
-        deadline: Duration,
-    ) -> Result<Report, EngineError> {
-        let id = id.into();
-        let _turn = self.turn(dry_run);
-        let view = self.view()?;
-        let Some(found) = view.observed.vgpus.get(&id) else {
-            return self.forget_vgpu(id, dry_run, &view);
-        };
-        let gpu = self.changeable(&view, found.gpu)?;
-        let refusals = checks::vgpu::not_removable(found, &view.observed, &view.records);
-        if !refusals.is_empty() {
-            return Err(EngineError::Refused(refusals));
-        }
-        let plan = vgpu::remove(found, &view.observed).ok_or_else(|| no_plan(&found.type_id))?;
-        if dry_run {
-            return Ok(Report {
-                plan: Some(plan),
-                ..Report::changed(format!("{} would be removed", name(found)))
-            });
-        }
-        self.apply(&plan, gpu, deadline)?;
-        let mut records = view.records.clone();
-        records.vgpus.remove(&id);
-        self.settle(&plan, &view, &view.desired, &records, deadline)?;
-        Ok(Report { plan: Some(plan), ..Report::changed(format!("{} was removed", name(found))) })
-    }
-
-    /// A vGPU that is not on the host any more: only our record of it is left to remove.
-    fn forget_vgpu(&self, id: VgpuId, dry_run: bool, view: &View) -> Result<Report, EngineError> {
-        let mut intents = self.store.open_intents()?.into_iter();
-        if let Some(plan) = intents.find(|plan| plan.before.has_vgpu(id)) {
-            return Err(EngineError::Refused(vec![hands_off(&plan)]));
-        }
-        let mut records = view.records.clone();
-        if records.vgpus.remove(&id).is_none() {
-            return Err(EngineError::Refused(vec![checks::vgpu::not_found(id)]));
-        }
-        if !dry_run {
-            self.store.commit(&view.desired, &records)?;
-        }
-        Ok(Report::changed(format!("vGPU {id} is gone already; its record was removed")))
-    }
+        (*id, record)
+    }));
+    records
 }
 
-fn already_there(request: &CreateRequest, view: &View) -> bool {
-    let found = view.observed.vgpus.get(&request.uuid.into());
-    found.is_some_and(|found| {
-        view.records.made(found) && found.gpu == request.gpu && found.profile == request.profile
-    })
-}
-
-fn name(vgpu: &Vgpu) -> String {
-    sentence_about(vgpu.id, &vgpu.profile, vgpu.parent)
+fn sentence(makings: &[Making], gpu: PciAddress) -> String {
+    match makings {
+        [one] => sentence_about(one.id, &one.profile.name, one.profile.parent),
+        many => format!("{} on {gpu}", vgpu::in_number(many.iter().map(|making| &making.profile.name))),
+    }
 }
 
 /// A virtual function is where it is made.
-fn sentence_about(id: VgpuId, profile: &ProfileName, parent: PciAddress) -> String {
+pub(crate) fn sentence_about(id: VgpuId, profile: &ProfileName, parent: PciAddress) -> String {
     match id {
         VgpuId::Mdev(uuid) => format!("vGPU {uuid} of profile {profile} on {parent}"),
         VgpuId::Vf(vf) => format!("vGPU {vf} of profile {profile}"),
@@ -123,6 +134,6 @@ fn sentence_about(id: VgpuId, profile: &ProfileName, parent: PciAddress) -> Stri
 }
 
 /// The checks let a type through that no plan can be made for.
-fn no_plan(type_id: &str) -> EngineError {
-    EngineError::Bug(format!("{type_id:?} is no vGPU type of its framework"))
+pub(crate) fn no_plan(gpu: PciAddress) -> EngineError {
+    EngineError::Bug(format!("a vGPU of {gpu} has a type that is none of its framework"))
 }

@@ -3,8 +3,6 @@
 
 mod world;
 
-use std::time::Duration;
-
 use gpuvirt_engine::{CreateRequest, DeviceRequest, EngineError, SwitchRequest};
 use gpuvirt_fakekernel::Process;
 use gpuvirt_model::{
@@ -22,8 +20,7 @@ fn refused(result: Result<gpuvirt_engine::Report, EngineError>) -> Vec<RefusalCo
 }
 
 fn create(gpu: &str, profile: &str, uuid: u128) -> CreateRequest {
-    let (profile, uuid) = (ProfileName(profile.to_owned()), Uuid::from_u128(uuid));
-    CreateRequest { gpu: at(gpu), profile, uuid, dry_run: false }
+    CreateRequest::one(at(gpu), ProfileName(profile.to_owned()), Uuid::from_u128(uuid))
 }
 
 #[test]
@@ -93,30 +90,30 @@ fn only_acceptable_refusals_are_accepted_and_what_was_accepted_is_stored() {
 #[test]
 fn vgpus_are_made_once_counted_and_removed_only_by_their_maker() {
     let world = World::offering_vgpus(OTHER);
-    assert_eq!(refused(world.engine().create_vgpu(&create(OTHER, "lab-4q", 1))), [RefusalCode::Unmanaged]);
+    assert_eq!(refused(world.engine().create_vgpus(&create(OTHER, "lab-4q", 1))), [RefusalCode::Unmanaged]);
     world.set(OTHER, ConfiguredType::Shared).unwrap();
     assert_eq!(
-        refused(world.engine().create_vgpu(&create(OTHER, "lab-4q", 1))),
+        refused(world.engine().create_vgpus(&create(OTHER, "lab-4q", 1))),
         [RefusalCode::NotSharedDirect]
     );
     world.set(OTHER, ConfiguredType::SharedDirect).unwrap();
     for uuid in [1, 2] {
-        assert!(world.engine().create_vgpu(&create(OTHER, "lab-4q", uuid)).unwrap().outcome.is_changed());
+        assert!(world.engine().create_vgpus(&create(OTHER, "lab-4q", uuid)).unwrap().outcome.is_changed());
     }
-    assert!(!world.engine().create_vgpu(&create(OTHER, "lab-4q", 1)).unwrap().outcome.is_changed());
-    assert_eq!(refused(world.engine().create_vgpu(&create(OTHER, "lab-1q", 3))), [RefusalCode::NoCapacity]);
+    assert!(!world.engine().create_vgpus(&create(OTHER, "lab-4q", 1)).unwrap().outcome.is_changed());
+    assert_eq!(refused(world.engine().create_vgpus(&create(OTHER, "lab-1q", 3))), [RefusalCode::NoCapacity]);
     assert_eq!(
-        refused(world.engine().create_vgpu(&create(OTHER, "nope", 3))),
+        refused(world.engine().create_vgpus(&create(OTHER, "nope", 3))),
         [RefusalCode::ProfileNotOffered]
     );
     assert_eq!(refused(world.set(OTHER, ConfiguredType::Direct)), [RefusalCode::VgpusAlive]);
 
     world.files.lock().unwrap().records.vgpus.remove(&Uuid::from_u128(2).into());
-    let remove = |uuid| world.engine().remove_vgpu(Uuid::from_u128(uuid), false, Duration::from_secs(1));
+    let remove = |uuid| world.remove_vgpu(Uuid::from_u128(uuid));
     assert_eq!(refused(remove(2)), [RefusalCode::NotOurs]);
     assert!(remove(1).unwrap().outcome.is_changed());
     assert_eq!(refused(remove(1)), [RefusalCode::VgpuNotFound]);
-    assert!(world.engine().create_vgpu(&create(OTHER, "lab-1q", 3)).is_ok());
+    assert!(world.engine().create_vgpus(&create(OTHER, "lab-1q", 3)).is_ok());
 }
 
 #[test]
@@ -215,9 +212,9 @@ fn an_acceptance_holds_for_the_type_that_it_was_given_for() {
 fn a_gpu_with_vgpus_of_ours_stays_managed() {
     let world = World::offering_vgpus(OTHER);
     world.set(OTHER, ConfiguredType::SharedDirect).unwrap();
-    world.engine().create_vgpu(&create(OTHER, "lab-1q", 1)).unwrap();
+    world.engine().create_vgpus(&create(OTHER, "lab-1q", 1)).unwrap();
     assert_eq!(refused(world.engine().unset(at(OTHER))), [RefusalCode::VgpusAlive]);
-    world.engine().remove_vgpu(Uuid::from_u128(1), false, Duration::from_secs(1)).unwrap();
+    world.remove_vgpu(Uuid::from_u128(1)).unwrap();
     assert!(world.engine().unset(at(OTHER)).unwrap().outcome.is_changed());
     assert!(!world.engine().unset(at(OTHER)).unwrap().outcome.is_changed());
     assert!(world.files().desired.gpus.is_empty());
@@ -227,7 +224,7 @@ fn a_gpu_with_vgpus_of_ours_stays_managed() {
 fn a_vgpu_of_the_same_uuid_that_others_made_is_not_ours() {
     let world = World::offering_vgpus(OTHER);
     world.set(OTHER, ConfiguredType::SharedDirect).unwrap();
-    world.engine().create_vgpu(&create(OTHER, "lab-1q", 1)).unwrap();
+    world.engine().create_vgpus(&create(OTHER, "lab-1q", 1)).unwrap();
     let uuid = Uuid::from_u128(1);
     // A reboot took ours, and another tool made one of the same uuid and of another type.
     let write = |path: String, data: &str| {
@@ -242,10 +239,7 @@ fn a_vgpu_of_the_same_uuid_that_others_made_is_not_ours() {
         .type_id
         .clone();
     write(format!("/sys/bus/pci/devices/{OTHER}/mdev_supported_types/{kind}/create"), &uuid.to_string());
-    assert_eq!(
-        refused(world.engine().remove_vgpu(uuid, false, Duration::from_secs(1))),
-        [RefusalCode::NotOurs]
-    );
+    assert_eq!(refused(world.remove_vgpu(uuid)), [RefusalCode::NotOurs]);
 }
 
 #[test]

@@ -8,9 +8,11 @@ use std::time::Duration;
 use gpuvirt_engine::{ConfigReport, ConfigRequest, EngineError, Until};
 use gpuvirt_fakekernel::{Errno, On, Process};
 use gpuvirt_model::{
-    AssignmentPolicy, Configuration, ConfiguredType, GpuSettings, GraphicsType, RefusalCode, When,
+    AssignmentPolicy, Configuration, ConfiguredType, DesiredVgpu, GpuSettings, GraphicsType, ProfileName,
+    RefusalCode, VgpuId, When,
 };
 use gpuvirt_plan::config::Unnamed;
+use uuid::Uuid;
 use world::{GPU, OTHER, World, at};
 
 /// A document of these GPUs, with what the host's own display needs to be accepted.
@@ -163,4 +165,35 @@ fn the_hosts_defaults_and_a_gpus_settings_are_stored() {
     let desired = world.files().desired;
     assert_eq!(desired.host.assignment_policy, AssignmentPolicy::Consolidation);
     assert_eq!((desired.gpus[0].label.as_deref(), desired.gpus[0].vf_count), (Some("desk"), Some(4)));
+}
+
+#[test]
+fn vgpus_come_and_go_with_the_document() {
+    let world = World::offering_vgpus(OTHER);
+    let mut config = document(&[(OTHER, ConfiguredType::SharedDirect)]);
+    let vgpu = |n: u128, profile: &str| DesiredVgpu {
+        id: Uuid::from_u128(n).into(),
+        profile: ProfileName(profile.to_owned()),
+        params: gpuvirt_model::VgpuParams::default(),
+    };
+    let alive = |world: &World| world.observed().vgpus.keys().copied().collect::<Vec<_>>();
+    config.gpus[0].vgpus = Some(vec![vgpu(1, "lab-1q"), vgpu(2, "lab-1q")]);
+    assert_eq!(changed(&apply(&world, config.clone()).unwrap()), [true]);
+    assert_eq!(alive(&world).len(), 2);
+    assert_eq!(changed(&apply(&world, config.clone()).unwrap()), [false]);
+
+    config.gpus[0].vgpus = Some(vec![vgpu(2, "lab-1q"), vgpu(3, "lab-4q")]);
+    assert_eq!(changed(&apply(&world, config.clone()).unwrap()), [true]);
+    assert_eq!(alive(&world), [2, 3].map(|n| VgpuId::Mdev(Uuid::from_u128(n))));
+
+    // Not named, they stay; what can't be is refused, with nothing changed.
+    config.gpus[0].vgpus = None;
+    assert_eq!(changed(&apply(&world, config.clone()).unwrap()), [false]);
+    config.gpus[0].vgpus = Some(vec![vgpu(4, "lab-9q")]);
+    assert!(matches!(apply(&world, config.clone()), Err(EngineError::Refused(_))));
+    assert_eq!(alive(&world).len(), 2);
+    config.gpus[0].vgpus = Some(Vec::new());
+    apply(&world, config).unwrap();
+    assert!(alive(&world).is_empty());
+    assert!(world.files().desired.gpus[0].vgpus.is_empty());
 }

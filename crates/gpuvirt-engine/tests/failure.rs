@@ -18,32 +18,29 @@ type Act = fn(&World) -> Result<gpuvirt_engine::Report, EngineError>;
 
 fn create(world: &World) -> Result<gpuvirt_engine::Report, EngineError> {
     let profile = ProfileName("lab-1q".to_owned());
-    let request = CreateRequest { gpu: at(OTHER), profile, uuid: Uuid::from_u128(5), dry_run: false };
-    world.engine().create_vgpu(&request)
+    world.engine().create_vgpus(&CreateRequest::one(at(OTHER), profile, Uuid::from_u128(5)))
 }
 
 fn remove(world: &World) -> Result<gpuvirt_engine::Report, EngineError> {
-    world.engine().remove_vgpu(Uuid::from_u128(5), false, Duration::from_secs(1))
+    world.remove_vgpu(Uuid::from_u128(5))
 }
 
 fn create_by_type(world: &World) -> Result<gpuvirt_engine::Report, EngineError> {
     let profile = ProfileName("nvidia_l40s-12q".to_owned());
-    let request = CreateRequest { gpu: at(TYPED), profile, uuid: Uuid::from_u128(5), dry_run: false };
-    world.engine().create_vgpu(&request)
+    world.engine().create_vgpus(&CreateRequest::one(at(TYPED), profile, Uuid::from_u128(5)))
 }
 
 fn remove_by_type(world: &World) -> Result<gpuvirt_engine::Report, EngineError> {
-    world.engine().remove_vgpu(VgpuId::Vf(at(VF)), false, Duration::from_secs(1))
+    world.remove_vgpu(VgpuId::Vf(at(VF)))
 }
 
 fn create_plain(world: &World) -> Result<gpuvirt_engine::Report, EngineError> {
     let profile = ProfileName("vf".to_owned());
-    let request = CreateRequest { gpu: at(PLAIN), profile, uuid: Uuid::from_u128(5), dry_run: false };
-    world.engine().create_vgpu(&request)
+    world.engine().create_vgpus(&CreateRequest::one(at(PLAIN), profile, Uuid::from_u128(5)))
 }
 
 fn remove_plain(world: &World) -> Result<gpuvirt_engine::Report, EngineError> {
-    world.engine().remove_vgpu(VgpuId::Vf(at(PLAIN_VF)), false, Duration::from_secs(1))
+    world.remove_vgpu(VgpuId::Vf(at(PLAIN_VF)))
 }
 
 /// A world in which something was done already.
@@ -274,7 +271,7 @@ fn a_vgpu_whose_removal_waits_is_still_there() {
     let written = world.kernel.writes().len();
     let Err(EngineError::Refused(refusals)) = world.set(OTHER, ConfiguredType::Direct) else { panic!() };
     assert!(refusals.iter().any(|r| r.code == RefusalCode::VgpusAlive), "{refusals:?}");
-    let remove = world.engine().remove_vgpu(*uuid, false, Duration::from_secs(1));
+    let remove = world.remove_vgpu(*uuid);
     let Err(EngineError::Refused(refusals)) = remove else { panic!("{remove:?}") };
     assert!(refusals.iter().any(|r| r.code == RefusalCode::VgpuInUse), "{refusals:?}");
     assert_eq!(world.kernel.writes().len(), written);

@@ -48,9 +48,9 @@ fn listings_and_other_gpus_go_on_while_a_write_waits() {
         assert_eq!(locked.map(|function| function.address).collect::<Vec<_>>(), [at(GPU)]);
         world.set(OTHER, ConfiguredType::SharedDirect).unwrap();
         let profile = world.observed().gpus[&at(OTHER)].profiles[0].name.clone();
-        let request = CreateRequest { gpu: at(OTHER), profile, uuid: UUID, dry_run: false };
-        world.engine().create_vgpu(&request).unwrap();
-        world.engine().remove_vgpu(UUID, false, Duration::from_secs(1)).unwrap();
+        let request = CreateRequest::one(at(OTHER), profile, UUID);
+        world.engine().create_vgpus(&request).unwrap();
+        world.remove_vgpu(UUID).unwrap();
         world.set(OTHER, ConfiguredType::Direct).unwrap();
     }
 }
@@ -107,8 +107,8 @@ fn a_creation_that_the_driver_keeps_waiting_ends_at_its_deadline() {
     world.set(OTHER, ConfiguredType::SharedDirect).unwrap();
     world.kernel.inject_once(On::CreateMdev { parent: at(OTHER) }, Fault::Block);
     let profile = world.observed().gpus[&at(OTHER)].profiles[0].name.clone();
-    let request = CreateRequest { gpu: at(OTHER), profile, uuid: UUID, dry_run: false };
-    let Err(EngineError::Failed { what, now }) = world.engine().create_vgpu(&request) else { panic!() };
+    let request = CreateRequest::one(at(OTHER), profile, UUID);
+    let Err(EngineError::Failed { what, now }) = world.engine().create_vgpus(&request) else { panic!() };
     assert!(what.contains("still waits") && now.contains("hands-off"), "{what}; {now}");
     world.engine().view().unwrap();
     assert_eq!(world.kernel.release(), 0);

@@ -5,10 +5,11 @@ mod world;
 
 use std::time::Duration;
 
-use gpuvirt_engine::{EngineError, Report};
-use gpuvirt_fakekernel::{Errno, On, Process};
-use gpuvirt_model::{ConfiguredType, GraphicsType, Reading, Refusal, RefusalCode, When};
-use world::{GPU, OTHER, PLAIN, World, at};
+use gpuvirt_engine::{CreateRequest, EngineError, Removal, RemoveRequest, Report, Wish};
+use gpuvirt_fakekernel::{Errno, On, Process, SizeRule};
+use gpuvirt_model::{ConfiguredType, GraphicsType, ProfileName, Reading, Refusal, RefusalCode, VgpuId, When};
+use uuid::Uuid;
+use world::{GPU, OTHER, PLAIN, PLAIN_VF, TYPED, VF, World, at};
 
 const TWO_GPUS: &str = include_str!("../../../tests/hosts/two-gpus.umockdev");
 const SRIOV: &str = include_str!("../../../tests/hosts/sriov-host.umockdev");
@@ -157,4 +158,79 @@ fn a_card_that_waits_for_a_vm_stays_the_hosts() {
     assert!(!restore(&world, GPU).unwrap().outcome.is_changed());
     assert_eq!(active(&world, GPU), GraphicsType::Shared);
     assert!(matches!(world.observed().domains, Reading::Unknown(_)));
+}
+
+const TYPES: &str = include_str!("../../../tests/hosts/vgpu-types-host.umockdev");
+
+fn wish(id: impl Into<VgpuId>, profile: &str) -> Wish {
+    Wish::new(id.into(), ProfileName(profile.to_owned()))
+}
+
+fn create(world: &World, gpu: &str, wishes: Vec<Wish>) {
+    world.engine().create_vgpus(&CreateRequest { gpu: at(gpu), wishes, dry_run: false }).unwrap();
+}
+
+/// A host that makes mediated devices on a GPU, as its driver does after every boot.
+fn offering(world: World) -> World {
+    let types = [("lab-1q", "LAB-1Q", 1024), ("lab-4q", "LAB-4Q", 4096)];
+    world.kernel.offer_mdev(at(OTHER), 8192, SizeRule::Mixed, &types);
+    world
+}
+
+#[test]
+fn an_admins_vgpus_are_made_again_and_a_domains_are_not() {
+    let world = offering(World::new());
+    world.set(OTHER, ConfiguredType::SharedDirect).unwrap();
+    let lasting: Vec<Wish> = (1..=3).map(|n| wish(Uuid::from_u128(n), "lab-1q")).collect();
+    create(&world, OTHER, lasting);
+    let for_a_domain = Wish { domain: Some(Uuid::from_u128(99)), ..wish(Uuid::from_u128(9), "lab-1q") };
+    create(&world, OTHER, vec![for_a_domain]);
+    assert_eq!(world.observed().vgpus.len(), 4);
+    let world = offering(world.rebooted(TWO_GPUS));
+    assert!(world.observed().vgpus.is_empty());
+    assert!(restore(&world, OTHER).unwrap().outcome.is_changed());
+    let made: Vec<VgpuId> = world.observed().vgpus.keys().copied().collect();
+    assert_eq!(made, [1, 2, 3].map(|n| VgpuId::Mdev(Uuid::from_u128(n))));
+    assert!(!restore(&world, OTHER).unwrap().outcome.is_changed());
+    // Ours still: they can be removed.
+    let which = Removal::AllOf(at(OTHER));
+    let deadline = Duration::from_secs(1);
+    world.engine().remove_vgpus(&RemoveRequest { which, dry_run: false, deadline }).unwrap();
+    assert!(world.observed().vgpus.is_empty());
+}
+
+#[test]
+fn a_vgpu_that_does_not_fit_any_more_is_named_and_the_others_are_made() {
+    let world = offering(World::new());
+    world.set(OTHER, ConfiguredType::SharedDirect).unwrap();
+    create(&world, OTHER, (1..=2).map(|n| wish(Uuid::from_u128(n), "lab-1q")).collect());
+    let profile = ProfileName("lab-9q".to_owned());
+    world.files.lock().unwrap().desired.gpus[0].vgpus[0].profile = profile;
+    let world = offering(world.rebooted(TWO_GPUS));
+    let Err(EngineError::Refused(refusals)) = restore(&world, OTHER) else { panic!("it was not refused") };
+    assert!(
+        refusals
+            .iter()
+            .all(|refusal| refusal.because.contains("lab-9q") || refusal.summary.contains("lab-9q"))
+    );
+    assert_eq!(world.observed().vgpus.len(), 1);
+}
+
+#[test]
+fn virtual_functions_are_the_same_vgpus_again() {
+    let world = World::plain();
+    world.set(PLAIN, ConfiguredType::SharedDirect).unwrap();
+    create(&world, PLAIN, vec![wish(VgpuId::Vf(at(PLAIN_VF)), "vf"), wish(Uuid::from_u128(1), "vf")]);
+    let before = world.picture();
+    assert_eq!(before.vgpus.len(), 2);
+    let world = world.rebooted(SRIOV);
+    restore(&world, PLAIN).unwrap();
+    assert_eq!(world.picture(), before);
+
+    let world = World::typed();
+    create(&world, TYPED, vec![wish(VgpuId::Vf(at(VF)), "nvidia_l40s-12q")]);
+    let before = world.picture();
+    let world = world.rebooted(TYPES);
+    restore(&world, TYPED).unwrap();
+    assert_eq!(world.picture(), before);
 }

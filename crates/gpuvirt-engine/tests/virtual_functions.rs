@@ -18,12 +18,11 @@ const SECOND: &str = "0000:26:00.5";
 
 fn create(world: &World, profile: &str) -> Result<Report, EngineError> {
     let profile = ProfileName(profile.to_owned());
-    let request = CreateRequest { gpu: at(TYPED), profile, uuid: Uuid::from_u128(1), dry_run: false };
-    world.engine().create_vgpu(&request)
+    world.engine().create_vgpus(&CreateRequest::one(at(TYPED), profile, Uuid::from_u128(1)))
 }
 
 fn remove(world: &World, vf: &str) -> Result<Report, EngineError> {
-    world.engine().remove_vgpu(VgpuId::Vf(at(vf)), false, Duration::from_secs(1))
+    world.remove_vgpu(VgpuId::Vf(at(vf)))
 }
 
 fn refused<T: std::fmt::Debug>(result: Result<T, EngineError>) -> Vec<RefusalCode> {
@@ -49,7 +48,7 @@ fn they_are_made_until_nothing_fits_and_taken_again() {
     assert_eq!(available(&world, "nvidia_l40s-48q"), 4);
     let before = world.picture();
     let report = create(&world, "nvidia_l40s-12q").unwrap();
-    assert_eq!(report.vgpu, Some(VgpuId::Vf(at(VF))));
+    assert_eq!(report.vgpus, [VgpuId::Vf(at(VF))]);
     // One size at a time, on the virtual functions that are left.
     assert_eq!(available(&world, "nvidia_l40s-12q"), 3);
     assert_eq!(refused(create(&world, "nvidia_l40s-48q")), [RefusalCode::ProfileNotOffered]);
@@ -172,7 +171,7 @@ fn files_that_make_no_sense_offer_nothing_and_are_named() {
         assert!(now.host.oddities.iter().any(|odd| odd.contains(name)), "{text:?}: {:?}", now.host.oddities);
         assert_eq!((now.vgpus.len(), available(&world, "nvidia_l40s-12q")), (0, 3), "{text:?}");
         // Another virtual function serves.
-        assert_eq!(create(&world, "nvidia_l40s-12q").unwrap().vgpu, Some(VgpuId::Vf(at(SECOND))));
+        assert_eq!(create(&world, "nvidia_l40s-12q").unwrap().vgpus, [VgpuId::Vf(at(SECOND))]);
     }
     let world = World::typed();
     world.kernel.set_file(&folder_file("creatable_vgpu_types"), "1153 NVIDIA\n: x\n\u{0}1153 : \n");
@@ -214,8 +213,7 @@ fn a_domain_gets_one_as_a_pci_device_and_gives_it_back() {
 
 fn create_plain(world: &World) -> Result<Report, EngineError> {
     let profile = ProfileName("vf".to_owned());
-    let request = CreateRequest { gpu: at(PLAIN), profile, uuid: Uuid::from_u128(1), dry_run: false };
-    world.engine().create_vgpu(&request)
+    world.engine().create_vgpus(&CreateRequest::one(at(PLAIN), profile, Uuid::from_u128(1)))
 }
 
 #[test]
@@ -272,7 +270,7 @@ fn plain_ones_that_somebody_else_enabled_or_bound_are_left_alone() {
 fn a_domain_keeps_the_plain_one_that_it_runs_with() {
     let world = World::plain();
     world.set(PLAIN, ConfiguredType::SharedDirect).unwrap();
-    assert_eq!(create_plain(&world).unwrap().vgpu, Some(VgpuId::Vf(at(PLAIN_VF))));
+    assert_eq!(create_plain(&world).unwrap().vgpus, [VgpuId::Vf(at(PLAIN_VF))]);
     let group = world.observed().functions[&at(PLAIN_VF)].iommu_group.unwrap();
     world.kernel.start(Process::new(99, "qemu-system-x86").opens(&format!("/dev/vfio/{group}")));
     assert_eq!(refused(remove(&world, PLAIN_VF)), [RefusalCode::VgpuInUse]);

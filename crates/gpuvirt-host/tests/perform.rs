@@ -198,11 +198,17 @@ fn a_mediated_device_is_created_once() {
 
     let kernel = sysfs(errno(28));
     let left = format!("/sys/bus/pci/devices/{GPU}/mdev_supported_types/nvidia-557/available_instances");
-    kernel.tree.file(&left, "0\n");
+    kernel.tree.file(&left, "1\n");
     let (result, _) = perform(kernel, &create());
     let Err(HostError::Refused { what, source }) = result else { panic!("{result:?}") };
-    assert!(what.contains("available_instances is \"0\""), "{what}");
+    assert!(what.contains("available_instances is \"1\""), "{what}");
     assert_eq!(source.raw_os_error(), Some(28));
+
+    let kernel = sysfs(succeed);
+    kernel.tree.file(&left, "0\n");
+    let (result, written) = perform(kernel, &create());
+    let Err(HostError::Refused { source, .. }) = result else { panic!("{result:?}") };
+    assert!(source.to_string().contains("available_instances is 0") && written.is_empty(), "{source}");
 
     let (result, _) = perform(sysfs(succeed), &create());
     assert!(matches!(result, Err(HostError::NotSo { .. })));

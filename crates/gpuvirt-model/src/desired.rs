@@ -1,5 +1,7 @@
 //! What the admin asked for: the desired document.
 
+mod vgpu;
+
 use std::fmt;
 use std::str::FromStr;
 

@@ -123,6 +123,8 @@ codes! {
         VgpuInUse => "vgpu-in-use",
         /// The vGPU was made by somebody else.
         NotOurs => "not-ours",
+        /// The vGPUs are on several GPUs: one change is about one.
+        SeveralGpus => "several-gpus",
         /// No such domain.
         DomainNotFound => "domain-not-found",
         /// One VM would have a passthrough GPU and a vGPU.

@@ -1,8 +1,9 @@
 //! The way back: a plan from what is now to a snapshot, run by the same loop as any other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gpuvirt_model::{DriverBinding, Function, Observed, PciAddress, VgpuId};
+use uuid::Uuid;
 
 use crate::driver::{self, BindingGoal};
 use crate::{Plan, Promise, Snapshot, Step, VfSetting, sriov, vgpu};
@@ -30,7 +31,39 @@ pub fn plan(plan: &Plan, now: &Observed) -> Plan {
         purpose: format!("undo: {}", plan.purpose),
         steps,
         before: now_as_snapshot(plan, now),
-        promises: promises(&plan.before, now),
+        promises: promises(plan, now),
+    }
+}
+
+/// What `plan` is after its first `steps` steps: the part of it that a way back has to undo.
+///
+/// What no step has touched yet is as it was, or somebody else's by now: of many vGPUs that were to be made, another
+/// may have taken a virtual function before its turn came.
+pub fn begun(plan: &Plan, steps: usize) -> Plan {
+    let mut part = plan.clone();
+    part.steps.truncate(steps);
+    let Plan { steps, before, .. } = &mut part;
+    let touches = |function: &PciAddress| {
+        steps.iter().any(|step| {
+            matches!(step, Step::SetOverride { function: of, .. } | Step::Unbind { function: of, .. }
+                | Step::Probe { function: of, .. } if of == function)
+        })
+    };
+    let types = |vf: &PciAddress| {
+        steps.iter().any(|step| matches!(step, Step::SetVgpuType { vf: of, .. } if of == vf))
+    };
+    let mdevs: BTreeSet<Uuid> = steps.iter().filter_map(mdev_of).collect();
+    before.bindings.retain(|function, _| touches(function));
+    before.identities.retain(|function, _| touches(function));
+    before.vgpu_types.retain(|vf, _| types(vf));
+    before.mdevs.retain(|uuid, _| mdevs.contains(uuid));
+    part
+}
+
+fn mdev_of(step: &Step) -> Option<Uuid> {
+    match step {
+        Step::CreateMdev { uuid, .. } | Step::RemoveMdev { uuid, .. } => Some(*uuid),
+        _ => None,
     }
 }
 
@@ -115,15 +148,30 @@ fn vfs(function: &PciAddress, now: &Observed) -> Option<(PciAddress, VfSetting)>
     Some((*function, sriov::setting(now.functions.get(function)?)?))
 }
 
-fn promises(before: &Snapshot, now: &Observed) -> Vec<Promise> {
+/// What is true after the way back. Of what somebody else has put in the place of ours nothing is promised: it is
+/// theirs, and ours is gone.
+fn promises(plan: &Plan, now: &Observed) -> Vec<Promise> {
+    let before = &plan.before;
+    let others = |uuid: &Uuid| {
+        // One that is being removed does not show its type: it may be ours.
+        now.vgpus.get(&VgpuId::Mdev(*uuid)).is_some_and(|vgpu| !vgpu.removing && !made_by(plan, vgpu))
+    };
+    let others_type = |vf: &PciAddress, was: u32| {
+        let is = vgpu::type_of(*vf, now);
+        let ours =
+            |step: &Step| matches!(step, Step::SetVgpuType { vf: of, to, .. } if of == vf && *to == is);
+        was == 0 && is != 0 && !plan.steps.iter().any(ours)
+    };
     let bound = bound_before(before, now)
         .into_iter()
         .map(|(function, binding)| Promise::Bound { function: function.address, binding: binding.clone() });
-    let mdevs = before.mdevs.iter().map(|(uuid, was)| match was {
+    let mdevs = before.mdevs.iter().filter(|(uuid, was)| was.is_some() || !others(uuid));
+    let mdevs = mdevs.map(|(uuid, was)| match was {
         Some(place) => Promise::MdevAlive { uuid: *uuid, place: place.clone() },
         None => Promise::MdevGone { uuid: *uuid },
     });
-    let types = before.vgpu_types.iter().map(|(vf, was)| Promise::VgpuType { vf: *vf, type_id: *was });
+    let types = before.vgpu_types.iter().filter(|(vf, was)| !others_type(vf, **was));
+    let types = types.map(|(vf, was)| Promise::VgpuType { vf: *vf, type_id: *was });
     let vfs = before.vfs.iter().filter(|(function, _)| now.functions.contains_key(function));
     let vfs = vfs.map(|(function, was)| Promise::Vfs { function: *function, setting: *was });
     bound.chain(mdevs).chain(types).chain(vfs).collect()

@@ -1,121 +1,163 @@
-//! Plans that make and remove vGPUs, and where a vGPU is.
+//! Plans that make and remove vGPUs, many at once, and where a vGPU is.
+
+use std::collections::BTreeSet;
 
 use gpuvirt_model::{
-    DriverBinding, DriverName, Framework, Function, Gpu, ModulePresence, Observed, PciAddress, Profile,
-    ProfileName, Vgpu, VgpuId,
+    DesiredVgpu, DriverBinding, DriverName, Framework, Function, Gpu, ModulePresence, Observed, PciAddress,
+    Profile, ProfileName, Vgpu, VgpuId, VgpuParams,
 };
 use uuid::Uuid;
 
 use crate::driver::{self, BindingGoal};
 use crate::{MdevPlace, Plan, Promise, Snapshot, Step};
 
-/// Plans a vGPU of `profile`. The uuid is a mediated device's; a virtual function has its address.
+/// A vGPU that somebody wants, on a GPU that is chosen already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// What is to name it. A uuid is a mediated device's; where the profile is made of virtual functions, any free
+    /// one will do, and its address becomes the name. An address is that virtual function and no other.
+    pub id: VgpuId,
+    /// The profile.
+    pub profile: ProfileName,
+    /// Its parameters.
+    pub params: VgpuParams,
+    /// The domain for whose start it is made: it ends with that, and is never restored. None: the admin wants it, so
+    /// the desired document gets it too.
+    pub domain: Option<Uuid>,
+}
+
+/// A vGPU with the place that was found for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Making<'a> {
+    /// What will name it.
+    pub id: VgpuId,
+    /// The profile as the function offers it on which it is made.
+    pub profile: &'a Profile,
+}
+
+impl Wish {
+    /// A vGPU that an admin wants, without parameters.
+    pub fn new(id: VgpuId, profile: ProfileName) -> Self {
+        Self { id, profile, params: VgpuParams::default(), domain: None }
+    }
+
+    /// One that the desired document has.
+    pub fn lasting(vgpu: &DesiredVgpu) -> Self {
+        Self { id: vgpu.id, profile: vgpu.profile.clone(), params: vgpu.params.clone(), domain: None }
+    }
+
+    /// The same with the place that was found for it.
+    pub fn at<'a>(&self, profile: &'a Profile) -> Making<'a> {
+        let id = match profile.framework {
+            Framework::Mdev => self.id,
+            Framework::NvidiaVfio | Framework::Sriov => VgpuId::Vf(profile.parent),
+        };
+        Making { id, profile }
+    }
+}
+
+/// Plans new vGPUs, in this order.
 ///
-/// None where its type is no type of its framework, or its function is gone.
-pub fn create(gpu: &Gpu, profile: &Profile, uuid: Uuid, observed: &Observed) -> Option<Plan> {
-    match profile.framework {
-        Framework::Mdev => Some(create_mdev(gpu, profile, uuid)),
-        Framework::NvidiaVfio => {
-            let (vf, name) = (profile.parent, &profile.name);
-            let purpose = format!("{} gets vGPU {vf} of profile {name}", gpu.address);
-            let change = TypeChange { gpu: gpu.address, purpose, vf, profile: name };
-            Some(set_type(&change, 0, number(&profile.type_id)?))
-        }
-        Framework::Sriov => {
-            let vf = observed.functions.get(&profile.parent)?;
-            let purpose = format!("{} gets vGPU {} of profile {}", gpu.address, vf.address, profile.name);
-            let mut plan = bind(gpu.address, purpose, vf, BindingGoal::vfio());
-            if observed.host.vfio_pci == ModulePresence::Loadable {
-                plan.steps.insert(0, Step::LoadModule { module: DriverName::vfio_pci() });
+/// None where a type is no type of its framework, or a function is gone.
+pub fn create(gpu: &Gpu, makings: &[Making<'_>], observed: &Observed) -> Option<Plan> {
+    let named = makings.iter().map(|making| (making.id, &making.profile.name));
+    let mut plan = empty(gpu.address, "gets", named);
+    let mut bound = Vec::new();
+    for Making { id, profile } in makings {
+        match profile.framework {
+            Framework::Mdev => make_mdev(&mut plan, id.uuid()?, profile),
+            Framework::NvidiaVfio => {
+                let change = TypeChange { vf: profile.parent, from: 0, to: number(&profile.type_id)? };
+                set_type(&mut plan, &change, &profile.name);
             }
-            Some(plan)
+            Framework::Sriov => bound.push(observed.functions.get(&profile.parent)?),
         }
     }
+    if !bound.is_empty() && observed.host.vfio_pci == ModulePresence::Loadable {
+        plan.steps.push(Step::LoadModule { module: DriverName::vfio_pci() });
+    }
+    bind(&mut plan, &bound, &BindingGoal::vfio());
+    Some(plan)
 }
 
-/// Binds a plain virtual function: to VFIO it is a vGPU, without a driver it is none.
-fn bind(gpu: PciAddress, purpose: String, vf: &Function, goal: BindingGoal) -> Plan {
-    let promises = match &goal {
-        BindingGoal::Exactly(binding) => {
-            vec![Promise::Bound { function: vf.address, binding: binding.clone() }]
+/// Plans the removal of vGPUs of one GPU, in this order; none where a type is no type of its framework.
+pub fn remove(gpu: PciAddress, vgpus: &[&Vgpu], observed: &Observed) -> Option<Plan> {
+    let mut plan = empty(gpu, "loses", vgpus.iter().map(|vgpu| (vgpu.id, &vgpu.profile)));
+    let mut bound = Vec::new();
+    for vgpu in vgpus {
+        match vgpu.id {
+            VgpuId::Mdev(uuid) => {
+                plan.steps.push(Step::RemoveMdev { uuid, parent: vgpu.parent });
+                plan.before.mdevs.insert(uuid, Some(place(vgpu)));
+                plan.promises.push(Promise::MdevGone { uuid });
+            }
+            VgpuId::Vf(vf) if vgpu.framework == Framework::Sriov => bound.push(observed.functions.get(&vf)?),
+            VgpuId::Vf(vf) => {
+                set_type(&mut plan, &TypeChange { vf, from: number(&vgpu.type_id)?, to: 0 }, &vgpu.profile);
+            }
         }
-        BindingGoal::Host { driver_override } => {
-            vec![Promise::WithHost { function: vf.address, driver_override: driver_override.clone() }]
-        }
+    }
+    let free = DriverBinding { driver: None, driver_override: None };
+    bind(&mut plan, &bound, &BindingGoal::Exactly(free));
+    Some(plan)
+}
+
+/// A plan without steps, and what it is for.
+fn empty<'a>(gpu: PciAddress, verb: &str, vgpus: impl Iterator<Item = (VgpuId, &'a ProfileName)>) -> Plan {
+    let vgpus: Vec<_> = vgpus.collect();
+    let purpose = match vgpus.as_slice() {
+        [(id, profile)] => format!("{gpu} {verb} vGPU {id} of profile {profile}"),
+        many => format!("{gpu} {verb} {}", in_number(many.iter().map(|(_, profile)| *profile))),
     };
-    Plan {
-        gpu,
-        purpose,
-        steps: driver::steps(&[vf], &[(vf.address, goal)].into()),
-        before: Snapshot {
-            bindings: [(vf.address, vf.binding.clone())].into(),
-            identities: [(vf.address, vf.identity)].into(),
-            ..Snapshot::default()
-        },
-        promises,
+    Plan { gpu, purpose, steps: Vec::new(), before: Snapshot::default(), promises: Vec::new() }
+}
+
+/// `3 vGPUs of profile a`, `3 vGPUs of profiles a, b`.
+pub fn in_number<'a>(profiles: impl Iterator<Item = &'a ProfileName> + Clone) -> String {
+    let count = profiles.clone().count();
+    let names: BTreeSet<&str> = profiles.map(|name| name.0.as_str()).collect();
+    let word = if names.len() == 1 { "profile" } else { "profiles" };
+    format!("{count} vGPUs of {word} {}", names.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+/// Binds plain virtual functions: to VFIO they are vGPUs, without a driver they are none.
+fn bind(plan: &mut Plan, vfs: &[&Function], goal: &BindingGoal) {
+    let goals = vfs.iter().map(|vf| (vf.address, goal.clone())).collect();
+    plan.steps.extend(driver::steps(vfs, &goals));
+    for vf in vfs {
+        plan.before.bindings.insert(vf.address, vf.binding.clone());
+        plan.before.identities.insert(vf.address, vf.identity);
+        plan.promises.push(match goal {
+            BindingGoal::Exactly(binding) => {
+                Promise::Bound { function: vf.address, binding: binding.clone() }
+            }
+            BindingGoal::Host { driver_override } => {
+                Promise::WithHost { function: vf.address, driver_override: driver_override.clone() }
+            }
+        });
     }
 }
 
-/// What will name a vGPU of this profile.
-pub fn id_of_new(profile: &Profile, uuid: Uuid) -> VgpuId {
-    match profile.framework {
-        Framework::Mdev => VgpuId::Mdev(uuid),
-        Framework::NvidiaVfio | Framework::Sriov => VgpuId::Vf(profile.parent),
-    }
-}
-
-fn create_mdev(gpu: &Gpu, profile: &Profile, uuid: Uuid) -> Plan {
+fn make_mdev(plan: &mut Plan, uuid: Uuid, profile: &Profile) {
     let place =
         MdevPlace { parent: profile.parent, type_id: profile.type_id.clone(), profile: profile.name.clone() };
-    Plan {
-        gpu: gpu.address,
-        purpose: format!("{} gets vGPU {uuid} of profile {}", gpu.address, profile.name),
-        steps: vec![Step::CreateMdev { uuid, place: place.clone() }],
-        before: Snapshot { mdevs: [(uuid, None)].into(), ..Snapshot::default() },
-        promises: vec![Promise::MdevAlive { uuid, place }],
-    }
-}
-
-/// Plans a vGPU's removal; none where its type is no type of its framework.
-pub fn remove(vgpu: &Vgpu, observed: &Observed) -> Option<Plan> {
-    let purpose = format!("{} loses vGPU {} of profile {}", vgpu.gpu, vgpu.id, vgpu.profile);
-    match vgpu.id {
-        VgpuId::Mdev(uuid) => Some(Plan {
-            gpu: vgpu.gpu,
-            purpose,
-            steps: vec![Step::RemoveMdev { uuid, parent: vgpu.parent }],
-            before: Snapshot { mdevs: [(uuid, Some(place(vgpu)))].into(), ..Snapshot::default() },
-            promises: vec![Promise::MdevGone { uuid }],
-        }),
-        VgpuId::Vf(vf) if vgpu.framework == Framework::Sriov => {
-            let free = DriverBinding { driver: None, driver_override: None };
-            Some(bind(vgpu.gpu, purpose, observed.functions.get(&vf)?, BindingGoal::Exactly(free)))
-        }
-        VgpuId::Vf(vf) => Some(set_type(
-            &TypeChange { gpu: vgpu.gpu, purpose, vf, profile: &vgpu.profile },
-            number(&vgpu.type_id)?,
-            0,
-        )),
-    }
+    plan.steps.push(Step::CreateMdev { uuid, place: place.clone() });
+    plan.before.mdevs.insert(uuid, None);
+    plan.promises.push(Promise::MdevAlive { uuid, place });
 }
 
 /// A change of a virtual function's vGPU type.
-struct TypeChange<'a> {
-    gpu: PciAddress,
-    purpose: String,
+struct TypeChange {
     vf: PciAddress,
-    profile: &'a ProfileName,
+    from: u32,
+    to: u32,
 }
 
-fn set_type(change: &TypeChange, from: u32, to: u32) -> Plan {
-    let vf = change.vf;
-    Plan {
-        gpu: change.gpu,
-        purpose: change.purpose.clone(),
-        steps: vec![Step::SetVgpuType { vf, from, to, profile: change.profile.clone() }],
-        before: Snapshot { vgpu_types: [(vf, from)].into(), ..Snapshot::default() },
-        promises: vec![Promise::VgpuType { vf, type_id: to }],
-    }
+fn set_type(plan: &mut Plan, change: &TypeChange, profile: &ProfileName) {
+    let TypeChange { vf, from, to } = *change;
+    plan.steps.push(Step::SetVgpuType { vf, from, to, profile: profile.clone() });
+    plan.before.vgpu_types.insert(vf, from);
+    plan.promises.push(Promise::VgpuType { vf, type_id: to });
 }
 
 /// A type's number; 0 is no type.

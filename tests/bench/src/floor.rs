@@ -1,7 +1,7 @@
-//! The floor: programs that read what the measured one must read, and do nothing else.
+//! The floor: programs that read or write what the measured one must, and do nothing else.
 
-use std::fs::File;
-use std::io::Read;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -26,6 +26,35 @@ pub fn list(path: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes mediated devices of one type on a parent and removes them, without a look at what came of it.
+pub fn vgpus(parent: &str, type_id: &str, count: u32) -> Result<()> {
+    let create = format!("/sys/bus/pci/devices/{parent}/mdev_supported_types/{type_id}/create");
+    let uuids: Vec<String> = (1..=count).map(|n| format!("f1000000-0000-4000-8000-{n:012x}")).collect();
+    for uuid in &uuids {
+        write(&create, uuid)?;
+    }
+    for uuid in &uuids {
+        write(&format!("/sys/bus/mdev/devices/{uuid}/remove"), "1")?;
+    }
+    Ok(())
+}
+
+/// Gives a function that no driver has to vfio-pci, and takes it back.
+pub fn switch(function: &str) -> Result<()> {
+    let driver_override = format!("/sys/bus/pci/devices/{function}/driver_override");
+    write(&driver_override, "vfio-pci")?;
+    write("/sys/bus/pci/drivers_probe", function)?;
+    write(&driver_override, "\n")?;
+    write("/sys/bus/pci/drivers/vfio-pci/unbind", function)?;
+    write("/sys/bus/pci/drivers_probe", function)
+}
+
+fn write(path: &str, text: &str) -> Result<()> {
+    let written =
+        OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.with_context(|| format!("write {text:?} to {path}"))
 }
 
 fn read(path: &Path, part: &mut [u8]) -> std::io::Result<()> {

@@ -2,6 +2,7 @@
 //!
 //! A measured program runs below a copy of this one, so that its own memory is told apart from its siblings'.
 
+mod changes;
 mod command;
 mod floor;
 mod live;
@@ -17,9 +18,12 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 usage: gpuvirt-bench report GPUVIRT      measure this binary and print docs/performance.md
        gpuvirt-bench live GPUVIRT        only the live inventory of this machine
+       gpuvirt-bench changes GPUVIRT MDEV_GPU PLAIN_GPU
+                                         vGPUs and switches on the lab VM, beside bare writes and the peers
        gpuvirt-bench sample PROGRAM ...  run once, print microseconds and KiB (used by report)
        gpuvirt-bench floor file FILE     read a file whole (used by report)
-       gpuvirt-bench floor list FILE     read each file named in FILE (used by report)";
+       gpuvirt-bench floor list FILE     read each file named in FILE (used by report)
+       gpuvirt-bench floor vgpus PARENT TYPE COUNT | floor switch FUNCTION   bare writes (used by changes)";
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -29,6 +33,16 @@ fn main() -> Result<()> {
         ["live", gpuvirt] => live(&Path::new(gpuvirt).canonicalize()?, tempfile::tempdir()?.path()),
         ["sample", program, args @ ..] => sample::once(program, args),
         ["floor", "file", file] => floor::file(Path::new(file)),
+        ["changes", gpuvirt, mdev_gpu, plain_gpu] => {
+            let on = changes::Gpus { mdev: mdev_gpu, plain: plain_gpu };
+            print!(
+                "{}",
+                changes::tables(&Path::new(gpuvirt).canonicalize()?, &on, tempfile::tempdir()?.path())?
+            );
+            Ok(())
+        }
+        ["floor", "vgpus", parent, type_id, count] => floor::vgpus(parent, type_id, count.parse()?),
+        ["floor", "switch", function] => floor::switch(function),
         ["floor", "list", file] => floor::list(Path::new(file)),
         _ => bail!("{USAGE}"),
     }

@@ -42,10 +42,16 @@ pub fn once(program: &str, args: &[&str]) -> Result<()> {
 
 /// Runs all commands in turn, [`RUNS`] times, after one run each that does not count.
 pub fn interleaved(commands: &[Command]) -> Result<Vec<Samples>> {
+    rounds(RUNS, commands, || Ok(()))
+}
+
+/// The same `runs` times, with `ready` before each run, which does not count either.
+pub fn rounds(runs: usize, commands: &[Command], ready: impl Fn() -> Result<()>) -> Result<Vec<Samples>> {
     let mut all: Vec<Samples> =
         commands.iter().map(|command| Samples { name: command.name.clone(), runs: Vec::new() }).collect();
-    for round in 0..=RUNS {
+    for round in 0..=runs {
         for (command, samples) in commands.iter().zip(&mut all) {
+            ready()?;
             let sample = take(command)?;
             if round > 0 {
                 samples.runs.push(sample);
@@ -66,10 +72,21 @@ fn take(command: &Command) -> Result<Sample> {
 }
 
 impl Samples {
-    /// Median, least and greatest milliseconds.
-    pub fn milliseconds(&self) -> String {
+    /// The median in microseconds.
+    pub fn median(&self) -> u64 {
+        let times = self.sorted();
+        times.get(times.len() / 2).copied().unwrap_or_default()
+    }
+
+    fn sorted(&self) -> Vec<u64> {
         let mut times: Vec<u64> = self.runs.iter().map(|run| run.microseconds).collect();
         times.sort_unstable();
+        times
+    }
+
+    /// Median, least and greatest milliseconds.
+    pub fn milliseconds(&self) -> String {
+        let times = self.sorted();
         let at = |index: usize| times.get(index).copied().unwrap_or_default();
         let [median, least, greatest] =
             [at(times.len() / 2), at(0), at(times.len().saturating_sub(1))].map(|time| tenths(time, 1000));

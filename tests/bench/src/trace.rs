@@ -1,10 +1,13 @@
 //! What a command asks of the kernel, by strace: how many calls, which files, how many processes.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command as Process, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::command::{Command, text};
 
@@ -34,6 +37,24 @@ impl Trace {
         let status = strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
         let status = status.context("start strace")?;
         ensure!(status.success(), "{} under strace: {status}", command.name);
+        Ok(Self::read(&std::fs::read_to_string(file).context("read the trace")?))
+    }
+
+    /// What a running process and all that it starts do while `work` runs.
+    pub fn of_process(pid: u32, file: &Path, work: impl FnOnce() -> Result<()>) -> Result<Self> {
+        let mut strace = Process::new("strace");
+        strace.args(["-f", "-s", "256", "-o", &text(file)?, "-p", &pid.to_string()]);
+        let mut strace =
+            strace.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().context("start strace")?;
+        let mut said = BufReader::new(strace.stderr.take().context("strace has no stderr")?);
+        let mut line = String::new();
+        said.read_line(&mut line).context("wait for strace")?;
+        ensure!(line.contains("attached"), "strace: {line}");
+        let done = work();
+        let own = i32::try_from(strace.id()).context("strace's pid")?;
+        kill(Pid::from_raw(own), Signal::SIGINT).context("end strace")?;
+        strace.wait().context("wait for strace's end")?;
+        done?;
         Ok(Self::read(&std::fs::read_to_string(file).context("read the trace")?))
     }
 
@@ -71,6 +92,11 @@ impl Trace {
         }
         self.calls += 1;
         *self.counts.entry(name.to_owned()).or_default() += 1;
+    }
+
+    /// How often a call was made.
+    pub fn times(&self, call: &str) -> usize {
+        self.counts.get(call).copied().unwrap_or_default()
     }
 
     /// The calls that make up nearly all.

@@ -30,12 +30,14 @@ static bool gpu_type_locked_out(struct gpu_type *type)
 static unsigned int gpu_type_available_locked(struct gpu_type *type)
 {
 	struct gpu *gpu = type->gpu;
+	unsigned int pool_mib = knob_pool_mib();
 
 	lockdep_assert_held(&gpu->lock);
 
-	if (gpu_type_locked_out(type))
+	/* The pool can have been made smaller than what lives in it. */
+	if (gpu_type_locked_out(type) || gpu->used_mib >= pool_mib)
 		return 0;
-	return (POOL_MIB - gpu->used_mib) / type->profile->memory_mib;
+	return (pool_mib - gpu->used_mib) / type->profile->memory_mib;
 }
 
 /* How many more vGPUs of this type fit now. Any create or remove on the GPU can change it. */

@@ -13,9 +13,26 @@
 
 #define LONGEST_REMOVE_DELAY_MS	600000
 
+#define LARGEST_POOL_GIB	1024
+
 static bool same_size;
 module_param(same_size, bool, 0644);
 MODULE_PARM_DESC(same_size, "The first vGPU of a GPU sets the capacity of all other types to 0");
+
+static unsigned int pool_gib = 8;
+
+static int pool_gib_set(const char *value, const struct kernel_param *kp)
+{
+	return param_set_uint_minmax(value, kp, 1, LARGEST_POOL_GIB);
+}
+
+static const struct kernel_param_ops pool_gib_ops = {
+	.set = pool_gib_set,
+	.get = param_get_uint,
+};
+
+module_param_cb(pool_gib, &pool_gib_ops, &pool_gib, 0644);
+MODULE_PARM_DESC(pool_gib, "Memory of each GPU in GiB, from which all its vGPUs are cut");
 
 static unsigned int fail_create;
 
@@ -70,6 +87,11 @@ MODULE_PARM_DESC(hold_remove, "Removals wait until this is N again");
 bool knob_same_size(void)
 {
 	return READ_ONCE(same_size);
+}
+
+unsigned int knob_pool_mib(void)
+{
+	return READ_ONCE(pool_gib) * 1024;
 }
 
 /* The error, as a negative errno, that the create under way must return; 0 for none. */

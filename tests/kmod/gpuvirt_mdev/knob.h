@@ -8,6 +8,7 @@
 #include <linux/types.h>
 
 bool knob_same_size(void);
+unsigned int knob_pool_mib(void);
 int knob_next_create_error(void);
 void knob_wait_before_remove(void);
 

@@ -41,10 +41,10 @@ const struct profile profiles[NR_PROFILES] = {
  * One line of "key=value" pairs, the form that vGPU host drivers use for a type's description.
  * max_instance is the capacity of an empty GPU, not what is left.
  */
-ssize_t profile_describe(const struct profile *profile, char *buf)
+ssize_t profile_describe(const struct profile *profile, unsigned int pool_mib, char *buf)
 {
 	return sysfs_emit(buf,
 			  "num_heads=4, frl_config=60, framebuffer=%uM, max_resolution=%s, max_instance=%u\n",
 			  profile->memory_mib, profile->resolution,
-			  POOL_MIB / profile->memory_mib);
+			  pool_mib / profile->memory_mib);
 }

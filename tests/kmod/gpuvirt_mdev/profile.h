@@ -9,9 +9,6 @@
 
 #include <linux/types.h>
 
-/* Memory of one emulated GPU. All profiles are cut from this one pool. */
-#define POOL_MIB	8192
-
 #define NR_PROFILES	4
 
 /**
@@ -32,6 +29,6 @@ struct profile {
 
 extern const struct profile profiles[NR_PROFILES];
 
-ssize_t profile_describe(const struct profile *profile, char *buf);
+ssize_t profile_describe(const struct profile *profile, unsigned int pool_mib, char *buf);
 
 #endif

@@ -191,7 +191,7 @@ static unsigned int vgpu_get_available(struct mdev_type *type)
 
 static ssize_t vgpu_show_description(struct mdev_type *type, char *buf)
 {
-	return profile_describe(to_gpu_type(type)->profile, buf);
+	return profile_describe(to_gpu_type(type)->profile, knob_pool_mib(), buf);
 }
 
 struct mdev_driver vgpu_driver = {

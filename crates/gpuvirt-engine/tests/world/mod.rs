@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gpuvirt_engine::ports::{Domains, Host, PortError, StepError, Store, WaitingWrite};
-use gpuvirt_engine::{Engine, EngineError, Report, SwitchRequest};
+use gpuvirt_engine::{Engine, EngineError, Removal, RemoveRequest, Report, SwitchRequest};
 use gpuvirt_fakekernel::{FakeKernel, SizeRule};
 use gpuvirt_host::{GpuRules, HostError, LinuxHost};
 use gpuvirt_model::{
@@ -45,11 +45,16 @@ pub struct World {
     pub others_edits: Arc<Mutex<Vec<String>>>,
     /// Panics before the step with this number, from 0: the daemon dies there.
     pub dies_before: Arc<Mutex<Option<usize>>>,
+    /// What others do before the step with this number, from 0, of the next change.
+    pub before_step: Arc<Mutex<Option<(usize, OthersAct)>>>,
     /// Writes that an earlier daemon's writers wait for.
     pub waiting: Arc<Mutex<Vec<WaitingWrite>>>,
     /// Asking libvirt is a mistake of the test's subject.
     pub libvirt_panics: Arc<AtomicBool>,
 }
+
+/// What somebody else does meanwhile.
+pub type OthersAct = Box<dyn FnOnce() + Send>;
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Files {
@@ -93,6 +98,7 @@ impl World {
             definitions: Arc::default(),
             others_edits: Arc::default(),
             dies_before: Arc::default(),
+            before_step: Arc::default(),
             waiting: Arc::default(),
             libvirt_panics: Arc::default(),
         };
@@ -148,6 +154,24 @@ impl World {
         self.engine().set_type(&switch(gpu, to))
     }
 
+    pub fn remove_vgpu(&self, id: impl Into<VgpuId>) -> Result<Report, EngineError> {
+        self.remove_vgpus(Removal::These(vec![id.into()]))
+    }
+
+    pub fn remove_vgpus(&self, which: Removal) -> Result<Report, EngineError> {
+        let deadline = Duration::from_secs(1);
+        self.engine().remove_vgpus(&RemoveRequest { which, dry_run: false, deadline })
+    }
+
+    fn others_act(&self) {
+        let mut planned = self.before_step.lock().unwrap();
+        match planned.take() {
+            Some((0, act)) => act(),
+            Some((steps, act)) => *planned = Some((steps - 1, act)),
+            None => {}
+        }
+    }
+
     pub fn files(&self) -> Files {
         self.files.lock().unwrap().clone()
     }
@@ -182,6 +206,7 @@ impl Host for World {
             None => {}
         }
         drop(left);
+        self.others_act();
         self.host().perform(step, deadline).map_err(|error| match error {
             HostError::StillWaiting { what, writer, waited } => {
                 StepError::StillWaiting { what, writer, waited }

@@ -141,8 +141,12 @@ pub(super) fn leaving(files: Files<'_>, parent: PciAddress, names: &[String]) ->
 }
 
 /// The PCI function above a mediated device; none when it has gone or its parent is no PCI function.
-pub(crate) fn parent_of(files: Files<'_>, uuid: Uuid) -> Option<PciAddress> {
-    let target = files.sysfs.read_link(&paths::mdev(uuid)).ok()?;
+fn parent_of(files: Files<'_>, uuid: Uuid) -> Option<PciAddress> {
+    parent_in(&files.sysfs.read_link(&paths::mdev(uuid)).ok()?)
+}
+
+/// The same in the target of its link on the bus.
+pub(crate) fn parent_in(target: &str) -> Option<PciAddress> {
     let above = target.trim_end_matches('/').rsplit('/').nth(1)?;
     PciAddress::parse(above).ok()
 }

@@ -19,7 +19,7 @@ mod rules;
 mod sriov;
 
 pub(crate) use host::release as kernel_release;
-pub(crate) use mdev::parent_of;
+pub(crate) use mdev::parent_in;
 pub(crate) use names::KnownNames;
 pub(crate) use nodes::sound_cards;
 pub(crate) use pass::observe;

@@ -1,5 +1,6 @@
 //! Creating and removing mediated devices.
 
+use std::io;
 use std::time::Duration;
 
 use gpuvirt_model::PciAddress;
@@ -9,8 +10,9 @@ use uuid::Uuid;
 use super::settle::{State, answered, not_as_planned, nothing_under_way, settle, settle_blocking, within};
 use crate::error::HostError;
 use crate::files::{Files, shown};
-use crate::inventory::parent_of;
+use crate::inventory::parent_in;
 use crate::parse::mdev::is_type_id;
+use crate::parse::pci;
 use crate::paths;
 
 /// NVIDIA's driver takes the device down after it has answered the write, in about a second.
@@ -38,12 +40,22 @@ pub(super) fn create(
         Some(_) if matches!(look(), State::Reached) => return Ok(()),
         Some((at, kind)) => return Err(not_as_planned(&what, elsewhere(at, &kind))),
     }
+    if left(files, parent, type_id) == Some(0) {
+        // Somebody else took the last of it since the plan was made. Some drivers log each create that they refuse.
+        return Err(not_as_planned(&what, "available_instances is 0 by now".to_owned()));
+    }
     let path = paths::mdev_type_file(parent, type_id, "create");
     // A vendor's driver may keep it waiting: NVIDIA's starts a process for each vGPU.
     let written = files.sysfs.write_that_may_block(&path, uuid.to_string().as_bytes(), deadline);
     let written = answered(&what, written)?;
     let what = if written.is_err() { what + &capacity(files, parent, type_id) } else { what };
     settle(&what, written, look())
+}
+
+/// How many more the parent says fit now; none where it can't be told.
+fn left(files: Files<'_>, parent: PciAddress, type_id: &str) -> Option<u32> {
+    let text = files.text(&paths::mdev_type_file(parent, type_id, "available_instances")).ok()?;
+    pci::count(&text)
 }
 
 /// Drivers answer a full card with errnos of their own choice: the capacity tells what the errno does not.
@@ -88,11 +100,14 @@ pub(super) fn remove(
 
 /// Where a mediated device is: its parent, if that is a PCI function, and its type. `None`: it does not exist.
 fn place_of(files: Files<'_>, uuid: Uuid) -> Option<(Option<PciAddress>, String)> {
-    if !files.sysfs.exists(&paths::mdev(uuid)) {
-        return None;
-    }
+    // The link on the bus tells both: whether there is one, and where it leads.
+    let parent = match files.sysfs.read_link(&paths::mdev(uuid)) {
+        Ok(target) => parent_in(&target),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return None,
+        Err(_) => None,
+    };
     let kind = files.link(&paths::mdev_file(uuid, "mdev_type")).unwrap_or_default();
-    Some((parent_of(files, uuid), kind))
+    Some((parent, kind))
 }
 
 /// Whether the device's own folder is there: it stays while a removal waits, when the bus does not show it any more.

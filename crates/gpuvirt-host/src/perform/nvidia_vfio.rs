@@ -10,7 +10,7 @@ use gpuvirt_model::PciAddress;
 use super::settle::{State, not_as_planned, nothing_under_way, settle_blocking};
 use crate::error::HostError;
 use crate::files::{Files, shown};
-use crate::parse::pci;
+use crate::parse::{nvidia, pci};
 use crate::paths;
 use crate::sysfs::WriteError;
 
@@ -36,6 +36,11 @@ pub(super) fn set(
         now => {
             return Err(not_as_planned(&what, format!("it has the type {now}, which must be taken first")));
         }
+    }
+    if is_not_creatable(files, vf, to) {
+        // Somebody else took the room since the plan was made.
+        let found = format!("it can't be created any more{}", creatable(files, vf));
+        return Err(not_as_planned(&what, found));
     }
     let path = paths::nvidia_vgpu_file(vf, "current_vgpu_type");
     let written = files.sysfs.write_that_may_block(&path, to.to_string().as_bytes(), deadline);
@@ -75,6 +80,14 @@ fn is_busy(error: &io::Error) -> bool {
     use nix::errno::Errno;
     let busy = [Errno::EPERM, Errno::EBUSY, Errno::EIO, Errno::EAGAIN].map(|errno| errno as i32);
     error.raw_os_error().is_some_and(|errno| busy.contains(&errno))
+}
+
+/// Whether the driver lists other types for the virtual function and not this one. A list that can't be understood
+/// says nothing: then the write decides.
+fn is_not_creatable(files: Files<'_>, vf: PciAddress, to: u32) -> bool {
+    let text = files.text(&paths::nvidia_vgpu_file(vf, "creatable_vgpu_types")).unwrap_or_default();
+    let listed = nvidia::creatable_types(&text);
+    !text.trim().is_empty() && listed.iter().all(|(id, _)| *id != to)
 }
 
 /// What can be had instead tells more than the driver's errno, which is EIO for everything.

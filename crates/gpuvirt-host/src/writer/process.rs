@@ -118,9 +118,11 @@ impl Writers {
         line.push(b'\n');
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut writer) = idle {
-            if writer.child.try_wait()?.is_none() && writer.input.write_all(&line).is_ok() {
+            // One that has died takes nothing: its end of the pipe is closed.
+            if writer.input.write_all(&line).is_ok() {
                 return Ok(writer);
             }
+            self.left.add(writer.child, None);
         }
         let mut writer = Writer::start(&self.command)?;
         writer.input.write_all(&line)?;

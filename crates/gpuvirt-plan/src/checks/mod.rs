@@ -9,6 +9,7 @@ mod iommu;
 mod lock;
 mod sriov;
 pub mod vgpu;
+pub mod wish;
 
 use gpuvirt_model::{
     ConfiguredType, Desired, Gpu, GraphicsType, Observed, PciAddress, Refusal, RefusalCode, Warning,

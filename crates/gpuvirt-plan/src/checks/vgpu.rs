@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use gpuvirt_model::{
-    Desired, Framework, Gpu, GraphicsType, Holder, Observed, Profile, ProfileName, Records, Refusal,
-    RefusalCode, Vgpu, VgpuId,
+    Desired, Framework, Gpu, GraphicsType, Holder, Observed, ProfileName, Records, Refusal, RefusalCode,
+    Vgpu, VgpuId,
 };
-use uuid::Uuid;
 
 use super::holder::shell_word;
 use super::{Switch, configured, list, with_explain};
@@ -41,52 +40,30 @@ fn vendors_tool(switch: &Switch) -> Option<String> {
     })
 }
 
-/// A vGPU that is to be made.
+/// vGPUs of one profile that are to be made.
 #[derive(Debug, Clone, Copy)]
-pub struct Creation<'a> {
+pub(super) struct Creation<'a> {
     /// On this GPU.
-    pub gpu: &'a Gpu,
+    pub(super) gpu: &'a Gpu,
     /// Of this profile.
-    pub profile: &'a ProfileName,
-    /// With this uuid.
-    pub uuid: Uuid,
+    pub(super) profile: &'a ProfileName,
+    /// The first of them.
+    pub(super) id: VgpuId,
+    /// How many.
+    pub(super) count: usize,
 }
 
-/// Everything that is in the way of a new vGPU; on success the profile to make it of.
-///
-/// # Errors
-/// All refusals.
-pub fn creatable<'a>(
-    wanted: &Creation<'a>,
-    observed: &Observed,
-    desired: &Desired,
-) -> Result<&'a Profile, Vec<Refusal>> {
-    let mut found: Vec<Refusal> = Vec::new();
-    found.extend(not_for_vgpus(wanted, observed, desired));
-    if let Some(taken) = observed.vgpus.get(&wanted.uuid.into()) {
-        let because = format!("it is a vGPU of profile {} on {}", taken.profile, taken.parent);
-        found.push(wanted.refuse(RefusalCode::UuidInUse, because, vec!["leave out --uuid".to_owned()]));
+/// Why no more than `placed` of them have a place.
+pub(super) fn without_room(wanted: &Creation, placed: usize, observed: &Observed) -> Refusal {
+    let offered = wanted.gpu.profiles.iter().any(|profile| profile.name == *wanted.profile);
+    let full = || shows_what_fits(wanted.gpu) && by_name(wanted.gpu).values().all(|left| *left == 0);
+    match offered || full() {
+        true => no_capacity(wanted, placed, observed),
+        false => not_offered(wanted),
     }
-    let offered = || wanted.gpu.profiles.iter().filter(|profile| profile.name == *wanted.profile);
-    let free = offered().find(|profile| profile.available > 0);
-    match free.or_else(|| offered().next()) {
-        None if shows_what_fits(wanted.gpu) && by_name(wanted.gpu).values().all(|left| *left == 0) => {
-            found.push(no_capacity(wanted, observed));
-        }
-        None => found.push(not_offered(wanted)),
-        Some(profile) if profile.available == 0 => found.push(no_capacity(wanted, observed)),
-        Some(profile) => {
-            let obstacles = super::sriov::obstacles(profile, observed).into_iter();
-            found.extend(obstacles.map(|(code, because, remedy)| wanted.refuse(code, because, remedy)));
-            if found.is_empty() {
-                return Ok(profile);
-            }
-        }
-    }
-    Err(found)
 }
 
-fn not_for_vgpus(wanted: &Creation, observed: &Observed, desired: &Desired) -> Option<Refusal> {
+pub(super) fn not_for_vgpus(wanted: &Creation, observed: &Observed, desired: &Desired) -> Option<Refusal> {
     let address = wanted.gpu.address;
     let set = vec![format!("gpuvirt gpu set {address} --type shared-direct")];
     let Some((_, kind)) = configured(desired, address) else {
@@ -132,7 +109,7 @@ fn not_offered(wanted: &Creation) -> Refusal {
     wanted.refuse(RefusalCode::ProfileNotOffered, because, see)
 }
 
-fn no_capacity(wanted: &Creation, observed: &Observed) -> Refusal {
+fn no_capacity(wanted: &Creation, placed: usize, observed: &Observed) -> Refusal {
     let alive: Vec<String> =
         observed.vgpus_of(wanted.gpu).map(|vgpu| format!("{} ({})", vgpu.id, vgpu.profile)).collect();
     let fitting = by_name(wanted.gpu).into_iter().filter(|(_, left)| *left > 0);
@@ -142,13 +119,15 @@ fn no_capacity(wanted: &Creation, observed: &Observed) -> Refusal {
     if !still.is_empty() {
         remedy.insert(0, format!("a profile that still fits: {}", list(&still)));
     }
-    wanted.refuse(RefusalCode::NoCapacity, format!("its capacity is taken by {taken}"), remedy)
+    let room = if placed > 0 { format!("it has room for {placed} of them: ") } else { String::new() };
+    wanted.refuse(RefusalCode::NoCapacity, format!("{room}its capacity is taken by {taken}"), remedy)
 }
 
 impl Creation<'_> {
-    fn refuse(&self, code: RefusalCode, because: String, remedy: Vec<String>) -> Refusal {
-        let summary =
-            format!("{} cannot get a vGPU {} of profile {}", self.gpu.address, self.uuid, self.profile);
+    pub(super) fn refuse(&self, code: RefusalCode, because: String, remedy: Vec<String>) -> Refusal {
+        let Self { gpu, profile, id, count } = self;
+        let what = if *count == 1 { format!("a vGPU {id}") } else { format!("{count} vGPUs") };
+        let summary = format!("{} cannot get {what} of profile {profile}", gpu.address);
         Refusal { code, summary, because, remedy: with_explain(code, remedy) }
     }
 }

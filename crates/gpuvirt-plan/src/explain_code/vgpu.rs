@@ -60,4 +60,11 @@ pub(super) const TEXTS: &[Explanation] = &[
         evidence: "It is not in gpuvirt's own records.",
         remedy: "Remove it with the tool that made it, e.g. mdevctl stop -u UUID.",
     },
+    Explanation {
+        name: "several-gpus",
+        cause: "The vGPUs are on several GPUs. One change is about one GPU, so that it is either done or undone as a \
+                whole.",
+        evidence: "The parents of the vGPUs belong to different GPUs.",
+        remedy: "One `gpuvirt vgpu remove` for each GPU; the refusal has the commands.",
+    },
 ];

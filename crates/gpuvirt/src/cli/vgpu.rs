@@ -1,7 +1,7 @@
 //! `gpuvirt vgpu ...`
 
 use clap::{Args, Subcommand};
-use gpuvirt_api::GpuSelector;
+use gpuvirt_api::{GpuSelector, MOST_VGPUS};
 use gpuvirt_model::VgpuId;
 use uuid::Uuid;
 
@@ -21,14 +21,17 @@ pub enum VgpuCommand {
         /// Its UUID, or the address of the virtual function that it is
         id: VgpuId,
     },
-    /// Create a vGPU on a GPU of type shared-direct. Changes the host
+    /// Create vGPUs on a GPU of type shared-direct. Changes the host
     ///
-    /// Says what names it: its UUID, or the address of the virtual function that it is. A VM's definition gets it by
-    /// `gpuvirt vm add VM --vgpu ID`. Refused when the capacity of the profile is used up.
+    /// Says what names each: its UUID, or the address of the virtual function that it is. A VM's definition gets it by
+    /// `gpuvirt vm add VM --vgpu ID`. Several are made in one change, all of them or none. Refused when the capacity of
+    /// the profile is used up.
     ///
     /// Example: gpuvirt vgpu create --gpu 41:00.0 --profile nvidia_a40-24c
     Create(CreateArgs),
-    /// Remove a vGPU that gpuvirt made and nobody holds. Changes the host
+    /// Remove vGPUs that gpuvirt made and nobody holds. Changes the host
+    ///
+    /// Several are removed in one change, all of them or none. They do not come back after a reboot.
     ///
     /// Example: gpuvirt vgpu remove 7b0a4f6e-2f7b-4e1c-9a53-0c5d6a2f1e88
     Remove(RemoveArgs),
@@ -43,9 +46,12 @@ pub struct CreateArgs {
     /// The profile, as `gpuvirt profile list` shows it
     #[arg(long, value_name = "PROFILE", value_parser = parse_name)]
     pub profile: String,
-    /// The UUID to give it, where it is a mediated device; chosen by gpuvirtd when left out
+    /// How many; as many as there are --uuid when left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_VGPUS)))]
+    pub count: Option<u32>,
+    /// The UUID to give it, where it is a mediated device; chosen by gpuvirtd when left out. Repeatable
     #[arg(long, value_name = "UUID")]
-    pub uuid: Option<Uuid>,
+    pub uuid: Vec<Uuid>,
     /// Show the plan, as sentences and as the equivalent shell writes; change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -55,7 +61,14 @@ pub struct CreateArgs {
 #[derive(Debug, Args)]
 pub struct RemoveArgs {
     /// Its UUID, or the address of the virtual function that it is
-    pub id: VgpuId,
+    #[arg(required_unless_present = "gpu", num_args = 1.., value_name = "ID")]
+    pub ids: Vec<VgpuId>,
+    /// With --all, the GPU: its address or label
+    #[arg(long, value_name = "GPU", requires = "all", conflicts_with = "ids")]
+    pub gpu: Option<GpuSelector>,
+    /// Every vGPU that gpuvirt made on the GPU, and none of others
+    #[arg(long, requires = "gpu")]
+    pub all: bool,
     /// Show the plan, as sentences and as the equivalent shell writes; change nothing
     #[arg(long)]
     pub dry_run: bool,

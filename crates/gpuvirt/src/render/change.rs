@@ -13,6 +13,10 @@ pub fn change(change: &Change) -> String {
         plan(&mut page, change);
     } else {
         page.line(what);
+        // One is named in the sentence.
+        if change.ids.len() > 1 {
+            change.ids.iter().for_each(|id| page.line(format_args!("  {id}")));
+        }
     }
     if let Some(xml) = &change.xml {
         page.heading(if change.dry_run { "XML that would change" } else { "XML that changed" });

@@ -1,11 +1,11 @@
 //! `gpuvirt vgpu ...`
 
-use gpuvirt_api::{Client, CreateVgpu};
+use gpuvirt_api::{Client, CreateVgpu, RemoveVgpus};
 use gpuvirt_model::ProfileName;
 
 use super::{gpu, show_change, show_each, show_list};
 use crate::asker::Asker;
-use crate::cli::{CreateArgs, VgpuCommand};
+use crate::cli::{CreateArgs, RemoveArgs, VgpuCommand};
 use crate::failure::Failure;
 use crate::output::Answer;
 use crate::render;
@@ -25,9 +25,7 @@ pub fn run(asker: &Asker, command: &VgpuCommand) -> Result<Answer, Failure> {
             render::vgpu::show,
         ),
         VgpuCommand::Create(args) => create(asker, args),
-        VgpuCommand::Remove(args) => {
-            show_change(asker, &asker.order(|client| client.remove_vgpu(args.id, args.dry_run))?)
-        }
+        VgpuCommand::Remove(args) => remove(asker, args),
     }
 }
 
@@ -36,9 +34,23 @@ fn create(asker: &Asker, args: &CreateArgs) -> Result<Answer, Failure> {
         client.create_vgpu(&CreateVgpu {
             gpu: gpu::address(client, &args.gpu)?,
             profile: ProfileName(args.profile.clone()),
-            uuid: args.uuid,
+            uuid: None,
+            uuids: args.uuid.clone(),
+            count: args.count,
             dry_run: args.dry_run,
         })
+    })?;
+    show_change(asker, &change)
+}
+
+fn remove(asker: &Asker, args: &RemoveArgs) -> Result<Answer, Failure> {
+    let change = asker.order(|client| {
+        if let ([id], None) = (args.ids.as_slice(), &args.gpu) {
+            return client.remove_vgpu(*id, args.dry_run);
+        }
+        let all_of = args.gpu.as_ref().map(|gpu| gpu::address(client, gpu)).transpose()?;
+        let request = RemoveVgpus { ids: args.ids.clone(), all_of, dry_run: args.dry_run };
+        client.remove_vgpus(&request)
     })?;
     show_change(asker, &change)
 }

@@ -6,7 +6,11 @@ use gpuvirt_model::VgpuId;
 use gpuvirt_plan::explain;
 
 /// The document of a report.
-pub(super) fn document(report: Report, dry_run: bool, id: Option<VgpuId>) -> Change {
+pub(super) fn document(report: Report, dry_run: bool) -> Change {
+    let id = match report.vgpus.as_slice() {
+        [one] => Some(*one),
+        _ => None,
+    };
     let plan = report.plan.as_ref();
     Change {
         api_version: API_VERSION.to_owned(),
@@ -16,6 +20,7 @@ pub(super) fn document(report: Report, dry_run: bool, id: Option<VgpuId>) -> Cha
         shell: plan.map(|plan| plan.steps.iter().map(gpuvirt_host::shell).collect()).unwrap_or_default(),
         warnings: report.warnings,
         pending: report.pending,
+        ids: report.vgpus,
         id,
         uuid: id.and_then(VgpuId::uuid),
         xml: report.xml,

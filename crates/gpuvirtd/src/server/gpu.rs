@@ -84,7 +84,7 @@ pub(super) async fn set_type(
             let stale = context.outside.store.stale_boot_image();
             report.warnings.extend(stale.map(|text| Warning { code: WarningCode::InitramfsStale, text }));
         }
-        Ok(change::document(report, asked.dry_run, None))
+        Ok(change::document(report, asked.dry_run))
     };
     context.change_or_dry_run(caller, order, work).await.map(Json)
 }
@@ -99,7 +99,7 @@ pub(super) async fn unset(
     let what = format!("gpu unset {selector}");
     let work = move |context: &Context| {
         let gpu = address(&selector, context)?;
-        Ok(change::document(context.engine.unset(gpu)?, false, None))
+        Ok(change::document(context.engine.unset(gpu)?, false))
     };
     context.change(&peer, what, work).await.map(Json)
 }

@@ -22,6 +22,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/v1/gpus/{gpu}/configuration", delete(gpu::unset))
         .route("/v1/profiles", get(profile::list))
         .route("/v1/vgpus", get(vgpu::list).post(vgpu::create))
+        .route("/v1/vgpus/remove", post(vgpu::remove_several))
         .route("/v1/vgpus/{uuid}", get(vgpu::show).delete(vgpu::remove))
         .route("/v1/vgpus/{uuid}/xml", get(vgpu::xml))
         .route("/v1/vms", get(vm::list))

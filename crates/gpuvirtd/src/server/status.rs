@@ -30,9 +30,8 @@ pub(super) async fn recover(
     Writer(peer): Writer,
     _: Params<Nothing>,
 ) -> Result<Json<Change>, Failure> {
-    let work = |context: &Context| {
-        Ok(change::document(context.engine.recover(context.write_deadline)?, false, None))
-    };
+    let work =
+        |context: &Context| Ok(change::document(context.engine.recover(context.write_deadline)?, false));
     context.change(&peer, "recover".to_owned(), work).await.map(Json)
 }
 

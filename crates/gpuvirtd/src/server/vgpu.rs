@@ -5,8 +5,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use gpuvirt_api::{Change, CreateVgpu, GpuSelector, List, VgpuDocument, XmlDocument};
-use gpuvirt_engine::CreateRequest;
+use gpuvirt_api::{
+    Change, CreateVgpu, GpuSelector, List, MOST_VGPUS, RemoveVgpus, VgpuDocument, XmlDocument,
+};
+use gpuvirt_engine::{CreateRequest, Removal, RemoveRequest, Wish};
 use gpuvirt_model::{Framework, PciAddress, ProfileName};
 use gpuvirt_plan::checks::vgpu::not_found;
 use uuid::Uuid;
@@ -16,7 +18,10 @@ use super::answer::Failure;
 use super::change;
 use super::context::{Context, Order};
 use super::gpu;
-use super::input::{Body, Id, Nothing, Params, Removal};
+use super::input::{Body, Id, Nothing, Params};
+
+/// How many names of a long list go to the log.
+const NAMES_LOGGED: usize = 4;
 
 /// `GET /v1/vgpus`
 pub(super) async fn list(
@@ -66,22 +71,39 @@ pub(super) async fn create(
     _: Params<Nothing>,
     Body(asked): Body<CreateVgpu>,
 ) -> Result<Json<Change>, Failure> {
-    // The engine takes uuids as arguments, so that its decisions can be replayed; here is where one is chosen.
-    let uuid = asked.uuid.unwrap_or_else(Uuid::new_v4);
-    let (gpu, profile) = (asked.gpu, &asked.profile.0);
-    let what = format!("vgpu create --gpu {gpu} --profile {profile:?} --uuid {uuid}");
+    let uuids = uuids(&asked)?;
+    let (gpu, profile, count) = (asked.gpu, &asked.profile.0, uuids.len());
+    let names: Vec<String> = uuids.iter().take(NAMES_LOGGED).map(|uuid| format!(" --uuid {uuid}")).collect();
+    let what = format!("vgpu create --gpu {gpu} --profile {profile:?} --count {count}{}", names.concat());
     let order = Order { what, dry_run: asked.dry_run };
     let work = move |context: &Context| {
         let gpu = gpu::address(&GpuSelector::Address(asked.gpu), context)?;
-        if asked.uuid.is_some() {
+        if asked.uuid.is_some() || !asked.uuids.is_empty() {
             has_uuids(gpu, &asked.profile, context)?;
         }
-        let request = CreateRequest { gpu, profile: asked.profile, uuid, dry_run: asked.dry_run };
-        let report = context.engine.create_vgpu(&request)?;
-        let id = report.vgpu;
-        Ok(change::document(report, asked.dry_run, id))
+        let wish = |uuid: Uuid| Wish::new(uuid.into(), asked.profile.clone());
+        let wishes = uuids.into_iter().map(wish).collect();
+        let request = CreateRequest { gpu, wishes, dry_run: asked.dry_run };
+        Ok(change::document(context.engine.create_vgpus(&request)?, asked.dry_run))
     };
     context.change_or_dry_run(caller, order, work).await.map(Json)
+}
+
+/// The uuids of all vGPUs asked for: those that were given, then new ones. The engine takes them as arguments, so that
+/// its decisions can be replayed; here is where they are chosen.
+fn uuids(asked: &CreateVgpu) -> Result<Vec<Uuid>, Failure> {
+    let mut uuids: Vec<Uuid> = asked.uuid.iter().chain(&asked.uuids).copied().collect();
+    let given = u32::try_from(uuids.len()).unwrap_or(u32::MAX);
+    let count = asked.count.unwrap_or(given.max(1));
+    let usage = |text| Failure::usage(StatusCode::BAD_REQUEST, text);
+    if !(1..=MOST_VGPUS).contains(&count) {
+        return Err(usage(format!("{count} vGPUs in one change: it takes 1 to {MOST_VGPUS}")));
+    }
+    if given > count {
+        return Err(usage(format!("{given} uuids for {count} vGPUs: leave some out, or raise the count")));
+    }
+    uuids.extend((given..count).map(|_| Uuid::new_v4()));
+    Ok(uuids)
 }
 
 /// `DELETE /v1/vgpus/{id}[?dryRun=true]`
@@ -89,14 +111,47 @@ pub(super) async fn remove(
     State(context): State<Arc<Context>>,
     caller: Caller,
     Id(id): Id,
-    Params(removal): Params<Removal>,
+    Params(removal): Params<super::input::Removal>,
 ) -> Result<Json<Change>, Failure> {
-    let dry_run = removal.dry_run;
-    let work = move |context: &Context| {
-        let report = context.engine.remove_vgpu(id, dry_run, context.write_deadline)?;
-        Ok(change::document(report, dry_run, Some(id)))
+    let order = Order { what: format!("vgpu remove {id}"), dry_run: removal.dry_run };
+    remove_which(&context, caller, order, Removal::These(vec![id])).await
+}
+
+/// `POST /v1/vgpus/remove`
+pub(super) async fn remove_several(
+    State(context): State<Arc<Context>>,
+    caller: Caller,
+    _: Params<Nothing>,
+    Body(asked): Body<RemoveVgpus>,
+) -> Result<Json<Change>, Failure> {
+    let RemoveVgpus { ids, all_of, dry_run } = asked;
+    let usage = |text: &str| Failure::usage(StatusCode::BAD_REQUEST, text.to_owned());
+    let (what, which) = match (ids.as_slice(), all_of) {
+        ([], Some(gpu)) => (format!("vgpu remove --gpu {gpu} --all"), Removal::AllOf(gpu)),
+        ([], None) => return Err(usage("name the vGPUs, or the GPU whose vGPUs are meant")),
+        (_, Some(_)) => return Err(usage("name the vGPUs or the GPU, not both")),
+        (ids, None) if ids.len() > MOST_VGPUS as usize => {
+            return Err(usage(&format!("{} vGPUs in one change: it takes up to {MOST_VGPUS}", ids.len())));
+        }
+        (named, None) => {
+            let names: Vec<String> = named.iter().take(NAMES_LOGGED).map(ToString::to_string).collect();
+            (format!("vgpu remove {} ({} in all)", names.join(" "), named.len()), Removal::These(ids))
+        }
     };
-    let order = Order { what: format!("vgpu remove {id}"), dry_run };
+    remove_which(&context, caller, Order { what, dry_run }, which).await
+}
+
+async fn remove_which(
+    context: &Arc<Context>,
+    caller: Caller,
+    order: Order,
+    which: Removal,
+) -> Result<Json<Change>, Failure> {
+    let dry_run = order.dry_run;
+    let work = move |context: &Context| {
+        let request = RemoveRequest { which, dry_run, deadline: context.write_deadline };
+        Ok(change::document(context.engine.remove_vgpus(&request)?, dry_run))
+    };
     context.change_or_dry_run(caller, order, work).await.map(Json)
 }
 

@@ -76,7 +76,7 @@ pub(super) async fn add(
             DeviceRequest::Gpu(address) => DeviceRequest::Gpu(gpu(address, context)?),
             vgpu @ DeviceRequest::Vgpu(_) => vgpu,
         };
-        Ok(change::document(context.engine.vm_add(&name, device, dry_run)?, dry_run, None))
+        Ok(change::document(context.engine.vm_add(&name, device, dry_run)?, dry_run))
     };
     context.change_or_dry_run(caller, order, work).await.map(Json)
 }
@@ -100,7 +100,7 @@ pub(super) async fn remove(
             DeviceRequest::Gpu(address) => DeviceRequest::Gpu(gpu(address, context).unwrap_or(address)),
             vgpu @ DeviceRequest::Vgpu(_) => vgpu,
         };
-        Ok(change::document(context.engine.vm_remove(&name, device)?, false, None))
+        Ok(change::document(context.engine.vm_remove(&name, device)?, false))
     };
     context.change(&peer, what, work).await.map(Json)
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use gpuvirt_engine::ports::{Host, PortError, StepError, WaitingWrite};
 use gpuvirt_fakekernel::FakeKernel;
-use gpuvirt_host::{GpuMatch, HostError, LinuxHost, LinuxSysfs, Sysfs, WriterCommand, writer_main};
+use gpuvirt_host::{
+    GpuMatch, HostError, LinuxHost, LinuxSysfs, ObserveScope, Sysfs, WriterCommand, writer_main,
+};
 use gpuvirt_model::{Observed, PciAddress};
 use gpuvirt_plan::Step;
 
@@ -43,6 +45,12 @@ impl Host for HostPort {
     fn observe(&self) -> Result<Observed, PortError> {
         let doing = "the host can't be read".to_owned();
         self.0.observe().map_err(|error| PortError { doing, source: Box::new(error) })
+    }
+
+    fn observe_without_holders(&self) -> Result<Observed, PortError> {
+        let doing = "the host can't be read".to_owned();
+        let observed = self.0.observe_scope(ObserveScope::WithoutHolders);
+        observed.map_err(|error| PortError { doing, source: Box::new(error) })
     }
 
     fn is_present(&self, function: PciAddress) -> bool {
@@ -83,6 +91,10 @@ impl RehearsedHost {
 impl Host for RehearsedHost {
     fn observe(&self) -> Result<Observed, PortError> {
         self.port.observe()
+    }
+
+    fn observe_without_holders(&self) -> Result<Observed, PortError> {
+        self.port.observe_without_holders()
     }
 
     fn is_present(&self, function: PciAddress) -> bool {

@@ -1,0 +1,174 @@
+//! `vgpu remove`: vGPUs of ours that nobody holds, all of them or none.
+
+use std::collections::BTreeSet;
+
+use gpuvirt_model::{Gpu, PciAddress, Refusal, RefusalCode, Vgpu, VgpuId};
+use gpuvirt_plan::checks::vgpu as vgpu_checks;
+use gpuvirt_plan::vgpu;
+
+use crate::change::hands_off;
+use crate::vgpu::{no_plan, sentence_about};
+use crate::{Engine, EngineError, Removal, RemoveRequest, Report, View};
+
+/// What is to be removed: what lives, and what is gone and only remembered.
+struct Found<'a> {
+    alive: Vec<&'a Vgpu>,
+    gone: Vec<VgpuId>,
+}
+
+impl Engine {
+    /// Removes vGPUs that we made and nobody holds: one plan and one journal for all. They leave the desired document
+    /// too, also those that are gone from the host already.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
+    pub fn remove_vgpus(&self, request: &RemoveRequest) -> Result<Report, EngineError> {
+        let _turn = self.turn(request.dry_run);
+        let view = self.view()?;
+        let (ids, refusals) = match &request.which {
+            Removal::These(ids) => (ids.iter().copied().collect(), self.unknown(ids, &view)?),
+            Removal::AllOf(gpu) => (ours(self.changeable(&view, *gpu)?, &view), Vec::new()),
+        };
+        self.unmake(&view, &ids, refusals, request)
+    }
+
+    /// The removal, by whoever has the turn and a fresh view.
+    pub(crate) fn unmake(
+        &self,
+        view: &View,
+        ids: &BTreeSet<VgpuId>,
+        mut refusals: Vec<Refusal>,
+        request: &RemoveRequest,
+    ) -> Result<Report, EngineError> {
+        let found = Found::among(ids, view);
+        for alive in &found.alive {
+            refusals.extend(vgpu_checks::not_removable(alive, &view.observed, &view.records));
+        }
+        refusals.extend(several_gpus(&found));
+        let gpu = match found.alive.first() {
+            Some(first) => Some(self.changeable(view, first.gpu)?),
+            None => None,
+        };
+        if !refusals.is_empty() {
+            return Err(EngineError::Refused(refusals));
+        }
+        match gpu {
+            Some(gpu) => self.remove_alive(view, gpu, &found, request),
+            None => self.forget(view, &found.gone, request.dry_run),
+        }
+    }
+
+    fn remove_alive(
+        &self,
+        view: &View,
+        gpu: &Gpu,
+        found: &Found,
+        request: &RemoveRequest,
+    ) -> Result<Report, EngineError> {
+        let plan = vgpu::remove(gpu.address, &found.alive, &view.observed);
+        let plan = plan.ok_or_else(|| no_plan(gpu.address))?;
+        let ids = found.ids();
+        let (what, be) = match found.alive.as_slice() {
+            [one] => (sentence_about(one.id, &one.profile, one.parent), "was"),
+            many => {
+                let number = vgpu::in_number(many.iter().map(|vgpu| &vgpu.profile));
+                (format!("{number} on {}", gpu.address), "were")
+            }
+        };
+        let report = |text| Report { plan: Some(plan.clone()), vgpus: ids.clone(), ..Report::changed(text) };
+        if request.dry_run {
+            return Ok(report(format!("{what} would be removed")));
+        }
+        self.apply(&plan, gpu, request.deadline)?;
+        let mut records = view.records.clone();
+        records.vgpus.retain(|id, _| !ids.contains(id));
+        self.settle(&plan, view, &view.desired.without_vgpus(&ids), &records, request.deadline)?;
+        Ok(report(format!("{what} {be} removed")))
+    }
+
+    /// vGPUs that are not on the host any more: only what we remember of them is left to remove.
+    fn forget(&self, view: &View, gone: &[VgpuId], dry_run: bool) -> Result<Report, EngineError> {
+        let text = match gone {
+            [] => {
+                return Ok(Report::unchanged(
+                    "there is no vGPU of gpuvirt's to remove; nothing to do".to_owned(),
+                ));
+            }
+            [one] => format!("vGPU {one} is gone already; its record was removed"),
+            many => format!("{} vGPUs are gone already; their records were removed", many.len()),
+        };
+        if !dry_run {
+            let mut records = view.records.clone();
+            records.vgpus.retain(|id, _| !gone.contains(id));
+            self.store.commit(&view.desired.without_vgpus(gone), &records)?;
+        }
+        Ok(Report { vgpus: gone.to_vec(), ..Report::changed(text) })
+    }
+
+    /// Names that are neither on the host nor remembered, and such as an open journal speaks of.
+    fn unknown(&self, ids: &[VgpuId], view: &View) -> Result<Vec<Refusal>, EngineError> {
+        let intents = self.store.open_intents()?;
+        let refusals = ids.iter().filter(|id| !view.observed.vgpus.contains_key(id)).filter_map(|id| {
+            match intents.iter().find(|plan| plan.before.has_vgpu(*id)) {
+                Some(plan) => Some(hands_off(plan)),
+                None => (!is_remembered(*id, view)).then(|| vgpu_checks::not_found(*id)),
+            }
+        });
+        let mut found: Vec<Refusal> = Vec::new();
+        for refusal in refusals {
+            if !found.contains(&refusal) {
+                found.push(refusal);
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl<'a> Found<'a> {
+    fn among(ids: &BTreeSet<VgpuId>, view: &'a View) -> Self {
+        let (alive, gone): (Vec<VgpuId>, Vec<VgpuId>) =
+            ids.iter().partition(|id| view.observed.vgpus.contains_key(id));
+        let alive = alive.iter().filter_map(|id| view.observed.vgpus.get(id)).collect();
+        Self { alive, gone: gone.into_iter().filter(|id| is_remembered(*id, view)).collect() }
+    }
+
+    fn ids(&self) -> Vec<VgpuId> {
+        self.alive.iter().map(|vgpu| vgpu.id).chain(self.gone.iter().copied()).collect()
+    }
+}
+
+fn is_remembered(id: VgpuId, view: &View) -> bool {
+    view.records.vgpus.contains_key(&id) || view.desired.has_vgpu(id)
+}
+
+/// Everything that we made on a GPU, or remember of it.
+fn ours(gpu: &Gpu, view: &View) -> BTreeSet<VgpuId> {
+    let alive = view.observed.vgpus_of(gpu).filter(|vgpu| view.records.made(vgpu)).map(|vgpu| vgpu.id);
+    let is_of = |parent: PciAddress| view.observed.gpu_of(parent).is_some_and(|of| of.address == gpu.address);
+    let recorded = view.records.vgpus.iter().filter(|(_, record)| is_of(record.parent)).map(|(id, _)| *id);
+    let entry = view.desired.gpu(gpu.address).into_iter();
+    let desired = entry.flat_map(|entry| &entry.vgpus).map(|vgpu| vgpu.id);
+    // What others have made in the place of one of ours is theirs, and our memory of it wrong.
+    let others = |id: &VgpuId| view.observed.vgpus.get(id).is_some_and(|found| !view.records.made(found));
+    alive.chain(recorded).chain(desired).filter(|id| !others(id)).collect()
+}
+
+/// A plan, its journal and its undo are about one GPU.
+fn several_gpus(found: &Found) -> Option<Refusal> {
+    let gpus: BTreeSet<PciAddress> = found.alive.iter().map(|vgpu| vgpu.gpu).collect();
+    let names: Vec<String> = gpus.iter().map(ToString::to_string).collect();
+    let command = |gpu: &PciAddress| {
+        let ids = found.alive.iter().filter(|vgpu| vgpu.gpu == *gpu).map(|vgpu| vgpu.id.to_string());
+        format!("gpuvirt vgpu remove {}", ids.collect::<Vec<_>>().join(" "))
+    };
+    (gpus.len() > 1).then(|| Refusal {
+        code: RefusalCode::SeveralGpus,
+        summary: format!("{} vGPUs cannot be removed in one change", found.alive.len()),
+        because: format!("they are on {}", names.join(", ")),
+        remedy: gpus
+            .iter()
+            .map(command)
+            .chain([format!("gpuvirt explain {}", RefusalCode::SeveralGpus)])
+            .collect(),
+    })
+}

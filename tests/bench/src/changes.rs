@@ -1,0 +1,151 @@
+//! Changes on a live host, beside bare writes of a minimal program and beside what admins use otherwise: many vGPUs,
+//! and one switch to passthrough and back.
+//!
+//! Made for the lab VM: the parent is a GPU of the test module with room for all, the other GPU has no driver.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command as Process, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::command::{Command, text};
+use crate::sample::{self, Samples};
+use crate::trace::Trace;
+
+/// vGPUs made and removed in one run.
+const COUNT: u32 = 64;
+/// The smallest type of the test module, and its profile.
+const TYPE: &str = "gpuvirt_mdev-lab-1q";
+const PROFILE: &str = "lab-1q";
+/// Runs of each way. A run of the slowest takes most of a minute in an emulated machine.
+const RUNS: usize = 5;
+
+/// The lab's GPUs.
+pub struct Gpus<'a> {
+    /// The parent of mediated devices.
+    pub mdev: &'a str,
+    /// The one for passthrough.
+    pub plain: &'a str,
+}
+
+/// Both tables and the counts.
+pub fn tables(gpuvirt: &Path, on: &Gpus<'_>, folder: &Path) -> Result<String> {
+    let gpuvirt = text(gpuvirt)?;
+    must(&gpuvirt, &["gpu", "set", on.mdev, "--type", "shared-direct"])?;
+    must(&gpuvirt, &["gpu", "set", on.plain, "--type", "shared"])?;
+    let mut out = format!(
+        "### {COUNT} vGPUs made and removed\n\nMedians of {RUNS} interleaved runs, each after `udevadm settle`.\n\n"
+    );
+    out.push_str(&table(&vgpus(&gpuvirt, on, folder)?)?);
+    out.push_str(&counts(&gpuvirt, on, folder)?);
+    write!(out, "\n### One GPU to passthrough and back\n\nMedians of {RUNS} interleaved runs.\n\n")?;
+    out.push_str(&table(&switch(&gpuvirt, on)?)?);
+    Ok(out)
+}
+
+fn vgpus(gpuvirt: &str, on: &Gpus<'_>, folder: &Path) -> Result<Vec<Samples>> {
+    let gpu = on.mdev;
+    let count = COUNT.to_string();
+    let ours = format!(
+        "{gpuvirt} vgpu create --gpu {gpu} --profile {PROFILE} --count {COUNT} && {gpuvirt} vgpu remove --gpu {gpu} --all"
+    );
+    let uuids = "for n in $(seq -f %012.0f 1 $COUNT); do u=f2000000-0000-4000-8000-$n;";
+    let mdevctl = format!(
+        "COUNT={COUNT}; {uuids} mdevctl start -u $u -p {gpu} -t {TYPE} || exit 1; done; {uuids} mdevctl stop -u $u || exit 1; done"
+    );
+    let xml = folder.join("vgpu.xml");
+    let virsh = virsh_script(gpu, &xml, uuids)?;
+    let commands = [
+        Command::own("bare writes", &["floor", "vgpus", gpu, TYPE, &count])?,
+        shell("`gpuvirt vgpu create --count 64`, `vgpu remove --all`", &ours)?,
+        shell("`mdevctl start` and `stop`, 64 times each", &mdevctl)?,
+        shell("`virsh nodedev-create` and `-destroy`, 64 times each", &virsh)?,
+    ];
+    sample::rounds(RUNS, &commands, settle)
+}
+
+/// libvirt names a node device after uuid and parent, with `_` for all signs.
+fn virsh_script(gpu: &str, xml: &Path, uuids: &str) -> Result<String> {
+    let node = gpu.replace([':', '.'], "_");
+    let xml = text(xml)?;
+    let document = format!(
+        "<device><parent>pci_{node}</parent><capability type='mdev'><type id='{TYPE}'/><uuid>$u</uuid></capability></device>"
+    );
+    Ok(format!(
+        "COUNT={COUNT}; {uuids} echo \"{document}\" > {xml}; virsh -q nodedev-create {xml} || exit 1; done; \
+         {uuids} virsh -q nodedev-destroy mdev_$(echo $u | tr - _)_{node} || exit 1; done"
+    ))
+}
+
+fn switch(gpuvirt: &str, on: &Gpus<'_>) -> Result<Vec<Samples>> {
+    let gpu = on.plain;
+    let node = format!("pci_{}", gpu.replace([':', '.'], "_"));
+    let set = format!("{gpuvirt} gpu set {gpu} --type");
+    let commands = [
+        Command::own("bare writes", &["floor", "switch", gpu])?,
+        shell("`gpuvirt gpu set --type direct`, `--type shared`", &format!("{set} direct && {set} shared"))?,
+        shell(
+            "`driverctl set-override`, `unset-override`",
+            &format!(
+                "driverctl --nosave set-override {gpu} vfio-pci && driverctl --nosave unset-override {gpu}"
+            ),
+        )?,
+        shell(
+            "`virsh nodedev-detach`, `nodedev-reattach`",
+            &format!("virsh -q nodedev-detach {node} && virsh -q nodedev-reattach {node}"),
+        )?,
+    ];
+    sample::rounds(RUNS, &commands, settle)
+}
+
+/// What the daemon and its writer ask of the kernel for all of it.
+fn counts(gpuvirt: &str, on: &Gpus<'_>, folder: &Path) -> Result<String> {
+    // A fresh daemon has no writer yet: the one that it starts is counted.
+    must("systemctl", &["restart", "gpuvirtd"])?;
+    let pid = Process::new("systemctl").args(["show", "-P", "MainPID", "gpuvirtd"]).output()?.stdout;
+    let pid = String::from_utf8_lossy(&pid).trim().parse().context("the daemon's pid")?;
+    let count = COUNT.to_string();
+    let trace = Trace::of_process(pid, &folder.join("trace"), || {
+        must(gpuvirt, &["vgpu", "create", "--gpu", on.mdev, "--profile", PROFILE, "--count", &count])?;
+        must(gpuvirt, &["vgpu", "remove", "--gpu", on.mdev, "--all"])
+    })?;
+    let mut out = format!(
+        "\nSystem calls of the daemon and its writer for all of it: {}. Processes started: {}. `fsync`: {}.\n\n",
+        trace.calls,
+        trace.processes,
+        trace.times("fsync")
+    );
+    out.push_str("| system call | times |\n|---|---|\n");
+    for (call, times) in trace.most() {
+        writeln!(out, "| `{call}` | {times} |")?;
+    }
+    Ok(out)
+}
+
+fn table(all: &[Samples]) -> Result<String> {
+    let floor = all.first().map_or(1, Samples::median).max(1);
+    let mut out = String::from("| way | time | times the bare writes |\n|---|---|---|\n");
+    for samples in all {
+        let hundredths = samples.median() * 100 / floor;
+        let (name, time) = (&samples.name, samples.milliseconds());
+        writeln!(out, "| {name} | {time} | {}.{:02} |", hundredths / 100, hundredths % 100)?;
+    }
+    Ok(out)
+}
+
+fn shell(name: &str, script: &str) -> Result<Command> {
+    Command::new(name, Path::new("/bin/sh"), &["-c", script])
+}
+
+/// What an earlier run left to udev would count for the next one.
+fn settle() -> Result<()> {
+    must("udevadm", &["settle"])
+}
+
+fn must(program: &str, args: &[&str]) -> Result<()> {
+    let mut process = Process::new(program);
+    let out = process.args(args).stdin(Stdio::null()).output().with_context(|| format!("start {program}"))?;
+    ensure!(out.status.success(), "{program} {}: {}", args.join(" "), String::from_utf8_lossy(&out.stderr));
+    Ok(())
+}
