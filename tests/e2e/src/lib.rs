@@ -13,5 +13,5 @@ mod output;
 
 pub use devices::Devices;
 pub use guest::Guest;
-pub use lab::Lab;
+pub use lab::{Lab, Reboot};
 pub use output::Output;
