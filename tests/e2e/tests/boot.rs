@@ -193,3 +193,24 @@ fn the_package_is_removed_and_installed_again_and_purged() {
     lab.sh("virsh -q undefine plain").expect(0);
     lab.assert_pristine();
 }
+
+#[test]
+fn on_a_full_disk_a_change_fails_and_what_was_stored_stands() {
+    let lab = Lab::fresh();
+    let gpu = lab.devices.get("PLAIN_GPU");
+    lab.sh("systemctl stop gpuvirtd && mount -t tmpfs -o size=64k,mode=755 tmpfs /var/lib/gpuvirt &&
+         systemctl start gpuvirtd")
+        .expect(0);
+    lab.gpuvirt(&format!("gpu set {gpu} --type shared --label kept")).expect(0);
+    let before = lab.picture();
+    lab.sh("! cat /dev/zero >/var/lib/gpuvirt/fill").expect(0);
+    lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(1).says("No space left");
+    assert_eq!(lab.picture(), before);
+    lab.sh("systemctl restart gpuvirtd").expect(0);
+    assert_eq!(lab.gpu("kept")["configured"], "shared");
+    lab.sh("rm /var/lib/gpuvirt/fill").expect(0);
+    lab.gpuvirt("gpu set kept --type direct").expect(0);
+    lab.gpuvirt("gpu set kept --type shared").expect(0);
+    lab.sh("systemctl stop gpuvirtd && umount /var/lib/gpuvirt && systemctl start gpuvirtd").expect(0);
+    lab.assert_pristine();
+}
