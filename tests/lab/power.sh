@@ -26,7 +26,7 @@ tail --pid="$pid" -f /dev/null
 rm -f "$LAB_RUN"/{pid,port,ssh.sock,monitor.sock}
 mv "$LAB_RUN/console.log" "$LAB_RUN/console.before.log"
 # QEMU is started from a folder that names kernel and initramfs.
-rm -rf "$LAB_RUN/boot"
+rm -rf "${LAB_RUN:?}/boot"
 mkdir "$LAB_RUN/boot"
 ln -s "$image/vmlinux" "$LAB_RUN/boot/vmlinux"
 ln -s "$initrd" "$LAB_RUN/boot/initrd.cpio"
