@@ -3,11 +3,16 @@
 
 mod world;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use gpuvirt_engine::ports::Host;
 use gpuvirt_engine::{CreateRequest, EngineError, Removal, RemoveRequest, Report, Wish};
 use gpuvirt_fakekernel::{Errno, On, Process, SizeRule};
-use gpuvirt_model::{ConfiguredType, GraphicsType, ProfileName, Reading, Refusal, RefusalCode, VgpuId, When};
+use gpuvirt_model::{
+    ConfiguredType, DriverName, GraphicsType, ProfileName, Reading, Refusal, RefusalCode, VgpuId, When,
+};
+use gpuvirt_plan::Step;
 use uuid::Uuid;
 use world::{GPU, OTHER, PLAIN, PLAIN_VF, TYPED, VF, World, at};
 
@@ -233,4 +238,98 @@ fn virtual_functions_are_the_same_vgpus_again() {
     let world = world.rebooted(TYPES);
     restore(&world, TYPED).unwrap();
     assert_eq!(world.picture(), before);
+}
+
+/// What the early claim leaves: no driver has had the functions, and only vfio-pci may.
+fn claimed(world: World) -> World {
+    for function in world.observed().gpus[&at(GPU)].functions.clone() {
+        let driver = world.observed().functions[&function].binding.driver.clone().unwrap();
+        let steps = [
+            Step::Unbind { function, driver },
+            Step::SetOverride { function, driver: Some(DriverName::vfio_pci()) },
+        ];
+        steps.iter().for_each(|step| Host::perform(&world, step, Duration::from_secs(1)).unwrap());
+    }
+    world.kernel.forget_writes();
+    world
+}
+
+#[test]
+fn a_card_that_was_claimed_early_is_direct_and_its_way_back_is_known() {
+    let world = World::new();
+    let before = world.picture();
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    let files = world.files();
+    let world = claimed(world.rebooted(TWO_GPUS));
+    restore(&world, GPU).unwrap();
+    assert_eq!((active(&world, GPU), world.files()), (GraphicsType::Direct, files));
+    world.set(GPU, ConfiguredType::Shared).unwrap();
+    assert_eq!(world.picture(), before);
+}
+
+#[test]
+fn a_card_that_an_old_image_claimed_is_the_hosts_again() {
+    let world = World::new();
+    let before = world.picture();
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    world.set(GPU, ConfiguredType::Shared).unwrap();
+    let world = claimed(world.rebooted(TWO_GPUS));
+    restore(&world, GPU).unwrap();
+    assert_eq!(world.picture(), before);
+}
+
+/// What is configured, and the host as its driver shows it after a boot.
+type Configured = (&'static str, fn() -> World, fn(&World) -> World);
+
+fn configured() -> [Configured; 3] {
+    let vgpus = || {
+        let world = offering(World::new());
+        world.set(OTHER, ConfiguredType::SharedDirect).unwrap();
+        create(&world, OTHER, (1..=3).map(|n| wish(Uuid::from_u128(n), "lab-1q")).collect());
+        world
+    };
+    let vfs = || {
+        let world = World::plain();
+        world.set(PLAIN, ConfiguredType::SharedDirect).unwrap();
+        create(&world, PLAIN, vec![wish(VgpuId::Vf(at(PLAIN_VF)), "vf")]);
+        world
+    };
+    let direct = || {
+        let world = World::new();
+        world.set(GPU, ConfiguredType::Direct).unwrap();
+        world
+    };
+    [
+        (GPU, direct, |world| world.rebooted(TWO_GPUS)),
+        (OTHER, vgpus, |world| offering(world.rebooted(TWO_GPUS))),
+        (PLAIN, vfs, |world| world.rebooted(SRIOV)),
+    ]
+}
+
+#[test]
+fn killed_before_any_step_the_next_start_finishes_it() {
+    for (gpu, configure, reboot) in configured() {
+        let world = configure();
+        let before = world.picture();
+        let mut killed = 0;
+        loop {
+            let world = reboot(&configure());
+            *world.dies_before.lock().unwrap() = Some(killed);
+            let died = catch_unwind(AssertUnwindSafe(|| restore(&world, gpu))).is_err();
+            *world.dies_before.lock().unwrap() = None;
+            // The next daemon on the same host, and one after a reboot.
+            for world in [world.clone(), reboot(&world)] {
+                world.engine().recover(Duration::from_secs(1)).unwrap();
+                restore(&world, gpu).unwrap();
+                assert_eq!(world.picture(), before, "{gpu}, killed before step {killed}");
+                assert!(world.files().intents.is_empty());
+                assert_eq!(world.files().desired, configure().files().desired);
+            }
+            if !died {
+                break;
+            }
+            killed += 1;
+        }
+        assert!(killed > 1, "{gpu}: {killed} steps");
+    }
 }
