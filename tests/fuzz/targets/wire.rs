@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 
 use gpuvirt_api::{
-    ApiError, Change, CreateVgpu, GpuDocument, List, ProfileDocument, SetType, StatusDocument, VgpuDocument,
+    ApiError, ApplyConfig, Change, ConfigChange, CreateVgpu, GpuDocument, List, ProfileDocument, SetType, StatusDocument, VgpuDocument,
     VmAdd, VmDocument, VmRemove, XmlDocument,
 };
 use libfuzzer_sys::fuzz_target;
@@ -21,6 +21,8 @@ fn means_the_same<T: DeserializeOwned + Serialize + PartialEq + Debug>(body: &[u
 fuzz_target!(|body: &[u8]| {
     means_the_same::<SetType>(body);
     means_the_same::<CreateVgpu>(body);
+    means_the_same::<ApplyConfig>(body);
+    means_the_same::<ConfigChange>(body);
     means_the_same::<VmAdd>(body);
     means_the_same::<VmRemove>(body);
     means_the_same::<Change>(body);
