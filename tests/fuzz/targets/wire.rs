@@ -4,8 +4,8 @@
 use std::fmt::Debug;
 
 use gpuvirt_api::{
-    ApiError, ApplyConfig, Change, ConfigChange, CreateVgpu, GpuDocument, List, ProfileDocument, SetType, StatusDocument, VgpuDocument,
-    VmAdd, VmDocument, VmRemove, XmlDocument,
+    ApiError, ApplyConfig, Change, ConfigChange, CreateVgpu, GpuDocument, List, ProfileDocument, SetType,
+    StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, XmlDocument,
 };
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
