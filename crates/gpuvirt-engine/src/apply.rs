@@ -28,8 +28,8 @@ impl Engine {
         if let Err((begun, failure)) = self.run(plan, deadline) {
             return Err(self.take_back(&undo::begun(plan, begun), &failure, deadline));
         }
-        // No promise is about holders.
-        let now = match self.host.observe_without_holders() {
+        // No promise is about holders, or about another GPU.
+        let now = match self.host.observe_gpu(plan.gpu) {
             Ok(now) => now,
             Err(error) => {
                 return Err(self.take_back(plan, &Failure::of("reading the host again", &error), deadline));
@@ -97,7 +97,7 @@ impl Engine {
             self.lasting_overrides(&back, &failure, deadline);
             return Err(failure.what);
         }
-        let after = self.host.observe_without_holders().map_err(|error| chain(&error))?;
+        let after = self.host.observe_gpu(plan.gpu).map_err(|error| chain(&error))?;
         match verify::broken_promises(&back, &after).as_slice() {
             [] => self.store.close_journal(plan).map_err(|error| chain(&error)),
             broken => Err(broken.join("; ")),

@@ -23,6 +23,15 @@ pub trait Host: Send + Sync {
         self.observe()
     }
 
+    /// One GPU with its groups, virtual functions and vGPUs, without holders: whether a change came out as planned.
+    ///
+    /// # Errors
+    /// As [`Host::observe`].
+    fn observe_gpu(&self, gpu: PciAddress) -> Result<Observed, PortError> {
+        let _ = gpu;
+        self.observe()
+    }
+
     /// Whether a PCI function is there at all, part of a GPU or not.
     fn is_present(&self, function: PciAddress) -> bool;
 

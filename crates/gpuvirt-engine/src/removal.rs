@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use gpuvirt_model::{Gpu, PciAddress, Refusal, RefusalCode, Vgpu, VgpuId};
-use gpuvirt_plan::checks::vgpu as vgpu_checks;
+use gpuvirt_plan::checks::{not_found, vgpu as vgpu_checks};
 use gpuvirt_plan::vgpu;
 
 use crate::change::hands_off;
@@ -27,9 +27,16 @@ impl Engine {
         let view = self.view()?;
         let (ids, refusals) = match &request.which {
             Removal::These(ids) => (ids.iter().copied().collect(), self.unknown(ids, &view)?),
-            Removal::AllOf(gpu) => (ours(self.changeable(&view, *gpu)?, &view), Vec::new()),
+            Removal::AllOf(gpu) => (ours(self.hands_on_gpu(&view, *gpu)?, &view), Vec::new()),
         };
         self.unmake(&view, &ids, refusals, request)
+    }
+
+    /// A GPU of this host without an open intent. Whether it can be changed is asked once, of what is alive on it.
+    fn hands_on_gpu<'a>(&self, view: &'a View, address: PciAddress) -> Result<&'a Gpu, EngineError> {
+        self.hands_on(address)?;
+        let gpu = view.observed.gpus.get(&address);
+        gpu.ok_or_else(|| EngineError::Refused(vec![not_found(address, &view.observed)]))
     }
 
     /// The removal, by whoever has the turn and a fresh view.

@@ -32,6 +32,8 @@ pub enum ObserveScope {
     Full,
     /// Without holders: they are reported as not looked for.
     WithoutHolders,
+    /// One GPU with its groups, virtual functions and vGPUs, without holders: whether a change came out as planned.
+    Gpu(PciAddress),
 }
 
 impl LinuxHost {
@@ -54,10 +56,14 @@ impl LinuxHost {
     /// As [`LinuxHost::observe`].
     pub fn observe_scope(&self, scope: ObserveScope) -> Result<Observed, HostError> {
         let files = Files::new(&*self.sysfs);
-        let mut observed = inventory::observe(files, &self.rules, &self.names)?;
+        let only = match scope {
+            ObserveScope::Gpu(gpu) => Some(gpu),
+            ObserveScope::Full | ObserveScope::WithoutHolders => None,
+        };
+        let mut observed = inventory::observe(files, &self.rules, &self.names, only)?;
         match scope {
             ObserveScope::Full => holders::fill(files, &mut observed),
-            ObserveScope::WithoutHolders => not_looked_for(&mut observed),
+            ObserveScope::WithoutHolders | ObserveScope::Gpu(_) => not_looked_for(&mut observed),
         }
         Ok(observed)
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use gpuvirt_engine::ports::{Domains, Host, PortError, StepError, Store, WaitingWrite};
 use gpuvirt_engine::{Engine, EngineError, Removal, RemoveRequest, Report, SwitchRequest};
 use gpuvirt_fakekernel::{FakeKernel, SizeRule};
-use gpuvirt_host::{GpuRules, HostError, LinuxHost};
+use gpuvirt_host::{GpuRules, HostError, LinuxHost, ObserveScope};
 use gpuvirt_model::{
     ConfiguredType, Desired, Domain, DriverBinding, Observed, PciAddress, Reading, Records, RefusalCode,
     VgpuId,
@@ -189,6 +189,16 @@ fn port(doing: &str, source: impl std::error::Error + Send + Sync + 'static) -> 
 impl Host for World {
     fn observe(&self) -> Result<Observed, PortError> {
         self.host().observe().map_err(|error| port("reading the host", error))
+    }
+
+    fn observe_without_holders(&self) -> Result<Observed, PortError> {
+        let observed = self.host().observe_scope(ObserveScope::WithoutHolders);
+        observed.map_err(|error| port("reading the host", error))
+    }
+
+    fn observe_gpu(&self, gpu: PciAddress) -> Result<Observed, PortError> {
+        let observed = self.host().observe_scope(ObserveScope::Gpu(gpu));
+        observed.map_err(|error| port("reading the host", error))
     }
 
     fn is_present(&self, function: PciAddress) -> bool {

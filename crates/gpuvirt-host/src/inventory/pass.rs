@@ -23,12 +23,21 @@ struct Pass<'a> {
     vgpus: BTreeMap<VgpuId, Vgpu>,
 }
 
-/// A fresh picture, holders not looked for and domains unknown.
+/// A fresh picture, holders not looked for and domains unknown; of one GPU where `only` names it.
 ///
 /// # Errors
 /// [`HostError::Read`] when not even the PCI bus can be listed.
-pub(crate) fn observe(files: Files<'_>, rules: &GpuRules, names: &KnownNames) -> Result<Observed, HostError> {
-    let bus = bus::look(files, rules)?;
+pub(crate) fn observe(
+    files: Files<'_>,
+    rules: &GpuRules,
+    names: &KnownNames,
+    only: Option<PciAddress>,
+) -> Result<Observed, HostError> {
+    let mut bus = bus::look(files, rules)?;
+    if let Some(gpu) = only {
+        // A card is one slot.
+        bus.candidates.retain(|found| PciAddress { function: gpu.function, ..*found } == gpu);
+    }
     let mut pass =
         Pass { files, bus, seen: BTreeMap::new(), groups: BTreeMap::new(), vgpus: BTreeMap::new() };
     let mut gpus = pass.gpus();

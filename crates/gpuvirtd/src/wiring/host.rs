@@ -39,18 +39,24 @@ impl HostPort {
         });
         Self(LinuxHost::new(sysfs, gpuvirt_host::GpuRules { extra: extra.collect() }))
     }
+
+    fn observe_scope(&self, scope: ObserveScope) -> Result<Observed, PortError> {
+        let doing = "the host can't be read".to_owned();
+        self.0.observe_scope(scope).map_err(|error| PortError { doing, source: Box::new(error) })
+    }
 }
 
 impl Host for HostPort {
     fn observe(&self) -> Result<Observed, PortError> {
-        let doing = "the host can't be read".to_owned();
-        self.0.observe().map_err(|error| PortError { doing, source: Box::new(error) })
+        self.observe_scope(ObserveScope::Full)
     }
 
     fn observe_without_holders(&self) -> Result<Observed, PortError> {
-        let doing = "the host can't be read".to_owned();
-        let observed = self.0.observe_scope(ObserveScope::WithoutHolders);
-        observed.map_err(|error| PortError { doing, source: Box::new(error) })
+        self.observe_scope(ObserveScope::WithoutHolders)
+    }
+
+    fn observe_gpu(&self, gpu: PciAddress) -> Result<Observed, PortError> {
+        self.observe_scope(ObserveScope::Gpu(gpu))
     }
 
     fn is_present(&self, function: PciAddress) -> bool {
@@ -95,6 +101,10 @@ impl Host for RehearsedHost {
 
     fn observe_without_holders(&self) -> Result<Observed, PortError> {
         self.port.observe_without_holders()
+    }
+
+    fn observe_gpu(&self, gpu: PciAddress) -> Result<Observed, PortError> {
+        self.port.observe_gpu(gpu)
     }
 
     fn is_present(&self, function: PciAddress) -> bool {
