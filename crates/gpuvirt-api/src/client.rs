@@ -9,7 +9,7 @@ mod transport;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gpuvirt_model::VgpuId;
+use gpuvirt_model::{Configuration, VgpuId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::http::Method;
@@ -18,10 +18,10 @@ pub use error::ClientError;
 
 use crate::event::EventList;
 use crate::{
-    API_VERSION, ApiError, Capacity, Change, CreateGpuInstances, CreateVgpu, GpuDocument, GpuSelector,
-    HookAnswer, HookCall, HostDocument, List, MigDocument, ProfileDocument, RemoveVgpus, SetCordon, SetHost,
-    SetType, SetVgpuParams, StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, VmStart, XmlDocument,
-    route,
+    API_VERSION, ApiError, ApplyConfig, Capacity, Change, ConfigChange, CreateGpuInstances, CreateVgpu,
+    GpuDocument, GpuSelector, HookAnswer, HookCall, HostDocument, List, MigDocument, ProfileDocument,
+    RemoveVgpus, SetCordon, SetHost, SetType, SetVgpuParams, StatusDocument, VgpuDocument, VmAdd, VmDocument,
+    VmRemove, VmStart, XmlDocument, route,
 };
 
 /// Where the daemon listens unless it is told otherwise.
@@ -233,6 +233,30 @@ impl Client {
         let deadline = READ_DEADLINE.saturating_add(Duration::from_secs(wait_seconds));
         let path = route::events(after, wait_seconds);
         self.call(Call { method: Method::GET, path, body: None::<&()>, deadline })
+    }
+
+    /// What is configured, as a document.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn config(&self) -> Result<Configuration, ClientError> {
+        self.get(route::CONFIG.to_owned())
+    }
+
+    /// Makes the host what a document says, or shows what that would change.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn apply_config(&self, request: &ApplyConfig) -> Result<ConfigChange, ClientError> {
+        let wait = Duration::from_secs(request.wait_seconds.unwrap_or(0));
+        let gpus = u32::try_from(request.config.gpus.len().max(1)).unwrap_or(u32::MAX);
+        let deadline = CHANGE_DEADLINE.saturating_add(wait.saturating_mul(gpus));
+        self.call(Call {
+            method: Method::POST,
+            path: route::CONFIG.to_owned(),
+            body: Some(request),
+            deadline,
+        })
     }
 
     /// Gives a GPU a graphics type.

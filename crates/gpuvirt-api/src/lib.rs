@@ -5,6 +5,7 @@
 
 #[cfg(feature = "client")]
 pub mod client;
+pub mod config;
 pub mod error;
 pub mod event;
 pub mod gpu;
@@ -22,11 +23,11 @@ pub mod xml;
 
 #[cfg(feature = "client")]
 pub use client::{Client, ClientError};
-pub use gpuvirt_plan::capacity::{Capacity, GpuCapacity};
-pub use gpuvirt_plan::placement::Choice;
-
+pub use config::{ApplyConfig, ConfigChange, ConfigUntil, GpuChange, GpuOutcome};
 pub use error::{ApiError, ErrorKind};
 pub use gpu::GpuDocument;
+pub use gpuvirt_plan::capacity::{Capacity, GpuCapacity};
+pub use gpuvirt_plan::placement::Choice;
 pub use hook::{HookAnswer, HookCall, HookEvent};
 pub use host::HostDocument;
 pub use list::{API_VERSION, List, Source};

@@ -18,6 +18,8 @@
 //! | `GET /v1/events[?after=N][&waitSeconds=S]` | `EventList` |
 //! | `GET /metrics` | numbers for Prometheus (OpenMetrics) |
 //! | `POST /v1/recover` | `Change` |
+//! | `GET /v1/config` | `Configuration` |
+//! | `POST /v1/config` with `ApplyConfig` | `ConfigChange` |
 //! | `PUT /v1/gpus/{gpu}/type` with `SetType` | `Change` |
 //! | `DELETE /v1/gpus/{gpu}/configuration` | `Change` |
 //! | `POST /v1/vgpus` with `CreateVgpu`, `DELETE /v1/vgpus/{id}[?dryRun=true]` | `Change` |
@@ -57,6 +59,8 @@ pub const STATUS: &str = "/v1/status";
 
 /// `/v1/events`
 pub const EVENTS: &str = "/v1/events";
+/// `/v1/config`
+pub const CONFIG: &str = "/v1/config";
 
 /// `/v1/recover`
 pub const RECOVER: &str = "/v1/recover";

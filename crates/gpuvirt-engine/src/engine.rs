@@ -203,6 +203,31 @@ impl Report {
         Self::of(Outcome::Changed(sentence))
     }
 
+    /// Two changes of one GPU, this one first: what both did, and what is true after the second.
+    pub(crate) fn and(self, next: Self) -> Self {
+        let outcome = match (self.outcome.is_changed(), next.outcome.is_changed()) {
+            (true, true) => Outcome::Changed(format!("{}; {}", self.outcome.value(), next.outcome.value())),
+            (true, false) => self.outcome,
+            (false, _) => next.outcome,
+        };
+        let plan = match (self.plan, next.plan) {
+            (Some(mut plan), Some(more)) => {
+                plan.steps.extend(more.steps);
+                Some(plan)
+            }
+            (one, None) | (None, one) => one,
+        };
+        Self {
+            outcome,
+            plan,
+            warnings: [self.warnings, next.warnings].concat(),
+            pending: self.pending.or(next.pending),
+            vgpus: [self.vgpus, next.vgpus].concat(),
+            xml: self.xml.or(next.xml),
+            placement: self.placement.or(next.placement),
+        }
+    }
+
     /// Nothing had to be changed.
     pub(crate) fn unchanged(sentence: String) -> Self {
         Self::of(Outcome::Unchanged(sentence))

@@ -10,6 +10,7 @@
 
 mod apply;
 mod change;
+pub mod config;
 mod cordon;
 pub mod engine;
 pub mod hook;
@@ -34,6 +35,7 @@ mod vm;
 mod vm_start;
 mod when;
 
+pub use config::{ConfigReport, ConfigRequest, GpuReport, Until};
 pub use cordon::Cordon;
 pub use engine::{
     CreateGpuInstances, CreateRequest, DeviceRequest, Engine, EngineError, Preparation, Removal,

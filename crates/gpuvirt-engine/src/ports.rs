@@ -121,6 +121,16 @@ pub trait Store: Send + Sync {
     /// [`PortError`] when one can't be understood.
     fn open_intents(&self) -> Result<Vec<Plan>, PortError>;
 
+    /// Why the next boot will not claim the passthrough cards before host drivers load, when it will not.
+    fn stale_boot_image(&self) -> Option<String> {
+        None
+    }
+
+    /// What of the files beside the documents could not be brought up to date.
+    fn problems(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Forgets the intent of a GPU: it is settled.
     ///
     /// # Errors

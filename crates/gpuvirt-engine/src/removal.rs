@@ -40,7 +40,7 @@ impl Engine {
     }
 
     /// The removal, by whoever has the turn and a fresh view.
-    fn unmake(
+    pub(crate) fn unmake(
         &self,
         view: &View,
         ids: &BTreeSet<VgpuId>,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gpuvirt_model::{ConfiguredType, DesiredGpu, GraphicsType, PciAddress, Refusal, RefusalCode, When};
 
-use crate::{Engine, EngineError, Preparation, Report, SwitchRequest, View};
+use crate::{Engine, EngineError, Preparation, Report, SwitchRequest, View, Wish};
 
 impl Engine {
     /// The GPUs that the desired document names, present or not, in the order in which they are restored.
@@ -20,8 +20,8 @@ impl Engine {
         Ok(desired.gpus.iter().map(|entry| entry.address).collect())
     }
 
-    /// Makes one GPU what the desired document says: driver, virtual functions. Unchanged where it is so already, and
-    /// for a GPU that nobody configured.
+    /// Makes one GPU what the desired document says: driver, virtual functions, then vGPUs. Unchanged where it is so
+    /// already, and for a GPU that nobody configured.
     ///
     /// # Errors
     /// [`EngineError::Refused`] with every reason, nothing written, where the card is gone, has moved or is another one,
@@ -52,7 +52,33 @@ impl Engine {
         if waits_for_a_vm(entry, &view) {
             return Ok(Report::unchanged(format!("{address} stays the host's until a VM asks for it")));
         }
-        self.set_type_in(&request, view)
+        let wishes: Vec<Wish> = entry.vgpus.iter().map(Wish::lasting).collect();
+        let switched = self.set_type_in(&request, view)?;
+        if wishes.is_empty() || switched.pending.is_some() {
+            return Ok(switched);
+        }
+        Ok(switched.and(self.make_what_can_be(address, &wishes)?))
+    }
+
+    /// vGPUs of the desired document, in one change; where one of them is refused, the others all the same.
+    fn make_what_can_be(&self, address: PciAddress, wishes: &[Wish]) -> Result<Report, EngineError> {
+        let make = |wishes: &[Wish]| {
+            let view = self.kernel_view()?;
+            self.make(&view, self.changeable(&view, address)?, wishes, false)
+        };
+        match make(wishes) {
+            Err(EngineError::Refused(_)) if wishes.len() > 1 => {}
+            ended => return ended,
+        }
+        let mut refusals = Vec::new();
+        for wish in wishes {
+            match make(std::slice::from_ref(wish)) {
+                Err(EngineError::Refused(more)) => refusals.extend(more),
+                ended => drop(ended?),
+            }
+        }
+        // Only what stands together was refused: one after the other they fitted.
+        if refusals.is_empty() { make(wishes) } else { Err(EngineError::Refused(refusals)) }
     }
 
     /// Why the stored address does not lead to the configured card: it is gone, or something else sits there. Where the

@@ -38,7 +38,7 @@ impl Engine {
 }
 
 /// vGPUs that we made would be nobody's to remove.
-fn vgpus_of_ours(view: &View, address: PciAddress) -> Option<Refusal> {
+pub(crate) fn vgpus_of_ours(view: &View, address: PciAddress) -> Option<Refusal> {
     let gpu = view.observed.gpus.get(&address)?;
     let ours = view.observed.vgpus_of(gpu).filter(|vgpu| view.records.made(vgpu));
     let alive: Vec<String> = ours.map(|vgpu| vgpu.id.to_string()).collect();

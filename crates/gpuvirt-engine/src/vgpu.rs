@@ -57,8 +57,21 @@ impl Engine {
         all.then(|| self.keep(view, gpu, &request.wishes, request.dry_run)).transpose()
     }
 
-    /// The same for whoever has the turn and a fresh view already: a vGPU of the desired document that is not there, or
-    /// one for a domain's start ([`Wish::domain`]).
+    /// The same for whoever has the turn and a fresh view already: vGPUs of the desired document that are not there.
+    ///
+    /// # Errors
+    /// As [`Engine::create_vgpus`].
+    pub(crate) fn make(
+        &self,
+        view: &View,
+        gpu: &Gpu,
+        wishes: &[Wish],
+        dry_run: bool,
+    ) -> Result<Report, EngineError> {
+        self.make_by(view, gpu, wishes, &How { dry_run, deadline: CREATE_DEADLINE, forbidden: &[] })
+    }
+
+    /// The same for a domain's start ([`Wish::domain`]).
     ///
     /// # Errors
     /// As [`Engine::create_vgpus`].

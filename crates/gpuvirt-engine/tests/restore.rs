@@ -3,12 +3,18 @@
 
 mod world;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use gpuvirt_engine::{EngineError, Report};
-use gpuvirt_fakekernel::{Errno, On, Process};
-use gpuvirt_model::{ConfiguredType, GraphicsType, Reading, Refusal, RefusalCode, When};
-use world::{GPU, OTHER, PLAIN, World, at};
+use gpuvirt_engine::ports::Host;
+use gpuvirt_engine::{CreateRequest, EngineError, Removal, RemoveRequest, Report, Wish};
+use gpuvirt_fakekernel::{Errno, On, Process, SizeRule};
+use gpuvirt_model::{
+    ConfiguredType, DriverName, GraphicsType, ProfileName, Reading, Refusal, RefusalCode, VgpuId, When,
+};
+use gpuvirt_plan::Step;
+use uuid::Uuid;
+use world::{GPU, OTHER, PLAIN, PLAIN_VF, TYPED, VF, World, at};
 
 const TWO_GPUS: &str = include_str!("../../../tests/hosts/two-gpus.umockdev");
 const SRIOV: &str = include_str!("../../../tests/hosts/sriov-host.umockdev");
@@ -157,4 +163,173 @@ fn a_card_that_waits_for_a_vm_stays_the_hosts() {
     assert!(!restore(&world, GPU).unwrap().outcome.is_changed());
     assert_eq!(active(&world, GPU), GraphicsType::Shared);
     assert!(matches!(world.observed().domains, Reading::Unknown(_)));
+}
+
+const TYPES: &str = include_str!("../../../tests/hosts/vgpu-types-host.umockdev");
+
+fn wish(id: impl Into<VgpuId>, profile: &str) -> Wish {
+    Wish::new(id.into(), ProfileName(profile.to_owned()))
+}
+
+fn create(world: &World, gpu: &str, wishes: Vec<Wish>) {
+    world.engine().create_vgpus(&CreateRequest { gpu: Some(at(gpu)), wishes, dry_run: false }).unwrap();
+}
+
+/// A host that makes mediated devices on a GPU, as its driver does after every boot.
+fn offering(world: World) -> World {
+    let types = [("lab-1q", "LAB-1Q", 1024), ("lab-4q", "LAB-4Q", 4096)];
+    world.kernel.offer_mdev(at(OTHER), 8192, SizeRule::Mixed, &types);
+    world
+}
+
+#[test]
+fn an_admins_vgpus_are_made_again_and_a_domains_are_not() {
+    let world = offering(World::new());
+    world.set(OTHER, ConfiguredType::SharedDirect).unwrap();
+    let lasting: Vec<Wish> = (1..=3).map(|n| wish(Uuid::from_u128(n), "lab-1q")).collect();
+    create(&world, OTHER, lasting);
+    let for_a_domain = Wish { domain: Some(Uuid::from_u128(99)), ..wish(Uuid::from_u128(9), "lab-1q") };
+    create(&world, OTHER, vec![for_a_domain]);
+    assert_eq!(world.observed().vgpus.len(), 4);
+    let world = offering(world.rebooted(TWO_GPUS));
+    assert!(world.observed().vgpus.is_empty());
+    assert!(restore(&world, OTHER).unwrap().outcome.is_changed());
+    let made: Vec<VgpuId> = world.observed().vgpus.keys().copied().collect();
+    assert_eq!(made, [1, 2, 3].map(|n| VgpuId::Mdev(Uuid::from_u128(n))));
+    assert!(!restore(&world, OTHER).unwrap().outcome.is_changed());
+    // Ours still: they can be removed.
+    let which = Removal::AllOf(at(OTHER));
+    let deadline = Duration::from_secs(1);
+    world.engine().remove_vgpus(&RemoveRequest { which, dry_run: false, deadline }).unwrap();
+    assert!(world.observed().vgpus.is_empty());
+}
+
+#[test]
+fn a_vgpu_that_does_not_fit_any_more_is_named_and_the_others_are_made() {
+    let world = offering(World::new());
+    world.set(OTHER, ConfiguredType::SharedDirect).unwrap();
+    create(&world, OTHER, (1..=2).map(|n| wish(Uuid::from_u128(n), "lab-1q")).collect());
+    let profile = ProfileName("lab-9q".to_owned());
+    world.files.lock().unwrap().desired.gpus[0].vgpus[0].profile = profile;
+    let world = offering(world.rebooted(TWO_GPUS));
+    let Err(EngineError::Refused(refusals)) = restore(&world, OTHER) else { panic!("it was not refused") };
+    assert!(
+        refusals
+            .iter()
+            .all(|refusal| refusal.because.contains("lab-9q") || refusal.summary.contains("lab-9q"))
+    );
+    assert_eq!(world.observed().vgpus.len(), 1);
+}
+
+#[test]
+fn virtual_functions_are_the_same_vgpus_again() {
+    let world = World::plain();
+    world.set(PLAIN, ConfiguredType::SharedDirect).unwrap();
+    create(&world, PLAIN, vec![wish(VgpuId::Vf(at(PLAIN_VF)), "vf"), wish(Uuid::from_u128(1), "vf")]);
+    let before = world.picture();
+    assert_eq!(before.vgpus.len(), 2);
+    let world = world.rebooted(SRIOV);
+    restore(&world, PLAIN).unwrap();
+    assert_eq!(world.picture(), before);
+
+    let world = World::typed();
+    create(&world, TYPED, vec![wish(VgpuId::Vf(at(VF)), "nvidia_l40s-12q")]);
+    let before = world.picture();
+    let world = world.rebooted(TYPES);
+    restore(&world, TYPED).unwrap();
+    assert_eq!(world.picture(), before);
+}
+
+/// What the early claim leaves: no driver has had the functions, and only vfio-pci may.
+fn claimed(world: World) -> World {
+    for function in world.observed().gpus[&at(GPU)].functions.clone() {
+        let driver = world.observed().functions[&function].binding.driver.clone().unwrap();
+        let steps = [
+            Step::Unbind { function, driver },
+            Step::SetOverride { function, driver: Some(DriverName::vfio_pci()) },
+        ];
+        steps.iter().for_each(|step| Host::perform(&world, step, Duration::from_secs(1)).unwrap());
+    }
+    world.kernel.forget_writes();
+    world
+}
+
+#[test]
+fn a_card_that_was_claimed_early_is_direct_and_its_way_back_is_known() {
+    let world = World::new();
+    let before = world.picture();
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    let files = world.files();
+    let world = claimed(world.rebooted(TWO_GPUS));
+    restore(&world, GPU).unwrap();
+    assert_eq!((active(&world, GPU), world.files()), (GraphicsType::Direct, files));
+    world.set(GPU, ConfiguredType::Shared).unwrap();
+    assert_eq!(world.picture(), before);
+}
+
+#[test]
+fn a_card_that_an_old_image_claimed_is_the_hosts_again() {
+    let world = World::new();
+    let before = world.picture();
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    world.set(GPU, ConfiguredType::Shared).unwrap();
+    let world = claimed(world.rebooted(TWO_GPUS));
+    restore(&world, GPU).unwrap();
+    assert_eq!(world.picture(), before);
+}
+
+/// What is configured, and the host as its driver shows it after a boot.
+type Configured = (&'static str, fn() -> World, fn(&World) -> World);
+
+fn configured() -> [Configured; 3] {
+    let vgpus = || {
+        let world = offering(World::new());
+        world.set(OTHER, ConfiguredType::SharedDirect).unwrap();
+        create(&world, OTHER, (1..=3).map(|n| wish(Uuid::from_u128(n), "lab-1q")).collect());
+        world
+    };
+    let vfs = || {
+        let world = World::plain();
+        world.set(PLAIN, ConfiguredType::SharedDirect).unwrap();
+        create(&world, PLAIN, vec![wish(VgpuId::Vf(at(PLAIN_VF)), "vf")]);
+        world
+    };
+    let direct = || {
+        let world = World::new();
+        world.set(GPU, ConfiguredType::Direct).unwrap();
+        world
+    };
+    [
+        (GPU, direct, |world| world.rebooted(TWO_GPUS)),
+        (OTHER, vgpus, |world| offering(world.rebooted(TWO_GPUS))),
+        (PLAIN, vfs, |world| world.rebooted(SRIOV)),
+    ]
+}
+
+#[test]
+fn killed_before_any_step_the_next_start_finishes_it() {
+    for (gpu, configure, reboot) in configured() {
+        let world = configure();
+        let before = world.picture();
+        let mut killed = 0;
+        loop {
+            let world = reboot(&configure());
+            *world.dies_before.lock().unwrap() = Some(killed);
+            let died = catch_unwind(AssertUnwindSafe(|| restore(&world, gpu))).is_err();
+            *world.dies_before.lock().unwrap() = None;
+            // The next daemon on the same host, and one after a reboot.
+            for world in [world.clone(), reboot(&world)] {
+                world.engine().recover(Duration::from_secs(1)).unwrap();
+                restore(&world, gpu).unwrap();
+                assert_eq!(world.picture(), before, "{gpu}, killed before step {killed}");
+                assert!(world.files().intents.is_empty());
+                assert_eq!(world.files().desired, configure().files().desired);
+            }
+            if !died {
+                break;
+            }
+            killed += 1;
+        }
+        assert!(killed > 1, "{gpu}: {killed} steps");
+    }
 }

@@ -135,6 +135,11 @@ impl LinuxHost {
         self.sysfs.exists(&paths::function(function))
     }
 
+    /// The running kernel's release, where it is known.
+    pub fn kernel_release(&self) -> Option<String> {
+        inventory::kernel_release(Files::new(&*self.sysfs))
+    }
+
     /// The writers that are at work or wait in the kernel, whichever daemon started them.
     ///
     /// # Errors

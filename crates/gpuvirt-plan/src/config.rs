@@ -135,7 +135,10 @@ fn selected(selector: &GpuMatch, observed: &Observed) -> Result<Vec<PciAddress>,
     };
     Err(Refusal {
         code,
-        summary: format!("the document's {selector} does not name {wanted} of this host's GPUs"),
+        summary: match wanted {
+            1 => format!("the document's GPU with {selector} can't be told"),
+            _ => format!("the document's {wanted} GPUs with {selector} can't be told"),
+        },
         because,
         remedy: vec![format!("gpuvirt explain {code}")],
     })

@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod capacity;
 pub mod checks;
+pub mod claim;
 pub mod config;
 pub mod drift;
 pub mod driver;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use gpuvirt_model::{
-    DriverBinding, DriverName, Framework, Function, Gpu, ModulePresence, Observed, PciAddress, Profile,
-    ProfileName, Vgpu, VgpuId, VgpuParams,
+    DesiredVgpu, DriverBinding, DriverName, Framework, Function, Gpu, ModulePresence, Observed, PciAddress,
+    Profile, ProfileName, Vgpu, VgpuId, VgpuParams,
 };
 use uuid::Uuid;
 
@@ -39,6 +39,11 @@ impl Wish {
     /// A vGPU that an admin wants, without parameters.
     pub fn new(id: VgpuId, profile: ProfileName) -> Self {
         Self { id, profile, params: VgpuParams::default(), domain: None }
+    }
+
+    /// One that the desired document has.
+    pub fn lasting(vgpu: &DesiredVgpu) -> Self {
+        Self { id: vgpu.id, profile: vgpu.profile.clone(), params: vgpu.params.clone(), domain: None }
     }
 
     /// The same with the place that was found for it.

@@ -4,6 +4,7 @@
 //! <state dir>/state.json            desired document and our records, one file: they never disagree
 //! <state dir>/journal/<gpu>.json    a plan that was begun and not settled, one for each GPU
 //! <state dir>/lock                  held by the daemon that owns the folder
+//! /etc/gpuvirt/claims               the cards that are claimed early in a boot, derived from the first
 //! ```
 //!
 //! Only this crate writes durable files. A file is replaced as a whole (temporary file, fsync, rename, fsync of the
@@ -11,6 +12,7 @@
 //! error with the path, the line and the remedy; it is never taken for an absent one.
 
 mod atomic;
+pub mod claim;
 pub mod dir;
 pub mod document;
 pub mod error;
@@ -18,6 +20,7 @@ pub mod journal;
 mod read;
 mod strict;
 
+pub use claim::ClaimFiles;
 pub use dir::{StateDir, read_state};
 pub use document::{FORMAT_VERSION, State};
 pub use error::StateError;

@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use gpuvirt_api::{Change, Client, ClientError};
+use gpuvirt_api::{Client, ClientError};
 
 use crate::cli::{Format, Global};
 use crate::failure::Failure;
@@ -83,10 +83,7 @@ impl Asker {
     ///
     /// # Errors
     /// [`Failure`].
-    pub fn order(
-        &self,
-        daemon: impl FnOnce(&Client) -> Result<Change, ClientError>,
-    ) -> Result<Change, Failure> {
+    pub fn order<T>(&self, daemon: impl FnOnce(&Client) -> Result<T, ClientError>) -> Result<T, Failure> {
         let simulate =
             "`gpuvirtd --host FILE --state-dir D --socket S` simulates a whole host from a recording";
         self.refuse_recording("this verb changes the host, and --host reads a recording")

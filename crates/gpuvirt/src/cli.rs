@@ -3,6 +3,7 @@
 //! Types only. What a verb does is in `verb`, how an answer looks in `render`. The help of each verb says what it
 //! changes, and shows an example.
 
+mod config;
 mod gpu;
 mod hook;
 mod host;
@@ -16,6 +17,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use gpuvirt_api::GpuSelector;
 use gpuvirt_model::VgpuId;
 
+pub use config::{ConfigCommand, DiffArgs, DocumentArgs};
 pub use gpu::{GpuCommand, SetArgs, parse_name};
 pub use hook::HookArgs;
 pub use host::{CapacityArgs, HostCommand, HostSetArgs, Switch};
@@ -112,6 +114,9 @@ pub enum Command {
     ///
     /// Example: sudo gpuvirt snapshot --file host1.tar
     Snapshot(SnapshotArgs),
+    /// The desired document: what all managed GPUs are to be, as one file
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Explain the name of a refusal or a warning: cause, how it is found out, remedy. Changes nothing
     ///
     /// Without a name: all names.

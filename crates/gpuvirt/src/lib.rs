@@ -12,6 +12,7 @@
 
 pub mod asker;
 pub mod cli;
+pub mod document;
 pub mod explanation;
 pub mod failure;
 pub mod local;

@@ -5,6 +5,7 @@
 
 pub mod capacity;
 pub mod change;
+pub mod config;
 pub mod event;
 pub mod explanation;
 pub mod function;

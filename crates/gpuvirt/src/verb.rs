@@ -1,6 +1,7 @@
 //! What each verb does: asks or orders, and hands the document to be printed.
 
 pub mod capacity;
+pub mod config;
 pub mod events;
 pub mod explain;
 pub mod gpu;

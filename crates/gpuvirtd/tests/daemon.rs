@@ -350,11 +350,11 @@ fn a_vgpu_comes_and_goes_and_others_are_left_alone() {
     assert_eq!(outcome(ask("DELETE", OURS, "")).as_deref(), Some("changed"));
     assert_eq!(ask("GET", OURS, "").status, 404);
 
-    // One that a reboot took: our record of it is all there is, and goes when it is asked for.
+    // One that a reboot took is made again, and is ours.
     assert_eq!(outcome(ask("POST", "/v1/vgpus", create)).as_deref(), Some("changed"));
     drop(daemon);
     let _next = place.start();
-    assert_eq!(ask("GET", OURS, "").status, 404);
+    assert_eq!(place.get(OURS)["items"][0]["ours"], true);
     assert_eq!(outcome(ask("DELETE", OURS, "")).as_deref(), Some("changed"));
     assert_eq!(ask("DELETE", OURS, "").status, 404);
 }

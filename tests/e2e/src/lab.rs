@@ -6,6 +6,19 @@ use crate::{Devices, Guest, Output};
 
 const LAB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/lab");
 
+/// How the lab's host goes down before it boots again.
+#[derive(Debug, Clone, Copy)]
+pub enum Reboot<'a> {
+    /// `systemctl reboot`.
+    Orderly,
+    /// Reset at once, nothing synced.
+    Reset,
+    /// Its power is cut.
+    PowerCut,
+    /// Its power is cut, and it boots with this initramfs, a file of this machine.
+    PowerCutInto(&'a str),
+}
+
 /// The lab VM in its first state.
 pub struct Lab {
     /// Its devices.
@@ -43,6 +56,35 @@ impl Lab {
         };
         assert_ne!(output.code, 70, "the lab VM went away: scripts/lab console\n{output}");
         output
+    }
+
+    /// Boots the lab's host again on the disk that it has, and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it does not come back.
+    #[track_caller]
+    pub fn reboot(&self, how: Reboot<'_>) {
+        let arguments: &[&str] = match how {
+            Reboot::Orderly => &["reboot"],
+            Reboot::Reset => &["reboot", "--hard"],
+            Reboot::PowerCut => &["power"],
+            Reboot::PowerCutInto(initramfs) => &["power", "--initrd", initramfs],
+        };
+        self.on_this_machine(arguments);
+    }
+
+    /// Copies a file of the lab into a folder of this machine.
+    #[track_caller]
+    pub fn pull(&self, file: &str, folder: &str) {
+        self.on_this_machine(&["pull", file, folder]);
+    }
+
+    #[track_caller]
+    fn on_this_machine(&self, arguments: &[&str]) {
+        let run = Command::new(LAB).args(arguments).stdin(Stdio::null()).output();
+        let run = run.expect("scripts/lab can be started");
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert!(run.status.success(), "scripts/lab {}: {said}", arguments.join(" "));
     }
 
     /// Runs `gpuvirt` in the lab as root.

@@ -16,6 +16,6 @@ mod stand_in;
 pub use devices::Devices;
 pub use form::Form;
 pub use guest::Guest;
-pub use lab::Lab;
+pub use lab::{Lab, Reboot};
 pub use output::Output;
 pub use stand_in::VfForm;

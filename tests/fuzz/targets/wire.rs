@@ -4,8 +4,7 @@
 use std::fmt::Debug;
 
 use gpuvirt_api::{
-    ApiError, Capacity, Change, CreateVgpu, GpuDocument, HostDocument, List, ProfileDocument, SetHost,
-    SetType, StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, XmlDocument,
+    ApiError, ApplyConfig, Capacity, Change, ConfigChange, CreateVgpu, GpuDocument, HostDocument, List, ProfileDocument, SetHost, SetType, StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, XmlDocument,
 };
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
@@ -22,6 +21,8 @@ fuzz_target!(|body: &[u8]| {
     means_the_same::<SetType>(body);
     means_the_same::<CreateVgpu>(body);
     means_the_same::<SetHost>(body);
+    means_the_same::<ApplyConfig>(body);
+    means_the_same::<ConfigChange>(body);
     means_the_same::<VmAdd>(body);
     means_the_same::<VmRemove>(body);
     means_the_same::<Change>(body);

@@ -59,7 +59,7 @@ pub(crate) fn service_processes(files: Files<'_>, unit: &UnitName) -> BTreeSet<u
 }
 
 /// The kernel's release, as a path component.
-fn release(files: Files<'_>) -> Option<String> {
+pub(crate) fn release(files: Files<'_>) -> Option<String> {
     let text = files.text(paths::OS_RELEASE).ok()?;
     let release = text.trim();
     let sound = !release.is_empty() && !release.starts_with('.') && !release.contains('/');

@@ -20,7 +20,7 @@ mod rules;
 mod sriov;
 mod vgpu_params;
 
-pub(crate) use host::service_processes;
+pub(crate) use host::{release as kernel_release, service_processes};
 pub(crate) use mdev::parent_in;
 pub(crate) use names::KnownNames;
 pub(crate) use nodes::sound_cards;

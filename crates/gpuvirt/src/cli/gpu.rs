@@ -112,7 +112,7 @@ fn parse_acceptable(text: &str) -> Result<RefusalCode, String> {
 }
 
 /// Reads a duration in whole seconds: `30`, `30s`, `5m`, `1h`.
-fn parse_seconds(text: &str) -> Result<u64, String> {
+pub(super) fn parse_seconds(text: &str) -> Result<u64, String> {
     let wrong = || format!("{text:?} is not a time: write 30s, 5m or 1h");
     let (digits, unit) = match text.strip_suffix(['s', 'm', 'h']) {
         Some(digits) => (digits, text.get(digits.len()..).unwrap_or_default()),

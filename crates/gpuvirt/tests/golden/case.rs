@@ -8,8 +8,17 @@ use std::process::{Command, Output};
 use super::daemon::Daemon;
 
 /// Files that a case may have; any other is a mistake that nobody would notice.
-const KNOWN: [&str; 8] =
-    ["args", "table.txt", "out.json", "stderr", "exit", "replies.json", "requests", "host.umockdev"];
+const KNOWN: [&str; 9] = [
+    "args",
+    "table.txt",
+    "out.json",
+    "stderr",
+    "exit",
+    "replies.json",
+    "requests",
+    "host.umockdev",
+    "document.yaml",
+];
 
 /// A folder below tests/golden/cli.
 pub struct Case {

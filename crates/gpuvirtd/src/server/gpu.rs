@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use gpuvirt_api::selector::check_label;
 use gpuvirt_api::{Change, GpuDocument, GpuSelector, List, SetCordon, SetType, XmlDocument};
 use gpuvirt_engine::{Cordon, Preparation, SwitchRequest};
-use gpuvirt_model::{ConfiguredType, Gpu, PciAddress};
+use gpuvirt_model::{ConfiguredType, Gpu, PciAddress, Warning, WarningCode};
 
 use super::access::{Caller, Writer};
 use super::answer::Failure;
@@ -91,7 +91,13 @@ pub(super) async fn set_type(
             dry_run: asked.dry_run,
             deadline,
         };
-        Ok(change::document(context.engine.configure(&request)?, asked.dry_run))
+        let mut report = context.engine.configure(&request)?;
+        // What counts is the list as it is after the change.
+        if report.outcome.is_changed() && !asked.dry_run {
+            let stale = context.outside.store.stale_boot_image();
+            report.warnings.extend(stale.map(|text| Warning { code: WarningCode::InitramfsStale, text }));
+        }
+        Ok(change::document(report, asked.dry_run))
     };
     context.change_or_dry_run(caller, order, work).await.map(Json)
 }

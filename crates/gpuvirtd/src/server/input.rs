@@ -18,6 +18,8 @@ use super::context::Context;
 
 /// The largest body: no request of ours takes a tenth of it.
 const MAX_BODY: usize = 64 * 1024;
+/// The largest document of a whole host's configuration: hundreds of GPUs with their vGPUs.
+const MAX_LARGE_BODY: usize = 1024 * 1024;
 /// Longest wait for the whole body.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -44,6 +46,9 @@ pub(super) enum Freshness {
 
 /// The JSON body.
 pub(super) struct Body<T>(pub T);
+
+/// The JSON body of a request that may be large.
+pub(super) struct LargeBody<T>(pub T);
 
 /// No parameter.
 #[derive(Deserialize)]
@@ -154,18 +159,30 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<Context>> for Params<T> {
 impl<T: DeserializeOwned> FromRequest<Arc<Context>> for Body<T> {
     type Rejection = Failure;
     async fn from_request(request: Request, _: &Arc<Context>) -> Result<Self, Failure> {
-        let body = axum::body::to_bytes(request.into_body(), MAX_BODY);
-        let bytes = match tokio::time::timeout(BODY_DEADLINE, body).await {
-            Err(_) => {
-                let text = format!("the body did not come within {} s", BODY_DEADLINE.as_secs());
-                return Err(Failure::usage(StatusCode::REQUEST_TIMEOUT, text));
-            }
-            Ok(Err(error)) => {
-                let text = format!("the body can't be read, the limit is {MAX_BODY} bytes: {error}");
-                return Err(Failure::usage(StatusCode::PAYLOAD_TOO_LARGE, text));
-            }
-            Ok(Ok(bytes)) => bytes,
-        };
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| bad(&error))
+        body(request, MAX_BODY).await.map(Self)
     }
+}
+
+impl<T: DeserializeOwned> FromRequest<Arc<Context>> for LargeBody<T> {
+    type Rejection = Failure;
+    async fn from_request(request: Request, _: &Arc<Context>) -> Result<Self, Failure> {
+        body(request, MAX_LARGE_BODY).await.map(Self)
+    }
+}
+
+/// A body of at most `limit` bytes, understood.
+async fn body<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T, Failure> {
+    let body = axum::body::to_bytes(request.into_body(), limit);
+    let bytes = match tokio::time::timeout(BODY_DEADLINE, body).await {
+        Err(_) => {
+            let text = format!("the body did not come within {} s", BODY_DEADLINE.as_secs());
+            return Err(Failure::usage(StatusCode::REQUEST_TIMEOUT, text));
+        }
+        Ok(Err(error)) => {
+            let text = format!("the body can't be read, the limit is {limit} bytes: {error}");
+            return Err(Failure::usage(StatusCode::PAYLOAD_TOO_LARGE, text));
+        }
+        Ok(Ok(bytes)) => bytes,
+    };
+    serde_json::from_slice(&bytes).map_err(|error| bad(&error))
 }

@@ -18,6 +18,7 @@ pub mod access;
 mod answer;
 mod capacity;
 mod change;
+mod config;
 mod context;
 mod event;
 mod gpu;

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use gpuvirt_api::status::DaemonStatus;
 use gpuvirt_api::{Change, GpuDocument, StatusDocument};
-use gpuvirt_model::Reading;
+use gpuvirt_model::{Reading, WarningCode};
 use gpuvirt_plan::{Plan, drift};
 
 use super::access::Writer;
@@ -49,6 +49,10 @@ fn status(context: &Context, picture: &Picture) -> Result<StatusDocument, Failur
     });
     if let Reading::Unknown(why) = &view.observed.domains {
         status.domains_unknown = Some(why.clone());
+    }
+    status.problems.extend(context.outside.store.problems());
+    if let Some(stale) = context.outside.store.stale_boot_image() {
+        status.problems.push(format!("[{}] {stale}", WarningCode::InitramfsStale));
     }
     context.restored.tell(&mut status);
     match context.outside.store.open_intents() {

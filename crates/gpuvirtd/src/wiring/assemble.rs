@@ -7,12 +7,13 @@ use anyhow::Context as _;
 use gpuvirt_api::Source;
 use gpuvirt_api::event::EventKind;
 use gpuvirt_engine::Engine;
-use gpuvirt_engine::ports::{Domains, Host};
+use gpuvirt_engine::ports::{Domains, Host, Store};
 use gpuvirt_fakekernel::{FakeKernel, Program};
 use gpuvirt_libvirt::{Happened, Told};
 use gpuvirt_recording::RecordedHost;
-use gpuvirt_state::StateDir;
+use gpuvirt_state::{ClaimFiles, StateDir};
 
+use super::claim::ClaimingStore;
 use super::domains::{Gate, LibvirtDomains, RecordedDomains};
 use super::host::{HostPort, RehearsedHost};
 use super::store::FileStore;
@@ -53,7 +54,9 @@ pub fn assemble(cli: &Cli, config: &Config) -> anyhow::Result<Assembled> {
             let domains =
                 LibvirtDomains::new(&config.libvirt_uri)?.with_events(told(&hearing, &events, &stir));
             let gate = domains.gate();
-            (over(HostPort::this_machine(config), domains, store, Source::Daemon), gate)
+            let host = HostPort::this_machine(config);
+            let store = ClaimingStore::new(store, ClaimFiles::of(&cli.state_dir), host.kernel_release());
+            (over(host, domains, store, Source::Daemon), gate)
         }
         Some(file) => {
             let (host, domains) = recorded(file, config)?;
@@ -88,8 +91,9 @@ fn told(hearing: &Arc<Hearing>, events: &Arc<EventLog>, stir: &Arc<Stir>) -> Tol
     })
 }
 
-fn over<H, D>(host: H, domains: D, store: FileStore, source: Source) -> Context
+fn over<H, D, S>(host: H, domains: D, store: S, source: Source) -> Context
 where
+    S: Store + Clone + 'static,
     H: Host + Clone + 'static,
     D: Domains + Definitions + Clone + 'static,
 {

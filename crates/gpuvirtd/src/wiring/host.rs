@@ -27,6 +27,11 @@ impl HostPort {
         Self(host.0, config.gpu_instances)
     }
 
+    /// The running kernel's release; empty where it can't be read.
+    pub fn kernel_release(&self) -> String {
+        self.0.kernel_release().unwrap_or_default()
+    }
+
     /// Any kernel behind the seam.
     pub fn over(sysfs: Arc<dyn Sysfs>, config: &Config) -> Self {
         let extra = config.gpu.extra.iter().map(|extra| match extra {

@@ -1,5 +1,6 @@
 //! The engine's ports over the outside worlds: newtypes that translate values and errors, and decide nothing.
 
+pub mod claim;
 pub mod domains;
 pub mod host;
 #[cfg(feature = "nvml")]

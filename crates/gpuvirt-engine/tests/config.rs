@@ -1,0 +1,199 @@
+//! A whole document made so: everything checked first, then GPU by GPU.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a failed expectation is a failed test
+
+mod world;
+
+use std::time::Duration;
+
+use gpuvirt_engine::{ConfigReport, ConfigRequest, EngineError, Until};
+use gpuvirt_fakekernel::{Errno, On, Process};
+use gpuvirt_model::{
+    AssignmentPolicy, Configuration, ConfiguredType, DesiredVgpu, GpuSettings, GraphicsType, ProfileName,
+    RefusalCode, VgpuId, When,
+};
+use gpuvirt_plan::config::Unnamed;
+use uuid::Uuid;
+use world::{GPU, OTHER, World, at};
+
+/// A document of these GPUs, with what the host's own display needs to be accepted.
+fn document(gpus: &[(&str, ConfiguredType)]) -> Configuration {
+    let settings = |(address, kind): &(&str, ConfiguredType)| GpuSettings {
+        accepted: Some(vec![RefusalCode::BootDisplay, RefusalCode::ConsoleActive]),
+        ..GpuSettings::at(at(address), *kind)
+    };
+    Configuration { gpus: gpus.iter().map(settings).collect(), ..Configuration::default() }
+}
+
+fn request(config: Configuration) -> ConfigRequest {
+    ConfigRequest { config, unnamed: Unnamed::Kept, until: Until::Done, deadline: Duration::from_secs(1) }
+}
+
+fn apply(world: &World, config: Configuration) -> Result<ConfigReport, EngineError> {
+    world.engine().apply_config(&request(config))
+}
+
+/// Which GPUs a report says are changed.
+fn changed(report: &ConfigReport) -> Vec<bool> {
+    report.gpus.iter().map(|gpu| gpu.result.as_ref().unwrap().outcome.is_changed()).collect()
+}
+
+fn active(world: &World, gpu: &str) -> GraphicsType {
+    world.observed().gpus[&at(gpu)].active_type(None)
+}
+
+const BOTH: [(&str, ConfiguredType); 2] = [(GPU, ConfiguredType::Direct), (OTHER, ConfiguredType::Shared)];
+
+#[test]
+fn a_document_is_made_so_and_the_second_time_nothing_is_to_do() {
+    let world = World::new();
+    let report = apply(&world, document(&BOTH)).unwrap();
+    assert_eq!(changed(&report), [true, true]);
+    assert_eq!((active(&world, GPU), active(&world, OTHER)), (GraphicsType::Direct, GraphicsType::Shared));
+    let (files, written) = (world.files(), world.kernel.writes().len());
+    let report = apply(&world, document(&BOTH)).unwrap();
+    assert_eq!(changed(&report), [false, false]);
+    assert!(report.gpus.iter().all(|gpu| gpu.differences.is_empty()));
+    assert_eq!((world.files(), world.kernel.writes().len()), (files, written));
+    // What is exported is the same document, to this host.
+    let exported = world.engine().export_config().unwrap();
+    assert_eq!(changed(&apply(&world, exported).unwrap()), [false, false]);
+}
+
+#[test]
+fn a_host_that_drifted_is_led_back() {
+    let world = World::new();
+    apply(&world, document(&BOTH)).unwrap();
+    let world = world.rebooted(include_str!("../../../tests/hosts/two-gpus.umockdev"));
+    let report = apply(&world, document(&BOTH)).unwrap();
+    assert_eq!(changed(&report), [true, false]);
+    assert_eq!(active(&world, GPU), GraphicsType::Direct);
+}
+
+#[test]
+fn a_dry_run_shows_the_plans_and_a_diff_the_differences_and_neither_writes() {
+    let world = World::new();
+    let files = world.files();
+    for (until, plans) in [(Until::Plans, true), (Until::Differences, false)] {
+        let report =
+            world.engine().apply_config(&ConfigRequest { until, ..request(document(&BOTH)) }).unwrap();
+        let gpu = report.gpus[0].result.as_ref().unwrap();
+        assert_eq!(gpu.plan.as_ref().is_some_and(|plan| !plan.is_empty()), plans);
+        assert_eq!(report.gpus[0].differences[0].to_string(), "type: - -> direct");
+    }
+    assert_eq!(world.files(), files);
+    assert!(world.kernel.writes().is_empty());
+}
+
+#[test]
+fn any_refusal_of_any_gpu_stops_it_before_the_first_write() {
+    let world = World::new();
+    let files = world.files();
+    world.kernel.start(Process::new(77, "Xorg").opens("/dev/dri/card0"));
+    let both = [(GPU, ConfiguredType::Direct), (OTHER, ConfiguredType::Direct)];
+    let Err(EngineError::Refused(refusals)) = apply(&world, document(&both)) else {
+        panic!("it was not refused")
+    };
+    assert_eq!(refusals.iter().map(|refusal| refusal.code).collect::<Vec<_>>(), [RefusalCode::GpuInUse]);
+    assert_eq!(world.files(), files);
+    assert!(world.kernel.writes().is_empty());
+}
+
+#[test]
+fn a_gpu_that_fails_stops_no_other() {
+    let world = World::new();
+    let before = world.picture();
+    world.kernel.fail(On::Bind { driver: "vfio-pci".to_owned(), function: at(GPU) }, Errno::EINVAL);
+    let both = [(GPU, ConfiguredType::Direct), (OTHER, ConfiguredType::Direct)];
+    let report = apply(&world, document(&both)).unwrap();
+    assert!(matches!(report.gpus[0].result, Err(EngineError::Failed { .. })));
+    assert!(report.gpus[1].result.as_ref().unwrap().outcome.is_changed());
+    assert_eq!(world.picture().bindings[&at(GPU)], before.bindings[&at(GPU)]);
+    let desired = world.files().desired;
+    assert_eq!(desired.gpus.iter().map(|gpu| gpu.address).collect::<Vec<_>>(), [at(OTHER)]);
+}
+
+#[test]
+fn a_failed_store_leaves_documents_and_host_as_they_were() {
+    let world = World::new();
+    world.set(GPU, ConfiguredType::Shared).unwrap();
+    let (files, before) = (world.files(), world.picture());
+    world.files.lock().unwrap().commit_fails = true;
+    let report = apply(&world, document(&[(GPU, ConfiguredType::Direct)])).unwrap();
+    assert!(report.gpus[0].result.is_err());
+    world.files.lock().unwrap().commit_fails = false;
+    assert_eq!((world.files(), world.picture()), (files, before));
+}
+
+#[test]
+fn who_is_not_named_is_kept_unless_that_is_asked_for() {
+    let world = World::new();
+    apply(&world, document(&BOTH)).unwrap();
+    let one = document(&[(OTHER, ConfiguredType::Shared)]);
+    assert_eq!(apply(&world, one.clone()).unwrap().gpus.len(), 1);
+    assert_eq!(world.files().desired.gpus.len(), 2);
+    let prune = ConfigRequest { unnamed: Unnamed::Forgotten, ..request(one) };
+    let report = world.engine().apply_config(&prune).unwrap();
+    assert_eq!(changed(&report), [true, false]);
+    assert_eq!(world.files().desired.gpus.len(), 1);
+    assert_eq!(active(&world, GPU), GraphicsType::Direct, "the host stays as it is");
+}
+
+#[test]
+fn what_is_to_come_later_is_stored_and_pending() {
+    let world = World::new();
+    let mut config = document(&[(GPU, ConfiguredType::Direct)]);
+    config.gpus[0].when = Some(When::Boot);
+    let report = apply(&world, config.clone()).unwrap();
+    let gpu = report.gpus[0].result.as_ref().unwrap();
+    assert_eq!(gpu.pending.as_deref(), Some("it comes into force at the next boot"));
+    assert!(world.kernel.writes().is_empty());
+    assert_eq!(changed(&apply(&world, config).unwrap()), [false]);
+    let world = world.rebooted(include_str!("../../../tests/hosts/two-gpus.umockdev"));
+    world.engine().restore(at(GPU), Duration::from_secs(1)).unwrap();
+    assert_eq!(active(&world, GPU), GraphicsType::Direct);
+}
+
+#[test]
+fn the_hosts_defaults_and_a_gpus_settings_are_stored() {
+    let world = World::new();
+    let mut config = document(&[(GPU, ConfiguredType::Shared)]);
+    config.host.assignment_policy = Some(AssignmentPolicy::Consolidation);
+    config.gpus[0].label = Some(Some("desk".to_owned()));
+    config.gpus[0].vf_count = Some(Some(4));
+    let report = apply(&world, config).unwrap();
+    assert_eq!(report.host[0].to_string(), "assignmentPolicy: performance -> consolidation");
+    let desired = world.files().desired;
+    assert_eq!(desired.host.assignment_policy, AssignmentPolicy::Consolidation);
+    assert_eq!((desired.gpus[0].label.as_deref(), desired.gpus[0].vf_count), (Some("desk"), Some(4)));
+}
+
+#[test]
+fn vgpus_come_and_go_with_the_document() {
+    let world = World::offering_vgpus(OTHER);
+    let mut config = document(&[(OTHER, ConfiguredType::SharedDirect)]);
+    let vgpu = |n: u128, profile: &str| DesiredVgpu {
+        id: Uuid::from_u128(n).into(),
+        profile: ProfileName(profile.to_owned()),
+        params: gpuvirt_model::VgpuParams::default(),
+    };
+    let alive = |world: &World| world.observed().vgpus.keys().copied().collect::<Vec<_>>();
+    config.gpus[0].vgpus = Some(vec![vgpu(1, "lab-1q"), vgpu(2, "lab-1q")]);
+    assert_eq!(changed(&apply(&world, config.clone()).unwrap()), [true]);
+    assert_eq!(alive(&world).len(), 2);
+    assert_eq!(changed(&apply(&world, config.clone()).unwrap()), [false]);
+
+    config.gpus[0].vgpus = Some(vec![vgpu(2, "lab-1q"), vgpu(3, "lab-4q")]);
+    assert_eq!(changed(&apply(&world, config.clone()).unwrap()), [true]);
+    assert_eq!(alive(&world), [2, 3].map(|n| VgpuId::Mdev(Uuid::from_u128(n))));
+
+    // Not named, they stay; what can't be is refused, with nothing changed.
+    config.gpus[0].vgpus = None;
+    assert_eq!(changed(&apply(&world, config.clone()).unwrap()), [false]);
+    config.gpus[0].vgpus = Some(vec![vgpu(4, "lab-9q")]);
+    assert!(matches!(apply(&world, config.clone()), Err(EngineError::Refused(_))));
+    assert_eq!(alive(&world).len(), 2);
+    config.gpus[0].vgpus = Some(Vec::new());
+    apply(&world, config).unwrap();
+    assert!(alive(&world).is_empty());
+    assert!(world.files().desired.gpus[0].vgpus.is_empty());
+}

@@ -1,0 +1,217 @@
+//! What the admin asked for is true after a reboot, a reset and a power cut, and it is said what is in the way.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a failed expectation is a failed test
+
+use gpuvirt_e2e::{Lab, Reboot};
+use serde_json::Value;
+
+/// Loads the test module for mediated devices at every boot, as a distribution's modules are, before gpuvirtd looks.
+const MODULE_AT_BOOT: &str = r"
+cat >/etc/systemd/system/e2e-module.service <<UNIT
+[Unit]
+Before=gpuvirtd.service
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh -c 'modprobe -a vfio mdev && insmod /lab/modules/gpuvirt_mdev.ko'
+[Install]
+WantedBy=multi-user.target
+UNIT
+systemctl daemon-reload && systemctl -q enable e2e-module.service";
+
+/// Takes away what a test put into the lab's host beyond what `reset` knows.
+const CLEAN: &str = "systemctl -q disable e2e-module.service 2>/dev/null
+rm -f /etc/systemd/system/e2e-module.service; systemctl daemon-reload; modprobe vfio-pci; true";
+
+fn status(lab: &Lab) -> Value {
+    lab.gpuvirt("status -o json").expect(0).json()
+}
+
+/// How the start ended for a GPU, and what was said of it.
+fn restored(status: &Value, address: &str) -> (String, String) {
+    let gpus = status["restore"]["gpus"].as_array().unwrap_or_else(|| panic!("no restore in {status}"));
+    let gpu = gpus.iter().find(|gpu| gpu["address"] == address).unwrap_or_else(|| panic!("{status}"));
+    (gpu["outcome"].as_str().unwrap().to_owned(), gpu["what"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn after_a_reboot_gpus_and_vgpus_are_as_asked_and_an_autostarted_vm_has_its_card() {
+    let lab = Lab::fresh();
+    let (gpu, mdev) = (lab.devices.get("MULTI_GPU"), lab.devices.get("MDEV_GPU"));
+    lab.sh(MODULE_AT_BOOT).expect(0);
+    lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(0);
+    lab.gpuvirt(&format!("gpu set {mdev} --type shared-direct")).expect(0);
+    lab.gpuvirt(&format!("vgpu create --gpu {mdev} --profile lab-1q --count 2")).expect(0);
+    let guest = lab.guest("boots", "--hold");
+    lab.gpuvirt(&format!("vm add boots --gpu {gpu}")).expect(0);
+    lab.sh("virsh -q autostart boots").expect(0);
+    let before = lab.picture();
+    assert_eq!(before.lines().filter(|line| line.starts_with("mdev ")).count(), 2, "{before}");
+
+    lab.reboot(Reboot::Orderly);
+    let shown = status(&lab);
+    assert_eq!(shown["restore"]["finished"], true, "{shown}");
+    assert_eq!(restored(&shown, gpu).0, "changed", "{shown}");
+    assert_eq!(restored(&shown, mdev).0, "changed", "{shown}");
+    assert_eq!(lab.picture(), before);
+    // Ready before libvirt was started, and the card in the guest that libvirt started by itself.
+    let order = "at() { systemctl show -P ActiveEnterTimestampMonotonic $1; }
+        [ $(at gpuvirtd) -le $(systemctl show -P ExecMainStartTimestampMonotonic libvirtd) ]";
+    lab.sh(order).expect(0);
+    let console = format!("/var/log/libvirt/qemu/{}-console.log", guest.name);
+    let waits =
+        format!("timeout 240 sh -c 'until grep -aqs L2-READY {console}; do sleep 0.5; done'; cat {console}");
+    lab.sh(&waits).expect(0).says("L2-READY").says("1002:");
+    guest.destroy();
+    lab.sh(CLEAN).expect(0);
+}
+
+#[test]
+fn after_a_reset_and_after_a_power_cut_a_gpu_is_as_asked() {
+    let lab = Lab::fresh();
+    let gpu = lab.devices.get("PLAIN_GPU");
+    lab.gpuvirt(&format!("gpu set {gpu} --type direct --label survivor")).expect(0);
+    for how in [Reboot::Reset, Reboot::PowerCut] {
+        lab.reboot(how);
+        assert_eq!(lab.binding(gpu), "vfio-pci/vfio-pci", "{how:?}");
+        let shown = lab.gpu("survivor");
+        assert_eq!((&shown["active"], &shown["pending"]), (&"direct".into(), &Value::Null), "{how:?}");
+    }
+    lab.gpuvirt("gpu set survivor --type shared").expect(0);
+    assert_eq!(lab.binding(gpu), "bochs-drm/(null)");
+}
+
+#[test]
+fn a_power_cut_while_a_removal_waits_leaves_the_vgpu_that_was_asked_for() {
+    let lab = Lab::fresh();
+    let mdev = lab.devices.get("MDEV_GPU");
+    lab.sh(MODULE_AT_BOOT).expect(0);
+    lab.gpuvirt(&format!("gpu set {mdev} --type shared-direct")).expect(0);
+    let made = lab.gpuvirt(&format!("vgpu create --gpu {mdev} --profile lab-1q -o json")).expect(0).json();
+    let id = made["ids"][0].as_str().or(made["id"].as_str()).unwrap_or_else(|| panic!("{made}")).to_owned();
+    // The removal waits in the driver; the power goes while its journal is open.
+    lab.sh(&format!(
+        "echo Y >/sys/module/gpuvirt_mdev/parameters/hold_remove
+         setsid gpuvirt vgpu remove {id} >/dev/null 2>&1 </dev/null &
+         timeout 60 sh -c 'until ls /var/lib/gpuvirt/journal/*.json >/dev/null 2>&1; do sleep 0.1; done'"
+    ))
+    .expect(0);
+    lab.reboot(Reboot::Reset);
+    let shown = status(&lab);
+    assert!(shown["gpus"].as_array().unwrap().iter().all(|gpu| gpu["handsOff"].is_null()), "{shown}");
+    lab.sh(&format!("test -e /sys/bus/mdev/devices/{id} && ! ls /var/lib/gpuvirt/journal/*.json")).expect(0);
+    lab.gpuvirt(&format!("vgpu remove {id}")).expect(0);
+    lab.sh(CLEAN).expect(0);
+}
+
+#[test]
+fn a_card_that_moved_is_reported_and_the_disk_in_its_place_is_left_alone() {
+    let lab = Lab::fresh();
+    let (gpu, disk) = (lab.devices.get("MULTI_GPU"), lab.devices.get("SRIOV_NVME"));
+    let with_disk = lab.binding(disk);
+    lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(0);
+    // What a firmware does when a card is added: the same card has another address, and a disk has its old one.
+    lab.sh(&format!(
+        "systemctl stop gpuvirtd && sed -i 's/{gpu}/{disk}/; s/{}/{}/' /var/lib/gpuvirt/state.json",
+        lab.devices.get("MULTI_AUDIO"),
+        disk.replace(".0", ".1"),
+    ))
+    .expect(0);
+    lab.sh("systemctl start gpuvirtd && sync").expect(0);
+    lab.sh("cat /etc/gpuvirt/claims").expect(0).says(disk);
+    lab.reboot(Reboot::PowerCut);
+    assert_eq!(lab.binding(disk), with_disk, "the disk has its driver, and no override");
+    let shown = status(&lab);
+    let (outcome, what) = restored(&shown, disk);
+    assert_eq!(outcome, "refused");
+    assert!(what.contains("identity-changed") && what.contains("left alone"), "{what}");
+    assert!(what.contains(&format!("gpuvirt gpu set {gpu} --type direct")), "{what}");
+    lab.gpuvirt("status").says("was not restored");
+}
+
+#[test]
+fn a_passthrough_gpu_is_claimed_before_its_driver_loads() {
+    let lab = Lab::fresh();
+    let (gpu, twin) = (lab.devices.get("PLAIN_GPU"), lab.devices.get("TWIN_A"));
+    lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(0).says("initramfs-stale");
+    lab.gpuvirt("status").says("update-initramfs -u");
+    // An initramfs of Debian's tools that has the host's driver, and our hooks.
+    lab.sh(
+        "rm -rf /tmp/e2e-initramfs && cp -r /etc/initramfs-tools /tmp/e2e-initramfs && cd /tmp/e2e-initramfs &&
+         printf 'MODULES=list\\nCOMPRESS=zstd\\nCOMPRESSLEVEL=1\\nRESUME=none\\n' >conf.d/lab &&
+         printf '%s\\n' virtio_pci virtio_blk ext4 crc32c_generic bochs >>modules &&
+         mkinitramfs -d /tmp/e2e-initramfs -o /boot/initrd.img-$(uname -r) &&
+         cp /boot/initrd.img-$(uname -r) /tmp/e2e-initrd.img",
+    )
+    .expect(0);
+    lab.gpuvirt("status").never_says("initramfs-stale");
+    let folder = std::env::temp_dir().join(format!("gpuvirt-e2e-{}", std::process::id()));
+    let folder = folder.to_str().unwrap();
+    lab.pull("/tmp/e2e-initrd.img", folder);
+    let image = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    lab.reboot(Reboot::PowerCutInto(image.to_str().unwrap()));
+    let log =
+        "dmesg | grep -E 'bochs|vfio|gpuvirt|Freeing initrd'; journalctl -b -o cat -t gpuvirt-claim -t claim";
+    let log = lab.sh(log).stdout;
+    assert!(!log.contains(&format!("bochs-drm {gpu}")), "the host's driver had the card:\n{log}");
+    assert!(log.contains(&format!("bochs-drm {twin}")), "the host's driver was not in the initramfs:\n{log}");
+    assert_eq!(lab.binding(gpu), "vfio-pci/vfio-pci");
+    assert_eq!(lab.binding(twin), "bochs-drm/(null)");
+    // Back to the lab's own initramfs, which has no such driver and no hook: the unit in the root claims it.
+    lab.reboot(Reboot::PowerCut);
+    let log = lab.sh("dmesg | grep bochs; journalctl -b -o cat -u gpuvirt-claim").stdout;
+    assert!(log.contains(&format!("only vfio-pci may bind {gpu}")), "{log}");
+    assert!(!log.contains(&format!("bochs-drm {gpu}")), "{log}");
+    assert_eq!(lab.binding(gpu), "vfio-pci/vfio-pci");
+    std::fs::remove_dir_all(folder).unwrap();
+    lab.gpuvirt(&format!("gpu set {gpu} --type shared")).expect(0);
+    assert_eq!(lab.binding(gpu), "bochs-drm/(null)");
+}
+
+#[test]
+fn the_package_is_removed_and_installed_again_and_purged() {
+    let lab = Lab::fresh();
+    let gpu = lab.devices.get("PLAIN_GPU");
+    lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(0);
+    let before = lab.picture();
+    lab.sh("dpkg -r gpuvirt").expect(0);
+    assert_eq!(lab.picture(), before, "removal leaves the host as it is");
+    lab.sh(
+        "test -s /var/lib/gpuvirt/state.json && ! systemctl is-active -q gpuvirtd && ! command -v gpuvirt",
+    )
+    .expect(0);
+    let guest = lab.guest("plain", "");
+    guest.run().expect(0).says("L2-DONE");
+    lab.sh("DEBIAN_FRONTEND=noninteractive dpkg -i --force-confold /lab/gpuvirt.deb && systemctl is-active gpuvirtd")
+        .expect(0);
+    assert_eq!(lab.gpu(gpu)["configured"], "direct", "installed again it knows what was configured");
+    lab.gpuvirt(&format!("gpu set {gpu} --type shared")).expect(0);
+    lab.sh("dpkg -P gpuvirt && ! test -e /var/lib/gpuvirt && ! test -e /etc/gpuvirt/claims").expect(0);
+    lab.sh("! test -e /etc/gpuvirt/gpuvirtd.toml && ! systemctl cat gpuvirtd").expect(0);
+    lab.sh("DEBIAN_FRONTEND=noninteractive dpkg -i /lab/gpuvirt.deb && systemctl is-active gpuvirtd")
+        .expect(0);
+    lab.sh("mkdir -p /etc/gpuvirt && cp /lab/gpuvirtd.toml /etc/gpuvirt/ && systemctl restart gpuvirtd")
+        .expect(0);
+    lab.sh("virsh -q undefine plain").expect(0);
+    lab.assert_pristine();
+}
+
+#[test]
+fn on_a_full_disk_a_change_fails_and_what_was_stored_stands() {
+    let lab = Lab::fresh();
+    let gpu = lab.devices.get("PLAIN_GPU");
+    lab.sh("systemctl stop gpuvirtd && mount -t tmpfs -o size=64k,mode=755 tmpfs /var/lib/gpuvirt &&
+         systemctl start gpuvirtd")
+        .expect(0);
+    lab.gpuvirt(&format!("gpu set {gpu} --type shared --label kept")).expect(0);
+    let before = lab.picture();
+    lab.sh("! cat /dev/zero >/var/lib/gpuvirt/fill").expect(0);
+    lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(1).says("No space left");
+    assert_eq!(lab.picture(), before);
+    lab.sh("systemctl restart gpuvirtd").expect(0);
+    assert_eq!(lab.gpu("kept")["configured"], "shared");
+    lab.sh("rm /var/lib/gpuvirt/fill").expect(0);
+    lab.gpuvirt("gpu set kept --type direct").expect(0);
+    lab.gpuvirt("gpu set kept --type shared").expect(0);
+    lab.sh("systemctl stop gpuvirtd && umount /var/lib/gpuvirt && systemctl start gpuvirtd").expect(0);
+    lab.assert_pristine();
+}
