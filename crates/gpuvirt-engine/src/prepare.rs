@@ -65,11 +65,10 @@ pub(crate) fn wanted<'a>(request: &SwitchRequest, view: &'a View) -> Wanted<'a> 
     Wanted { to, vgpu_mode: kept.vgpu_mode, vf_count: kept.vf_count, gpu_instances }
 }
 
-/// A vGPU mode and a number of virtual functions go with the type that they are for.
+/// A vGPU mode and a number of virtual functions go with the type that they are for: another type forgets them.
 pub(crate) fn preparation(request: &SwitchRequest, earlier: Option<&DesiredGpu>) -> Preparation {
-    if matches!(request.to, ConfiguredType::Shared | ConfiguredType::Direct) {
-        return Preparation::default();
-    }
+    let without = matches!(request.to, ConfiguredType::Shared | ConfiguredType::Direct);
+    let earlier = earlier.filter(|earlier| !without || earlier.graphics_type == request.to);
     Preparation {
         vgpu_mode: request.prepare.vgpu_mode.or_else(|| earlier?.vgpu_mode),
         vf_count: request.prepare.vf_count.or_else(|| earlier?.vf_count),
