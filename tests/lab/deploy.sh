@@ -20,6 +20,7 @@ install -m 755 "$target/release/gpuvirt" "$stage/usr/bin/"
 install -m 755 "$target/release/gpuvirtd" "$stage/usr/sbin/"
 install -m 644 "$root/crates/gpuvirtd/systemd/gpuvirtd.service" "$stage/etc/systemd/system/"
 install -m 644 "$LAB_SRC/guest/gpuvirtd.toml" "$stage/etc/gpuvirt/"
+install -D -m 755 "$root/crates/gpuvirt/hooks/50-gpuvirt" "$stage/etc/libvirt/hooks/qemu.d/50-gpuvirt"
 if [ "${1:-}" = --tests ]; then
   install -m 755 "$target/release/gpuvirt-conformance" "$stage/usr/bin/"
   install -m 755 "$root"/tests/e2e/guest/* "$LAB_SRC"/guest/{sriov-manage,nvidia-smi} "$target/release/e2e-hold" "$stage/lab/e2e/"
@@ -28,4 +29,6 @@ fi
 "$lab" push "$stage"/* /
 "$lab" exec -- sh -c '
   [ -d /sys/module/gpuvirt_mdev ] || { modprobe -a vfio mdev && insmod /lab/modules/gpuvirt_mdev.ko; }
-  systemctl daemon-reload && systemctl restart gpuvirtd'
+  systemctl daemon-reload && systemctl restart gpuvirtd
+  # libvirt looks for hooks when it starts
+  systemctl try-restart libvirtd virtqemud 2>/dev/null || true'

@@ -18,9 +18,10 @@ pub use error::ClientError;
 
 use crate::event::EventList;
 use crate::{
-    API_VERSION, ApiError, Capacity, Change, CreateVgpu, GpuDocument, GpuSelector, HostDocument, List,
-    ProfileDocument, RemoveVgpus, SetCordon, SetHost, SetType, SetVgpuParams, StatusDocument, VgpuDocument,
-    VmAdd, VmDocument, VmRemove, XmlDocument, route,
+    API_VERSION, ApiError, Capacity, Change, CreateGpuInstances, CreateVgpu, GpuDocument, GpuSelector,
+    HookAnswer, HookCall, HostDocument, List, MigDocument, ProfileDocument, RemoveVgpus, SetCordon, SetHost,
+    SetType, SetVgpuParams, StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, VmStart, XmlDocument,
+    route,
 };
 
 /// Where the daemon listens unless it is told otherwise.
@@ -91,6 +92,41 @@ impl Client {
     /// [`ClientError`].
     pub fn profiles(&self, gpu: Option<&GpuSelector>) -> Result<List<ProfileDocument>, ClientError> {
         self.get(route::profiles(gpu))
+    }
+
+    /// The GPU instances of all GPUs or of one. They are asked of the vendor's command, which may take as long as a
+    /// change.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn mig(&self, gpu: Option<&GpuSelector>) -> Result<List<MigDocument>, ClientError> {
+        let (method, path) = (Method::GET, route::mig(gpu));
+        self.call(Call { method, path, body: None::<&()>, deadline: CHANGE_DEADLINE })
+    }
+
+    /// Makes GPU instances.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn create_gpu_instances(
+        &self,
+        gpu: &GpuSelector,
+        request: &CreateGpuInstances,
+    ) -> Result<Change, ClientError> {
+        self.change(Method::POST, route::gpu_instances(gpu), Some(request))
+    }
+
+    /// Removes a GPU instance, or all that are ours; or shows how they would be.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn remove_gpu_instances(
+        &self,
+        gpu: &GpuSelector,
+        id: Option<u32>,
+        dry_run: bool,
+    ) -> Result<Change, ClientError> {
+        self.change(Method::DELETE, route::gpu_instance_removal(gpu, id, dry_run), None::<&()>)
     }
 
     /// All live vGPUs.
@@ -271,6 +307,22 @@ impl Client {
     /// [`ClientError`].
     pub fn vm_remove(&self, name: &str, request: &VmRemove) -> Result<Change, ClientError> {
         self.change(Method::POST, route::vm_device_removal(name), Some(request))
+    }
+
+    /// Places what a VM asks for and starts it, or shows where that would be.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn vm_start(&self, name: &str, request: &VmStart) -> Result<Change, ClientError> {
+        self.change(Method::POST, route::vm_start(name), Some(request))
+    }
+
+    /// What libvirt's hook asks, with the longest wait for it.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn hook(&self, call: &HookCall, deadline: Duration) -> Result<HookAnswer, ClientError> {
+        self.call(Call { method: Method::POST, path: route::HOOK.to_owned(), body: Some(call), deadline })
     }
 
     fn get<T: DeserializeOwned>(&self, path: String) -> Result<T, ClientError> {

@@ -1,8 +1,8 @@
 //! A GPU as it is shown.
 
 use gpuvirt_model::{
-    ConfiguredType, Desired, DesiredGpu, Function, Gpu, GraphicsType, IommuGroup, MemberRole, Observed,
-    PciAddress, Reading, Records, RefusalCode, Vgpu, VgpuMode,
+    ConfiguredType, Desired, DesiredGpu, Function, Gpu, GraphicsType, HostDriver, IommuGroup, MemberRole,
+    Observed, PciAddress, Reading, Records, RefusalCode, Vgpu, VgpuMode,
 };
 use gpuvirt_plan::{Wanted, vendor};
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,12 @@ pub struct GpuDocument {
     pub cordoned: bool,
     /// Sum of the card's memory BARs in bytes, over all functions.
     pub bar_bytes: u64,
+    /// What the host's driver of it is for.
+    #[serde(default)]
+    pub host_driver: HostDriver,
+    /// Why it can't be told yet how vGPUs are made on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub framework_undecided: Option<String>,
     /// What the host shows of it.
     #[serde(flatten)]
     pub gpu: GpuFacts,
@@ -134,6 +140,8 @@ impl GpuDocument {
             vf_count: entry.and_then(|entry| entry.vf_count),
             accepted: entry.map(|entry| entry.accepted.clone()).unwrap_or_default(),
             cordoned: entry.is_some_and(|entry| entry.cordoned),
+            host_driver: gpu.driver.clone(),
+            framework_undecided: gpuvirt_plan::undecided(gpu, observed),
             bar_bytes: functions.iter().fold(0, |sum, f| sum.saturating_add(f.bar_bytes())),
             gpu: GpuFacts {
                 frameworks: gpu.frameworks.clone(),
@@ -178,8 +186,11 @@ fn vgpu_mode(
     let configured = entry.and_then(|entry| entry.vgpu_mode);
     let recorded = records.vgpu_modes.get(&gpu.address).map(|record| record.mode);
     let serves = active == GraphicsType::SharedDirect;
+    // MIG mode is the card's own and may have been on before us: a change to it was verified when it was made.
+    let kept = configured.filter(|mode| *mode == VgpuMode::Mig);
+    let now = recorded.or(kept).unwrap_or(VgpuMode::SameSize);
     (serves && (configured.is_some() || recorded.is_some()))
-        .then(|| VgpuModeDocument { configured, active: recorded.unwrap_or(VgpuMode::SameSize) })
+        .then_some(VgpuModeDocument { configured, active: now })
 }
 
 fn vms_of(gpu: &Gpu, observed: &Observed) -> Vec<GpuVm> {

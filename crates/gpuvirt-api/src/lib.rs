@@ -8,8 +8,10 @@ pub mod client;
 pub mod error;
 pub mod event;
 pub mod gpu;
+pub mod hook;
 pub mod host;
 pub mod list;
+pub mod mig;
 pub mod request;
 pub mod route;
 pub mod selector;
@@ -25,10 +27,13 @@ pub use gpuvirt_plan::placement::Choice;
 
 pub use error::{ApiError, ErrorKind};
 pub use gpu::GpuDocument;
+pub use hook::{HookAnswer, HookCall, HookEvent};
 pub use host::HostDocument;
 pub use list::{API_VERSION, List, Source};
+pub use mig::{CreateGpuInstances, GpuInstanceDocument, MigDocument};
 pub use request::{
     Change, CreateVgpu, MOST_VGPUS, RemoveVgpus, SetCordon, SetHost, SetType, SetVgpuParams, VmAdd, VmRemove,
+    VmStart,
 };
 pub use selector::GpuSelector;
 pub use status::StatusDocument;

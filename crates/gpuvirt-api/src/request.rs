@@ -1,8 +1,8 @@
 //! Requests that change something, and what comes back.
 
 use gpuvirt_model::{
-    AssignmentPolicy, ConfiguredType, Outcome, PciAddress, ProfileName, RefusalCode, Reservation, VgpuId,
-    VgpuMode, VgpuParams, Warning, When,
+    AssignmentPolicy, CardMatch, ConfiguredType, Outcome, PciAddress, ProfileName, RefusalCode, Reservation,
+    VgpuId, VgpuMode, VgpuParams, Warning, When,
 };
 use gpuvirt_plan::placement::Choice;
 use serde::{Deserialize, Serialize};
@@ -149,6 +149,38 @@ pub enum VmAdd {
         #[serde(default)]
         dry_run: bool,
     },
+    /// vGPUs of a profile, made when the VM starts.
+    Profile {
+        /// The profile.
+        profile: ProfileName,
+        /// How many; none: one.
+        #[serde(default)]
+        count: Option<u32>,
+        /// Parameters for the vendor's driver.
+        #[serde(default, skip_serializing_if = "VgpuParams::is_empty")]
+        params: VgpuParams,
+        /// Show the edited definition's new part, change nothing.
+        #[serde(default)]
+        dry_run: bool,
+    },
+    /// A whole GPU of a kind, chosen when the VM starts.
+    Match {
+        /// The kind.
+        #[serde(rename = "match")]
+        kind: CardMatch,
+        /// Show the edited definition's new part, change nothing.
+        #[serde(default)]
+        dry_run: bool,
+    },
+}
+
+/// `POST /v1/vms/{name}/start`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VmStart {
+    /// Show which devices it would get and why, change nothing.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// `POST /v1/vms/{name}/devices/remove`
@@ -165,6 +197,11 @@ pub enum VmRemove {
         /// Its uuid, or the virtual function's address.
         #[serde(alias = "uuid")]
         id: VgpuId,
+    },
+    /// A request by its number, with the device that it got.
+    Request {
+        /// The number.
+        request: u32,
     },
 }
 

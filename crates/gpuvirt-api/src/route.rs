@@ -4,9 +4,12 @@
 //! |---|---|
 //! | `GET /v1/gpus`, `/v1/gpus/{gpu}` | `List<GpuDocument>` (kinds `GpuList`, `Gpu`) |
 //! | `GET /v1/profiles[?gpu=]` | `List<ProfileDocument>` (`ProfileList`) |
+//! | `GET /v1/mig[?gpu=]` | `List<MigDocument>` (`MigList`) |
 //! | `GET /v1/vgpus`, `/v1/vgpus/{id}` | `List<VgpuDocument>` (`VgpuList`, `Vgpu`) |
 //! | `GET /v1/vms`, `/v1/vms/{name}` | `List<VmDocument>` (`VmList`, `Vm`) |
 //! | `GET /v1/gpus/{gpu}/xml`, `/v1/vgpus/{id}/xml`, `/v1/vms/{name}/xml` | `XmlDocument` (`Xml`) |
+//! | `POST /v1/vms/{name}/start` with `VmStart` | `Change` |
+//! | `POST /v1/hook` with `HookCall`, for libvirt's hook alone | `HookAnswer` |
 //! | `GET /v1/capacity[?profile=]` | `List<Capacity>` (`CapacityList`) |
 //! | `GET /v1/host` | `List<HostDocument>` (`Host`) |
 //! | `PUT /v1/host` with `SetHost` | `Change` |
@@ -20,6 +23,8 @@
 //! | `POST /v1/vgpus` with `CreateVgpu`, `DELETE /v1/vgpus/{id}[?dryRun=true]` | `Change` |
 //! | `POST /v1/vgpus/remove` with `RemoveVgpus` | `Change` |
 //! | `PUT /v1/vgpus/{id}/params` with `SetVgpuParams` | `Change` |
+//! | `POST /v1/gpus/{gpu}/gpu-instances` with `CreateGpuInstances` | `Change` |
+//! | `DELETE /v1/gpus/{gpu}/gpu-instances[/{id}][?dryRun=true]` | `Change` |
 //! | `POST /v1/vms/{name}/devices` with `VmAdd`, `POST /v1/vms/{name}/devices/remove` with `VmRemove` | `Change` |
 //!
 //! Listings show what the kernel told of since they were last made, and at most two seconds of what it tells nobody
@@ -37,12 +42,16 @@ use crate::GpuSelector;
 pub const GPUS: &str = "/v1/gpus";
 /// `/v1/profiles`
 pub const PROFILES: &str = "/v1/profiles";
+/// `/v1/mig`
+pub const MIG: &str = "/v1/mig";
 /// `/v1/vgpus`
 pub const VGPUS: &str = "/v1/vgpus";
 /// `/v1/vgpus/remove`
 pub const VGPU_REMOVAL: &str = "/v1/vgpus/remove";
 /// `/v1/vms`
 pub const VMS: &str = "/v1/vms";
+/// `/v1/hook`
+pub const HOOK: &str = "/v1/hook";
 /// `/v1/status`
 pub const STATUS: &str = "/v1/status";
 
@@ -96,6 +105,22 @@ pub fn profiles(gpu: Option<&GpuSelector>) -> String {
     gpu.map_or_else(|| PROFILES.to_owned(), |gpu| format!("{PROFILES}?gpu={}", segment(&gpu.to_string())))
 }
 
+/// `/v1/mig`, of one GPU when one is named.
+pub fn mig(gpu: Option<&GpuSelector>) -> String {
+    gpu.map_or_else(|| MIG.to_owned(), |gpu| format!("{MIG}?gpu={}", segment(&gpu.to_string())))
+}
+
+/// `/v1/gpus/{gpu}/gpu-instances`
+pub fn gpu_instances(selector: &GpuSelector) -> String {
+    gpu(selector) + "/gpu-instances"
+}
+
+/// `/v1/gpus/{gpu}/gpu-instances`, or one of them, for removal or for its plan alone.
+pub fn gpu_instance_removal(selector: &GpuSelector, id: Option<u32>, dry_run: bool) -> String {
+    let which = id.map(|id| format!("/{id}")).unwrap_or_default();
+    gpu_instances(selector) + &which + if dry_run { "?dryRun=true" } else { "" }
+}
+
 /// `/v1/vgpus/{id}`
 pub fn vgpu(id: VgpuId) -> String {
     format!("{VGPUS}/{}", segment(&id.to_string()))
@@ -124,6 +149,11 @@ pub fn vm(name: &str) -> String {
 /// `/v1/vms/{name}/xml`
 pub fn vm_xml(name: &str) -> String {
     vm(name) + "/xml"
+}
+
+/// `/v1/vms/{name}/start`
+pub fn vm_start(name: &str) -> String {
+    vm(name) + "/start"
 }
 
 /// `/v1/vms/{name}/devices`

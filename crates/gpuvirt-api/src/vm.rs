@@ -1,6 +1,7 @@
 //! VMs as they are shown: domains with the GPUs that they have.
 
-use gpuvirt_model::{Domain, DomainState, Hostdev, Observed, PciAddress, VgpuId};
+use gpuvirt_model::{Domain, DomainState, Hostdev, Observed, PciAddress, Request, VgpuId, Warning};
+use gpuvirt_plan::drift;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -19,6 +20,12 @@ pub struct VmDocument {
     pub autostart: bool,
     /// Its host devices that are GPUs or shares of them.
     pub devices: Vec<VmDevice>,
+    /// What it asks for, each with the device that it got.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<Request>,
+    /// What of it is not as it was asked for, or breaks a rule while it runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
 }
 
 /// A device of a domain.
@@ -56,6 +63,7 @@ impl VmDocument {
             }
         }
         let (name, uuid) = (domain.name.clone(), domain.uuid);
-        Self { name, uuid, state: domain.state, autostart: domain.autostart, devices }
+        let (requests, warnings) = (domain.requests.list.clone(), drift::warnings(domain, observed));
+        Self { name, uuid, state: domain.state, autostart: domain.autostart, devices, requests, warnings }
     }
 }

@@ -51,7 +51,7 @@ pub(crate) fn cut(xml: &str, root: &Node<'_, '_>, elements: &[Node<'_, '_>]) -> 
 /// The document with `element` at the end of `<metadata>`, which is made where there is none, after `<name>` and its like.
 pub(crate) fn insert_metadata(xml: &str, root: &Node<'_, '_>, element: Element) -> Option<String> {
     let Some(metadata) = read::child(root, METADATA) else {
-        let before = root.children().filter(|node| HEAD.iter().any(|name| read::is(node, name))).last()?;
+        let before = root.children().rfind(|node| HEAD.iter().any(|name| read::is(node, name)))?;
         let style = style_of_child(xml, root, &before);
         let made = Element::new(METADATA).child(element);
         let at = before.range().end;

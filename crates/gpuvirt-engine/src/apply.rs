@@ -3,10 +3,11 @@
 use std::error::Error;
 use std::time::Duration;
 
-use gpuvirt_model::{Gpu, Holder, Observed, PciAddress, VgpuId, chain};
+use gpuvirt_model::{Gpu, Holder, Hostdev, Observed, PciAddress, Refusal, RefusalCode, VgpuId, chain};
 use gpuvirt_plan::{Plan, Step, audit, explain, undo, vendor, verify};
 
-use crate::ports::StepError;
+use crate::mig::renumbered;
+use crate::ports::{PortError, StepError};
 use crate::{Engine, EngineError};
 
 /// Plans of more steps log them for debugging only; what failed is logged always.
@@ -24,6 +25,10 @@ impl Engine {
         if let Some(violation) = audit::violations(plan, gpu, &parents).into_iter().next() {
             return Err(EngineError::Bug(violation));
         }
+        let taken = taken(plan, gpu);
+        // From here on no start gets what this takes; one that was faster keeps it.
+        let _changing =
+            self.starts.begin_change(plan.gpu, &taken).map_err(|vm| started_meanwhile(plan, &vm))?;
         self.store.open_journal(plan)?;
         self.carry_on(plan, &plan.steps, deadline)
     }
@@ -45,8 +50,14 @@ impl Engine {
             Some(violation) => Err(Failure { what: format!("bug: {violation}"), still_waiting: false }),
             None => self.store.open_journal(whole).map_err(|error| Failure::of("noting the rest", &error)),
         };
-        match noted {
-            Ok(()) => self.carry_on(whole, &more.steps, deadline),
+        let taken = taken(more, gpu);
+        let begun = noted.and_then(|()| {
+            let what = |vm: String| format!("VM {vm} has just started with what the rest would take");
+            let begun = self.starts.begin_change(whole.gpu, &taken);
+            begun.map_err(|vm| Failure { what: what(vm), still_waiting: false })
+        });
+        match begun {
+            Ok(_changing) => self.carry_on(whole, &more.steps, deadline),
             Err(failure) => Err(self.take_back(whole, &failure, deadline)),
         }
     }
@@ -57,8 +68,7 @@ impl Engine {
             let done = plan.steps.len().saturating_sub(steps.len());
             return Err(self.take_back(&undo::begun(plan, done + begun), &failure, deadline));
         }
-        // No promise is about holders, or about another GPU.
-        let now = match self.host.observe_gpu(plan.gpu) {
+        let now = match self.observe_for(plan) {
             Ok(now) => now,
             Err(error) => {
                 return Err(self.take_back(plan, &Failure::of("reading the host again", &error), deadline));
@@ -121,7 +131,9 @@ impl Engine {
     /// # Errors
     /// Why it did not succeed, in words. The journal is open still.
     pub(crate) fn undo(&self, plan: &Plan, deadline: Duration) -> Result<(), String> {
-        let now = self.host.observe().map_err(|error| chain(&error))?;
+        // Holders too: the way back must not be taken from under anybody.
+        let now = self.host.observe().and_then(|now| self.with_gpu_instances(plan, now));
+        let now = now.map_err(|error| chain(&error))?;
         let back = undo::plan(plan, &now);
         if let Some(holder) = held(&back, &now) {
             return Err(format!("it is held by {holder}"));
@@ -133,15 +145,26 @@ impl Engine {
             self.lasting_overrides(&back, &failure, deadline);
             return Err(failure.what);
         }
-        let after = self.host.observe_gpu(plan.gpu).map_err(|error| chain(&error))?;
+        let after = self.observe_for(plan).map_err(|error| chain(&error))?;
         match verify::broken_promises(&back, &after).as_slice() {
-            [] => self.store.close_journal(plan).map_err(|error| chain(&error)),
+            [] => self.settle_undone(plan, &now, &after).map_err(|error| chain(&error)),
             broken => Err(broken.join("; ")),
         }
     }
 }
 
 impl Engine {
+    /// Forgets the journal of what was taken back; what was made again may have another number.
+    fn settle_undone(&self, plan: &Plan, before: &Observed, after: &Observed) -> Result<(), PortError> {
+        if !plan.before.mig.is_empty() {
+            let (desired, records) = self.store.load()?;
+            if let Some(records) = renumbered(&records, before, after) {
+                self.store.commit(&desired, &records)?;
+            }
+        }
+        self.store.close_journal(plan)
+    }
+
     /// Why the way back can't be taken: it breaks an invariant, or would leave out what is there and no part of a GPU
     /// any more.
     fn not_undoable(&self, plan: &Plan, back: &Plan, now: &Observed) -> Option<String> {
@@ -192,6 +215,29 @@ fn held(back: &Plan, now: &Observed) -> Option<String> {
     let unbound = back.unbinds().next().is_some().then(of_gpu).into_iter().flatten();
     let holder = unbound.chain(removed.flat_map(|vgpu| &vgpu.holders.seen)).find(matters);
     holder.map(ToString::to_string)
+}
+
+/// The devices that a plan takes from whoever has them.
+fn taken(plan: &Plan, gpu: &Gpu) -> Vec<Hostdev> {
+    let pci = |address: PciAddress| Hostdev::Pci { address, managed: false };
+    let of_step = |step: &Step| match step {
+        Step::Unbind { function, .. } | Step::SetVgpuType { vf: function, to: 0, .. } => vec![pci(*function)],
+        Step::RemoveMdev { uuid, .. } => vec![Hostdev::Mdev { uuid: *uuid }],
+        // Every virtual function goes, and what lives on them.
+        Step::SetVfCount { .. } => gpu.profiles.iter().map(|offer| pci(offer.parent)).collect(),
+        _ => Vec::new(),
+    };
+    plan.steps.iter().flat_map(of_step).collect()
+}
+
+/// A VM began to start with it after the checks.
+fn started_meanwhile(plan: &Plan, vm: &str) -> EngineError {
+    EngineError::Refused(vec![Refusal {
+        code: RefusalCode::DomainRunning,
+        summary: format!("{} cannot be changed", plan.gpu),
+        because: format!("VM {vm} has just started with it ({})", plan.purpose),
+        remedy: vec!["shut that VM down first".to_owned()],
+    }])
 }
 
 /// A step or its verification failed.

@@ -1,7 +1,5 @@
 //! What every change begins and ends with.
 
-use std::sync::{MutexGuard, PoisonError};
-
 use gpuvirt_model::{Desired, Gpu, PciAddress, Records, Refusal, RefusalCode};
 use gpuvirt_plan::checks::Waiting;
 use gpuvirt_plan::{Plan, checks};
@@ -12,17 +10,6 @@ use crate::apply::Failure;
 use crate::{Engine, EngineError, View};
 
 impl Engine {
-    /// Waits for the change in progress to end. A change that panicked left the journal open, which keeps its GPU
-    /// hands-off; the lock itself guards no data.
-    pub(crate) fn begin(&self) -> MutexGuard<'_, ()> {
-        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The turn of a change; a dry run only reads and waits for nobody.
-    pub(crate) fn turn(&self, dry_run: bool) -> Option<MutexGuard<'_, ()>> {
-        (!dry_run).then(|| self.begin())
-    }
-
     /// A GPU of this host on which changes may be made.
     pub(crate) fn changeable<'a>(&self, view: &'a View, address: PciAddress) -> Result<&'a Gpu, EngineError> {
         let gpu = view.observed.gpus.get(&address);
@@ -51,7 +38,7 @@ impl Engine {
     }
 
     /// The functions that a write of ours or of an earlier daemon's holds locked.
-    fn waiting(&self) -> Result<Vec<Waiting>, EngineError> {
+    pub(crate) fn waiting(&self) -> Result<Vec<Waiting>, EngineError> {
         let writes = self.host.waiting_writes()?.into_iter();
         // A mediated device has a lock of its own.
         let of_functions = writes.filter(|write| write.vgpu.is_none());

@@ -20,8 +20,8 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] when nobody configured the GPU: nothing is placed there anyway.
     pub fn set_cordon(&self, address: PciAddress, cordon: Cordon) -> Result<Report, EngineError> {
-        let _turn = self.begin();
-        let view = self.view()?;
+        let turn = self.begin();
+        let view = turn.view()?;
         let Some(entry) = view.desired.gpu(address) else { return Err(refused(address, &view)) };
         let cordoned = cordon == Cordon::On;
         let state = if cordoned { "cordoned" } else { "not cordoned" };

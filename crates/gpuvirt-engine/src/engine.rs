@@ -13,14 +13,23 @@ use gpuvirt_plan::vgpu::Wish;
 use uuid::Uuid;
 
 use crate::ports::{Domains, Host, PortError, Store};
+use crate::starts::Starts;
+use crate::together::Waiting;
+use crate::turn::Lock;
 
 /// The engine over its three outside worlds.
 pub struct Engine {
     pub(crate) host: Box<dyn Host>,
     pub(crate) domains: Box<dyn Domains>,
     pub(crate) store: Box<dyn Store>,
-    /// Held by whoever changes the host: one change at a time. Never held across a read for a listing.
-    pub(crate) changing: std::sync::Mutex<()>,
+    /// One admin's change at a time: may be held while libvirt is asked.
+    pub(crate) orders: Lock,
+    /// One change of the host and of our documents at a time: never held while libvirt is asked.
+    pub(crate) host_lock: Lock,
+    /// Which VMs start and run, as hooks tell it.
+    pub(crate) starts: Starts,
+    /// Starts that wait for the host.
+    pub(crate) waiting_starts: Waiting,
 }
 
 /// Everything that a listing is made from.
@@ -101,6 +110,32 @@ impl CreateRequest {
     pub fn one(gpu: PciAddress, profile: ProfileName, uuid: Uuid) -> Self {
         Self { gpu: Some(gpu), wishes: vec![Wish::new(uuid.into(), profile)], dry_run: false }
     }
+}
+
+/// `mig create`.
+#[derive(Debug, Clone)]
+pub struct CreateGpuInstances {
+    /// The GPU.
+    pub gpu: PciAddress,
+    /// The profile of GPU instances.
+    pub profile: String,
+    /// How many.
+    pub count: u32,
+    /// Plan only.
+    pub dry_run: bool,
+}
+
+/// `mig remove`.
+#[derive(Debug, Clone)]
+pub struct RemoveGpuInstances {
+    /// The GPU.
+    pub gpu: PciAddress,
+    /// Which one; none: all that are ours.
+    pub id: Option<u32>,
+    /// Plan only.
+    pub dry_run: bool,
+    /// Longest wait for each removal.
+    pub deadline: Duration,
 }
 
 /// A device of a domain, as an edit names it.
@@ -189,28 +224,18 @@ impl Report {
 impl Engine {
     /// An engine over its outside worlds.
     pub fn new(host: Box<dyn Host>, domains: Box<dyn Domains>, store: Box<dyn Store>) -> Self {
-        Self { host, domains, store, changing: std::sync::Mutex::new(()) }
+        let (orders, host_lock, starts) = (Lock::default(), Lock::default(), Starts::default());
+        let waiting_starts = Waiting::default();
+        Self { host, domains, store, orders, host_lock, starts, waiting_starts }
     }
 
-    /// A fresh picture for listings.
+    /// A fresh picture for listings. Within a change, the turn has its own.
     ///
     /// # Errors
     /// [`EngineError::Port`].
     pub fn view(&self) -> Result<View, EngineError> {
-        // libvirt first, since it may take seconds: between the look at the host and the first write shall be little.
-        let domains = self.domains.list();
-        let view = self.kernel_view()?;
-        Ok(View { observed: Observed { domains, ..view.observed }, ..view })
-    }
-
-    /// A fresh picture for changes that take nothing from anybody: without holders.
-    ///
-    /// # Errors
-    /// [`EngineError::Port`].
-    pub(crate) fn view_without_holders(&self) -> Result<View, EngineError> {
-        let domains = self.domains.list();
-        let view = self.view_by(|host| host.observe_without_holders())?;
-        Ok(View { observed: Observed { domains, ..view.observed }, ..view })
+        self.store.load()?;
+        self.view_of(self.listed())
     }
 
     /// A fresh picture of what the kernel shows, domains unknown: libvirt is not asked.
@@ -221,7 +246,7 @@ impl Engine {
         self.view_by(|host| host.observe())
     }
 
-    fn view_by(
+    pub(crate) fn view_by(
         &self,
         observe: impl FnOnce(&dyn Host) -> Result<Observed, PortError>,
     ) -> Result<View, EngineError> {

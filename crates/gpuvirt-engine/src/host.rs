@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gpuvirt_model::{
     AssignmentPolicy, ConfiguredType, Desired, DesiredGpu, DesiredHost, Refusal, RefusalCode, Reservation,
-    chain,
+    VgpuMode, Warning, WarningCode, chain,
 };
 use gpuvirt_plan::capacity;
 
@@ -36,8 +36,8 @@ impl Engine {
     /// [`EngineError::Refused`] with every reason, nothing changed.
     pub fn set_host(&self, request: &HostRequest) -> Result<Report, EngineError> {
         let (followers, report) = {
-            let _turn = self.begin();
-            let view = self.view()?;
+            let turn = self.begin();
+            let view = turn.view()?;
             let host = wanted(&view.desired.host, request);
             let desired = view.desired.with_host(host);
             let followers: Vec<DesiredGpu> = followers(&view.desired, &desired).cloned().collect();
@@ -53,7 +53,15 @@ impl Engine {
                 return Ok(Report::unchanged("the host is set so already; nothing to do".to_owned()));
             }
             self.store.commit(&desired, &view.records)?;
-            (followers, Report::changed(changes(&view.desired.host, &desired.host)))
+            let report = Report::changed(changes(&view.desired.host, &desired.host));
+            let asked = request.assignment_policy.is_some();
+            (
+                followers,
+                Report {
+                    warnings: asked.then(|| not_in_effect(&desired)).flatten().into_iter().collect(),
+                    ..report
+                },
+            )
         };
         Ok(followers.iter().fold(report, |report, follower| self.follow(follower, request, report)))
     }
@@ -103,7 +111,7 @@ impl Engine {
         if reservation.count == 0 {
             return Ok(None);
         }
-        let details = self.details()?;
+        let details = self.details(view)?;
         // Maintenance ends; what is reserved meanwhile is judged as if it had.
         let open = |desired: &Desired| {
             let host = DesiredHost { maintenance: false, ..desired.host.clone() };
@@ -165,6 +173,17 @@ fn affects_others(request: &HostRequest, followers: &[DesiredGpu]) -> Option<Ref
         because: format!("these are configured as default and would become {to} too: {}", names.join(", ")),
         remedy: vec!["the same again with --yes".to_owned(), format!("gpuvirt explain {code}")],
     })
+}
+
+/// The GPUs on which the policy does not act.
+fn not_in_effect(desired: &Desired) -> Option<Warning> {
+    let others = desired.gpus.iter().filter_map(|gpu| match gpu.vgpu_mode? {
+        VgpuMode::SameSize => None,
+        mode @ (VgpuMode::MixedSize | VgpuMode::Mig) => Some(format!("{} ({mode})", gpu.address)),
+    });
+    let others: Vec<String> = others.collect();
+    let text = format!("the assignment policy does not act on {}", others.join(", "));
+    (!others.is_empty()).then_some(Warning { code: WarningCode::PolicyNotInEffect, text })
 }
 
 /// What differs, in words.

@@ -12,26 +12,36 @@ mod apply;
 mod change;
 mod cordon;
 pub mod engine;
+pub mod hook;
 mod host;
+mod lend;
+mod mig;
 mod placement;
 pub mod ports;
 mod prepare;
 mod recover;
 mod removal;
+mod request;
 mod restore;
+mod starts;
 mod switch;
+mod together;
+mod turn;
 mod unset;
 mod vgpu;
 mod vgpu_params;
 mod vm;
+mod vm_start;
 mod when;
 
 pub use cordon::Cordon;
 pub use engine::{
-    CreateRequest, DeviceRequest, Engine, EngineError, Preparation, Removal, RemoveRequest, Report,
-    SwitchRequest, View,
+    CreateGpuInstances, CreateRequest, DeviceRequest, Engine, EngineError, Preparation, Removal,
+    RemoveGpuInstances, RemoveRequest, Report, SwitchRequest, View,
 };
 pub use gpuvirt_plan::vgpu::Wish;
 pub use host::HostRequest;
+pub use mig::MigView;
+pub use request::VmRequest;
 pub use vgpu_params::ParamsRequest;
 pub use when::Stirred;

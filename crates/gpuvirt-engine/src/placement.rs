@@ -1,8 +1,11 @@
 //! On which GPU a vGPU is made: the one that was named, or the one that placement chooses. And what is left on each.
 
-use gpuvirt_model::{PciAddress, Refusal};
+use std::num::NonZeroU32;
+
+use gpuvirt_model::{PciAddress, Refusal, RefusalCode, VgpuId};
 use gpuvirt_plan::capacity::{self, Capacity};
-use gpuvirt_plan::placement::{Choice, Details, HostPicture, Request, choose, refusals_on};
+use gpuvirt_plan::checks;
+use gpuvirt_plan::placement::{Choice, Closed, Details, HostPicture, Request, choose, refusals_on};
 
 use crate::{CreateRequest, Engine, EngineError, View};
 
@@ -21,7 +24,11 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] when none was named and none can take it.
     pub(crate) fn place(&self, request: &CreateRequest, view: &View) -> Result<Place, EngineError> {
-        let details = self.details()?;
+        let mut details = self.details(view)?;
+        if !request.dry_run {
+            // The vendor's command is a client of the card: only in the turn of a change.
+            details.instances = self.instance_room(view);
+        }
         let host = picture(view, &details);
         // What is kept for this very vGPU is known by its uuid; a virtual function's address is not chosen yet.
         let named = request.gpu.and_then(|gpu| view.observed.gpus.get(&gpu));
@@ -29,8 +36,13 @@ impl Engine {
             return Err(EngineError::Bug("no vGPU was asked for".to_owned()));
         };
         let offered = named.and_then(|gpu| gpu.profiles.iter().find(|offer| offer.name == first.profile));
-        let id = offered.map_or(first.id, |profile| first.at(profile).id);
-        let wanted = Request { profile: &first.profile, vgpu: Some(id), label: None, numa_node: None };
+        let ids: Vec<VgpuId> = request
+            .wishes
+            .iter()
+            .map(|wish| offered.map_or(wish.id, |profile| wish.at(profile).id))
+            .collect();
+        let count = u32::try_from(ids.len()).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX);
+        let wanted = Request { count, vgpus: &ids, ..Request::one(&first.profile) };
         match request.gpu {
             None => {
                 let choice =
@@ -49,13 +61,21 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Port`] when our own files can't be read.
     pub fn capacity(&self, view: &View) -> Result<Vec<Capacity>, EngineError> {
-        Ok(capacity::of_host(&picture(view, &self.details()?)))
+        Ok(capacity::of_host(&picture(view, &self.details(view)?)))
     }
 
     /// What placement minds besides a view.
-    pub(crate) fn details(&self) -> Result<Details, EngineError> {
-        let hands_off = self.store.open_intents()?.iter().map(|plan| plan.gpu).collect();
-        Ok(Details { hands_off, ..Details::default() })
+    pub(crate) fn details(&self, view: &View) -> Result<Details, EngineError> {
+        let waiting = self.waiting()?;
+        let locked = view.observed.gpus.values().filter_map(|gpu| {
+            let refusal = checks::untouchable(gpu, &view.observed, &waiting).into_iter().next()?;
+            Some((gpu.address, Closed { code: refusal.code, because: refusal.because }))
+        });
+        let unsettled =
+            self.store.open_intents()?.into_iter().map(|plan| {
+                (plan.gpu, Closed { code: RefusalCode::HandsOff, because: "hands-off".to_owned() })
+            });
+        Ok(Details { left_alone: locked.chain(unsettled).collect(), ..Details::default() })
     }
 }
 

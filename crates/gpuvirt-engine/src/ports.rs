@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gpuvirt_model::{Desired, Domain, Observed, PciAddress, Reading, Records};
+use gpuvirt_model::{Desired, Domain, MigState, Observed, PciAddress, ProgramPath, Reading, Records};
 use gpuvirt_plan::{Plan, Step};
 use uuid::Uuid;
 
@@ -41,6 +41,16 @@ pub trait Host: Send + Sync {
     /// [`StepError`].
     fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError>;
 
+    /// The GPU instances of a card, read through the vendor's command, within `deadline`.
+    ///
+    /// # Errors
+    /// [`PortError`] when the command fails or is not understood. Without another implementation there is none.
+    fn mig(&self, gpu: PciAddress, command: &ProgramPath, deadline: Duration) -> Result<MigState, PortError> {
+        let _ = deadline;
+        let source = format!("{command} is not there").into();
+        Err(PortError { doing: format!("the GPU instances of {gpu} can't be read"), source })
+    }
+
     /// Writes that wait in the kernel now, whichever daemon began them. None on a host where no write can.
     ///
     /// # Errors
@@ -77,6 +87,12 @@ pub trait Domains: Send + Sync {
     /// # Errors
     /// [`PortError`] when libvirt refuses; `Ok(false)` when it changed meanwhile.
     fn redefine(&self, name: &str, expected: &str, xml: &str) -> Result<bool, PortError>;
+
+    /// Starts a domain, hooks included: whoever calls this holds nothing that a hook waits for.
+    ///
+    /// # Errors
+    /// [`PortError`] with what libvirt said, a hook's own words among it.
+    fn start(&self, name: &str) -> Result<(), PortError>;
 }
 
 /// The durable files.

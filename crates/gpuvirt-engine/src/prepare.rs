@@ -8,6 +8,7 @@ use gpuvirt_model::{
 };
 use gpuvirt_plan::{Plan, Wanted, checks, pending_reason, switch, vendor};
 
+use crate::apply::Failure;
 use crate::switch::records_after;
 use crate::{Engine, EngineError, Preparation, SwitchRequest, View};
 
@@ -24,16 +25,20 @@ impl Engine {
         desired: &Desired,
         deadline: Duration,
     ) -> Result<(Plan, Option<String>), EngineError> {
-        let (Some(gpu), Some(entry)) = (now.gpus.get(&first.gpu), desired.gpu(first.gpu)) else {
-            return Ok((first.clone(), None));
-        };
+        let Some(entry) = desired.gpu(first.gpu) else { return Ok((first.clone(), None)) };
         let wanted = Wanted::by(entry, &desired.host);
-        let next = switch::plan_for(gpu, now, &wanted, &records_after(view, first));
+        let records = records_after(view, first);
+        if let Err(error) = self.see_gpu_instances(now, first.gpu, &wanted, &records) {
+            return Err(self.take_back(first, &Failure::of("reading GPU instances", &error), deadline));
+        }
+        let Some(gpu) = now.gpus.get(&first.gpu) else { return Ok((first.clone(), None)) };
+        let next = switch::plan_for(gpu, now, &wanted, &records);
         let domains = view.observed.domains.clone();
         let observed = Observed { domains, ..now.clone() };
         let change = checks::Switch { gpu, observed: &observed, desired, to: wanted.to, plan: &next };
         let mut refusals = checks::refusals(&change);
         refusals.extend(checks::prepare::refusals(&change, &wanted));
+        refusals.extend(checks::mig::refusals(&change, &wanted, &records));
         if next.is_empty() || !refusals.is_empty() {
             return Ok((first.clone(), said(&refusals)));
         }
@@ -52,10 +57,12 @@ fn said(refusals: &[Refusal]) -> Option<String> {
 }
 
 /// What the request asks for, together with what was asked for before and is left open by it.
-pub(crate) fn wanted(request: &SwitchRequest, view: &View) -> Wanted {
+pub(crate) fn wanted<'a>(request: &SwitchRequest, view: &'a View) -> Wanted<'a> {
     let to = request.to.resolve(&view.desired.host);
-    let kept = preparation(request, view.desired.gpu(request.gpu));
-    Wanted { to, vgpu_mode: kept.vgpu_mode, vf_count: kept.vf_count }
+    let earlier = view.desired.gpu(request.gpu);
+    let kept = preparation(request, earlier);
+    let gpu_instances = earlier.map(|entry| entry.gpu_instances.as_slice()).unwrap_or_default();
+    Wanted { to, vgpu_mode: kept.vgpu_mode, vf_count: kept.vf_count, gpu_instances }
 }
 
 /// A vGPU mode and a number of virtual functions go with the type that they are for.

@@ -5,7 +5,9 @@ use std::time::Duration;
 use gpuvirt_model::{Outcome, PciAddress, VgpuId};
 use gpuvirt_plan::{Plan, Wanted, sriov, switch, verify};
 
+use crate::mig::instances_agree;
 use crate::ports::{PortError, WaitingWrite};
+use crate::turn::Turn;
 use crate::{Engine, EngineError, Report, View};
 use gpuvirt_model::chain;
 
@@ -15,11 +17,11 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Failed`] names each GPU that stays hands-off, and why.
     pub fn recover(&self, deadline: Duration) -> Result<Report, EngineError> {
-        let _turn = self.begin();
+        let turn = self.kernel_turn();
         let mut recovered = Vec::new();
         let mut stuck = Vec::new();
         for plan in self.store.open_intents()? {
-            match self.recover_one(&plan, deadline) {
+            match self.recover_one(&turn, &plan, deadline) {
                 Ok(()) => recovered.push(format!("{} is settled again ({})", plan.gpu, plan.purpose)),
                 Err(why) => stuck.push(format!("{}: {why}", plan.gpu)),
             }
@@ -38,17 +40,19 @@ impl Engine {
     }
 
     /// A change that was stored before its journal could be closed is done; any other is taken back.
-    fn recover_one(&self, plan: &Plan, deadline: Duration) -> Result<(), String> {
+    fn recover_one(&self, turn: &Turn<'_>, plan: &Plan, deadline: Duration) -> Result<(), String> {
         if let Some(waiting) = self.waiting_for(plan).map_err(|error| chain(&error))? {
             return Err(format!(
                 "process {} still waits in the kernel for it; it ends by itself",
                 waiting.writer
             ));
         }
-        let view = self.view().map_err(|error| chain(&error))?;
+        let view = turn.view().map_err(|error| chain(&error))?;
         if let Some(locked) = locked(plan, &view) {
             return Err(format!("the kernel holds {locked} for a write that waits; it ends by itself"));
         }
+        let observed = self.with_gpu_instances(plan, view.observed).map_err(|error| chain(&error))?;
+        let view = View { observed, ..view };
         if is_settled(plan, &view) {
             return self.store.close_journal(plan).map_err(|error| chain(&error));
         }
@@ -106,5 +110,8 @@ fn is_settled(plan: &Plan, view: &View) -> bool {
             switch::plan_for(gpu, &view.observed, &wanted, &view.records).is_empty()
         })
     };
-    vgpus_agree && bindings_agree && verify::broken_promises(plan, &view.observed).is_empty()
+    vgpus_agree
+        && bindings_agree
+        && instances_agree(plan, view)
+        && verify::broken_promises(plan, &view.observed).is_empty()
 }

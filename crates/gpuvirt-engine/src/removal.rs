@@ -23,8 +23,8 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
     pub fn remove_vgpus(&self, request: &RemoveRequest) -> Result<Report, EngineError> {
-        let _turn = self.turn(request.dry_run);
-        let view = self.view()?;
+        let turn = self.turn(request.dry_run);
+        let view = turn.view()?;
         let (ids, refusals) = match &request.which {
             Removal::These(ids) => (ids.iter().copied().collect(), self.unknown(ids, &view)?),
             Removal::AllOf(gpu) => (ours(self.hands_on_gpu(&view, *gpu)?, &view), Vec::new()),

@@ -27,7 +27,7 @@ impl Engine {
     /// [`EngineError::Refused`] with every reason, nothing written, where the card is gone, has moved or is another one,
     /// too; [`EngineError::Failed`] with what is true now.
     pub fn restore(&self, address: PciAddress, deadline: Duration) -> Result<Report, EngineError> {
-        let _turn = self.begin();
+        let _turn = self.kernel_turn();
         self.hands_on(address)?;
         let view = self.kernel_view()?;
         let Some(entry) = view.desired.gpu(address) else {
@@ -52,7 +52,7 @@ impl Engine {
         if waits_for_a_vm(entry, &view) {
             return Ok(Report::unchanged(format!("{address} stays the host's until a VM asks for it")));
         }
-        self.set_type_in(&request, &view)
+        self.set_type_in(&request, view)
     }
 
     /// Why the stored address does not lead to the configured card: it is gone, or something else sits there. Where the

@@ -6,8 +6,9 @@ use gpuvirt_model::{
     Desired, DesiredGpu, Function, Gpu, GraphicsType, HostBinding, Observed, Outcome, Records, Refusal,
     RefusalCode, VfsRecord, VgpuMode, VgpuModeRecord, Warning, WarningCode, When,
 };
-use gpuvirt_plan::{MixedSize, Plan, Step, checks, switch};
+use gpuvirt_plan::{MigMode, MixedSize, Plan, Step, checks, switch};
 
+use crate::mig::with_instances_after;
 use crate::prepare::{pending, preparation, services_down, wanted};
 use crate::{Engine, EngineError, Report, SwitchRequest, View};
 
@@ -17,14 +18,20 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
     pub fn set_type(&self, request: &SwitchRequest) -> Result<Report, EngineError> {
-        let _turn = self.turn(request.dry_run);
+        let turn = self.turn(request.dry_run && !self.is_about_mig(request)?);
         self.hands_on(request.gpu)?;
-        self.set_type_in(request, &self.view()?)
+        self.set_type_in(request, turn.view()?)
     }
 
     /// The same in the caller's turn, decided on this picture: `gpu set`, a document that is applied, and what is
     /// restored at start go one way.
-    pub(crate) fn set_type_in(&self, request: &SwitchRequest, view: &View) -> Result<Report, EngineError> {
+    pub(crate) fn set_type_in(&self, request: &SwitchRequest, mut view: View) -> Result<Report, EngineError> {
+        self.changeable(&view, request.gpu)?;
+        let mut observed = view.observed.clone();
+        let asked = wanted(request, &view);
+        self.see_gpu_instances(&mut observed, request.gpu, &asked, &view.records)?;
+        view.observed = observed;
+        let view = &view;
         let gpu = self.changeable(view, request.gpu)?;
         let to = request.to.resolve(&view.desired.host);
         let wanted = wanted(request, view);
@@ -36,6 +43,7 @@ impl Engine {
         let accept = [request.accept.as_slice(), stored.as_slice()].concat();
         let (mut stand, accepted) = checks::without_accepted(checks::refusals(&change), &accept);
         stand.extend(checks::prepare::refusals(&change, &wanted));
+        stand.extend(checks::mig::refusals(&change, &wanted, &view.records));
         stand.extend(label_in_use(request, &view.desired));
         if !stand.is_empty() {
             return Err(EngineError::Refused(explain_acceptance(stand, &request.accept)));
@@ -79,7 +87,7 @@ impl Engine {
             now = self.apply(plan, gpu, deadline)?;
             let (whole, refused) = self.go_on(plan, &mut now, view, desired, deadline)?;
             in_the_way = refused;
-            records = records_after(view, &whole);
+            records = with_instances_after(records_after(view, &whole), &whole, &now);
             self.settle(&whole, view, desired, &records, deadline)?;
             report.warnings.extend(services_down(&whole, &now));
             report.plan = Some(whole);
@@ -141,6 +149,10 @@ pub(crate) fn entry(
         when,
         asked_in,
         label: request.label.clone().or_else(|| kept.label.clone()),
+        gpu_instances: match prepare.vgpu_mode {
+            Some(VgpuMode::Mig) => kept.gpu_instances.clone(),
+            Some(VgpuMode::SameSize | VgpuMode::MixedSize) | None => Vec::new(),
+        },
         vgpu_mode: prepare.vgpu_mode,
         vf_count: prepare.vf_count,
         accepted,
@@ -174,8 +186,14 @@ pub(crate) fn records_after(view: &View, plan: &Plan) -> Records {
         match step {
             Step::SetVfCount { function, to: 0, .. } | Step::CycleVfs { function, to: 0, .. } => {
                 records.vfs.remove(function);
-                records.vgpu_modes.remove(function);
+                // The card itself keeps MIG mode.
+                records.vgpu_modes.retain(|gpu, record| gpu != function || record.mode == VgpuMode::Mig);
             }
+            Step::SetMigMode { gpu, to: MigMode::On, .. } => {
+                // The mode outlives a reboot.
+                records.vgpu_modes.insert(*gpu, VgpuModeRecord { mode: VgpuMode::Mig, boot: None });
+            }
+            Step::SetMigMode { gpu, to: MigMode::Off, .. } => drop(records.vgpu_modes.remove(gpu)),
             Step::SetMixedSize { gpu, to, .. } => {
                 let mode = match to {
                     MixedSize::On => VgpuMode::MixedSize,

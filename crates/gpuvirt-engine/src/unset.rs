@@ -13,11 +13,11 @@ impl Engine {
     /// [`EngineError::Refused`] when the address is neither a GPU nor configured, when vGPUs of ours live on it, and
     /// while a write of ours still waits in the kernel.
     pub fn unset(&self, address: PciAddress) -> Result<Report, EngineError> {
-        let _turn = self.begin();
+        let turn = self.begin();
         if let Some(refusal) = self.still_waiting(address)? {
             return Err(EngineError::Refused(vec![refusal]));
         }
-        let view = self.view()?;
+        let view = turn.view()?;
         let intents = self.store.open_intents()?;
         let intent = intents.iter().find(|plan| plan.gpu == address);
         if view.desired.gpu(address).is_none() && intent.is_none() {

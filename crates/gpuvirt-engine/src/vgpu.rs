@@ -16,6 +16,13 @@ use crate::{CreateRequest, Engine, EngineError, Report, View};
 /// How long making a vGPU may take: drivers answer `create` within seconds, or not at all.
 const CREATE_DEADLINE: Duration = Duration::from_secs(30);
 
+/// Whether only to plan, how long a write may take, and what forbids it besides what every creation is checked for.
+struct How<'a> {
+    dry_run: bool,
+    deadline: Duration,
+    forbidden: &'a [Refusal],
+}
+
 impl Engine {
     /// Makes vGPUs: one plan and one journal for all. Asked again with the same uuids, GPU and profiles, it finds them
     /// done; those that are there already are left out of the plan.
@@ -23,16 +30,21 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
     pub fn create_vgpus(&self, request: &CreateRequest) -> Result<Report, EngineError> {
-        let _turn = self.turn(request.dry_run);
+        let turn = self.turn(request.dry_run);
         request.gpu.map_or(Ok(()), |gpu| self.hands_on(gpu))?;
         // Nothing is taken from anybody, so nobody is looked for.
-        let view = self.view_without_holders()?;
+        let view = turn.view_without_holders()?;
         if let Some(report) = self.anywhere_already(request, &view)? {
             return Ok(report);
         }
         let place = self.place(request, &view)?;
         let gpu = self.changeable(&view, place.gpu)?;
-        let report = self.make_where(&view, gpu, &request.wishes, &place.refusals, request.dry_run)?;
+        let report = self.make_by(
+            &view,
+            gpu,
+            &request.wishes,
+            &How { dry_run: request.dry_run, deadline: CREATE_DEADLINE, forbidden: &place.refusals },
+        )?;
         Ok(Report { placement: place.choice, ..report })
     }
 
@@ -45,32 +57,26 @@ impl Engine {
         all.then(|| self.keep(view, gpu, &request.wishes, request.dry_run)).transpose()
     }
 
-    /// The same for whoever has the turn and a fresh view already: an admin's wish, a vGPU of the desired document
-    /// that is not there, or one for a domain's start ([`Wish::domain`]).
+    /// The same for whoever has the turn and a fresh view already: a vGPU of the desired document that is not there, or
+    /// one for a domain's start ([`Wish::domain`]).
     ///
     /// # Errors
     /// As [`Engine::create_vgpus`].
-    pub(crate) fn make(
+    pub(crate) fn make_within(
         &self,
         view: &View,
         gpu: &Gpu,
         wishes: &[Wish],
-        dry_run: bool,
+        deadline: Duration,
     ) -> Result<Report, EngineError> {
-        self.make_where(view, gpu, wishes, &[], dry_run)
+        self.make_by(view, gpu, wishes, &How { dry_run: false, deadline, forbidden: &[] })
     }
 
-    /// The same, with what forbids it there besides what every creation is checked for.
-    fn make_where(
-        &self,
-        view: &View,
-        gpu: &Gpu,
-        wishes: &[Wish],
-        forbidden: &[Refusal],
-        dry_run: bool,
-    ) -> Result<Report, EngineError> {
+    fn make_by(&self, view: &View, gpu: &Gpu, wishes: &[Wish], how: &How<'_>) -> Result<Report, EngineError> {
+        let How { dry_run, deadline, forbidden } = *how;
         let (there, missing): (Vec<Wish>, Vec<Wish>) =
             wishes.iter().cloned().partition(|wish| is_there(wish, gpu, view));
+        refuse_any(checks::params::differing(&there, &view.observed))?;
         if missing.is_empty() {
             return self.keep(view, gpu, &there, dry_run);
         }
@@ -88,10 +94,10 @@ impl Engine {
         if dry_run {
             return Ok(report(format!("{what} would be created")));
         }
-        self.apply(&plan, gpu, CREATE_DEADLINE)?;
+        self.apply(&plan, gpu, deadline)?;
         let made: Vec<(&Wish, &Making)> = missing.iter().zip(&makings).collect();
         let desired = with_wishes(&view.desired, gpu.address, &there, &made);
-        self.settle(&plan, view, &desired, &records_after(view, &made), CREATE_DEADLINE)?;
+        self.settle(&plan, view, &desired, &records_after(view, &made), deadline)?;
         Ok(report(format!("{what} {be} created")))
     }
 

@@ -29,8 +29,8 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
     pub fn set_vgpu_params(&self, request: &ParamsRequest) -> Result<Report, EngineError> {
-        let _turn = self.turn(request.dry_run);
-        let view = self.view()?;
+        let turn = self.turn(request.dry_run);
+        let view = turn.view()?;
         let missing = || EngineError::Refused(vec![checks::vgpu::not_found(request.id)]);
         let found = view.observed.vgpus.get(&request.id).ok_or_else(missing)?;
         self.hands_on(found.gpu)?;

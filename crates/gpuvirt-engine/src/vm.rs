@@ -1,9 +1,10 @@
 //! `vm add`, `vm remove` and `xml`: the definitions of domains, edited while they are off.
 
-use gpuvirt_domain::{Added, Device, GpuForGuest, Removed, gpu_fragment, mdev_fragment, vgpu_fragment};
-use gpuvirt_model::{Domain, PciAddress, Refusal, RefusalCode, VgpuId, Warning};
+use gpuvirt_domain::{Device, GpuForGuest, Removed, gpu_fragment, mdev_fragment, vgpu_fragment};
+use gpuvirt_model::{Domain, Hostdev, PciAddress, Refusal, RefusalCode, VgpuId, Wanted, Warning};
 use gpuvirt_plan::checks;
 
+use crate::request::{self, VmRequest};
 use crate::{DeviceRequest, Engine, EngineError, Report, View};
 use gpuvirt_model::chain;
 
@@ -11,34 +12,58 @@ use gpuvirt_model::chain;
 const EDIT_ATTEMPTS: usize = 5;
 
 impl Engine {
-    /// Gives a GPU or a vGPU to a domain that is off.
+    /// Gives a domain that is off what it is to ask for: a request in its metadata, and a host device.
     ///
     /// # Errors
     /// [`EngineError::Refused`] with every reason, the definition untouched.
-    pub fn vm_add(&self, name: &str, device: DeviceRequest, dry_run: bool) -> Result<Report, EngineError> {
-        let _turn = self.turn(dry_run);
+    pub fn vm_add(
+        &self,
+        name: &str,
+        request: impl Into<VmRequest>,
+        dry_run: bool,
+    ) -> Result<Report, EngineError> {
+        let request = request.into();
+        let _order = (!dry_run).then(|| self.orders.take());
         let view = self.view()?;
         let domain = domain(&view, name)?;
-        let mut refusals = checks::domain::not_addable(domain, as_checked(device), &view.observed);
-        let together = with_device(domain, as_checked(device), &view);
+        request::not_a_clone(domain)?;
+        let lent =
+            |refusal: &Refusal| refusal.code == RefusalCode::NotPassthrough && is_lent_card(&request, &view);
+        let mut not_there = already_refused(domain, &view, &request);
+        not_there.retain(|refusal| !lent(refusal));
+        if !not_there.is_empty() {
+            return Err(EngineError::Refused(not_there));
+        }
+        let grants = request::grants(domain, &view, &request)?;
+        let mut refusals: Vec<Refusal> = Vec::new();
+        for grant in &grants {
+            for refusal in checks::domain::not_addable(domain, grant.checked, &view.observed) {
+                if !refusals.contains(&refusal) && !lent(&refusal) {
+                    refusals.push(refusal);
+                }
+            }
+        }
+        let together = with_devices(domain, &grants, &view);
         refusals.extend(together.refusals);
         if !refusals.is_empty() {
             return Err(EngineError::Refused(refusals));
         }
-        let wanted = as_guest_device(&view, device)?;
+        let also =
+            |grant: &request::Grant| checks::domain::also_defined_in(domain, grant.checked, &view.observed);
         let mut warnings: Vec<Warning> = together.warnings;
-        warnings.extend(checks::domain::also_defined_in(domain, as_checked(device), &view.observed));
-        let report =
-            self.edit(name, dry_run, |xml| added(name, device, gpuvirt_domain::add(xml, &wanted)))?;
+        warnings.extend(grants.iter().filter_map(also));
+        let subject = request.to_string();
+        let edit = |xml: &str| request::added(name, domain.uuid, &subject, &grants, xml);
+        let report = self.edit(name, dry_run, edit)?;
         Ok(Report { warnings, ..report })
     }
 
-    /// Takes a device that we gave it from a domain that is off.
+    /// Takes a device that we gave it from a domain that is off, and the request for it.
     ///
     /// # Errors
     /// As [`Engine::vm_add`].
     pub fn vm_remove(&self, name: &str, device: DeviceRequest) -> Result<Report, EngineError> {
-        let _turn = self.begin();
+        let _order = self.orders.take();
         let view = self.view()?;
         let domain = domain(&view, name)?;
         if let Some(refusal) = checks::domain::running(domain) {
@@ -46,13 +71,29 @@ impl Engine {
         }
         // A card that has left the host leaves its functions' addresses in the definition: the slot names them.
         let wanted = match device {
-            DeviceRequest::Gpu(address) if is_vf(address, &view) => Device::Gpu(GpuForGuest::single(address)),
+            DeviceRequest::Gpu(address) if names_vf(address, domain, &view) => {
+                Device::Gpu(GpuForGuest::single(address))
+            }
             DeviceRequest::Gpu(address) if !view.observed.gpus.contains_key(&address) => {
                 whole(slot_functions(domain, address), address)?
             }
             _ => as_guest_device(&view, device)?,
         };
-        self.edit(name, false, |xml| removed(name, device, gpuvirt_domain::remove(xml, &wanted)))
+        self.edit(name, false, |xml| removed(name, device, &wanted, xml))
+    }
+
+    /// Forgets a request by its number, and takes the device that it got with it.
+    ///
+    /// # Errors
+    /// As [`Engine::vm_add`].
+    pub fn vm_remove_request(&self, name: &str, id: u32) -> Result<Report, EngineError> {
+        let _order = self.orders.take();
+        let view = self.view()?;
+        let domain = domain(&view, name)?;
+        if let Some(refusal) = checks::domain::running(domain) {
+            return Err(EngineError::Refused(vec![refusal]));
+        }
+        self.edit(name, false, |xml| request_removed(name, id, xml))
     }
 
     /// The `<hostdev>` elements of a GPU alone.
@@ -79,7 +120,7 @@ impl Engine {
     }
 
     /// Reads the definition, edits it, and stores it if it still is what was read.
-    fn edit(
+    pub(crate) fn edit(
         &self,
         name: &str,
         dry_run: bool,
@@ -103,16 +144,16 @@ impl Engine {
 }
 
 /// What an edit leads to.
-enum Edit {
+pub(crate) enum Edit {
     Nothing(Box<Report>),
     Define(Definition),
 }
 
-struct Definition {
-    xml: String,
-    fragment: String,
-    subject: String,
-    verb: &'static str,
+pub(crate) struct Definition {
+    pub(crate) xml: String,
+    pub(crate) fragment: String,
+    pub(crate) subject: String,
+    pub(crate) verb: &'static str,
 }
 
 impl Definition {
@@ -122,39 +163,29 @@ impl Definition {
     }
 }
 
-fn added(
-    name: &str,
-    device: DeviceRequest,
-    result: Result<Added, gpuvirt_domain::EditError>,
-) -> Result<Edit, EngineError> {
-    match result.map_err(|error| not_editable(name, &chain(&error), "virsh edit it by hand"))? {
-        Added::Changed { xml, fragment } => {
-            Ok(Edit::Define(Definition { xml, fragment, subject: device.to_string(), verb: "added" }))
-        }
-        Added::AlreadyPresent { managed: true, .. } => Err(EngineError::Refused(vec![Refusal {
-            code: RefusalCode::HostdevManaged,
-            summary: format!("VM {name} cannot get {device}"),
-            because: "it has the device with managed='yes': libvirt would give it back to a host driver"
-                .to_owned(),
-            remedy: vec![
-                "virsh edit: write managed='no', or delete that hostdev and run this again".to_owned(),
-                format!("gpuvirt explain {}", RefusalCode::HostdevManaged),
-            ],
-        }])),
-        Added::AlreadyPresent { .. } => {
-            let text = format!("VM {name} has {device} already; nothing to do");
-            Ok(Edit::Nothing(Box::new(Report::unchanged(text))))
+/// Whether a card is asked for that becomes direct when its VM starts.
+fn is_lent_card(request: &VmRequest, view: &View) -> bool {
+    let VmRequest::Device(DeviceRequest::Gpu(address)) = request else { return false };
+    view.desired.gpu(*address).is_some_and(|entry| crate::lend::is_lent(entry, view))
+}
+
+/// What is refused before a device is looked for: a domain that runs, a device that is not there.
+fn already_refused(domain: &Domain, view: &View, request: &VmRequest) -> Vec<Refusal> {
+    match request {
+        VmRequest::Device(device) => checks::domain::not_addable(domain, as_checked(*device), &view.observed),
+        VmRequest::Profile { .. } | VmRequest::Match(_) => {
+            checks::domain::running(domain).into_iter().collect()
         }
     }
 }
 
-fn removed(
-    name: &str,
-    device: DeviceRequest,
-    result: Result<Removed, gpuvirt_domain::EditError>,
-) -> Result<Edit, EngineError> {
-    match result.map_err(|error| not_editable(name, &chain(&error), "virsh edit it by hand"))? {
+fn removed(name: &str, device: DeviceRequest, wanted: &Device, xml: &str) -> Result<Edit, EngineError> {
+    let cannot = |why: &dyn std::error::Error| not_editable(name, &chain(why), "virsh edit it by hand");
+    let before = gpuvirt_domain::read(xml).map_err(|error| cannot(&error))?.requests;
+    match gpuvirt_domain::remove(xml, wanted).map_err(|error| cannot(&error))? {
         Removed::Changed { xml, fragment } => {
+            let left = request::without(&before, wanted);
+            let xml = gpuvirt_domain::set_requests(&xml, &left).map_err(|error| cannot(&error))?;
             Ok(Edit::Define(Definition { xml, fragment, subject: device.to_string(), verb: "removed" }))
         }
         Removed::NotPresent => {
@@ -169,17 +200,51 @@ fn removed(
     }
 }
 
-/// What the rules say of the domain with one more device.
-fn with_device(domain: &Domain, device: checks::domain::Device, view: &View) -> checks::several::Together {
+fn request_removed(name: &str, id: u32, xml: &str) -> Result<Edit, EngineError> {
+    let cannot = |why: &dyn std::error::Error| not_editable(name, &chain(why), "virsh edit it by hand");
+    let domain = gpuvirt_domain::read(xml).map_err(|error| cannot(&error))?;
+    let (subject, mut left) = (format!("request-{id}"), domain.requests.clone());
+    let Some(request) = domain.requests.list.iter().find(|request| request.id == id) else {
+        return Err(EngineError::Refused(vec![checks::domain::device_not_found(name, &subject)]));
+    };
+    left.list.retain(|request| request.id != id);
+    let of_it = |device: &&Hostdev| domain.requests.of_device(device).is_some_and(|found| found.id == id);
+    let device = match &request.assigned {
+        None => None,
+        Some(Hostdev::Mdev { uuid }) => Some(Device::Mdev(*uuid)),
+        Some(Hostdev::Pci { address, .. }) => {
+            let functions = domain.hostdevs.iter().filter(of_it).filter_map(|device| match device {
+                Hostdev::Pci { address, .. } => Some(*address),
+                Hostdev::Mdev { .. } => None,
+            });
+            Some(whole(functions.collect(), *address)?)
+        }
+    };
+    let (mut xml, mut fragment) = (xml.to_owned(), String::new());
+    if let Some(device) = device {
+        if let Removed::Changed { xml: without, fragment: cut } =
+            gpuvirt_domain::remove(&xml, &device).map_err(|error| cannot(&error))?
+        {
+            (xml, fragment) = (without, cut);
+        }
+    }
+    let xml = gpuvirt_domain::set_requests(&xml, &left).map_err(|error| cannot(&error))?;
+    Ok(Edit::Define(Definition { xml, fragment, subject, verb: "removed" }))
+}
+
+/// What the rules say of the domain with these devices too.
+fn with_devices(domain: &Domain, grants: &[request::Grant], view: &View) -> checks::several::Together {
     let mut devices = checks::several::devices_of(domain, &view.observed);
-    if !devices.contains(&device) {
-        devices.push(device);
+    for grant in grants {
+        if !devices.contains(&grant.checked) {
+            devices.push(grant.checked);
+        }
     }
     checks::several::together(&domain.name, &devices, &view.observed)
 }
 
 /// The domain of this name, as far as libvirt tells.
-fn domain<'a>(view: &'a View, name: &str) -> Result<&'a Domain, EngineError> {
+pub(crate) fn domain<'a>(view: &'a View, name: &str) -> Result<&'a Domain, EngineError> {
     let Some(domains) = view.observed.domains.known() else {
         let what = "libvirt does not answer, so its domains are unknown".to_owned();
         return Err(EngineError::Failed { what, now: "nothing was changed".to_owned() });
@@ -195,7 +260,7 @@ fn as_checked(device: DeviceRequest) -> checks::domain::Device {
     }
 }
 
-fn as_guest_device(view: &View, device: DeviceRequest) -> Result<Device, EngineError> {
+pub(crate) fn as_guest_device(view: &View, device: DeviceRequest) -> Result<Device, EngineError> {
     match device {
         DeviceRequest::Vgpu(VgpuId::Mdev(uuid)) => Ok(Device::Mdev(uuid)),
         DeviceRequest::Vgpu(VgpuId::Vf(vf)) => Ok(Device::Gpu(GpuForGuest::single(vf))),
@@ -207,12 +272,17 @@ fn as_guest_device(view: &View, device: DeviceRequest) -> Result<Device, EngineE
     }
 }
 
-/// Whether an address that a person wrote is a virtual function's: the vGPU is meant, not the slot.
-fn is_vf(address: PciAddress, view: &View) -> bool {
-    view.observed.functions.get(&address).is_some_and(|function| function.physfn.is_some())
+/// Whether an address that a person wrote is a virtual function's: the vGPU is meant, not the slot. One that is gone
+/// is known by its request.
+fn names_vf(address: PciAddress, domain: &Domain, view: &View) -> bool {
+    let there = view.observed.functions.get(&address).map(|function| function.physfn.is_some());
+    there.unwrap_or_else(|| {
+        let request = domain.requests.of_device(&Hostdev::Pci { address, managed: false });
+        request.is_some_and(|request| matches!(request.wanted, Wanted::Profile { .. } | Wanted::Vgpu { .. }))
+    })
 }
 
-fn whole(functions: Vec<PciAddress>, address: PciAddress) -> Result<Device, EngineError> {
+pub(crate) fn whole(functions: Vec<PciAddress>, address: PciAddress) -> Result<Device, EngineError> {
     let gpu = GpuForGuest::new(functions);
     gpu.map(Device::Gpu).map_err(|error| EngineError::Bug(format!("{address}: {error}")))
 }
@@ -220,8 +290,8 @@ fn whole(functions: Vec<PciAddress>, address: PciAddress) -> Result<Device, Engi
 /// The functions of a slot that a definition names.
 fn slot_functions(domain: &Domain, address: PciAddress) -> Vec<PciAddress> {
     let named = domain.config.iter().filter_map(|hostdev| match hostdev {
-        gpuvirt_model::Hostdev::Pci { address, .. } => Some(*address),
-        gpuvirt_model::Hostdev::Mdev { .. } => None,
+        Hostdev::Pci { address, .. } => Some(*address),
+        Hostdev::Mdev { .. } => None,
     });
     let mut functions: Vec<PciAddress> = named.filter(|named| named.same_slot(&address)).collect();
     if functions.is_empty() {
@@ -230,7 +300,7 @@ fn slot_functions(domain: &Domain, address: PciAddress) -> Vec<PciAddress> {
     functions
 }
 
-fn not_editable(name: &str, because: &str, remedy: &str) -> EngineError {
+pub(crate) fn not_editable(name: &str, because: &str, remedy: &str) -> EngineError {
     EngineError::Refused(vec![Refusal {
         code: RefusalCode::DomainNotEditable,
         summary: format!("the definition of VM {name} cannot be edited"),

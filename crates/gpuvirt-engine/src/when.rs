@@ -54,9 +54,9 @@ impl Engine {
 
     /// Stores what was asked for and leaves the host as it is.
     fn put_off(&self, request: &SwitchRequest) -> Result<Report, EngineError> {
-        let _turn = self.turn(request.dry_run);
+        let turn = self.turn(request.dry_run);
         self.hands_on(request.gpu)?;
-        let view = self.view()?;
+        let view = turn.view()?;
         let gpu = self.changeable(&view, request.gpu)?;
         let (stand, accepted) = self.refusals(request, &view)?;
         let stand: Vec<Refusal> = stand.into_iter().filter(|refusal| !refusal.code.passes()).collect();
@@ -102,6 +102,7 @@ impl Engine {
             checks::Switch { gpu, observed: &view.observed, desired: &view.desired, to, plan: &plan };
         let (mut stand, accepted) = checks::without_accepted(checks::refusals(&change), &request.accept);
         stand.extend(checks::prepare::refusals(&change, &wanted));
+        stand.extend(checks::mig::refusals(&change, &wanted, &view.records));
         Ok((stand, accepted.iter().map(|refusal| refusal.code).collect()))
     }
 }

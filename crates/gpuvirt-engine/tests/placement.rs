@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use gpuvirt_engine::{Cordon, CreateRequest, EngineError, HostRequest, Report};
 use gpuvirt_fakekernel::{Process, SizeRule};
+use gpuvirt_host::Sysfs as _;
 use gpuvirt_model::{
     AssignmentPolicy, ConfiguredType, Domain, DomainState, GraphicsType, Hostdev, PciAddress, ProfileName,
-    RefusalCode, Reservation,
+    RefusalCode, Reservation, VgpuMode, WarningCode,
 };
 use uuid::Uuid;
 use world::{GPU, OTHER, World, at};
@@ -90,6 +91,16 @@ fn two_gpus_are_filled_as_the_policy_says() {
 }
 
 #[test]
+fn a_policy_says_where_it_does_not_act() {
+    let world = two();
+    world.files.lock().unwrap().desired.gpus[1].vgpu_mode = Some(VgpuMode::MixedSize);
+    let grouped = HostRequest { assignment_policy: Some(AssignmentPolicy::Consolidation), ..nothing() };
+    let warnings = world.engine().set_host(&grouped).unwrap().warnings;
+    assert_eq!(warnings.iter().map(|w| w.code).collect::<Vec<_>>(), [WarningCode::PolicyNotInEffect]);
+    assert!(warnings[0].text.ends_with(&format!("{OTHER} (mixed-size)")), "{warnings:?}");
+}
+
+#[test]
 fn nothing_is_placed_on_a_cordoned_gpu_and_what_is_there_stays() {
     let world = two();
     create_on(&world, Some(GPU), "lab-10q", 1).unwrap();
@@ -111,6 +122,20 @@ fn nothing_is_placed_on_a_cordoned_gpu_and_what_is_there_stays() {
     let unmanaged = World::new();
     assert_eq!(refused(unmanaged.engine().set_cordon(at(GPU), Cordon::On)), [RefusalCode::Unmanaged]);
     assert_eq!(refused(unmanaged.engine().set_cordon(at("99:00.0"), Cordon::On)), [RefusalCode::GpuNotFound]);
+}
+
+#[test]
+fn a_gpu_that_must_be_left_alone_is_passed_over() {
+    let world = two();
+    let path = format!("/sys/bus/pci/devices/{GPU}/driver_override");
+    world.kernel.write(&path, b"a/b").unwrap();
+    let report = create(&world, "lab-10q", 1).unwrap();
+    let choice = report.placement.unwrap();
+    assert_eq!(choice.gpu, at(OTHER));
+    assert!(choice.rejected[0].because.contains(&path), "{choice:?}");
+    let view = world.engine().view().unwrap();
+    let capacity = world.engine().capacity(&view).unwrap();
+    assert!(capacity[0].gpus[0].closed.as_ref().unwrap().contains(&path), "{capacity:?}");
 }
 
 #[test]
@@ -200,7 +225,7 @@ fn a_gpu_that_cannot_follow_is_pending_and_says_why() {
     world.kernel.start(Process::new(77, "Xorg").opens("/dev/dri/card0"));
     let report = world.engine().set_host(&default_type(ConfiguredType::SharedDirect, true)).unwrap();
     let pending = report.pending.unwrap();
-    assert!(pending.contains(OTHER) && pending.contains("[no-vgpu-support]"), "{pending}");
+    assert!(pending.contains(OTHER) && pending.contains("[wrong-host-driver]"), "{pending}");
     assert!(report.outcome.value().contains("does not follow yet"));
     // Nobody follows: no word about others is needed.
     world.engine().unset(at(OTHER)).unwrap();

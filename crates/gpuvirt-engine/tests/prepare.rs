@@ -10,7 +10,7 @@ use gpuvirt_fakekernel::{Errno, Fault, On, Process};
 use gpuvirt_host::Sysfs as _;
 use gpuvirt_model::{
     ConfiguredType, Framework, GraphicsType, ProfileName, ProgramPath, RefusalCode, VgpuId, VgpuMode,
-    WarningCode,
+    Warning, WarningCode,
 };
 use gpuvirt_plan::Step;
 use uuid::Uuid;
@@ -51,6 +51,11 @@ fn failed(result: Result<Report, EngineError>) -> (String, String) {
     }
 }
 
+/// Warnings, but for the one that the recorded host has no modules: which driver that is can't be told there.
+fn told(report: &Report) -> Vec<&Warning> {
+    report.warnings.iter().filter(|warning| warning.code != WarningCode::HostDriverUnsure).collect()
+}
+
 /// Programs and writes since the world was made, the last part of a path each.
 fn done(world: &World) -> Vec<String> {
     let writes = world.kernel.writes();
@@ -65,7 +70,7 @@ fn the_tool_makes_the_virtual_functions_while_services_let_go_and_takes_them_aga
     assert!(world.observed().gpus[&at(TYPED)].frameworks.is_empty(), "it can't be told before they exist");
     let report = prepare(&world, TYPED, mode(VgpuMode::MixedSize)).unwrap();
     assert!(
-        report.outcome.is_changed() && report.pending.is_none() && report.warnings.is_empty(),
+        report.outcome.is_changed() && report.pending.is_none() && told(&report).is_empty(),
         "{report:?}"
     );
     let address = TYPED;
@@ -256,8 +261,9 @@ fn a_service_that_does_not_stop_is_a_failure_and_one_that_does_not_start_a_warni
     // The second run of systemctl, after the stop.
     world.kernel.inject_once(On::NthWrite { nth: 3 }, Fault::Errno(Errno::EIO));
     let report = prepare(&world, TYPED, Preparation::default()).unwrap();
-    assert_eq!(report.warnings[0].code, WarningCode::ServiceDown);
-    assert!(report.warnings[0].text.contains(&format!("systemctl start {SERVICE}")));
+    let told = told(&report);
+    assert_eq!(told[0].code, WarningCode::ServiceDown);
+    assert!(told[0].text.contains(&format!("systemctl start {SERVICE}")));
     assert_eq!(done(&world).last().unwrap(), &format!("systemctl --no-block start {SERVICE}"));
     let _ = SYSTEMCTL;
 }

@@ -3,11 +3,13 @@
 
 mod world;
 
+use std::sync::Arc;
+
 use gpuvirt_engine::{CreateRequest, EngineError, View};
-use gpuvirt_fakekernel::SizeRule;
+use gpuvirt_fakekernel::{FakeKernel, SizeRule};
 use gpuvirt_model::{
-    ConfiguredType, Domain, DomainState, Profile, ProfileClass, ProfileName, Refusal, RefusalCode, Sharing,
-    VgpuId,
+    ConfiguredType, Domain, DomainState, HostDriverKind, Profile, ProfileClass, ProfileName, Refusal,
+    RefusalCode, Sharing, VgpuId,
 };
 use gpuvirt_plan::profile::judged;
 use uuid::Uuid;
@@ -145,4 +147,28 @@ fn a_profile_of_another_card_leads_there() {
     assert_eq!(refused.code, RefusalCode::ProfileNotOffered);
     assert_eq!(refused.because, format!("{GPU} offers lab-2q; {OTHER} offers lab-4q"));
     assert_eq!(refused.remedy[0], format!("gpuvirt vgpu create --gpu {OTHER} --profile lab-4q"));
+}
+
+#[test]
+fn the_plain_driver_of_a_card_for_vgpus_is_refused_everywhere() {
+    let dump = include_str!("../../../tests/hosts/two-gpus.umockdev").replace("nouveau", "nvidia");
+    let kernel = FakeKernel::from_dump(&dump).unwrap().with_proc().strict();
+    kernel.set_file("/sys/module/nvidia/version", "580.95.05\n");
+    let world = World { kernel: Arc::new(kernel), ..World::new() };
+    let refused = |result| refusal(result).because;
+    let because = refused(world.set(OTHER, ConfiguredType::SharedDirect).map(drop));
+    assert!(because.starts_with("nvidia 580.95.05 has it: the plain driver"), "{because}");
+    // It was another driver when the card was configured.
+    world.set(OTHER, ConfiguredType::Shared).unwrap();
+    world.files.lock().unwrap().desired.gpus[0].graphics_type = ConfiguredType::SharedDirect;
+    let Err(EngineError::Refused(refusals)) = create(&world, OTHER, "nvidia_a40-4q", 1) else { panic!() };
+    let codes: Vec<RefusalCode> = refusals.iter().map(|refusal| refusal.code).collect();
+    assert_eq!(codes, [RefusalCode::WrongHostDriver, RefusalCode::ProfileNotOffered]);
+    // With the other module it is the vGPU host driver, which has made no types yet.
+    world.kernel.set_file("/sys/module/nvidia_vgpu_vfio/refcnt", "0\n");
+    let view = world.engine().view().unwrap();
+    let gpu = &view.observed.gpus[&at(OTHER)];
+    assert_eq!(gpu.driver.kind, HostDriverKind::VgpuHost);
+    let reason = gpuvirt_plan::pending_reason(gpu, &view.observed, &view.desired).unwrap();
+    assert!(reason.contains("nvidia-vgpud"), "{reason}");
 }

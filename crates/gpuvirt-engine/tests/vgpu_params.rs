@@ -208,3 +208,30 @@ fn others_vgpus_keep_their_parameters() {
     world.kernel.write(&format!("/sys/bus/pci/devices/{VF}/nvidia/current_vgpu_type"), b"1153").unwrap();
     assert_eq!(refused(set(&world, VgpuId::Vf(at(VF)), "a=1", false)), [RefusalCode::NotOurs]);
 }
+
+#[test]
+fn the_same_again_is_done_already_and_another_wish_is_not() {
+    let world = mediated();
+    create(&world, OTHER, "nvidia_x-4q", "a=1").unwrap();
+    assert!(!create(&world, OTHER, "nvidia_x-4q", "a=1").unwrap().outcome.is_changed());
+    let before = world.files();
+    assert_eq!(refused(create(&world, OTHER, "nvidia_x-4q", "a=2")), [RefusalCode::UuidInUse]);
+    assert_eq!(refused(create(&world, OTHER, "nvidia_x-4q", "")), [RefusalCode::UuidInUse]);
+    assert_eq!((world.files(), shown(&world, VgpuId::Mdev(UUID)).as_deref()), (before, Some("a=1")));
+}
+
+#[test]
+fn a_removal_that_could_not_be_stored_brings_the_parameters_back() {
+    for (world, gpu, profile, id) in both() {
+        create(&world, gpu, profile, "a=1, b=2").unwrap();
+        let before = (world.picture(), shown(&world, id));
+        world.files.lock().unwrap().commit_fails = true;
+        let EngineError::Failed { now, .. } = remove(&world, id).unwrap_err() else { panic!("it must fail") };
+        assert_eq!(now, "everything is as it was before");
+        assert_eq!((world.picture(), shown(&world, id)), before);
+        let failed = set(&world, id, "c=3", true).unwrap_err();
+        let EngineError::Failed { now, .. } = failed else { panic!("it must fail") };
+        assert_eq!(now, "everything is as it was before");
+        assert_eq!((world.picture(), shown(&world, id)), before);
+    }
+}

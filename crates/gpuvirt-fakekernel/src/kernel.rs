@@ -12,6 +12,7 @@ use crate::driver::Drivers;
 use crate::files::{Files, Node};
 use crate::inject::{Fault, Faults, On};
 use crate::mdev::{Pools, SizeRule};
+use crate::mig::{CutCard, InstanceKind};
 use crate::nvidia_vfio::TypedCard;
 use crate::process::Process;
 use crate::program::{Program, Programs};
@@ -37,6 +38,7 @@ pub(crate) struct Kernel {
     pub(crate) unplugged: BTreeMap<PciAddress, Vec<(String, Node)>>,
     pub(crate) pools: Pools,
     pub(crate) typed_cards: Vec<TypedCard>,
+    pub(crate) cut_cards: BTreeMap<PciAddress, CutCard>,
     /// Cards on which sizes of vGPUs may be mixed now.
     pub(crate) mixed: BTreeMap<PciAddress, bool>,
     /// Cards that can do that.
@@ -172,6 +174,13 @@ impl FakeKernel {
     /// Adds a service that runs as this process; a stubborn one does not stop when it is told to.
     pub fn add_service(&self, unit: &str, pid: u32, process: Process, stubborn: bool) {
         self.lock().add_service(unit, (pid, process), stubborn);
+    }
+
+    /// Makes a card one that can be cut into GPU instances of these kinds; MIG mode is off.
+    pub fn offer_gpu_instances(&self, pf: PciAddress, kinds: &[InstanceKind]) {
+        let mut kernel = self.lock();
+        kernel.cut_cards.insert(pf, CutCard::new(kinds));
+        kernel.renew_vgpu_types(pf);
     }
 
     /// Starts a process, or replaces the one with its pid.

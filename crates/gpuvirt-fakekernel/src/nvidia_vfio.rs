@@ -35,6 +35,17 @@ pub(crate) struct TypedCard {
     set: BTreeMap<PciAddress, u32>,
 }
 
+/// Which sizes may live together now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sizes {
+    /// As the card's rule has it.
+    Ruled,
+    /// Any.
+    Mixed,
+    /// Each has the size of its GPU instance.
+    OfInstances,
+}
+
 impl TypedCard {
     fn size_of(&self, id: u32) -> u64 {
         self.types.iter().find(|(known, ..)| *known == id).map_or(0, |(.., mib)| *mib)
@@ -46,14 +57,17 @@ impl TypedCard {
     }
 
     /// The types that a virtual function could get now.
-    fn creatable(&self, vf: PciAddress, mixed: bool) -> Vec<&(u32, String, u64)> {
+    fn creatable(&self, vf: PciAddress, how: Sizes) -> Vec<&(u32, String, u64)> {
         if self.set.contains_key(&vf) {
             return Vec::new();
+        }
+        if how == Sizes::OfInstances {
+            return self.types.iter().collect();
         }
         let taken: u64 = self.set.values().map(|id| self.size_of(*id)).sum();
         let left = self.total_mib.saturating_sub(taken);
         let locked = self.set.values().next().map(|id| self.size_of(*id));
-        let locked = locked.filter(|_| self.rule == SizeRule::Same && !mixed);
+        let locked = locked.filter(|_| self.rule == SizeRule::Same && how != Sizes::Mixed);
         let fits = |mib: u64| mib <= left && locked.is_none_or(|size| size == mib);
         self.types.iter().filter(|(.., mib)| fits(*mib)).collect()
     }
@@ -116,7 +130,7 @@ impl Kernel {
 
     /// Writes the files of a card's virtual functions anew.
     pub(crate) fn renew_vgpu_types(&mut self, pf: PciAddress) {
-        let mixed = self.mixed.get(&pf) == Some(&true);
+        let sizes = self.sizes(pf);
         let mut files: Vec<(String, Node)> = Vec::new();
         if let Some(card) = self.typed_cards.iter().find(|card| card.pf == pf) {
             for vf in self.vfs_of(pf) {
@@ -125,7 +139,9 @@ impl Kernel {
                     continue;
                 };
                 let mut text = "ID    : vGPU Name\n".to_owned();
-                for (id, name, _) in card.creatable(vf, mixed) {
+                for (id, name, _) in
+                    card.creatable(vf, sizes).into_iter().filter(|(id, ..)| self.lets_type(pf, *id))
+                {
                     let _ = writeln!(text, "{id:<6}: {name}");
                 }
                 let set = card.set.get(&vf).copied();
@@ -134,7 +150,9 @@ impl Kernel {
                 files.push((format!("{folder}/current_vgpu_type"), Node::File(current.into_bytes())));
                 for name in UNTIL_SET {
                     // Reading a node of a device without a number is ENXIO, as reading these is.
-                    let node = set.map_or(Node::Device(None), |_| Node::File(b"0\n".to_vec()));
+                    let lives = self.instance_of(pf, vf).filter(|_| name == "gpu_instance_id").unwrap_or(0);
+                    let text = format!("{lives}\n").into_bytes();
+                    let node = set.map_or(Node::Device(None), |_| Node::File(text));
                     files.push((format!("{folder}/{name}"), node));
                 }
             }
@@ -149,7 +167,7 @@ impl Kernel {
         let wanted = decimal(data).ok_or(Errno::EINVAL)?;
         let pf = self.physfn_of(vf).ok_or(Errno::ENODEV)?;
         let after = self.struck(&On::VgpuType { vf })?;
-        let mixed = self.mixed.get(&pf) == Some(&true);
+        let (sizes, lets) = (self.sizes(pf), self.lets_type(pf, wanted));
         let held = self.vfio_nodes(vf).iter().any(|node| self.is_open(node));
         let card = self.typed_cards.iter_mut().find(|card| card.pf == pf).ok_or(Errno::ENODEV)?;
         if wanted == 0 {
@@ -161,13 +179,23 @@ impl Kernel {
             if let Some(path) = self.file_of(vf, "nvidia/vgpu_params") {
                 self.files.put_text(&path, "\n");
             }
-        } else if card.creatable(vf, mixed).iter().any(|(id, ..)| *id == wanted) {
+            self.leave_instance(vf);
+        } else if lets && card.creatable(vf, sizes).iter().any(|(id, ..)| *id == wanted) {
             card.set.insert(vf, wanted);
+            self.settle_on_instance(pf, vf, wanted);
         } else {
             return Err(Errno::EIO.into());
         }
         self.renew_vgpu_types(pf);
         after
+    }
+
+    fn sizes(&self, pf: PciAddress) -> Sizes {
+        match self.mixed.get(&pf) {
+            _ if self.is_cut(pf) => Sizes::OfInstances,
+            Some(true) => Sizes::Mixed,
+            _ => Sizes::Ruled,
+        }
     }
 
     /// Whether anything lives on a card.
@@ -188,6 +216,7 @@ impl Kernel {
         for card in &mut self.typed_cards {
             card.set.remove(&vf);
         }
+        self.leave_instance(vf);
     }
 }
 

@@ -42,7 +42,7 @@ struct Service {
     stubborn: bool,
 }
 
-fn ended(code: i32, stdout: &str, stderr: &str) -> ProgramEnd {
+pub(crate) fn ended(code: i32, stdout: &str, stderr: &str) -> ProgramEnd {
     ProgramEnd { code: Some(code), signal: None, stdout: stdout.to_owned(), stderr: stderr.to_owned() }
 }
 
@@ -79,6 +79,16 @@ impl Kernel {
             (Program::VfTool, ["-d", card]) => Ok(self.cycle_vfs(card, false)),
             (Program::Command, ["vgpu", "-i", card, "-shm", on]) => Ok(self.set_mixed(card, *on == "1")),
             (Program::Command, ["vgpu", "-i", card, "-ghm"]) => Ok(self.show_mixed(card)),
+            (Program::Command, ["-i", card, "-mig", on]) => Ok(self.set_mig_mode(card, *on == "1")),
+            (Program::Command, ["-i", card, query, "--format=csv,noheader"])
+                if query.contains("mig.mode") =>
+            {
+                Ok(self.show_mig_mode(card))
+            }
+            (Program::Command, ["mig", "-i", card, rest @ ..]) => self.mig(card, rest).ok_or_else(|| {
+                self.unmodelled.insert(call.to_string());
+                Stop::Unmodelled
+            }),
             (Program::ServiceManager, ["--no-block", "stop", unit]) => Ok(self.stop_service(unit)),
             (Program::ServiceManager, ["--no-block", "start", unit]) => Ok(self.start_service(unit)),
             _ => {
@@ -102,6 +112,7 @@ impl Kernel {
             done = self.set_numvfs(pf, total.as_bytes());
         }
         self.mixed.remove(&pf);
+        self.wipe_instances(pf);
         self.renew_vgpu_types(pf);
         self.free_lock(pf);
         match done {

@@ -38,6 +38,7 @@ impl Kernel {
             self.remove_vf(vf);
         }
         self.clear_vf_links(function);
+        self.wipe_instances(function);
         for index in 0..wanted {
             self.add_vf(function, index);
         }

@@ -4,13 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gpuvirt_model::{Observed, PciAddress, Unknown};
+use gpuvirt_model::{MigState, Observed, PciAddress, ProgramPath, Unknown};
 use gpuvirt_plan::Step;
 
 use crate::error::HostError;
 use crate::files::Files;
 use crate::holders;
 use crate::inventory::{self, GpuRules, KnownNames};
+use crate::mig;
 use crate::paths;
 use crate::perform;
 use crate::sysfs::Sysfs;
@@ -99,6 +100,34 @@ impl LinuxHost {
             }
             (error, _) => error,
         }
+    }
+
+    /// The GPU instances of a card, read through the vendor's command: a client of the vendor's library while it runs,
+    /// and no more afterwards.
+    ///
+    /// # Errors
+    /// [`HostError::Refused`] when the command fails or is not understood, [`HostError::StillWaiting`] when `deadline`
+    /// has passed.
+    pub fn mig(
+        &self,
+        gpu: PciAddress,
+        command: &ProgramPath,
+        deadline: Duration,
+    ) -> Result<MigState, HostError> {
+        mig::read(Files::new(&*self.sysfs), gpu, command, deadline)
+    }
+
+    /// The same through a program of ours that asks the vendor's library, `PROGRAM gpu-instances ADDRESS`.
+    ///
+    /// # Errors
+    /// As [`LinuxHost::mig`].
+    pub fn mig_from(
+        &self,
+        gpu: PciAddress,
+        program: &ProgramPath,
+        deadline: Duration,
+    ) -> Result<MigState, HostError> {
+        mig::read_from(Files::new(&*self.sysfs), gpu, program, deadline)
     }
 
     /// Whether a PCI function is there, part of a GPU or not.

@@ -31,6 +31,16 @@ pub(crate) const OS_RELEASE: &str = "/proc/sys/kernel/osrelease";
 pub(crate) const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// Whether the VFIO type 1 back end goes without interrupt remapping.
 pub(crate) const UNSAFE_INTERRUPTS: &str = "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts";
+/// NVIDIA's module, there when it is loaded.
+pub(crate) const NVIDIA_MODULE: &str = "/sys/module/nvidia";
+/// Its version.
+pub(crate) const NVIDIA_MODULE_VERSION: &str = "/sys/module/nvidia/version";
+/// The module that NVIDIA's vGPU host driver has besides.
+pub(crate) const NVIDIA_VGPU_MODULE: &str = "/sys/module/nvidia_vgpu_vfio";
+/// What NVIDIA's driver tells of itself.
+pub(crate) const NVIDIA_VERSION: &str = "/proc/driver/nvidia/version";
+/// The program of NVIDIA's vGPU host driver that loads its types.
+pub(crate) const NVIDIA_VGPUD: &str = "/usr/bin/nvidia-vgpud";
 /// Installed modules of all kernels.
 pub(crate) const LIB_MODULES: &str = "/lib/modules";
 /// Where distributions keep the list of PCI names.

@@ -205,3 +205,26 @@ fn profiles_of_every_drivers_form_are_read() {
         ]
     );
 }
+
+#[test]
+fn parameters_that_make_no_sense_are_unknown_and_told() {
+    for (content, known) in [
+        (&b"frame_rate_limiter=0, disable_vnc=1\n"[..], Some("disable_vnc=1, frame_rate_limiter=0")),
+        (b"\n", Some("")),
+        (b"x\n", None),
+        (b"a=1\0\n", None),
+        (b"\xff\xfe", None),
+    ] {
+        let tree = typed_card(b"", b"7\n");
+        tree.file("/sys/bus/pci/devices/0000:41:00.4/nvidia/vgpu_params", content);
+        let observed = tree.host().observe().unwrap();
+        let vgpu = observed.vgpus.values().next().unwrap();
+        assert_eq!(vgpu.known_params().map(ToString::to_string).as_deref(), known);
+        assert!(vgpu.params.is_some(), "the driver takes some");
+        let told = observed.host.oddities.iter().any(|line| line.contains("vgpu_params: "));
+        assert_eq!(told, known.is_none(), "{:?}", observed.host.oddities);
+    }
+    assert!(
+        typed_card(b"", b"7\n").host().observe().unwrap().vgpus.values().all(|vgpu| vgpu.params.is_none())
+    );
+}

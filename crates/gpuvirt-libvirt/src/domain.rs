@@ -151,6 +151,21 @@ impl Libvirt {
     }
 }
 
+impl Libvirt {
+    /// Starts a domain and waits until it runs: its hooks too, so its caller holds nothing that a hook waits for.
+    ///
+    /// # Errors
+    /// [`LibvirtError`] with what libvirt said, a hook's own words among it.
+    pub fn start(&self, name: &str) -> Result<(), LibvirtError> {
+        no_nul(name, "the domain's name")?;
+        let name = name.to_owned();
+        self.request(format!("starting VM {name:?}"), move |connection, doing| {
+            let start = || connection.lookup_domain_by_name(&name)?.create();
+            start().map(drop).map_err(|error: virt::error::Error| failed(doing, &error))
+        })
+    }
+}
+
 /// Defines a document, validated against libvirt's schema if the rest of it allows that: what people define
 /// themselves is not validated, and a domain of theirs that breaks the schema stays editable.
 fn define(connection: &Connect, xml: &str, doing: &str) -> Result<(), LibvirtError> {

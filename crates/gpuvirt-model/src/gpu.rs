@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Framework, Holders, PciAddress, Profile};
+use crate::{Framework, Holders, HostDriver, PciAddress, Profile};
 
 /// How a GPU is used, in vSphere's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -69,6 +69,9 @@ pub struct Gpu {
     pub profiles: Vec<Profile>,
     /// Whether a driver, not VFIO's, has the primary function.
     pub host_driver: bool,
+    /// What that driver is for.
+    #[serde(default)]
+    pub driver: HostDriver,
     /// Whether every function that the host binds is with VFIO, the primary included.
     pub on_vfio: bool,
     /// Live vGPUs, by uuid or VF, made by anybody.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Domain, Function, Gpu, HostFacts, IommuGroup, PciAddress, Reading, Vgpu, VgpuId};
+use crate::{Domain, Function, Gpu, HostFacts, IommuGroup, MigState, PciAddress, Reading, Vgpu, VgpuId};
 
 /// The host as one pass over sysfs shows it, joined with libvirt's domains.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct Observed {
     pub groups: BTreeMap<u32, IommuGroup>,
     /// Live vGPUs of GPUs.
     pub vgpus: BTreeMap<VgpuId, Vgpu>,
+    /// GPU instances, by GPU: only of those whose were asked for. A GPU that is not here was not asked.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mig: BTreeMap<PciAddress, MigState>,
     /// libvirt's domains; unknown without the daemon.
     pub domains: Reading<Vec<Domain>>,
 }

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{DriverName, Framework, Function, PciAddress, PciIdentity, ProfileName, Vgpu, VgpuId, VgpuMode};
+use crate::{
+    DriverName, Framework, Function, GpuInstance, GpuInstanceRecord, PciAddress, PciIdentity, ProfileName,
+    Vgpu, VgpuId, VgpuMode,
+};
 
 /// What is ours, and how things were before us.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +26,9 @@ pub struct Records {
     /// The virtual functions that we enabled, by physical function.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vfs: BTreeMap<PciAddress, VfsRecord>,
+    /// The GPU instances that we made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpu_instances: Vec<GpuInstanceRecord>,
     /// The vGPU modes that we set and that no file of the kernel's shows.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vgpu_modes: BTreeMap<PciAddress, VgpuModeRecord>,
@@ -87,6 +93,7 @@ impl Records {
         let gone = |made: Option<Uuid>| made.zip(boot).is_some_and(|(made, now)| made != now);
         self.vgpus.retain(|id, record| id.vf().is_none() || !gone(record.boot));
         self.vfs.retain(|_, record| !gone(record.boot));
+        self.gpu_instances.retain(|record| !gone(record.boot));
         self.vgpu_modes.retain(|_, record| !gone(record.boot));
         self
     }
@@ -101,6 +108,11 @@ impl Records {
         record.is_some_and(|record| {
             record.parent == vgpu.parent && (vgpu.removing || record.type_id == vgpu.type_id)
         })
+    }
+
+    /// Whether a live GPU instance is of our making.
+    pub fn made_instance(&self, gpu: PciAddress, instance: &GpuInstance) -> bool {
+        self.gpu_instances.iter().any(|record| record.is_of(gpu, instance))
     }
 
     /// How the host had this function, as far as it is the same one.

@@ -117,6 +117,14 @@ codes! {
         NotSharedDirect => "not-shared-direct",
         /// The card is not on a VFIO driver.
         NotPassthrough => "not-passthrough",
+        /// The card can't be cut into GPU instances, or nothing here can do it.
+        NoMig => "no-mig",
+        /// MIG mode is off, or another vGPU mode is configured.
+        MigOff => "mig-off",
+        /// No GPU instance with this number.
+        GpuInstanceNotFound => "gpu-instance-not-found",
+        /// A vGPU lives on the GPU instance.
+        GpuInstanceInUse => "gpu-instance-in-use",
         /// The GPU offers no profile of this name.
         ProfileNotOffered => "profile-not-offered",
         /// The profile's capacity is used up.
@@ -194,7 +202,7 @@ codes! {
         /// A host device of the domain has no request, while its others have.
         DeviceWithoutRequest => "device-without-request",
         /// The requests are those of the domain that this one was cloned from.
-        ClonedRequest => "cloned-request",
+        CopiedRequest => "copied-request",
         /// A running VM has what the rules would have refused at its start.
         LiveViolation => "live-violation",
         /// Several vGPUs of one VM that may not go together.
@@ -203,6 +211,8 @@ codes! {
         HostDriverUnsure => "host-driver-unsure",
         /// A service that was stopped for a change did not start again.
         ServiceDown => "service-down",
+        /// The assignment policy does not act on a GPU.
+        PolicyNotInEffect => "policy-not-in-effect",
         /// A refusal was accepted by the admin.
         Accepted => "accepted",
     }

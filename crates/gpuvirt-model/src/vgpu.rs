@@ -132,6 +132,12 @@ pub struct Vgpu {
     pub profile: ProfileName,
     /// Its IOMMU group.
     pub iommu_group: Option<u32>,
+    /// The GPU instance that it lives on, as its driver says. It means something only while MIG mode is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_instance: Option<u32>,
+    /// Where on a card with mixed sizes it sits, as its driver says (`placement_id`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement_id: Option<u32>,
     /// Its removal has begun and waits for whoever has it open: it has left the bus, and its type is not shown any
     /// more, but it lives, takes its memory, and its VM runs on.
     #[serde(default, skip_serializing_if = "is_false")]

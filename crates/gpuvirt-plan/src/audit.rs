@@ -37,6 +37,9 @@ fn undoable(step: &Step, plan: &Plan) -> bool {
         }
         Step::SetVfAutoprobe { function, .. } => plan.before.vfs.contains_key(function),
         Step::SetVgpuParams { vgpu, .. } => plan.before.vgpu_params.contains_key(vgpu) || plan.makes(*vgpu),
+        Step::SetMigMode { gpu, .. }
+        | Step::CreateGpuInstance { gpu, .. }
+        | Step::RemoveGpuInstance { gpu, .. } => plan.before.mig.contains_key(gpu),
         Step::CycleVfs { function, from, to, .. } => {
             plan.before.vfs.contains_key(function) && (*from == 0 || *to == 0)
         }
@@ -66,9 +69,26 @@ fn first_out_of_order(plan: &Plan) -> Option<&Step> {
         |s| matches!(s, Step::SetVfCount { to, .. } | Step::CycleVfs { to, .. } if *to != 0),
         |s| matches!(s, Step::SetVfCount { to: 0, .. } | Step::CycleVfs { to: 0, .. }),
     );
+    let instances: (Kind, Kind) =
+        (|s| matches!(s, Step::CreateGpuInstance { .. }), |s| matches!(s, Step::RemoveGpuInstance { .. }));
+    // The driver forgets GPU instances when virtual functions come or go, and offers types only on what is there.
+    let wiped: (Kind, Kind) = (
+        |s| matches!(s, Step::CreateGpuInstance { .. }),
+        |s| matches!(s, Step::SetVfCount { .. } | Step::CycleVfs { .. } | Step::SetMigMode { .. }),
+    );
+    let on_instances: (Kind, Kind) = (
+        |s| matches!(s, Step::SetVgpuType { to, .. } if *to != 0),
+        |s| matches!(s, Step::CreateGpuInstance { .. }),
+    );
+    // It refuses to turn the mode while there are any.
+    let mode: (Kind, Kind) = (
+        |s| matches!(s, Step::SetVfCount { to, .. } | Step::CycleVfs { to, .. } if *to != 0),
+        |s| matches!(s, Step::SetMigMode { .. }),
+    );
     let services: (Kind, Kind) =
         (|s| matches!(s, Step::StartService { .. }), |s| matches!(s, Step::StopService { .. }));
-    [drivers, mdevs, types, vfs, services].into_iter().find_map(|(adds, removes)| {
+    let kinds = [drivers, mdevs, types, vfs, services, instances, wiped, on_instances, mode];
+    kinds.into_iter().find_map(|(adds, removes)| {
         let last = plan.steps.iter().rposition(removes)?;
         plan.steps.iter().take(last).find(|step| adds(step))
     })

@@ -14,7 +14,7 @@ pub fn warnings(domain: &Domain, observed: &Observed) -> Vec<Warning> {
             "the requests of {name} are those of the domain that it was cloned from: remove the copied devices and \
              add its own"
         );
-        found.push(Warning { code: WarningCode::ClonedRequest, text });
+        found.push(Warning { code: WarningCode::CopiedRequest, text });
     }
     for request in requests.list.iter().filter(|request| request.assigned.is_none()) {
         let text = format!(

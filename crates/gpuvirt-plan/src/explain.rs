@@ -1,6 +1,6 @@
 //! A plan in sentences, for `--dry-run` and for reports.
 
-use crate::{MixedSize, Plan, Step, UnbindLock, VfAutoprobe};
+use crate::{MigMode, MixedSize, Plan, Step, UnbindLock, VfAutoprobe};
 
 /// One sentence for each step.
 pub fn sentences(plan: &Plan) -> Vec<String> {
@@ -43,6 +43,20 @@ pub fn sentence(step: &Step) -> String {
         }
         Step::SetVfAutoprobe { function, on: VfAutoprobe::Off } => {
             format!("leave new virtual functions of {function} without a driver")
+        }
+        Step::SetMigMode { gpu, to: MigMode::On, .. } => format!("turn MIG mode of {gpu} on"),
+        Step::SetMigMode { gpu, to: MigMode::Off, .. } => format!("turn MIG mode of {gpu} off"),
+        Step::CreateGpuInstance { gpu, profile, start: None, .. } => {
+            format!("make a GPU instance {profile} on {gpu}, with its compute instance")
+        }
+        Step::CreateGpuInstance { gpu, profile, start: Some(start), .. } => {
+            format!("make a GPU instance {profile} on {gpu} at slice {start}, with its compute instance")
+        }
+        Step::RemoveGpuInstance { gpu, instance, .. } => {
+            format!(
+                "remove GPU instance {} ({}) of {gpu}, its compute instances first",
+                instance.id, instance.profile
+            )
         }
         Step::CycleVfs { function, tool, to: 0, from } => {
             format!("have {tool} take the {from} virtual functions of {function} away")

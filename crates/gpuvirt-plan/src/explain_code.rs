@@ -5,6 +5,7 @@
 mod config;
 mod gpu;
 mod isolation;
+mod mig;
 mod placement;
 mod prepare;
 mod request;
@@ -36,6 +37,7 @@ const ALL: &[&[Explanation]] = &[
     prepare::TEXTS,
     config::TEXTS,
     vgpu::TEXTS,
+    mig::TEXTS,
     placement::TEXTS,
     vm::TEXTS,
     request::TEXTS,

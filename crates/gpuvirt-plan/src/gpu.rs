@@ -1,7 +1,9 @@
 //! Questions about a GPU that every layer asks.
 
 use crate::{parameter, vendor};
-use gpuvirt_model::{Desired, Domain, Framework, Gpu, GraphicsType, Hostdev, Observed, VgpuId, When};
+use gpuvirt_model::{
+    Desired, Domain, Framework, Gpu, GraphicsType, HostDriverKind, Hostdev, Observed, VgpuId, When,
+};
 
 /// The domains that have or name a function or a vGPU of this GPU, each with whether its running QEMU has it.
 pub fn domains_using<'a>(
@@ -18,6 +20,38 @@ pub fn domains_using<'a>(
         let running = domain.live.iter().any(ours);
         (running || domain.config.iter().any(ours)).then_some((domain, running))
     })
+}
+
+/// Why it can't be told yet how vGPUs are made on a card whose driver makes some; none where it can be told, or where
+/// none are made.
+///
+/// On kernels from 6.8 NVIDIA's driver uses its vendor-specific VFIO, on others mediated devices on each virtual
+/// function, and distributions mix both: it shows on the virtual functions alone.
+pub fn undecided(gpu: &Gpu, observed: &Observed) -> Option<String> {
+    let primary = observed.primary_of(gpu)?;
+    let nvidia = primary.binding.driver.as_ref().is_some_and(|driver| driver.as_str() == "nvidia");
+    let may = matches!(gpu.driver.kind, HostDriverKind::VgpuHost | HostDriverKind::Unknown);
+    if !nvidia || !may || !gpu.frameworks.is_empty() {
+        return None;
+    }
+    // 0 of them is none: then it is a card of before them, or one that was not told to.
+    let vfs = primary.sriov.as_ref().filter(|sriov| sriov.total > 0);
+    match (vfs, gpu.driver.kind) {
+        (Some(sriov), HostDriverKind::VgpuHost) if sriov.vfs.is_empty() => {
+            Some("mdev or nvidia-vfio: that shows once it has virtual functions".to_owned())
+        }
+        (Some(sriov), _) if sriov.vfs.is_empty() => Some(format!(
+            "whether its driver makes vGPUs is not known ({}), and how shows once it has virtual functions",
+            gpu.driver.evidence
+        )),
+        (Some(_), HostDriverKind::VgpuHost) => Some(
+            "its virtual functions show no vGPU types: nvidia-vgpud loads those, look at its log".to_owned(),
+        ),
+        (None, HostDriverKind::VgpuHost) => {
+            Some("it shows no vGPU types: nvidia-vgpud loads those, look at its log".to_owned())
+        }
+        _ => None,
+    }
 }
 
 /// Why the configured type is not in force, when it is not.
@@ -67,6 +101,9 @@ fn not_in_force(gpu: &Gpu, observed: &Observed, wanted: GraphicsType, active: Gr
         },
         (GraphicsType::SharedDirect, GraphicsType::Shared) if can_have_vfs(gpu, observed) => {
             format!("it has no virtual functions: run `gpuvirt gpu set {} --type {wanted}`", gpu.address)
+        }
+        (GraphicsType::SharedDirect, GraphicsType::Shared) if undecided(gpu, observed).is_some() => {
+            undecided(gpu, observed).unwrap_or_default()
         }
         (GraphicsType::SharedDirect, GraphicsType::Shared) => {
             format!("{driver} offers no vGPUs: load the vendor's vGPU host driver")

@@ -14,6 +14,8 @@ pub mod explain;
 pub mod explain_code;
 pub mod first_fit;
 pub mod gpu;
+pub mod mig;
+pub mod mig_room;
 pub mod parameter;
 pub mod params;
 pub mod placement;
@@ -26,8 +28,9 @@ pub mod vendor;
 pub mod verify;
 pub mod vgpu;
 
-pub use gpu::{domains_using, pending_reason};
+pub use gpu::{domains_using, pending_reason, undecided};
 pub use step::{
-    MdevPlace, MixedSize, MixedSizeSetting, Plan, Promise, Snapshot, Step, UnbindLock, VfAutoprobe, VfSetting,
+    MdevPlace, MigLayout, MigMode, MixedSize, MixedSizeSetting, Plan, Promise, Snapshot, Step, UnbindLock,
+    VfAutoprobe, VfSetting,
 };
 pub use switch::Wanted;

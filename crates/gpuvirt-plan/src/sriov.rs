@@ -61,6 +61,21 @@ pub fn steps(
     steps
 }
 
+/// The steps that take all away and make as many again.
+pub(crate) fn made_anew(
+    function: gpuvirt_model::PciAddress,
+    tool: Option<&ProgramPath>,
+    now: VfSetting,
+) -> Vec<Step> {
+    let none = VfSetting { count: 0, ..now };
+    [steps(function, tool, now, none), steps(function, tool, none, now)].concat()
+}
+
+/// Whether virtual functions that are there are of our making.
+pub fn are_ours(gpu: &Gpu, now: VfSetting, records: &Records) -> bool {
+    now.count != 0 && records.vfs.get(&gpu.address).is_some_and(|ours| ours.count == now.count)
+}
+
 /// Whether a plan takes a GPU's virtual functions away.
 pub fn takes_vfs(plan: &Plan) -> bool {
     plan.steps

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use gpuvirt_model::{
-    DriverBinding, DriverName, Function, PciAddress, PciIdentity, ProfileName, ProgramPath, UnitName, VgpuId,
-    VgpuParams,
+    DriverBinding, DriverName, Function, GpuInstance, PciAddress, PciIdentity, ProfileName, ProgramPath,
+    UnitName, VgpuId, VgpuParams,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -94,6 +94,40 @@ pub enum Step {
         /// Whether it does.
         on: VfAutoprobe,
     },
+    /// Turn a card's MIG mode on or off. Refused by its driver while virtual functions are enabled.
+    SetMigMode {
+        /// The card.
+        gpu: PciAddress,
+        /// The vendor's command.
+        command: ProgramPath,
+        /// The mode to have.
+        to: MigMode,
+    },
+    /// Make a GPU instance with its default compute instance; one that is there and lost its compute instance gets that.
+    CreateGpuInstance {
+        /// The card.
+        gpu: PciAddress,
+        /// The vendor's command.
+        command: ProgramPath,
+        /// Of which profile.
+        profile: String,
+        /// The profile's number on this card.
+        profile_id: u32,
+        /// The first memory slice; none: the driver chooses.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        start: Option<u32>,
+        /// How many of this profile the card has afterwards: what tells that the step is done.
+        count: u32,
+    },
+    /// Remove a GPU instance, its compute instances first.
+    RemoveGpuInstance {
+        /// The card.
+        gpu: PciAddress,
+        /// The vendor's command.
+        command: ProgramPath,
+        /// The instance as it must still be: its number may have come again for another.
+        instance: GpuInstance,
+    },
     /// Have the vendor's tool make all of a card's virtual functions, or remove them. GPU instances and the mixed-size
     /// mode go with the old ones.
     CycleVfs {
@@ -139,6 +173,28 @@ pub enum Step {
         /// The service.
         unit: UnitName,
     },
+}
+
+/// Whether a card makes GPU instances.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MigMode {
+    /// It does.
+    On,
+    /// It is whole.
+    Off,
+}
+
+/// A card's MIG mode and its GPU instances, with the command that tells and changes them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MigLayout {
+    /// The vendor's command.
+    pub command: ProgramPath,
+    /// Its MIG mode.
+    pub mode: MigMode,
+    /// Its GPU instances.
+    pub instances: Vec<GpuInstance>,
 }
 
 /// Whether vGPUs of several sizes may live on a card.
@@ -229,6 +285,9 @@ pub struct Snapshot {
     /// Physical functions, and how they had their virtual ones.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vfs: BTreeMap<PciAddress, VfSetting>,
+    /// Cards, and how their GPU instances were.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mig: BTreeMap<PciAddress, MigLayout>,
     /// Cards, and whether sizes of vGPUs could be mixed on them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mixed_sizes: BTreeMap<PciAddress, MixedSizeSetting>,
@@ -301,6 +360,15 @@ pub enum Promise {
         #[serde(flatten)]
         setting: VfSetting,
     },
+    /// The card has this MIG mode, and so many GPU instances of each profile.
+    Mig {
+        /// The card.
+        gpu: PciAddress,
+        /// The mode.
+        mode: MigMode,
+        /// How many of each profile; none of any other.
+        instances: BTreeMap<String, u32>,
+    },
     /// The GPU offers vGPUs, in whichever way.
     OffersVgpus {
         /// The GPU.
@@ -357,6 +425,7 @@ impl Plan {
         before.bindings.extend(self.before.bindings.clone());
         before.identities.extend(self.before.identities.clone());
         before.vfs.extend(self.before.vfs.clone());
+        before.mig.extend(self.before.mig.clone());
         before.mixed_sizes.extend(self.before.mixed_sizes.clone());
         before.services = [self.before.services.as_slice(), next.before.services.as_slice()].concat();
         before.services.dedup();
@@ -390,6 +459,13 @@ impl VfAutoprobe {
     }
 }
 
+impl MigMode {
+    /// As a card shows it.
+    pub fn of(on: bool) -> Self {
+        if on { Self::On } else { Self::Off }
+    }
+}
+
 impl Step {
     /// The function that the step is about, a mediated device's parent included.
     pub fn function(&self) -> Option<PciAddress> {
@@ -403,6 +479,9 @@ impl Step {
             Self::CreateMdev { place, .. } => Some(place.parent),
             Self::RemoveMdev { parent, .. } | Self::SetVgpuParams { parent, .. } => Some(*parent),
             Self::SetVgpuType { vf, .. } => Some(*vf),
+            Self::SetMigMode { gpu, .. }
+            | Self::CreateGpuInstance { gpu, .. }
+            | Self::RemoveGpuInstance { gpu, .. } => Some(*gpu),
             Self::CycleVfs { function, .. } | Self::SetUnbindLock { function, .. } => Some(*function),
             Self::SetMixedSize { gpu, .. }
             | Self::StopService { gpu, .. }

@@ -8,29 +8,32 @@ use gpuvirt_model::{
 };
 
 use crate::driver::{self, BindingGoal};
-use crate::{MixedSize, MixedSizeSetting, Plan, Promise, Snapshot, Step, sriov, vendor};
+use crate::{MixedSize, MixedSizeSetting, Plan, Promise, Snapshot, Step, mig, sriov, vendor};
 
 /// What a GPU is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wanted {
+pub struct Wanted<'a> {
     /// The type.
     pub to: GraphicsType,
     /// Which profiles may live together on it, where the admin chose.
     pub vgpu_mode: Option<VgpuMode>,
     /// How many virtual functions it gets, where the admin chose.
     pub vf_count: Option<u16>,
+    /// Its GPU instances by profile, one for each, in vGPU mode `mig`.
+    pub gpu_instances: &'a [String],
 }
 
-impl Wanted {
+impl<'a> Wanted<'a> {
     /// A type, and no more.
     pub fn of(to: GraphicsType) -> Self {
-        Self { to, vgpu_mode: None, vf_count: None }
+        Self { to, vgpu_mode: None, vf_count: None, gpu_instances: &[] }
     }
 
     /// What an entry of the desired document asks for.
-    pub fn by(entry: &DesiredGpu, host: &DesiredHost) -> Self {
+    pub fn by(entry: &'a DesiredGpu, host: &DesiredHost) -> Self {
         let to = entry.graphics_type.resolve(host);
-        Self { to, vgpu_mode: entry.vgpu_mode, vf_count: entry.vf_count }
+        let gpu_instances = entry.gpu_instances.as_slice();
+        Self { to, vgpu_mode: entry.vgpu_mode, vf_count: entry.vf_count, gpu_instances }
     }
 }
 
@@ -49,15 +52,24 @@ pub fn plan_for(gpu: &Gpu, observed: &Observed, wanted: &Wanted, records: &Recor
     let Some(primary) = observed.primary_of(gpu) else { return plan };
     let tool = vendor::vf_tool(primary, observed);
     let now = sriov::setting(primary);
-    if let Some((now, setting)) = now.zip(sriov::wanted(gpu, observed, wanted, records)) {
+    let turn = mig::turn(gpu, observed, wanted, records);
+    // Virtual functions that keep the mode from being turned are made anew, where they are ours.
+    let anew = now.filter(|now| turn.is_some() && sriov::are_ours(gpu, *now, records));
+    let setting = sriov::wanted(gpu, observed, wanted, records);
+    if let Some((now, setting)) = now.zip(setting.or(anew)) {
         // Before the driver goes: it would take them along, and nobody would wait for that.
-        plan.steps.splice(0..0, sriov::steps(gpu.address, tool, now, setting));
+        let steps = match setting == now {
+            true => sriov::made_anew(gpu.address, tool, now),
+            false => sriov::steps(gpu.address, tool, now, setting),
+        };
+        plan.steps.splice(0..0, steps);
         plan.before.vfs.insert(gpu.address, now);
         plan.promises.push(Promise::Vfs { function: gpu.address, setting });
         if setting.count != 0 {
             plan.promises.push(Promise::OffersVgpus { gpu: gpu.address });
         }
     }
+    mig::add_to(&mut plan, gpu, observed, wanted, records);
     let cycles = sriov::cycles_vfs(&plan);
     let mixed = vendor::mixed_size_step(gpu, observed, wanted, records, cycles);
     if let Some((was, step)) = mixed {

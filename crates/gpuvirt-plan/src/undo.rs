@@ -6,7 +6,9 @@ use gpuvirt_model::{DriverBinding, Function, Observed, PciAddress, UnitName, Vgp
 use uuid::Uuid;
 
 use crate::driver::{self, BindingGoal};
-use crate::{MixedSize, Plan, Promise, Snapshot, Step, UnbindLock, VfSetting, params, sriov, vendor, vgpu};
+use crate::{
+    MixedSize, Plan, Promise, Snapshot, Step, UnbindLock, VfSetting, mig, params, sriov, vendor, vgpu,
+};
 
 /// Plans the way from `now` back to how things were before `plan`.
 ///
@@ -25,10 +27,15 @@ pub fn plan(plan: &Plan, now: &Observed) -> Plan {
     steps.extend(type_steps(plan, now));
     steps.extend(restored);
     let (taken, made) = vf_steps(plan, now);
+    let instances = mig::undo(plan, now, !taken.is_empty() || !made.is_empty());
     steps.extend(taken);
+    steps.extend(instances.removals);
     steps.extend(driver::steps(&functions, &goals));
+    steps.extend(instances.mode);
     // Only a driver can make virtual functions, so after it is back.
     steps.extend(made);
+    // The virtual functions' coming would have wiped them.
+    steps.extend(instances.additions);
     steps.extend(mixed_size_steps(plan, &steps));
     let steps = with_services(plan, steps, now);
     let steps = [locks_given_back(plan, now), steps].concat();
@@ -210,6 +217,7 @@ fn now_as_snapshot(plan: &Plan, now: &Observed) -> Snapshot {
             .collect(),
         vfs: plan.before.vfs.keys().filter_map(|function| vfs(function, now)).collect(),
         vgpu_params: params::now(plan, now),
+        mig: plan.before.mig.keys().filter_map(|gpu| mig::now(plan, *gpu, now)).collect(),
         mixed_sizes: plan.before.mixed_sizes.clone(),
         services: services(plan, now),
         vgpu_types: plan.before.vgpu_types.keys().map(|vf| (*vf, vgpu::type_of(*vf, now))).collect(),
@@ -248,5 +256,6 @@ fn promises(plan: &Plan, now: &Observed) -> Vec<Promise> {
     let vfs = vfs.map(|(function, was)| Promise::Vfs { function: *function, setting: *was });
     let params = before.vgpu_params.iter();
     let params = params.map(|(vgpu, was)| Promise::VgpuParams { vgpu: *vgpu, params: was.clone() });
-    bound.chain(mdevs).chain(types).chain(vfs).chain(params).collect()
+    let mig = before.mig.iter().map(|(gpu, was)| mig::promise(*gpu, was));
+    bound.chain(mdevs).chain(types).chain(vfs).chain(params).chain(mig).collect()
 }

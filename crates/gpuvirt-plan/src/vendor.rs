@@ -54,7 +54,7 @@ pub(crate) fn surround(
 ) -> Vec<Step> {
     let ruled = |driver: &DriverName| observed.host.driver_rules.of(driver).is_some();
     let alone = |step: &Step| match step {
-        Step::CycleVfs { .. } => true,
+        Step::CycleVfs { .. } | Step::SetMigMode { .. } => true,
         Step::Unbind { driver, .. } => ruled(driver),
         _ => false,
     };

@@ -2,7 +2,7 @@
 
 use gpuvirt_model::{DriverBinding, DriverName, Function, Observed, VgpuId};
 
-use crate::{Plan, Promise, params, sriov, vgpu};
+use crate::{Plan, Promise, mig, params, sriov, vgpu};
 
 /// Every promise that does not hold, in words; empty: the plan succeeded.
 pub fn broken_promises(plan: &Plan, now: &Observed) -> Vec<String> {
@@ -52,6 +52,7 @@ fn broken(promise: &Promise, now: &Observed) -> Option<String> {
             }
         }
         Promise::VgpuParams { vgpu, params } => params::broken(*vgpu, params, now),
+        Promise::Mig { gpu, mode, instances } => mig::broken(*gpu, *mode, instances, now),
         Promise::OffersVgpus { gpu } => {
             let offers = now.gpus.get(gpu).is_some_and(|gpu| !gpu.frameworks.is_empty());
             (!offers).then(|| {

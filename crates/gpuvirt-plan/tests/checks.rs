@@ -4,9 +4,9 @@
 mod picture;
 
 use gpuvirt_model::{
-    Bar, ClassCode, ConfiguredType, Domain, DomainState, Framework, GraphicsType, Holder, Hostdev,
-    ModulePresence, Observed, ProfileName, Reading, Records, RefusalCode, Sriov, Unknown, Vgpu, Via,
-    WarningCode,
+    Bar, ClassCode, ConfiguredType, Domain, DomainState, Framework, GraphicsType, Holder, HostDriver,
+    HostDriverKind, Hostdev, ModulePresence, Observed, ProfileName, Reading, Records, RefusalCode, Sriov,
+    Unknown, Vgpu, Via, WarningCode,
 };
 use gpuvirt_plan::{checks, switch};
 use picture::{AUDIO, GPU, NIC, at, binding, function, host, managed};
@@ -159,6 +159,8 @@ fn vgpu() -> Vgpu {
         type_id: "nvidia-231".to_owned(),
         profile: ProfileName("grid_t4-2q".to_owned()),
         iommu_group: None,
+        gpu_instance: None,
+        placement_id: None,
         removing: false,
         params: None,
         holders: gpuvirt_model::Holders::default(),
@@ -337,6 +339,75 @@ fn a_plain_driver_offers_no_vgpus() {
     assert!(text.contains("nvidia"), "{text}");
     let (refusals, ..) = judge(GraphicsType::SharedDirect, |o| gpu_of(o).frameworks.push(Framework::Mdev));
     assert_eq!(refusals, []);
+}
+
+#[test]
+fn the_wrong_driver_of_a_vendor_is_named_with_the_right_one() {
+    let kinds = |kind, vendor, total: Option<u16>| {
+        move |o: &mut Observed| {
+            gpu_of(o).driver =
+                HostDriver { kind, version: Some("550.1".to_owned()), evidence: "so it is".to_owned() };
+            primary_of(o).identity.vendor = vendor;
+            let none = |total| Sriov { total, enabled: 0, drivers_autoprobe: true, vfs: Vec::new() };
+            primary_of(o).sriov = total.map(none);
+        }
+    };
+    use HostDriverKind::{OpenModule, Other, Plain, Unknown, VgpuHost};
+    for (kind, vendor, total, refused, words) in [
+        (Plain, 0x10de, Some(32), RefusalCode::WrongHostDriver, "nvidia 550.1 has it: the plain driver"),
+        (OpenModule, 0x10de, None, RefusalCode::WrongHostDriver, "open kernel module"),
+        (Other, 0x10de, None, RefusalCode::WrongHostDriver, "vGPUs need NVIDIA's vGPU host driver"),
+        (Other, 0x1002, Some(16), RefusalCode::WrongHostDriver, "vGPUs need AMD's driver gim"),
+        (Other, 0x1002, None, RefusalCode::NoVgpuSupport, "offers no vGPUs"),
+        (Other, 0x8086, None, RefusalCode::NoVgpuSupport, "offers no vGPUs"),
+        (VgpuHost, 0x10de, None, RefusalCode::NoVgpuSupport, "offers no vGPUs"),
+        (Unknown, 0x10de, None, RefusalCode::NoVgpuSupport, "offers no vGPUs"),
+    ] {
+        let (refusals, warnings, text) = judge(GraphicsType::SharedDirect, kinds(kind, vendor, total));
+        // The stored identity is another vendor's then, which is refused too.
+        let refusals: Vec<_> =
+            refusals.into_iter().filter(|code| *code != RefusalCode::IdentityChanged).collect();
+        assert_eq!(refusals, [refused], "{kind:?} {vendor:04x}");
+        assert!(text.contains(words), "{words}: {text}");
+        let unsure = warnings.contains(&WarningCode::HostDriverUnsure);
+        assert_eq!(unsure, kind == Unknown, "{kind:?}");
+    }
+    let (refusals, ..) = judge(GraphicsType::Direct, kinds(Plain, 0x10de, None));
+    assert!(!refusals.contains(&RefusalCode::WrongHostDriver), "passthrough needs no driver of the vendor's");
+}
+
+#[test]
+fn how_vgpus_are_made_is_undecided_until_virtual_functions_show_it() {
+    let said = |kind, vfs: Option<usize>, framework: Option<Framework>| {
+        let mut observed = well();
+        gpu_of(&mut observed).driver = HostDriver { kind, version: None, evidence: "so it is".to_owned() };
+        gpu_of(&mut observed).frameworks.extend(framework);
+        primary_of(&mut observed).sriov = vfs.map(|count| Sriov {
+            total: 32,
+            enabled: count as u16,
+            drivers_autoprobe: true,
+            vfs: vec![at("0000:41:00.4"); count],
+        });
+        gpuvirt_plan::undecided(&observed.gpus[&at(GPU)], &observed)
+    };
+    use HostDriverKind::{Plain, Unknown, VgpuHost};
+    for (kind, vfs, framework, words) in [
+        (VgpuHost, Some(0), None, Some("once it has virtual functions")),
+        (Unknown, Some(0), None, Some("is not known (so it is)")),
+        (VgpuHost, Some(4), None, Some("nvidia-vgpud")),
+        (VgpuHost, None, None, Some("nvidia-vgpud")),
+        (VgpuHost, Some(4), Some(Framework::NvidiaVfio), None),
+        (Plain, Some(0), None, None),
+        (Unknown, None, None, None),
+    ] {
+        let text = said(kind, vfs, framework);
+        let right = match (words, &text) {
+            (Some(words), Some(text)) => text.contains(words),
+            (None, None) => true,
+            _ => false,
+        };
+        assert!(right, "{kind:?} {vfs:?}: {text:?}");
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 
 mod picture;
 
+use std::num::NonZeroU32;
+
 use gpuvirt_model::{
     AssignmentPolicy, ConfiguredType, Desired, DesiredGpu, Domain, DomainState, Framework, Holders, Hostdev,
     Observed, PciAddress, Profile, ProfileName, Reading, Records, RefusalCode, Reservation, Vgpu, VgpuId,
@@ -10,7 +12,7 @@ use gpuvirt_model::{
 };
 use gpuvirt_plan::capacity::{self, Capacity};
 use gpuvirt_plan::placement::mig::{InstanceKind, Instances};
-use gpuvirt_plan::placement::{Choice, Details, HostPicture, Request, choose, refusals_on};
+use gpuvirt_plan::placement::{Choice, Closed, Details, HostPicture, Request, choose, refusals_on};
 use picture::{binding, function, host};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -127,14 +129,14 @@ impl Host {
 
     fn choose(&self, gib: u64) -> Result<Choice, Box<gpuvirt_model::Refusal>> {
         let profile = name(gib);
-        choose(&Request { profile: &profile, vgpu: None, label: None, numa_node: None }, &self.picture())
+        choose(&Request::one(&profile), &self.picture())
     }
 
     /// Makes a vGPU where placement says.
     fn make(&mut self, gib: u64) -> Result<PciAddress, RefusalCode> {
         let choice = self.choose(gib).map_err(|refusal| refusal.code)?;
         let id = self.put(choice.gpu, gib);
-        self.details.placements.extend(choice.placement.map(|place| (id, place)));
+        self.details.placements.extend(choice.placements.into_iter().map(|place| (id, place)));
         Ok(choice.gpu)
     }
 
@@ -142,6 +144,8 @@ impl Host {
         self.made += 1;
         let uuid = Uuid::from_u128(self.made);
         let vgpu = Vgpu {
+            gpu_instance: None,
+            placement_id: None,
             params: Default::default(),
             id: VgpuId::Mdev(uuid),
             uuid: Some(uuid),
@@ -260,13 +264,17 @@ fn mixed_size_has_rules_of_its_own() {
         "the fewest vGPUs, whatever the policy"
     );
     let choice = host.choose(20).unwrap();
-    assert_eq!((choice.gpu, choice.placement), (gpu(0), Some(20)), "beside the 10 GiB at 0");
+    assert_eq!(
+        (choice.gpu, choice.placements.as_slice()),
+        (gpu(0), [20].as_slice()),
+        "beside the 10 GiB at 0"
+    );
     assert!(!choice.policy_in_effect);
     assert!(choice.reasons.iter().any(|reason| reason.contains("not in effect")), "{choice:?}");
     assert_eq!(host.capacity(5).max, Some(16), "as many as there are placements");
     // Where a vGPU sits is not known: what the driver says is all there is.
     host.details.placements.clear();
-    assert_eq!(host.choose(20).unwrap().placement, None);
+    assert_eq!(host.choose(20).unwrap().placements, []);
 }
 
 #[test]
@@ -302,7 +310,13 @@ fn every_filter_says_its_reason() {
     let cases: [(Change, &str); 7] = [
         (|host| host.desired.gpus.clear(), "unmanaged"),
         (|host| host.entry(0).cordoned = true, "cordoned"),
-        (|host| host.details.hands_off = [gpu(0)].into(), "hands-off"),
+        (
+            |host| {
+                let closed = Closed { code: RefusalCode::HandsOff, because: "hands-off".to_owned() };
+                host.details.left_alone = [(gpu(0), closed)].into();
+            },
+            "hands-off",
+        ),
         (|host| host.entry(0).identity.device = 1, "another card than the configured one"),
         (|host| host.entry(0).graphics_type = ConfiguredType::Direct, "configured as direct"),
         (
@@ -343,7 +357,7 @@ fn labels_and_numa_nodes_are_minded() {
     }
     host.entry(2).label = Some("cad".to_owned());
     let profile = name(10);
-    let request = Request { profile: &profile, vgpu: None, label: None, numa_node: Some(1) };
+    let request = Request { numa_node: Some(1), ..Request::one(&profile) };
     let choice = choose(&request, &host.picture()).unwrap();
     assert_eq!(choice.gpu, gpu(1));
     assert!(choice.reasons.contains(&"it is on NUMA node 1".to_owned()));
@@ -366,7 +380,7 @@ fn what_is_reserved_is_left_for_whom_it_is() {
     let capacity = host.capacity(20);
     assert_eq!((capacity.consumed, capacity.remaining, capacity.reserved, capacity.unmet), (1, 0, 1, 0));
     let profile = name(40);
-    let request = Request { profile: &profile, vgpu: None, label: None, numa_node: None };
+    let request = Request::one(&profile);
     assert_eq!(host.choose(40).unwrap_err().code, RefusalCode::NoSuitableGpu);
     let empty = Host::new(1);
     assert!(refusals_on(&empty.observed.gpus[&gpu(0)], &request, &empty.picture()).is_empty());
@@ -374,6 +388,30 @@ fn what_is_reserved_is_left_for_whom_it_is() {
     kept.reserve(10, 4);
     let refusals = refusals_on(&kept.observed.gpus[&gpu(0)], &request, &kept.picture());
     assert_eq!(refusals.iter().map(|r| r.code).collect::<Vec<_>>(), [RefusalCode::CapacityReserved]);
+}
+
+#[test]
+fn several_are_placed_together_or_not_at_all() {
+    let mut host = Host::new(2);
+    host.put(gpu(0), 10);
+    let profile = name(10);
+    let several = |count| Request { count: NonZeroU32::new(count).unwrap(), ..Request::one(&profile) };
+    let choice = choose(&several(4), &host.picture()).unwrap();
+    assert_eq!((choice.gpu, choice.rejected[0].because.as_str()), (gpu(1), "it has room for 3 only"));
+    let refusal = choose(&several(5), &host.picture()).unwrap_err();
+    assert_eq!(refusal.code, RefusalCode::NoSuitableGpu);
+    assert_eq!(refusal.summary, "no GPU can take 5 vGPUs of profile a100-10c");
+    assert!(choose(&several(u32::MAX), &host.picture()).is_err());
+    // Four on the empty card leave no room for a reservation of one more than the other card has.
+    host.reserve(10, 5);
+    assert!(choose(&several(4), &host.picture()).is_ok(), "they are the reserved ones");
+    host.desired.host.reservations.clear();
+    host.reserve(20, 1);
+    assert_eq!(choose(&several(4), &host.picture()).unwrap_err().code, RefusalCode::CapacityReserved);
+    host.desired.host.reservations.clear();
+    host.entry(1).vgpu_mode = Some(VgpuMode::MixedSize);
+    host.drive();
+    assert_eq!(choose(&several(4), &host.picture()).unwrap().placements, [0, 10, 20, 30]);
 }
 
 #[test]
@@ -385,7 +423,7 @@ fn what_starts_with_the_host_keeps_its_vgpu() {
     assert!(refusal.because.contains("VM cad"), "{refusal}");
     assert_eq!(host.capacity(40).reserved, 1);
     let profile = name(40);
-    let own = Request { profile: &profile, vgpu: Some(id), label: None, numa_node: None };
+    let own = Request { vgpus: &[id], ..Request::one(&profile) };
     assert!(choose(&own, &host.picture()).is_ok(), "it is kept for this one");
     assert!(host.choose(40).is_err(), "and for no other");
 }

@@ -44,6 +44,8 @@ fn with_vgpus(profiles: &[(&str, Option<u32>)], on_functions: bool) -> Observed 
         observed.gpus.get_mut(&at(GPU)).unwrap().profiles.push(profile);
         let id = VgpuId::Mdev(Uuid::from_u128(number as u128 + 1));
         let vgpu = Vgpu {
+            gpu_instance: None,
+            placement_id: None,
             id,
             uuid: id.uuid(),
             parent,

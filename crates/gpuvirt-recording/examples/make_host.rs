@@ -1,4 +1,5 @@
-//! Prints a made-up host as a umockdev dump: one of `tests/hosts` by its name, or one with a number of PCI functions.
+//! Prints a made-up host, as a umockdev dump or as a snapshot: one of `tests/hosts` by its name, or one with a number of
+//! PCI functions.
 
 use std::io::{Error, Write as _};
 
@@ -6,8 +7,10 @@ use gpuvirt_recording::{made, made_hosts};
 
 fn main() -> std::io::Result<()> {
     let what = std::env::args().nth(1).unwrap_or_default();
+    let snapshot = made_hosts::snapshots().into_iter().find(|(name, _)| *name == what);
     let named = made_hosts::all().into_iter().find(|(name, _)| *name == what).map(|(_, dump)| dump);
-    let text = named.or_else(|| what.parse().ok().map(made::many_functions));
-    let text = text.ok_or_else(|| Error::other("usage: make_host NAME|NUMBER"))?;
-    std::io::stdout().write_all(text.as_bytes())
+    let dump = || named.or_else(|| what.parse().ok().map(made::many_functions)).map(String::into_bytes);
+    let bytes = snapshot.map(|(_, made)| made.bytes()).transpose()?.or_else(dump);
+    let bytes = bytes.ok_or_else(|| Error::other("usage: make_host NAME|NUMBER"))?;
+    std::io::stdout().write_all(&bytes)
 }

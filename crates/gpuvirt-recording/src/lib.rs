@@ -14,6 +14,7 @@ pub mod error;
 pub mod escape;
 pub mod made;
 pub mod made_hosts;
+pub mod made_snapshot;
 pub mod manifest;
 pub mod notes;
 pub mod record;

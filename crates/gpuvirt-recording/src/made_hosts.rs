@@ -1,19 +1,49 @@
 //! The made-up hosts of `tests/hosts`, each a kind of machine that people have.
 
 use crate::made::{MadeDevice, MadeFunction, MadeHost, MadeIdentity};
+use crate::made_snapshot::MadeSnapshot;
 use gpuvirt_model::PciAddress;
 
-/// Name and dump of each host.
-pub fn all() -> [(&'static str, String); 6] {
+/// Name and dump of each host that a dump can hold.
+pub fn all() -> [(&'static str, String); 8] {
     [
         ("emulated-card", emulated_card().dump()),
+        ("gvt-host", gvt_host().dump()),
         ("muxed-laptop", muxed_laptop().dump()),
+        ("sample-types-host", sample_types_host().dump()),
         ("sriov-host", sriov_host().dump()),
         ("two-gpus", two_gpus().dump()),
         ("vgpu-host", vgpu_host().dump()),
         ("vgpu-types-host", vgpu_types_host().dump()),
     ]
 }
+
+/// Name and content of each host that needs a snapshot: which modules are loaded is in no dump.
+pub fn snapshots() -> [(&'static str, MadeSnapshot); 2] {
+    let version =
+        |text: &str| format!("NVRM version: {text}\nGCC version:  gcc version 12.2.0 (Debian 12.2.0-14)\n");
+    let plain =
+        version("NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build  (root@localhost)");
+    let manager = version("NVIDIA UNIX x86_64 Kernel Module  550.127.06  Wed Oct  9 18:50:31 UTC 2024");
+    let of = |text: &str| {
+        MadeSnapshot::new(bare_card().dump())
+            .folder("/sys/module/nvidia")
+            .file("/proc/driver/nvidia/version", text)
+            .file("/proc/interrupts", INTERRUPTS)
+    };
+    [
+        ("nvidia-plain", of(&plain).file("/sys/module/nvidia/version", "580.95.05\n")),
+        (
+            "vgpu-manager",
+            of(&manager)
+                .file("/sys/module/nvidia/version", "550.127.06\n")
+                .folder("/sys/module/nvidia_vgpu_vfio"),
+        ),
+    ]
+}
+
+/// One chip that remaps.
+const INTERRUPTS: &str = "           CPU0\n  1:          9  IR-IO-APIC    1-edge      i8042\n";
 
 const ROOT: &str = "/devices/pci0000:00";
 
@@ -289,4 +319,72 @@ pub fn sriov_host() -> MadeHost {
         .attribute("sriov_vf_device", "56c0\n");
     let host = MadeHost::new().device(&iommu()).function(&host_bridge().group(0)).function(&port);
     consoles(host.function(&card), false)
+}
+
+/// A card of NVIDIA's that can have virtual functions and has none: whether its driver makes vGPUs shows elsewhere.
+fn bare_card() -> MadeHost {
+    let port = root_port(3, 0x41, 30);
+    let card = MadeFunction::new(port.path(), address(0x41, 0, 0), identity(0x10de, 0x2235, 0x03_0200))
+        .names("NVIDIA Corporation", "GA102GL [A40]")
+        .driver("nvidia")
+        .group(66)
+        .attribute("numa_node", "0\n")
+        .bar(0, 16 << 20)
+        .bar(1, 64 << 30)
+        .sriov(32, &[]);
+    let host = MadeHost::new().device(&iommu()).function(&host_bridge().group(0)).function(&port);
+    consoles(host.function(&card), false)
+}
+
+/// A desktop whose processor's graphics make vGPUs with GVT-g: one pool for all types, five lines for each.
+pub fn gvt_host() -> MadeHost {
+    let mut card = MadeFunction::new(ROOT, address(0, 2, 0), identity(0x8086, 0x5912, 0x03_0000))
+        .names("Intel Corporation", "HD Graphics 630")
+        .driver("i915")
+        .group(0)
+        .attribute("boot_vga", "1\n")
+        .reset("flr")
+        .bar(2, 256 << 20)
+        .drm("card0", 0)
+        .drm("renderD128", 128);
+    for (name, low, high, resolution, weight, left) in
+        [("V5_8", 64, 384, "1024x768", 2, 2), ("V5_4", 128, 512, "1920x1200", 4, 1)]
+    {
+        let folder = format!("mdev_supported_types/i915-GVTg_{name}");
+        let description = format!(
+            "low_gm_size: {low}MB\nhigh_gm_size: {high}MB\nfence: 4\nresolution: {resolution}\nweight: {weight}\n"
+        );
+        card = card
+            .attribute(&format!("{folder}/name"), &format!("GVTg_{name}\n"))
+            .attribute(&format!("{folder}/description"), &description)
+            .attribute(&format!("{folder}/device_api"), "vfio-pci\n")
+            .attribute(&format!("{folder}/available_instances"), &format!("{left}\n"))
+            .attribute(&format!("{folder}/create"), "");
+    }
+    let card = card.clone().child(framebuffer(&card, "i915drmfb\n"));
+    let host = MadeHost::new().device(&iommu()).function(&host_bridge().group(1)).function(&card);
+    consoles(host, true)
+}
+
+/// A card whose driver describes its types in free text, as the kernel's samples do.
+pub fn sample_types_host() -> MadeHost {
+    let mut card = MadeFunction::new(ROOT, address(0, 5, 0), identity(0x1234, 0x11e8, 0x03_8000))
+        .names("QEMU", "Sample card")
+        .driver("mdev_sample")
+        .group(5)
+        .bar(0, 16 << 20);
+    for (name, title, text, left) in [
+        ("small", "Small display", "virtual display, 4 MB video memory\n", 16),
+        ("large", "Large display", "virtual display, 16 MB video memory: 1, 2 or 4 heads\n", 4),
+    ] {
+        let folder = format!("mdev_supported_types/mdev_sample-{name}");
+        card = card
+            .attribute(&format!("{folder}/name"), &format!("{title}\n"))
+            .attribute(&format!("{folder}/description"), text)
+            .attribute(&format!("{folder}/device_api"), "vfio-pci\n")
+            .attribute(&format!("{folder}/available_instances"), &format!("{left}\n"))
+            .attribute(&format!("{folder}/create"), "");
+    }
+    let host = MadeHost::new().device(&iommu()).function(&host_bridge().group(0)).function(&card);
+    consoles(host, false)
 }

@@ -124,7 +124,7 @@ pub fn write_snapshot(
 }
 
 /// Appends a file, or a folder where there is no content. Headers hold nothing of the machine that made them.
-fn append(tar: &mut Builder<impl Write>, name: &str, content: Option<&[u8]>) -> io::Result<()> {
+pub(crate) fn append(tar: &mut Builder<impl Write>, name: &str, content: Option<&[u8]>) -> io::Result<()> {
     let mut header = Header::new_gnu();
     let bytes = content.unwrap_or_default();
     header.set_entry_type(if content.is_some() { EntryType::Regular } else { EntryType::Directory });

@@ -22,9 +22,25 @@ fn the_files_are_what_the_makers_write() {
 }
 
 #[test]
+fn so_are_the_snapshots() {
+    for (name, made) in made_hosts::snapshots() {
+        let path = file(name).with_extension("tar");
+        assert!(
+            std::fs::read(&path).unwrap_or_default() == made.bytes().unwrap(),
+            "tests/hosts/{name}.tar differs: cargo run -p gpuvirt-recording --example make_host {name}"
+        );
+        let host = RecordedHost::open(&path).unwrap();
+        assert_eq!(host.list("/sys/bus/pci/devices").unwrap().len(), 3, "{name}");
+        assert!(host.notes().is_empty(), "{name}: {:?}", host.notes());
+    }
+}
+
+#[test]
 fn they_read_without_a_note() {
     for (name, functions) in [
         ("emulated-card", 3),
+        ("gvt-host", 2),
+        ("sample-types-host", 2),
         ("muxed-laptop", 5),
         ("sriov-host", 3),
         ("two-gpus", 8),

@@ -4,7 +4,9 @@
 //! changes, and shows an example.
 
 mod gpu;
+mod hook;
 mod host;
+mod mig;
 mod vgpu;
 mod vm;
 
@@ -15,9 +17,11 @@ use gpuvirt_api::GpuSelector;
 use gpuvirt_model::VgpuId;
 
 pub use gpu::{GpuCommand, SetArgs, parse_name};
+pub use hook::HookArgs;
 pub use host::{CapacityArgs, HostCommand, HostSetArgs, Switch};
+pub use mig::{MigCommand, MigCreateArgs, MigRemoveArgs};
 pub use vgpu::{CreateArgs, RemoveArgs, SetParamsArgs, VgpuCommand};
-pub use vm::{AddArgs, DeviceArg, VmCommand};
+pub use vm::{AddArgs, DeviceArg, DeviceArgs, VmCommand};
 
 /// GPUs of a KVM/libvirt host: passthrough and vGPU, with the rules kept.
 ///
@@ -75,6 +79,9 @@ pub enum Command {
     /// vGPU profiles: what a VM can ask for, and how much is left
     #[command(subcommand)]
     Profile(ProfileCommand),
+    /// GPU instances (MIG): the parts that a card is cut into, for vGPUs to live on
+    #[command(subcommand)]
+    Mig(MigCommand),
     /// vGPUs: the shares of GPUs that exist now
     #[command(subcommand)]
     Vgpu(VgpuCommand),
@@ -131,6 +138,13 @@ pub enum Command {
     ///
     /// Example: sudo gpuvirt recover
     Recover,
+    /// Answer libvirt's hook: not for people. Changes the host, as far as a VM's start wants it
+    ///
+    /// libvirt runs it for every VM; one without devices of gpuvirt's is let through at once.
+    ///
+    /// Example: gpuvirt hook qemu win11 prepare begin -
+    #[command(hide = true)]
+    Hook(HookArgs),
 }
 
 /// Verbs on profiles.

@@ -17,7 +17,7 @@ use crate::picture::Picture;
 use gpuvirt_model::chain;
 
 /// Where the daemon keeps what the admin asked for.
-const STATE_DIR: &str = "/var/lib/gpuvirt";
+pub(crate) const STATE_DIR: &str = "/var/lib/gpuvirt";
 /// How the daemon runs; what counts as a GPU is there too.
 const CONFIG: &str = "/etc/gpuvirt/gpuvirtd.toml";
 

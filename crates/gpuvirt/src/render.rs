@@ -13,6 +13,7 @@ pub mod holder;
 pub mod host;
 pub mod iommu;
 pub mod list;
+pub mod mig;
 pub mod page;
 pub mod placement;
 pub mod plain;

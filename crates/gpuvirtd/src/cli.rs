@@ -34,6 +34,13 @@ pub enum Command {
     /// Carries out writes that can block; started by the daemon
     #[command(hide = true)]
     Writer,
+    /// Reads a card's GPU instances through NVIDIA's management library; started by the daemon
+    #[cfg(feature = "nvml")]
+    #[command(hide = true)]
+    GpuInstances {
+        /// The card
+        gpu: gpuvirt_model::PciAddress,
+    },
 }
 
 #[cfg(test)]

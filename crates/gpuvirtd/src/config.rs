@@ -39,6 +39,21 @@ pub struct Config {
     pub gpu: GpuRules,
     /// What drivers want of whoever prepares their cards, in the place of the built-in rules for the same drivers.
     pub driver: Vec<DriverRule>,
+    /// How GPU instances are read.
+    pub gpu_instances: GpuInstances,
+}
+
+/// How GPU instances are read. They are made and removed by the vendor's command, however they are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GpuInstances {
+    /// Through NVIDIA's library where this daemon was built with it and it is there, else through the command.
+    #[default]
+    Auto,
+    /// Through the vendor's command.
+    Command,
+    /// Through NVIDIA's library.
+    Nvml,
 }
 
 /// What counts as a GPU besides display controllers.
@@ -121,6 +136,7 @@ impl Default for Config {
             libvirt_uri: "qemu:///system".to_owned(),
             write_deadline_seconds: DEFAULT_WRITE_DEADLINE.as_secs(),
             gpu: GpuRules::default(),
+            gpu_instances: GpuInstances::default(),
             driver: Vec::new(),
         }
     }

@@ -12,6 +12,9 @@ fn main() -> ExitCode {
     let result = match cli.command {
         // Before the log: a writer's standard error goes nowhere.
         Some(Command::Writer) => gpuvirtd::wiring::host::be_writer(),
+        // A process of its own: while the library is open, the card can't be prepared.
+        #[cfg(feature = "nvml")]
+        Some(Command::GpuInstances { gpu }) => gpuvirtd::wiring::nvml::print(gpu),
         None => {
             start_log();
             gpuvirtd::run::run(&cli)

@@ -31,6 +31,8 @@ use crate::wiring::{self, Assembled};
 
 /// Threads for calls into the engine: four that read, one that changes, one for dry runs.
 const ENGINE_THREADS: usize = 6;
+/// Threads for hooks, for starts that we were asked for, and one that removes what was made for them: none of them waits for those above.
+const HOOK_THREADS: usize = crate::server::HOOKS_AT_ONCE + crate::server::STARTS_AT_ONCE + 1;
 
 /// Longest that readiness waits for recovery and restore: a driver that lets go of one busy card fits in.
 /// TimeoutStartSec= of the unit is longer.
@@ -45,7 +47,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
     let assembled = wiring::assemble(cli, &config)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(ENGINE_THREADS)
+        .max_blocking_threads(ENGINE_THREADS + HOOK_THREADS)
         .build()
         .context("starting the runtime")?;
     let socket = cli.socket.as_deref().unwrap_or(&config.socket);
@@ -131,6 +133,7 @@ fn bind(path: &Path) -> anyhow::Result<(UnixListener, Option<SocketFile>)> {
 
 /// Recovers and restores, and says that we are ready: afterwards, or when the longest wait for it has passed.
 async fn become_ready(context: Arc<Context>, libvirt: Gate, socket: PathBuf) {
+    let forgotten = Arc::clone(&context);
     let later = Arc::clone(&context);
     let restore = tokio::spawn(async move {
         recover(&context).await;
@@ -147,6 +150,8 @@ async fn become_ready(context: Arc<Context>, libvirt: Gate, socket: PathBuf) {
     }
     tell(Notice::Ready);
     libvirt.open();
+    // libvirt is asked beside: it may not be there yet.
+    drop(tokio::spawn(async move { forgotten.remove_forgotten().await }));
     tracing::info!(socket = %socket.display(), version = env!("CARGO_PKG_VERSION"), "ready");
 }
 

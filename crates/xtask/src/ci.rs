@@ -71,10 +71,13 @@ fn format(tree: &Tree) -> Result<Tally> {
 }
 
 fn lint(tree: &Tree) -> Result<Tally> {
-    check(
+    let mut tally = check(
         "lint",
         cargo(tree, &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
-    )
+    )?;
+    let with_nvml = ["clippy", "-p", "gpuvirtd", "--features", "nvml", "--locked", "--", "-D", "warnings"];
+    tally.add(check("lint with NVML", cargo(tree, &with_nvml))?);
+    Ok(tally)
 }
 
 fn rustdoc(tree: &Tree) -> Result<Tally> {

@@ -48,6 +48,11 @@ const LAYERS: &[Layer] = &[
         why: "it fetches and defines documents, and decides nothing",
     },
     Layer {
+        name: "gpuvirt-nvml",
+        may_use: &["gpuvirt-model"],
+        why: "it reads one thing through a library, and decides nothing",
+    },
+    Layer {
         name: "gpuvirt-state",
         may_use: &["gpuvirt-model", "gpuvirt-plan"],
         why: "it keeps desired, records and plans in files, and knows no kernel and no libvirt",
@@ -86,6 +91,7 @@ const LAYERS: &[Layer] = &[
             "gpuvirt-host",
             "gpuvirt-libvirt",
             "gpuvirt-model",
+            "gpuvirt-nvml",
             "gpuvirt-plan",
             "gpuvirt-recording",
             "gpuvirt-state",
@@ -131,6 +137,11 @@ const FENCES: &[Fence] = &[
         outside: &["vfio-ioctls", "vfio-bindings"],
         only: &["gpuvirt-host"],
         why: "only the host crate opens VFIO devices",
+    },
+    Fence {
+        outside: &["nvml-wrapper", "nvml-wrapper-sys"],
+        only: &["gpuvirt-nvml"],
+        why: "one crate opens NVIDIA's management library",
     },
     Fence { outside: &["roxmltree"], only: &["gpuvirt-domain"], why: "domain XML is read in one place" },
     Fence { outside: &["tar"], only: &["gpuvirt-recording"], why: "archives are read in one place" },

@@ -1,7 +1,7 @@
 //! What the kernel's files hold, and the writes that a writer process may make.
 #![no_main]
 
-use gpuvirt_host::parse::{interrupts, mdev, modules, nvidia, pci, pci_ids};
+use gpuvirt_host::parse::{interrupts, mdev, mig, modules, nvidia, pci, pci_ids};
 use gpuvirt_host::{BlockingWrite, writer_main};
 use libfuzzer_sys::fuzz_target;
 
@@ -26,6 +26,7 @@ fn parsers(text: &str) {
     if let Some(traits) = gpuvirt_model::named_traits(text) {
         assert!((512..=4096 * 1024).contains(&traits.framebuffer_mib), "{traits:?}");
     }
+    gpu_instances(text);
     if mdev::is_type_id(text) {
         assert!(!text.contains(['/', '\0', '\n']) && text != "." && text != "..", "{text:?}");
         let _ = mdev::profile_name(text, None);
@@ -43,6 +44,16 @@ const WRITTEN: [&str; 8] = [
     "unbind",
     "vgpu_params",
 ];
+/// Tables of the vendor's command: whatever is read out of one can stand in a message and in a command.
+fn gpu_instances(text: &str) {
+    let _ = (mig::mode(text), mig::is_none_found(text), mig::placements(text), mig::compute_instances(text));
+    for profile in mig::profiles(text).unwrap_or_default() {
+        assert!(gpuvirt_model::mig::is_profile_name(&profile.name), "{profile:?}");
+    }
+    for instance in mig::instances(text).unwrap_or_default() {
+        assert!(gpuvirt_model::mig::is_profile_name(&instance.profile), "{instance:?}");
+    }
+}
 
 /// Nothing but a few files below `/sys`, whatever is asked for: `PATH DATA`.
 fn writes(text: &str) {

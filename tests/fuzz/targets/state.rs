@@ -47,6 +47,7 @@ fn nothing() -> Observed {
             running_services: std::collections::BTreeMap::new(),
             oddities: Vec::new(),
         },
+        mig: BTreeMap::new(),
         gpus: BTreeMap::new(),
         functions: BTreeMap::new(),
         groups: BTreeMap::new(),

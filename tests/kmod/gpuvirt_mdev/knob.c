@@ -11,7 +11,7 @@
 /* Above this lie the kernel's own codes, which user space never sees. */
 #define LAST_USER_ERRNO		511
 
-#define LONGEST_REMOVE_DELAY_MS	600000
+#define LONGEST_DELAY_MS		600000
 
 #define LARGEST_POOL_GIB	1024
 
@@ -49,11 +49,26 @@ static const struct kernel_param_ops fail_create_ops = {
 module_param_cb(fail_create, &fail_create_ops, &fail_create, 0644);
 MODULE_PARM_DESC(fail_create, "The next create fails with this errno, then the knob is 0 again");
 
+static unsigned int create_delay_ms;
+
+static int create_delay_ms_set(const char *value, const struct kernel_param *kp)
+{
+	return param_set_uint_minmax(value, kp, 0, LONGEST_DELAY_MS);
+}
+
+static const struct kernel_param_ops create_delay_ms_ops = {
+	.set = create_delay_ms_set,
+	.get = param_get_uint,
+};
+
+module_param_cb(create_delay_ms, &create_delay_ms_ops, &create_delay_ms, 0644);
+MODULE_PARM_DESC(create_delay_ms, "Each create takes this much longer");
+
 static unsigned int remove_delay_ms;
 
 static int remove_delay_ms_set(const char *value, const struct kernel_param *kp)
 {
-	return param_set_uint_minmax(value, kp, 0, LONGEST_REMOVE_DELAY_MS);
+	return param_set_uint_minmax(value, kp, 0, LONGEST_DELAY_MS);
 }
 
 static const struct kernel_param_ops remove_delay_ms_ops = {
@@ -98,6 +113,14 @@ unsigned int knob_pool_mib(void)
 int knob_next_create_error(void)
 {
 	return -(int)xchg(&fail_create, 0);
+}
+
+void knob_wait_before_create(void)
+{
+	unsigned int delay_ms = READ_ONCE(create_delay_ms);
+
+	if (delay_ms)
+		msleep(delay_ms);
 }
 
 /*

@@ -10,6 +10,7 @@
 bool knob_same_size(void);
 unsigned int knob_pool_mib(void);
 int knob_next_create_error(void);
+void knob_wait_before_create(void);
 void knob_wait_before_remove(void);
 
 #endif

@@ -56,6 +56,7 @@ static int vgpu_probe(struct mdev_device *mdev)
 	struct vgpu *vgpu;
 	int ret;
 
+	knob_wait_before_create();
 	ret = knob_next_create_error();
 	if (ret)
 		return ret;

@@ -1,6 +1,8 @@
 //! An engine over the production host code, the fake kernel below it, and documents in memory.
 #![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)] // each test file uses its own part
 
+mod hold;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,10 +14,12 @@ use gpuvirt_engine::{Engine, EngineError, Preparation, Removal, RemoveRequest, R
 use gpuvirt_fakekernel::{FakeKernel, Process, Program, SizeRule};
 use gpuvirt_host::{GpuRules, HostError, LinuxHost, ObserveScope, Sysfs as _};
 use gpuvirt_model::{
-    ConfiguredType, Desired, Domain, DriverBinding, Observed, PciAddress, Reading, Records, RefusalCode,
-    VgpuId,
+    ConfiguredType, Desired, Domain, DriverBinding, MigState, Observed, PciAddress, ProgramPath, Reading,
+    Records, RefusalCode, VgpuId,
 };
 use gpuvirt_plan::{MdevPlace, Plan, Step, VfSetting};
+
+pub use hold::Hold;
 
 /// A GPU with its audio function, bound to host drivers.
 pub const GPU: &str = "0000:01:00.0";
@@ -71,6 +75,8 @@ pub struct World {
     pub waiting: Arc<Mutex<Vec<WaitingWrite>>>,
     /// Asking libvirt is a mistake of the test's subject.
     pub libvirt_panics: Arc<AtomicBool>,
+    /// Steps wait here, when there is one.
+    pub hold: Arc<Mutex<Option<Arc<Hold>>>>,
 }
 
 /// What somebody else does meanwhile.
@@ -154,6 +160,7 @@ impl World {
             before_step: Arc::default(),
             waiting: Arc::default(),
             libvirt_panics: Arc::default(),
+            hold: Arc::default(),
         };
         world.kernel.forget_writes();
         world
@@ -215,6 +222,13 @@ impl World {
     pub fn remove_vgpus(&self, which: Removal) -> Result<Report, EngineError> {
         let deadline = Duration::from_secs(1);
         self.engine().remove_vgpus(&RemoveRequest { which, dry_run: false, deadline })
+    }
+
+    /// From now on steps wait, until the test lets them go on.
+    pub fn hold_steps(&self) -> Arc<Hold> {
+        let hold = Arc::<Hold>::default();
+        *self.hold.lock().unwrap() = Some(Arc::clone(&hold));
+        hold
     }
 
     fn others_act(&self) {
@@ -280,6 +294,10 @@ impl Host for World {
             None => {}
         }
         drop(left);
+        let hold = self.hold.lock().unwrap().clone();
+        if let Some(hold) = hold {
+            hold.pass();
+        }
         self.others_act();
         self.host().perform(step, deadline).map_err(|error| match error {
             HostError::StillWaiting { what, writer, waited } => {
@@ -287,6 +305,10 @@ impl Host for World {
             }
             other => StepError::Refused { what: other.to_string(), source: io::Error::other(other) },
         })
+    }
+
+    fn mig(&self, gpu: PciAddress, command: &ProgramPath, deadline: Duration) -> Result<MigState, PortError> {
+        self.host().mig(gpu, command, deadline).map_err(|error| port("reading GPU instances", error))
     }
 
     fn waiting_writes(&self) -> Result<Vec<WaitingWrite>, PortError> {
@@ -315,6 +337,24 @@ impl Domains for World {
             definitions.insert(name.to_owned(), xml.to_owned());
         }
         Ok(unchanged)
+    }
+
+    fn start(&self, name: &str) -> Result<(), PortError> {
+        self.start_domain(name)
+    }
+}
+
+impl World {
+    /// What libvirt does at a start, hook included.
+    fn start_domain(&self, name: &str) -> Result<(), PortError> {
+        let mut domains = self.libvirt.lock().unwrap();
+        let Some(domain) = domains.iter_mut().find(|domain| domain.name == name) else {
+            return Err(port("starting", io::Error::from(io::ErrorKind::NotFound)));
+        };
+        let definitions = self.definitions.lock().unwrap();
+        domain.live = gpuvirt_domain::read(&definitions[name]).unwrap().hostdevs;
+        domain.state = gpuvirt_model::DomainState::Active;
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gpuvirt_model::{ClassCode, DriverRules, Function, Gpu, Holders, PciAddress};
+use gpuvirt_model::{ClassCode, DriverRules, Function, Gpu, Holders, HostDriver, PciAddress};
 
 use super::bus::Bus;
 use super::function::Seen;
@@ -62,6 +62,7 @@ pub(super) fn gpu(card: Card, functions: &BTreeMap<PciAddress, Seen>) -> Option<
         frameworks: Vec::new(),
         profiles: Vec::new(),
         host_driver: primary.binding.driver.as_ref().is_some_and(|driver| !driver.leaves_group_viable()),
+        driver: HostDriver::default(),
         on_vfio: primary.on_vfio() && members().all(leaves_card_viable),
         live_vgpus: 0,
         live_vfs: members().filter_map(|f| f.sriov.as_ref()).map(|sriov| sriov.vfs.len()).sum(),

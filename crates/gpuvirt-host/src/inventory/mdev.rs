@@ -201,6 +201,8 @@ impl Live {
             type_id: self.type_id,
             profile,
             iommu_group: self.iommu_group,
+            gpu_instance: None,
+            placement_id: None,
             removing: self.removing,
             params: self.params,
             holders: Holders::default(),

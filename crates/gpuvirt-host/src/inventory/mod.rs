@@ -5,6 +5,7 @@
 //! here writes, and nothing wakes a sleeping card.
 
 mod bus;
+mod driver;
 mod folder;
 mod function;
 mod gpu;

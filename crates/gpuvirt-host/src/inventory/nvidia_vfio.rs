@@ -24,6 +24,10 @@ pub(super) struct Vf {
     iommu_group: Option<u32>,
     /// Its type, 0 for none; unknown when the file makes no sense.
     current: Option<u32>,
+    /// The GPU instance that its vGPU lives on, where the driver says.
+    gpu_instance: Option<u32>,
+    /// Where on a card with mixed sizes its vGPU sits.
+    placement_id: Option<u32>,
     /// Types that it could get now, with the driver's names.
     creatable: Vec<(u32, String)>,
     /// The parameters of the vGPU that it is.
@@ -66,7 +70,9 @@ pub(super) fn read(files: Files<'_>, seen: &Seen, oddities: &mut Vec<String>) ->
     let iommu_group = seen.function.iommu_group;
     let live = current.is_some_and(|id| id != 0);
     let params = if live { vgpu_params::read(files, VgpuId::Vf(address), oddities) } else { None };
-    Some(Vf { address, iommu_group, current, creatable: creatable.types, params })
+    let number = |name| if live { number(files, address, name) } else { None };
+    let (gpu_instance, placement_id) = (number("gpu_instance_id"), number("placement_id"));
+    Some(Vf { address, iommu_group, current, gpu_instance, placement_id, creatable: creatable.types, params })
 }
 
 /// What of a driver's file makes no sense, with the file; a whole file of nonsense in a few lines.
@@ -76,6 +82,13 @@ pub(super) fn note_odd(path: &str, odd: &[String], oddities: &mut Vec<String>) {
     if odd.len() > SHOWN {
         oddities.push(format!("{path}: {} more lines make no sense", odd.len() - SHOWN));
     }
+}
+
+/// A number that the driver tells of a vGPU: ENXIO for a virtual function without one, all ones (`NVML_INVALID`) for one on
+/// no GPU instance, words (`Not Applicable`) for one that has no place of its own.
+fn number(files: Files<'_>, vf: PciAddress, name: &str) -> Option<u32> {
+    let text = files.text(&paths::nvidia_vgpu_file(vf, name)).ok()?;
+    pci::count(&text).filter(|id| *id != u32::MAX)
 }
 
 impl Card {
@@ -160,6 +173,8 @@ impl Card {
                 type_id: id.to_string(),
                 profile: self.name(id),
                 iommu_group: vf.iommu_group,
+                gpu_instance: vf.gpu_instance,
+                placement_id: vf.placement_id,
                 removing: false,
                 params: vf.params.clone(),
                 holders: Holders::default(),

@@ -10,7 +10,7 @@ use super::bus::{self, Bus};
 use super::function::{self, Seen};
 use super::names::KnownNames;
 use super::rules::GpuRules;
-use super::{gpu, host, iommu, mdev, nodes, nvidia_vfio, sriov};
+use super::{driver, gpu, host, iommu, mdev, nodes, nvidia_vfio, sriov};
 use crate::error::HostError;
 use crate::files::Files;
 
@@ -58,6 +58,7 @@ pub(crate) fn observe(
         functions,
         groups,
         vgpus,
+        mig: BTreeMap::new(),
         domains: Reading::Unknown(Unknown::NeedsDaemon),
     })
 }
@@ -117,12 +118,15 @@ impl Pass<'_> {
     fn add_vgpus(&mut self, gpus: &mut [Gpu], rules: &DriverRules) {
         let mut owners: BTreeMap<PciAddress, (PciAddress, usize)> = BTreeMap::new();
         let mut types: Vec<mdev::Types> = Vec::new();
+        let mut modules = driver::Modules::default();
         for (index, gpu) in gpus.iter_mut().enumerate() {
             let mut of_card = mdev::Types::new();
             for parent in self.add_profiles(gpu, &mut of_card, rules) {
                 owners.insert(parent, (gpu.address, index));
             }
             types.push(of_card);
+            let primary = self.seen.get(&gpu.address).and_then(|seen| seen.function.binding.driver.as_ref());
+            gpu.driver = modules.driver(self.files, gpu, primary);
         }
         let parents: BTreeSet<PciAddress> = owners.keys().copied().collect();
         let mut alive = mdev::live(self.files, &parents, &mut self.bus.oddities);

@@ -41,6 +41,8 @@ pub(super) fn live(vf: &Function, gpu: PciAddress) -> Option<Vgpu> {
         type_id: PROFILE.to_owned(),
         profile: ProfileName(PROFILE.to_owned()),
         iommu_group: vf.iommu_group,
+        gpu_instance: None,
+        placement_id: None,
         removing: false,
         params: None,
         holders: Holders::default(),

@@ -5,6 +5,27 @@ pub fn device_minor(text: &str) -> Option<u32> {
     text.lines().find_map(|line| line.strip_prefix("Device Minor:")?.trim().parse().ok())
 }
 
+/// The version in `/proc/driver/nvidia/version`:
+/// `NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.127.06  Wed Oct  9 ...`.
+pub fn driver_version(text: &str) -> Option<String> {
+    let line = text.lines().find(|line| line.starts_with("NVRM version:"))?;
+    line.split_whitespace().find(|word| is_version(word)).map(str::to_owned)
+}
+
+/// Whether that file is the open kernel module's: `NVIDIA UNIX Open Kernel Module for x86_64 ...`.
+pub fn is_open_module(text: &str) -> bool {
+    text.lines().any(|line| line.starts_with("NVRM version:") && line.contains("Open Kernel Module"))
+}
+
+/// `550.127.06`: two or three numbers.
+pub fn is_version(text: &str) -> bool {
+    let numbers = text
+        .split('.')
+        .filter(|part| (1..=5).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit()));
+    let parts = text.split('.').count();
+    (2..=3).contains(&parts) && numbers.count() == parts
+}
+
 /// `creatable_vgpu_types`: what can be made of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CreatableTypes {
@@ -67,6 +88,31 @@ mod tests {
         assert_eq!(device_minor(text), Some(2));
         for text in ["", "Device Minor:", "Device Minor: -1", "Device Minor: 99999999999"] {
             assert_eq!(device_minor(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_version_and_the_kind_of_module_are_told() {
+        for (text, version, open) in [
+            (
+                "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.127.06  Wed Oct  9 00:00:00 UTC 2024\n\
+                 GCC version:  gcc version 12.2.0\n",
+                Some("550.127.06"),
+                false,
+            ),
+            (
+                "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build  (a@b)\n",
+                Some("580.95.05"),
+                true,
+            ),
+            ("NVRM version:\n", None, false),
+            ("GCC version: 12.2.0 Open Kernel Module\n", None, false),
+            ("\u{0}", None, false),
+        ] {
+            assert_eq!((driver_version(text).as_deref(), is_open_module(text)), (version, open), "{text:?}");
+        }
+        for text in ["550", "550.", ".1", "1.2.3.4", "550.x", "1.999999", ""] {
+            assert!(!is_version(text), "{text:?}");
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod binding;
 mod mdev;
+mod mig;
 mod module;
 mod nvidia_vfio;
 mod settle;
@@ -14,5 +15,6 @@ mod step;
 mod vendor;
 mod vgpu_params;
 
+pub(crate) use mig::program_error;
 pub use shell::shell;
 pub(crate) use step::perform;

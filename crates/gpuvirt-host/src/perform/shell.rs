@@ -1,6 +1,6 @@
 //! Steps as the shell commands that do the same, for people who want to see or do it by hand.
 
-use gpuvirt_plan::{Step, UnbindLock};
+use gpuvirt_plan::{MigMode, Step, UnbindLock};
 
 use super::vendor::{mixed_size_flag, vf_flag};
 use crate::paths;
@@ -36,6 +36,17 @@ pub fn shell(step: &Step) -> String {
         Step::SetVfAutoprobe { function, on } => {
             let path = paths::function_file(*function, "sriov_drivers_autoprobe");
             format!("echo {} > {path}", u8::from(on.is_on()))
+        }
+        Step::SetMigMode { gpu, command, to } => {
+            format!("{command} -i {gpu} -mig {}", u8::from(*to == MigMode::On))
+        }
+        Step::CreateGpuInstance { gpu, command, profile_id, start, .. } => {
+            let place = start.map_or_else(String::new, |start| format!(":{start}"));
+            format!("{command} mig -i {gpu} -cgi {profile_id}{place} -C")
+        }
+        Step::RemoveGpuInstance { gpu, command, instance } => {
+            let call = format!("{command} mig -i {gpu}");
+            format!("{call} -dci -gi {0} && {call} -dgi -gi {0}", instance.id)
         }
         Step::CycleVfs { function, tool, to, .. } => format!("{tool} {} {function}", vf_flag(*to)),
         Step::SetMixedSize { gpu, command, to } => {

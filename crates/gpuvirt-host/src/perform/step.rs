@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use gpuvirt_plan::Step;
 
-use super::{binding, mdev, module, nvidia_vfio, sriov, vendor, vgpu_params};
+use super::{binding, mdev, mig, module, nvidia_vfio, sriov, vendor, vgpu_params};
 use crate::error::HostError;
 use crate::files::Files;
+use crate::mig::Reader;
 
 /// Carries out one step; `deadline` bounds the wait for a write that can block.
 pub(crate) fn perform(files: Files<'_>, step: &Step, deadline: Duration) -> Result<(), HostError> {
@@ -23,6 +24,16 @@ pub(crate) fn perform(files: Files<'_>, step: &Step, deadline: Duration) -> Resu
         Step::SetVfCount { function, from, to } => sriov::set_count(files, *function, (*from, *to), deadline),
         Step::SetVfAutoprobe { function, on } => sriov::set_autoprobe(files, *function, *on),
         Step::SetVgpuParams { vgpu, from, to, .. } => vgpu_params::set(files, *vgpu, (from, to), deadline),
+        Step::SetMigMode { gpu, command, to } => {
+            mig::set_mode(&Reader::new(files, *gpu, command, deadline), *to)
+        }
+        Step::CreateGpuInstance { gpu, command, profile, profile_id, start, count } => {
+            let wanted = mig::Wanted { profile, profile_id: *profile_id, start: *start, count: *count };
+            mig::create(&Reader::new(files, *gpu, command, deadline), &wanted)
+        }
+        Step::RemoveGpuInstance { gpu, command, instance } => {
+            mig::remove(&Reader::new(files, *gpu, command, deadline), instance)
+        }
         Step::CycleVfs { function, tool, from, to } => {
             vendor::cycle_vfs(files, *function, tool, (*from, *to), deadline)
         }

@@ -1,8 +1,14 @@
 //! Checks on drivers.
 
-use gpuvirt_model::{ModulePresence, Refusal, RefusalCode};
+use gpuvirt_model::{
+    Gpu, GraphicsType, HostDriverKind, ModulePresence, Observed, Refusal, RefusalCode, Warning, WarningCode,
+};
 
 use super::Switch;
+
+/// NVIDIA and AMD.
+const NVIDIA: u16 = 0x10de;
+const AMD: u16 = 0x1002;
 
 pub(super) fn vfio_missing(switch: &Switch) -> Option<Refusal> {
     let host = &switch.observed.host;
@@ -14,5 +20,56 @@ pub(super) fn vfio_missing(switch: &Switch) -> Option<Refusal> {
             format!("the driver vfio-pci is neither loaded nor installed for {release}"),
             vec!["install the kernel's modules, or build it with CONFIG_VFIO_PCI".to_owned()],
         )
+    })
+}
+
+/// A driver that makes no vGPUs has the card, and the vendor has another that does: cause, and what to do.
+pub(super) fn wrong(gpu: &Gpu, observed: &Observed) -> Option<(String, Vec<String>)> {
+    let primary = observed.primary_of(gpu)?;
+    let driver = primary.binding.driver.as_ref().filter(|_| gpu.host_driver && gpu.frameworks.is_empty())?;
+    let kind = gpu.driver.kind;
+    let known = matches!(kind, HostDriverKind::Plain | HostDriverKind::OpenModule | HostDriverKind::Other);
+    let version = gpu.driver.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+    let what = match kind {
+        HostDriverKind::OpenModule => "its open kernel module, which makes none",
+        HostDriverKind::Plain => "the plain driver, which makes none",
+        _ => "no driver for vGPUs",
+    };
+    let (needed, steps) = match primary.identity.vendor {
+        NVIDIA if known => (
+            "NVIDIA's vGPU host driver",
+            vec![
+                "install its package, which ends on -vgpu-kvm, in the place of this driver, and reboot"
+                    .to_owned(),
+                "where it is installed, load its module: modprobe nvidia_vgpu_vfio".to_owned(),
+            ],
+        ),
+        AMD if known && primary.sriov.as_ref().is_some_and(|sriov| sriov.total > 0) => (
+            "AMD's driver gim",
+            vec!["install gim (AMD's SR-IOV host driver), keep amdgpu from the card, and reboot".to_owned()],
+        ),
+        _ => return None,
+    };
+    let because = format!("{driver}{version} has it: {what} ({}); vGPUs need {needed}", gpu.driver.evidence);
+    Some((because, steps))
+}
+
+pub(super) fn wrong_host_driver(switch: &Switch) -> Option<Refusal> {
+    let asked = switch.to == GraphicsType::SharedDirect;
+    let (because, steps) = wrong(switch.gpu, switch.observed).filter(|_| asked)?;
+    Some(switch.refuse(RefusalCode::WrongHostDriver, because, steps))
+}
+
+/// NVIDIA's driver, of which it does not show whether it makes vGPUs.
+pub(super) fn unsure(switch: &Switch) -> Option<Warning> {
+    let asked = switch.to == GraphicsType::SharedDirect && switch.gpu.host_driver;
+    let nvidia = switch.observed.primary_of(switch.gpu)?.identity.vendor == NVIDIA;
+    let unknown = switch.gpu.driver.kind == HostDriverKind::Unknown && switch.gpu.frameworks.is_empty();
+    (asked && nvidia && unknown).then(|| Warning {
+        code: WarningCode::HostDriverUnsure,
+        text: format!(
+            "it can't be told whether the driver of {} makes vGPUs: {}",
+            switch.gpu.address, switch.gpu.driver.evidence
+        ),
     })
 }

@@ -7,6 +7,7 @@ mod gpu;
 mod holder;
 mod iommu;
 mod lock;
+pub mod mig;
 pub mod params;
 pub mod prepare;
 mod profile;
@@ -46,7 +47,10 @@ pub struct Switch<'a> {
 pub fn refusals(switch: &Switch) -> Vec<Refusal> {
     let mut found: Vec<Refusal> = Vec::new();
     found.extend(gpu::identity_changed(switch));
-    found.extend(vgpu::no_support(switch));
+    match driver::wrong_host_driver(switch) {
+        Some(refusal) => found.push(refusal),
+        None => found.extend(vgpu::no_support(switch)),
+    }
     if switch.plan.is_empty() {
         return found;
     }
@@ -89,6 +93,7 @@ pub fn refusals(switch: &Switch) -> Vec<Refusal> {
 /// What must be known about a switch that is not refused.
 pub fn warnings(switch: &Switch) -> Vec<Warning> {
     let mut found: Vec<Warning> = Vec::new();
+    found.extend(driver::unsure(switch));
     if switch.to == GraphicsType::Direct {
         found.extend(gpu::no_reset_method(switch));
         found.extend(iommu::interrupt_remapping_unknown(switch));

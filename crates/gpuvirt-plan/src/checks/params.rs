@@ -23,6 +23,23 @@ pub fn not_taken(wishes: &[Wish], makings: &[Making<'_>]) -> Vec<Refusal> {
     refused.collect()
 }
 
+/// Wanted vGPUs that are there already, with other parameters than those wanted.
+pub fn differing(wishes: &[Wish], observed: &Observed) -> Vec<Refusal> {
+    let code = RefusalCode::UuidInUse;
+    let there = wishes.iter().filter_map(|wish| {
+        let found = observed.vgpus.get(&wish.id)?;
+        let params = found.known_params().filter(|params| **params != wish.params)?;
+        let has = if params.is_empty() { "none".to_owned() } else { params.to_string() };
+        Some(Refusal {
+            code,
+            summary: format!("vGPU {} cannot be made with these parameters", wish.id),
+            because: format!("it is a vGPU of profile {} already; its parameters are {has}", found.profile),
+            remedy: with_explain(code, vec![format!("gpuvirt vgpu set {} --param NAME=VALUE", wish.id)]),
+        })
+    });
+    there.collect()
+}
+
 /// Everything that is in the way of other parameters for a live vGPU.
 pub fn not_changeable(vgpu: &Vgpu, observed: &Observed, records: &Records) -> Vec<Refusal> {
     let mut found = super::vgpu::not_removable(vgpu, observed, records);

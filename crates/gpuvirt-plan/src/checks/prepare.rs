@@ -84,7 +84,8 @@ pub(super) fn tool_in_the_way(switch: &Switch) -> Option<Refusal> {
         Holder::Console { .. } | Holder::Domain { .. } => false,
     };
     let holders: Vec<&Holder> = switch.gpu.holders.seen.iter().filter(holds).collect();
-    let cycles = sriov::cycles_vfs(switch.plan);
+    let turns = switch.plan.steps.iter().any(|step| matches!(step, Step::SetMigMode { .. }));
+    let cycles = sriov::cycles_vfs(switch.plan) || turns;
     (cycles && !holders.is_empty()).then(|| {
         let because = format!("the vendor's tool gets the card from nobody, and it is held by {}", list(&holders));
         let services = "end these processes; a service that may be stopped for it can be listed in gpuvirtd.toml, \

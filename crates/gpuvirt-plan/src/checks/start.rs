@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use gpuvirt_model::{
     Desired, Domain, Function, Gpu, GraphicsType, Holder, Hostdev, Observed, PciAddress, ProfileName,
-    Records, Refusal, RefusalCode, Request, Vgpu, VgpuId, VgpuParams, Wanted,
+    Records, Refusal, RefusalCode, Request, Vgpu, VgpuId, VgpuParams, Wanted, When,
 };
 
 use super::holder::shell_word;
@@ -36,6 +36,8 @@ pub struct Judgement {
     pub refusals: Vec<Refusal>,
     /// What must be made first, in document order.
     pub missing: Vec<Missing>,
+    /// Cards that are lent to VMs and are to become direct first.
+    pub lent: Vec<PciAddress>,
 }
 
 /// A vGPU that a request asks for and that is not there.
@@ -67,6 +69,9 @@ pub fn judge(start: &Start<'_>) -> Judgement {
             start.refuse(RefusalCode::MixedModes, because, vec![see])
         },
     ));
+    let devices = super::several::devices_of(start.domain, start.observed);
+    let together = super::several::together(&start.domain.name, &devices, start.observed);
+    judgement.refusals.extend(together.refusals);
     let mut seen = BTreeSet::new();
     for device in &start.domain.config {
         match device {
@@ -78,7 +83,7 @@ pub fn judge(start: &Start<'_>) -> Judgement {
                     if function.physfn.is_some() {
                         start.vf(function, gpu, &mut judgement);
                     } else if seen.insert(gpu.address) {
-                        judgement.refusals.extend(start.card(gpu, device));
+                        start.card(gpu, device, &mut judgement);
                     }
                 }
             },
@@ -151,17 +156,21 @@ impl Start<'_> {
     }
 
     /// A whole GPU.
-    fn card(&self, gpu: &Gpu, device: &Hostdev) -> Vec<Refusal> {
+    fn card(&self, gpu: &Gpu, device: &Hostdev, judgement: &mut Judgement) {
         let request = self.domain.requests.of_device(device);
         let mut found: Vec<Refusal> =
             request.and_then(|request| self.other_card(gpu, request)).into_iter().collect();
-        let Some(entry) = self.desired.gpu(gpu.address) else { return found };
+        let Some(entry) = self.desired.gpu(gpu.address) else { return judgement.refusals.extend(found) };
         found.extend(self.untrusted(gpu));
         if !found.is_empty() {
-            return found;
+            return judgement.refusals.extend(found);
         }
-        let active = gpu.active_type(Some(entry.graphics_type.resolve(&self.desired.host)));
-        if active != GraphicsType::Direct {
+        let configured = entry.graphics_type.resolve(&self.desired.host);
+        let active = gpu.active_type(Some(configured));
+        let lent = entry.when == When::Vm && configured == GraphicsType::Direct;
+        if lent && active != GraphicsType::Direct {
+            judgement.lent.push(gpu.address);
+        } else if active != GraphicsType::Direct {
             let set = format!("gpuvirt gpu set {} --type direct", gpu.address);
             let because = format!("its GPU {} is {active}, not direct", gpu.address);
             found.push(self.refuse(RefusalCode::NotPassthrough, because, vec![set]));
@@ -173,7 +182,7 @@ impl Start<'_> {
         let holders = (active == GraphicsType::Direct).then_some(&gpu.holders.seen);
         let what = format!("GPU {}", gpu.address);
         found.extend(self.held(RefusalCode::GpuInUse, &what, &same, holders.into_iter().flatten()));
-        found
+        judgement.refusals.extend(found);
     }
 
     /// The card that the request asked for is not the one at the address.

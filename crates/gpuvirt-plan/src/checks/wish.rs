@@ -32,6 +32,8 @@ pub fn creatable<'a>(
     let by_profile = by_profile(gpu, wishes);
     if let Some(wanted) = by_profile.first() {
         found.extend(not_for_vgpus(wanted, observed, desired));
+        let wrong = super::driver::wrong(gpu, observed);
+        found.extend(wrong.map(|(why, steps)| wanted.refuse(RefusalCode::WrongHostDriver, why, steps)));
     }
     let mut names = BTreeSet::new();
     for wish in wishes {

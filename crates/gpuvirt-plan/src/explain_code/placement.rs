@@ -34,6 +34,14 @@ pub(super) const TEXTS: &[Explanation] = &[
         remedy: "`gpuvirt host maintenance off` when the work is done.",
     },
     Explanation {
+        name: "policy-not-in-effect",
+        cause: "The assignment policy decides among GPUs on which one size of vGPU lives at a time. In mixed-size mode the \
+                GPU with the fewest vGPUs is taken, then the placement that fragments least; in MIG mode the free GPU \
+                instances decide.",
+        evidence: "The stored configuration gives the GPU one of these vGPU modes.",
+        remedy: "Nothing is wrong. `gpuvirt host show` lists the GPUs on which the policy does not act.",
+    },
+    Explanation {
         name: "affects-others",
         cause: "The change would give other graphics types to GPUs that the request does not name: those that are \
                 configured as default follow the host's default type.",

@@ -34,6 +34,13 @@ pub(super) const TEXTS: &[Explanation] = &[
                  the VM a device again.",
     },
     Explanation {
+        name: "copied-request",
+        cause: "The domain was cloned from another and has that one's device requests; its start is refused as \
+                cloned-request.",
+        evidence: "The requests in the domain's metadata name the uuid of the domain that they were written for.",
+        remedy: "Take the copied devices out with `gpuvirt vm remove`, then add the clone's own with `gpuvirt vm add`.",
+    },
+    Explanation {
         name: "device-without-request",
         cause: "The domain has a GPU or a vGPU that none of its requests asks for: somebody added it with another \
                 tool. The rules hold for it all the same, but gpuvirt will not choose another one for it.",

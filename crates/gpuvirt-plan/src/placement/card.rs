@@ -96,6 +96,17 @@ impl Card {
         slots.best(gib)
     }
 
+    /// Where so many vGPUs of a profile would sit, each at its best place after the others.
+    pub fn placements(&self, profile: &ProfileName, count: u32) -> Vec<PlacementId> {
+        let mut card = self.clone();
+        let mut found = Vec::new();
+        while found.len() < count as usize {
+            let Some((id, _)) = card.placement(profile).filter(|_| card.take(profile, 1) == 1) else { break };
+            found.push(id);
+        }
+        found
+    }
+
     /// What a same-size card is locked to.
     pub(super) fn lock(&self) -> Lock {
         let mut sizes =

@@ -1,6 +1,8 @@
 //! The choice: each GPU is filtered, those left are scored, and the best one is taken. Every reason is kept.
 
 use std::cmp::Reverse;
+use std::fmt;
+use std::num::NonZeroU32;
 
 use gpuvirt_model::{AssignmentPolicy, Gpu, PciAddress, ProfileName, Refusal, RefusalCode, VgpuId, VgpuMode};
 use serde::{Deserialize, Serialize};
@@ -10,27 +12,29 @@ use super::filter::{Kept, Unsuitable, kept_for_others, open_cards, others_claims
 use super::mixed_size::{Cost, PlacementId};
 use super::picture::HostPicture;
 
-/// A vGPU that is to be placed.
+/// vGPUs that are to be placed, all on one GPU.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
-    /// Its profile.
+    /// Their profile.
     pub profile: &'a ProfileName,
-    /// What will name it, where that is known: what is kept for it is its own.
-    pub vgpu: Option<VgpuId>,
+    /// How many.
+    pub count: NonZeroU32,
+    /// What will name them, where that is known: what is kept for those is their own.
+    pub vgpus: &'a [VgpuId],
     /// Only on the GPU with this label.
     pub label: Option<&'a str>,
     /// Best on this NUMA node.
     pub numa_node: Option<u32>,
 }
 
-/// Where a vGPU goes, and why.
+/// Where vGPUs go, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Choice {
     /// The GPU.
     pub gpu: PciAddress,
-    /// Where on it: on a mixed-size GPU whose slots are known.
-    pub placement: Option<PlacementId>,
+    /// Where on it each goes: on a mixed-size GPU whose slots are known.
+    pub placements: Vec<PlacementId>,
     /// The host's policy.
     pub policy: AssignmentPolicy,
     /// Whether the policy decided among GPUs of this one's kind: it does not in mixed-size and MIG mode.
@@ -70,7 +74,14 @@ enum Load {
     Most(Reverse<u32>),
 }
 
-/// Chooses the GPU for a vGPU.
+impl<'a> Request<'a> {
+    /// One vGPU, of which nothing else is known.
+    pub fn one(profile: &'a ProfileName) -> Self {
+        Self { profile, count: NonZeroU32::MIN, vgpus: &[], label: None, numa_node: None }
+    }
+}
+
+/// Chooses the GPU for vGPUs.
 ///
 /// # Errors
 /// The refusal that says of every GPU why not, boxed for its size.
@@ -100,7 +111,7 @@ pub fn choose(request: &Request, host: &HostPicture) -> Result<Choice, Box<Refus
     rejected.sort_by_key(|rejected| rejected.gpu);
     Ok(Choice {
         gpu: card.gpu,
-        placement: card.placement(request.profile).map(|(id, _)| id),
+        placements: card.placements(request.profile, request.count.get()),
         policy: host.desired.host.assignment_policy,
         policy_in_effect: card.obeys_policy(),
         reasons: reasons(request, host, card, rest.is_empty()),
@@ -120,7 +131,7 @@ pub fn refusals_on(gpu: &Gpu, request: &Request, host: &HostPicture) -> Vec<Refu
             let (open, claims) = (open_cards(host), others_claims(request, host));
             kept_for_others(request, &card, &Kept { open: &open, claims: &claims })
         });
-    let summary = || format!("{} cannot get a vGPU of profile {}", gpu.address, request.profile);
+    let summary = || format!("{} cannot get {request}", gpu.address);
     found.into_iter().map(|reason| refusal(reason.code, summary(), reason.because, gpu.address)).collect()
 }
 
@@ -181,8 +192,12 @@ fn reasons(request: &Request, host: &HostPicture, card: &Card, only: bool) -> Ve
         (Rule::MixedSize(_), _) => reasons.push(not_in_effect(policy, VgpuMode::MixedSize)),
         (Rule::Mig(_), _) => reasons.push(not_in_effect(policy, VgpuMode::Mig)),
     }
-    if let Some((id, _)) = card.placement(request.profile) {
-        reasons.push(format!("placement ID {id}: the one that fragments least"));
+    let ids: Vec<String> =
+        card.placements(request.profile, request.count.get()).iter().map(ToString::to_string).collect();
+    match ids.as_slice() {
+        [] => {}
+        [id] => reasons.push(format!("placement ID {id}: the one that fragments least")),
+        ids => reasons.push(format!("placement IDs {}: those that fragment least", ids.join(", "))),
     }
     match (request.numa_node, card.numa_node) {
         (Some(wanted), Some(node)) if wanted == node => reasons.push(format!("it is on NUMA node {node}")),
@@ -207,7 +222,7 @@ fn none_suitable(
     rejected: &[Rejected],
 ) -> Refusal {
     let profile = request.profile;
-    let summary = format!("no GPU can take a vGPU of profile {profile}");
+    let summary = format!("no GPU can take {request}");
     let known = |card: &Card| card.offer(profile).is_some() || card.alive.contains_key(profile);
     let cards = host.cards();
     let code = if host.desired.host.maintenance {
@@ -253,4 +268,13 @@ fn refusal(code: RefusalCode, summary: String, because: String, gpu: PciAddress)
         _ => (because, "gpuvirt capacity".to_owned()),
     };
     Refusal { code, summary, because, remedy: vec![remedy, format!("gpuvirt explain {code}")] }
+}
+
+impl fmt::Display for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.count.get() {
+            1 => write!(f, "a vGPU of profile {}", self.profile),
+            count => write!(f, "{count} vGPUs of profile {}", self.profile),
+        }
+    }
 }

@@ -27,7 +27,7 @@ pub(super) fn open_cards(host: &HostPicture) -> Vec<Card> {
 /// What is kept for others than the one that is asked for.
 pub(super) fn others_claims(request: &Request, host: &HostPicture) -> Vec<Claim> {
     let own = |claim: &Claim| match &claim.whose {
-        Claimant::Domain { vgpu, .. } => request.vgpu == Some(*vgpu),
+        Claimant::Domain { vgpu, .. } => request.vgpus.contains(vgpu),
         Claimant::Reservation => false,
     };
     claims(host).into_iter().filter(|claim| !own(claim)).collect()
@@ -52,7 +52,11 @@ pub(super) fn unsuitable(
     let Some(offer) = card.offer(request.profile) else {
         return found(RefusalCode::ProfileNotOffered, format!("it does not offer {} now", request.profile));
     };
-    if card.room(request.profile) == 0 {
+    let room = card.room(request.profile);
+    if (1..request.count.get()).contains(&room) {
+        return found(RefusalCode::NoCapacity, format!("it has room for {room} only"));
+    }
+    if room == 0 {
         let because = match (&card.rule, card.lock(), offer.size_mib) {
             (Rule::SameSize, Lock::Size(locked), Some(size)) if locked != size => {
                 format!("locked to {} by {}", mib(locked), owners(host, gpu))
@@ -71,17 +75,18 @@ pub(super) fn unsuitable(
 
 /// Refuses the vGPU with which fewer of the others would find their room. One of a reserved profile uses the reservation.
 pub(super) fn kept_for_others(request: &Request, card: &Card, kept: &Kept) -> Option<Unsuitable> {
-    if kept.claims.is_empty() || card.room(request.profile) == 0 {
+    let count = request.count.get();
+    if kept.claims.is_empty() || card.room(request.profile) < count {
         return None;
     }
     let before = settle(kept.open.to_vec(), kept.claims);
     let mut cards = kept.open.to_vec();
     let mut claims = kept.claims.to_vec();
-    cards.iter_mut().find(|open| open.gpu == card.gpu)?.take(request.profile, 1);
+    cards.iter_mut().find(|open| open.gpu == card.gpu)?.take(request.profile, count);
     let reserved =
         |claim: &&mut Claim| claim.whose == Claimant::Reservation && claim.profile == *request.profile;
     if let Some(claim) = claims.iter_mut().find(reserved) {
-        claim.count = claim.count.saturating_sub(1);
+        claim.count = claim.count.saturating_sub(count);
     }
     let after = settle(cards, &claims);
     (after.unmet() > before.unmet()).then(|| {

@@ -30,8 +30,8 @@ pub struct HostPicture<'a> {
 /// What placement minds and a picture of the host does not show.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Details {
-    /// GPUs with a change that never settled.
-    pub hands_off: BTreeSet<PciAddress>,
+    /// GPUs that are left alone, and why: a change of theirs never settled, or the kernel holds them locked.
+    pub left_alone: BTreeMap<PciAddress, Closed>,
     /// The GPU instances of GPUs in MIG mode, as far as they are known.
     pub instances: BTreeMap<PciAddress, Instances>,
     /// Where vGPUs sit on mixed-size GPUs, as far as it is known.
@@ -106,7 +106,7 @@ impl HostPicture<'_> {
         let mut slots = Slots::empty(gib(whole?)?)?;
         for vgpu in self.observed.vgpus_of(gpu) {
             let size = card.size(&self.profile_of(vgpu)).and_then(gib)?;
-            slots.put(*self.details.placements.get(&vgpu.id)?, size);
+            slots.put(vgpu.placement_id.or_else(|| self.details.placements.get(&vgpu.id).copied())?, size);
         }
         Some(slots)
     }
@@ -124,8 +124,8 @@ impl HostPicture<'_> {
         if found != Some(entry.identity) {
             return closed(RefusalCode::IdentityChanged, "another card than the configured one".to_owned());
         }
-        if self.details.hands_off.contains(&gpu.address) {
-            return closed(RefusalCode::HandsOff, "hands-off".to_owned());
+        if let Some(left_alone) = self.details.left_alone.get(&gpu.address) {
+            return Some(left_alone.clone());
         }
         let configured = entry.graphics_type.resolve(&self.desired.host);
         if configured != GraphicsType::SharedDirect {

@@ -69,6 +69,7 @@ pub fn host(gpu: DriverBinding, audio: DriverBinding) -> Observed {
         frameworks: Vec::new(),
         profiles: Vec::new(),
         host_driver: false,
+        driver: Default::default(),
         on_vfio: false,
         live_vgpus: 0,
         live_vfs: 0,
@@ -97,6 +98,7 @@ pub fn host(gpu: DriverBinding, audio: DriverBinding) -> Observed {
         functions,
         groups: [(17, group)].into(),
         vgpus: BTreeMap::new(),
+        mig: BTreeMap::new(),
         domains: Reading::Known(Vec::new()),
     };
     settle(&mut observed);
@@ -138,6 +140,9 @@ pub fn perform(observed: &mut Observed, step: &Step, host: &str) {
         | Step::SetVgpuParams { .. }
         | Step::SetVfCount { .. }
         | Step::SetVfAutoprobe { .. }
+        | Step::SetMigMode { .. }
+        | Step::CreateGpuInstance { .. }
+        | Step::RemoveGpuInstance { .. }
         | Step::CycleVfs { .. }
         | Step::SetMixedSize { .. } => panic!("no vGPUs in this picture"),
     }

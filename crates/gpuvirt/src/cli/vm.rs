@@ -1,8 +1,8 @@
 //! `gpuvirt vm ...`
 
 use clap::{Args, Subcommand};
-use gpuvirt_api::GpuSelector;
-use gpuvirt_model::VgpuId;
+use gpuvirt_api::{GpuSelector, MOST_VGPUS};
+use gpuvirt_model::{CardIds, VgpuId};
 
 use super::parse_name;
 
@@ -31,10 +31,14 @@ pub enum VmCommand {
     },
     /// Add a GPU or a vGPU to a domain's definition. Changes the stored definition, for the next start
     ///
+    /// What is asked for is noted in the domain's metadata. A vGPU of a profile is made when the VM starts, whoever
+    /// starts it, and removed when it has stopped; a virtual function and a GPU of a kind are chosen now, and anew by
+    /// `gpuvirt vm start`.
+    ///
     /// Refused while the domain runs. Everything else in the definition stays byte by byte as it was. With a device
     /// that the domain already has it does nothing.
     ///
-    /// Example: gpuvirt vm add win11 --gpu 41:00.0
+    /// Example: gpuvirt vm add win11 --profile nvidia_a40-24c
     Add(AddArgs),
     /// Take a GPU or a vGPU out of a domain's definition. Changes the stored definition, for the next start
     ///
@@ -45,8 +49,21 @@ pub enum VmCommand {
         /// The domain's name
         #[arg(value_parser = parse_name)]
         vm: String,
-        /// The device: a GPU's address or label, or a vGPU's UUID or address
+        /// The device: a GPU's address or label, a vGPU's UUID or address, or request-N as `gpuvirt vm show` lists it
         device: DeviceArg,
+    },
+    /// Start a domain, with devices chosen for what it asks for. Changes its definition where others than the last ones are chosen
+    ///
+    /// virsh start does the same, but with the virtual functions and the cards of a kind that the definition names.
+    ///
+    /// Example: gpuvirt vm start win11
+    Start {
+        /// The domain's name
+        #[arg(value_parser = parse_name)]
+        vm: String,
+        /// Show which devices it would get and why not others; change and start nothing
+        #[arg(long)]
+        explain: bool,
     },
 }
 
@@ -66,11 +83,34 @@ pub struct AddArgs {
 
 /// A device by option.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
 pub struct DeviceArgs {
-    /// A whole GPU, all its functions: its address or label
+    /// What is asked for.
+    #[command(flatten)]
+    pub wanted: WantedArgs,
+    /// With --profile: how many vGPUs; one when left out
+    #[arg(long, value_name = "N", requires = "profile", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_VGPUS)))]
+    pub count: Option<u32>,
+    /// With --profile: a parameter for the vendor's driver, name=value. Repeatable
+    #[arg(long, value_name = "NAME=VALUE", requires = "profile")]
+    pub param: Vec<String>,
+    /// With --match: only a GPU with this label
+    #[arg(long, value_name = "LABEL", requires = "kind")]
+    pub label: Option<String>,
+}
+
+/// What is asked for.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct WantedArgs {
+    /// A vGPU of a profile, as `gpuvirt profile list` shows it; made when the VM starts, on a GPU that has room then
+    #[arg(long, value_name = "PROFILE", value_parser = parse_name)]
+    pub profile: Option<String>,
+    /// This GPU, whole, all its functions: its address or label
     #[arg(long, value_name = "GPU")]
     pub gpu: Option<GpuSelector>,
+    /// Any whole GPU of a kind, as `lspci -n` shows it: VVVV:DDDD, or VVVV:DDDD:SVVV:SDDD with its subsystem
+    #[arg(long = "match", id = "kind", value_name = "IDS")]
+    pub kind: Option<CardIds>,
     /// A vGPU that exists: its UUID, or the address of the virtual function that it is
     #[arg(long, value_name = "ID")]
     pub vgpu: Option<VgpuId>,
@@ -83,13 +123,18 @@ pub enum DeviceArg {
     Gpu(GpuSelector),
     /// A vGPU that is a mediated device.
     Vgpu(VgpuId),
+    /// A request by its number.
+    Request(u32),
 }
 
 impl std::str::FromStr for DeviceArg {
     type Err = gpuvirt_api::selector::SelectorError;
 
-    /// A UUID where the text is one, a GPU otherwise.
+    /// A UUID or a request where the text is one, a GPU otherwise.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(number) = text.strip_prefix("request-").and_then(|number| number.parse().ok()) {
+            return Ok(Self::Request(number));
+        }
         match text.parse() {
             Ok(id @ VgpuId::Mdev(_)) => Ok(Self::Vgpu(id)),
             _ => text.parse().map(Self::Gpu),

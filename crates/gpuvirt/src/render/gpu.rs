@@ -2,7 +2,7 @@
 
 use gpuvirt_api::GpuDocument;
 use gpuvirt_api::gpu::GpuVm;
-use gpuvirt_model::Reading;
+use gpuvirt_model::{HostDriver, HostDriverKind, Reading};
 
 use super::page::{Page, or_none};
 use super::table::{Table, cut};
@@ -93,7 +93,14 @@ pub fn show(gpu: &GpuDocument) -> String {
         page.field("accepted", joined(gpu.accepted.iter()));
     }
     page.field("memory BARs", format_args!("{} over all functions", size::bytes(gpu.bar_bytes)));
-    page.field("vGPU frameworks", or_none(joined(gpu.gpu.frameworks.iter())));
+    page.field_if("host driver", host_driver(&gpu.host_driver));
+    page.field(
+        "vGPU frameworks",
+        match &gpu.framework_undecided {
+            Some(why) => format!("undecided: {why}"),
+            None => or_none(joined(gpu.gpu.frameworks.iter())),
+        },
+    );
     for function in &gpu.function_details {
         function::section(&mut page, function);
     }
@@ -115,6 +122,23 @@ pub fn show(gpu: &GpuDocument) -> String {
     show_vms(&mut page, &gpu.vms);
     holder::section(&mut page, &gpu.gpu.holders);
     page.into_text()
+}
+
+/// None where a daemon of an earlier version did not tell.
+fn host_driver(driver: &HostDriver) -> Option<String> {
+    if driver.evidence.is_empty() {
+        return None;
+    }
+    let kind = match driver.kind {
+        HostDriverKind::None => return Some("none".to_owned()),
+        HostDriverKind::VgpuHost => "makes vGPUs",
+        HostDriverKind::Plain => "plain, makes no vGPUs",
+        HostDriverKind::OpenModule => "open kernel module, makes no vGPUs",
+        HostDriverKind::Other => return Some(driver.evidence.clone()),
+        HostDriverKind::Unknown => "unknown whether it makes vGPUs",
+    };
+    let version = driver.version.as_ref().map(|version| format!("{version}, ")).unwrap_or_default();
+    Some(format!("{version}{kind}: {}", driver.evidence))
 }
 
 fn show_vms(page: &mut Page, vms: &Reading<Vec<GpuVm>>) {

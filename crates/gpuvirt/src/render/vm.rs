@@ -39,6 +39,7 @@ pub fn show(vm: &VmDocument) -> String {
     page.heading("GPU devices");
     if vm.devices.is_empty() {
         page.line("  none");
+        asked(&mut page, vm);
         return page.into_text();
     }
     let mut table = Table::new(["DEVICE", "GPU", "DEFINED", "RUNNING", "MANAGED="]);
@@ -51,14 +52,35 @@ pub fn show(vm: &VmDocument) -> String {
         table.row([what, gpu, defined, running, managed]);
     }
     page.table(2, &table);
+    asked(&mut page, vm);
     page.into_text()
 }
 
-fn cells(device: &VmDevice) -> [String; 4] {
-    let what = match &device.hostdev {
+/// What it asks for with what it got, and what is not as it should be.
+fn asked(page: &mut Page, vm: &VmDocument) {
+    if !vm.requests.is_empty() {
+        page.heading("requests");
+        let mut table = Table::new(["REQUEST", "FOR", "DEVICE"]);
+        for request in &vm.requests {
+            let device = request.assigned.as_ref().map_or_else(|| "none".to_owned(), named);
+            table.row([format!("request-{}", request.id), request.wanted.to_string(), device]);
+        }
+        page.table(2, &table);
+    }
+    for warning in &vm.warnings {
+        page.line(format_args!("warning: {}  [{}]", warning.text, warning.code));
+    }
+}
+
+fn named(device: &Hostdev) -> String {
+    match device {
         Hostdev::Pci { address, .. } => address.to_string(),
         Hostdev::Mdev { uuid } => format!("mdev {uuid}"),
-    };
+    }
+}
+
+fn cells(device: &VmDevice) -> [String; 4] {
+    let what = named(&device.hostdev);
     let gpu = device.gpu.map_or_else(|| "not here".to_owned(), |gpu| gpu.to_string());
     [what, gpu, yes_no(device.configured), yes_no(device.live)]
 }

@@ -1,11 +1,13 @@
 //! `gpuvirt vm ...`
 
-use gpuvirt_api::{ApiError, Client, ClientError, ErrorKind, GpuSelector, List, VmAdd, VmDocument, VmRemove};
-use gpuvirt_model::Unknown;
+use gpuvirt_api::{
+    ApiError, Client, ClientError, ErrorKind, GpuSelector, List, VmAdd, VmDocument, VmRemove, VmStart,
+};
+use gpuvirt_model::{CardMatch, ProfileName, Unknown, VgpuParams};
 
 use super::{gpu, show_change, show_each, show_list, xml};
 use crate::asker::Asker;
-use crate::cli::{AddArgs, DeviceArg, VmCommand};
+use crate::cli::{AddArgs, DeviceArg, DeviceArgs, VmCommand};
 use crate::failure::Failure;
 use crate::output::{Answer, document};
 use crate::picture::no_vm;
@@ -27,6 +29,10 @@ pub fn run(asker: &Asker, command: &VmCommand) -> Result<Answer, Failure> {
             xml::show(asker, &asker.ask_libvirt(|client| client.vm_xml(vm), recording)?)
         }
         VmCommand::Add(args) => add(asker, args),
+        VmCommand::Start { vm, explain } => {
+            let request = VmStart { dry_run: *explain };
+            show_change(asker, &asker.order(|client| client.vm_start(vm, &request))?)
+        }
         VmCommand::Remove { vm, device } => {
             let change = asker.order(|client| client.vm_remove(vm, &removal(client, device)?))?;
             show_change(asker, &change)
@@ -60,15 +66,28 @@ fn find(list: &List<VmDocument>, name: &str) -> Result<List<VmDocument>, Failure
 
 fn add(asker: &Asker, args: &AddArgs) -> Result<Answer, Failure> {
     let dry_run = args.dry_run;
-    let change = asker.order(|client| {
-        let request = match (&args.device.gpu, args.device.vgpu) {
-            (Some(selector), _) => VmAdd::Gpu { gpu: gpu::address(client, selector)?, dry_run },
-            (None, Some(id)) => VmAdd::Vgpu { id, dry_run },
-            (None, None) => return Err(usage("name a device with --gpu or --vgpu")),
-        };
-        client.vm_add(&args.vm, &request)
-    })?;
+    let change = asker.order(|client| client.vm_add(&args.vm, &addition(client, &args.device, dry_run)?))?;
     show_change(asker, &change)
+}
+
+fn addition(client: &Client, args: &DeviceArgs, dry_run: bool) -> Result<VmAdd, ClientError> {
+    let wanted = &args.wanted;
+    if let Some(selector) = &wanted.gpu {
+        return Ok(VmAdd::Gpu { gpu: gpu::address(client, selector)?, dry_run });
+    }
+    if let Some(profile) = &wanted.profile {
+        let mut params = VgpuParams::default();
+        for text in &args.param {
+            params.add(text).map_err(|error| usage(&error.to_string()))?;
+        }
+        let (profile, count) = (ProfileName(profile.clone()), args.count);
+        return Ok(VmAdd::Profile { profile, count, params, dry_run });
+    }
+    if let Some(ids) = wanted.kind {
+        return Ok(VmAdd::Match { kind: CardMatch { ids, label: args.label.clone() }, dry_run });
+    }
+    let id = wanted.vgpu.ok_or_else(|| usage("name a device with --profile, --gpu, --match or --vgpu"))?;
+    Ok(VmAdd::Vgpu { id, dry_run })
 }
 
 fn usage(message: &str) -> ClientError {
@@ -77,6 +96,7 @@ fn usage(message: &str) -> ClientError {
 
 fn removal(client: &Client, device: &DeviceArg) -> Result<VmRemove, ClientError> {
     match device {
+        DeviceArg::Request(request) => Ok(VmRemove::Request { request: *request }),
         DeviceArg::Vgpu(id) => Ok(VmRemove::Vgpu { id: *id }),
         DeviceArg::Gpu(GpuSelector::Address(address)) => Ok(VmRemove::Gpu { gpu: *address }),
         DeviceArg::Gpu(selector) => gpu::address(client, selector).map(|gpu| VmRemove::Gpu { gpu }),

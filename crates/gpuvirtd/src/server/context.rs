@@ -25,6 +25,10 @@ use crate::events::EventLog;
 use crate::hearing::Hearing;
 use gpuvirt_model::chain;
 
+/// How many starts are judged at once: libvirt's workers, 20 by default, and some.
+pub(crate) const HOOKS_AT_ONCE: usize = 24;
+/// How many domains are started at once for who asks us to: each waits for libvirt.
+pub(crate) const STARTS_AT_ONCE: usize = 4;
 /// How many pictures of the host are taken at once.
 const READS_AT_ONCE: usize = 4;
 
@@ -70,6 +74,10 @@ pub struct Context {
     reads: Semaphore,
     pub(super) changes: Semaphore,
     dry_runs: Semaphore,
+    /// Starts of VMs: as many at once as libvirt has workers for them.
+    pub(super) hooks: Semaphore,
+    pub(super) releases: Semaphore,
+    starts: Semaphore,
 }
 
 /// What a caller wants done.
@@ -105,6 +113,9 @@ impl Context {
             reads: Semaphore::new(READS_AT_ONCE),
             changes: Semaphore::new(1),
             dry_runs: Semaphore::new(1),
+            hooks: Semaphore::new(HOOKS_AT_ONCE),
+            releases: Semaphore::new(1),
+            starts: Semaphore::new(STARTS_AT_ONCE),
         }
     }
 
@@ -187,13 +198,23 @@ impl Context {
         what: String,
         work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
+        self.change_on(&self.changes, peer, what, work).await
+    }
+
+    async fn change_on<T: Send + 'static>(
+        self: &Arc<Self>,
+        lane: &Semaphore,
+        peer: &Peer,
+        what: String,
+        work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
         let (uid, pid) = (peer.uid, peer.pid.unwrap_or_default());
         tracing::info!(uid, pid, what, "asked");
         let checked = |context: &Self| {
             let _mark = context.hearing.own_change();
             context.state_is_readable().and_then(|()| work(context))
         };
-        let result = self.on_a_thread(&self.changes, checked).await;
+        let result = self.on_a_thread(lane, checked).await;
         match &result {
             Ok(_) => {
                 self.stir.released();
@@ -228,8 +249,22 @@ impl Context {
         self.change(&peer, order.what, work).await
     }
 
+    /// Starts a domain, or shows how it would be. It takes the turn of changes by itself, and only while it needs it.
+    pub(super) async fn start<T: Send + 'static>(
+        self: &Arc<Self>,
+        caller: Caller,
+        order: Order,
+        work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        if order.dry_run {
+            return self.on_a_thread(&self.dry_runs, work).await;
+        }
+        let Writer(peer) = caller.writer(self).await?;
+        self.change_on(&self.starts, &peer, order.what, work).await
+    }
+
     /// Nothing is changed on top of files that can't be understood: corrupt is not absent.
-    fn state_is_readable(&self) -> Result<(), Failure> {
+    pub(super) fn state_is_readable(&self) -> Result<(), Failure> {
         let store = &self.outside.store;
         let Err(error) = store.load().map(drop).and_then(|()| store.open_intents().map(drop)) else {
             return Ok(());

@@ -10,7 +10,7 @@ use axum::routing::{delete, get, post, put};
 use super::access::readers_only;
 use super::answer::Failure;
 use super::context::Context;
-use super::{capacity, event, gpu, host, metrics, profile, status, vgpu, vm};
+use super::{capacity, event, gpu, hook, host, metrics, mig, profile, status, vgpu, vm};
 
 /// All routes of the API. Paths are those of [`gpuvirt_api::route`].
 pub fn router(context: Arc<Context>) -> Router {
@@ -23,6 +23,9 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/v1/gpus/{gpu}/cordon", put(gpu::set_cordon))
         .route("/v1/host", get(host::show).put(host::set))
         .route("/v1/capacity", get(capacity::list))
+        .route("/v1/gpus/{gpu}/gpu-instances", post(mig::create).delete(mig::remove_all))
+        .route("/v1/gpus/{gpu}/gpu-instances/{id}", delete(mig::remove))
+        .route("/v1/mig", get(mig::list))
         .route("/v1/profiles", get(profile::list))
         .route("/v1/vgpus", get(vgpu::list).post(vgpu::create))
         .route("/v1/vgpus/remove", post(vgpu::remove_several))
@@ -34,6 +37,8 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/v1/vms/{name}/xml", get(vm::xml))
         .route("/v1/vms/{name}/devices", post(vm::add))
         .route("/v1/vms/{name}/devices/remove", post(vm::remove))
+        .route("/v1/vms/{name}/start", post(vm::start))
+        .route("/v1/hook", post(hook::call))
         .route("/v1/status", get(status::show))
         .route("/v1/events", get(event::list))
         .route("/metrics", get(metrics::show))

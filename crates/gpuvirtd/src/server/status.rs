@@ -7,7 +7,7 @@ use axum::extract::State;
 use gpuvirt_api::status::DaemonStatus;
 use gpuvirt_api::{Change, GpuDocument, StatusDocument};
 use gpuvirt_model::Reading;
-use gpuvirt_plan::Plan;
+use gpuvirt_plan::{Plan, drift};
 
 use super::access::Writer;
 use super::answer::Failure;
@@ -55,6 +55,10 @@ fn status(context: &Context, picture: &Picture) -> Result<StatusDocument, Failur
         Ok(intents) => intents.iter().for_each(|plan| mark(&mut status, plan)),
         Err(error) => status.problems.push(chain(&error)),
     }
+    // What runs against the rules is left alone and told.
+    let domains = view.observed.domains.known().into_iter().flatten();
+    let violations = domains.filter_map(|domain| drift::violation(domain, &view.observed));
+    status.problems.extend(violations.map(|violation| violation.text));
     status.problems.extend(picture.problems.iter().cloned());
     Ok(status)
 }

@@ -72,10 +72,6 @@ pub(super) async fn create(
     Body(asked): Body<CreateVgpu>,
 ) -> Result<Json<Change>, Failure> {
     let uuids = uuids(&asked)?;
-    if asked.gpu.is_none() && uuids.len() > 1 {
-        let text = "several vGPUs are made on one GPU: name it, or ask for one at a time".to_owned();
-        return Err(Failure::usage(StatusCode::BAD_REQUEST, text));
-    }
     let (profile, count) = (&asked.profile.0, uuids.len());
     let on = asked.gpu.map(|gpu| format!(" --gpu {gpu}")).unwrap_or_default();
     let names: Vec<String> = uuids.iter().take(NAMES_LOGGED).map(|uuid| format!(" --uuid {uuid}")).collect();

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use gpuvirt_api::{Change, GpuSelector, List, VmAdd, VmDocument, VmRemove, XmlDocument};
-use gpuvirt_engine::DeviceRequest;
+use gpuvirt_api::{Change, GpuSelector, List, MOST_VGPUS, VmAdd, VmDocument, VmRemove, VmStart, XmlDocument};
+use gpuvirt_engine::{DeviceRequest, VmRequest};
 use gpuvirt_model::{Domain, Observed, PciAddress, Reading};
 use gpuvirt_plan::checks::domain::not_found;
+use uuid::Uuid;
 
 use super::access::{Caller, Writer};
 use super::answer::Failure;
@@ -67,18 +68,42 @@ pub(super) async fn add(
     Body(asked): Body<VmAdd>,
 ) -> Result<Json<Change>, Failure> {
     let (device, dry_run) = match asked {
-        VmAdd::Gpu { gpu, dry_run } => (DeviceRequest::Gpu(gpu), dry_run),
-        VmAdd::Vgpu { id, dry_run } => (DeviceRequest::Vgpu(id), dry_run),
+        VmAdd::Gpu { gpu, dry_run } => (DeviceRequest::Gpu(gpu).into(), dry_run),
+        VmAdd::Vgpu { id, dry_run } => (DeviceRequest::Vgpu(id).into(), dry_run),
+        VmAdd::Profile { profile, count, params, dry_run } => {
+            // The engine takes uuids as arguments, so that its decisions can be replayed; here they are chosen.
+            let count = count.unwrap_or(1).clamp(1, MOST_VGPUS);
+            let uuids = (0..count).map(|_| Uuid::new_v4()).collect();
+            (VmRequest::Profile { profile, params, uuids }, dry_run)
+        }
+        VmAdd::Match { kind, dry_run } => (VmRequest::Match(kind), dry_run),
     };
     let order = Order { what: format!("vm add {name:?}: {device}"), dry_run };
     let work = move |context: &Context| {
         let device = match device {
-            DeviceRequest::Gpu(address) => DeviceRequest::Gpu(gpu(address, context)?),
-            vgpu @ DeviceRequest::Vgpu(_) => vgpu,
+            VmRequest::Device(DeviceRequest::Gpu(address)) => {
+                VmRequest::Device(DeviceRequest::Gpu(gpu(address, context)?))
+            }
+            other => other,
         };
         Ok(change::document(context.engine.vm_add(&name, device, dry_run)?, dry_run))
     };
     context.change_or_dry_run(caller, order, work).await.map(Json)
+}
+
+/// `POST /v1/vms/{name}/start`
+pub(super) async fn start(
+    State(context): State<Arc<Context>>,
+    caller: Caller,
+    Name(name): Name,
+    _: Params<Nothing>,
+    Body(asked): Body<VmStart>,
+) -> Result<Json<Change>, Failure> {
+    let dry_run = asked.dry_run;
+    let order = Order { what: format!("vm start {name:?}"), dry_run };
+    let work =
+        move |context: &Context| Ok(change::document(context.engine.vm_start(&name, dry_run)?, dry_run));
+    context.start(caller, order, work).await.map(Json)
 }
 
 /// `POST /v1/vms/{name}/devices/remove`
@@ -89,9 +114,18 @@ pub(super) async fn remove(
     _: Params<Nothing>,
     Body(asked): Body<VmRemove>,
 ) -> Result<Json<Change>, Failure> {
+    if let VmRemove::Request { request } = asked {
+        let what = format!("vm remove {name:?}: request-{request}");
+        let work = move |context: &Context| {
+            Ok(change::document(context.engine.vm_remove_request(&name, request)?, false))
+        };
+        return context.change(&peer, what, work).await.map(Json);
+    }
     let device = match asked {
         VmRemove::Gpu { gpu } => DeviceRequest::Gpu(gpu),
         VmRemove::Vgpu { id } => DeviceRequest::Vgpu(id),
+        // Answered above.
+        VmRemove::Request { .. } => return Err(Failure::bug()),
     };
     let what = format!("vm remove {name:?}: {device}");
     let work = move |context: &Context| {

@@ -17,7 +17,7 @@ use super::domains::{Gate, LibvirtDomains, RecordedDomains};
 use super::host::{HostPort, RehearsedHost};
 use super::store::FileStore;
 use crate::cli::Cli;
-use crate::config::Config;
+use crate::config::{Config, GpuInstances};
 use crate::events::EventLog;
 use crate::hearing::Hearing;
 use crate::server::polkit::Polkit;
@@ -40,6 +40,11 @@ pub struct Assembled {
 /// # Errors
 /// What keeps it from being put together.
 pub fn assemble(cli: &Cli, config: &Config) -> anyhow::Result<Assembled> {
+    if config.gpu_instances == GpuInstances::Nvml && !cfg!(feature = "nvml") {
+        anyhow::bail!(
+            "gpu_instances = \"nvml\": this gpuvirtd was built without NVIDIA's management library"
+        );
+    }
     let store = FileStore(Arc::new(StateDir::open(&cli.state_dir)?));
     let (hearing, events) = (Arc::<Hearing>::default(), Arc::<EventLog>::default());
     let stir = Arc::<Stir>::default();

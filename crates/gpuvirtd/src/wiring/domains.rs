@@ -15,6 +15,9 @@ use crate::server::Definitions;
 /// listing of ours says "unknown" rather than wait for that.
 const LIST_DEADLINE: Duration = Duration::from_secs(5);
 
+/// Longest wait for a domain's start: libvirt itself goes on with it.
+const START_DEADLINE: Duration = Duration::from_secs(300);
+
 /// libvirt as the engine's domains, asked only once [`Gate::open`] was called.
 #[derive(Clone)]
 pub struct LibvirtDomains {
@@ -22,6 +25,8 @@ pub struct LibvirtDomains {
     lists: Libvirt,
     /// For edits, with the library's own.
     definitions: Libvirt,
+    /// For starts of domains, which take as long as their memory is large.
+    starts: Libvirt,
     gate: Gate,
 }
 
@@ -47,7 +52,8 @@ impl LibvirtDomains {
     /// A URI that can't be one.
     pub fn new(uri: &str) -> Result<Self, LibvirtError> {
         let lists = Libvirt::with_deadline(uri, LIST_DEADLINE)?;
-        Ok(Self { lists, definitions: Libvirt::open(uri)?, gate: Gate::default() })
+        let starts = Libvirt::with_deadline(uri, START_DEADLINE)?;
+        Ok(Self { lists, definitions: Libvirt::open(uri)?, starts, gate: Gate::default() })
     }
 
     /// The same, and `told` gets the events of the connection on which domains are listed.
@@ -84,6 +90,11 @@ impl Domains for LibvirtDomains {
     fn redefine(&self, name: &str, expected: &str, xml: &str) -> Result<bool, PortError> {
         let redefined = self.definitions()?.redefine(name, expected, xml).map_err(libvirt)?;
         Ok(redefined == Redefined::Done)
+    }
+
+    fn start(&self, name: &str) -> Result<(), PortError> {
+        self.definitions()?;
+        self.starts.start(name).map_err(libvirt)
     }
 }
 
@@ -126,6 +137,10 @@ impl Domains for RecordedDomains {
 
     fn redefine(&self, name: &str, _: &str, _: &str) -> Result<bool, PortError> {
         self.definition::<bool>(name).map(|_| false)
+    }
+
+    fn start(&self, name: &str) -> Result<(), PortError> {
+        self.definition::<()>(name).map(drop)
     }
 }
 

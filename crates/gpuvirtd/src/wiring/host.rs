@@ -9,21 +9,22 @@ use gpuvirt_fakekernel::FakeKernel;
 use gpuvirt_host::{
     GpuMatch, HostError, LinuxHost, LinuxSysfs, ObserveScope, Sysfs, WriterCommand, writer_main,
 };
-use gpuvirt_model::{Observed, PciAddress};
+use gpuvirt_model::{MigState, Observed, PciAddress, ProgramPath};
 use gpuvirt_plan::Step;
 
-use crate::config::{Config, ExtraGpu};
+use crate::config::{Config, ExtraGpu, GpuInstances};
 
 /// A Linux host as the engine's host.
 #[derive(Clone)]
-pub struct HostPort(LinuxHost);
+pub struct HostPort(LinuxHost, GpuInstances);
 
 impl HostPort {
     /// This machine. Writes that can block are made by our own program, started again as the writer.
     pub fn this_machine(config: &Config) -> Self {
         // /proc/self/exe: an upgrade may have replaced the file, and both sides must be of one version.
         let writer = WriterCommand { program: "/proc/self/exe".into(), args: vec!["writer".into()] };
-        Self::over(Arc::new(LinuxSysfs::this_machine().with_writer(writer)), config)
+        let host = Self::over(Arc::new(LinuxSysfs::this_machine().with_writer(writer)), config);
+        Self(host.0, config.gpu_instances)
     }
 
     /// Any kernel behind the seam.
@@ -33,7 +34,30 @@ impl HostPort {
             ExtraGpu::Card(card) => GpuMatch::Device { vendor: card.vendor, device: card.device },
         });
         let (extra, drivers) = (extra.collect(), config.driver_rules());
-        Self(LinuxHost::new(sysfs, gpuvirt_host::GpuRules { extra, drivers }))
+        let host = LinuxHost::new(sysfs, gpuvirt_host::GpuRules { extra, drivers });
+        Self(host, GpuInstances::Command)
+    }
+}
+
+impl HostPort {
+    /// By the command, or by ourselves, started again, with the vendor's library.
+    fn gpu_instances(
+        &self,
+        gpu: PciAddress,
+        command: &ProgramPath,
+        deadline: Duration,
+    ) -> Result<MigState, HostError> {
+        // The writer runs it, and that is this program too.
+        let ourselves = ProgramPath::parse("/proc/self/exe").ok();
+        let ourselves = ourselves.filter(|_| cfg!(feature = "nvml") && self.1 != GpuInstances::Command);
+        let Some(ourselves) = ourselves else { return self.0.mig(gpu, command, deadline) };
+        match self.0.mig_from(gpu, &ourselves, deadline) {
+            Err(HostError::Refused { what, source }) if self.1 == GpuInstances::Auto => {
+                tracing::debug!(what, %source, "the vendor's command is asked instead");
+                self.0.mig(gpu, command, deadline)
+            }
+            told => told,
+        }
     }
 
     fn observe_scope(&self, scope: ObserveScope) -> Result<Observed, PortError> {
@@ -61,6 +85,12 @@ impl Host for HostPort {
 
     fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError> {
         self.0.perform(step, deadline).map_err(step_error)
+    }
+
+    fn mig(&self, gpu: PciAddress, command: &ProgramPath, deadline: Duration) -> Result<MigState, PortError> {
+        let doing = format!("the GPU instances of {gpu} can't be told");
+        self.gpu_instances(gpu, command, deadline)
+            .map_err(|error| PortError { doing, source: Box::new(error) })
     }
 
     fn waiting_writes(&self) -> Result<Vec<WaitingWrite>, PortError> {

@@ -2,6 +2,8 @@
 
 pub mod domains;
 pub mod host;
+#[cfg(feature = "nvml")]
+pub mod nvml;
 pub mod store;
 
 mod assemble;

@@ -14,6 +14,9 @@ fn still_serves(daemon: &Daemon) {
     assert_eq!(get(&daemon.socket(), "/v1/gpus").status, 200);
 }
 
+/// The parameters of a vGPU.
+const PARAMS: &str = "/v1/vgpus/00000000-0000-0000-0000-000011112222/params";
+
 #[test]
 fn bodies_that_make_no_sense_are_named() {
     let daemon = Daemon::start();
@@ -38,6 +41,10 @@ fn bodies_that_make_no_sense_are_named() {
         ("PUT", "/v1/host", "{\"reserve\": {\"profile\": \"p\", \"count\": -1}}", "invalid value"),
         ("PUT", "/v1/host", "{\"reserve\": {\"profile\": \"p\", \"count\": 4294967296}}", "invalid value"),
         ("PUT", "/v1/host", "{\"Maintenance\": true}", "unknown field"),
+        ("PUT", PARAMS, "{}", "name parameters"),
+        ("PUT", PARAMS, "{\"params\": {\"a b\": \"1\"}}", "is no vGPU parameter"),
+        ("PUT", PARAMS, "{\"params\": {\"a\": \"1\\n2\"}}", "is no vGPU parameter"),
+        ("PUT", PARAMS, "{\"params\": {\"a\": \"1\"}, \"dryrun\": true}", "unknown field"),
         ("POST", "/v1/vms/web/devices", "{\"device\": \"disk\"}", "unknown variant"),
     ] {
         let answer = send(&daemon.socket(), method, path, body);

@@ -17,6 +17,7 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("POST", "/v1/recover", ""),
     ("POST", "/v1/vgpus", "{\"gpu\": \"41:00.0\", \"profile\": \"test_small\"}"),
     ("DELETE", "/v1/vgpus/00000000-0000-0000-0000-000011112222", ""),
+    ("PUT", "/v1/vgpus/00000000-0000-0000-0000-000011112222/params", "{\"clear\": true}"),
     ("POST", "/v1/vms/web/devices", "{\"device\": \"gpu\", \"gpu\": \"41:00.0\"}"),
     ("POST", "/v1/vms/web/devices/remove", "{\"device\": \"gpu\", \"gpu\": \"41:00.0\"}"),
 ];
@@ -26,6 +27,12 @@ const DRY_RUNS: &[(&str, &str, &str, u16)] = &[
     ("PUT", "/v1/gpus/41:00.0/type", "{\"type\": \"shared-direct\", \"dryRun\": true}", 200),
     ("POST", "/v1/vgpus", "{\"gpu\": \"41:00.0\", \"profile\": \"test_small\", \"dryRun\": true}", 200),
     ("DELETE", "/v1/vgpus/00000000-0000-0000-0000-000011112222?dryRun=true", "", 409),
+    (
+        "PUT",
+        "/v1/vgpus/00000000-0000-0000-0000-000011112222/params",
+        "{\"clear\": true, \"dryRun\": true}",
+        409,
+    ),
     ("POST", "/v1/vms/web/devices", "{\"device\": \"gpu\", \"gpu\": \"41:00.0\", \"dryRun\": true}", 409),
 ];
 

@@ -157,6 +157,7 @@ fn observed() -> Observed {
         frameworks: vec![Framework::Mdev],
         profiles: vec![profile()],
         host_driver: true,
+        driver: Default::default(),
         on_vfio: false,
         live_vgpus: 1,
         live_vfs: 0,
@@ -171,6 +172,8 @@ fn observed() -> Observed {
         type_id: "test-1".to_owned(),
         profile: ProfileName("test_small".to_owned()),
         iommu_group: Some(18),
+        gpu_instance: None,
+        placement_id: None,
         removing: false,
         params: None,
         holders: Holders::default(),
@@ -181,6 +184,7 @@ fn observed() -> Observed {
         functions: [(GPU, function(GPU)), (AUDIO, function(AUDIO))].into(),
         groups: Default::default(),
         vgpus: [(VGPU.into(), vgpu)].into(),
+        mig: std::collections::BTreeMap::new(),
         domains: Reading::Unknown(Unknown::NeedsDaemon),
     }
 }
@@ -234,6 +238,10 @@ impl Domains for World {
 
     fn redefine(&self, _: &str, _: &str, _: &str) -> Result<bool, PortError> {
         Ok(true)
+    }
+
+    fn start(&self, _: &str) -> Result<(), PortError> {
+        Ok(())
     }
 }
 
@@ -307,6 +315,9 @@ impl Domains for Shared {
     }
     fn redefine(&self, name: &str, expected: &str, xml: &str) -> Result<bool, PortError> {
         self.0.redefine(name, expected, xml)
+    }
+    fn start(&self, name: &str) -> Result<(), PortError> {
+        self.0.start(name)
     }
 }
 

@@ -1,8 +1,8 @@
 //! What each route answers.
 
 use gpuvirt_api::{
-    Capacity, ErrorKind, GpuDocument, HostDocument, List, ProfileDocument, StatusDocument, VgpuDocument,
-    VmDocument, XmlDocument, route,
+    Capacity, ErrorKind, GpuDocument, HostDocument, List, MigDocument, ProfileDocument, StatusDocument,
+    VgpuDocument, VmDocument, XmlDocument, route,
 };
 use gpuvirt_model::{AssignmentPolicy, RefusalCode};
 use serde::de::DeserializeOwned;
@@ -186,5 +186,31 @@ fn paths_and_methods_that_are_not_there_say_so_in_our_shape() {
     ] {
         let answer = send(&daemon.socket(), method, path, "");
         assert_eq!((answer.status, answer.error().kind), (status, ErrorKind::Usage), "{method} {path}");
+    }
+}
+
+#[test]
+fn gpu_instances_are_asked_for_and_unknown_where_nothing_tells_them() {
+    let daemon = Daemon::start_with(Script::default(), as_root);
+    let socket = daemon.socket();
+    let cards: List<MigDocument> = list(&daemon, route::MIG, "MigList");
+    assert_eq!(cards.items, [], "no managed GPU here has a vendor's command");
+    let path = route::mig(Some(&GPU.to_string().parse().unwrap()));
+    assert_eq!(get(&socket, &path).status, 409);
+    let instances = "/v1/gpus/41:00.0/gpu-instances";
+    for (method, path, body, status) in [
+        ("POST", instances, r#"{"profile":"1g 5gb"}"#, 400),
+        ("POST", instances, r#"{"profile":"1g.5gb","count":0}"#, 400),
+        ("POST", instances, r#"{"profile":"1g.5gb","count":-1}"#, 400),
+        ("POST", instances, r#"{"profile":"1g.5gb","dryrun":true}"#, 400),
+        ("DELETE", "/v1/gpus/41:00.0/gpu-instances/x", "", 400),
+        ("DELETE", "/v1/gpus/41:00.0/gpu-instances/1?dryrun=true", "", 400),
+        ("GET", "/v1/gpus/41:00.0/gpu-instances/1", "", 405),
+        ("GET", "/v1/mig?cpu=1", "", 400),
+        ("POST", instances, r#"{"profile":"1g.5gb","dryRun":true}"#, 409),
+        ("DELETE", "/v1/gpus/41:00.0/gpu-instances?dryRun=true", "", 409),
+    ] {
+        let answer = send(&socket, method, path, body);
+        assert_eq!(answer.status, status, "{method} {path} {body}: {answer:?}");
     }
 }

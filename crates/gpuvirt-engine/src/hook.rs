@@ -1,0 +1,335 @@
+//! libvirt's hook: whether a domain may start, what is made for it, and what goes when it ended.
+//!
+//! ```text
+//! prepare:  look -> judge -> claim                       nothing to make: no change is waited for but one of its GPUs
+//!                \-> the host's turn -> make -> judge -> claim
+//! release:  the claim ends, a ticket is left -> (later, on nobody's time) remove what was made for it
+//! ```
+//!
+//! While a hook is open libvirt holds the domain, and answers no listing: nothing here asks it. See [`crate::turn`].
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use gpuvirt_model::{
+    Domain, GraphicsType, Hostdev, PciAddress, Records, Refusal, RefusalCode, Request, VgpuId,
+    Wanted as Asked, chain,
+};
+use gpuvirt_plan::checks::start::{Judgement, Missing, Start, judge};
+use gpuvirt_plan::vgpu;
+use uuid::Uuid;
+
+use crate::starts::{Unclaimed, Wanted};
+use crate::together::wish;
+use crate::turn::Turn;
+use crate::vgpu::no_plan;
+use crate::{CreateRequest, Engine, EngineError, View};
+
+/// Longest that a start waits where nothing is to be made for it.
+pub const VALIDATION_DEADLINE: Duration = Duration::from_secs(2);
+/// Longest that a start waits where a vGPU is to be made.
+pub const CREATION_DEADLINE: Duration = Duration::from_secs(10);
+/// Longest wait for the host's turn to remove what nobody needs any more; then it is tried at the next occasion.
+const REMOVAL_TURN: Duration = Duration::from_secs(120);
+
+impl Engine {
+    /// A domain is about to start with these host devices: judged, and given what its requests ask for.
+    ///
+    /// Asked again for a domain that has it all, it changes nothing.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] with every reason; what was made for this start alone is removed again.
+    pub fn hook_prepare(&self, domain: &Domain) -> Result<Vec<VgpuId>, EngineError> {
+        let began = Instant::now();
+        let end = began + VALIDATION_DEADLINE;
+        let missing = never_made(domain, &self.store.load()?.1);
+        if !missing.is_empty() {
+            // A look without the turn would only tell what is known already.
+            return self.in_turn(domain, Judgement { missing, ..Judgement::default() }, began);
+        }
+        loop {
+            let seen = self.starts.mark();
+            let view = self.start_view()?;
+            let judgement = self.judged(domain, &view)?;
+            if judgement != Judgement::default() {
+                return self.in_turn(domain, judgement, began);
+            }
+            let gpus = gpus_of(domain, &view);
+            let why = match self.starts.claim(&Wanted { domain, gpus: &gpus, seen, end }) {
+                Ok(()) => return Ok(Vec::new()),
+                Err(Unclaimed::Changing(gpu)) => format!("a change of {gpu} is under way"),
+                Err(Unclaimed::LookAgain | Unclaimed::Taken) if Instant::now() < end => continue,
+                Err(Unclaimed::LookAgain | Unclaimed::Taken) => "its GPUs keep changing".to_owned(),
+            };
+            return Err(busy(domain, &why));
+        }
+    }
+
+    /// A domain runs: libvirt found it again, or its start went through.
+    pub fn hook_runs(&self, domain: &Domain) {
+        self.starts.runs(domain);
+    }
+
+    /// A domain ended, or did not start after all. What was made for it goes later: [`Engine::remove_released`].
+    pub fn hook_release(&self, domain: Uuid) {
+        self.starts.release(domain);
+    }
+
+    /// Removes what was made for domains that ended. What is held, or was taken by another start, stays.
+    ///
+    /// # Errors
+    /// [`EngineError`] of the first that can't be removed, after all were tried.
+    pub fn remove_released(&self, deadline: Duration) -> Result<(), EngineError> {
+        let mut failed = None;
+        for domain in self.starts.tickets() {
+            match self.remove_of(domain, deadline) {
+                Ok(true) => self.starts.spent(domain),
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(%domain, error = chain(&error), "what was made for a VM's start is left");
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        if let Some(turn) = self.hook_turn(Instant::now() + REMOVAL_TURN) {
+            self.give_back(&turn);
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Cards that were lent go back to the host; what keeps one is in the log, and it stays with VFIO.
+    fn give_back(&self, turn: &Turn<'_>) {
+        if let Err(error) = self.take_cards_back(turn, CREATION_DEADLINE) {
+            tracing::warn!(error = chain(&error), "a card that was lent to a VM stays with VFIO");
+        }
+    }
+
+    /// Finds out which VMs ended while nobody told us, and removes what was made for them.
+    ///
+    /// # Errors
+    /// As [`Engine::remove_released`].
+    pub fn remove_forgotten(&self, deadline: Duration) -> Result<(), EngineError> {
+        let (_, records) = self.store.load()?;
+        let owners: BTreeSet<Uuid> = records.vgpus.values().filter_map(|record| record.domain).collect();
+        if owners.is_empty() {
+            // No reason to wake a libvirt that somebody stopped.
+            return Ok(());
+        }
+        let domains = self.listed();
+        let Some(domains) = domains.known() else { return Ok(()) };
+        let off = |uuid: &Uuid| {
+            !domains.iter().any(|d| d.uuid == *uuid && d.state == gpuvirt_model::DomainState::Active)
+        };
+        owners.into_iter().filter(off).for_each(|owner| self.starts.expire(owner));
+        self.remove_released(deadline)
+    }
+
+    /// The host as a start sees it: VMs are those that hooks told of.
+    fn start_view(&self) -> Result<View, EngineError> {
+        self.view_of(gpuvirt_model::Reading::Known(Vec::new()))
+    }
+
+    pub(crate) fn judged(&self, domain: &Domain, view: &View) -> Result<Judgement, EngineError> {
+        let hands_off: BTreeSet<PciAddress> =
+            self.store.open_intents()?.into_iter().map(|plan| plan.gpu).collect();
+        let View { observed, desired, records } = view;
+        let start = Start { domain, observed, desired, records, hands_off: &hands_off };
+        Ok(judge(&start))
+    }
+
+    /// Judges again when nobody else changes anything, which made the first look an unsure one, and makes what is
+    /// missing.
+    fn in_turn(&self, domain: &Domain, first: Judgement, began: Instant) -> Result<Vec<VgpuId>, EngineError> {
+        let room = |refusal: &Refusal| refusal.code == RefusalCode::NoCapacity;
+        let makes = !first.missing.is_empty() || !first.lent.is_empty() || first.refusals.iter().any(room);
+        let end = began + if makes { CREATION_DEADLINE } else { VALIDATION_DEADLINE };
+        self.waiting_starts.enter(domain);
+        let turn = self.hook_turn(end);
+        if let Some(made) = self.waiting_starts.leave(domain) {
+            return Ok(made);
+        }
+        let Some(turn) = turn else {
+            // What a change under way can't explain holds all the same.
+            let explained = |refusal: &Refusal| room(refusal) || refusal.code == RefusalCode::HandsOff;
+            let sure = !first.refusals.is_empty() && !first.refusals.iter().any(explained);
+            return Err(if sure {
+                EngineError::Refused(first.refusals)
+            } else {
+                busy(domain, "other changes come first")
+            });
+        };
+        if first.refusals.iter().any(room) {
+            // VMs that have just ended leave room, which is theirs to give as soon as anybody needs it.
+            for ended in self.starts.tickets().into_iter().filter(|ended| *ended != domain.uuid) {
+                if self.remove_in(&turn, ended, CREATION_DEADLINE)? {
+                    self.starts.spent(ended);
+                }
+            }
+        }
+        let mut made = Vec::new();
+        match self.make_all(domain, &turn, end, &mut made) {
+            Ok(()) => Ok(made),
+            Err(error) => {
+                self.give_back(&turn);
+                for id in made.into_iter().rev() {
+                    if let Err(error) = self.unmake_start(id, domain.uuid, &turn, CREATION_DEADLINE) {
+                        tracing::warn!(%id, error = chain(&error), "a vGPU of a start that failed is left");
+                        self.starts.expire(domain.uuid);
+                    }
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes what is missing, one after the other, each on a fresh look: capacity is shared.
+    fn make_all(
+        &self,
+        domain: &Domain,
+        turn: &Turn<'_>,
+        end: Instant,
+        made: &mut Vec<VgpuId>,
+    ) -> Result<(), EngineError> {
+        loop {
+            let seen = self.starts.mark();
+            let view = turn.view()?;
+            let judgement = self.judged(domain, &view)?;
+            if !judgement.refusals.is_empty() {
+                return Err(EngineError::Refused(judgement.refusals));
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(busy(domain, "making its vGPUs takes too long"));
+            }
+            if let Some(card) = judgement.lent.first() {
+                self.lend(*card, GraphicsType::Direct, &view, left)?;
+                continue;
+            }
+            let Some(missing) = judgement.missing.first() else {
+                let gpus = gpus_of(domain, &view);
+                match self.starts.claim(&Wanted { domain, gpus: &gpus, seen, end }) {
+                    Ok(()) => return Ok(()),
+                    Err(_) => continue,
+                }
+            };
+            if missing.replaces {
+                self.unmake_start(missing.id, domain.uuid, turn, left)?;
+                continue;
+            }
+            self.make_start(domain, missing, &view, turn, left)?;
+            made.push(missing.id);
+        }
+    }
+
+    /// Makes one vGPU for a domain's start: recorded as such, and not part of the desired document.
+    fn make_start(
+        &self,
+        domain: &Domain,
+        missing: &Missing,
+        view: &View,
+        turn: &Turn<'_>,
+        left: Duration,
+    ) -> Result<(), EngineError> {
+        let wish = wish(domain, missing);
+        let of_vf = |vf| view.observed.gpu_of(vf).map(|gpu| gpu.address);
+        let gpu = match missing.id.vf().and_then(of_vf) {
+            Some(gpu) => gpu,
+            None => {
+                let wishes = vec![wish.clone()];
+                self.place(&CreateRequest { gpu: None, wishes, dry_run: false }, view)?.gpu
+            }
+        };
+        let gpu = self.changeable(view, gpu)?;
+        self.make_together(wish, gpu, view, turn, left)?;
+        tracing::info!(vm = domain.name, id = %missing.id, profile = %missing.profile, gpu = %gpu.address, "made for a start");
+        Ok(())
+    }
+
+    /// Removes what was made for a domain's start; whether all of it is gone.
+    fn remove_of(&self, domain: Uuid, deadline: Duration) -> Result<bool, EngineError> {
+        let Some(turn) = self.hook_turn(Instant::now() + REMOVAL_TURN) else { return Ok(false) };
+        // Its VM may have started again while we waited.
+        if !self.starts.tickets().contains(&domain) {
+            return Ok(false);
+        }
+        self.remove_in(&turn, domain, deadline)
+    }
+
+    fn remove_in(&self, turn: &Turn<'_>, domain: Uuid, deadline: Duration) -> Result<bool, EngineError> {
+        let (_, records) = self.store.load()?;
+        let theirs = records.vgpus.iter().filter(|(_, record)| record.domain == Some(domain));
+        let ids: Vec<VgpuId> = theirs.map(|(id, _)| *id).collect();
+        let mut all = true;
+        for id in ids {
+            all &= self.unmake_start(id, domain, turn, deadline)?;
+        }
+        Ok(all)
+    }
+
+    /// Removes one vGPU that was made for a domain's start, unless somebody has it; whether it is gone.
+    fn unmake_start(
+        &self,
+        id: VgpuId,
+        domain: Uuid,
+        turn: &Turn<'_>,
+        deadline: Duration,
+    ) -> Result<bool, EngineError> {
+        let view = turn.view()?;
+        let ours = view.records.vgpus.get(&id).is_some_and(|record| record.domain == Some(domain));
+        let mut records = view.records.clone();
+        records.vgpus.remove(&id);
+        let found = view.observed.vgpus.get(&id).filter(|vgpu| ours && view.records.made(vgpu));
+        let Some(found) = found else {
+            // Gone already, or another one by that name: only our record is left.
+            if ours {
+                self.store.commit(&view.desired, &records)?;
+            }
+            return Ok(true);
+        };
+        if found.removing || !found.holders.seen.is_empty() || self.starts.has(&id.hostdev()) {
+            return Ok(false);
+        }
+        let gpu = self.changeable(&view, found.gpu)?;
+        let plan = vgpu::remove(gpu.address, &[found], &view.observed);
+        let plan = plan.ok_or_else(|| no_plan(gpu.address))?;
+        self.apply(&plan, gpu, deadline)?;
+        self.settle(&plan, &view, &view.desired, &records, deadline)?;
+        tracing::info!(%id, %domain, "removed after its VM ended");
+        Ok(true)
+    }
+}
+
+/// What a domain's requests ask for and we have made for nobody.
+fn never_made(domain: &Domain, records: &Records) -> Vec<Missing> {
+    let missing = |request: &Request| match (&request.wanted, &request.assigned) {
+        (Asked::Profile { profile, params }, Some(Hostdev::Mdev { uuid })) => {
+            let id = VgpuId::Mdev(*uuid);
+            let (profile, params) = (profile.clone(), params.clone());
+            (!records.vgpus.contains_key(&id)).then_some(Missing { id, profile, params, replaces: false })
+        }
+        _ => None,
+    };
+    domain.requests.list.iter().filter_map(missing).collect()
+}
+
+/// The GPUs that a domain's devices are of.
+pub(crate) fn gpus_of(domain: &Domain, view: &View) -> BTreeSet<PciAddress> {
+    let gpu = |device: &Hostdev| match device {
+        Hostdev::Pci { address, .. } => view.observed.gpu_of(*address).map(|gpu| gpu.address),
+        Hostdev::Mdev { uuid } => view.observed.vgpus.get(&VgpuId::Mdev(*uuid)).map(|vgpu| vgpu.gpu),
+    };
+    domain.config.iter().filter_map(gpu).collect()
+}
+
+fn refused(domain: &Domain, code: RefusalCode, because: String, remedy: &str) -> EngineError {
+    EngineError::Refused(vec![Refusal {
+        code,
+        summary: format!("VM {} cannot start", domain.name),
+        because,
+        remedy: vec![remedy.to_owned(), format!("gpuvirt explain {code}")],
+    }])
+}
+
+fn busy(domain: &Domain, why: &str) -> EngineError {
+    refused(domain, RefusalCode::Busy, why.to_owned(), "start it again when that has ended: gpuvirt status")
+}

@@ -1,0 +1,73 @@
+//! Cards that are lent to VMs (`--when vm`): direct while one that asks for them runs, the host's before and after.
+//!
+//! The same checked switch as `gpu set`, in the turn of whoever has the host, and without a word in the desired
+//! document: that goes on to say "direct, with a VM".
+
+use std::time::Duration;
+
+use gpuvirt_model::{DesiredGpu, Gpu, GraphicsType, Hostdev, PciAddress, When};
+use gpuvirt_plan::{checks, switch};
+
+use crate::switch::records_after;
+use crate::turn::Turn;
+use crate::{Engine, EngineError, View};
+
+impl Engine {
+    /// Makes a card direct for a start, or the host's again.
+    ///
+    /// # Errors
+    /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
+    pub(crate) fn lend(
+        &self,
+        address: PciAddress,
+        to: GraphicsType,
+        view: &View,
+        deadline: Duration,
+    ) -> Result<(), EngineError> {
+        let gpu = self.changeable(view, address)?;
+        let plan = switch::plan(gpu, &view.observed, to, &view.records);
+        if plan.is_empty() {
+            return Ok(());
+        }
+        let change =
+            checks::Switch { gpu, observed: &view.observed, desired: &view.desired, to, plan: &plan };
+        let accepted = view.desired.gpu(address).map(|entry| entry.accepted.clone()).unwrap_or_default();
+        let (stand, _) = checks::without_accepted(checks::refusals(&change), &accepted);
+        if !stand.is_empty() {
+            return Err(EngineError::Refused(stand));
+        }
+        self.apply(&plan, gpu, deadline)?;
+        self.settle(&plan, view, &view.desired, &records_after(view, &plan), deadline)?;
+        tracing::info!(gpu = %address, %to, "lent");
+        Ok(())
+    }
+
+    /// Gives the host back the cards that no VM has any more. One that can't go back stays with VFIO, and `gpuvirt
+    /// status` says so.
+    pub(crate) fn take_cards_back(&self, turn: &Turn<'_>, deadline: Duration) -> Result<(), EngineError> {
+        let view = turn.view()?;
+        let free: Vec<PciAddress> =
+            view.desired.gpus.iter().filter(|entry| self.is_free(entry, &view)).map(|e| e.address).collect();
+        for address in free {
+            self.lend(address, GraphicsType::Shared, &turn.view()?, deadline)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a card that is lent to VMs is with VFIO, and nobody has it.
+    fn is_free(&self, entry: &DesiredGpu, view: &View) -> bool {
+        let gpu = view.observed.gpus.get(&entry.address).filter(|_| is_lent(entry, view));
+        gpu.is_some_and(|gpu| gpu.on_vfio && gpu.holders.seen.is_empty() && !self.is_claimed(gpu))
+    }
+
+    fn is_claimed(&self, gpu: &Gpu) -> bool {
+        let claimed =
+            |address: &PciAddress| self.starts.has(&Hostdev::Pci { address: *address, managed: false });
+        gpu.functions.iter().any(claimed)
+    }
+}
+
+/// Whether a card is direct only while a VM that asks for it runs.
+pub(crate) fn is_lent(entry: &DesiredGpu, view: &View) -> bool {
+    entry.when == When::Vm && entry.graphics_type.resolve(&view.desired.host) == GraphicsType::Direct
+}

@@ -1,0 +1,275 @@
+//! `vm add` and `vm remove` as requests: what a VM asks for goes into its metadata, and a host device with it.
+
+use gpuvirt_domain::{Added, Device, GpuForGuest, set_requests};
+use gpuvirt_model::{
+    CardMatch, Domain, Framework, GraphicsType, Hostdev, PciAddress, ProfileName, Refusal, RefusalCode,
+    Request, Requests, VgpuId, VgpuParams, Wanted, chain,
+};
+use gpuvirt_plan::{checks, first_fit};
+use uuid::Uuid;
+
+use crate::vm::{Definition, Edit, as_guest_device, not_editable, whole};
+use crate::{DeviceRequest, EngineError, View};
+
+/// What a VM is to ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VmRequest {
+    /// A device that is there now.
+    Device(DeviceRequest),
+    /// vGPUs of a profile, one for each uuid: where they are mediated devices those are their names, chosen by
+    /// whoever asks.
+    Profile {
+        /// The profile.
+        profile: ProfileName,
+        /// Parameters for the vendor's driver.
+        params: VgpuParams,
+        /// As many as are wanted.
+        uuids: Vec<Uuid>,
+    },
+    /// A whole GPU of a kind.
+    Match(CardMatch),
+}
+
+impl From<DeviceRequest> for VmRequest {
+    fn from(device: DeviceRequest) -> Self {
+        Self::Device(device)
+    }
+}
+
+impl std::fmt::Display for VmRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Device(device) => device.fmt(f),
+            Self::Profile { profile, uuids, .. } if uuids.len() == 1 => {
+                write!(f, "a vGPU of profile {profile}")
+            }
+            Self::Profile { profile, uuids, .. } => write!(f, "{} vGPUs of profile {profile}", uuids.len()),
+            Self::Match(kind) => write!(f, "a GPU {}", kind.ids),
+        }
+    }
+}
+
+/// A request with the device that it gets.
+#[derive(Debug, Clone)]
+pub(crate) struct Grant {
+    pub(crate) wanted: Wanted,
+    pub(crate) device: Device,
+    /// The same for the checks.
+    pub(crate) checked: checks::domain::Device,
+}
+
+/// The devices that a request gets now. For what is made or chosen at the start it is the last word only if it fits
+/// then too.
+///
+/// # Errors
+/// [`EngineError::Refused`] when there is nothing that it could get.
+pub(crate) fn grants(domain: &Domain, view: &View, request: &VmRequest) -> Result<Vec<Grant>, EngineError> {
+    match request {
+        VmRequest::Device(DeviceRequest::Gpu(gpu)) => {
+            let device = as_guest_device(view, DeviceRequest::Gpu(*gpu))?;
+            let primary = view.observed.functions.get(gpu);
+            let missing = || EngineError::Refused(vec![checks::not_found(*gpu, &view.observed)]);
+            let identity = primary.ok_or_else(missing)?.identity;
+            let wanted = Wanted::Gpu { gpu: *gpu, identity };
+            Ok(vec![Grant { wanted, device, checked: checks::domain::Device::Gpu(*gpu) }])
+        }
+        VmRequest::Device(DeviceRequest::Vgpu(id)) => {
+            let device = as_guest_device(view, DeviceRequest::Vgpu(*id))?;
+            Ok(vec![Grant {
+                wanted: Wanted::Vgpu { vgpu: *id },
+                device,
+                checked: checks::domain::Device::Vgpu(*id),
+            }])
+        }
+        VmRequest::Profile { profile, params, uuids } => {
+            let wanted = Wanted::Profile { profile: profile.clone(), params: params.clone() };
+            let ids = vgpu_ids(domain, view, profile, uuids)?;
+            Ok(ids.into_iter().map(|id| vgpu_grant(wanted.clone(), id)).collect())
+        }
+        VmRequest::Match(kind) => Ok(vec![card_grant(domain, view, kind)?]),
+    }
+}
+
+fn vgpu_grant(wanted: Wanted, id: VgpuId) -> Grant {
+    let device = match id {
+        VgpuId::Mdev(uuid) => Device::Mdev(uuid),
+        VgpuId::Vf(vf) => Device::Gpu(GpuForGuest::single(vf)),
+    };
+    Grant { wanted, device, checked: checks::domain::Device::NewVgpu(id) }
+}
+
+/// A whole GPU of a kind that is free; else, for a VM that starts later, any of that kind that is direct.
+pub(crate) fn card_grant(domain: &Domain, view: &View, kind: &CardMatch) -> Result<Grant, EngineError> {
+    let (observed, desired) = (&view.observed, &view.desired);
+    let named = first_fit::named_by_others(domain, observed, false);
+    let chosen = first_fit::card(kind, &named, observed, desired).or_else(|_| {
+        first_fit::card(kind, &first_fit::named_by_others(domain, observed, true), observed, desired)
+    });
+    let gpu = chosen.map_err(|rejected| {
+        let see = "gpuvirt gpu set GPU --type direct, for one of that kind".to_owned();
+        no_gpu(domain, &format!("no GPU {} is free for it: {}", kind.ids, rejected.join("; ")), see)
+    })?;
+    let device = whole(gpu.functions.clone(), gpu.address)?;
+    let wanted = Wanted::Match { kind: kind.clone() };
+    Ok(Grant { wanted, device, checked: checks::domain::Device::Gpu(gpu.address) })
+}
+
+/// What will name the vGPUs: the uuids where a GPU makes mediated devices, else virtual functions that have room now.
+fn vgpu_ids(
+    domain: &Domain,
+    view: &View,
+    profile: &ProfileName,
+    uuids: &[Uuid],
+) -> Result<Vec<VgpuId>, EngineError> {
+    if offered_as_mdev(view, profile) {
+        return Ok(uuids.iter().copied().map(VgpuId::Mdev).collect());
+    }
+    let mut avoid = first_fit::named_by_others(domain, &view.observed, false);
+    avoid.extend(domain.config.iter().filter_map(|device| match device {
+        Hostdev::Pci { address, .. } => Some(*address),
+        Hostdev::Mdev { .. } => None,
+    }));
+    uuids.iter().map(|_| free_vf(domain, view, profile, &mut avoid)).collect()
+}
+
+fn free_vf(
+    domain: &Domain,
+    view: &View,
+    profile: &ProfileName,
+    avoid: &mut std::collections::BTreeSet<PciAddress>,
+) -> Result<VgpuId, EngineError> {
+    let wish = first_fit::Wish { profile, gpu: None, parent: None, avoid };
+    let placed = first_fit::vgpu(&wish, &view.observed, &view.desired);
+    let parent = placed.map(|(_, offer)| offer.parent).map_err(|rejected| {
+        let because = format!("no vGPU of profile {profile} can be made: {}", rejected.join("; "));
+        no_gpu(domain, &because, "gpuvirt profile list".to_owned())
+    })?;
+    avoid.insert(parent);
+    Ok(VgpuId::Vf(parent))
+}
+
+/// Whether a GPU that makes vGPUs offers the profile as mediated devices, room or not.
+fn offered_as_mdev(view: &View, profile: &ProfileName) -> bool {
+    let for_vgpus = |gpu: &&gpuvirt_model::Gpu| {
+        let entry = view.desired.gpu(gpu.address);
+        entry.is_some_and(|entry| {
+            entry.graphics_type.resolve(&view.desired.host) == GraphicsType::SharedDirect
+        })
+    };
+    let mut offers = view.observed.gpus.values().filter(for_vgpus).flat_map(|gpu| &gpu.profiles);
+    offers.any(|offer| offer.name == *profile && offer.framework == Framework::Mdev)
+}
+
+pub(crate) fn no_gpu(domain: &Domain, because: &str, remedy: String) -> EngineError {
+    let code = RefusalCode::NoSuitableGpu;
+    EngineError::Refused(vec![Refusal {
+        code,
+        summary: format!("VM {} cannot get it", domain.name),
+        because: because.to_owned(),
+        remedy: vec![remedy, format!("gpuvirt explain {code}")],
+    }])
+}
+
+/// Requests of the domain's original can't be mixed with its own.
+pub(crate) fn not_a_clone(domain: &Domain) -> Result<(), EngineError> {
+    let code = RefusalCode::ClonedRequest;
+    if !domain.requests.of_another(domain.uuid) {
+        return Ok(());
+    }
+    Err(EngineError::Refused(vec![Refusal {
+        code,
+        summary: format!("VM {} cannot get another device", domain.name),
+        because: "its device requests are those of the domain that it was cloned from".to_owned(),
+        remedy: vec![
+            format!("take the copied devices out first: gpuvirt vm show {}", domain.name),
+            format!("gpuvirt explain {code}"),
+        ],
+    }]))
+}
+
+/// Adds the devices of some grants to a definition, and their requests to its metadata.
+pub(crate) fn added(
+    name: &str,
+    uuid: Uuid,
+    subject: &str,
+    grants: &[Grant],
+    xml: &str,
+) -> Result<Edit, EngineError> {
+    let cannot = |why: &dyn std::error::Error| not_editable(name, &chain(why), "virsh edit it by hand");
+    let mut edited = xml.to_owned();
+    let mut fragments = String::new();
+    let mut requests = gpuvirt_domain::read(xml).map_err(|error| cannot(&error))?.requests;
+    requests.domain = Some(uuid);
+    for grant in grants {
+        match gpuvirt_domain::add(&edited, &grant.device).map_err(|error| cannot(&error))? {
+            Added::Changed { xml, fragment } => {
+                edited = xml;
+                fragments.push_str(&fragment);
+            }
+            Added::AlreadyPresent { managed: true, .. } => return Err(managed(name, subject)),
+            Added::AlreadyPresent { .. } => {}
+        }
+        let now = gpuvirt_domain::read(&edited).map_err(|error| cannot(&error))?;
+        note(&mut requests, grant, &now);
+    }
+    edited = set_requests(&edited, &requests).map_err(|error| cannot(&error))?;
+    if edited == xml {
+        let text = format!("VM {name} has {subject} already; nothing to do");
+        return Ok(Edit::Nothing(Box::new(crate::Report::unchanged(text))));
+    }
+    let subject =
+        if fragments.is_empty() { format!("the request for {subject}") } else { subject.to_owned() };
+    Ok(Edit::Define(Definition { xml: edited, fragment: fragments, subject, verb: "added" }))
+}
+
+/// Notes the request of a device that the definition has now; in the place of the same request that lost its device.
+fn note(requests: &mut Requests, grant: &Grant, now: &gpuvirt_domain::DomainXml) {
+    let Some(device) = first_hostdev(&grant.device) else { return };
+    if requests.of_device(&device).is_some() {
+        return;
+    }
+    // Only a hostdev of ours has an alias that stays.
+    let Some(alias) = now.alias_of(&device) else { return };
+    let lost = |request: &Request| request.assigned.is_none() && request.wanted == grant.wanted;
+    let at = requests.list.iter().position(lost);
+    let id = at.and_then(|at| requests.list.get(at)).map_or_else(|| requests.next_id(), |lost| lost.id);
+    let request =
+        Request { id, alias: alias.to_owned(), wanted: grant.wanted.clone(), assigned: Some(device) };
+    match at {
+        Some(at) => drop(requests.list.splice(at..=at, [request])),
+        None => requests.list.push(request),
+    }
+}
+
+/// The host device whose alias stands for all of a device.
+pub(crate) fn first_hostdev(device: &Device) -> Option<Hostdev> {
+    match device {
+        Device::Mdev(uuid) => Some(Hostdev::Mdev { uuid: *uuid }),
+        Device::Gpu(gpu) => {
+            let lowest = gpu.functions().iter().min()?;
+            Some(Hostdev::Pci { address: *lowest, managed: false })
+        }
+    }
+}
+
+fn managed(name: &str, subject: &str) -> EngineError {
+    EngineError::Refused(vec![Refusal {
+        code: RefusalCode::HostdevManaged,
+        summary: format!("VM {name} cannot get {subject}"),
+        because: "it has the device with managed='yes': libvirt would give it back to a host driver"
+            .to_owned(),
+        remedy: vec![
+            "virsh edit: write managed='no', or delete that hostdev and run this again".to_owned(),
+            format!("gpuvirt explain {}", RefusalCode::HostdevManaged),
+        ],
+    }])
+}
+
+/// The requests of a definition without those for a device.
+pub(crate) fn without(requests: &Requests, device: &Device) -> Requests {
+    let mut left = requests.clone();
+    if let Some(gone) = first_hostdev(device).and_then(|device| requests.of_device(&device).map(|r| r.id)) {
+        left.list.retain(|request| request.id != gone);
+    }
+    left
+}

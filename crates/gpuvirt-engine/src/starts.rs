@@ -1,0 +1,229 @@
+//! Which VMs start and run, as hooks tell it: what libvirt can't be asked while a domain starts.
+//!
+//! ```text
+//! prepare  -> a claim: the VM has these devices from now on
+//! release  -> the claim ends, and a ticket says that what was made for its start may go
+//! a change -> refused where a claim has what it would take; a claim waits for a change of its GPU
+//! ```
+//!
+//! It lives in memory. What it does not know (our own restart) comes back by `reconnect` hooks and by libvirt's next
+//! listing; and who holds a device open is seen in the kernel all the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use gpuvirt_model::{Domain, DomainState, Hostdev, PciAddress, Reading};
+use uuid::Uuid;
+
+/// Claims and tickets.
+#[derive(Debug, Default)]
+pub(crate) struct Starts {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Rises with every claim, and at the end of every change.
+    now: u64,
+    claims: BTreeMap<Uuid, Claim>,
+    tickets: BTreeSet<Uuid>,
+    /// When each VM ended that did: an older listing may still show it.
+    ended: BTreeMap<Uuid, u64>,
+    changing: Option<PciAddress>,
+    last_change: u64,
+}
+
+#[derive(Debug)]
+struct Claim {
+    name: String,
+    devices: Vec<Hostdev>,
+    since: u64,
+}
+
+/// Why a claim was not taken.
+#[derive(Debug)]
+pub(crate) enum Unclaimed {
+    /// The host changed since it was looked at: look again.
+    LookAgain,
+    /// A change of this GPU does not end in time.
+    Changing(PciAddress),
+    /// Another VM was faster.
+    Taken,
+}
+
+/// What a start wants to claim.
+pub(crate) struct Wanted<'a> {
+    /// The VM, with its devices as `config`.
+    pub domain: &'a Domain,
+    /// The GPUs that they are of.
+    pub gpus: &'a BTreeSet<PciAddress>,
+    /// [`Starts::mark`] from before the host was looked at.
+    pub seen: u64,
+    /// Longest wait for a change of one of the GPUs.
+    pub end: Instant,
+}
+
+impl Starts {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The present moment, for [`Starts::sync`] and [`Starts::claim`].
+    pub(crate) fn mark(&self) -> u64 {
+        self.state().now
+    }
+
+    /// The VM has its devices from now on; a pending removal of what was made for it is taken over.
+    pub(crate) fn claim(&self, wanted: &Wanted<'_>) -> Result<(), Unclaimed> {
+        let mut state = self.state();
+        while let Some(gpu) = state.changing.filter(|gpu| wanted.gpus.contains(gpu)) {
+            let left = wanted.end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Unclaimed::Changing(gpu));
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if state.last_change > wanted.seen {
+            return Err(Unclaimed::LookAgain);
+        }
+        let uuid = wanted.domain.uuid;
+        let others = state.claims.iter().filter(|(other, _)| **other != uuid);
+        let taken = others.flat_map(|(_, claim)| &claim.devices);
+        if taken.into_iter().any(|device| wanted.domain.has_configured(device)) {
+            return Err(Unclaimed::Taken);
+        }
+        state.note(wanted.domain);
+        state.tickets.remove(&uuid);
+        Ok(())
+    }
+
+    /// A VM runs with these devices, whether that was asked before or not.
+    pub(crate) fn runs(&self, domain: &Domain) {
+        let mut state = self.state();
+        state.note(domain);
+        state.tickets.remove(&domain.uuid);
+    }
+
+    /// The VM ended: what was made for it may go, unless it starts again first.
+    pub(crate) fn release(&self, domain: Uuid) {
+        let mut state = self.state();
+        state.now += 1;
+        let now = state.now;
+        state.ended.insert(domain, now);
+        state.claims.remove(&domain);
+        state.tickets.insert(domain);
+    }
+
+    /// libvirt says that the VM is off: what was made for it may go, unless it starts now.
+    pub(crate) fn expire(&self, domain: Uuid) {
+        let mut state = self.state();
+        if !state.claims.contains_key(&domain) {
+            state.tickets.insert(domain);
+        }
+    }
+
+    /// The domains whose vGPUs may go.
+    pub(crate) fn tickets(&self) -> BTreeSet<Uuid> {
+        self.state().tickets.clone()
+    }
+
+    /// What was made for this domain is gone.
+    pub(crate) fn spent(&self, domain: Uuid) {
+        self.state().tickets.remove(&domain);
+    }
+
+    /// Whether a start has a device.
+    pub(crate) fn has(&self, device: &Hostdev) -> bool {
+        let state = self.state();
+        state.claims.values().flat_map(|claim| &claim.devices).any(|claimed| claimed.same_device(device))
+    }
+
+    /// Begins a change of a GPU that takes these devices from whoever has them. The name of a VM that has one since
+    /// the change was checked, if there is one: nothing was begun then.
+    pub(crate) fn begin_change(&self, gpu: PciAddress, takes: &[Hostdev]) -> Result<Changing<'_>, String> {
+        let mut state = self.state();
+        let taken = |device: &Hostdev| takes.iter().any(|wanted| wanted.same_device(device));
+        let claim = state.claims.values().find(|claim| claim.devices.iter().any(taken));
+        if let Some(claim) = claim {
+            return Err(claim.name.clone());
+        }
+        state.changing = Some(gpu);
+        Ok(Changing(self))
+    }
+
+    /// What a listing that was begun at `before` tells: VMs of which we did not know, and claims that ended unseen.
+    pub(crate) fn sync(&self, before: u64, domains: &[Domain]) {
+        let mut state = self.state();
+        let active = |uuid: &Uuid| {
+            domains.iter().any(|domain| domain.uuid == *uuid && domain.state == DomainState::Active)
+        };
+        state.claims.retain(|uuid, claim| claim.since > before || active(uuid));
+        state.ended.retain(|_, when| *when > before);
+        for domain in domains.iter().filter(|domain| domain.state == DomainState::Active) {
+            let fresh = state.claims.get(&domain.uuid).is_some_and(|claim| claim.since > before);
+            let ended = state.ended.get(&domain.uuid).is_some_and(|when| *when > before);
+            if !fresh && !ended {
+                state.claims.insert(
+                    domain.uuid,
+                    Claim { name: domain.name.clone(), devices: domain.live.clone(), since: before },
+                );
+            }
+        }
+    }
+
+    /// These domains with what the claims know better: a VM that starts is active, with its devices.
+    pub(crate) fn joined(&self, domains: Reading<Vec<Domain>>) -> Reading<Vec<Domain>> {
+        domains.map(|mut domains| {
+            let state = self.state();
+            for (uuid, claim) in &state.claims {
+                match domains.iter_mut().find(|domain| domain.uuid == *uuid) {
+                    Some(domain) if domain.state == DomainState::Active => {}
+                    Some(domain) => {
+                        domain.state = DomainState::Active;
+                        domain.live.clone_from(&claim.devices);
+                    }
+                    None => domains.push(claim.as_domain(*uuid)),
+                }
+            }
+            domains
+        })
+    }
+}
+
+impl State {
+    fn note(&mut self, domain: &Domain) {
+        self.now += 1;
+        let claim = Claim { name: domain.name.clone(), devices: domain.config.clone(), since: self.now };
+        self.claims.insert(domain.uuid, claim);
+    }
+}
+
+impl Claim {
+    fn as_domain(&self, uuid: Uuid) -> Domain {
+        Domain {
+            name: self.name.clone(),
+            uuid,
+            state: DomainState::Active,
+            autostart: false,
+            config: Vec::new(),
+            live: self.devices.clone(),
+            requests: gpuvirt_model::Requests::default(),
+        }
+    }
+}
+
+/// A change of a GPU is under way until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Changing<'a>(&'a Starts);
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.changing = None;
+        state.now += 1;
+        state.last_change = state.now;
+        self.0.changed.notify_all();
+    }
+}

@@ -1,0 +1,395 @@
+//! Starts of domains, as libvirt's hook asks for them.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a failed expectation is a failed test
+
+mod world;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gpuvirt_engine::{CreateRequest, DeviceRequest, Engine, EngineError, SwitchRequest, VmRequest, Wish};
+use gpuvirt_fakekernel::Process;
+use gpuvirt_model::{
+    CardMatch, ConfiguredType, Domain, DomainState, Hostdev, ProfileName, RefusalCode, Requests, VgpuId,
+    VgpuParams,
+};
+use uuid::Uuid;
+use world::{GPU, OTHER, TYPED, VF, World, at, switch};
+
+const DEADLINE: Duration = Duration::from_secs(5);
+const DEFINITION: &str = "<domain type='kvm'>\n  <name>NAME</name>\n  <uuid>UUID</uuid>\n  <os><type \
+                          machine='q35'>hvm</type></os>\n  <!-- keep -->\n  <devices>\n    <emulator>q</emulator>\n  \
+                          </devices>\n</domain>\n";
+
+fn uuid(number: u128) -> Uuid {
+    Uuid::from_u128(number)
+}
+
+/// A domain that libvirt knows, off, without devices.
+fn define(world: &World, name: &str, number: u128) {
+    let xml = DEFINITION.replace("NAME", name).replace("UUID", &uuid(number).to_string());
+    world.definitions.lock().unwrap().insert(name.to_owned(), xml);
+    relist(world);
+}
+
+/// What libvirt lists: every definition, with the state that it had.
+fn relist(world: &World) {
+    let definitions = world.definitions.lock().unwrap();
+    let mut domains = world.libvirt.lock().unwrap();
+    let earlier = std::mem::take(&mut *domains);
+    for xml in definitions.values() {
+        let mut domain = as_hook_sees(xml);
+        let known = earlier.iter().find(|known| known.uuid == domain.uuid);
+        domain.state = known.map_or(DomainState::ShutOff, |known| known.state);
+        domain.live = known.map(|known| known.live.clone()).unwrap_or_default();
+        domains.push(domain);
+    }
+}
+
+fn as_hook_sees(xml: &str) -> Domain {
+    let read = gpuvirt_domain::read(xml).unwrap();
+    Domain {
+        name: read.name,
+        uuid: read.uuid.unwrap(),
+        state: DomainState::Active,
+        autostart: false,
+        config: read.hostdevs,
+        live: Vec::new(),
+        requests: read.requests,
+    }
+}
+
+fn hooked(world: &World, name: &str) -> Domain {
+    as_hook_sees(&world.definitions.lock().unwrap()[name])
+}
+
+/// A domain that somebody wrote by hand.
+fn by_hand(name: &str, number: u128, config: Vec<Hostdev>) -> Domain {
+    Domain {
+        name: name.to_owned(),
+        uuid: uuid(number),
+        state: DomainState::Active,
+        autostart: false,
+        config,
+        live: Vec::new(),
+        requests: Requests::default(),
+    }
+}
+
+fn pci(address: &str) -> Hostdev {
+    Hostdev::Pci { address: at(address), managed: false }
+}
+
+fn add_profile(world: &World, engine: &Engine, name: &str, profile: &str, number: u128) {
+    let request = VmRequest::Profile {
+        profile: ProfileName(profile.to_owned()),
+        params: VgpuParams::default(),
+        uuids: vec![uuid(number)],
+    };
+    assert!(engine.vm_add(name, request, false).unwrap().outcome.is_changed());
+    relist(world);
+}
+
+#[track_caller]
+fn codes<T: std::fmt::Debug>(result: Result<T, EngineError>) -> Vec<RefusalCode> {
+    match result {
+        Err(EngineError::Refused(refusals)) => refusals.iter().map(|refusal| refusal.code).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A host whose first GPU makes mediated devices: 8 GiB of them.
+fn with_mdevs() -> World {
+    let world = World::offering_vgpus(GPU);
+    world.set(GPU, ConfiguredType::SharedDirect).unwrap();
+    world
+}
+
+#[test]
+fn a_profile_is_made_at_the_start_and_removed_after_it() {
+    let world = with_mdevs();
+    let engine = world.engine();
+    define(&world, "web", 1);
+    let before = world.definitions.lock().unwrap()["web"].clone();
+    add_profile(&world, &engine, "web", "lab-4q", 7);
+    assert!(world.observed().vgpus.is_empty(), "nothing is made before the start");
+    assert_eq!(engine.hook_prepare(&hooked(&world, "web")).unwrap(), [VgpuId::Mdev(uuid(7))]);
+    let files = world.files();
+    assert_eq!(files.records.vgpus[&VgpuId::Mdev(uuid(7))].domain, Some(uuid(1)));
+    assert!(files.desired.gpus.iter().all(|gpu| gpu.vgpus.is_empty()), "it is never restored");
+    assert!(files.intents.is_empty());
+    // Asked twice, it is there.
+    assert!(engine.hook_prepare(&hooked(&world, "web")).unwrap().is_empty());
+    // While the VM runs nothing removes it.
+    engine.remove_released(DEADLINE).unwrap();
+    assert_eq!(world.observed().vgpus.len(), 1);
+    engine.hook_release(uuid(1));
+    engine.remove_released(DEADLINE).unwrap();
+    assert!(world.observed().vgpus.is_empty());
+    assert!(world.files().records.vgpus.is_empty());
+    let request = DeviceRequest::Vgpu(VgpuId::Mdev(uuid(7)));
+    assert!(engine.vm_remove("web", request).unwrap().outcome.is_changed());
+    assert_eq!(world.definitions.lock().unwrap()["web"], before);
+}
+
+#[test]
+fn a_start_takes_over_what_its_own_end_left() {
+    let world = with_mdevs();
+    let engine = world.engine();
+    define(&world, "web", 1);
+    add_profile(&world, &engine, "web", "lab-4q", 7);
+    for _ in 0..3 {
+        engine.hook_prepare(&hooked(&world, "web")).unwrap();
+        engine.hook_release(uuid(1));
+        // The next start is faster than the removal.
+        engine.hook_prepare(&hooked(&world, "web")).unwrap();
+        engine.remove_released(DEADLINE).unwrap();
+        assert_eq!(world.observed().vgpus.len(), 1);
+        engine.hook_release(uuid(1));
+        engine.remove_released(DEADLINE).unwrap();
+        assert!(world.observed().vgpus.is_empty());
+    }
+}
+
+#[test]
+fn a_refused_start_takes_nothing_that_another_runs_on() {
+    let world = with_mdevs();
+    let engine = world.engine();
+    define(&world, "web", 1);
+    add_profile(&world, &engine, "web", "lab-4q", 7);
+    engine.hook_prepare(&hooked(&world, "web")).unwrap();
+    let other = by_hand("thief", 2, vec![Hostdev::Mdev { uuid: uuid(7) }]);
+    assert_eq!(codes(engine.hook_prepare(&other)), [RefusalCode::VgpuInUse]);
+    engine.hook_release(uuid(2));
+    engine.remove_released(DEADLINE).unwrap();
+    assert_eq!(world.observed().vgpus.len(), 1);
+    // Not even our own restart, which forgets who runs: the kernel knows who has it open.
+    world.kernel.start(Process::new(77, "qemu-system-x86").opens(&node(&world, 7)));
+    let restarted = world.engine();
+    assert_eq!(codes(restarted.hook_prepare(&other)), [RefusalCode::VgpuInUse]);
+    restarted.hook_release(uuid(1));
+    restarted.remove_released(DEADLINE).unwrap();
+    assert_eq!(world.observed().vgpus.len(), 1);
+    world.kernel.end(77);
+    restarted.remove_released(DEADLINE).unwrap();
+    assert!(world.observed().vgpus.is_empty());
+}
+
+/// The node by which a VM holds a mediated device.
+fn node(world: &World, number: u128) -> String {
+    let group = world.observed().vgpus[&VgpuId::Mdev(uuid(number))].iommu_group.unwrap();
+    format!("/dev/vfio/{group}")
+}
+
+#[test]
+fn what_fits_no_more_is_refused_and_nothing_is_left() {
+    let world = with_mdevs();
+    let engine = world.engine();
+    define(&world, "web", 1);
+    define(&world, "big", 2);
+    add_profile(&world, &engine, "web", "lab-4q", 7);
+    for number in [10, 11, 12] {
+        add_profile(&world, &engine, "big", "lab-4q", number);
+    }
+    // Two fit, the third does not: none stays.
+    let refused = codes(engine.hook_prepare(&hooked(&world, "big")));
+    assert!(refused.contains(&RefusalCode::NoCapacity), "{refused:?}");
+    assert!(world.observed().vgpus.is_empty());
+    assert!(world.files().records.vgpus.is_empty());
+    engine.hook_prepare(&hooked(&world, "web")).unwrap();
+}
+
+#[test]
+fn a_whole_gpu_must_be_direct_whatever_managed_says() {
+    let world = World::new();
+    let engine = world.engine();
+    let managed = Hostdev::Pci { address: at(GPU), managed: true };
+    let vm = by_hand("games", 1, vec![managed]);
+    // Nobody configured it: libvirt's affair.
+    assert!(engine.hook_prepare(&vm).is_ok());
+    engine.hook_release(uuid(1));
+    world.set(GPU, ConfiguredType::Shared).unwrap();
+    assert_eq!(codes(engine.hook_prepare(&vm)), [RefusalCode::NotPassthrough]);
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    assert!(engine.hook_prepare(&vm).unwrap().is_empty());
+    let other = by_hand("work", 2, vec![pci(GPU)]);
+    assert_eq!(codes(engine.hook_prepare(&other)), [RefusalCode::GpuInUse]);
+    // A VM that starts keeps its card, before libvirt knows of it.
+    *world.libvirt.lock().unwrap() =
+        vec![Domain { state: DomainState::ShutOff, ..by_hand("games", 1, vec![pci(GPU)]) }];
+    let back = engine.set_type(&switch(GPU, ConfiguredType::Shared));
+    assert!(back.is_ok() || codes(back) == [RefusalCode::DomainRunning]);
+}
+
+#[test]
+fn both_modes_in_one_vm_another_card_and_a_clone_are_refused() {
+    let world = with_mdevs();
+    let engine = world.engine();
+    world.set(OTHER, ConfiguredType::Direct).unwrap();
+    define(&world, "web", 1);
+    add_profile(&world, &engine, "web", "lab-4q", 7);
+    let mut both = hooked(&world, "web");
+    both.config.push(pci(OTHER));
+    assert_eq!(codes(engine.hook_prepare(&both)), [RefusalCode::MixedModes]);
+    let clone = Domain { uuid: uuid(99), ..hooked(&world, "web") };
+    assert_eq!(codes(engine.hook_prepare(&clone)), [RefusalCode::ClonedRequest]);
+    define(&world, "games", 2);
+    let device = DeviceRequest::Gpu(at(OTHER));
+    engine.vm_add("games", device, false).unwrap();
+    let mut games = hooked(&world, "games");
+    engine.hook_prepare(&games).unwrap();
+    engine.hook_release(uuid(2));
+    let gpuvirt_model::Wanted::Gpu { identity, .. } = &mut games.requests.list[0].wanted else { panic!() };
+    identity.device ^= 1;
+    assert_eq!(codes(engine.hook_prepare(&games)), [RefusalCode::IdentityChanged]);
+    assert!(world.observed().vgpus.is_empty(), "nothing was made");
+}
+
+#[test]
+fn a_virtual_function_gets_its_type_where_the_definition_names_it() {
+    let world = World::typed();
+    let engine = world.engine();
+    define(&world, "web", 1);
+    let profile = world.observed().gpus[&at(TYPED)].profiles[0].name.0.clone();
+    add_profile(&world, &engine, "web", &profile, 7);
+    assert!(hooked(&world, "web").has_configured(&pci(VF)));
+    assert_eq!(engine.hook_prepare(&hooked(&world, "web")).unwrap(), [VgpuId::Vf(at(VF))]);
+    engine.hook_release(uuid(1));
+    engine.remove_released(DEADLINE).unwrap();
+    assert!(world.observed().vgpus.is_empty());
+    // The admin's own vGPU is in its place: the hint is no good, and vm start chooses another function.
+    let wish = Wish::new(VgpuId::Vf(at(VF)), ProfileName(profile.clone()));
+    engine.create_vgpus(&CreateRequest { gpu: Some(at(TYPED)), wishes: vec![wish], dry_run: false }).unwrap();
+    world.kernel.start(Process::new(77, "qemu-system-x86").opens(&vf_node(&world)));
+    assert_eq!(codes(engine.hook_prepare(&hooked(&world, "web"))), [RefusalCode::VgpuInUse]);
+    relist(&world);
+    let report = engine.vm_start("web", false).unwrap();
+    assert!(report.outcome.is_changed());
+    let now = hooked(&world, "web");
+    assert!(!now.has_configured(&pci(VF)), "{:?}", now.config);
+    assert_eq!(now.requests.list.len(), 1);
+    assert_eq!(now.requests.list[0].assigned.as_ref(), now.config.first());
+    assert_eq!(world.observed().vgpus.len(), 2);
+    assert!(world.libvirt.lock().unwrap()[0].state == DomainState::Active);
+}
+
+fn vf_node(world: &World) -> String {
+    let group = world.observed().functions[&at(VF)].iommu_group.unwrap();
+    format!("/dev/vfio/{group}")
+}
+
+#[test]
+fn any_card_of_a_kind_is_chosen_and_chosen_anew() {
+    let world = World::new();
+    let engine = world.engine();
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    let ids = world.observed().functions[&at(GPU)].identity;
+    let kind =
+        CardMatch { ids: format!("{:04x}:{:04x}", ids.vendor, ids.device).parse().unwrap(), label: None };
+    define(&world, "games", 1);
+    engine.vm_add("games", VmRequest::Match(kind), false).unwrap();
+    relist(&world);
+    assert!(hooked(&world, "games").has_configured(&pci(GPU)));
+    engine.hook_prepare(&hooked(&world, "games")).unwrap();
+    engine.hook_release(uuid(1));
+    // A hint that is another card now: the hook refuses, vm start would choose one of the kind.
+    let mut other = hooked(&world, "games");
+    let gpuvirt_model::Wanted::Match { kind } = &mut other.requests.list[0].wanted else { panic!() };
+    kind.ids.device ^= 1;
+    assert_eq!(codes(engine.hook_prepare(&other)), [RefusalCode::RequestUnmet]);
+    assert!(engine.vm_start("games", true).unwrap().outcome.value().contains("gets 0000:01:00.0 again"));
+}
+
+#[test]
+fn starts_wait_for_no_change_of_another_gpu_and_give_up_in_time_on_one_of_theirs() {
+    let world = with_mdevs();
+    let engine = Arc::new(world.engine());
+    define(&world, "web", 1);
+    define(&world, "late", 2);
+    add_profile(&world, &engine, "web", "lab-1q", 7);
+    add_profile(&world, &engine, "late", "lab-1q", 8);
+    engine.hook_prepare(&hooked(&world, "web")).unwrap();
+    engine.hook_release(uuid(1));
+    // Somebody changes the other GPU, and takes long.
+    let hold = world.hold_steps();
+    let changing = std::thread::spawn({
+        let engine = Arc::clone(&engine);
+        move || engine.set_type(&SwitchRequest { ..switch(OTHER, ConfiguredType::Direct) }).is_ok()
+    });
+    hold.until_reached();
+    engine.hook_prepare(&hooked(&world, "web")).unwrap();
+    hold.release();
+    assert!(changing.join().unwrap());
+    engine.hook_prepare(&hooked(&world, "late")).unwrap();
+    assert_eq!(world.observed().vgpus.len(), 2);
+}
+
+#[test]
+fn many_starts_at_once_get_each_their_own() {
+    let world = with_mdevs();
+    let engine = Arc::new(world.engine());
+    for number in 1..=8 {
+        define(&world, &format!("vm{number}"), number);
+        add_profile(&world, &engine, &format!("vm{number}"), "lab-1q", 100 + number);
+    }
+    let starts: Vec<_> = (1..=8)
+        .map(|number| {
+            let (engine, domain) = (Arc::clone(&engine), hooked(&world, &format!("vm{number}")));
+            std::thread::spawn(move || engine.hook_prepare(&domain).map(|made| made.len()))
+        })
+        .collect();
+    for start in starts {
+        assert_eq!(start.join().unwrap().unwrap(), 1);
+    }
+    assert_eq!(world.observed().vgpus.len(), 8);
+    (1..=8).for_each(|number| engine.hook_release(uuid(number)));
+    engine.remove_released(DEADLINE).unwrap();
+    assert!(world.observed().vgpus.is_empty());
+}
+
+#[test]
+fn what_ended_unseen_is_removed_once_libvirt_says_so() {
+    let world = with_mdevs();
+    let engine = world.engine();
+    define(&world, "web", 1);
+    define(&world, "runs", 2);
+    add_profile(&world, &engine, "web", "lab-1q", 7);
+    add_profile(&world, &engine, "runs", "lab-1q", 8);
+    engine.hook_prepare(&hooked(&world, "web")).unwrap();
+    engine.hook_prepare(&hooked(&world, "runs")).unwrap();
+    let running = |domain: &mut Domain| {
+        domain.state = DomainState::Active;
+        domain.live = domain.config.clone();
+    };
+    world.libvirt.lock().unwrap().iter_mut().filter(|d| d.name == "runs").for_each(running);
+    // The daemon was away when "web" ended.
+    let restarted = world.engine();
+    restarted.remove_forgotten(DEADLINE).unwrap();
+    let left: Vec<VgpuId> = world.observed().vgpus.keys().copied().collect();
+    assert_eq!(left, [VgpuId::Mdev(uuid(8))]);
+}
+
+#[test]
+fn a_card_that_is_lent_is_direct_while_its_vm_runs() {
+    let world = World::new();
+    let engine = world.engine();
+    let when = Some(gpuvirt_model::When::Vm);
+    engine.configure(&SwitchRequest { when, ..switch(GPU, ConfiguredType::Direct) }).unwrap();
+    let before = world.picture();
+    define(&world, "games", 1);
+    engine.vm_add("games", DeviceRequest::Gpu(at(GPU)), false).unwrap();
+    let desired = world.files().desired;
+    for _ in 0..2 {
+        engine.hook_prepare(&hooked(&world, "games")).unwrap();
+        assert!(world.observed().gpus[&at(GPU)].on_vfio);
+        engine.remove_released(DEADLINE).unwrap();
+        assert!(world.observed().gpus[&at(GPU)].on_vfio, "its VM runs");
+        engine.hook_release(uuid(1));
+        engine.remove_released(DEADLINE).unwrap();
+        assert_eq!(world.picture(), before);
+        assert_eq!(world.files().desired, desired);
+    }
+    // Whoever holds it on the host keeps it, and the VM is told who that is.
+    world.kernel.start(Process::new(77, "Xorg").opens("/dev/dri/card0"));
+    assert_eq!(codes(engine.hook_prepare(&hooked(&world, "games"))), [RefusalCode::GpuInUse]);
+    assert_eq!(world.picture(), before);
+}

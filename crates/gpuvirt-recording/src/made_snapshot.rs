@@ -1,0 +1,61 @@
+//! A made-up host as a snapshot: a dump with files that no dump can hold.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use tar::Builder;
+
+use crate::archive::{DUMP, FILES, MANIFEST};
+use crate::manifest::{Manifest, SNAPSHOT_VERSION};
+use crate::snapshot::append;
+
+/// A snapshot under construction; the same bytes for the same content.
+#[derive(Debug, Clone)]
+pub struct MadeSnapshot {
+    dump: String,
+    /// By path; no content: a folder.
+    files: BTreeMap<String, Option<String>>,
+}
+
+impl MadeSnapshot {
+    /// A snapshot of a dump alone.
+    pub fn new(dump: String) -> Self {
+        Self { dump, files: BTreeMap::new() }
+    }
+
+    /// Adds a file by its absolute path.
+    #[must_use]
+    pub fn file(mut self, path: &str, text: &str) -> Self {
+        self.files.insert(path.to_owned(), Some(text.to_owned()));
+        self
+    }
+
+    /// Adds a folder, which may stay empty.
+    #[must_use]
+    pub fn folder(mut self, path: &str) -> Self {
+        self.files.insert(path.to_owned(), None);
+        self
+    }
+
+    /// The tar.
+    ///
+    /// # Errors
+    /// None but those of writing to memory.
+    pub fn bytes(&self) -> io::Result<Vec<u8>> {
+        let manifest = Manifest {
+            version: SNAPSHOT_VERSION,
+            date: "2026-01-01T00:00:00Z".to_owned(),
+            kernel_release: None,
+            extra_gpus: Vec::new(),
+            redacted: Vec::new(),
+            unreadable: Vec::new(),
+        };
+        let mut tar = Builder::new(Vec::new());
+        append(&mut tar, MANIFEST, Some(&serde_json::to_vec_pretty(&manifest)?))?;
+        append(&mut tar, DUMP, Some(self.dump.as_bytes()))?;
+        for (path, content) in &self.files {
+            append(&mut tar, &format!("{FILES}{path}"), content.as_deref().map(str::as_bytes))?;
+        }
+        tar.into_inner()
+    }
+}

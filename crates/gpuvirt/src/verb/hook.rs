@@ -1,0 +1,168 @@
+//! `gpuvirt hook qemu NAME OPERATION SUBOPERATION ...`: libvirt's hook.
+//!
+//! ```text
+//! stdin (the domain's XML) -> has it devices of ours? -> no: exit 0, nobody is asked
+//!                                                     -> yes: gpuvirtd says whether it may start
+//! ```
+//!
+//! What concerns us is found out here, from that document, the stored state and a few links in `/sys`, so that a VM
+//! without our devices starts whether or not gpuvirtd lives. While this runs libvirt holds the domain: it must not ask
+//! libvirt anything, and must end soon. Whatever it prints to stderr is shown by virsh.
+
+use std::io::{self, Read};
+use std::path::Path;
+use std::time::Duration;
+
+use gpuvirt_api::{Client, ClientError, HookCall, HookEvent};
+use gpuvirt_host::{LinuxSysfs, Sysfs, owner};
+use gpuvirt_model::{Domain, DomainState, Hostdev, PciAddress, VgpuId, Wanted, chain};
+use gpuvirt_state::State;
+
+use crate::cli::{Global, HookArgs};
+use crate::local;
+use crate::output::Answer;
+use crate::render;
+
+/// The largest document; libvirt's own limit on a string of its protocol.
+const LIMIT: u64 = 4 << 20;
+/// Longest wait for the daemon, a little beyond its own: it says why it waits.
+const VALIDATION: Duration = Duration::from_millis(3000);
+/// The same where a vGPU is to be made.
+const CREATION: Duration = Duration::from_secs(12);
+/// Longest wait to tell what needs no answer.
+const TELLING: Duration = Duration::from_secs(2);
+
+/// Runs the hook.
+pub fn run(global: &Global, args: &HookArgs) -> Answer {
+    let words: Vec<&str> = args.arguments.iter().map(String::as_str).collect();
+    let event = match (args.driver.as_str(), words.as_slice()) {
+        ("qemu", [_, "prepare", "begin", ..]) => HookEvent::Prepare,
+        ("qemu", [_, "release", "end", ..]) => HookEvent::Release,
+        ("qemu", [_, "reconnect", "begin", ..]) => HookEvent::Running,
+        // migrate and restore are filters: no output leaves the document as it is. The rest is none of our business.
+        _ => return Answer::default(),
+    };
+    let answer = handle(&Client::new(&global.socket), event);
+    // Only a start can be refused. After `reconnect` libvirt would kill the running VM.
+    if event == HookEvent::Prepare { answer } else { Answer::default() }
+}
+
+fn handle(client: &Client, event: HookEvent) -> Answer {
+    let xml = match document() {
+        Ok(xml) => xml,
+        Err(error) => {
+            return Answer { err: format!("gpuvirt: the domain's XML: {error}\n"), ..Answer::default() };
+        }
+    };
+    // Most VMs end here, before anything is parsed.
+    if !["<hostdev", "<interface", "<disk", gpuvirt_domain::request::NAMESPACE]
+        .iter()
+        .any(|part| xml.contains(part))
+    {
+        return Answer::default();
+    }
+    let domain = match gpuvirt_domain::read(&xml) {
+        Ok(read) => read,
+        Err(error) if xml.contains(gpuvirt_domain::request::NAMESPACE) => {
+            return refused(&format!(
+                "the VM asks for GPUs, and its definition can't be read: {}",
+                chain(&error)
+            ));
+        }
+        // Nothing of ours: libvirt judges it.
+        Err(_) => return Answer::default(),
+    };
+    let Some(uuid) = domain.uuid else { return Answer::default() };
+    let domain = Domain {
+        name: domain.name,
+        uuid,
+        state: DomainState::Active,
+        autostart: false,
+        config: domain.hostdevs,
+        live: Vec::new(),
+        requests: domain.requests,
+    };
+    let sysfs = LinuxSysfs::this_machine();
+    let stored = gpuvirt_state::read_state(Path::new(local::STATE_DIR));
+    if !concerns_us(&domain, stored.as_ref().ok(), &sysfs) {
+        return Answer::default();
+    }
+    let deadline = match event {
+        HookEvent::Prepare if makes_something(&domain, &sysfs) => CREATION,
+        HookEvent::Prepare => VALIDATION,
+        HookEvent::Release | HookEvent::Running => TELLING,
+    };
+    match client.hook(&HookCall { event, domain: domain.clone() }, deadline) {
+        Ok(_) => Answer::default(),
+        Err(error) => refused(&sentences(&domain.name, &error)),
+    }
+}
+
+fn document() -> io::Result<String> {
+    let mut text = String::new();
+    let amount = io::stdin().lock().take(LIMIT + 1).read_to_string(&mut text)?;
+    if amount as u64 > LIMIT {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {LIMIT} bytes")));
+    }
+    Ok(text)
+}
+
+/// Whether any of the domain's devices is gpuvirt's business. Without a readable state, whatever could be.
+fn concerns_us(domain: &Domain, stored: Option<&State>, sysfs: &dyn Sysfs) -> bool {
+    if !domain.requests.is_empty() {
+        return true;
+    }
+    let managed = |function: PciAddress| match stored {
+        Some(state) => state.desired.gpus.iter().any(|gpu| gpu.address.same_slot(&function)),
+        None => owner::is_display(sysfs, function),
+    };
+    let known = |id: VgpuId| {
+        stored.is_none_or(|state| {
+            state.records.vgpus.contains_key(&id)
+                || state.desired.gpus.iter().flat_map(|gpu| &gpu.vgpus).any(|vgpu| vgpu.id == id)
+        })
+    };
+    domain.config.iter().any(|device| match device {
+        Hostdev::Pci { address, .. } => managed(owner::physical_function(sysfs, *address)),
+        Hostdev::Mdev { uuid } => {
+            let parent = owner::mdev_parent(sysfs, *uuid);
+            known(VgpuId::Mdev(*uuid))
+                || parent.is_some_and(|parent| managed(owner::physical_function(sysfs, parent)))
+        }
+    })
+}
+
+/// Whether a vGPU may have to be made first: a mediated device that is not there, or any virtual function that a
+/// request is for.
+fn makes_something(domain: &Domain, sysfs: &dyn Sysfs) -> bool {
+    domain.config.iter().any(|device| match device {
+        Hostdev::Mdev { uuid } => owner::mdev_parent(sysfs, *uuid).is_none(),
+        Hostdev::Pci { .. } => {
+            let request = domain.requests.of_device(device);
+            request.is_some_and(|request| matches!(request.wanted, Wanted::Profile { .. }))
+        }
+    })
+}
+
+/// What virsh shows: a line for each refusal.
+fn sentences(vm: &str, error: &ClientError) -> String {
+    let ClientError::Api(api) = error else {
+        return format!(
+            "VM {vm} has GPUs of gpuvirt's, and gpuvirtd does not answer ({}); try: systemctl start gpuvirtd",
+            chain(error)
+        );
+    };
+    if api.refusals.is_empty() {
+        return format!("VM {vm} cannot start: {}", api.message);
+    }
+    let line = |refusal: &gpuvirt_model::Refusal| {
+        let remedy = refusal.remedy.first().map(|first| format!("; try: {first}")).unwrap_or_default();
+        format!("{}: {} [{}]{remedy}", refusal.summary, refusal.because, refusal.code)
+    };
+    api.refusals.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn refused(text: &str) -> Answer {
+    let lines = text.lines().map(|line| format!("gpuvirt: {line}\n")).collect::<String>();
+    Answer { err: render::plain::plain_lines(&lines), exit: 1, ..Answer::default() }
+}

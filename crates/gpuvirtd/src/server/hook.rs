@@ -1,0 +1,83 @@
+//! `/v1/hook`: libvirt's hook, on lanes of its own.
+//!
+//! While it is asked, libvirt holds the domain: nothing here, and nothing that it waits for, asks libvirt. So it waits
+//! for no reader and no admin's change, only for whoever writes to the host at this moment, and not for long.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use gpuvirt_api::{API_VERSION, ApiError, ErrorKind, HookAnswer, HookCall, HookEvent};
+use gpuvirt_model::{Domain, VgpuId};
+
+use super::access::Caller;
+use super::answer::Failure;
+use super::context::Context;
+use super::input::{Body, Nothing, Params};
+
+/// `POST /v1/hook`
+pub(super) async fn call(
+    State(context): State<Arc<Context>>,
+    Caller(peer): Caller,
+    _: Params<Nothing>,
+    Body(asked): Body<HookCall>,
+) -> Result<Json<HookAnswer>, Failure> {
+    // Without asking polkit, which may be slow or gone: hooks run as whoever runs libvirt.
+    if !context.gate.lets_through(&peer) {
+        let text = format!("uid {} may not speak for libvirt", peer.uid);
+        return Err(ApiError::new(ErrorKind::Denied, text).into());
+    }
+    let HookCall { event, domain } = asked;
+    let (vm, uuid) = (domain.name.clone(), domain.uuid);
+    let result = match event {
+        HookEvent::Prepare => prepare(&context, domain).await,
+        HookEvent::Running => {
+            context.engine.hook_runs(&domain);
+            Ok(Vec::new())
+        }
+        HookEvent::Release => {
+            context.engine.hook_release(uuid);
+            remove_released(Arc::clone(&context));
+            Ok(Vec::new())
+        }
+    };
+    match &result {
+        Ok(made) => tracing::info!(vm, %uuid, ?event, made = made.len(), "hook"),
+        Err(failure) => tracing::warn!(vm, %uuid, ?event, why = failure.error.message, "hook refused"),
+    }
+    result.map(|made| Json(HookAnswer { api_version: API_VERSION.to_owned(), made }))
+}
+
+async fn prepare(context: &Arc<Context>, domain: Domain) -> Result<Vec<VgpuId>, Failure> {
+    let work = move |context: &Context| {
+        context.state_is_readable()?;
+        let _mark = context.hearing.own_change();
+        Ok(context.engine.hook_prepare(&domain)?)
+    };
+    context.on_a_thread(&context.hooks, work).await
+}
+
+/// Removes what was made for VMs that ended, after the hook has its answer.
+fn remove_released(context: Arc<Context>) {
+    drop(tokio::spawn(async move {
+        let work = |context: &Context| {
+            let _mark = context.hearing.own_change();
+            Ok(context.engine.remove_released(context.write_deadline)?)
+        };
+        // What is left, and why, is in the log already.
+        let _left = context.on_a_thread(&context.releases, work).await;
+    }));
+}
+
+impl Context {
+    /// Removes what was made for VMs that ended while nobody told us. libvirt is asked, so not before it may be.
+    pub async fn remove_forgotten(self: &Arc<Self>) {
+        let work = |context: &Self| {
+            let _mark = context.hearing.own_change();
+            Ok(context.engine.remove_forgotten(context.write_deadline)?)
+        };
+        if let Err(failure) = self.on_a_thread(&self.releases, work).await {
+            tracing::warn!(why = failure.error.message, "what was made for VMs that ended may be left");
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! libvirt's hook: the rules at every start, whoever starts the VM, with the real libvirt and virsh.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a failed expectation is a failed test
+
+use gpuvirt_e2e::{Lab, Output};
+
+/// A lab whose mediated-device GPU makes vGPUs.
+fn with_vgpus() -> Lab {
+    let lab = Lab::fresh();
+    let shared = lab.devices.get("MDEV_GPU");
+    lab.gpuvirt(&format!("gpu set {shared} --type shared-direct")).expect(0);
+    lab
+}
+
+/// Starts a domain without running it: all hooks, no guest.
+fn start(lab: &Lab, name: &str) -> Output {
+    lab.sh(&format!("virsh -q start --paused {name}"))
+}
+
+fn stop(lab: &Lab, name: &str) {
+    lab.sh(&format!("virsh -q destroy {name}")).expect(0);
+}
+
+/// Waits, on the condition and no longer than half a minute, until no mediated device is left.
+fn until_no_vgpu(lab: &Lab) {
+    lab.sh("for i in $(seq 150); do [ -n \"$(ls /sys/bus/mdev/devices)\" ] || exit 0; sleep 0.2; done; \
+            ls /sys/bus/mdev/devices; gpuvirt vgpu list; journalctl -u gpuvirtd -n 30; exit 1")
+        .expect(0);
+}
+
+fn vgpus(lab: &Lab) -> Vec<String> {
+    lab.sh("ls /sys/bus/mdev/devices").expect(0).stdout.lines().map(str::to_owned).collect()
+}
+
+/// A domain's definition with a hostdev that somebody wrote by hand.
+fn attach_by_hand(lab: &Lab, name: &str, source: &str) {
+    lab.sh(&format!("gpuvirt xml {source} > /tmp/e2e-hostdev.xml")).expect(0);
+    let one = format!(
+        "python3 - <<'P'\nimport re\nt=open('/tmp/e2e-hostdev.xml').read()\nfor i,h in enumerate(re.findall(r'<hostdev.*?</hostdev>',t,re.S)):\n  h=re.sub(r\"<alias[^>]*/>\",'',h)\n  open(f'/tmp/e2e-hostdev-{{i}}.xml','w').write(h)\nP\nfor f in /tmp/e2e-hostdev-[0-9].xml; do virsh -q attach-device --config {name} $f || exit 1; rm $f; done"
+    );
+    lab.sh(&one).expect(0);
+}
+
+#[test]
+fn a_vgpu_of_a_profile_is_made_when_virsh_starts_the_vm_and_goes_with_it() {
+    let lab = with_vgpus();
+    let guest = lab.guest("late", "--hold --vnc-password hunter2");
+    let before = guest.xml();
+    lab.gpuvirt("vm add late --profile lab-2q").expect(0).never_says("hunter2");
+    lab.gpuvirt("vm show late").expect(0).says("profile lab-2q").says("request-1");
+    assert!(guest.xml().contains("hunter2"));
+    assert_eq!(vgpus(&lab), Vec::<String>::new());
+    guest.run().expect(0).says("class=0302");
+    assert_eq!(vgpus(&lab).len(), 1);
+    lab.gpuvirt("vgpu list").expect(0).says("late");
+    guest.destroy();
+    until_no_vgpu(&lab);
+    lab.gpuvirt("vm remove late request-1").expect(0);
+    // libvirt keeps the root ports that it made itself for the device; of ours nothing is left.
+    let after = guest.xml();
+    assert!(!after.contains("gpuvirt") && !after.contains("<hostdev"), "{after}");
+    let lost: Vec<&str> = before.lines().filter(|line| !after.contains(*line)).collect();
+    assert_eq!(lost, Vec::<&str>::new());
+    lab.sh("! grep -r hunter2 /var/lib/gpuvirt /run/gpuvirt && ! journalctl -u gpuvirtd | grep hunter2")
+        .expect(0);
+}
+
+#[test]
+fn each_rule_is_said_in_virshs_own_error() {
+    let lab = with_vgpus();
+    let (whole, other) = (lab.devices.get("PLAIN_GPU"), lab.devices.get("MULTI_GPU"));
+    for name in ["both", "full", "second", "late", "holder"] {
+        lab.guest(name, "");
+    }
+    // Both modes.
+    lab.gpuvirt(&format!("gpu set {whole} --type direct")).expect(0);
+    lab.gpuvirt("vm add both --profile lab-1q").expect(0);
+    attach_by_hand(&lab, "both", &format!("--gpu {whole}"));
+    start(&lab, "both").expect(1).says("[mixed-modes]").says(whole);
+    assert_eq!(vgpus(&lab), Vec::<String>::new(), "nothing was made for it");
+    // A profile that no longer fits.
+    lab.gpuvirt("vm add full --profile lab-8q").expect(0);
+    lab.gpuvirt("vm add late --profile lab-1q").expect(0);
+    start(&lab, "late").expect(0);
+    start(&lab, "full").expect(1).says("[no-capacity]").says("lab-8q");
+    stop(&lab, "late");
+    until_no_vgpu(&lab);
+    // A card that another VM holds.
+    for name in ["holder", "second"] {
+        lab.gpuvirt(&format!("vm add {name} --gpu {whole}")).expect(0);
+    }
+    start(&lab, "holder").expect(0);
+    start(&lab, "second").expect(1).says("[gpu-in-use]").says("VM holder");
+    stop(&lab, "holder");
+    start(&lab, "second").expect(0);
+    stop(&lab, "second");
+    // A card that is not direct, whatever managed= says.
+    lab.gpuvirt(&format!("gpu set {whole} --type shared")).expect(0);
+    start(&lab, "second").expect(1).says("[not-passthrough]").says("gpuvirt gpu set");
+    lab.sh("virsh dumpxml --inactive second | sed \"s/managed='no'/managed='yes'/\" > /tmp/e2e-m.xml && virsh -q define /tmp/e2e-m.xml")
+        .expect(0);
+    start(&lab, "second").expect(1).says("[not-passthrough]");
+    assert_ne!(lab.binding(whole).split('/').next(), Some("vfio-pci"), "libvirt did not take it");
+    // Nobody configured this one: libvirt's affair.
+    attach_by_hand(&lab, "late", &format!("--gpu {other}"));
+    lab.gpuvirt("vm remove late request-1").expect(0);
+    start(&lab, "late").never_says("gpuvirt:");
+}
+
+#[test]
+fn another_card_at_the_address_and_a_clone_are_refused() {
+    let lab = with_vgpus();
+    let whole = lab.devices.get("PLAIN_GPU");
+    lab.guest("games", "");
+    lab.gpuvirt(&format!("gpu set {whole} --type direct")).expect(0);
+    lab.gpuvirt(&format!("vm add games --gpu {whole}")).expect(0);
+    // The configuration is another card's.
+    lab.sh("systemctl stop gpuvirtd && sed -i '0,/\"device\": *\"[0-9a-f]*\"/s//\"device\": \"9999\"/' /var/lib/gpuvirt/state.json && systemctl start gpuvirtd")
+        .expect(0);
+    lab.sh("grep 9999 /var/lib/gpuvirt/state.json").expect(0);
+    let refused = start(&lab, "games").expect(1).says("[identity-changed]");
+    assert!(refused.stderr.contains("9999"), "{refused}");
+    // A clone, as virt-clone and virsh leave it: another name, another uuid, the same metadata.
+    lab.guest("first", "");
+    lab.gpuvirt("vm add first --profile lab-1q").expect(0);
+    lab.sh("virsh dumpxml --inactive first | sed -e 's|<name>first|<name>copy|' -e \"s|<uuid>.*</uuid>|<uuid>$(cat /proc/sys/kernel/random/uuid)</uuid>|\" > /tmp/e2e-copy.xml && virsh -q define /tmp/e2e-copy.xml")
+        .expect(0);
+    start(&lab, "copy").expect(1).says("[cloned-request]");
+    lab.gpuvirt("vm show copy").expect(0).says("[copied-request]");
+    start(&lab, "first").expect(0);
+    stop(&lab, "first");
+}
+
+#[test]
+fn a_vm_without_our_devices_starts_whatever_became_of_us() {
+    let lab = with_vgpus();
+    lab.guest("plain", "");
+    lab.guest("ours", "");
+    lab.gpuvirt("vm add ours --profile lab-1q").expect(0);
+    lab.sh("systemctl stop gpuvirtd").expect(0);
+    start(&lab, "plain").expect(0);
+    stop(&lab, "plain");
+    start(&lab, "ours").expect(1).says("gpuvirtd does not answer").says("systemctl start gpuvirtd");
+    // A socket behind which nobody answers.
+    lab.sh("mkdir -p /run/gpuvirt; systemd-run -q --unit e2e-dead-socket python3 -c 'import socket,time
+s=socket.socket(socket.AF_UNIX); s.bind(\"/run/gpuvirt/gpuvirt.sock\"); s.listen(1); time.sleep(600)'; for i in $(seq 50); do [ -S /run/gpuvirt/gpuvirt.sock ] && break; sleep 0.1; done")
+        .expect(0);
+    start(&lab, "plain").expect(0);
+    stop(&lab, "plain");
+    lab.sh("systemctl stop e2e-dead-socket; rm -f /run/gpuvirt/gpuvirt.sock; mv /usr/bin/gpuvirt /usr/bin/gpuvirt.away").expect(0);
+    let gone = start(&lab, "plain");
+    lab.sh("virsh -q destroy plain; mv /usr/bin/gpuvirt.away /usr/bin/gpuvirt; systemctl start gpuvirtd")
+        .expect(0);
+    gone.expect(0);
+    start(&lab, "ours").expect(0);
+    stop(&lab, "ours");
+    until_no_vgpu(&lab);
+}
+
+#[test]
+fn a_hook_for_others_is_done_at_once() {
+    let lab = with_vgpus();
+    lab.guest("plain", "");
+    let measured = lab
+        .sh("virsh dumpxml plain > /tmp/e2e-plain.xml; for i in $(seq 11); do s=$EPOCHREALTIME; /etc/libvirt/hooks/qemu.d/50-gpuvirt plain prepare begin - < /tmp/e2e-plain.xml || exit 1; e=$EPOCHREALTIME; echo $(( ${e/./} - ${s/./} )); done | sort -n | sed -n 6p")
+        .expect(0);
+    let micros: u64 = measured.text().parse().unwrap();
+    println!("hook for a VM without our devices: {micros} microseconds, median of 11, emulated");
+    assert!(micros < 50_000, "{micros} us");
+    // Filters leave the document unchanged by saying nothing; a running VM is never harmed.
+    for operation in
+        ["migrate begin", "restore begin", "reconnect begin", "started begin", "attach begin", "nonsense"]
+    {
+        let output =
+            lab.sh(&format!("/etc/libvirt/hooks/qemu.d/50-gpuvirt plain {operation} - < /tmp/e2e-plain.xml"));
+        assert_eq!((output.code, output.stdout.as_str()), (0, ""), "{operation}");
+    }
+    lab.sh("echo '<domain' | /etc/libvirt/hooks/qemu.d/50-gpuvirt plain reconnect begin -").expect(0);
+}
+
+#[test]
+fn vm_start_chooses_and_libvirtd_may_go_and_come_back() {
+    let lab = with_vgpus();
+    lab.guest("late", "");
+    lab.gpuvirt("vm add late --profile lab-1q --count 2").expect(0);
+    lab.gpuvirt("vm start late --explain").expect(0).says("would start").says(lab.devices.get("MDEV_GPU"));
+    assert_eq!(vgpus(&lab), Vec::<String>::new());
+    lab.gpuvirt("vm start late").expect(0).says("was started");
+    assert_eq!(vgpus(&lab).len(), 2);
+    lab.gpuvirt("vm start late").expect(0).says("runs already");
+    lab.sh("systemctl restart gpuvirtd && systemctl restart libvirtd && virsh -q domstate late")
+        .expect(0)
+        .says("running");
+    assert_eq!(vgpus(&lab).len(), 2);
+    for id in vgpus(&lab) {
+        lab.gpuvirt(&format!("vgpu remove {id}")).expect(3).says("[vgpu-in-use]");
+    }
+    stop(&lab, "late");
+    until_no_vgpu(&lab);
+}
+
+#[test]
+fn destroy_and_start_in_a_loop_loses_and_doubles_nothing() {
+    destroy_and_start(8);
+}
+
+fn destroy_and_start(rounds: usize) {
+    let lab = with_vgpus();
+    lab.guest("loop", "");
+    lab.gpuvirt("vm add loop --profile lab-4q").expect(0);
+    start(&lab, "loop").expect(0);
+    let first = vgpus(&lab);
+    for round in 0..rounds {
+        lab.sh("virsh -q destroy loop; virsh -q start --paused loop").expect(0);
+        assert_eq!(vgpus(&lab), first, "round {round}");
+    }
+    stop(&lab, "loop");
+    until_no_vgpu(&lab);
+}
+
+#[test]
+fn many_starts_at_once_while_virsh_lists_and_creation_is_slow() {
+    many_starts(8, 200);
+}
+
+/// Starts that many VMs at once, each with a vGPU of its own, while `virsh list` loops.
+fn many_starts(vms: usize, delay_ms: u32) {
+    let lab = with_vgpus();
+    lab.sh(&format!(
+        "echo {delay_ms} > /sys/module/gpuvirt_mdev/parameters/create_delay_ms; echo 64 > /sys/module/gpuvirt_mdev/parameters/pool_gib"
+    ))
+    .expect(0);
+    for vm in 0..vms {
+        lab.guest(&format!("vm{vm}"), "--memory 16");
+        lab.gpuvirt(&format!("vm add vm{vm} --profile lab-1q")).expect(0);
+    }
+    let script = format!(
+        "( while [ ! -e /tmp/e2e-stop ]; do virsh -q list --all >/dev/null; done ) & list=$!
+         for i in $(seq 0 {last}); do ( s=$EPOCHREALTIME; virsh -q start --paused vm$i >/tmp/e2e-out$i 2>&1; echo \"$? $(( (${{EPOCHREALTIME/./}} - ${{s/./}}) / 1000 ))\" > /tmp/e2e-rc$i ) & pids=\"${{pids:-}} $!\"; done
+         wait $pids; touch /tmp/e2e-stop; wait $list; cat /tmp/e2e-rc*; cat /tmp/e2e-out*",
+        last = vms - 1
+    );
+    let output = lab.sh(&script).expect(0);
+    let started = output.stdout.lines().filter(|line| line.starts_with("0 ")).count();
+    println!("starts, exit code and milliseconds:\n{}", output.stdout);
+    assert_eq!(started, vms, "{output}\n{}", lab.sh("journalctl -u gpuvirtd -n 60"));
+    assert_eq!(vgpus(&lab).len(), vms);
+    lab.sh(&format!("for i in $(seq 0 {}); do virsh -q destroy vm$i & done; wait", vms - 1)).expect(0);
+    until_no_vgpu(&lab);
+}
+
+/// The same, for long: `scripts/test --full`.
+mod full {
+    #[test]
+    fn thirty_two_starts_at_once() {
+        super::many_starts(32, 100);
+    }
+
+    #[test]
+    fn destroy_and_start_a_hundred_times() {
+        super::destroy_and_start(100);
+    }
+}
