@@ -39,8 +39,8 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] for a GPU that is not there, and one that nothing can be told about.
     pub fn mig(&self, only: Option<PciAddress>) -> Result<(View, Vec<MigView>), EngineError> {
-        let _turn = self.begin();
-        let view = self.view()?;
+        let turn = self.begin();
+        let view = turn.view()?;
         let cards: Vec<PciAddress> = match only {
             Some(address) => {
                 let gpu = self.changeable(&view, address)?;
@@ -89,10 +89,10 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
     pub fn create_gpu_instances(&self, request: &CreateGpuInstances) -> Result<Report, EngineError> {
-        let _turn = self.begin();
+        let turn = self.begin();
         let (address, profile, count) = (request.gpu, request.profile.as_str(), request.count);
         self.hands_on(address)?;
-        let view = self.view()?;
+        let view = turn.view()?;
         let gpu = self.changeable(&view, address)?;
         let asked = Request { gpu, observed: &view.observed, desired: &view.desired };
         let what = format!("cannot get GPU instances: {count} of {profile:?}");
@@ -127,10 +127,10 @@ impl Engine {
     /// # Errors
     /// As [`Engine::create_gpu_instances`].
     pub fn remove_gpu_instances(&self, request: &RemoveGpuInstances) -> Result<Report, EngineError> {
-        let _turn = self.begin();
+        let turn = self.begin();
         let address = request.gpu;
         self.hands_on(address)?;
-        let view = self.view()?;
+        let view = turn.view()?;
         let gpu = self.changeable(&view, address)?;
         let asked = Request { gpu, observed: &view.observed, desired: &view.desired };
         let command = asked
