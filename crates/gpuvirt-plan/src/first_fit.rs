@@ -129,8 +129,3 @@ fn place_of(device: &Hostdev, observed: &Observed) -> Option<PciAddress> {
     let is_vf = observed.functions.get(address).is_some_and(|function| function.physfn.is_some());
     if is_vf { Some(*address) } else { observed.gpu_of(*address).map(|gpu| gpu.address) }
 }
-
-/// Whether a request leaves open which device it gets, and the definition names one all the same: the last one, a hint.
-pub fn is_hint(wanted: &Wanted, device: &Hostdev) -> bool {
-    matches!((wanted, device), (Wanted::Profile { .. } | Wanted::Match { .. }, Hostdev::Pci { .. }))
-}
