@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 
 use gpuvirt_model::{
     CardMatch, Desired, Domain, Gpu, GraphicsType, Hostdev, Observed, PciAddress, Profile, ProfileName,
-    Wanted,
 };
 
 /// A vGPU that is to be placed.
