@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 
 use gpuvirt_model::{
     CardMatch, Desired, Domain, Gpu, GraphicsType, Hostdev, Observed, PciAddress, Profile, ProfileName,
-    Wanted,
 };
 
 /// A vGPU that is to be placed.
@@ -128,9 +127,4 @@ fn place_of(device: &Hostdev, observed: &Observed) -> Option<PciAddress> {
     let Hostdev::Pci { address, .. } = device else { return None };
     let is_vf = observed.functions.get(address).is_some_and(|function| function.physfn.is_some());
     if is_vf { Some(*address) } else { observed.gpu_of(*address).map(|gpu| gpu.address) }
-}
-
-/// Whether a request leaves open which device it gets, and the definition names one all the same: the last one, a hint.
-pub fn is_hint(wanted: &Wanted, device: &Hostdev) -> bool {
-    matches!((wanted, device), (Wanted::Profile { .. } | Wanted::Match { .. }, Hostdev::Pci { .. }))
 }
