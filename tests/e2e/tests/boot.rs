@@ -18,9 +18,23 @@ WantedBy=multi-user.target
 UNIT
 systemctl daemon-reload && systemctl -q enable e2e-module.service";
 
+/// The way into the lab's host, which its own initramfs makes and Debian's does not.
+const NETWORK_AT_BOOT: &str = r"
+cat >/etc/systemd/system/e2e-network.service <<UNIT
+[Unit]
+Before=ssh.service
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh -c 'modprobe virtio_net && udevadm settle && ip link set eth0 up && ip address replace 10.0.2.15/24 dev eth0'
+[Install]
+WantedBy=multi-user.target
+UNIT
+systemctl daemon-reload && systemctl -q enable e2e-network.service && sync";
+
 /// Takes away what a test put into the lab's host beyond what `reset` knows.
-const CLEAN: &str = "systemctl -q disable e2e-module.service 2>/dev/null
-rm -f /etc/systemd/system/e2e-module.service; systemctl daemon-reload; modprobe vfio-pci; true";
+const CLEAN: &str = "systemctl -q disable e2e-module.service e2e-network.service 2>/dev/null
+rm -f /etc/systemd/system/e2e-*.service; systemctl daemon-reload; true";
 
 fn status(lab: &Lab) -> Value {
     lab.gpuvirt("status -o json").expect(0).json()
@@ -144,6 +158,7 @@ fn a_passthrough_gpu_is_claimed_before_its_driver_loads() {
     )
     .expect(0);
     lab.gpuvirt("status").never_says("initramfs-stale");
+    lab.sh(NETWORK_AT_BOOT).expect(0);
     let folder = std::env::temp_dir().join(format!("gpuvirt-e2e-{}", std::process::id()));
     let folder = folder.to_str().unwrap();
     lab.pull("/tmp/e2e-initrd.img", folder);
@@ -163,6 +178,7 @@ fn a_passthrough_gpu_is_claimed_before_its_driver_loads() {
     assert!(!log.contains(&format!("bochs-drm {gpu}")), "{log}");
     assert_eq!(lab.binding(gpu), "vfio-pci/vfio-pci");
     std::fs::remove_dir_all(folder).unwrap();
+    lab.sh(CLEAN).expect(0);
     lab.gpuvirt(&format!("gpu set {gpu} --type shared")).expect(0);
     assert_eq!(lab.binding(gpu), "bochs-drm/(null)");
 }
