@@ -4,7 +4,9 @@
 use std::fmt::Debug;
 
 use gpuvirt_api::{
-    ApiError, ApplyConfig, Capacity, Change, ConfigChange, CreateVgpu, GpuDocument, HostDocument, List, ProfileDocument, SetHost, SetType, StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, XmlDocument,
+    ApiError, ApplyConfig, Capacity, Change, ConfigChange, CreateVgpu, GpuDocument, HostDocument, List,
+    ProfileDocument, SetHost, SetType, StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove,
+    XmlDocument,
 };
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
