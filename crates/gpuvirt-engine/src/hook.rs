@@ -41,6 +41,16 @@ impl Engine {
     /// [`EngineError::Refused`] with every reason; what was made for this start alone is removed again.
     pub fn hook_prepare(&self, domain: &Domain) -> Result<Vec<VgpuId>, EngineError> {
         let began = Instant::now();
+        let made = self.prepared(domain, began)?;
+        if began.elapsed() > CREATION_DEADLINE {
+            // Whoever asked has given up: libvirt has called the start off, and its release came before this.
+            self.hook_release(domain.uuid);
+            return Err(busy(domain, "making its vGPUs took too long"));
+        }
+        Ok(made)
+    }
+
+    fn prepared(&self, domain: &Domain, began: Instant) -> Result<Vec<VgpuId>, EngineError> {
         let end = began + VALIDATION_DEADLINE;
         let missing = never_made(domain, &self.store.load()?.1);
         if !missing.is_empty() {

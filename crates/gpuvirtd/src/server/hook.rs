@@ -30,7 +30,13 @@ pub(super) async fn call(
     let HookCall { event, domain } = asked;
     let (vm, uuid) = (domain.name.clone(), domain.uuid);
     let result = match event {
-        HookEvent::Prepare => prepare(&context, domain).await,
+        HookEvent::Prepare => {
+            let result = prepare(&context, domain).await;
+            if result.is_err() {
+                remove_released(Arc::clone(&context));
+            }
+            result
+        }
         HookEvent::Running => {
             context.engine.hook_runs(&domain);
             Ok(Vec::new())
