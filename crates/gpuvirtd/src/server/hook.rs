@@ -72,6 +72,8 @@ fn remove_released(context: Arc<Context>) {
         };
         // What is left, and why, is in the log already.
         let _left = context.on_a_thread(&context.releases, work).await;
+        // A GPU may have waited for this VM to end.
+        context.stir.released();
     }));
 }
 

@@ -1,0 +1,103 @@
+//! What the daemon does when something happens, on the real kernel: what waits is carried out, what comes back is led to
+//! what was asked for, and what others took on purpose is left to them.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a failed expectation is a failed test
+
+use gpuvirt_e2e::Lab;
+
+/// A process that has a card's display node open, until [`let_go`].
+fn hold(lab: &Lab, gpu: &str) {
+    let script = "node=/dev/dri/by-path/pci-{gpu}-card
+        setsid bash -c \"exec -a e2e-holder sleep 600 9<>$(readlink -f $node)\" >/dev/null 2>&1 </dev/null &
+        for try in {1..200}; do pgrep -f '^e2e-holder' >/dev/null && exit 0; done; exit 1";
+    lab.sh(&script.replace("{gpu}", gpu)).expect(0);
+}
+
+fn let_go(lab: &Lab) {
+    lab.sh("pkill -f '^e2e-holder'; while pgrep -f '^e2e-holder' >/dev/null; do :; done").expect(0);
+}
+
+/// Waits until an event says so; the daemon's own, so that nothing here guesses how long it takes.
+#[track_caller]
+fn event(lab: &Lab, words: &str) {
+    // 60 s: the daemon looks every ten seconds whether a process has let go, and the lab is slow.
+    lab.sh(&format!("timeout 60 gpuvirt events --follow | grep -m 1 -e '{words}'")).says(words);
+}
+
+/// The word of a GPU's document.
+fn word(lab: &Lab, gpu: &str, key: &str) -> String {
+    lab.gpu(gpu)[key].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn what_waits_for_a_process_is_done_when_that_has_ended() {
+    let lab = Lab::fresh();
+    let gpu = lab.devices.get("PLAIN_GPU");
+    hold(&lab, gpu);
+    lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(3).says("[gpu-in-use]");
+    lab.gpuvirt(&format!("gpu set {gpu} --type direct --when idle")).expect(4).says("waits until");
+    assert_eq!(
+        (word(&lab, gpu, "configured"), word(&lab, gpu, "active")),
+        ("direct".into(), "shared".into())
+    );
+    lab.assert_pristine();
+    let_go(&lab);
+    event(&lab, &format!("{gpu} became direct"));
+    assert_eq!(lab.binding(gpu), "vfio-pci/vfio-pci");
+    assert_eq!(word(&lab, gpu, "pending"), "");
+}
+
+#[test]
+fn a_card_that_is_unplugged_and_comes_back_is_what_it_was() {
+    let lab = Lab::fresh();
+    let gpu = lab.devices.get("TWIN_A");
+    lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(0);
+    lab.sh(&format!("echo 1 > /sys/bus/pci/devices/{gpu}/remove")).expect(0);
+    lab.gpuvirt(&format!("gpu show {gpu}")).expect(3).says("[gpu-not-found]");
+    lab.gpuvirt("status").says(gpu);
+    lab.sh("echo 1 > /sys/bus/pci/rescan").expect(0);
+    event(&lab, &format!("{gpu} became direct"));
+    assert_eq!(lab.binding(gpu), "vfio-pci/vfio-pci");
+    // Its twin was nobody's to touch.
+    assert!(!lab.binding(lab.devices.get("TWIN_B")).contains("vfio"));
+}
+
+#[test]
+fn a_card_that_somebody_takes_back_by_hand_is_shown_and_left_to_them() {
+    let lab = Lab::fresh();
+    let gpu = lab.devices.get("PLAIN_GPU");
+    let driver = lab.binding(gpu);
+    let driver = driver.split('/').next().unwrap();
+    lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(0);
+    let by_hand = format!(
+        "d=/sys/bus/pci/devices/{gpu}; echo > $d/driver_override; echo {gpu} > $d/driver/unbind
+         echo {gpu} > /sys/bus/pci/drivers_probe"
+    );
+    lab.sh(&by_hand).expect(0);
+    event(&lab, &format!("bind {gpu} (driver {driver})"));
+    lab.gpuvirt("status").says(gpu).says("direct");
+    assert_ne!(word(&lab, gpu, "pending"), "");
+    // Another card's change goes through the daemon's whole round meanwhile, and this one is still theirs.
+    let other = lab.devices.get("TWIN_A");
+    lab.gpuvirt(&format!("gpu set {other} --type direct")).expect(0);
+    lab.gpuvirt(&format!("gpu set {other} --type shared")).expect(0);
+    assert!(lab.binding(gpu).starts_with(driver), "{}", lab.binding(gpu));
+    lab.gpuvirt(&format!("gpu set {gpu} --type shared")).expect(0);
+}
+
+#[test]
+fn a_libvirt_that_was_stopped_is_not_woken_and_one_that_comes_back_is_heard_again() {
+    let lab = Lab::fresh();
+    let gpu = lab.devices.get("PLAIN_GPU");
+    lab.gpuvirt("vm list").expect(0);
+    lab.sh("systemctl stop libvirtd.service").expect(0);
+    // A round of the daemon's own: an event of the kernel's, and what it leads to.
+    lab.sh(&format!("echo 1 > /sys/bus/pci/devices/{gpu}/remove; echo 1 > /sys/bus/pci/rescan")).expect(0);
+    event(&lab, &format!("add {gpu}"));
+    lab.sh("systemctl is-active libvirtd.service").says("inactive");
+    lab.sh("systemctl start libvirtd.service").expect(0);
+    lab.gpuvirt("vm list").expect(0);
+    let guest = lab.guest("heard-vm", "");
+    lab.gpuvirt("vm list").expect(0).says("heard-vm");
+    event(&lab, "VM heard-vm was defined");
+    drop(guest);
+}
