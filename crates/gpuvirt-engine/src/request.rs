@@ -200,6 +200,7 @@ pub(crate) fn added(
     let mut fragments = String::new();
     let mut requests = gpuvirt_domain::read(xml).map_err(|error| cannot(&error))?.requests;
     requests.domain = Some(uuid);
+    let before = requests.clone();
     for grant in grants {
         match gpuvirt_domain::add(&edited, &grant.device).map_err(|error| cannot(&error))? {
             Added::Changed { xml, fragment } => {
@@ -212,7 +213,10 @@ pub(crate) fn added(
         let now = gpuvirt_domain::read(&edited).map_err(|error| cannot(&error))?;
         note(&mut requests, grant, &now);
     }
-    edited = set_requests(&edited, &requests).map_err(|error| cannot(&error))?;
+    // libvirt writes metadata in a form of its own: what says the same already is left as it stands.
+    if requests != before {
+        edited = set_requests(&edited, &requests).map_err(|error| cannot(&error))?;
+    }
     if edited == xml {
         let text = format!("VM {name} has {subject} already; nothing to do");
         return Ok(Edit::Nothing(Box::new(crate::Report::unchanged(text))));
