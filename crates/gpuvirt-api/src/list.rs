@@ -22,6 +22,7 @@ pub enum Source {
 /// A listing, or a single document with one item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "ListOf{T}"))]
 #[serde(rename_all = "camelCase")]
 pub struct List<T> {
     /// Always [`API_VERSION`].

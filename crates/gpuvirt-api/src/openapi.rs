@@ -28,7 +28,7 @@ pub fn document() -> Value {
             methods.insert(operation.method.to_owned(), described);
         }
     }
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": { "title": "gpuvirt", "version": API_VERSION, "description": ABOUT, "license": {
             "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" } },
@@ -38,7 +38,23 @@ pub fn document() -> Value {
             "schemas": schemas.take_definitions(true),
             "responses": { "Error": { "description": ERRORS, "content": { "application/json": { "schema": error } } } },
         },
-    })
+    });
+    unlink(&mut document);
+    document
+}
+
+/// Links of our own documentation mean nothing outside.
+fn unlink(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(unlink),
+        Value::Object(fields) => fields.iter_mut().for_each(|(name, value)| match value {
+            Value::String(text) if name == "description" => {
+                *text = text.replace("[`", "`").replace("`]", "`").replace("crate::", "");
+            }
+            value => unlink(value),
+        }),
+        _ => {}
+    }
 }
 
 const ABOUT: &str = "HTTP/1.1 with JSON on the daemon's Unix socket. The kernel tells who asks: reading and dry runs are \

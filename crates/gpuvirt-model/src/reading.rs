@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A value read from the host, or why it could not be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "ReadingOf{T}"))]
 #[serde(rename_all = "kebab-case")]
 pub enum Reading<T> {
     /// The value.
