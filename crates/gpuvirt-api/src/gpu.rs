@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 /// One GPU: configured and active, with its functions, groups, vGPUs, holders and VMs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct GpuDocument {
     /// The primary function's address.
@@ -60,6 +61,7 @@ pub struct GpuDocument {
 
 /// A GPU's vGPU mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct VgpuModeDocument {
     /// What was asked for.
@@ -70,6 +72,7 @@ pub struct VgpuModeDocument {
 
 /// The parts of [`Gpu`] that are shown as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct GpuFacts {
     /// How vGPUs can be made on it.
@@ -82,6 +85,7 @@ pub struct GpuFacts {
 
 /// An IOMMU group with its members' roles.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct GroupDocument {
     /// The group.
@@ -95,6 +99,7 @@ pub struct GroupDocument {
 
 /// A member of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MemberDocument {
     /// Where it sits.
@@ -109,6 +114,7 @@ pub struct MemberDocument {
 
 /// A domain that uses a GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct GpuVm {
     /// libvirt's name.

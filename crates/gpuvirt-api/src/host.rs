@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The host's defaults, and the GPUs that they concern.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct HostDocument {
     /// What `default` means for a GPU.
@@ -25,6 +26,7 @@ pub struct HostDocument {
 
 /// A GPU on which the assignment policy does not act.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NotInEffect {
     /// The GPU.

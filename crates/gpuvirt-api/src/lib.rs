@@ -13,6 +13,8 @@ pub mod hook;
 pub mod host;
 pub mod list;
 pub mod mig;
+#[cfg(feature = "schema")]
+pub mod openapi;
 pub mod request;
 pub mod route;
 pub mod selector;

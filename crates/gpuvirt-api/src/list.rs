@@ -8,6 +8,7 @@ pub const API_VERSION: &str = "gpuvirt/v1";
 
 /// Where a document's facts come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// The daemon: the host joined with libvirt.
@@ -20,6 +21,8 @@ pub enum Source {
 
 /// A listing, or a single document with one item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "ListOf{T}"))]
 #[serde(rename_all = "camelCase")]
 pub struct List<T> {
     /// Always [`API_VERSION`].

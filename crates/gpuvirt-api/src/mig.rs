@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The GPU instances of one GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MigDocument {
     /// The GPU.
@@ -37,6 +38,7 @@ pub struct MigDocument {
 
 /// A GPU instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct GpuInstanceDocument {
     /// The instance.
@@ -50,6 +52,7 @@ pub struct GpuInstanceDocument {
 
 /// `POST /v1/gpus/{gpu}/gpu-instances`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateGpuInstances {
     /// The profile of GPU instances, e.g. `1g.5gb`.

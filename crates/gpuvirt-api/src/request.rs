@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 /// `PUT /v1/gpus/{gpu}/type`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SetType {
     /// The type to become.
@@ -40,6 +41,7 @@ pub struct SetType {
 
 /// `PUT /v1/gpus/{gpu}/cordon`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SetCordon {
     /// Whether nothing more is placed on it.
@@ -48,6 +50,7 @@ pub struct SetCordon {
 
 /// `PUT /v1/host`. What is left out stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SetHost {
     /// What `default` means for a GPU: shared or shared-direct.
@@ -69,6 +72,7 @@ pub struct SetHost {
 
 /// `POST /v1/vgpus`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateVgpu {
     /// The GPU; none: the one that placement chooses.
@@ -97,6 +101,7 @@ pub struct CreateVgpu {
 
 /// `PUT /v1/vgpus/{id}/params`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SetVgpuParams {
     /// Parameters to have, in the place of earlier values.
@@ -115,6 +120,7 @@ pub const MOST_VGPUS: u32 = 1024;
 
 /// `POST /v1/vgpus/remove`: these vGPUs, or every one that gpuvirt made on a GPU.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RemoveVgpus {
     /// These, all of one GPU.
@@ -130,6 +136,7 @@ pub struct RemoveVgpus {
 
 /// `POST /v1/vms/{name}/devices`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "device", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum VmAdd {
     /// A whole GPU.
@@ -176,6 +183,7 @@ pub enum VmAdd {
 
 /// `POST /v1/vms/{name}/start`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VmStart {
     /// Show which devices it would get and why, change nothing.
@@ -185,6 +193,7 @@ pub struct VmStart {
 
 /// `POST /v1/vms/{name}/devices/remove`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "device", rename_all = "kebab-case", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum VmRemove {
     /// A whole GPU.
@@ -207,6 +216,7 @@ pub enum VmRemove {
 
 /// What a change did, or would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
     /// Always [`crate::API_VERSION`].

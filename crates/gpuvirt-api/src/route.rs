@@ -16,6 +16,7 @@
 //! | `PUT /v1/gpus/{gpu}/cordon` with `SetCordon` | `Change` |
 //! | `GET /v1/status` | `StatusDocument` (`Status`) |
 //! | `GET /v1/events[?after=N][&waitSeconds=S]` | `EventList` |
+//! | `GET /v1/openapi.json` | all of this as an OpenAPI document |
 //! | `GET /metrics` | numbers for Prometheus (OpenMetrics) |
 //! | `POST /v1/recover` | `Change` |
 //! | `GET /v1/config` | `Configuration` |

@@ -7,6 +7,7 @@ use crate::{GpuDocument, Source};
 
 /// How things stand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StatusDocument {
     /// Always [`crate::API_VERSION`].
@@ -36,6 +37,7 @@ pub struct StatusDocument {
 
 /// What a start did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RestoreStatus {
     /// Every configured GPU has been looked at.
@@ -46,6 +48,7 @@ pub struct RestoreStatus {
 
 /// What a start did to one GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RestoredGpu {
     /// Its stored address.
@@ -58,6 +61,7 @@ pub struct RestoredGpu {
 
 /// How the restoring of one GPU ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum RestoreOutcome {
     /// It was so already.
@@ -72,6 +76,7 @@ pub enum RestoreOutcome {
 
 /// The daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DaemonStatus {
     /// Its version.
@@ -84,6 +89,7 @@ pub struct DaemonStatus {
 
 /// A GPU, short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct GpuStatus {
     /// Its address.

@@ -8,6 +8,7 @@ use crate::gpu::GpuVm;
 
 /// A profile of one GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ProfileDocument {
     /// The GPU that offers it.
@@ -21,6 +22,7 @@ pub struct ProfileDocument {
 
 /// A live vGPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct VgpuDocument {
     /// The vGPU.

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 /// A domain and its devices of GPUs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct VmDocument {
     /// libvirt's name.
@@ -30,6 +31,7 @@ pub struct VmDocument {
 
 /// A device of a domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct VmDevice {
     /// The host device.

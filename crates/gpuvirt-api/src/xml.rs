@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A `<hostdev>` fragment, or a domain's definition without its secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct XmlDocument {
     /// Always [`crate::API_VERSION`].

@@ -22,6 +22,7 @@ const MOST: u32 = 256;
 
 /// The desired document as an admin writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Configuration {
     /// Always [`CONFIG_API_VERSION`].
@@ -38,6 +39,7 @@ pub struct Configuration {
 
 /// The host's defaults, as far as they are named.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HostSettings {
     /// What `default` means for a GPU.
@@ -53,6 +55,7 @@ pub struct HostSettings {
 
 /// What one GPU, or several of a kind, are to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GpuSettings {
     /// Where it sits.

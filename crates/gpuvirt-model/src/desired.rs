@@ -19,6 +19,7 @@ pub const DESIRED_VERSION: u32 = 1;
 
 /// The desired document: host defaults, and one entry for each managed GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Desired {
     /// Format version.
@@ -35,6 +36,7 @@ pub struct Desired {
 
 /// The host's defaults.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DesiredHost {
     /// What `default` means for a GPU.
@@ -52,6 +54,7 @@ pub struct DesiredHost {
 
 /// Capacity that is kept free for vGPUs to come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Reservation {
     /// The profile.
@@ -62,6 +65,7 @@ pub struct Reservation {
 
 /// A vGPU that the admin made: it is there after a reboot too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DesiredVgpu {
     /// What names it.
@@ -75,6 +79,7 @@ pub struct DesiredVgpu {
 
 /// When a configured type comes into force.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum When {
     /// At once; refused where it can't be.
@@ -138,6 +143,7 @@ impl Default for DesiredHost {
 
 /// What one managed GPU is to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DesiredGpu {
     /// Where it sits.
@@ -198,6 +204,7 @@ impl DesiredGpu {
 
 /// A type that can be asked for. `basic` can't: it is the lack of a driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ConfiguredType {
     /// Follow the host's default type.

@@ -7,6 +7,7 @@ use crate::{PciAddress, Requests};
 
 /// A libvirt domain with the host devices that it has or would have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Domain {
     /// Its name.
@@ -29,6 +30,7 @@ pub struct Domain {
 
 /// Whether a domain runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum DomainState {
     /// Powered off.
@@ -39,6 +41,7 @@ pub enum DomainState {
 
 /// A host device of a domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Hostdev {
     /// A PCI function.

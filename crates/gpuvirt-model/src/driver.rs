@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 /// It becomes a path component and the content of `driver_override`, so it holds letters, digits, `_`, `-`,
 /// `+` and `.` only, and is no dot-name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "schema", schemars(extend("pattern" = "^[A-Za-z0-9_+.-]{1,63}$")))]
 pub struct DriverName(String);
 
 /// Why a text is not a driver's name.
@@ -72,6 +74,7 @@ impl From<DriverName> for String {
 
 /// What a function is bound to: everything that binding and unbinding can change on it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DriverBinding {
     /// The driver that has the function; none: it is driverless.

@@ -13,6 +13,7 @@ const LONGEST: usize = 200;
 ///
 /// Letters, digits and `_ - . + / @` only, no component `.` or `..`: it is shown in lines for a shell.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct ProgramPath(String);
 
@@ -43,6 +44,7 @@ impl ProgramPath {
 
 /// The name of a systemd service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct UnitName(String);
 
@@ -95,6 +97,7 @@ as_text!(UnitName, UnitNameError);
 
 /// What preparing a card takes beside the kernel's files, by the driver that has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DriverRule {
     /// The driver.
@@ -113,6 +116,7 @@ pub struct DriverRule {
 
 /// The rules of all drivers: those built in, and the admin's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct DriverRules(Vec<DriverRule>);
 

@@ -6,6 +6,7 @@ use crate::{Bar, DriverBinding, PciAddress, PciIdentity, Reading};
 
 /// A PCI function: one entry of `/sys/bus/pci/devices`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Function {
     /// Where it sits.
@@ -60,6 +61,7 @@ pub struct Function {
 
 /// A physical function's SR-IOV side.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Sriov {
     /// `sriov_totalvfs`.

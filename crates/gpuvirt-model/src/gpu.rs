@@ -9,6 +9,7 @@ use crate::{Framework, Holders, HostDriver, PciAddress, Profile};
 
 /// How a GPU is used, in vSphere's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum GraphicsType {
     /// No usable host driver.
@@ -57,6 +58,7 @@ impl FromStr for GraphicsType {
 
 /// A GPU of the host: a card's primary function with its companions in the same slot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Gpu {
     /// The primary function's address, which names the GPU.

@@ -8,6 +8,7 @@ use crate::{PciAddress, PciIdentity};
 
 /// GPUs by what they are. All that is given must hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GpuMatch {
     /// Vendor and device: `10de:2235`.
@@ -30,12 +31,16 @@ fn one() -> u32 {
 
 /// Vendor and device, or a subsystem's: `10de:2235`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "schema", schemars(extend("pattern" = "^[0-9a-fA-F]{4}:[0-9a-fA-F]{4}$")))]
 pub struct IdPair(pub u16, pub u16);
 
 /// A slot: all functions of one card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "schema", schemars(extend("pattern" = "^([0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]$")))]
 pub struct PciSlot(PciAddress);
 
 /// Why a text is no id pair or slot.

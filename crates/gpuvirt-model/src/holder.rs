@@ -9,6 +9,7 @@ use crate::Unknown;
 
 /// Everybody who was seen holding a device, and whether more may be hidden from us.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Holders {
     /// Those seen.
@@ -19,6 +20,7 @@ pub struct Holders {
 
 /// One holder of a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Holder {
     /// A process with the device's node open or mapped.
@@ -71,6 +73,7 @@ pub enum Holder {
 
 /// How a process holds a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "by", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Via {
     /// An open file descriptor.

@@ -10,6 +10,7 @@ use crate::{DriverName, DriverRules, Reading, UnitName};
 
 /// What the host as a whole can do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct HostFacts {
     /// IOMMU groups exist: the IOMMU translates. Judged by the groups, never by the kernel's command line.
@@ -42,6 +43,7 @@ pub struct HostFacts {
 
 /// Where a kernel module stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ModulePresence {
     /// Registered with the kernel: loaded, or built in.

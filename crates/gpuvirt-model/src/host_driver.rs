@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a driver is for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum HostDriverKind {
     /// No host driver has the card: none at all, or VFIO's.
@@ -23,6 +24,7 @@ pub enum HostDriverKind {
 
 /// The host's driver of a GPU.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct HostDriver {
     /// What it is for.

@@ -11,6 +11,7 @@ const PORT_DRIVER: &str = "pcieport";
 
 /// An IOMMU group: the functions that can reach each other's DMA and move together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct IommuGroup {
     /// The number, stable until reboot only.
@@ -43,6 +44,7 @@ impl IommuGroup {
 
 /// What a member is to the card whose group it shares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum MemberRole {
     /// A function of the card itself.

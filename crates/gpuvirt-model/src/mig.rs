@@ -11,6 +11,7 @@ use crate::PciAddress;
 
 /// A card's GPU instances, and whether it makes any.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MigState {
     /// Whether the card can be cut at all.
@@ -28,6 +29,7 @@ pub struct MigState {
 
 /// A kind of GPU instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct GpuInstanceProfile {
     /// The vendor's name without the leading `MIG`, e.g. `1g.5gb` or `1g.10gb+me`.
@@ -51,6 +53,7 @@ pub struct GpuInstanceProfile {
 
 /// A place on a card: memory slices from one on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MigPlacement {
     /// The first slice.
@@ -61,6 +64,7 @@ pub struct MigPlacement {
 
 /// A GPU instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct GpuInstance {
     /// Its number on the card. It comes again for another instance when this one is gone.
@@ -123,6 +127,7 @@ impl GpuInstance {
 
 /// A GPU instance of our making.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GpuInstanceRecord {
     /// The card.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The result of a request that may find everything done already, so that running it twice is safe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "outcome", content = "value", rename_all = "kebab-case")]
 pub enum Outcome<T> {
     /// Everything was as asked; nothing was written.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 /// They become one line of a kernel file, `name=value, name=value`, so neither holds a comma, white space or a control
 /// character.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
 pub struct VgpuParams(BTreeMap<String, String>);
 

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 /// Domains above `ffff` exist (Intel VMD makes them from `10000` on), so the domain is 32 bits wide and the
 /// text form has at least four digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(try_from = "String", into = "String", extend("pattern" = "^([0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\\.[0-7]$")))]
 pub struct PciAddress {
     /// PCI domain (segment).
     pub domain: u32,
@@ -95,6 +97,8 @@ impl<'de> Deserialize<'de> for PciAddress {
 
 /// A PCI class code as the kernel shows it: base class, subclass and programming interface, 24 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(try_from = "String", into = "String", extend("pattern" = "^(0x)?[0-9a-fA-F]{1,6}$")))]
 pub struct ClassCode(pub u32);
 
 impl ClassCode {
@@ -151,19 +155,24 @@ impl<'de> Deserialize<'de> for ClassCode {
 
 /// What a card is, wherever it sits: compared before every change, because addresses move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PciIdentity {
     /// Vendor id.
     #[serde(with = "hex_id")]
+    #[cfg_attr(feature = "schema", schemars(with = "String", regex(pattern = "^(0x)?[0-9a-fA-F]{1,4}$")))]
     pub vendor: u16,
     /// Device id.
     #[serde(with = "hex_id")]
+    #[cfg_attr(feature = "schema", schemars(with = "String", regex(pattern = "^(0x)?[0-9a-fA-F]{1,4}$")))]
     pub device: u16,
     /// Subsystem vendor id.
     #[serde(with = "hex_id")]
+    #[cfg_attr(feature = "schema", schemars(with = "String", regex(pattern = "^(0x)?[0-9a-fA-F]{1,4}$")))]
     pub subsystem_vendor: u16,
     /// Subsystem device id.
     #[serde(with = "hex_id")]
+    #[cfg_attr(feature = "schema", schemars(with = "String", regex(pattern = "^(0x)?[0-9a-fA-F]{1,4}$")))]
     pub subsystem_device: u16,
     /// Class code.
     pub class: ClassCode,
@@ -198,6 +207,7 @@ mod hex_id {
 
 /// One base address register's window, from a line of the function's `resource` file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Bar {
     /// Number of the BAR, 0 to 5.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// It acts on GPUs in same-size mode only: mixed-size and MIG have rules of their own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum AssignmentPolicy {
     /// Spread: the GPU with the fewest vGPUs.

@@ -8,6 +8,7 @@ use crate::{Framework, PciAddress};
 
 /// A profile's name as a VM asks for it: stable over driver releases, unlike the driver's own numbers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct ProfileName(pub String);
 
@@ -19,6 +20,7 @@ impl fmt::Display for ProfileName {
 
 /// What a profile is made for, the letter at the end of its name (NVIDIA vGPU software documentation, "vGPU types").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ProfileClass {
     /// `Q`: workstations, all APIs.
@@ -33,6 +35,7 @@ pub enum ProfileClass {
 
 /// How vGPUs of a profile share the card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Sharing {
     /// Taking turns on all of it.
@@ -45,6 +48,7 @@ pub enum Sharing {
 
 /// A vGPU profile as one parent function offers it now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Profile {
     /// The name to ask for: the type's `name` in lower case with `_` for spaces, or the driver's type id where

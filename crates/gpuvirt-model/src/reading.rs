@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// A value read from the host, or why it could not be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "ReadingOf{T}"))]
 #[serde(rename_all = "kebab-case")]
 pub enum Reading<T> {
     /// The value.
@@ -14,6 +16,7 @@ pub enum Reading<T> {
 
 /// Why a value is not known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "why", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Unknown {
     /// Only root may read it.

@@ -12,6 +12,7 @@ use crate::{Hostdev, PciAddress, PciIdentity, ProfileName, VgpuId, VgpuParams};
 
 /// The requests in one definition.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Requests {
     /// The uuid of the domain for which they were written; none: there are none.
@@ -27,6 +28,7 @@ pub struct Requests {
 
 /// A request for one device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Request {
     /// Names it within its domain.
@@ -43,6 +45,7 @@ pub struct Request {
 
 /// What a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "wants", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Wanted {
     /// A vGPU of a profile, of whichever GPU has room at the start.
@@ -75,6 +78,7 @@ pub enum Wanted {
 
 /// A kind of card: ids as `lspci -n` shows them, and a label.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CardMatch {
     /// Vendor, device, and subsystem where it matters: `10de:2235`, `10de:2235:10de:145a`.
@@ -86,7 +90,9 @@ pub struct CardMatch {
 
 /// PCI ids of a kind of card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "schema", schemars(extend("pattern" = "^[0-9a-fA-F]{4}:[0-9a-fA-F]{4}(:[0-9a-fA-F]{4}:[0-9a-fA-F]{4})?$")))]
 pub struct CardIds {
     /// Vendor id.
     pub vendor: u16,

@@ -10,6 +10,7 @@ use crate::{Holders, Hostdev, PciAddress, ProfileName, Reading, VgpuParams};
 
 /// How vGPUs are made on a GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Framework {
     /// Mediated devices (`mdev_supported_types`), on the card or on each of its virtual functions.
@@ -32,7 +33,9 @@ impl fmt::Display for Framework {
 
 /// What names a vGPU on its host: one text, in documents and on command lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "schema", schemars(extend("pattern" = "^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|([0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\\.[0-7])$")))]
 pub enum VgpuId {
     /// A mediated device, by the uuid that it was created with.
     ///
@@ -113,6 +116,7 @@ impl From<Uuid> for VgpuId {
 
 /// A live vGPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Vgpu {
     /// What names it.

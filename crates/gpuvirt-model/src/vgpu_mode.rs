@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 /// The mode of a card is no file of sysfs: it is set through the vendor's tool and lost at reboot (mixed size), or kept
 /// by the card (MIG).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum VgpuMode {
     /// The first vGPU's frame buffer locks the card to that size until all its vGPUs are gone.

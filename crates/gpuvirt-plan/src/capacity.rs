@@ -9,6 +9,7 @@ use crate::placement::{Card, Claim, HostPicture, Settled, claims, settle};
 
 /// A profile on the whole host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Capacity {
     /// The profile.
@@ -29,6 +30,7 @@ pub struct Capacity {
 
 /// A profile on one GPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct GpuCapacity {
     /// The GPU.

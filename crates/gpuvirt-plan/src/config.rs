@@ -33,6 +33,7 @@ pub enum Unnamed {
 
 /// A setting that a document changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Difference {
     /// Its name in the document.

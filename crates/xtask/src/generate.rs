@@ -19,11 +19,26 @@ pub enum Mode {
 struct Document {
     path: &'static str,
     program: &'static str,
+    /// What cargo builds it with.
+    build: &'static [&'static str],
     args: &'static [&'static str],
 }
 
-const DOCUMENTS: &[Document] =
-    &[Document { path: "docs/refusals.md", program: "gpuvirt", args: &["explain", "--all-markdown"] }];
+const DOCUMENTS: &[Document] = &[
+    // With the whole workspace's features: what the tests built is used again.
+    Document {
+        path: "docs/refusals.md",
+        program: "gpuvirt",
+        build: &["--workspace", "--bin", "gpuvirt"],
+        args: &["explain", "--all-markdown"],
+    },
+    Document {
+        path: "docs/openapi.json",
+        program: "openapi",
+        build: &["--package", "gpuvirt-api", "--features", "schema", "--example", "openapi"],
+        args: &[],
+    },
+];
 
 /// Makes each document.
 pub fn run(tree: &Tree, mode: Mode) -> Result<Tally> {
@@ -35,7 +50,7 @@ pub fn run(tree: &Tree, mode: Mode) -> Result<Tally> {
 }
 
 fn one(tree: &Tree, document: &Document, mode: Mode) -> Result<Tally> {
-    let program = program(tree, &built(tree, document.program)?, document.args);
+    let program = program(tree, &built(tree, document)?, document.args);
     let text = output(program)?;
     if tree.read(document.path).is_ok_and(|present| present == text) {
         return Ok(Tally::pass());
@@ -52,15 +67,16 @@ fn one(tree: &Tree, document: &Document, mode: Mode) -> Result<Tally> {
     }
 }
 
-/// Builds one of our programs, with the whole workspace's features: what the tests built is used again.
-fn built(tree: &Tree, name: &str) -> Result<String> {
-    let args = ["build", "--quiet", "--locked", "--workspace", "--bin", name, "--message-format", "json"];
+/// Builds one of our programs.
+fn built(tree: &Tree, document: &Document) -> Result<String> {
+    let common = ["build", "--quiet", "--locked", "--message-format", "json"];
+    let args = [&common, document.build].concat();
     let messages = output(cargo(tree, &args))?;
     let executable = messages.lines().find_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         message.get("executable")?.as_str().map(str::to_owned)
     });
-    executable.with_context(|| format!("cargo built no program {name}"))
+    executable.with_context(|| format!("cargo built no program {}", document.program))
 }
 
 // A document of the source tree is no durable file of the product.

@@ -28,6 +28,7 @@ mod input;
 pub mod listen;
 mod metrics;
 mod mig;
+mod openapi;
 mod peer;
 mod pictures;
 mod places;
