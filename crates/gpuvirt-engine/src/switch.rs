@@ -109,7 +109,7 @@ impl Engine {
 }
 
 /// Two GPUs with one label could not be told apart.
-fn label_in_use(request: &SwitchRequest, desired: &Desired) -> Option<Refusal> {
+pub(crate) fn label_in_use(request: &SwitchRequest, desired: &Desired) -> Option<Refusal> {
     let label = request.label.as_ref()?;
     let other = desired.labelled(label).filter(|other| *other != request.gpu)?;
     Some(Refusal {
