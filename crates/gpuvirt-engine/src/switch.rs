@@ -30,6 +30,9 @@ impl Engine {
         let mut observed = view.observed.clone();
         let asked = wanted(request, &view);
         self.see_gpu_instances(&mut observed, request.gpu, &asked, &view.records)?;
+        if !request.dry_run {
+            self.see_what_the_tool_wipes(&mut observed, request.gpu, &asked, &view.records);
+        }
         view.observed = observed;
         let view = &view;
         let gpu = self.changeable(view, request.gpu)?;
