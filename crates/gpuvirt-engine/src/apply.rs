@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use gpuvirt_model::{Gpu, Holder, Hostdev, Observed, PciAddress, Refusal, RefusalCode, VgpuId, chain};
-use gpuvirt_plan::{Plan, Step, audit, explain, undo, vendor, verify};
+use gpuvirt_plan::{Plan, Step, UnbindLock, audit, explain, sriov, undo, vendor, verify};
 
 use crate::mig::renumbered;
 use crate::ports::{PortError, StepError};
@@ -66,6 +66,7 @@ impl Engine {
     fn carry_on(&self, plan: &Plan, steps: &[Step], deadline: Duration) -> Result<Observed, EngineError> {
         if let Err((begun, failure)) = self.run(plan, steps, deadline) {
             let done = plan.steps.len().saturating_sub(steps.len());
+            let begun = begun - usize::from(steps.get(begun - 1).is_some_and(takes_lock));
             return Err(self.take_back(&undo::begun(plan, done + begun), &failure, deadline));
         }
         let now = match self.observe_for(plan) {
@@ -193,6 +194,11 @@ impl Engine {
     }
 }
 
+/// Whether a step takes a driver's lock: one that failed did not get it, and whoever has it keeps it.
+fn takes_lock(step: &Step) -> bool {
+    matches!(step, Step::SetUnbindLock { to: UnbindLock::Taken, .. })
+}
+
 /// Who holds a device that the way back would take: a write there would hang, or harm a running VM.
 fn held(back: &Plan, now: &Observed) -> Option<String> {
     let stopped = vendor::stopped_processes(back, now);
@@ -204,6 +210,9 @@ fn held(back: &Plan, now: &Observed) -> Option<String> {
         | Holder::UsbDevice { .. }
         | Holder::Domain { .. } => true,
     };
+    if let Some(id) = lost_with_vfs(back, now) {
+        return Some(format!("the vGPU {id}"));
+    }
     let of_gpu = || now.gpus.get(&back.gpu).into_iter().flat_map(|gpu| &gpu.holders.seen);
     let removed = back.steps.iter().filter_map(|step| match step {
         Step::RemoveMdev { uuid, .. } => now.vgpus.get(&VgpuId::Mdev(*uuid)),
@@ -217,6 +226,20 @@ fn held(back: &Plan, now: &Observed) -> Option<String> {
     holder.map(ToString::to_string)
 }
 
+/// A vGPU on virtual functions that the way back would take, and that it does not itself remove: somebody made it there.
+fn lost_with_vfs(back: &Plan, now: &Observed) -> Option<VgpuId> {
+    let gpu = now.gpus.get(&back.gpu).filter(|_| sriov::takes_vfs(back))?;
+    let removes = |id: VgpuId| {
+        back.steps.iter().any(|step| match step {
+            Step::RemoveMdev { uuid, .. } => id == VgpuId::Mdev(*uuid),
+            Step::SetVgpuType { vf, to: 0, .. } => id == VgpuId::Vf(*vf),
+            _ => false,
+        })
+    };
+    let is_vf = |address| now.functions.get(address).is_some_and(|function| function.physfn.is_some());
+    now.vgpus_of(gpu).find(|vgpu| is_vf(&vgpu.parent) && !removes(vgpu.id)).map(|vgpu| vgpu.id)
+}
+
 /// The devices that a plan takes from whoever has them.
 fn taken(plan: &Plan, gpu: &Gpu) -> Vec<Hostdev> {
     let pci = |address: PciAddress| Hostdev::Pci { address, managed: false };
@@ -224,7 +247,9 @@ fn taken(plan: &Plan, gpu: &Gpu) -> Vec<Hostdev> {
         Step::Unbind { function, .. } | Step::SetVgpuType { vf: function, to: 0, .. } => vec![pci(*function)],
         Step::RemoveMdev { uuid, .. } => vec![Hostdev::Mdev { uuid: *uuid }],
         // Every virtual function goes, and what lives on them.
-        Step::SetVfCount { .. } => gpu.profiles.iter().map(|offer| pci(offer.parent)).collect(),
+        Step::SetVfCount { .. } | Step::CycleVfs { .. } => {
+            gpu.profiles.iter().map(|offer| pci(offer.parent)).collect()
+        }
         _ => Vec::new(),
     };
     plan.steps.iter().flat_map(of_step).collect()

@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use gpuvirt_model::{DesiredGpu, Gpu, GraphicsType, Hostdev, PciAddress, When};
-use gpuvirt_plan::{checks, switch};
+use gpuvirt_plan::{Wanted, checks, switch};
 
+use crate::mig::with_instances_after;
 use crate::switch::records_after;
 use crate::turn::Turn;
 use crate::{Engine, EngineError, View};
@@ -24,20 +25,27 @@ impl Engine {
         view: &View,
         deadline: Duration,
     ) -> Result<(), EngineError> {
+        self.changeable(view, address)?;
+        let (mut view, wanted) = (view.clone(), Wanted::of(to));
+        self.see_gpu_instances(&mut view.observed, address, &wanted, &view.records)?;
+        self.see_what_the_tool_wipes(&mut view.observed, address, &wanted, &view.records);
+        let view = &view;
         let gpu = self.changeable(view, address)?;
-        let plan = switch::plan(gpu, &view.observed, to, &view.records);
+        let plan = switch::plan_for(gpu, &view.observed, &wanted, &view.records);
         if plan.is_empty() {
             return Ok(());
         }
         let change =
             checks::Switch { gpu, observed: &view.observed, desired: &view.desired, to, plan: &plan };
         let accepted = view.desired.gpu(address).map(|entry| entry.accepted.clone()).unwrap_or_default();
-        let (stand, _) = checks::without_accepted(checks::refusals(&change), &accepted);
+        let (mut stand, _) = checks::without_accepted(checks::refusals(&change), &accepted);
+        stand.extend(checks::mig::refusals(&change, &wanted, &view.records));
         if !stand.is_empty() {
             return Err(EngineError::Refused(stand));
         }
-        self.apply(&plan, gpu, deadline)?;
-        self.settle(&plan, view, &view.desired, &records_after(view, &plan), deadline)?;
+        let now = self.apply(&plan, gpu, deadline)?;
+        let records = with_instances_after(records_after(view, &plan), &plan, &now);
+        self.settle(&plan, view, &view.desired, &records, deadline)?;
         tracing::info!(gpu = %address, %to, "lent");
         Ok(())
     }

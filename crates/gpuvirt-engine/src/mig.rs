@@ -13,7 +13,7 @@ use gpuvirt_model::{
 use gpuvirt_plan::checks::mig::{Request, command_for};
 use gpuvirt_plan::mig_room;
 use gpuvirt_plan::placement::mig::Instances;
-use gpuvirt_plan::{Plan, Wanted, mig};
+use gpuvirt_plan::{Plan, Wanted, mig, sriov, switch};
 
 use crate::engine::{CreateGpuInstances, RemoveGpuInstances};
 use crate::ports::PortError;
@@ -207,6 +207,26 @@ impl Engine {
             observed.mig.insert(address, self.host.mig(address, &command, READ_DEADLINE)?);
         }
         Ok(())
+    }
+
+    /// The same for a card whose virtual functions the vendor's tool is about to make or take: GPU instances that somebody
+    /// else made would go with them. In the turn of a change only. What can't be read is not in the way.
+    pub(crate) fn see_what_the_tool_wipes(
+        &self,
+        observed: &mut Observed,
+        address: PciAddress,
+        wanted: &Wanted,
+        records: &Records,
+    ) {
+        let Some(gpu) = observed.gpus.get(&address).filter(|_| !observed.mig.contains_key(&address)) else {
+            return;
+        };
+        if sriov::cycles_vfs(&switch::plan_for(gpu, observed, wanted, records)) {
+            match self.mig_state(address, observed) {
+                Ok(state) => drop(observed.mig.insert(address, state)),
+                Err(error) => tracing::warn!(gpu = %address, error, "its GPU instances can't be read"),
+            }
+        }
     }
 
     /// A picture with the GPU instances that a plan can change.

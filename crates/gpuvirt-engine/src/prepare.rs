@@ -31,6 +31,7 @@ impl Engine {
         if let Err(error) = self.see_gpu_instances(now, first.gpu, &wanted, &records) {
             return Err(self.take_back(first, &Failure::of("reading GPU instances", &error), deadline));
         }
+        self.see_what_the_tool_wipes(now, first.gpu, &wanted, &records);
         let Some(gpu) = now.gpus.get(&first.gpu) else { return Ok((first.clone(), None)) };
         let next = switch::plan_for(gpu, now, &wanted, &records);
         let domains = view.observed.domains.clone();

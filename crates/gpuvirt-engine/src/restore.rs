@@ -60,22 +60,26 @@ impl Engine {
         Ok(switched.and(self.make_what_can_be(address, &wishes)?))
     }
 
-    /// vGPUs of the desired document, in one change; where one of them is refused, the others all the same.
+    /// vGPUs of the desired document, in one change; where one of them is refused or fails, the others all the same.
     fn make_what_can_be(&self, address: PciAddress, wishes: &[Wish]) -> Result<Report, EngineError> {
         let make = |wishes: &[Wish]| {
             let view = self.kernel_view()?;
             self.make(&view, self.changeable(&view, address)?, wishes, false)
         };
         match make(wishes) {
-            Err(EngineError::Refused(_)) if wishes.len() > 1 => {}
+            Err(EngineError::Refused(_) | EngineError::Failed { .. }) if wishes.len() > 1 => {}
             ended => return ended,
         }
-        let mut refusals = Vec::new();
+        let (mut refusals, mut failure) = (Vec::new(), None);
         for wish in wishes {
             match make(std::slice::from_ref(wish)) {
                 Err(EngineError::Refused(more)) => refusals.extend(more),
+                Err(failed @ EngineError::Failed { .. }) => failure = Some(failed),
                 ended => drop(ended?),
             }
+        }
+        if let Some(failed) = failure {
+            return Err(failed);
         }
         // Only what stands together was refused: one after the other they fitted.
         if refusals.is_empty() { make(wishes) } else { Err(EngineError::Refused(refusals)) }

@@ -30,6 +30,9 @@ impl Engine {
         let mut observed = view.observed.clone();
         let asked = wanted(request, &view);
         self.see_gpu_instances(&mut observed, request.gpu, &asked, &view.records)?;
+        if !request.dry_run {
+            self.see_what_the_tool_wipes(&mut observed, request.gpu, &asked, &view.records);
+        }
         view.observed = observed;
         let view = &view;
         let gpu = self.changeable(view, request.gpu)?;
@@ -109,7 +112,7 @@ impl Engine {
 }
 
 /// Two GPUs with one label could not be told apart.
-fn label_in_use(request: &SwitchRequest, desired: &Desired) -> Option<Refusal> {
+pub(crate) fn label_in_use(request: &SwitchRequest, desired: &Desired) -> Option<Refusal> {
     let label = request.label.as_ref()?;
     let other = desired.labelled(label).filter(|other| *other != request.gpu)?;
     Some(Refusal {

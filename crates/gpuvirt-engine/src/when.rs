@@ -6,7 +6,7 @@ use gpuvirt_model::{DesiredGpu, GraphicsType, PciAddress, Refusal, RefusalCode, 
 use gpuvirt_plan::{checks, pending_reason, switch};
 
 use crate::prepare::wanted;
-use crate::switch::{entry, with_entry};
+use crate::switch::{entry, label_in_use, with_entry};
 use crate::{Engine, EngineError, Report, SwitchRequest, View};
 
 /// What has happened to cards since somebody last looked.
@@ -103,6 +103,7 @@ impl Engine {
         let (mut stand, accepted) = checks::without_accepted(checks::refusals(&change), &request.accept);
         stand.extend(checks::prepare::refusals(&change, &wanted));
         stand.extend(checks::mig::refusals(&change, &wanted, &view.records));
+        stand.extend(label_in_use(request, &view.desired));
         Ok((stand, accepted.iter().map(|refusal| refusal.code).collect()))
     }
 }

@@ -223,6 +223,11 @@ fn others_are_not_wiped_for_it() {
         refused(set(&world, ConfiguredType::SharedDirect, Some(VgpuMode::Mig))),
         [RefusalCode::NotOurs]
     );
+    // Nor for a card that is to be shared by time: the tool wipes them all the same.
+    for vgpu_mode in [None, Some(VgpuMode::SameSize)] {
+        assert_eq!(refused(set(&world, ConfiguredType::SharedDirect, vgpu_mode)), [RefusalCode::NotOurs]);
+    }
+    assert_eq!(instances(&world).len(), 1);
     // With virtual functions of somebody else the mode can't be turned.
     let world = whole();
     world.kernel.install("/usr/lib/nvidia/sriov-manage", Program::VfTool);

@@ -56,11 +56,12 @@ fn told(report: &Report) -> Vec<&Warning> {
     report.warnings.iter().filter(|warning| warning.code != WarningCode::HostDriverUnsure).collect()
 }
 
-/// Programs and writes since the world was made, the last part of a path each.
+/// Programs and writes since the world was made, the last part of a path each; not what is asked about GPU instances.
 fn done(world: &World) -> Vec<String> {
     let writes = world.kernel.writes();
     let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
-    writes.iter().map(|write| format!("{} {}", name(&write.path), write.data.trim())).collect()
+    let lines = writes.iter().map(|write| format!("{} {}", name(&write.path), write.data.trim()));
+    lines.filter(|line| !line.contains("--query-gpu") && !line.contains(" -lg")).collect()
 }
 
 #[test]
@@ -258,8 +259,8 @@ fn a_service_that_does_not_stop_is_a_failure_and_one_that_does_not_start_a_warni
     assert_eq!((now.as_str(), (world.picture(), world.files())), ("everything is as it was before", before));
 
     let world = World::vendor();
-    // The second run of systemctl, after the stop.
-    world.kernel.inject_once(On::NthWrite { nth: 3 }, Fault::Errno(Errno::EIO));
+    // The second run of systemctl: after what asks for MIG mode, the stop and the tool.
+    world.kernel.inject_once(On::NthWrite { nth: 4 }, Fault::Errno(Errno::EIO));
     let report = prepare(&world, TYPED, Preparation::default()).unwrap();
     let told = told(&report);
     assert_eq!(told[0].code, WarningCode::ServiceDown);
@@ -380,4 +381,33 @@ fn what_stays_is_said_when_a_card_is_nobodys_any_more() {
         "{text}"
     );
     let _ = COMMAND;
+}
+
+#[test]
+fn a_lock_that_somebody_else_has_stays_theirs() {
+    let world = World::vendor();
+    let lock = format!("/proc/driver/nvidia/gpus/{TYPED}/unbindLock");
+    let (kernel, path) = (world.kernel.clone(), lock.clone());
+    // Behind the service that was stopped.
+    *world.before_step.lock().unwrap() =
+        Some((1, Box::new(move || kernel.write(&path, b"1").map(drop).unwrap())));
+    let (what, now) = failed(world.set(TYPED, ConfiguredType::Direct));
+    assert!(what.contains("somebody else has taken it"), "{what}");
+    assert_eq!(now, "everything is as it was before");
+    assert_eq!(world.kernel.read(&lock, 16).unwrap().trim_ascii(), b"1");
+    assert!(world.observed().host.running_services.len() == 1);
+}
+
+#[test]
+fn the_way_back_takes_no_virtual_functions_from_under_somebodys_vgpu() {
+    let world = World::vendor();
+    let (kernel, path) =
+        (world.kernel.clone(), format!("/sys/bus/pci/devices/{VF}/nvidia/current_vgpu_type"));
+    let (vgpu_type, act) = (path.clone(), move || kernel.write(&path, b"1153").map(drop).unwrap());
+    // Behind the tool, and the command then fails.
+    *world.before_step.lock().unwrap() = Some((2, Box::new(act)));
+    world.kernel.inject(On::Program { path: COMMAND.to_owned() }, Fault::Errno(Errno::EIO));
+    let (_, now) = failed(prepare(&world, TYPED, mode(VgpuMode::MixedSize)));
+    assert!(now.contains(&format!("held by the vGPU {VF}")) && now.contains("hands-off"), "{now}");
+    assert_eq!(world.kernel.read(&vgpu_type, 16).unwrap().trim_ascii(), b"1153");
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gpuvirt_engine::ports::Host;
 use gpuvirt_engine::{CreateRequest, EngineError, Removal, RemoveRequest, Report, Wish};
-use gpuvirt_fakekernel::{Errno, On, Process, SizeRule};
+use gpuvirt_fakekernel::{Errno, Fault, On, Process, SizeRule};
 use gpuvirt_model::{
     ConfiguredType, DriverName, GraphicsType, ProfileName, Reading, Refusal, RefusalCode, VgpuId, When,
 };
@@ -332,4 +332,20 @@ fn killed_before_any_step_the_next_start_finishes_it() {
         }
         assert!(killed > 1, "{gpu}: {killed} steps");
     }
+}
+
+#[test]
+fn a_vgpu_that_its_driver_fails_to_make_keeps_no_other_from_being_made() {
+    let world = offering(World::new());
+    world.set(OTHER, ConfiguredType::SharedDirect).unwrap();
+    create(&world, OTHER, vec![wish(Uuid::from_u128(1), "lab-1q"), wish(Uuid::from_u128(2), "lab-1q")]);
+    let world = offering(world.rebooted(TWO_GPUS));
+    // Made together the second fails; by itself the first fails again.
+    world.kernel.inject_once(On::NthWrite { nth: 2 }, Fault::Errno(Errno::EIO));
+    world.kernel.inject_once(On::NthWrite { nth: 4 }, Fault::Errno(Errno::EIO));
+    let restored = restore(&world, OTHER);
+    assert!(matches!(&restored, Err(EngineError::Failed { .. })), "{restored:?}");
+    assert_eq!(world.observed().vgpus.len(), 1);
+    assert!(restore(&world, OTHER).unwrap().outcome.is_changed());
+    assert_eq!(world.observed().vgpus.len(), 2);
 }
