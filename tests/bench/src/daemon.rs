@@ -1,7 +1,7 @@
 //! What the daemon costs while nothing happens and while it is asked: on a recorded host, and as the lab's service.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command as Process, Stdio};
 use std::time::{Duration, Instant};
 
@@ -63,7 +63,7 @@ pub fn recorded(gpuvirtd: &Path, folder: &Path) -> Result<String> {
     Ok(out)
 }
 
-fn answers(socket: &PathBuf, daemon: &mut Child) -> Result<()> {
+fn answers(socket: &Path, daemon: &mut Child) -> Result<()> {
     let start = Instant::now();
     loop {
         match request::once(socket, "/v1/status", Look::Shared) {
@@ -119,9 +119,9 @@ pub fn live() -> Result<String> {
 /// One row: the daemon left alone.
 fn idle(name: &str) -> Result<String> {
     let pid = process::daemon()?;
-    std::thread::sleep(SETTLES);
+    leave_alone(SETTLES);
     let before = Switches::of(pid)?;
-    std::thread::sleep(IDLE);
+    leave_alone(IDLE);
     let after = Switches::of(pid)?;
     let memory = Memory::of(pid)?;
     let woke: Vec<String> =
@@ -140,6 +140,12 @@ fn idle(name: &str) -> Result<String> {
         mebibytes(memory.anonymous),
         after.threads()
     ))
+}
+
+/// Nothing is waited for: that nothing happens in a span of time is what is measured.
+#[expect(clippy::disallowed_methods, reason = "a span of time is measured, no condition awaited")]
+fn leave_alone(span: Duration) {
+    std::thread::sleep(span);
 }
 
 fn mebibytes(kibibytes: u64) -> String {

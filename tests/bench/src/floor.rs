@@ -57,7 +57,8 @@ pub fn switch(function: &str) -> Result<()> {
     write("/sys/bus/pci/drivers_probe", function)
 }
 
-fn write(path: &str, text: &str) -> Result<()> {
+/// One write to a file of the kernel's.
+pub fn write(path: &str, text: &str) -> Result<()> {
     let written =
         OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(text.as_bytes()));
     written.with_context(|| format!("write {text:?} to {path}"))

@@ -3,11 +3,14 @@
 //! Both are started as libvirt's hook is: by a shell that becomes the program, with the domain's XML on stdin.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::command::{Command, text};
+use crate::changes::shell;
+use crate::command::text;
 use crate::sample;
 
 const UUID: &str = "6f3c2a10-5a41-4f1e-9a44-0d5a7e0c9b11";
@@ -38,17 +41,14 @@ pub fn table(gpuvirt: &Path, card: &str, folder: &Path) -> Result<String> {
     Ok(out)
 }
 
-fn shell(name: &str, script: &str) -> Result<Command> {
-    Command::new(name, Path::new("/bin/sh"), &["-c", script])
-}
-
 fn write(folder: &Path, name: &str, devices: &str) -> Result<String> {
     let path = folder.join(name);
     let xml = format!(
         "<domain type='kvm'><name>vm</name><uuid>{UUID}</uuid><memory>65536</memory>\
          <os><type arch='x86_64' machine='q35'>hvm</type></os><devices>{devices}</devices></domain>\n"
     );
-    std::fs::write(&path, xml).with_context(|| format!("write {}", path.display()))?;
+    let written = File::create(&path).and_then(|mut file| file.write_all(xml.as_bytes()));
+    written.with_context(|| format!("write {}", path.display()))?;
     text(&path)
 }
 

@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
+use crate::changes::{self, shell};
 use crate::command::{Command, text};
+use crate::floor;
 use crate::process::must;
-use crate::sample::{self, Samples};
+use crate::sample;
 
 const COUNT: usize = 64;
 /// The smallest type of the test module, and its profile.
@@ -56,20 +58,9 @@ pub fn table(gpuvirt: &Path, parent: &str) -> Result<String> {
     let alone = [shell("start of gpuvirtd where all 64 are there", starts)?];
     let alone = sample::rounds(RUNS, &alone, || must("systemctl", &["stop", "gpuvirtd"]).map(drop));
     forget(&gpuvirt, parent)?;
-    let mut out = text_of(&timed?)?;
+    let mut out = changes::table(&timed?)?;
     for samples in &alone? {
         writeln!(out, "| {} | {} | |", samples.name, samples.milliseconds())?;
-    }
-    Ok(out)
-}
-
-fn text_of(all: &[Samples]) -> Result<String> {
-    let floor = all.first().map_or(1, Samples::median).max(1);
-    let mut out = String::from("| way | time | times the bare writes |\n|---|---|---|\n");
-    for samples in all {
-        let hundredths = samples.median() * 100 / floor;
-        let (name, time) = (&samples.name, samples.milliseconds());
-        writeln!(out, "| {name} | {time} | {}.{:02} |", hundredths / 100, hundredths % 100)?;
     }
     Ok(out)
 }
@@ -90,7 +81,7 @@ fn define(parent: &str) -> Result<()> {
 fn empty() -> Result<()> {
     must("systemctl", &["stop", "gpuvirtd"])?;
     for device in live()? {
-        std::fs::write(format!("{LIVE}/{device}/remove"), "1")?;
+        floor::write(&format!("{LIVE}/{device}/remove"), "1")?;
     }
     must("udevadm", &["settle"])?;
     let start = Instant::now();
@@ -114,8 +105,4 @@ fn forget(gpuvirt: &str, parent: &str) -> Result<()> {
         must("mdevctl", &["undefine", "-u", &uuid, "-p", parent])?;
     }
     must(gpuvirt, &["vgpu", "remove", "--gpu", parent, "--all"]).map(drop)
-}
-
-fn shell(name: &str, script: &str) -> Result<Command> {
-    Command::new(name, Path::new("/bin/sh"), &["-c", script])
 }
