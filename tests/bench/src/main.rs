@@ -25,8 +25,8 @@ usage: gpuvirt-bench report GPUVIRT      measure this binary and print docs/perf
        gpuvirt-bench live GPUVIRT        only the live inventory of this machine
        gpuvirt-bench changes GPUVIRT MDEV_GPU PLAIN_GPU
                                          vGPUs and switches on the lab VM, beside bare writes and the peers
-       gpuvirt-bench daemon recorded GPUVIRTD
-                                         questions to a daemon over a generated host
+       gpuvirt-bench daemon recorded GPUVIRTD GPUVIRT
+                                         questions to a daemon over a generated host; libvirt's hook on this machine
        gpuvirt-bench daemon live GPUVIRT MDEV_GPU CARD
                                          the lab VM's service: idle, asked, as the hook, restoring; CARD is not managed
        gpuvirt-bench sample PROGRAM ...  run once, print microseconds and KiB (used by report)
@@ -53,7 +53,9 @@ fn main() -> Result<()> {
         }
         ["floor", "vgpus", parent, type_id, count] => floor::vgpus(parent, type_id, count.parse()?),
         ["floor", "start", parent, type_id, count] => floor::start(parent, type_id, count.parse()?),
-        ["daemon", "recorded", gpuvirtd] => daemon_recorded(&Path::new(gpuvirtd).canonicalize()?),
+        ["daemon", "recorded", gpuvirtd, gpuvirt] => {
+            daemon_recorded(&Path::new(gpuvirtd).canonicalize()?, &Path::new(gpuvirt).canonicalize()?)
+        }
         ["daemon", "live", gpuvirt, mdev_gpu, card] => {
             daemon_live(&Path::new(gpuvirt).canonicalize()?, mdev_gpu, card)
         }
@@ -88,9 +90,22 @@ fn live(gpuvirt: &Path, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn daemon_recorded(gpuvirtd: &Path) -> Result<()> {
+fn daemon_recorded(gpuvirtd: &Path, gpuvirt: &Path) -> Result<()> {
     println!("## The daemon, on {}\n", machine::describe()?);
+    println!("### A recorded host\n");
     print!("{}", daemon::recorded(gpuvirtd, tempfile::tempdir()?.path())?);
+    println!();
+    // Every machine with PCI has its host bridge there.
+    hook(gpuvirt, "0000:00:00.0")
+}
+
+fn hook(gpuvirt: &Path, card: &str) -> Result<()> {
+    println!("### libvirt's hook\n");
+    println!(
+        "A VM without our devices; the daemon is not asked. Medians of {} interleaved runs.\n",
+        sample::RUNS
+    );
+    print!("{}", hook::table(gpuvirt, card, tempfile::tempdir()?.path())?);
     Ok(())
 }
 
