@@ -72,6 +72,8 @@ async fn serve(assembled: Assembled, path: &Path, hears: bool) -> anyhow::Result
     let (listener, _file) = bind(path)?;
     if hears {
         hear(Arc::clone(&context));
+    } else {
+        context.hearing.only_our_changes();
     }
     context.events.tell(EventKind::Started, None, concat!("gpuvirtd ", env!("CARGO_PKG_VERSION")));
     let ready = tokio::spawn(become_ready(Arc::clone(&context), assembled.libvirt, path.to_owned()));

@@ -123,7 +123,8 @@ fn counts(gpuvirt: &str, on: &Gpus<'_>, folder: &Path) -> Result<String> {
     Ok(out)
 }
 
-fn table(all: &[Samples]) -> Result<String> {
+/// A row for each way; the first is what the others are held against.
+pub fn table(all: &[Samples]) -> Result<String> {
     let floor = all.first().map_or(1, Samples::median).max(1);
     let mut out = String::from("| way | time | times the bare writes |\n|---|---|---|\n");
     for samples in all {
@@ -134,7 +135,8 @@ fn table(all: &[Samples]) -> Result<String> {
     Ok(out)
 }
 
-fn shell(name: &str, script: &str) -> Result<Command> {
+/// A script of the shell.
+pub fn shell(name: &str, script: &str) -> Result<Command> {
     Command::new(name, Path::new("/bin/sh"), &["-c", script])
 }
 

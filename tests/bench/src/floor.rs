@@ -30,15 +30,21 @@ pub fn list(path: &Path) -> Result<()> {
 
 /// Makes mediated devices of one type on a parent and removes them, without a look at what came of it.
 pub fn vgpus(parent: &str, type_id: &str, count: u32) -> Result<()> {
-    let create = format!("/sys/bus/pci/devices/{parent}/mdev_supported_types/{type_id}/create");
-    let uuids: Vec<String> = (1..=count).map(|n| format!("f1000000-0000-4000-8000-{n:012x}")).collect();
-    for uuid in &uuids {
-        write(&create, uuid)?;
-    }
-    for uuid in &uuids {
+    start(parent, type_id, count)?;
+    for uuid in uuids(count) {
         write(&format!("/sys/bus/mdev/devices/{uuid}/remove"), "1")?;
     }
     Ok(())
+}
+
+/// Makes them and leaves them there.
+pub fn start(parent: &str, type_id: &str, count: u32) -> Result<()> {
+    let create = format!("/sys/bus/pci/devices/{parent}/mdev_supported_types/{type_id}/create");
+    uuids(count).try_for_each(|uuid| write(&create, &uuid))
+}
+
+fn uuids(count: u32) -> impl Iterator<Item = String> {
+    (1..=count).map(|n| format!("f1000000-0000-4000-8000-{n:012x}"))
 }
 
 /// Gives a function that no driver has to vfio-pci, and takes it back.
@@ -51,7 +57,8 @@ pub fn switch(function: &str) -> Result<()> {
     write("/sys/bus/pci/drivers_probe", function)
 }
 
-fn write(path: &str, text: &str) -> Result<()> {
+/// One write to a file of the kernel's.
+pub fn write(path: &str, text: &str) -> Result<()> {
     let written =
         OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(text.as_bytes()));
     written.with_context(|| format!("write {text:?} to {path}"))

@@ -4,10 +4,15 @@
 
 mod changes;
 mod command;
+mod daemon;
 mod floor;
+mod hook;
 mod live;
 mod machine;
+mod process;
 mod recorded;
+mod request;
+mod restore;
 mod sample;
 mod trace;
 
@@ -20,10 +25,15 @@ usage: gpuvirt-bench report GPUVIRT      measure this binary and print docs/perf
        gpuvirt-bench live GPUVIRT        only the live inventory of this machine
        gpuvirt-bench changes GPUVIRT MDEV_GPU PLAIN_GPU
                                          vGPUs and switches on the lab VM, beside bare writes and the peers
+       gpuvirt-bench daemon recorded GPUVIRTD GPUVIRT
+                                         questions to a daemon over a generated host; libvirt's hook on this machine
+       gpuvirt-bench daemon live GPUVIRT MDEV_GPU CARD
+                                         the lab VM's service: idle, asked, as the hook, restoring; CARD is not managed
        gpuvirt-bench sample PROGRAM ...  run once, print microseconds and KiB (used by report)
        gpuvirt-bench floor file FILE     read a file whole (used by report)
        gpuvirt-bench floor list FILE     read each file named in FILE (used by report)
-       gpuvirt-bench floor vgpus PARENT TYPE COUNT | floor switch FUNCTION   bare writes (used by changes)";
+       gpuvirt-bench floor vgpus PARENT TYPE COUNT | floor switch FUNCTION   bare writes (used by changes)
+       gpuvirt-bench floor start PARENT TYPE COUNT                           bare writes (used by daemon)";
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -42,6 +52,13 @@ fn main() -> Result<()> {
             Ok(())
         }
         ["floor", "vgpus", parent, type_id, count] => floor::vgpus(parent, type_id, count.parse()?),
+        ["floor", "start", parent, type_id, count] => floor::start(parent, type_id, count.parse()?),
+        ["daemon", "recorded", gpuvirtd, gpuvirt] => {
+            daemon_recorded(&Path::new(gpuvirtd).canonicalize()?, &Path::new(gpuvirt).canonicalize()?)
+        }
+        ["daemon", "live", gpuvirt, mdev_gpu, card] => {
+            daemon_live(&Path::new(gpuvirt).canonicalize()?, mdev_gpu, card)
+        }
         ["floor", "switch", function] => floor::switch(function),
         ["floor", "list", file] => floor::list(Path::new(file)),
         _ => bail!("{USAGE}"),
@@ -70,5 +87,45 @@ fn live(gpuvirt: &Path, folder: &Path) -> Result<()> {
         println!("An emulated processor: only the ratios mean anything.\n");
     }
     print!("{}", live::table(gpuvirt, folder)?);
+    Ok(())
+}
+
+fn daemon_recorded(gpuvirtd: &Path, gpuvirt: &Path) -> Result<()> {
+    println!("## The daemon, on {}\n", machine::describe()?);
+    println!("### A recorded host\n");
+    print!("{}", daemon::recorded(gpuvirtd, tempfile::tempdir()?.path())?);
+    println!();
+    // Every machine with PCI has its host bridge there.
+    hook(gpuvirt, "0000:00:00.0")
+}
+
+fn hook(gpuvirt: &Path, card: &str) -> Result<()> {
+    println!("### libvirt's hook\n");
+    println!(
+        "A VM without our devices; the daemon is not asked. Medians of {} interleaved runs.\n",
+        sample::RUNS
+    );
+    print!("{}", hook::table(gpuvirt, card, tempfile::tempdir()?.path())?);
+    Ok(())
+}
+
+fn daemon_live(gpuvirt: &Path, mdev_gpu: &str, card: &str) -> Result<()> {
+    let machine = machine::describe()?;
+    println!("## The daemon, on {machine}\n");
+    if machine.contains("TCG") {
+        println!(
+            "An emulated processor: of times only the ratios mean anything. Memory and wakeups are as anywhere.\n"
+        );
+    }
+    print!("{}", daemon::live()?);
+    println!("\n### libvirt's hook\n");
+    println!(
+        "A VM without our devices. Medians of {} interleaved runs; the daemon is not asked.\n",
+        sample::RUNS
+    );
+    print!("{}", hook::table(gpuvirt, card, tempfile::tempdir()?.path())?);
+    println!("\n### 64 vGPUs after a boot\n");
+    println!("{}\n", restore::HOW);
+    print!("{}", restore::table(gpuvirt, mdev_gpu)?);
     Ok(())
 }

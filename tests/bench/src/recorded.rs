@@ -37,7 +37,8 @@ pub fn table(gpuvirt: &Path, folder: &Path) -> Result<String> {
     Ok(out)
 }
 
-fn make(folder: &Path, functions: usize) -> Result<(PathBuf, usize)> {
+/// A generated host of so many PCI functions: its file, and how large that is.
+pub fn make(folder: &Path, functions: usize) -> Result<(PathBuf, usize)> {
     let path = folder.join(format!("{functions}.umockdev"));
     let dump = many_functions(functions);
     let mut file = File::create(&path).with_context(|| format!("make {}", path.display()))?;

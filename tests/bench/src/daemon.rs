@@ -1,0 +1,154 @@
+//! What the daemon costs while nothing happens and while it is asked: on a recorded host, and as the lab's service.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Child, Command as Process, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::{self, Memory, Switches, must};
+use crate::recorded;
+use crate::request::{self, Look};
+
+/// PCI functions of the recorded host.
+const FUNCTIONS: usize = 512;
+/// How long an idle daemon is watched.
+const IDLE: Duration = Duration::from_secs(60);
+/// The runtime keeps a thread for this long after its last work; what ends it is no wakeup of an idle daemon.
+const SETTLES: Duration = Duration::from_secs(15);
+/// Longest wait for a started daemon's first answer.
+const UP: Duration = Duration::from_secs(60);
+const SOCKET: &str = "/run/gpuvirt/gpuvirt.sock";
+/// Debian's libvirt: the service and what wakes it.
+const LIBVIRT: &[&str] =
+    &["libvirtd.socket", "libvirtd-ro.socket", "libvirtd-admin.socket", "libvirtd.service"];
+
+/// A daemon that ends with this value.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Questions to a daemon over a recorded host, and what it holds afterwards.
+pub fn recorded(gpuvirtd: &Path, folder: &Path) -> Result<String> {
+    let (file, _) = recorded::make(folder, FUNCTIONS)?;
+    let socket = folder.join("gpuvirt.sock");
+    let mut process = Process::new(gpuvirtd);
+    process
+        .arg("--host")
+        .arg(&file)
+        .arg("--state-dir")
+        .arg(folder.join("state"))
+        .arg("--socket")
+        .arg(&socket);
+    let mut daemon =
+        Running(process.stdin(Stdio::null()).stderr(Stdio::null()).spawn().context("start gpuvirtd")?);
+    answers(&socket, &mut daemon.0)?;
+    let mut out = format!("`gpuvirtd --host` over a generated host of {FUNCTIONS} PCI functions.\n\n");
+    out.push_str(&questions(&socket)?);
+    let memory = Memory::of(daemon.0.id())?;
+    writeln!(
+        out,
+        "\nAfterwards it holds {} resident, {} of them private; the recorded host itself, which no other daemon has \
+         in memory, is in that.",
+        mebibytes(memory.rss),
+        mebibytes(memory.private)
+    )?;
+    Ok(out)
+}
+
+fn answers(socket: &Path, daemon: &mut Child) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        match request::once(socket, "/v1/status", Look::Shared) {
+            Ok(_) => return Ok(()),
+            Err(error) if start.elapsed() > UP => return Err(error),
+            Err(_) => {}
+        }
+        if let Some(status) = daemon.try_wait()? {
+            bail!("gpuvirtd ended: {status}");
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn questions(socket: &Path) -> Result<String> {
+    let mut out = String::from(request::HEAD);
+    for (path, look, name) in [
+        ("/v1/gpus", Look::Shared, "`GET /v1/gpus`"),
+        ("/v1/status", Look::Shared, "`GET /v1/status`"),
+        ("/v1/gpus", Look::Fresh, "`GET /v1/gpus`, `Cache-Control: no-cache`"),
+    ] {
+        out.push_str(&request::ask(socket, path, look)?.row(name));
+    }
+    Ok(out)
+}
+
+/// The service of this machine: memory and wakeups with libvirt connected and without, questions in between.
+pub fn live() -> Result<String> {
+    let socket = Path::new(SOCKET);
+    let mut out = String::from(
+        "### Idle\n\n| daemon | resident | private | anonymous | threads | woke in 60 s |\n|---|---|---|---|---|---|\n",
+    );
+    must("systemctl", &[&["start"], LIBVIRT].concat())?;
+    must("systemctl", &["restart", "gpuvirtd"])?;
+    // Whoever asks for VMs makes it connect.
+    request::once(socket, "/v1/vms", Look::Fresh)?;
+    out.push_str(&idle("libvirt connected")?);
+    let asked = questions(socket)?;
+    must("systemctl", &[&["stop"], LIBVIRT].concat())?;
+    let alone = must("systemctl", &["restart", "gpuvirtd"]).and_then(|_| idle("libvirt stopped"));
+    must("systemctl", &[&["start"], LIBVIRT].concat())?;
+    out.push_str(&alone?);
+    write!(
+        out,
+        "\nResident counts every page that the kernel happens to keep, files' pages that other processes share among \
+         them; private is what would be free without the daemon; anonymous is the part of it that no file backs. \
+         Wakeups are the voluntary context switches of all threads (`/proc/PID/task/*/status`).\n\n\
+         ### Questions\n\n{asked}"
+    )?;
+    Ok(out)
+}
+
+/// One row: the daemon left alone.
+fn idle(name: &str) -> Result<String> {
+    let pid = process::daemon()?;
+    leave_alone(SETTLES);
+    let before = Switches::of(pid)?;
+    leave_alone(IDLE);
+    let after = Switches::of(pid)?;
+    let memory = Memory::of(pid)?;
+    let woke: Vec<String> =
+        after.since(&before).iter().map(|(thread, times)| format!("`{thread}` {times}")).collect();
+    let woke = if woke.is_empty() { "nobody".to_owned() } else { woke.join(", ") };
+    let children: Vec<u64> = process::children(pid)?
+        .into_iter()
+        .map(|child| Memory::of(child).map(|memory| memory.private))
+        .collect::<Result<_>>()?;
+    let writer = children.iter().map(|private| format!(", and a child with {}", mebibytes(*private)));
+    Ok(format!(
+        "| {name} | {} | {}{} | {} | {} | {woke} |\n",
+        mebibytes(memory.rss),
+        mebibytes(memory.private),
+        writer.collect::<String>(),
+        mebibytes(memory.anonymous),
+        after.threads()
+    ))
+}
+
+/// Nothing is waited for: that nothing happens in a span of time is what is measured.
+#[expect(clippy::disallowed_methods, reason = "a span of time is measured, no condition awaited")]
+fn leave_alone(span: Duration) {
+    std::thread::sleep(span);
+}
+
+fn mebibytes(kibibytes: u64) -> String {
+    let tenths = (kibibytes * 10 + 512) / 1024;
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
+}
