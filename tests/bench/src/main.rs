@@ -27,8 +27,10 @@ usage: gpuvirt-bench report GPUVIRT      measure this binary and print docs/perf
                                          vGPUs and switches on the lab VM, beside bare writes and the peers
        gpuvirt-bench daemon recorded GPUVIRTD GPUVIRT
                                          questions to a daemon over a generated host; libvirt's hook on this machine
-       gpuvirt-bench daemon live GPUVIRT MDEV_GPU CARD
-                                         the lab VM's service: idle, asked, as the hook, restoring; CARD is not managed
+       gpuvirt-bench daemon live GPUVIRT CARD
+                                         the lab VM's service: idle, asked; libvirt's hook; CARD is not managed
+       gpuvirt-bench daemon restore GPUVIRT MDEV_GPU
+                                         the lab VM's service restores vGPUs, beside bare writes and mdevctl
        gpuvirt-bench sample PROGRAM ...  run once, print microseconds and KiB (used by report)
        gpuvirt-bench floor file FILE     read a file whole (used by report)
        gpuvirt-bench floor list FILE     read each file named in FILE (used by report)
@@ -56,9 +58,8 @@ fn main() -> Result<()> {
         ["daemon", "recorded", gpuvirtd, gpuvirt] => {
             daemon_recorded(&Path::new(gpuvirtd).canonicalize()?, &Path::new(gpuvirt).canonicalize()?)
         }
-        ["daemon", "live", gpuvirt, mdev_gpu, card] => {
-            daemon_live(&Path::new(gpuvirt).canonicalize()?, mdev_gpu, card)
-        }
+        ["daemon", "live", gpuvirt, card] => daemon_live(&Path::new(gpuvirt).canonicalize()?, card),
+        ["daemon", "restore", gpuvirt, mdev_gpu] => restored(&Path::new(gpuvirt).canonicalize()?, mdev_gpu),
         ["floor", "switch", function] => floor::switch(function),
         ["floor", "list", file] => floor::list(Path::new(file)),
         _ => bail!("{USAGE}"),
@@ -109,7 +110,7 @@ fn hook(gpuvirt: &Path, card: &str) -> Result<()> {
     Ok(())
 }
 
-fn daemon_live(gpuvirt: &Path, mdev_gpu: &str, card: &str) -> Result<()> {
+fn daemon_live(gpuvirt: &Path, card: &str) -> Result<()> {
     let machine = machine::describe()?;
     println!("## The daemon, on {machine}\n");
     if machine.contains("TCG") {
@@ -118,13 +119,12 @@ fn daemon_live(gpuvirt: &Path, mdev_gpu: &str, card: &str) -> Result<()> {
         );
     }
     print!("{}", daemon::live()?);
-    println!("\n### libvirt's hook\n");
-    println!(
-        "A VM without our devices. Medians of {} interleaved runs; the daemon is not asked.\n",
-        sample::RUNS
-    );
-    print!("{}", hook::table(gpuvirt, card, tempfile::tempdir()?.path())?);
-    println!("\n### 64 vGPUs after a boot\n");
+    println!();
+    hook(gpuvirt, card)
+}
+
+fn restored(gpuvirt: &Path, mdev_gpu: &str) -> Result<()> {
+    println!("### 64 vGPUs after a boot\n");
     println!("{}\n", restore::HOW);
     print!("{}", restore::table(gpuvirt, mdev_gpu)?);
     Ok(())

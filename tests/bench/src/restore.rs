@@ -41,7 +41,6 @@ pub fn table(gpuvirt: &Path, parent: &str) -> Result<String> {
     let starts = "systemctl start gpuvirtd";
     // Each way ends only when all are there.
     let all = format!("[ $(ls {LIVE} | wc -l) = {COUNT} ]");
-    let one_by_one = format!("for u in {}; do mdevctl start -u $u || exit 1; done", uuids().join(" "));
     let commands = [
         Command::own("bare writes", &["floor", "start", parent, TYPE, &count])?,
         shell("start of gpuvirtd until it is ready", &format!("{starts} && {all}"))?,
@@ -49,7 +48,6 @@ pub fn table(gpuvirt: &Path, parent: &str) -> Result<String> {
             "`mdevctl start-parent-mdevs`, as its udev rule does",
             &format!("mdevctl start-parent-mdevs {parent} && {all}"),
         )?,
-        shell("`mdevctl start`, 64 times", &format!("{one_by_one} && {all}"))?,
     ];
     let timed = sample::rounds(RUNS, &commands, empty);
     // What a start costs with nothing to restore.
