@@ -80,8 +80,8 @@ fn assert_true(lab: &Lab, told: &Value, requests: u32) {
 #[test]
 fn requests_of_many_clients_while_the_daemon_is_killed() {
     let lab = Lab::fresh();
-    let told = clients(&lab, 250, 3);
-    assert_true(&lab, &told, 250);
+    let told = clients(&lab, 160, 2);
+    assert_true(&lab, &told, 160);
 }
 
 mod full {

@@ -176,6 +176,7 @@ impl Context {
         if report.outcome.is_changed() {
             self.events.tell(EventKind::Reconciled, None, report.outcome.value().clone());
             tracing::warn!(what = report.outcome.value(), "taken back");
+            self.restored.note_settled(report.outcome.value().clone());
         }
     }
 
