@@ -58,7 +58,9 @@ impl Lab {
             began=$(date +%s%3N)
             struck=$(cat /sys/module/gpuvirt_fault/parameters/struck)
             rmmod gpuvirt_fault || exit 91
-            # systemd would start it after its pause; it is asked to do so now, and returns when the daemon is ready.
+            # systemd would start it after its pause; when it has seen that the daemon is gone it is asked to do so now, and
+            # returns when the next one is ready.
+            for try in {{1..500}}; do [ $struck = Y ] && [ $(systemctl show -P MainPID gpuvirtd) = $pid ] || break; done
             [ $struck = N ] || systemctl start gpuvirtd || exit 92
             echo; echo killed $struck $(($(date +%s%3N) - began)); exit $code"
         );
