@@ -21,7 +21,7 @@ install -m 644 "$package" "$stage/lab/gpuvirt.deb"
 install -m 644 "$LAB_SRC/guest/gpuvirtd.toml" "$stage/lab/"
 if [ "${1:-}" = --tests ]; then
   install -m 755 "$target/release/gpuvirt-conformance" "$stage/usr/bin/"
-  install -m 755 "$root"/tests/e2e/guest/* "$LAB_SRC"/guest/{sriov-manage,nvidia-smi} "$target/release/e2e-hold" "$stage/lab/e2e/"
+  install -m 755 "$root"/tests/e2e/guest/* "$LAB_SRC"/guest/{sriov-manage,nvidia-smi} "$target"/release/e2e-{hold,clients} "$stage/lab/e2e/"
   install -m 644 "$LAB_SRC/guest/gpuvirtd.toml" "$stage/lab/e2e/"
 fi
 "$lab" push "$stage"/* /

@@ -44,6 +44,10 @@ pub struct RestoreStatus {
     pub finished: bool,
     /// One entry for each, in order.
     pub gpus: Vec<RestoredGpu>,
+    /// Changes that an earlier daemon, or a write that did not end, had left unsettled, and that are settled since. Left out
+    /// of JSON where there were none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settled: Vec<String>,
 }
 
 /// What a start did to one GPU.

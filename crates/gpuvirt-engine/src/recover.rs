@@ -1,5 +1,6 @@
 //! `recover`: changes that ended neither way are taken back.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use gpuvirt_model::{Outcome, PciAddress, VgpuId};
@@ -17,10 +18,30 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Failed`] names each GPU that stays hands-off, and why.
     pub fn recover(&self, deadline: Duration) -> Result<Report, EngineError> {
+        self.recover_where(deadline, |_| true)
+    }
+
+    /// The same for some GPUs: those whose write has ended. Another's way back failed, and is not tried again unasked.
+    ///
+    /// # Errors
+    /// As [`Engine::recover`].
+    pub fn recover_these(
+        &self,
+        gpus: &BTreeSet<PciAddress>,
+        deadline: Duration,
+    ) -> Result<Report, EngineError> {
+        self.recover_where(deadline, |gpu| gpus.contains(&gpu))
+    }
+
+    fn recover_where(
+        &self,
+        deadline: Duration,
+        meant: impl Fn(PciAddress) -> bool,
+    ) -> Result<Report, EngineError> {
         let turn = self.kernel_turn();
         let mut recovered = Vec::new();
         let mut stuck = Vec::new();
-        for plan in self.store.open_intents()? {
+        for plan in self.store.open_intents()?.into_iter().filter(|plan| meant(plan.gpu)) {
             match self.recover_one(&turn, &plan, deadline) {
                 Ok(()) => recovered.push(format!("{} is settled again ({})", plan.gpu, plan.purpose)),
                 Err(why) => stuck.push(format!("{}: {why}", plan.gpu)),
@@ -59,8 +80,25 @@ impl Engine {
         self.undo(plan, deadline)
     }
 
+    /// The GPUs with an open change that a write still waits for in the kernel.
+    ///
+    /// # Errors
+    /// [`EngineError::Port`] when the journal or the host can't be read.
+    pub fn gpus_that_wait(&self) -> Result<BTreeSet<PciAddress>, EngineError> {
+        let mut waiting = BTreeSet::new();
+        for plan in self.store.open_intents()? {
+            if self.waiting_for(&plan)?.is_some() {
+                waiting.insert(plan.gpu);
+            }
+        }
+        Ok(waiting)
+    }
+
     /// A write of the plan that has not ended: until it has, not even a look at some of the device's files is safe.
-    pub(crate) fn waiting_for(&self, plan: &Plan) -> Result<Option<WaitingWrite>, PortError> {
+    ///
+    /// # Errors
+    /// When the host's processes can't be read.
+    pub fn waiting_for(&self, plan: &Plan) -> Result<Option<WaitingWrite>, PortError> {
         let waiting = self.host.waiting_writes()?;
         Ok(waiting.into_iter().find(|waiting| concerns(waiting, plan)))
     }

@@ -3,6 +3,7 @@
 
 mod world;
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -263,8 +264,17 @@ fn nothing_is_taken_back_while_an_earlier_daemons_write_waits() {
     };
     assert!(what.contains("process 4711 still waits"), "{what}");
     assert_eq!(world.picture(), halfway);
+    assert_eq!(
+        world.engine().gpus_that_wait().unwrap(),
+        BTreeSet::from([at(GPU)]),
+        "the other has no open change"
+    );
     *world.waiting.lock().unwrap() = vec![waiting(OTHER)];
-    world.engine().recover(Duration::from_secs(1)).unwrap();
+    assert!(world.engine().gpus_that_wait().unwrap().is_empty());
+    // Only those that are named.
+    world.engine().recover_these(&BTreeSet::from([at(OTHER)]), Duration::from_secs(1)).unwrap();
+    assert_eq!(world.picture(), halfway);
+    world.engine().recover_these(&BTreeSet::from([at(GPU)]), Duration::from_secs(1)).unwrap();
     assert_eq!(world.picture(), before);
 }
 

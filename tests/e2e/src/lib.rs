@@ -9,6 +9,7 @@
 mod devices;
 mod form;
 mod guest;
+mod kill;
 mod lab;
 mod output;
 mod stand_in;
@@ -16,6 +17,7 @@ mod stand_in;
 pub use devices::Devices;
 pub use form::Form;
 pub use guest::Guest;
+pub use kill::{Killed, Moment, Point, RENAME, SET_OVERRIDE, UNLINK};
 pub use lab::{Lab, Reboot};
 pub use output::Output;
 pub use stand_in::VfForm;

@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * gpuvirt_fault: make one call of one kernel function fail, once.
+ * gpuvirt_fault: make one call of one kernel function fail, once, or kill a
+ * process there.
  *
  *	insmod gpuvirt_fault.ko function=driver_set_override nth=2 errno=5
+ *	insmod gpuvirt_fault.ko function=unbind_store nth=1 errno=0 victim=812
  *
  * The nth call of the function after loading returns -errno at once instead
- * of running; every other call runs as always. The parameter "struck" reads Y
- * once that has happened. The function must return int, long or ssize_t.
+ * of running; every other call runs as always, and with errno=0 that one too.
+ * The parameter "struck" reads Y once that has happened. The function must
+ * return int, long or ssize_t.
+ *
+ * With a victim, that process gets SIGKILL at that very call, whoever makes
+ * it: errno=0 kills it while the call is made, errno=4 before anything of it
+ * is done. A call that the victim makes itself is its last.
  *
  * It works as the kernel's own error injection does (override_function_with_return,
  * which modules can't call): a kprobe at the function's first instruction sets
@@ -19,7 +26,9 @@
 #include <linux/err.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
+#include <linux/pid.h>
 #include <linux/ptrace.h>
+#include <linux/sched/signal.h>
 
 static char *function;
 module_param(function, charp, 0444);
@@ -31,13 +40,24 @@ MODULE_PARM_DESC(nth, "which call after loading fails, from 1");
 
 static int errno = 5;
 module_param(errno, int, 0444);
-MODULE_PARM_DESC(errno, "with which errno, as a positive number");
+MODULE_PARM_DESC(errno, "with which errno, as a positive number; 0: it runs as always");
+
+static int victim;
+module_param(victim, int, 0444);
+MODULE_PARM_DESC(victim, "process that is killed at that call; 0: none");
+
+static int caller;
+module_param(caller, int, 0444);
+MODULE_PARM_DESC(caller, "process whose calls count; 0: everybody's");
 
 static bool struck;
 module_param(struck, bool, 0444);
 MODULE_PARM_DESC(struck, "whether the call has failed");
 
 static atomic_t calls = ATOMIC_INIT(0);
+
+/* Taken when loading: a number that was given to another process since kills nobody. */
+static struct pid *victim_pid;
 
 /*
  * Where a failing call goes instead of into the function: straight back to
@@ -56,12 +76,19 @@ asm(".pushsection .text, \"ax\", @progbits\n"
 
 static int fault_entry(struct kprobe *probe, struct pt_regs *regs)
 {
+	if (caller && task_tgid_nr(current) != caller)
+		return 0;
 	if (atomic_inc_return(&calls) != nth)
+		return 0;
+
+	struck = true;
+	if (victim_pid)
+		kill_pid(victim_pid, SIGKILL, 1);
+	if (!errno)
 		return 0;
 
 	regs_set_return_value(regs, -errno);
 	instruction_pointer_set(regs, (unsigned long)&gpuvirt_fault_return);
-	struck = true;
 	/* Non-zero: the instruction pointer was set, do not single-step. */
 	return 1;
 }
@@ -83,20 +110,31 @@ static struct kprobe fault_probe = {
 
 static int __init fault_init(void)
 {
-	if (!function || nth < 1 || errno < 1 || errno > MAX_ERRNO)
+	int ret;
+
+	if (!function || nth < 1 || errno < 0 || errno > MAX_ERRNO || victim < 0)
 		return -EINVAL;
 
+	if (victim) {
+		victim_pid = find_get_pid(victim);
+		if (!victim_pid)
+			return -ESRCH;
+	}
 	fault_probe.symbol_name = function;
-	return register_kprobe(&fault_probe);
+	ret = register_kprobe(&fault_probe);
+	if (ret)
+		put_pid(victim_pid);
+	return ret;
 }
 
 static void __exit fault_exit(void)
 {
 	unregister_kprobe(&fault_probe);
+	put_pid(victim_pid);
 }
 
 module_init(fault_init);
 module_exit(fault_exit);
 
 MODULE_LICENSE("GPL");
-MODULE_DESCRIPTION("gpuvirt tests: one failing call of a kernel function");
+MODULE_DESCRIPTION("gpuvirt tests: one failing call of a kernel function, or a process killed there");

@@ -51,6 +51,9 @@ fn restored(page: &mut Page, restore: &RestoreStatus) {
     if !restore.finished {
         page.line("restore: under way");
     }
+    for settled in &restore.settled {
+        page.line(format_args!("settled: {settled}"));
+    }
     for gpu in restore.gpus.iter().filter(|gpu| gpu.outcome == RestoreOutcome::Changed) {
         page.line(format_args!("restored at start: {}", gpu.what));
     }

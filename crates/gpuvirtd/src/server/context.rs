@@ -4,14 +4,15 @@
 //! Dry runs only read, but may wait for libvirt longer than a listing does: they have a lane of their own. What has not
 //! begun when its client leaves is never begun.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gpuvirt_api::event::EventKind;
 use gpuvirt_api::{ApiError, ErrorKind, List, Source};
 use gpuvirt_engine::ports::{Domains, Host, PortError, Store};
-use gpuvirt_engine::{Engine, View};
-use gpuvirt_model::{Desired, Reading, Records, Refusal, RefusalCode};
+use gpuvirt_engine::{Engine, Report, View};
+use gpuvirt_model::{Desired, PciAddress, Reading, Records, Refusal, RefusalCode};
 use tokio::sync::Semaphore;
 
 use super::access::{Caller, Peer, ReadGate, WriteGate, Writer};
@@ -153,11 +154,30 @@ impl Context {
             Ok(context.engine.recover(context.write_deadline)?)
         };
         let report = self.on_a_thread(&self.changes, work).await.map_err(|failure| failure.error)?;
+        self.tell_recovered(&report);
+        Ok(())
+    }
+
+    /// Takes back what a write that has ended at last kept unsettled, in the turn of a change.
+    ///
+    /// # Errors
+    /// What stays hands-off, and why.
+    pub(super) async fn recover_these(self: &Arc<Self>, gpus: BTreeSet<PciAddress>) -> Result<(), ApiError> {
+        let work = move |context: &Self| {
+            let _mark = context.hearing.own_change();
+            Ok(context.engine.recover_these(&gpus, context.write_deadline)?)
+        };
+        let report = self.on_a_thread(&self.changes, work).await.map_err(|failure| failure.error)?;
+        self.tell_recovered(&report);
+        Ok(())
+    }
+
+    fn tell_recovered(&self, report: &Report) {
         if report.outcome.is_changed() {
             self.events.tell(EventKind::Reconciled, None, report.outcome.value().clone());
             tracing::warn!(what = report.outcome.value(), "taken back");
+            self.restored.note_settled(report.outcome.value().clone());
         }
-        Ok(())
     }
 
     /// Reads, while others may read too.
@@ -223,6 +243,10 @@ impl Context {
             }
             Err(failure) => {
                 let (kind, why) = (failure.error.kind, failure.error.message.as_str());
+                if kind == ErrorKind::Failed {
+                    // A write of it may still wait: its end is looked for.
+                    self.stir.released();
+                }
                 let refusals = codes(&failure.error);
                 self.events.tell(
                     EventKind::NotChanged,

@@ -1,8 +1,8 @@
 //! What was asked for, made so when something happens that lets it: a VM stops, a card or its driver comes.
 //!
-//! Nothing here polls: it sleeps until it is stirred. Only while a GPU waits for a process to let go of it, which tells
-//! nobody, does it look again now and then. A change that failed is not tried again by itself; one that was refused is,
-//! whenever something happens.
+//! Nothing here polls: it sleeps until it is stirred. Only while a GPU waits for a process to let go of it, or a write for
+//! the kernel, which tells nobody, does it look again now and then. A change that failed is not tried again by itself; one
+//! that was refused is, whenever something happens; one whose write did not end is taken back when it has ended.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +19,7 @@ use super::context::Context;
 
 /// Events come in bursts, and a card is not ready when its first one comes.
 const BURST: Duration = Duration::from_millis(500);
-/// How often it is looked whether a process still holds a GPU that waits for that.
+/// How often it is looked whether a process still holds a GPU that waits for that, or whether a write has ended.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// What has happened since somebody last looked.
@@ -62,7 +62,9 @@ impl Context {
     /// Leads GPUs to what was asked for as things happen. It never ends.
     pub async fn reconcile(self: Arc<Self>) {
         let mut failed = BTreeSet::new();
-        let mut waiting = false;
+        // What an earlier daemon's writes still wait for.
+        let mut blocked = self.settle_ended(BTreeSet::new()).await;
+        let mut waiting = !blocked.is_empty();
         loop {
             tokio::select! {
                 () = self.stir.notify.notified() => tokio::time::sleep(BURST).await,
@@ -71,7 +73,8 @@ impl Context {
             let stirred = self.stir.take();
             // A card that came is a new start for it.
             failed.retain(|gpu: &PciAddress| !stirred.came.iter().any(|came| came.same_slot(gpu)));
-            waiting = false;
+            blocked = self.settle_ended(blocked).await;
+            waiting = !blocked.is_empty();
             for gpu in self.due(stirred).await {
                 if failed.contains(&gpu) {
                     continue;
@@ -83,6 +86,29 @@ impl Context {
                 }
             }
         }
+    }
+
+    /// Takes back the changes whose write was waited for and has ended; the GPUs whose write has not.
+    async fn settle_ended(self: &Arc<Self>, before: BTreeSet<PciAddress>) -> BTreeSet<PciAddress> {
+        let waiting = self.read(|context| Ok(context.engine.gpus_that_wait()?)).await;
+        let waiting = match waiting {
+            Ok(waiting) => waiting,
+            Err(failure) => {
+                tracing::warn!(error = failure.error.message, "it can't be told which writes still wait");
+                return before;
+            }
+        };
+        let ended: BTreeSet<PciAddress> = before.difference(&waiting).copied().collect();
+        if !ended.is_empty() {
+            if let Err(error) = self.recover_these(ended.clone()).await {
+                tracing::error!(%error, "a change could not be taken back when its write had ended");
+            }
+            // What was asked for before that change is still to be so.
+            for gpu in ended {
+                self.lead(gpu).await;
+            }
+        }
+        waiting
     }
 
     async fn due(self: &Arc<Self>, stirred: Stirred) -> Vec<PciAddress> {

@@ -33,6 +33,11 @@ impl Restored {
         status.gpus.sort_by_key(|gpu| gpu.address);
     }
 
+    /// A change that an earlier daemon had left open is settled.
+    pub(super) fn note_settled(&self, what: String) {
+        self.lock().get_or_insert_default().settled.push(what);
+    }
+
     fn finish(&self) {
         if let Some(status) = self.lock().as_mut() {
             status.finished = true;

@@ -56,7 +56,7 @@ fn status(context: &Context, picture: &Picture) -> Result<StatusDocument, Failur
     }
     context.restored.tell(&mut status);
     match context.outside.store.open_intents() {
-        Ok(intents) => intents.iter().for_each(|plan| mark(&mut status, plan)),
+        Ok(intents) => intents.iter().for_each(|plan| mark(context, &mut status, plan)),
         Err(error) => status.problems.push(chain(&error)),
     }
     // What runs against the rules is left alone and told.
@@ -68,8 +68,13 @@ fn status(context: &Context, picture: &Picture) -> Result<StatusDocument, Failur
 }
 
 /// A change that never settled: its GPU is left alone.
-fn mark(status: &mut StatusDocument, plan: &Plan) {
-    let why = format!("a change is not settled: {}", plan.purpose);
+fn mark(context: &Context, status: &mut StatusDocument, plan: &Plan) {
+    let waits = match context.engine.waiting_for(plan) {
+        Ok(Some(write)) => format!("; process {} still waits in the kernel for it", write.writer),
+        Ok(None) => String::new(),
+        Err(error) => format!("; whether a write still waits for it is unknown: {}", chain(&error)),
+    };
+    let why = format!("a change is not settled: {}{waits}", plan.purpose);
     match status.gpus.iter_mut().find(|gpu| gpu.address == plan.gpu) {
         Some(gpu) => gpu.hands_off = Some(why),
         None => status.problems.push(format!("{}, which is not on this host now: {why}", plan.gpu)),
