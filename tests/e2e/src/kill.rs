@@ -62,7 +62,10 @@ impl Lab {
             # returns when the next one is ready.
             for try in {{1..500}}; do [ $struck = Y ] && [ $(systemctl show -P MainPID gpuvirtd) = $pid ] || break; done
             [ $struck = N ] || systemctl start gpuvirtd || exit 92
-            echo; echo killed $struck $(($(date +%s%3N) - began)); exit $code"
+            ready=$(($(date +%s%3N) - began))
+            # A write that outlived its daemon is waited for by the next one, which settles then, unasked.
+            for try in {{1..300}}; do [ -n \"$(ls /var/lib/gpuvirt/journal)\" ] || break; read -rt 0.1 <> <(:); done
+            echo; echo killed $struck $ready; exit $code"
         );
         let output = self.sh(&script);
         let (told, last) = output.text().rsplit_once("\nkilled ").unwrap_or_else(|| panic!("{output}"));
