@@ -77,6 +77,10 @@ fn lint(tree: &Tree) -> Result<Tally> {
     )?;
     let with_nvml = ["clippy", "-p", "gpuvirtd", "--features", "nvml", "--locked", "--", "-D", "warnings"];
     tally.add(check("lint with NVML", cargo(tree, &with_nvml))?);
+    let with_schema =
+        ["clippy", "-p", "gpuvirt-api", "--features", "schema", "--all-targets", "--locked", "--"];
+    let with_schema = [&with_schema[..], &["-D", "warnings"]].concat();
+    tally.add(check("lint with schemas", cargo(tree, &with_schema))?);
     Ok(tally)
 }
 
