@@ -186,11 +186,13 @@ pub(crate) fn records_after(view: &View, plan: &Plan) -> Records {
         }
     }
     for step in &plan.steps {
+        if let Step::CycleVfs { function, .. } = step {
+            // The vendor's tool wipes the mode either way.
+            records.vgpu_modes.retain(|gpu, record| gpu != function || record.mode == VgpuMode::Mig);
+        }
         match step {
             Step::SetVfCount { function, to: 0, .. } | Step::CycleVfs { function, to: 0, .. } => {
                 records.vfs.remove(function);
-                // The card itself keeps MIG mode.
-                records.vgpu_modes.retain(|gpu, record| gpu != function || record.mode == VgpuMode::Mig);
             }
             Step::SetMigMode { gpu, to: MigMode::On, .. } => {
                 // The mode outlives a reboot.

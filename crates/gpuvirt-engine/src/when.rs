@@ -100,11 +100,15 @@ impl Engine {
         let plan = switch::plan_for(gpu, &view.observed, &wanted, &view.records);
         let change =
             checks::Switch { gpu, observed: &view.observed, desired: &view.desired, to, plan: &plan };
-        let (mut stand, accepted) = checks::without_accepted(checks::refusals(&change), &request.accept);
+        let earlier = view.desired.gpu(request.gpu).filter(|entry| entry.graphics_type == request.to);
+        let mut codes = earlier.map(|entry| entry.accepted.clone()).unwrap_or_default();
+        let accept = [request.accept.as_slice(), codes.as_slice()].concat();
+        let (mut stand, accepted) = checks::without_accepted(checks::refusals(&change), &accept);
         stand.extend(checks::prepare::refusals(&change, &wanted));
         stand.extend(checks::mig::refusals(&change, &wanted, &view.records));
         stand.extend(label_in_use(request, &view.desired));
-        Ok((stand, accepted.iter().map(|refusal| refusal.code).collect()))
+        codes.extend(accepted.iter().map(|refusal| refusal.code));
+        Ok((stand, codes))
     }
 }
 
