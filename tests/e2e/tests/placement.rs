@@ -82,5 +82,6 @@ fn room_is_kept_for_a_vm_that_starts_with_the_host() {
     guest.run().expect(0).says("class=0302");
     guest.destroy();
     lab.gpuvirt(&format!("vgpu remove {OURS}")).expect(0);
+    lab.sh("virsh autostart --disable early; virsh undefine early").expect(0);
     lab.assert_pristine();
 }
