@@ -65,7 +65,8 @@ fn vgpus(gpuvirt: &str, on: &Gpus<'_>, folder: &Path) -> Result<Vec<Samples>> {
     sample::rounds(RUNS, &commands, settle)
 }
 
-/// libvirt names a node device after uuid and parent, with `_` for all signs.
+/// libvirt names a node device after uuid and parent, with `_` for all signs. It lists a new one only when udev has told it,
+/// so that taking one away may have to be asked twice.
 fn virsh_script(gpu: &str, xml: &Path, uuids: &str) -> Result<String> {
     let node = gpu.replace([':', '.'], "_");
     let xml = text(xml)?;
@@ -74,7 +75,8 @@ fn virsh_script(gpu: &str, xml: &Path, uuids: &str) -> Result<String> {
     );
     Ok(format!(
         "COUNT={COUNT}; {uuids} echo \"{document}\" > {xml}; virsh -q nodedev-create {xml} || exit 1; done; \
-         {uuids} virsh -q nodedev-destroy mdev_$(echo $u | tr - _)_{node} || exit 1; done"
+         {uuids} until virsh -q nodedev-destroy mdev_$(echo $u | tr - _)_{node}; do \
+         [ $((tries += 1)) -lt 500 ] || exit 1; done; done"
     ))
 }
 
