@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use gpuvirt_api::status::DaemonStatus;
 use gpuvirt_api::{Change, GpuDocument, StatusDocument};
+use gpuvirt_engine::View;
 use gpuvirt_model::{Reading, WarningCode};
 use gpuvirt_plan::{Plan, drift};
 
@@ -64,7 +65,19 @@ fn status(context: &Context, picture: &Picture) -> Result<StatusDocument, Failur
     let violations = domains.filter_map(|domain| drift::violation(domain, &view.observed));
     status.problems.extend(violations.map(|violation| violation.text));
     status.problems.extend(picture.problems.iter().cloned());
+    absent(&mut status, view);
     Ok(status)
+}
+
+/// Configured GPUs that are not on this host now, unless something was said of them already.
+fn absent(status: &mut StatusDocument, view: &View) {
+    for entry in view.desired.gpus.iter().filter(|entry| !view.observed.gpus.contains_key(&entry.address)) {
+        let address = entry.address.to_string();
+        if !status.problems.iter().any(|problem| problem.starts_with(&address)) {
+            let kind = entry.graphics_type;
+            status.problems.push(format!("{address} is configured as {kind} and is not on this host now"));
+        }
+    }
 }
 
 /// A change that never settled: its GPU is left alone.
