@@ -20,7 +20,8 @@ fn let_go(lab: &Lab) {
 #[track_caller]
 fn event(lab: &Lab, words: &str) {
     // 60 s: the daemon looks every ten seconds whether a process has let go, and the lab is slow.
-    lab.sh(&format!("timeout 60 gpuvirt events --follow | grep -m 1 -e '{words}'")).says(words);
+    // grep ends with the first such line, and nobody waits for the other.
+    lab.sh(&format!("grep -m 1 -F -e '{words}' <(timeout 60 gpuvirt events --follow 2>/dev/null)")).says(words);
 }
 
 /// The word of a GPU's document.
