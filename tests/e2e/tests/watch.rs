@@ -21,7 +21,8 @@ fn let_go(lab: &Lab) {
 fn event(lab: &Lab, words: &str) {
     // 60 s: the daemon looks every ten seconds whether a process has let go, and the lab is slow.
     // grep ends with the first such line, and nobody waits for the other.
-    lab.sh(&format!("grep -m 1 -F -e '{words}' <(timeout 60 gpuvirt events --follow 2>/dev/null)")).says(words);
+    lab.sh(&format!("grep -m 1 -F -e '{words}' <(timeout 60 gpuvirt events --follow 2>/dev/null)"))
+        .says(words);
 }
 
 /// The word of a GPU's document.
