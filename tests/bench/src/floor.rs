@@ -47,10 +47,14 @@ fn uuids(count: u32) -> impl Iterator<Item = String> {
     (1..=count).map(|n| format!("f1000000-0000-4000-8000-{n:012x}"))
 }
 
-/// Gives a function that no driver has to vfio-pci, and takes it back.
+/// Gives a function to vfio-pci, and to whichever driver the kernel finds for it then.
 pub fn switch(function: &str) -> Result<()> {
     let driver_override = format!("/sys/bus/pci/devices/{function}/driver_override");
+    let unbind = format!("/sys/bus/pci/devices/{function}/driver/unbind");
     write(&driver_override, "vfio-pci")?;
+    if Path::new(&unbind).exists() {
+        write(&unbind, function)?;
+    }
     write("/sys/bus/pci/drivers_probe", function)?;
     write(&driver_override, "\n")?;
     write("/sys/bus/pci/drivers/vfio-pci/unbind", function)?;
