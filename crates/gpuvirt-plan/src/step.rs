@@ -9,7 +9,7 @@ use gpuvirt_model::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::setting::{MdevPlace, MigMode, MixedSize, UnbindLock};
+use crate::setting::{MdevPlace, MigMode, MixedSize, UnbindLock, VfAutoprobe};
 
 /// One act on the host. Each is a single write, and each is safe to find done already.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
