@@ -2,7 +2,7 @@
 
 use gpuvirt_api::gpu::{GpuVm, VgpuModeDocument};
 use gpuvirt_api::{GpuDocument, PassthroughDocument};
-use gpuvirt_model::{HostDriver, HostDriverKind, Reading};
+use gpuvirt_model::{HostDriver, HostDriverKind, Reading, VgpuMode};
 
 use super::page::{Page, non_empty, or_none};
 use super::table::{Table, cut};
@@ -26,6 +26,7 @@ pub fn list(gpus: &[GpuDocument]) -> String {
         "CONFIGURED",
         "ACTIVE",
         "VGPU MODE",
+        "MODE ASKED",
         "DRIVER",
         "GROUP",
         "BUSY",
@@ -33,7 +34,7 @@ pub fn list(gpus: &[GpuDocument]) -> String {
         "HELD",
         "VMS",
     ])
-    .optional(&["LABEL", "VGPU MODE", "BUSY"]);
+    .optional(&["LABEL", "VGPU MODE", "MODE ASKED", "BUSY"]);
     let labelled = gpus.iter().any(|gpu| gpu.label.is_some());
     let width = if labelled { NAME_WIDTH_BESIDE_LABEL } else { NAME_WIDTH };
     for gpu in gpus {
@@ -44,7 +45,8 @@ pub fn list(gpus: &[GpuDocument]) -> String {
             cut(&primary.map(function::short_name).unwrap_or_default(), width),
             gpu.configured.map(|configured| configured.to_string()).unwrap_or_default(),
             gpu.active.to_string(),
-            gpu.vgpu_mode.map(mode).unwrap_or_default(),
+            gpu.vgpu_mode.map(|mode| mode.active.to_string()).unwrap_or_default(),
+            gpu.vgpu_mode.and_then(asked).map(|mode| mode.to_string()).unwrap_or_default(),
             primary.map(function::driver).unwrap_or_default(),
             primary.and_then(|f| f.iommu_group).map(|group| group.to_string()).unwrap_or_default(),
             gpu.usage.busy_percent.map(|percent| format!("{percent}%")).unwrap_or_default(),
@@ -163,10 +165,14 @@ fn show_vms(page: &mut Page, vms: &Reading<Vec<GpuVm>>) {
     }
 }
 
+/// The mode that was asked for, where it is not the one in force.
+fn asked(mode: VgpuModeDocument) -> Option<VgpuMode> {
+    mode.configured.filter(|asked| *asked != mode.active)
+}
+
 /// The mode that is in force, and the other one where that was asked for.
 fn mode(mode: VgpuModeDocument) -> String {
-    let asked = mode.configured.filter(|asked| *asked != mode.active);
-    let asked = asked.map(|asked| format!(" ({asked} was asked for)")).unwrap_or_default();
+    let asked = asked(mode).map(|asked| format!(" ({asked} was asked for)")).unwrap_or_default();
     format!("{}{asked}", mode.active)
 }
 
