@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use gpuvirt_model::{DesiredGpu, Gpu, GraphicsType, Hostdev, PciAddress, When};
-use gpuvirt_plan::{Wanted, checks, switch};
+use gpuvirt_plan::{Plan, Wanted, checks, switch};
 
 use crate::mig::with_instances_after;
 use crate::switch::records_after;
@@ -43,8 +43,9 @@ impl Engine {
         if !stand.is_empty() {
             return Err(EngineError::Refused(stand));
         }
-        let now = self.apply(&plan, gpu, deadline)?;
-        let records = with_instances_after(records_after(view, &plan), &plan, &now);
+        let applied = self.apply(&plan, gpu, deadline)?;
+        let plan = Plan { marks: applied.marks, ..plan };
+        let records = with_instances_after(records_after(view, &plan), &plan, &applied.now);
         self.settle(&plan, view, &view.desired, &records, deadline)?;
         tracing::info!(gpu = %address, %to, "lent");
         Ok(())

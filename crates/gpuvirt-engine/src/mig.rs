@@ -13,8 +13,9 @@ use gpuvirt_model::{
 use gpuvirt_plan::checks::mig::{Request, command_for};
 use gpuvirt_plan::mig_room;
 use gpuvirt_plan::placement::mig::Instances;
-use gpuvirt_plan::{Plan, Wanted, mig, sriov, switch};
+use gpuvirt_plan::{Marks, Plan, Wanted, mig, sriov, switch};
 
+use crate::apply::Applied;
 use crate::engine::{CreateGpuInstances, RemoveGpuInstances};
 use crate::ports::PortError;
 use crate::{Engine, EngineError, Report, SwitchRequest, View};
@@ -109,8 +110,8 @@ impl Engine {
         if plan.is_empty() {
             return Ok(Report::unchanged(format!("{made}; nothing to do")));
         }
-        let now = self.apply(&plan, gpu, CREATE_DEADLINE)?;
-        let new = new_instances(&state, now.mig.get(&address), profile);
+        let Applied { now, marks } = self.apply(&plan, gpu, CREATE_DEADLINE)?;
+        let new = new_instances(address, &marks, &now);
         let mut records = view.records.clone();
         records.gpu_instances.extend(new.iter().map(|instance| record(address, instance, &now)));
         let desired = with_instances(&view.desired, address, |names| {
@@ -241,16 +242,16 @@ impl Engine {
     }
 }
 
-/// Our records after a switch: what it made is ours, and what it wiped is nobody's. Others' would have been refused.
+/// Our records after a switch: what it made is ours, and what it wiped is nobody's. Others' would have been refused, and
+/// what they made meanwhile is theirs.
 pub(crate) fn with_instances_after(mut records: Records, plan: &Plan, now: &Observed) -> Records {
-    for (gpu, before) in &plan.before.mig {
+    for gpu in plan.before.mig.keys() {
         let found = now.mig.get(gpu).map(|state| state.instances.as_slice()).unwrap_or_default();
-        let new =
-            |one: &&GpuInstance| mig::wipes(plan) || !before.instances.iter().any(|known| known.is_same(one));
         records.gpu_instances.retain(|known| {
             known.gpu != *gpu || (!mig::wipes(plan) && found.iter().any(|one| known.is_of(*gpu, one)))
         });
-        records.gpu_instances.extend(found.iter().filter(new).map(|one| record(*gpu, one, now)));
+        let new = new_instances(*gpu, &plan.marks, now);
+        records.gpu_instances.extend(new.iter().map(|one| record(*gpu, one, now)));
     }
     records
 }
@@ -277,11 +278,11 @@ pub(crate) fn renumbered(records: &Records, before: &Observed, after: &Observed)
 pub(crate) fn instances_agree(plan: &Plan, view: &View) -> bool {
     plan.before.mig.iter().all(|(gpu, before)| {
         let found = view.observed.mig.get(gpu).map(|state| state.instances.as_slice()).unwrap_or_default();
-        let known = |instance: &GpuInstance| before.instances.iter().any(|was| was.is_same(instance));
         let mut recorded = view.records.gpu_instances.iter().filter(|record| record.gpu == *gpu);
         let lives = |record: &GpuInstanceRecord| found.iter().any(|instance| record.is_of(*gpu, instance));
-        let mut new = found.iter().filter(|instance| !known(instance));
-        recorded.all(lives) && new.all(|instance| view.records.made_instance(*gpu, instance))
+        let new = view.observed.mig.get(gpu).map(|state| mig::made_by(plan, *gpu, before, state));
+        recorded.all(lives)
+            && new.into_iter().flatten().all(|instance| view.records.made_instance(*gpu, instance))
     })
 }
 
@@ -304,11 +305,10 @@ fn removed<'s>(
     if refusals.is_empty() { Ok(gone) } else { Err(EngineError::Refused(refusals)) }
 }
 
-/// What is there now, of a profile, and was not before.
-fn new_instances(before: &MigState, now: Option<&MigState>, profile: &str) -> Vec<GpuInstance> {
-    let was = |instance: &GpuInstance| before.instances.iter().any(|known| known.is_same(instance));
-    let found = now.into_iter().flat_map(|state| &state.instances);
-    found.filter(|instance| instance.profile == profile && !was(instance)).cloned().collect()
+/// What the plan has made on a card. What else is new there is somebody else's.
+fn new_instances(gpu: PciAddress, marks: &Marks, now: &Observed) -> Vec<GpuInstance> {
+    let found = now.mig.get(&gpu).into_iter().flat_map(|state| &state.instances);
+    found.filter(|instance| marks.made(gpu, instance.id)).cloned().collect()
 }
 
 fn record(gpu: PciAddress, instance: &GpuInstance, now: &Observed) -> GpuInstanceRecord {

@@ -44,8 +44,9 @@ impl Engine {
             return Ok((first.clone(), said(&refusals)));
         }
         let gpu = gpu.clone();
-        let whole = first.then(&next);
-        *now = self.apply_more(&whole, &next, &gpu, deadline)?;
+        let mut whole = first.then(&next);
+        let applied = self.apply_more(&whole, &next, &gpu, deadline)?;
+        (*now, whole.marks) = (applied.now, applied.marks);
         Ok((whole, None))
     }
 }

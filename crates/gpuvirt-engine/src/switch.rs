@@ -87,8 +87,10 @@ impl Engine {
         if plan.is_empty() {
             self.store.commit(desired, &view.records)?;
         } else {
-            now = self.apply(plan, gpu, deadline)?;
-            let (whole, refused) = self.go_on(plan, &mut now, view, desired, deadline)?;
+            let applied = self.apply(plan, gpu, deadline)?;
+            now = applied.now;
+            let done = Plan { marks: applied.marks, ..plan.clone() };
+            let (whole, refused) = self.go_on(&done, &mut now, view, desired, deadline)?;
             in_the_way = refused;
             records = with_instances_after(records_after(view, &whole), &whole, &now);
             self.settle(&whole, view, desired, &records, deadline)?;

@@ -521,3 +521,47 @@ fn after_a_reboot_none_is_ours() {
     // What is wanted of the card stays.
     assert_eq!(world.files().desired.gpu(at(TYPED)).unwrap().gpu_instances, [SMALL]);
 }
+
+/// Somebody else makes one by hand, right before the step with this number.
+fn others_make_before(world: &World, step: usize) {
+    let other = world.clone();
+    let id = "19".to_owned();
+    let act = move || drop(command(&other, &["mig", "-i", TYPED, "-cgi", &id, "-C"]));
+    *world.before_step.lock().unwrap() = Some((step, Box::new(act)));
+}
+
+fn count(world: &World) -> usize {
+    state(world).instances.len()
+}
+
+#[test]
+fn what_others_make_at_the_same_time_is_theirs() {
+    for step in 0..2 {
+        let world = cut();
+        others_make_before(&world, step);
+        let Err(EngineError::Failed { what, now }) = create(&world, SMALL, 2) else { panic!("{step}") };
+        assert!(what.contains(SMALL) && now == "everything is as it was before", "{step}: {what}; {now}");
+        assert_eq!(count(&world), 1, "{step}: theirs stays");
+        let records = world.files().records;
+        assert!(records.gpu_instances.is_empty() && world.files().intents.is_empty(), "{step}: {records:?}");
+        assert!(!create(&world, SMALL, 1).unwrap().plan.unwrap().is_empty());
+        assert_eq!((count(&world), world.files().records.gpu_instances.len()), (2, 1), "{step}");
+    }
+}
+
+#[test]
+fn a_daemon_that_dies_behind_one_that_others_made_takes_its_own_back_only() {
+    let world = cut();
+    *world.dies_before.lock().unwrap() = Some(1);
+    assert!(catch_unwind(AssertUnwindSafe(|| create(&world, SMALL, 2))).is_err());
+    *world.dies_before.lock().unwrap() = None;
+    let ours = state(&world).instances[0].id;
+    for _ in 0..2 {
+        assert!(command(&world, &["mig", "-i", TYPED, "-cgi", "19", "-C"]).is_success());
+    }
+    assert_eq!(count(&world), 3);
+    world.engine().recover(Duration::from_secs(1)).unwrap();
+    // One more than was noted may be ours: the daemon may have died between making and noting it.
+    assert!(state(&world).instances.iter().all(|one| one.id != ours));
+    assert!(world.files().records.gpu_instances.is_empty() && world.files().intents.is_empty());
+}

@@ -17,7 +17,7 @@ use gpuvirt_model::{
     ConfiguredType, Desired, Domain, DriverBinding, MigState, Observed, PciAddress, ProgramPath, Reading,
     Records, RefusalCode, VgpuId,
 };
-use gpuvirt_plan::{MdevPlace, Plan, Step, VfSetting};
+use gpuvirt_plan::{MdevPlace, Performed, Plan, Step, VfSetting};
 
 pub use hold::Hold;
 
@@ -283,7 +283,7 @@ impl Host for World {
         self.host().is_present(function)
     }
 
-    fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError> {
+    fn perform(&self, step: &Step, deadline: Duration) -> Result<Performed, StepError> {
         let mut left = self.dies_before.lock().unwrap();
         match *left {
             Some(0) => {
@@ -303,6 +303,7 @@ impl Host for World {
             HostError::StillWaiting { what, writer, waited } => {
                 StepError::StillWaiting { what, writer, waited }
             }
+            HostError::NotAsPlanned { what, source } => StepError::NotAsPlanned { what, source },
             other => StepError::Refused { what: other.to_string(), source: io::Error::other(other) },
         })
     }
