@@ -70,7 +70,7 @@ impl Engine {
             return Err(self.take_back(&undo::begun(&intent, done + begun), &failure, deadline));
         }
         let plan = &intent;
-        let now = match self.observe_for(plan) {
+        let now = match self.observe_for(plan, deadline) {
             Ok(now) => now,
             Err(error) => {
                 return Err(self.take_back(plan, &Failure::of("reading the host again", &error), deadline));
@@ -147,11 +147,17 @@ impl Engine {
     pub(crate) fn undo(&self, plan: &Plan, deadline: Duration) -> Result<(), String> {
         let plan = &self.with_marks(plan).map_err(|error| chain(&error))?;
         // Holders too: the way back must not be taken from under anybody.
-        let now = self.host.observe().and_then(|now| self.with_gpu_instances(plan, now));
+        // Starts wait from here on: what nobody has when it is looked at, nobody has when it is written to.
+        let _changing = self.starts.begin_change(plan.gpu, &[]).map_err(|vm| format!("VM {vm} has it"))?;
+        let now = self.host.observe().and_then(|now| self.with_gpu_instances(plan, now, deadline));
         let now = now.map_err(|error| chain(&error))?;
         let back = undo::plan(plan, &now);
         if let Some(holder) = held(&back, &now) {
             return Err(format!("it is held by {holder}"));
+        }
+        let taken = now.gpus.get(&plan.gpu).map(|gpu| taken(&back, gpu)).unwrap_or_default();
+        if let Some(vm) = self.starts.who_has(&taken) {
+            return Err(format!("it is held by VM {vm}, which has just started"));
         }
         if let Some(violation) = self.not_undoable(plan, &back, &now) {
             return Err(violation);
@@ -161,7 +167,7 @@ impl Engine {
             self.lasting_overrides(&back, &failure, deadline);
             return Err(failure.what);
         }
-        let after = self.observe_for(plan).map_err(|error| chain(&error))?;
+        let after = self.observe_for(plan, deadline).map_err(|error| chain(&error))?;
         match verify::broken_promises(&back, &after).as_slice() {
             [] => self.settle_undone(plan, &now, &after).map_err(|error| chain(&error)),
             broken => Err(broken.join("; ")),
@@ -220,8 +226,8 @@ fn held(back: &Plan, now: &Observed) -> Option<String> {
         | Holder::UsbDevice { .. }
         | Holder::Domain { .. } => true,
     };
-    if let Some(id) = lost_with_vfs(back, now) {
-        return Some(format!("the vGPU {id}"));
+    if let Some(lost) = lost_with_vfs(back, now) {
+        return Some(lost);
     }
     let of_gpu = || now.gpus.get(&back.gpu).into_iter().flat_map(|gpu| &gpu.holders.seen);
     let removed = back.steps.iter().filter_map(|step| match step {
@@ -236,8 +242,9 @@ fn held(back: &Plan, now: &Observed) -> Option<String> {
     holder.map(ToString::to_string)
 }
 
-/// A vGPU on virtual functions that the way back would take, and that it does not itself remove: somebody made it there.
-fn lost_with_vfs(back: &Plan, now: &Observed) -> Option<VgpuId> {
+/// What uses virtual functions that the way back would take: a vGPU that it does not itself remove, which somebody made
+/// there, or a driver that somebody bound one to.
+fn lost_with_vfs(back: &Plan, now: &Observed) -> Option<String> {
     let gpu = now.gpus.get(&back.gpu).filter(|_| sriov::takes_vfs(back))?;
     let removes = |id: VgpuId| {
         back.steps.iter().any(|step| match step {
@@ -247,7 +254,12 @@ fn lost_with_vfs(back: &Plan, now: &Observed) -> Option<VgpuId> {
         })
     };
     let is_vf = |address| now.functions.get(address).is_some_and(|function| function.physfn.is_some());
-    now.vgpus_of(gpu).find(|vgpu| is_vf(&vgpu.parent) && !removes(vgpu.id)).map(|vgpu| vgpu.id)
+    let vgpu = now.vgpus_of(gpu).find(|vgpu| is_vf(&vgpu.parent) && !removes(vgpu.id));
+    let vgpu = vgpu.map(|vgpu| format!("the vGPU {}", vgpu.id));
+    vgpu.or_else(|| {
+        let vf = sriov::bound_by_others(gpu, now).next()?;
+        Some(format!("the driver {}, to which somebody bound {}", vf.binding.driver.as_ref()?, vf.address))
+    })
 }
 
 /// The devices that a plan takes from whoever has them.

@@ -8,7 +8,7 @@ use gpuvirt_model::{
 };
 use gpuvirt_plan::{MigMode, MixedSize, Plan, Step, checks, switch};
 
-use crate::mig::with_instances_after;
+use crate::mig::{READ_DEADLINE, with_instances_after};
 use crate::prepare::{pending, preparation, services_down, wanted};
 use crate::{Engine, EngineError, Report, SwitchRequest, View};
 
@@ -29,9 +29,10 @@ impl Engine {
         self.changeable(&view, request.gpu)?;
         let mut observed = view.observed.clone();
         let asked = wanted(request, &view);
-        self.see_gpu_instances(&mut observed, request.gpu, &asked, &view.records)?;
+        let by = (&asked, &view.records);
+        self.see_gpu_instances(&mut observed, request.gpu, by, READ_DEADLINE)?;
         if !request.dry_run {
-            self.see_what_the_tool_wipes(&mut observed, request.gpu, &asked, &view.records);
+            self.see_what_the_tool_wipes(&mut observed, request.gpu, by, READ_DEADLINE);
         }
         view.observed = observed;
         let view = &view;

@@ -75,6 +75,8 @@ pub struct World {
     pub waiting: Arc<Mutex<Vec<WaitingWrite>>>,
     /// Asking libvirt is a mistake of the test's subject.
     pub libvirt_panics: Arc<AtomicBool>,
+    /// How long each look at GPU instances was to take at most.
+    pub waits: Arc<Mutex<Vec<Duration>>>,
     /// Steps wait here, when there is one.
     pub hold: Arc<Mutex<Option<Arc<Hold>>>>,
 }
@@ -160,6 +162,7 @@ impl World {
             before_step: Arc::default(),
             waiting: Arc::default(),
             libvirt_panics: Arc::default(),
+            waits: Arc::default(),
             hold: Arc::default(),
         };
         world.kernel.forget_writes();
@@ -309,6 +312,7 @@ impl Host for World {
     }
 
     fn mig(&self, gpu: PciAddress, command: &ProgramPath, deadline: Duration) -> Result<MigState, PortError> {
+        self.waits.lock().unwrap().push(deadline);
         self.host().mig(gpu, command, deadline).map_err(|error| port("reading GPU instances", error))
     }
 
