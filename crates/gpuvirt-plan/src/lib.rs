@@ -11,6 +11,7 @@ pub mod claim;
 pub mod config;
 pub mod drift;
 pub mod driver;
+pub mod driver_matrix;
 pub mod explain;
 pub mod explain_code;
 pub mod first_fit;

@@ -4,6 +4,7 @@
 //! changes, and shows an example.
 
 mod config;
+mod driver;
 mod gpu;
 mod hook;
 mod host;
@@ -18,6 +19,7 @@ use gpuvirt_api::GpuSelector;
 use gpuvirt_model::VgpuId;
 
 pub use config::{ConfigCommand, DiffArgs, DocumentArgs};
+pub use driver::{CheckArgs, DriverCommand};
 pub use gpu::{GpuCommand, SetArgs, parse_name};
 pub use hook::HookArgs;
 pub use host::{CapacityArgs, HostCommand, HostSetArgs, Switch};
@@ -114,6 +116,9 @@ pub enum Command {
     ///
     /// Example: sudo gpuvirt snapshot --file host1.tar
     Snapshot(SnapshotArgs),
+    /// Driver packages: what they are, and whether they fit a GPU or a VM
+    #[command(subcommand)]
+    Driver(DriverCommand),
     /// The desired document: what all managed GPUs are to be, as one file
     #[command(subcommand)]
     Config(ConfigCommand),
