@@ -12,13 +12,15 @@
 pub mod branch;
 pub mod card;
 pub mod judge;
+pub mod judgement;
 pub mod package;
 pub mod release;
 pub mod together;
 pub mod version;
 
 pub use branch::{Branch, BranchKind};
-pub use judge::{Judgement, Use, UsedAs, Verdict, judge};
+pub use judge::judge;
+pub use judgement::{Judgement, Use, UsedAs, Verdict};
 pub use package::{Brand, Guest, Package, PackageKind, Unrecognised};
 pub use release::{Part, Release};
 pub use together::Together;

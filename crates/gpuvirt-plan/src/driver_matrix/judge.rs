@@ -3,131 +3,19 @@
 //! The rules: a vGPU takes the GRID driver and no other, of a release that goes with the host's manager; a passthrough card
 //! takes the data center driver or the GRID driver, and the host's driver does not see it; the plain driver makes no vGPUs.
 
-use gpuvirt_model::{HostDriver, HostDriverKind, PciAddress};
-use serde::Serialize;
+use gpuvirt_model::HostDriverKind;
 
 use super::together::{guests_of, managers_for};
-use super::{Branch, Brand, DriverVersion, Package, PackageKind, Part, Release, Together, card};
-
-/// What a GPU is used as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum UsedAs {
-    /// By the host itself.
-    Host,
-    /// Whole, by a VM.
-    Passthrough,
-    /// Through vGPUs.
-    Vgpu,
-}
-
-/// A GPU and how it is used: by its own configuration, or by one VM.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Use {
-    /// The GPU.
-    pub gpu: PciAddress,
-    /// Its PCI vendor.
-    pub vendor: u16,
-    /// Its name, where pci.ids has it.
-    pub name: String,
-    /// What for.
-    pub used_as: UsedAs,
-    /// The host's driver of it.
-    pub host_driver: HostDriver,
-    /// The package would go into a guest, not on the host.
-    pub in_guest: bool,
-}
-
-/// Whether it fits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// It does.
-    Fits,
-    /// It does not.
-    DoesNotFit,
-    /// It can't be told.
-    Unknown,
-}
-
-/// A verdict with its reasons.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Judgement {
-    /// Whether it fits.
-    pub verdict: Verdict,
-    /// Why, a sentence each.
-    pub because: Vec<String>,
-    /// What to do instead, a line each.
-    pub remedy: Vec<String>,
-}
-
-impl Judgement {
-    fn new(verdict: Verdict, because: impl Into<String>) -> Self {
-        Self { verdict, because: vec![because.into()], remedy: Vec::new() }
-    }
-
-    fn fits(because: impl Into<String>) -> Self {
-        Self::new(Verdict::Fits, because)
-    }
-
-    /// It does not fit.
-    pub fn does_not(because: impl Into<String>) -> Self {
-        Self::new(Verdict::DoesNotFit, because)
-    }
-
-    /// It can't be told.
-    pub fn unknown(because: impl Into<String>) -> Self {
-        Self::new(Verdict::Unknown, because)
-    }
-
-    /// The same with a remedy more.
-    #[must_use]
-    pub fn try_this(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy.push(remedy.into());
-        self
-    }
-
-    /// One verdict from several that must all hold.
-    pub fn all(judgements: impl IntoIterator<Item = Self>) -> Option<Self> {
-        judgements.into_iter().reduce(|mut all, next| {
-            all.verdict = match (all.verdict, next.verdict) {
-                (Verdict::DoesNotFit, _) | (_, Verdict::DoesNotFit) => Verdict::DoesNotFit,
-                (Verdict::Unknown, _) | (_, Verdict::Unknown) => Verdict::Unknown,
-                (Verdict::Fits, Verdict::Fits) => Verdict::Fits,
-            };
-            all.add(next);
-            all
-        })
-    }
-
-    /// One verdict from several of which one holds, and nobody knows which.
-    fn any(judgements: Vec<Self>) -> Option<Self> {
-        let first = judgements.first()?.verdict;
-        let agree = judgements.iter().all(|judgement| judgement.verdict == first);
-        judgements.into_iter().reduce(|mut all, next| {
-            all.add(next);
-            all.verdict = if agree { first } else { Verdict::Unknown };
-            all
-        })
-    }
-
-    fn add(&mut self, other: Self) {
-        let new = |known: &[String], more: Vec<String>| -> Vec<String> {
-            more.into_iter().filter(|line| !known.contains(line)).collect()
-        };
-        let (because, remedy) = (new(&self.because, other.because), new(&self.remedy, other.remedy));
-        self.because.extend(because);
-        self.remedy.extend(remedy);
-    }
-}
+use super::{
+    Branch, Brand, DriverVersion, Judgement, Package, PackageKind, Part, Release, Together, Use, UsedAs,
+    Verdict, card,
+};
 
 /// Judges a package for one use of a GPU.
 pub fn judge(package: &Package, used: &Use) -> Judgement {
-    if package.brand != brand(used.vendor) {
-        let text =
-            format!("{} is no card of {}'s: {}", used.gpu, brand_text(package.brand), shown(&used.name));
+    if brand(used.vendor) != Some(package.brand) {
+        let (whose, name) = (brand_text(package.brand), shown(&used.name));
+        let text = format!("it is {whose}'s, and {} is no card of {whose}'s: {name}", used.gpu);
         return Judgement::does_not(text);
     }
     let several = package.kinds.len() > 1;
@@ -144,16 +32,17 @@ pub fn judge(package: &Package, used: &Use) -> Judgement {
     if disagree { found.try_this("name the package's file instead of the version") } else { found }
 }
 
-fn brand(vendor: u16) -> Brand {
+fn brand(vendor: u16) -> Option<Brand> {
     match vendor {
-        0x1002 => Brand::Amd,
-        0x8086 => Brand::Intel,
-        // Whatever is none of the three is found not to be NVIDIA's by its name; there is no fourth brand of packages.
-        _ => Brand::Nvidia,
+        0x10de => Some(Brand::Nvidia),
+        0x1002 => Some(Brand::Amd),
+        0x8086 => Some(Brand::Intel),
+        _ => None,
     }
 }
 
-fn brand_text(brand: Brand) -> &'static str {
+/// The brand's own name.
+pub fn brand_text(brand: Brand) -> &'static str {
     match brand {
         Brand::Nvidia => "NVIDIA",
         Brand::Amd => "AMD",
@@ -211,7 +100,7 @@ fn manager(package: &Package, kind: PackageKind, used: &Use) -> Judgement {
     }
     let aie = kind == PackageKind::AieManager;
     if card::is_compute(&used.name) && !aie {
-        let bare = package.name.parse_is_version();
+        let bare = DriverVersion::parse(&package.name).is_some();
         let text = format!(
             "{} is made for computing: since vGPU software 13 its vGPUs come with NVIDIA AI Enterprise's manager (-aie)",
             used.name
@@ -399,17 +288,6 @@ fn guests_text(release: &Release) -> String {
     let windows = release.windows.map(|version| format!("{version}_grid_win*.exe"));
     let both: Vec<String> = linux.into_iter().chain(windows).collect();
     format!("vGPU software {} has {}", release.name(), both.join(" and "))
-}
-
-/// Whether a package was named by its version alone.
-trait IsVersion {
-    fn parse_is_version(&self) -> bool;
-}
-
-impl IsVersion for String {
-    fn parse_is_version(&self) -> bool {
-        DriverVersion::parse(self).is_some()
-    }
 }
 
 impl PackageKind {
