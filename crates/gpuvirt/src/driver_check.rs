@@ -3,6 +3,7 @@
 use gpuvirt_api::vm::VmDevice;
 use gpuvirt_api::{API_VERSION, GpuDocument, VmDocument};
 use gpuvirt_model::{GraphicsType, HostDriverKind, Hostdev, Refusal, RefusalCode, Wanted};
+use gpuvirt_plan::checks::shell_word;
 use gpuvirt_plan::driver_matrix::{Branch, Judgement, Package, Release, Use, UsedAs, Verdict, judge};
 use serde::Serialize;
 
@@ -75,7 +76,8 @@ impl DriverCheck {
         let none = || {
             let text =
                 format!("VM {} has neither a GPU nor a vGPU, so no driver finds a card in it", vm.name);
-            Judgement::does_not(text).try_this("gpuvirt vm add VM --profile PROFILE, or --gpu GPU")
+            Judgement::does_not(text)
+                .try_this(format!("gpuvirt vm add {} --profile PROFILE, or --gpu GPU", shell_word(&vm.name)))
         };
         let judgement = Judgement::all(judgements).unwrap_or_else(none);
         Self::judged(package, format!("VM {}", vm.name), uses, judgement)

@@ -18,7 +18,9 @@ pub fn check(check: &DriverCheck) -> String {
     if let Some(branch) = package.branch {
         works_with(&mut page, package, branch);
     }
-    if let (Some(judgement), Some(whom)) = (&check.judgement, &check.judged_for) {
+    // A refusal says the same on stderr.
+    let judged = check.judgement.as_ref().filter(|_| check.refusals.is_empty());
+    if let (Some(judgement), Some(whom)) = (judged, &check.judged_for) {
         page.heading(format_args!("{}: {whom}", verdict(judgement.verdict)));
         judgement.because.iter().for_each(|text| page.line(format_args!("  because  {text}")));
         judgement.remedy.iter().for_each(|text| page.line(format_args!("  try      {text}")));
