@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
 use gpuvirt_api::API_VERSION;
@@ -19,7 +20,8 @@ fn section(document: &str, name: &str, want: &str) {
     let (before, rest) = text.split_once(&begin).expect("the marker that begins the section");
     let (found, after) = rest.split_once(&end).expect("the marker that ends the section");
     if std::env::var_os("GPUVIRT_BLESS").is_some() {
-        fs::write(&path, format!("{before}{begin}{want}{end}{after}")).unwrap();
+        let new = format!("{before}{begin}{want}{end}{after}");
+        fs::File::create(&path).unwrap().write_all(new.as_bytes()).unwrap();
         return;
     }
     assert!(

@@ -48,7 +48,7 @@ pub fn unknown_to(branch: &Branch, name: &str) -> Option<String> {
         let rest = name.strip_prefix(*chip);
         rest.and_then(|rest| rest.chars().next()).is_some_and(|c| c.is_ascii_digit())
     };
-    let found = GENERATIONS.iter().find(|generation| generation.chips.iter().any(|chip| numbered(&chip)))?;
+    let found = GENERATIONS.iter().find(|generation| generation.chips.iter().any(numbered))?;
     if let Some(last) = found.until.filter(|last| branch.number > *last) {
         return Some(format!(
             "R{last} is the last branch for {} cards, and this is R{}",
