@@ -1,15 +1,12 @@
 //! A GPU as it is shown.
 
 use gpuvirt_model::{
-    ConfiguredType, Desired, DesiredGpu, Function, Gpu, GraphicsType, HostDriver, IommuGroup, MemberRole,
-    Observed, PciAddress, Reading, Records, RefusalCode, Vgpu, VgpuMode, Warning,
-};
-use gpuvirt_plan::{Wanted, checks, vendor};
     ConfiguredType, Desired, DesiredGpu, Function, Gpu, GpuUsage, GraphicsType, HostDriver, Hostdev,
     IommuGroup, MemberRole, Observed, PciAddress, Reading, Records, RefusalCode, Vgpu, VgpuId, VgpuMode,
+    Warning,
 };
 use gpuvirt_plan::checks::passthrough::Passthrough;
-use gpuvirt_plan::{Wanted, vendor};
+use gpuvirt_plan::{Wanted, checks, vendor};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
