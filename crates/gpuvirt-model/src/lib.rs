@@ -19,6 +19,7 @@ pub mod gpu_match;
 pub mod holder;
 pub mod host;
 pub mod host_driver;
+pub mod import;
 pub mod iommu;
 pub mod mig;
 pub mod observed;

@@ -14,6 +14,7 @@ pub mod function;
 pub mod gpu;
 pub mod holder;
 pub mod host;
+pub mod import;
 pub mod iommu;
 pub mod list;
 pub mod mig;
