@@ -238,9 +238,9 @@ fn read_domain(handle: &virt::domain::Domain) -> Result<Option<Domain>, LibvirtE
     };
     let now = read_xml(&name, &now)?;
     if !now.running {
-        let (config, requests) = (now.hostdevs, now.requests);
-        let state = DomainState::ShutOff;
-        return Ok(Some(Domain { name, uuid, state, autostart: false, config, live: Vec::new(), requests }));
+        let (config, requests, guest) = (now.hostdevs, now.requests, now.guest);
+        let (state, live) = (DomainState::ShutOff, Vec::new());
+        return Ok(Some(Domain { name, uuid, state, autostart: false, config, live, requests, guest }));
     }
     let config = || match handle.is_persistent()? {
         true => handle.xml_desc(sys::VIR_DOMAIN_XML_INACTIVE).map(Some),
@@ -252,9 +252,13 @@ fn read_domain(handle: &virt::domain::Domain) -> Result<Option<Domain>, LibvirtE
         other => other.map_err(|error| failed(&doing, &error))?,
     };
     let config = config.map(|xml| read_xml(&name, &xml)).transpose()?;
-    let (config, requests) = config.map(|xml| (xml.hostdevs, xml.requests)).unwrap_or_default();
-    let state = DomainState::Active;
-    Ok(Some(Domain { name, uuid, state, autostart: false, config, live: now.hostdevs, requests }))
+    // A transient domain has no next start; what it runs with is all there is of its guest.
+    let (config, requests, guest) = match config {
+        Some(xml) => (xml.hostdevs, xml.requests, xml.guest),
+        None => (Vec::new(), now.requests, now.guest),
+    };
+    let (state, live) = (DomainState::Active, now.hostdevs);
+    Ok(Some(Domain { name, uuid, state, autostart: false, config, live, requests, guest }))
 }
 
 fn read_xml(name: &str, xml: &str) -> Result<DomainXml, LibvirtError> {

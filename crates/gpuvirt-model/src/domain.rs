@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{PciAddress, Requests};
+use crate::{Guest, PciAddress, Requests};
 
 /// A libvirt domain with the host devices that it has or would have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,9 @@ pub struct Domain {
     /// What it asks for, in the definition that the next start uses.
     #[serde(default, skip_serializing_if = "Requests::is_empty")]
     pub requests: Requests,
+    /// What of its guest matters to VFIO, in the definition that the next start uses; of a running transient one none.
+    #[serde(default, skip_serializing_if = "Guest::is_unknown")]
+    pub guest: Guest,
 }
 
 /// Whether a domain runs.
