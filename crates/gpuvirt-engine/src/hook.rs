@@ -143,7 +143,9 @@ impl Engine {
         let hands_off: BTreeSet<PciAddress> =
             self.store.open_intents()?.into_iter().map(|plan| plan.gpu).collect();
         let View { observed, desired, records } = view;
-        let start = Start { domain, observed, desired, records, hands_off: &hands_off };
+        let memory = self.host.memory();
+        let start =
+            Start { domain, observed, desired, records, hands_off: &hands_off, memory: memory.as_ref() };
         Ok(judge(&start))
     }
 

@@ -5,6 +5,7 @@ pub mod container;
 pub mod interrupts;
 pub mod maps;
 pub mod mdev;
+pub mod memory;
 pub mod mig;
 pub mod modules;
 pub mod nvidia;
