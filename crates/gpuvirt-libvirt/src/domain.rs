@@ -252,12 +252,10 @@ fn read_domain(handle: &virt::domain::Domain) -> Result<Option<Domain>, LibvirtE
         other => other.map_err(|error| failed(&doing, &error))?,
     };
     let config = config.map(|xml| read_xml(&name, &xml)).transpose()?;
-    // A transient domain has no next start; what it runs with is all there is of its guest.
-    let (config, requests, guest) = match config {
-        Some(xml) => (xml.hostdevs, xml.requests, xml.guest),
-        None => (Vec::new(), now.requests, now.guest),
-    };
-    let (state, live) = (DomainState::Active, now.hostdevs);
+    let live = now.hostdevs.clone();
+    // A transient domain has no other definition than the one that it runs with.
+    let DomainXml { hostdevs: config, requests, guest, .. } = config.unwrap_or(now);
+    let state = DomainState::Active;
     Ok(Some(Domain { name, uuid, state, autostart: false, config, live, requests, guest }))
 }
 

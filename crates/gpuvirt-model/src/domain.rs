@@ -19,14 +19,15 @@ pub struct Domain {
     /// Whether libvirt starts it with the host.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub autostart: bool,
-    /// Host devices in the definition that the next start uses.
+    /// Host devices in the definition that the next start uses; of a transient domain, which has no other, those that
+    /// it runs with.
     pub config: Vec<Hostdev>,
     /// Host devices that the running QEMU has; empty when it is off.
     pub live: Vec<Hostdev>,
     /// What it asks for, in the definition that the next start uses.
     #[serde(default, skip_serializing_if = "Requests::is_empty")]
     pub requests: Requests,
-    /// What of its guest matters to VFIO, in the definition that the next start uses; of a running transient one none.
+    /// What of its guest matters to VFIO, in the definition that the next start uses.
     #[serde(default, skip_serializing_if = "Guest::is_unknown")]
     pub guest: Guest,
 }

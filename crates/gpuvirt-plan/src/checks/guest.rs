@@ -8,10 +8,11 @@
 //! locked; or the host does not have the memory. A mediated device's driver locks what the guest uses when it uses it:
 //! there a small limit is a warning.
 
-use gpuvirt_model::{Guest, HostMemory, HugePages, RefusalCode, VgpuId, Warning, WarningCode};
+use gpuvirt_model::{Guest, HostMemory, HugePages, Refusal, RefusalCode, VgpuId, Warning, WarningCode};
 
 use super::domain::Device;
 use super::holder::shell_word;
+use super::with_explain;
 
 /// What libvirt locks for a domain besides its memory.
 const BESIDES_KIB: u64 = 1 << 20;
@@ -39,7 +40,7 @@ pub enum Moment {
 }
 
 /// A refusal without its first line.
-pub(super) type Found = (RefusalCode, String, Vec<String>);
+pub(crate) type Found = (RefusalCode, String, Vec<String>);
 
 /// What forbids the devices in this guest.
 pub(super) fn refusals(judged: &Judged<'_>, moment: Moment) -> Vec<Found> {
@@ -50,6 +51,18 @@ pub(super) fn refusals(judged: &Judged<'_>, moment: Moment) -> Vec<Found> {
     found.extend(over_the_limit(judged, memory));
     found.extend(judged.memory.and_then(|host| more_than_there_is(judged, memory, host, moment)));
     found
+}
+
+/// What forbids giving this guest one of these devices, at a time when it is off.
+pub fn not_addable(judged: &Judged<'_>) -> Vec<Refusal> {
+    let found = refusals(judged, Moment::Later).into_iter();
+    let refusal = |(code, because, remedy)| Refusal {
+        code,
+        summary: format!("VM {} cannot get it", judged.vm),
+        because,
+        remedy: with_explain(code, remedy),
+    };
+    found.map(refusal).collect()
 }
 
 /// What must be known about the devices in this guest.
@@ -72,7 +85,7 @@ pub fn warnings(judged: &Judged<'_>) -> Vec<Warning> {
 }
 
 /// A vGPU's driver translates addresses by what QEMU told it of the whole guest, not device by device.
-fn viommu_with_vgpu(judged: &Judged<'_>) -> Option<Found> {
+pub(crate) fn viommu_with_vgpu(judged: &Judged<'_>) -> Option<Found> {
     let viommu = judged.guest.viommu.as_ref()?;
     let vgpu = judged.devices.iter().find_map(|device| match device {
         Device::Vgpu(id) => Some(format!("the vGPU {id}")),

@@ -5,7 +5,7 @@ pub mod domain;
 mod driver;
 mod gpu;
 pub mod guest;
-mod holder;
+pub(crate) mod holder;
 mod iommu;
 mod lock;
 pub mod mig;
