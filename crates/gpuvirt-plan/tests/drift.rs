@@ -18,15 +18,15 @@ fn pci(address: &str) -> Hostdev {
     Hostdev::Pci { address: at(address), managed: false }
 }
 
-fn vm(number: u128, config: &[Hostdev], live: &[Hostdev]) -> Domain {
+fn vm(number: u128, config: &[&Hostdev], live: &[&Hostdev]) -> Domain {
     let state = if live.is_empty() { DomainState::ShutOff } else { DomainState::Active };
     Domain {
         name: format!("vm{number}"),
         uuid: Uuid::from_u128(number),
         state,
         autostart: false,
-        config: config.to_vec(),
-        live: live.to_vec(),
+        config: config.iter().map(|device| (*device).clone()).collect(),
+        live: live.iter().map(|device| (*device).clone()).collect(),
         requests: Requests::default(),
         guest: Guest::default(),
     }
@@ -61,7 +61,7 @@ fn codes(found: &[Warning]) -> Vec<WarningCode> {
 
 fn told(domain: &Domain, others: &[Domain], observed: &Observed, desired: &Desired) -> String {
     let mut observed = observed.clone();
-    observed.domains = Reading::Known([&[domain.clone()], others].concat());
+    observed.domains = Reading::Known([std::slice::from_ref(domain), others].concat());
     let found = violations(domain, &observed, desired);
     assert!(found.iter().all(|warning| warning.code == WarningCode::LiveViolation));
     found.into_iter().map(|warning| warning.text).collect::<Vec<_>>().join("\n")
@@ -75,18 +75,19 @@ fn what_was_attached_while_a_vm_ran_is_judged_by_the_same_rules() {
     let nobodys = Desired::default();
     let (gpu, mdev) = (pci(GPU), Hostdev::Mdev { uuid: MDEV });
     let many: Vec<Hostdev> = (1..=17).map(|n| Hostdev::Mdev { uuid: Uuid::from_u128(n) }).collect();
-    let another = vm(2, &[], &[pci(AUDIO)]);
-    let off = vm(3, &[gpu.clone()], &[]);
+    let many: Vec<&Hostdev> = many.iter().collect();
+    let another = vm(2, &[], &[&pci(AUDIO)]);
+    let off = vm(3, &[&gpu], &[]);
     for (domain, others, desired, want) in [
-        (vm(1, &[gpu.clone()], &[gpu.clone()]), vec![], &direct, ""),
-        (vm(1, &[gpu.clone()], &[gpu.clone()]), vec![off.clone()], &direct, ""),
-        (vm(1, &[gpu.clone(), mdev.clone()], &[gpu.clone()]), vec![], &direct, ""),
-        (vm(1, &[gpu.clone()], &[gpu.clone(), mdev.clone()]), vec![], &nobodys, "the whole GPU"),
+        (vm(1, &[&gpu], &[&gpu]), vec![], &direct, ""),
+        (vm(1, &[&gpu], &[&gpu]), vec![off.clone()], &direct, ""),
+        (vm(1, &[&gpu, &mdev], &[&gpu]), vec![], &direct, ""),
+        (vm(1, &[&gpu], &[&gpu, &mdev]), vec![], &nobodys, "the whole GPU"),
         (vm(1, &many, &many), vec![], &nobodys, "it has 17 GPUs and vGPUs, and 16 are the most"),
-        (vm(1, &[gpu.clone()], &[gpu.clone()]), vec![], &shared, "configured as shared"),
-        (vm(1, &[gpu.clone()], &[gpu.clone()]), vec![another], &direct, "so has the running VM vm2"),
-        (vm(1, &[], &[gpu.clone()]), vec![], &direct, "without a request"),
-        (vm(1, &[], &[gpu.clone()]), vec![], &nobodys, ""),
+        (vm(1, &[&gpu], &[&gpu]), vec![], &shared, "configured as shared"),
+        (vm(1, &[&gpu], &[&gpu]), vec![another], &direct, "so has the running VM vm2"),
+        (vm(1, &[], &[&gpu]), vec![], &direct, "without a request"),
+        (vm(1, &[], &[&gpu]), vec![], &nobodys, ""),
     ] {
         let text = told(&domain, &others, &observed, desired);
         assert_eq!(text.is_empty(), want.is_empty(), "{text}");
@@ -95,11 +96,11 @@ fn what_was_attached_while_a_vm_ran_is_judged_by_the_same_rules() {
     // A change that waits for the VM is no violation of it.
     let mut waiting = shared.clone();
     waiting.gpus[0].when = When::Idle;
-    assert_eq!(told(&vm(1, &[gpu.clone()], &[gpu.clone()]), &[], &observed, &waiting), "");
+    assert_eq!(told(&vm(1, &[&gpu], &[&gpu]), &[], &observed, &waiting), "");
     // An IOMMU of the guest's and a vGPU.
     let viommu = Some(Viommu { model: "intel".to_owned(), caching_mode: true });
     let guest = Guest { viommu, ..Guest::default() };
-    let domain = Domain { guest, ..vm(1, &[mdev.clone()], &[mdev]) };
+    let domain = Domain { guest, ..vm(1, &[&mdev], &[&mdev]) };
     assert!(told(&domain, &[], &observed, &nobodys).contains("an IOMMU of its own"));
 }
 
@@ -117,7 +118,7 @@ fn a_request_and_its_device_that_drifted_apart_are_named_with_the_remedy() {
         wanted: Wanted::Match { kind: CardMatch { ids, label: None } },
         assigned,
     };
-    let asking = |config: &[Hostdev], assigned| {
+    let asking = |config: &[&Hostdev], assigned| {
         let mut domain = vm(1, config, &[]);
         domain.requests.domain = Some(domain.uuid);
         domain.requests.list = vec![request(assigned)];
@@ -126,23 +127,23 @@ fn a_request_and_its_device_that_drifted_apart_are_named_with_the_remedy() {
     let found = warnings(&asking(&[], None), &observed, &nobodys);
     assert_eq!(codes(&found), [WarningCode::RequestWithoutDevice]);
     assert!(found[0].text.contains("`gpuvirt vm remove vm1 request-3`"), "{}", found[0].text);
-    assert_eq!(warnings(&asking(&[pci(GPU)], Some(pci(GPU))), &observed, &nobodys), []);
+    assert_eq!(warnings(&asking(&[&pci(GPU)], Some(pci(GPU))), &observed, &nobodys), []);
     // The audio function belongs to the card's request.
-    assert_eq!(warnings(&asking(&[pci(GPU), pci(AUDIO)], Some(pci(GPU))), &observed, &nobodys), []);
+    assert_eq!(warnings(&asking(&[&pci(GPU), &pci(AUDIO)], Some(pci(GPU))), &observed, &nobodys), []);
     let mdev = Hostdev::Mdev { uuid: MDEV };
-    let found = warnings(&asking(&[pci(GPU), mdev], Some(pci(GPU))), &observed, &nobodys);
+    let found = warnings(&asking(&[&pci(GPU), &mdev], Some(pci(GPU))), &observed, &nobodys);
     assert_eq!(codes(&found), [WarningCode::DeviceWithoutRequest]);
     assert!(found[0].text.contains("gpuvirt vm adopt vm1"));
     // A domain without any request: only what is of a managed GPU is our business.
-    assert_eq!(codes(&warnings(&vm(1, &[pci(GPU)], &[]), &observed, &nobodys)), []);
+    assert_eq!(codes(&warnings(&vm(1, &[&pci(GPU)], &[]), &observed, &nobodys)), []);
     assert_eq!(
-        codes(&warnings(&vm(1, &[pci(GPU)], &[]), &observed, &direct)),
+        codes(&warnings(&vm(1, &[&pci(GPU)], &[]), &observed, &direct)),
         [WarningCode::DeviceWithoutRequest]
     );
-    let mut clone = asking(&[pci(GPU)], Some(pci(GPU)));
+    let mut clone = asking(&[&pci(GPU)], Some(pci(GPU)));
     clone.uuid = Uuid::from_u128(99);
     assert_eq!(codes(&warnings(&clone, &observed, &nobodys)), [WarningCode::CopiedRequest]);
-    let mut broken = asking(&[pci(GPU)], Some(pci(GPU)));
+    let mut broken = asking(&[&pci(GPU)], Some(pci(GPU)));
     broken.requests.unreadable = 1;
     assert_eq!(codes(&warnings(&broken, &observed, &nobodys)), [WarningCode::RequestWithoutDevice]);
 }
