@@ -43,7 +43,7 @@ pub use domain::{Domain, DomainState, Hostdev};
 pub use driver::{DriverBinding, DriverName};
 pub use driver_rule::{DriverRule, DriverRules, ProgramPath, UnitName};
 pub use function::{Function, Sriov};
-pub use gpu::{Gpu, GraphicsType};
+pub use gpu::{Gpu, GpuUsage, GraphicsType};
 pub use gpu_match::GpuMatch;
 pub use guest::{Guest, HostMemory, HugePages, Viommu};
 pub use holder::{Holder, Holders, Via};

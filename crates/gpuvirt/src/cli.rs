@@ -4,6 +4,7 @@
 //! changes, and shows an example.
 
 mod config;
+mod esxcli;
 mod gpu;
 mod hook;
 mod host;
@@ -18,6 +19,10 @@ use gpuvirt_api::GpuSelector;
 use gpuvirt_model::VgpuId;
 
 pub use config::{ConfigCommand, DiffArgs, DocumentArgs};
+pub use esxcli::{
+    EsxcliCommand, EsxcliDeviceCommand, EsxcliHostCommand, EsxcliHostSetArgs, EsxcliSetArgs,
+    EsxcliStatsCommand, EsxcliVmCommand, GraphicsCommand,
+};
 pub use gpu::{GpuCommand, SetArgs, parse_name};
 pub use hook::HookArgs;
 pub use host::{CapacityArgs, HostCommand, HostSetArgs, Switch};
@@ -136,6 +141,9 @@ pub enum Command {
     ///
     /// Example: gpuvirt events --follow
     Events(EventsArgs),
+    /// ESXi's words for all this: `esxcli graphics ...`, with its options and its output
+    #[command(subcommand)]
+    Esxcli(EsxcliCommand),
     /// Take back changes that neither succeeded nor could be undone. Changes the GPUs that are hands-off
     ///
     /// gpuvirtd looks at the host as it is now, and leads each hands-off GPU back to how it was before the change.

@@ -101,6 +101,7 @@ pub fn answer(cli: &Cli) -> Answer {
         Command::Explain(args) => verb::explain::run(asker.format(), args),
         Command::Status => verb::status::run(&asker),
         Command::Events(args) => verb::events::run(&asker, args),
+        Command::Esxcli(command) => verb::esxcli::run(&asker, command),
         Command::Recover => verb::recover::run(&asker),
         // Answered before: it has a shape of its own.
         Command::Hook(_) => Ok(Answer::default()),
