@@ -5,6 +5,7 @@
 
 mod error;
 mod files;
+pub mod foreign;
 mod holders;
 mod host;
 mod inventory;

@@ -53,6 +53,17 @@ pub(crate) const MEMINFO: &str = "/proc/meminfo";
 pub(crate) const ZFS_CACHE: &str = "/proc/spl/kstat/zfs/arcstats";
 /// Huge pages, a folder for each size.
 pub(crate) const HUGE_PAGES: &str = "/sys/kernel/mm/hugepages";
+/// driverctl's overrides, one file for each device: `pci-ADDRESS`.
+pub(crate) const DRIVERCTL: &str = "/etc/driverctl.d";
+/// mdevctl's definitions, one folder for each parent.
+pub(crate) const MDEVCTL: &str = "/etc/mdevctl.d";
+/// What the admin and packages tell modprobe.
+pub(crate) const MODPROBE: [&str; 4] =
+    ["/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d"];
+/// Proxmox guests of this node.
+pub(crate) const PROXMOX_GUESTS: &str = "/etc/pve/qemu-server";
+/// Proxmox's mappings of PCI devices.
+pub(crate) const PROXMOX_MAPPINGS: &str = "/etc/pve/mapping/pci.cfg";
 
 /// A PCI function's folder.
 pub(crate) fn function(address: PciAddress) -> String {

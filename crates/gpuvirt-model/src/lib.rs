@@ -20,6 +20,7 @@ pub mod guest;
 pub mod holder;
 pub mod host;
 pub mod host_driver;
+pub mod import;
 pub mod iommu;
 pub mod mig;
 pub mod observed;

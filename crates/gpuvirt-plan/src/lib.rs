@@ -16,6 +16,7 @@ pub mod explain;
 pub mod explain_code;
 pub mod first_fit;
 pub mod gpu;
+pub mod import;
 pub mod mig;
 pub mod mig_room;
 pub mod parameter;

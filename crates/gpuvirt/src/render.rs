@@ -13,6 +13,7 @@ pub mod function;
 pub mod gpu;
 pub mod holder;
 pub mod host;
+pub mod import;
 pub mod iommu;
 pub mod list;
 pub mod mig;

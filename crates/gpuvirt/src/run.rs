@@ -98,6 +98,7 @@ pub fn answer(cli: &Cli) -> Answer {
         Command::Xml(args) => verb::xml::run(&asker, args),
         Command::Snapshot(args) => verb::snapshot::run(&asker, args),
         Command::Config(command) => verb::config::run(&asker, command),
+        Command::Import(args) => verb::import::run(&asker, args),
         Command::Explain(args) => verb::explain::run(asker.format(), args),
         Command::Status => verb::status::run(&asker),
         Command::Events(args) => verb::events::run(&asker, args),

@@ -8,6 +8,7 @@ pub mod explain;
 pub mod gpu;
 pub mod hook;
 pub mod host;
+pub mod import;
 pub mod mig;
 pub mod profile;
 pub mod recover;
