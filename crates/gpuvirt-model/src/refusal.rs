@@ -186,6 +186,8 @@ codes! {
         MemoryNotLockable => "memory-not-lockable",
         /// The guest would have an IOMMU of its own and a vGPU.
         ViommuWithVgpu => "viommu-with-vgpu",
+        /// A driver package is not one for the GPU, or for what the VM has.
+        DriverDoesNotFit => "driver-does-not-fit",
         /// A stored file cannot be read; nothing is changed until it can.
         StateUnreadable => "state-unreadable",
     }
@@ -218,6 +220,8 @@ codes! {
         FractionalVgpus => "fractional-vgpus",
         /// It cannot be told whether the host's driver makes vGPUs.
         HostDriverUnsure => "host-driver-unsure",
+        /// The host's driver of a card is not the one for the type that is configured.
+        HostDriverMismatch => "host-driver-mismatch",
         /// A service that was stopped for a change did not start again.
         ServiceDown => "service-down",
         /// The assignment policy does not act on a GPU.

@@ -12,6 +12,7 @@ pub mod config;
 pub mod difference;
 pub mod drift;
 pub mod driver;
+pub mod driver_matrix;
 pub mod explain;
 pub mod explain_code;
 pub mod first_fit;
