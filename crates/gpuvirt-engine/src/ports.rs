@@ -5,7 +5,7 @@ use std::time::Duration;
 use gpuvirt_model::{
     Desired, Domain, HostMemory, MigState, Observed, PciAddress, ProgramPath, Reading, Records,
 };
-use gpuvirt_plan::{Plan, Step};
+use gpuvirt_plan::{Performed, Plan, Step};
 use uuid::Uuid;
 
 /// The host's kernel.
@@ -46,7 +46,7 @@ pub trait Host: Send + Sync {
     ///
     /// # Errors
     /// [`StepError`].
-    fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError>;
+    fn perform(&self, step: &Step, deadline: Duration) -> Result<Performed, StepError>;
 
     /// The GPU instances of a card, read through the vendor's command, within `deadline`.
     ///
@@ -165,6 +165,15 @@ pub enum StepError {
         /// The write and its object.
         what: String,
         /// The errno.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The host is no longer as it was when the step was planned. Nothing was written.
+    #[error("{what}")]
+    NotAsPlanned {
+        /// The write and its object.
+        what: String,
+        /// What was found instead.
         #[source]
         source: std::io::Error,
     },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gpuvirt_model::{HostMemory, MigState, Observed, PciAddress, ProgramPath, Unknown};
-use gpuvirt_plan::Step;
+use gpuvirt_plan::{Performed, Step};
 
 use crate::error::HostError;
 use crate::files::Files;
@@ -75,7 +75,7 @@ impl LinuxHost {
     /// # Errors
     /// [`HostError::Refused`] when the kernel refuses or the host is no longer as planned, [`HostError::NotSo`] when
     /// the kernel accepted and nothing came of it, [`HostError::StillWaiting`] when `deadline` has passed.
-    pub fn perform(&self, step: &Step, deadline: Duration) -> Result<(), HostError> {
+    pub fn perform(&self, step: &Step, deadline: Duration) -> Result<Performed, HostError> {
         let done = perform::perform(Files::new(&*self.sysfs), step, deadline);
         done.map_err(|error| match step {
             Step::CycleVfs { function, .. } | Step::SetUnbindLock { function, .. } => {

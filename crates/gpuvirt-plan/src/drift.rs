@@ -10,7 +10,7 @@ use gpuvirt_model::{
 
 use crate::checks::domain::Device;
 use crate::checks::guest;
-use crate::checks::holder::shell_word;
+use crate::checks::shell_word;
 use crate::checks::several::{MOST_DEVICES, devices_among, devices_of};
 use crate::checks::start::mixed_modes;
 

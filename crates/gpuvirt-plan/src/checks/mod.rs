@@ -5,7 +5,7 @@ pub mod domain;
 mod driver;
 mod gpu;
 pub mod guest;
-pub(crate) mod holder;
+mod holder;
 mod iommu;
 mod lock;
 pub mod mig;
