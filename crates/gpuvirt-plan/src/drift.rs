@@ -10,8 +10,8 @@ use gpuvirt_model::{
 
 use crate::checks::domain::Device;
 use crate::checks::guest;
-use crate::checks::shell_word;
 use crate::checks::several::{MOST_DEVICES, devices_among, devices_of};
+use crate::checks::shell_word;
 use crate::checks::start::mixed_modes;
 
 /// Everything about a domain that an admin should look at: drift between requests and devices, and devices that a
