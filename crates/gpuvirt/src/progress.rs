@@ -3,7 +3,7 @@
 //! One line on stderr that is written over and taken away at the end. Only where a person looks: a pipe gets nothing.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -37,7 +37,7 @@ pub fn shown_while<T>(socket: &Path, work: impl FnOnce() -> T) -> T {
 }
 
 /// Until the other end is gone.
-fn show(socket: &PathBuf, ended: &Receiver<()>, out: &mut impl Write) {
+fn show(socket: &Path, ended: &Receiver<()>, out: &mut impl Write) {
     let (client, begun) = (Client::new(socket), Instant::now());
     let mut wait = PATIENCE;
     while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(wait) {
@@ -92,7 +92,7 @@ mod tests {
         let (done, ended) = channel();
         drop(done);
         let mut out = Vec::new();
-        show(&PathBuf::from("/nonexistent"), &ended, &mut out);
+        show(Path::new("/nonexistent"), &ended, &mut out);
         assert!(out.is_empty());
     }
 }
