@@ -32,6 +32,15 @@ pub trait Host: Send + Sync {
         self.observe()
     }
 
+    /// The same with holders: what a change of one GPU is decided on.
+    ///
+    /// # Errors
+    /// As [`Host::observe`].
+    fn observe_gpu_and_holders(&self, gpu: PciAddress) -> Result<Observed, PortError> {
+        let _ = gpu;
+        self.observe()
+    }
+
     /// Whether a PCI function is there at all, part of a GPU or not.
     fn is_present(&self, function: PciAddress) -> bool;
 

@@ -15,6 +15,7 @@ pub mod owner;
 pub mod parse;
 mod paths;
 mod perform;
+mod program;
 pub mod sysfs;
 pub mod uevent;
 mod vendor;

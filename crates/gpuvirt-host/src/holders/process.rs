@@ -12,6 +12,7 @@ use crate::parse::container::container;
 use crate::parse::maps::{self, Mapping};
 use crate::parse::pci;
 use crate::paths;
+use crate::program;
 use crate::sysfs::DeviceNumber;
 use crate::writer::{LINK, announced_in};
 
@@ -37,13 +38,7 @@ pub(super) fn scan(files: Files<'_>, targets: &Targets) -> Found {
     if targets.is_empty() {
         return scan.found;
     }
-    let pids: Vec<u32> = files
-        .sysfs
-        .list(paths::PROC)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|name| pci::count(name))
-        .collect();
+    let pids = program::processes(files).unwrap_or_default();
     // Process 1 is always there; where it is not shown (hidepid), others are not either.
     if pids.is_empty() {
         scan.found.unseen = Some(Unknown::NotRecorded);

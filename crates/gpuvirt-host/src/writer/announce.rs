@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::request::{BlockingWrite, LINE_LIMIT};
 use crate::files::Files;
-use crate::parse::pci;
 use crate::paths;
+use crate::program;
 use crate::sysfs::Sysfs;
 use crate::vendor::ProgramCall;
 
@@ -83,21 +83,24 @@ pub struct WaitingWriter {
 /// The writers that are at work on this host, whichever daemon started them.
 ///
 /// A writer is as privileged as its daemon, so that a daemon can look into an earlier one's: a process that it can't
-/// look into is no writer.
+/// look into is no writer. Nor is one of another name: a writer that can't take its name takes no request.
 ///
 /// # Errors
 /// When processes can't be listed.
 pub fn waiting_writers(sysfs: &dyn Sysfs) -> io::Result<Vec<WaitingWriter>> {
     let files = Files::new(sysfs);
-    let announced = |name: &String| {
-        let pid = pci::count(name)?;
+    let is_named = |pid: u32| {
+        files.text(&paths::process_file(pid, "comm")).is_ok_and(|name| name.trim_end_matches('\n') == NAME)
+    };
+    let announced = |pid: u32| {
         // Anybody may name a memory file like this; only root's and our own are believed.
         is_trusted(files, pid)
             .then(|| announced(files, pid))
             .flatten()
             .map(|write| WaitingWriter { pid, write })
     };
-    Ok(sysfs.list(paths::PROC)?.iter().filter_map(announced).collect())
+    let processes = program::processes(files)?.into_iter();
+    Ok(processes.filter(|pid| is_named(*pid)).filter_map(announced).collect())
 }
 
 fn is_trusted(files: Files<'_>, pid: u32) -> bool {

@@ -84,6 +84,10 @@ impl Host for HostPort {
         self.observe_scope(ObserveScope::Gpu(gpu))
     }
 
+    fn observe_gpu_and_holders(&self, gpu: PciAddress) -> Result<Observed, PortError> {
+        self.observe_scope(ObserveScope::GpuAndHolders(gpu))
+    }
+
     fn is_present(&self, function: PciAddress) -> bool {
         self.0.is_present(function)
     }
@@ -136,6 +140,10 @@ impl Host for RehearsedHost {
 
     fn observe_gpu(&self, gpu: PciAddress) -> Result<Observed, PortError> {
         self.port.observe_gpu(gpu)
+    }
+
+    fn observe_gpu_and_holders(&self, gpu: PciAddress) -> Result<Observed, PortError> {
+        self.port.observe_gpu_and_holders(gpu)
     }
 
     fn is_present(&self, function: PciAddress) -> bool {
