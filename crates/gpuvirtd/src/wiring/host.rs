@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use gpuvirt_engine::ports::{Host, PortError, StepError, WaitingWrite};
 use gpuvirt_fakekernel::FakeKernel;
-use gpuvirt_host::{
-    GpuMatch, HostError, LinuxHost, LinuxSysfs, ObserveScope, Sysfs, WriterCommand, writer_main,
-};
+use gpuvirt_host::{GpuMatch, HostError, LinuxHost, LinuxSysfs, ObserveScope, Sysfs};
 use gpuvirt_model::{MigState, Observed, PciAddress, ProgramPath};
 use gpuvirt_plan::Step;
 
@@ -19,11 +17,10 @@ use crate::config::{Config, ExtraGpu, GpuInstances};
 pub struct HostPort(LinuxHost, GpuInstances);
 
 impl HostPort {
-    /// This machine. Writes that can block are made by our own program, started again as the writer.
+    /// This machine. Writes that can block are made by another process, the writer.
     pub fn this_machine(config: &Config) -> Self {
-        // /proc/self/exe: an upgrade may have replaced the file, and both sides must be of one version.
-        let writer = WriterCommand { program: "/proc/self/exe".into(), args: vec!["writer".into()] };
-        let host = Self::over(Arc::new(LinuxSysfs::this_machine().with_writer(writer)), config);
+        let sysfs = LinuxSysfs::this_machine().with_writer(super::writer::command());
+        let host = Self::over(Arc::new(sysfs), config);
         Self(host.0, config.gpu_instances)
     }
 
@@ -172,12 +169,4 @@ fn step_error(error: HostError) -> StepError {
         }
         HostError::StillWaiting { what, writer, waited } => StepError::StillWaiting { what, writer, waited },
     }
-}
-
-/// Our program as the writer: requests on standard input, answers on standard output.
-///
-/// # Errors
-/// When one of the two fails.
-pub fn be_writer() -> anyhow::Result<()> {
-    Ok(writer_main(io::stdin().lock(), io::stdout().lock(), "")?)
 }
