@@ -10,7 +10,7 @@ use crate::mig::renumbered;
 use crate::ports::{PortError, StepError};
 use crate::{Engine, EngineError};
 
-/// Plans of more steps log them for debugging only; what failed is logged always.
+/// So many steps of a plan are told in its line in the log, the others for debugging only; what failed is told always.
 const STEPS_LOGGED: usize = 16;
 
 impl Engine {
@@ -87,14 +87,12 @@ impl Engine {
     /// The steps, in order, to the first that fails: how many were begun, and how the last of them failed.
     fn run(&self, plan: &Plan, steps: &[Step], deadline: Duration) -> Result<(), (usize, Failure)> {
         let (gpu, purpose, count) = (plan.gpu, plan.purpose.as_str(), steps.len());
-        tracing::info!(%gpu, purpose, steps = count, "plan");
+        // One line: each wakes the journal's daemon, and costs about as much as a step.
+        let told: Vec<String> = steps.iter().take(STEPS_LOGGED).map(explain::sentence).collect();
+        let what = if count <= STEPS_LOGGED { told.join("; ") } else { format!("{}; ...", told.join("; ")) };
+        tracing::info!(%gpu, purpose, steps = count, what, "plan");
         for (index, step) in steps.iter().enumerate() {
-            // A line for each of many steps would cost as much as the step.
-            if count <= STEPS_LOGGED {
-                tracing::info!(%gpu, step = explain::sentence(step), "step");
-            } else {
-                tracing::debug!(%gpu, step = explain::sentence(step), "step");
-            }
+            tracing::debug!(%gpu, step = explain::sentence(step), "step");
             match (step, self.host.perform(step, deadline)) {
                 (_, Ok(())) => {}
                 // The card is as wanted: that somebody else's service is down is told, and no reason to undo it.

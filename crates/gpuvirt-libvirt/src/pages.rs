@@ -58,20 +58,17 @@ unsafe extern "C" fn of_object(
 
 /// Whether the loader wrote into segments that can't be written to any more: those bytes are in no file.
 fn has_text_relocations(base: u64, headers: &[libc::Elf64_Phdr]) -> bool {
-    const DT_NULL: i64 = 0;
-    const DT_TEXTREL: i64 = 22;
-    const DT_FLAGS: i64 = 30;
+    const DT_NULL: u64 = 0;
+    const DT_TEXTREL: u64 = 22;
+    const DT_FLAGS: u64 = 30;
     const DF_TEXTREL: u64 = 4;
     let Some(dynamic) = headers.iter().find(|header| header.p_type == libc::PT_DYNAMIC) else { return false };
     let count = usize::try_from(dynamic.p_memsz).unwrap_or(0) / size_of::<[u64; 2]>();
     let start = base.wrapping_add(dynamic.p_vaddr) as *const [u64; 2];
     // SAFETY: the loader read this table of an object that is loaded; it lives as long as the object.
     let entries = unsafe { std::slice::from_raw_parts(start, count) };
-    entries
-        .iter()
-        .map(|[tag, value]| (tag.cast_signed(), *value))
-        .take_while(|(tag, _)| *tag != DT_NULL)
-        .any(|(tag, value)| tag == DT_TEXTREL || (tag == DT_FLAGS && value & DF_TEXTREL != 0))
+    let mut entries = entries.iter().take_while(|[tag, _]| *tag != DT_NULL);
+    entries.any(|[tag, value]| *tag == DT_TEXTREL || (*tag == DT_FLAGS && value & DF_TEXTREL != 0))
 }
 
 /// The whole pages of a segment.

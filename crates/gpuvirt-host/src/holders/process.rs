@@ -82,11 +82,10 @@ impl Scan<'_> {
     }
 
     fn descriptors(&mut self, pid: u32, namespace: &mut Namespace, ways: &mut Ways) -> io::Result<()> {
-        for name in self.files.sysfs.list(&paths::process_file(pid, "fd"))? {
+        // A link tells without asking the file what it is; sockets and pipes are no paths.
+        for (name, target) in self.files.sysfs.links(&paths::process_file(pid, "fd"))? {
             let Some(fd) = pci::count(&name) else { continue };
-            let file = paths::process_file(pid, &format!("fd/{name}"));
-            // The link tells without asking the file what it is; sockets and pipes are no paths.
-            let path = match self.files.sysfs.read_link(&file) {
+            let path = match target {
                 Ok(path) => path,
                 // Listing the names takes less than looking behind them (ptrace access).
                 Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Err(e),
@@ -99,7 +98,8 @@ impl Scan<'_> {
             if !path.starts_with('/') || self.mounts.may_hang(self.files, namespace, &path) {
                 continue;
             }
-            let number = || self.files.sysfs.device_number(&file).ok().flatten();
+            let file = || paths::process_file(pid, &format!("fd/{name}"));
+            let number = || self.files.sysfs.device_number(&file()).ok().flatten();
             for target in held(self.targets, &path, number) {
                 let via = ways.entry(target).or_default();
                 if !via.iter().any(|known| matches!(known, Via::Fd { path: p, .. } if *p == path)) {

@@ -113,10 +113,10 @@ fn is_trusted(files: Files<'_>, pid: u32) -> bool {
 
 /// What a process announces. One that has ended meanwhile announces nothing.
 fn announced(files: Files<'_>, pid: u32) -> Option<BlockingAct> {
-    let names = files.sysfs.list(&paths::process_file(pid, "fd")).ok()?;
-    names.iter().find_map(|name| {
-        let link = files.sysfs.read_link(&paths::process_file(pid, &format!("fd/{name}")));
-        link.is_ok_and(|link| link == LINK).then(|| announced_in(files, pid, name)).flatten()
+    let links = files.sysfs.links(&paths::process_file(pid, "fd")).ok()?;
+    links.iter().find_map(|(name, target)| {
+        let is_ours = target.as_ref().is_ok_and(|target| target == LINK);
+        is_ours.then(|| announced_in(files, pid, name)).flatten()
     })
 }
 
