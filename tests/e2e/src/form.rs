@@ -68,7 +68,8 @@ impl Form {
         let list = items(&lab.gpuvirt(&format!("profile list --gpu {gpu} -o json")).expect(0));
         let ours: Vec<&Value> = list.iter().filter(|item| item["name"] == self.profile).collect();
         assert!(ours.iter().all(|item| item["framework"] == self.framework), "{ours:?}");
-        ours.iter().filter(|item| item["available"].as_u64().unwrap() > 0).count()
+        let functions = ours.iter().flat_map(|item| item["functions"].as_array().unwrap());
+        functions.filter(|function| function["available"].as_u64().unwrap() > 0).count()
     }
 
     /// Asks for one more.
