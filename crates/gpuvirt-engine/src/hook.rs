@@ -143,7 +143,11 @@ impl Engine {
         let hands_off: BTreeSet<PciAddress> =
             self.store.open_intents()?.into_iter().map(|plan| plan.gpu).collect();
         let View { observed, desired, records } = view;
-        let start = Start { domain, observed, desired, records, hands_off: &hands_off };
+        // It matters to devices that reach all of the guest's memory.
+        let locks = domain.config.iter().any(|device| matches!(device, Hostdev::Pci { .. }));
+        let memory = if locks { self.host.memory() } else { None };
+        let start =
+            Start { domain, observed, desired, records, hands_off: &hands_off, memory: memory.as_ref() };
         Ok(judge(&start))
     }
 

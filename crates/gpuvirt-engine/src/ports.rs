@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use gpuvirt_model::{Desired, Domain, MigState, Observed, PciAddress, ProgramPath, Reading, Records};
+use gpuvirt_model::{
+    Desired, Domain, HostMemory, MigState, Observed, PciAddress, ProgramPath, Reading, Records,
+};
 use gpuvirt_plan::{Performed, Plan, Step};
 use uuid::Uuid;
 
@@ -34,6 +36,11 @@ pub trait Host: Send + Sync {
 
     /// Whether a PCI function is there at all, part of a GPU or not.
     fn is_present(&self, function: PciAddress) -> bool;
+
+    /// The host's memory as it is now; none where that is not known.
+    fn memory(&self) -> Option<HostMemory> {
+        None
+    }
 
     /// Carries out one step, waiting no longer than `deadline` for a write that can block.
     ///

@@ -219,6 +219,7 @@ impl Claim {
             config: Vec::new(),
             live: self.devices.clone(),
             requests: gpuvirt_model::Requests::default(),
+            guest: gpuvirt_model::Guest::default(),
         }
     }
 }

@@ -617,6 +617,7 @@ fn with_the_card() -> Domain {
         config: vec![Hostdev::Pci { address: at(TYPED), managed: false }],
         live: Vec::new(),
         requests: Requests::default(),
+        guest: Default::default(),
     }
 }
 

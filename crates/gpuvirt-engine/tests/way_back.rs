@@ -64,6 +64,7 @@ fn with_the_card() -> Domain {
         config: vec![Hostdev::Pci { address: at(GPU), managed: false }],
         live: Vec::new(),
         requests: Requests::default(),
+        guest: Default::default(),
     }
 }
 

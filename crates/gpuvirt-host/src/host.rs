@@ -4,13 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gpuvirt_model::{MigState, Observed, PciAddress, ProgramPath, Unknown};
+use gpuvirt_model::{HostMemory, MigState, Observed, PciAddress, ProgramPath, Unknown};
 use gpuvirt_plan::{Performed, Step};
 
 use crate::error::HostError;
 use crate::files::Files;
 use crate::holders;
 use crate::inventory::{self, GpuRules, KnownNames};
+use crate::memory;
 use crate::mig;
 use crate::paths;
 use crate::perform;
@@ -133,6 +134,11 @@ impl LinuxHost {
     /// Whether a PCI function is there, part of a GPU or not.
     pub fn is_present(&self, function: PciAddress) -> bool {
         self.sysfs.exists(&paths::function(function))
+    }
+
+    /// The host's memory as it is now; none where the kernel does not tell.
+    pub fn memory(&self) -> Option<HostMemory> {
+        memory::read(Files::new(&*self.sysfs))
     }
 
     /// The running kernel's release, where it is known.

@@ -10,6 +10,7 @@ mod holders;
 mod host;
 mod inventory;
 mod linux;
+mod memory;
 mod mig;
 mod modprobe;
 pub mod owner;

@@ -182,6 +182,10 @@ codes! {
         NoVgpuParams => "no-vgpu-params",
         /// The host's driver of the card is not the one that makes vGPUs.
         WrongHostDriver => "wrong-host-driver",
+        /// The guest's memory can't be locked for its devices.
+        MemoryNotLockable => "memory-not-lockable",
+        /// The guest would have an IOMMU of its own and a vGPU.
+        ViommuWithVgpu => "viommu-with-vgpu",
         /// A driver package is not one for the GPU, or for what the VM has.
         DriverDoesNotFit => "driver-does-not-fit",
         /// A stored file cannot be read; nothing is changed until it can.
@@ -222,6 +226,10 @@ codes! {
         ServiceDown => "service-down",
         /// The assignment policy does not act on a GPU.
         PolicyNotInEffect => "policy-not-in-effect",
+        /// A limit on the guest's memory is smaller than what its vGPU may come to lock.
+        MemoryLimit => "memory-limit",
+        /// The guest's IOMMU is not set up for a GPU that is passed through.
+        ViommuCachingMode => "viommu-caching-mode",
         /// A refusal was accepted by the admin.
         Accepted => "accepted",
     }

@@ -6,6 +6,7 @@ pub mod interrupts;
 pub mod maps;
 pub mod mdev;
 pub mod mdevctl;
+pub mod memory;
 pub mod mig;
 pub mod modules;
 pub mod nvidia;

@@ -4,6 +4,7 @@
 pub mod domain;
 mod driver;
 mod gpu;
+pub mod guest;
 mod holder;
 mod iommu;
 mod lock;

@@ -9,7 +9,7 @@ use gpuvirt_fakekernel::FakeKernel;
 use gpuvirt_host::{
     GpuMatch, HostError, LinuxHost, LinuxSysfs, ObserveScope, Sysfs, WriterCommand, writer_main,
 };
-use gpuvirt_model::{MigState, Observed, PciAddress, ProgramPath};
+use gpuvirt_model::{HostMemory, MigState, Observed, PciAddress, ProgramPath};
 use gpuvirt_plan::{Performed, Step};
 
 use crate::config::{Config, ExtraGpu, GpuInstances};
@@ -82,6 +82,10 @@ impl Host for HostPort {
 
     fn observe_gpu(&self, gpu: PciAddress) -> Result<Observed, PortError> {
         self.observe_scope(ObserveScope::Gpu(gpu))
+    }
+
+    fn memory(&self) -> Option<HostMemory> {
+        self.0.memory()
     }
 
     fn is_present(&self, function: PciAddress) -> bool {

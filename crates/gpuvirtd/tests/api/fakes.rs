@@ -229,6 +229,7 @@ impl Domains for World {
             config: vec![Hostdev::Mdev { uuid: VGPU }],
             live: Vec::new(),
             requests: gpuvirt_model::Requests::default(),
+            guest: gpuvirt_model::Guest::default(),
         };
         Reading::Known(vec![domain("web", 1), domain(ODD_NAME, 2)])
     }
