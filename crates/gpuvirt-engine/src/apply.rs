@@ -1,7 +1,7 @@
 //! A plan carried out: journal, steps, verification, and the way back when one of them fails.
 
 use std::error::Error;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gpuvirt_model::{Gpu, Holder, Hostdev, Observed, PciAddress, Refusal, RefusalCode, VgpuId, chain};
 use gpuvirt_plan::{Plan, Step, UnbindLock, audit, explain, sriov, undo, vendor, verify};
@@ -95,7 +95,10 @@ impl Engine {
             } else {
                 tracing::debug!(%gpu, step = explain::sentence(step), "step");
             }
-            match (step, self.host.perform(step, deadline)) {
+            let began = Instant::now();
+            let done = self.host.perform(step, deadline);
+            self.note_pace(step, began.elapsed());
+            match (step, done) {
                 (_, Ok(())) => {}
                 // The card is as wanted: that somebody else's service is down is told, and no reason to undo it.
                 (Step::StartService { unit, .. }, Err(error @ StepError::Refused { .. })) => {
@@ -109,6 +112,16 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// How long drivers take is what waiting starts are put together by.
+    fn note_pace(&self, step: &Step, took: Duration) {
+        match step {
+            Step::CreateMdev { .. } => self.creations.note(took),
+            Step::SetVgpuType { to, .. } if *to != 0 => self.creations.note(took),
+            Step::RemoveMdev { .. } | Step::SetVgpuType { .. } => self.removals.note(took),
+            _ => {}
+        }
     }
 
     /// Undoes what a failed plan did, by a plan from what is now to how things were.

@@ -12,6 +12,7 @@ use gpuvirt_plan::profile::remember_names;
 use gpuvirt_plan::vgpu::Wish;
 use uuid::Uuid;
 
+use crate::pace::Pace;
 use crate::ports::{Domains, Host, PortError, Store};
 use crate::starts::Starts;
 use crate::together::Waiting;
@@ -30,6 +31,10 @@ pub struct Engine {
     pub(crate) starts: Starts,
     /// Starts that wait for the host.
     pub(crate) waiting_starts: Waiting,
+    /// How long a vGPU takes to be made.
+    pub(crate) creations: Pace,
+    /// And to be removed.
+    pub(crate) removals: Pace,
 }
 
 /// Everything that a listing is made from.
@@ -251,7 +256,8 @@ impl Engine {
     pub fn new(host: Box<dyn Host>, domains: Box<dyn Domains>, store: Box<dyn Store>) -> Self {
         let (orders, host_lock, starts) = (Lock::default(), Lock::default(), Starts::default());
         let waiting_starts = Waiting::default();
-        Self { host, domains, store, orders, host_lock, starts, waiting_starts }
+        let (creations, removals) = (Pace::default(), Pace::default());
+        Self { host, domains, store, orders, host_lock, starts, waiting_starts, creations, removals }
     }
 
     /// A fresh picture for listings. Within a change, the turn has its own.
