@@ -31,6 +31,7 @@
 #include <linux/err.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
+#include <linux/objtool.h>
 #include <linux/pid.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
@@ -115,6 +116,9 @@ asm(".pushsection .text, \"ax\", @progbits\n"
     ASM_RET
     ".size gpuvirt_fault_held, . - gpuvirt_fault_held\n"
     ".popsection\n");
+
+/* It leaves by a return to where the call began. */
+STACK_FRAME_NON_STANDARD(gpuvirt_fault_held);
 
 static atomic_t waiting = ATOMIC_INIT(0);
 
