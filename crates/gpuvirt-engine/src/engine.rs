@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::pace::Pace;
 use crate::ports::{Domains, Host, PortError, Store};
+use crate::progress::{Progress, Working};
 use crate::starts::Starts;
 use crate::together::Waiting;
 use crate::turn::Lock;
@@ -35,6 +36,8 @@ pub struct Engine {
     pub(crate) creations: Pace,
     /// And to be removed.
     pub(crate) removals: Pace,
+    /// The step that is under way.
+    pub(crate) progress: Progress,
 }
 
 /// Everything that a listing is made from.
@@ -204,7 +207,7 @@ pub enum EngineError {
 
 impl Report {
     /// Something was or would be changed.
-    pub(crate) fn changed(sentence: String) -> Self {
+    pub fn changed(sentence: String) -> Self {
         Self::of(Outcome::Changed(sentence))
     }
 
@@ -234,7 +237,7 @@ impl Report {
     }
 
     /// Nothing had to be changed.
-    pub(crate) fn unchanged(sentence: String) -> Self {
+    pub fn unchanged(sentence: String) -> Self {
         Self::of(Outcome::Unchanged(sentence))
     }
 
@@ -257,7 +260,13 @@ impl Engine {
         let (orders, host_lock, starts) = (Lock::default(), Lock::default(), Starts::default());
         let waiting_starts = Waiting::default();
         let (creations, removals) = (Pace::default(), Pace::default());
-        Self { host, domains, store, orders, host_lock, starts, waiting_starts, creations, removals }
+        let progress = Progress::default();
+        Self { host, domains, store, orders, host_lock, starts, waiting_starts, creations, removals, progress }
+    }
+
+    /// The step that is under way, for whoever waits for it.
+    pub fn working(&self) -> Option<Working> {
+        self.progress.now()
     }
 
     /// A fresh picture for listings. Within a change, the turn has its own.

@@ -16,11 +16,13 @@ pub mod engine;
 pub mod hook;
 mod host;
 mod lend;
+mod mark;
 mod mig;
 mod pace;
 mod placement;
 pub mod ports;
 mod prepare;
+mod progress;
 mod recover;
 mod released;
 mod removal;
@@ -37,7 +39,7 @@ mod vm;
 mod vm_start;
 mod when;
 
-pub use config::{ConfigReport, ConfigRequest, GpuReport, Until};
+pub use config::{ConfigReport, ConfigRequest, GpuReport, Strangers, Until};
 pub use cordon::Cordon;
 pub use engine::{
     CreateGpuInstances, CreateRequest, DeviceRequest, Engine, EngineError, Preparation, Removal,
@@ -46,6 +48,7 @@ pub use engine::{
 pub use gpuvirt_plan::vgpu::Wish;
 pub use host::HostRequest;
 pub use mig::MigView;
+pub use progress::Working;
 pub use request::VmRequest;
 pub use vgpu_params::ParamsRequest;
 pub use when::Stirred;

@@ -9,18 +9,26 @@ pub mod capacity;
 pub mod checks;
 pub mod claim;
 pub mod config;
+pub mod difference;
 pub mod drift;
 pub mod driver;
+pub mod driver_matrix;
 pub mod explain;
 pub mod explain_code;
 pub mod first_fit;
 pub mod gpu;
+pub mod import;
+pub mod mark;
 pub mod mig;
 pub mod mig_room;
 pub mod parameter;
 pub mod params;
 pub mod placement;
+pub mod plan;
 pub mod profile;
+pub mod promise;
+pub mod setting;
+pub mod snapshot;
 pub mod sriov;
 pub mod step;
 pub mod switch;
@@ -30,8 +38,12 @@ pub mod verify;
 pub mod vgpu;
 
 pub use gpu::{domains_using, pending_reason, undecided};
-pub use step::{
-    MdevPlace, MigLayout, MigMode, MixedSize, MixedSizeSetting, Plan, Promise, Snapshot, Step, UnbindLock,
-    VfAutoprobe, VfSetting,
+pub use mark::{Marks, Performed};
+pub use plan::Plan;
+pub use promise::Promise;
+pub use setting::{
+    MdevPlace, MigLayout, MigMode, MixedSize, MixedSizeSetting, UnbindLock, VfAutoprobe, VfSetting,
 };
+pub use snapshot::Snapshot;
+pub use step::Step;
 pub use switch::Wanted;
