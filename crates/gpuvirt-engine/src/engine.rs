@@ -261,7 +261,18 @@ impl Engine {
         let waiting_starts = Waiting::default();
         let (creations, removals) = (Pace::default(), Pace::default());
         let progress = Progress::default();
-        Self { host, domains, store, orders, host_lock, starts, waiting_starts, creations, removals, progress }
+        Self {
+            host,
+            domains,
+            store,
+            orders,
+            host_lock,
+            starts,
+            waiting_starts,
+            creations,
+            removals,
+            progress,
+        }
     }
 
     /// The step that is under way, for whoever waits for it.

@@ -32,6 +32,7 @@ fn vm(number: u128, profile: &str) -> Domain {
         config: vec![device],
         live: Vec::new(),
         requests: Requests { domain: Some(uuid(number)), list: vec![request], ..Requests::default() },
+        guest: gpuvirt_model::Guest::default(),
     }
 }
 

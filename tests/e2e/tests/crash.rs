@@ -2,7 +2,7 @@
 //! one, and the host is as it was before or as was asked for, never in between.
 //!
 //! The module gpuvirt_fault kills it: before the call does anything, while it runs, and while it waits in the kernel until
-//! the next daemon has recovered as far as it can. Here at the first call of each function; in `full` at every call.
+//! the next daemon has recovered as far as it can. Here at the first calls of each function; in `full` at every call.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a failed expectation is a failed test
 
 use gpuvirt_e2e::{Lab, Moment, Point, RENAME, SET_OVERRIDE, UNLINK};
@@ -27,8 +27,21 @@ struct Change<'a> {
 #[derive(Clone, Copy)]
 struct Kills {
     moments: &'static [Moment],
-    /// At every call of a function, not only at its first.
+    /// At every call of a function, not only where it matters most.
     every: bool,
+}
+
+impl Kills {
+    /// To which call of a function: the journal is renamed first and the documents next, and to remove a file is the last
+    /// act of all, and not the first one.
+    fn calls_of(self, function: &str) -> usize {
+        match function {
+            _ if self.every => CALLS,
+            RENAME => 2,
+            UNLINK => 0,
+            _ => 1,
+        }
+    }
 }
 
 const FIRST_CALLS: Kills = Kills { moments: &[Moment::Before, Moment::During], every: false };
@@ -52,10 +65,11 @@ fn killed_everywhere(lab: &Lab, change: &Change<'_>, kills: Kills) {
     let mut ends = Ends::default();
     for &moment in kills.moments {
         for function in change.functions.iter().filter(|function| can_be_killed_at(function, moment)) {
-            let mut point = Point { function, nth: 1, moment };
-            while killed_once(lab, change, point, pictures, &mut ends) && kills.every {
-                point.nth += 1;
-                assert!(point.nth < CALLS, "{function} is called without end");
+            for nth in 1..=kills.calls_of(function) {
+                assert!(nth < CALLS, "{function} is called without end");
+                if !killed_once(lab, change, Point { function, nth, moment }, pictures, &mut ends) {
+                    break;
+                }
             }
         }
     }
