@@ -19,9 +19,9 @@ pub use error::ClientError;
 use crate::event::EventList;
 use crate::{
     API_VERSION, ApiError, ApplyConfig, Capacity, Change, ConfigChange, CreateGpuInstances, CreateVgpu,
-    GpuDocument, GpuSelector, HookAnswer, HookCall, HostDocument, List, MigDocument, ProfileDocument,
-    RemoveVgpus, SetCordon, SetHost, SetType, SetVgpuParams, StatusDocument, VgpuDocument, VmAdd, VmDocument,
-    VmRemove, VmStart, XmlDocument, route,
+    DoctorDocument, GpuDocument, GpuSelector, HookAnswer, HookCall, HostDocument, List, MigDocument,
+    ProfileDocument, RemoveVgpus, SetCordon, SetHost, SetType, SetVgpuParams, StatusDocument, VgpuDocument,
+    VmAdd, VmDocument, VmRemove, VmStart, XmlDocument, route,
 };
 
 /// Where the daemon listens unless it is told otherwise.
@@ -92,6 +92,14 @@ impl Client {
     /// [`ClientError`].
     pub fn profiles(&self, gpu: Option<&GpuSelector>) -> Result<List<ProfileDocument>, ClientError> {
         self.get(route::profiles(gpu))
+    }
+
+    /// What keeps GPUs from working in VMs: all findings, or those about one GPU.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn doctor(&self, gpu: Option<&GpuSelector>) -> Result<DoctorDocument, ClientError> {
+        self.get(route::doctor(gpu))
     }
 
     /// The GPU instances of all GPUs or of one. They are asked of the vendor's command, which may take as long as a

@@ -14,6 +14,7 @@
 pub mod edit;
 mod element;
 pub mod error;
+mod guest;
 pub mod hostdev;
 mod limits;
 mod place;
@@ -23,6 +24,7 @@ mod splice;
 
 pub use edit::{Added, Device, EditError, Removed, add, remove};
 pub use error::XmlError;
+pub use guest::guest;
 pub use hostdev::{GpuForGuest, GpuForGuestError, Placement, gpu_fragment, mdev_fragment, vgpu_fragment};
 pub use read::{DomainXml, GuestAddress, PciController, PciTopology, read};
 pub use request::set_requests;

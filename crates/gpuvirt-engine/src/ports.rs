@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gpuvirt_model::{Desired, Domain, MigState, Observed, PciAddress, ProgramPath, Reading, Records};
+use gpuvirt_model::{Desired, Domain, Health, MigState, Observed, PciAddress, ProgramPath, Reading, Records};
 use gpuvirt_plan::{Plan, Step};
 use uuid::Uuid;
 
@@ -30,6 +30,12 @@ pub trait Host: Send + Sync {
     fn observe_gpu(&self, gpu: PciAddress) -> Result<Observed, PortError> {
         let _ = gpu;
         self.observe()
+    }
+
+    /// What only the doctor asks of a host, for the GPUs of a picture. Without another implementation nothing is known.
+    fn health(&self, observed: &Observed) -> Health {
+        let _ = observed;
+        Health::default()
     }
 
     /// Whether a PCI function is there at all, part of a GPU or not.

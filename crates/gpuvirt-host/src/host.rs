@@ -4,11 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gpuvirt_model::{MigState, Observed, PciAddress, ProgramPath, Unknown};
+use gpuvirt_model::{Health, MigState, Observed, PciAddress, ProgramPath, Unknown};
 use gpuvirt_plan::Step;
 
 use crate::error::HostError;
 use crate::files::Files;
+use crate::health;
 use crate::holders;
 use crate::inventory::{self, GpuRules, KnownNames};
 use crate::mig;
@@ -128,6 +129,12 @@ impl LinuxHost {
         deadline: Duration,
     ) -> Result<MigState, HostError> {
         mig::read_from(Files::new(&*self.sysfs), gpu, program, deadline)
+    }
+
+    /// What else there is to know about whether GPUs can work in VMs here: for the GPUs of a picture of this host. It
+    /// reads files alone, none of which wakes a card, and what it may not read is unknown.
+    pub fn health(&self, observed: &Observed) -> Health {
+        health::read(Files::new(&*self.sysfs), observed)
     }
 
     /// Whether a PCI function is there, part of a GPU or not.

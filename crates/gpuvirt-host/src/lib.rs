@@ -5,6 +5,7 @@
 
 mod error;
 mod files;
+mod health;
 mod holders;
 mod host;
 mod inventory;

@@ -43,6 +43,16 @@ pub(crate) const NVIDIA_VERSION: &str = "/proc/driver/nvidia/version";
 pub(crate) const NVIDIA_VGPUD: &str = "/usr/bin/nvidia-vgpud";
 /// Installed modules of all kernels.
 pub(crate) const LIB_MODULES: &str = "/lib/modules";
+/// What the processors are.
+pub(crate) const CPUINFO: &str = "/proc/cpuinfo";
+/// KVM's device.
+pub(crate) const KVM_NODE: &str = "/dev/kvm";
+/// The firmware's tables.
+pub(crate) const ACPI_TABLES: &str = "/sys/firmware/acpi/tables";
+/// IOMMU units that work.
+pub(crate) const IOMMU_UNITS: &str = "/sys/class/iommu";
+/// Whether VFIO's mode without any IOMMU is on.
+pub(crate) const VFIO_NOIOMMU: &str = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode";
 /// Where distributions keep the list of PCI names.
 pub(crate) const PCI_IDS: [&str; 3] =
     ["/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids", "/var/lib/pciutils/pci.ids"];
@@ -128,6 +138,11 @@ pub(crate) fn unbind_lock(driver: &DriverName, address: PciAddress) -> String {
 /// One file of the modules installed for a kernel.
 pub(crate) fn modules_file(release: &str, name: &str) -> String {
     format!("{LIB_MODULES}/{release}/{name}")
+}
+
+/// What a kernel was built with, where distributions put it.
+pub(crate) fn kernel_config(release: &str) -> String {
+    format!("/boot/config-{release}")
 }
 
 /// One file of a process.

@@ -1,8 +1,9 @@
-//! What each refusal and each warning means: the texts of `gpuvirt explain` and of docs/refusals.md.
+//! What each refusal, each warning and each finding means: the texts of `gpuvirt explain` and of docs/refusals.md.
 //!
 //! Data and look-up only. A code without its text fails a test here.
 
 mod config;
+mod finding;
 mod gpu;
 mod isolation;
 mod mig;
@@ -13,7 +14,7 @@ mod vgpu;
 mod vm;
 mod warning;
 
-use gpuvirt_model::{RefusalCode, WarningCode};
+use gpuvirt_model::{FindingCode, RefusalCode, WarningCode};
 use serde::Serialize;
 
 /// What a code means.
@@ -42,6 +43,7 @@ const ALL: &[&[Explanation]] = &[
     vm::TEXTS,
     request::TEXTS,
     warning::TEXTS,
+    finding::TEXTS,
 ];
 
 /// The explanation of a refusal.
@@ -51,6 +53,11 @@ pub fn refusal(code: RefusalCode) -> Option<&'static Explanation> {
 
 /// The explanation of a warning.
 pub fn warning(code: WarningCode) -> Option<&'static Explanation> {
+    named(code.as_str())
+}
+
+/// The explanation of a finding: that of the refusal or the warning of its name, where there is one.
+pub fn finding(code: FindingCode) -> Option<&'static Explanation> {
     named(code.as_str())
 }
 
@@ -64,7 +71,8 @@ mod tests {
 
     fn codes() -> impl Iterator<Item = &'static str> {
         let refusals = RefusalCode::ALL.iter().map(|code| code.as_str());
-        refusals.chain(WarningCode::ALL.iter().map(|code| code.as_str()))
+        let warnings = WarningCode::ALL.iter().map(|code| code.as_str());
+        refusals.chain(warnings).chain(FindingCode::ALL.iter().map(|code| code.as_str()))
     }
 
     #[test]

@@ -6,6 +6,7 @@
 pub mod capacity;
 pub mod change;
 pub mod config;
+pub mod doctor;
 pub mod event;
 pub mod explanation;
 pub mod function;

@@ -100,6 +100,7 @@ pub fn answer(cli: &Cli) -> Answer {
         Command::Config(command) => verb::config::run(&asker, command),
         Command::Explain(args) => verb::explain::run(asker.format(), args),
         Command::Status => verb::status::run(&asker),
+        Command::Doctor(args) => verb::doctor::run(&asker, args),
         Command::Events(args) => verb::events::run(&asker, args),
         Command::Recover => verb::recover::run(&asker),
         // Answered before: it has a shape of its own.

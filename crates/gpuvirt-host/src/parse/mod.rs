@@ -1,8 +1,11 @@
 //! From the text of kernel files to values. Pure: `&str` in, a value or `None` out; no text makes them panic.
 
+pub mod capability;
 pub mod console;
 pub mod container;
+pub mod cpu;
 pub mod interrupts;
+pub mod kernel_config;
 pub mod maps;
 pub mod mdev;
 pub mod mig;

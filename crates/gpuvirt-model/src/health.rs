@@ -1,0 +1,198 @@
+//! What `gpuvirt doctor` asks of a host beside what every change looks at: facts with the place that they were read from.
+//!
+//! A fact that could not be read is not an absent one: each says why it is unknown, and no finding is made of it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Evidence, Guest, PciAddress, Reading, Unknown};
+
+/// A value with where it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact<T> {
+    /// The file or folder.
+    pub source: String,
+    /// What was found.
+    pub value: Reading<T>,
+}
+
+impl<T> Default for Fact<T> {
+    fn default() -> Self {
+        Self { source: String::new(), value: Reading::Unknown(Unknown::NotRecorded) }
+    }
+}
+
+impl<T> Fact<T> {
+    /// The value, when it is known.
+    pub fn known(&self) -> Option<&T> {
+        self.value.known()
+    }
+
+    /// The same place with a value derived from this one.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Fact<U> {
+        Fact { source: self.source, value: self.value.map(f) }
+    }
+
+    /// The fact as evidence, in these words.
+    pub fn shows(&self, value: impl std::fmt::Display) -> Evidence {
+        Evidence { source: self.source.clone(), value: value.to_string() }
+    }
+
+    /// Why it is unknown, when it is.
+    pub fn unknown(&self) -> Option<&Unknown> {
+        match &self.value {
+            Reading::Known(_) => None,
+            Reading::Unknown(why) => Some(why),
+        }
+    }
+}
+
+impl<T: PartialEq> Fact<T> {
+    /// Whether it is known to be this.
+    pub fn is(&self, value: &T) -> bool {
+        self.known() == Some(value)
+    }
+}
+
+/// libvirt, as whoever asked it found it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LibvirtHealth {
+    /// The URI at which it is asked; none where nobody asked.
+    pub uri: Option<String>,
+    /// The versions of its daemon and of QEMU.
+    pub versions: Reading<LibvirtVersions>,
+    /// The machines of the domains that have or ask for a GPU.
+    pub guests: Reading<Vec<Guest>>,
+}
+
+impl Default for LibvirtHealth {
+    fn default() -> Self {
+        let unknown = Unknown::NeedsDaemon;
+        Self { uri: None, versions: Reading::Unknown(unknown.clone()), guests: Reading::Unknown(unknown) }
+    }
+}
+
+/// Versions as libvirt counts them: major * 1,000,000 + minor * 1,000 + release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LibvirtVersions {
+    /// Of libvirt's daemon.
+    pub libvirt: u32,
+    /// Of the QEMU that it runs.
+    pub qemu: u32,
+}
+
+/// What gpuvirtd knows of itself and its part.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DaemonHealth {
+    /// Why it did not answer, when it was asked and did not.
+    pub unanswered: Option<String>,
+    /// Why the next boot will not claim passthrough cards before host drivers load, when it will not.
+    pub stale_boot_image: Option<String>,
+    /// What of our own files can't be understood.
+    pub problems: Vec<String>,
+    /// Changes that neither succeeded nor could be undone: the GPU, and what the change was for.
+    pub unsettled: Vec<(PciAddress, String)>,
+    /// VMs with our devices that started while it watched, and for which libvirt ran no hook.
+    pub unhooked: Vec<String>,
+}
+
+/// Everything.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Health {
+    /// The processor.
+    pub cpu: CpuHealth,
+    /// How the kernel was built and started.
+    pub boot: BootHealth,
+    /// The IOMMU.
+    pub iommu: IommuHealth,
+    /// VFIO's settings.
+    pub vfio: VfioHealth,
+    /// Functions of GPUs, and what is upstream of them.
+    pub functions: BTreeMap<PciAddress, FunctionHealth>,
+}
+
+/// The processor.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CpuHealth {
+    /// What it says of itself.
+    pub features: Fact<CpuFeatures>,
+    /// Whether `/dev/kvm` is there.
+    pub kvm: Fact<bool>,
+}
+
+/// What a processor says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CpuFeatures {
+    /// The vendor as it spells it: `GenuineIntel`, `AuthenticAMD`.
+    pub vendor: String,
+    /// Intel's virtualization.
+    pub vmx: bool,
+    /// AMD's virtualization.
+    pub svm: bool,
+    /// It is a VM's.
+    pub hypervisor: bool,
+    /// Bits of a physical address, where it tells.
+    pub physical_bits: Option<u8>,
+}
+
+/// How the kernel was built and started.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BootHealth {
+    /// The words of the kernel's command line.
+    pub command_line: Fact<Vec<String>>,
+    /// Options that the kernel was built with, by name (`CONFIG_VFIO_PCI`); of the file, those that matter here.
+    pub config: Fact<BTreeMap<String, String>>,
+}
+
+impl BootHealth {
+    /// The words of the command line that begin so.
+    pub fn words<'a>(&'a self, start: &'a str) -> impl Iterator<Item = &'a str> + 'a {
+        let words = self.command_line.known().into_iter().flatten();
+        words.map(String::as_str).filter(move |word| word.starts_with(start))
+    }
+
+    /// Whether the command line has this word.
+    pub fn has_word(&self, word: &str) -> bool {
+        self.command_line.known().into_iter().flatten().any(|have| have == word)
+    }
+
+    /// Whether the kernel was built with an option, as a module or not; none where it is not known.
+    pub fn built_with(&self, option: &str) -> Option<bool> {
+        let value = self.config.known()?.get(option);
+        Some(value.is_some_and(|value| value == "y" || value == "m"))
+    }
+}
+
+/// The IOMMU.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct IommuHealth {
+    /// The firmware's table that describes one (`DMAR`, `IVRS`); none: it has none, or it is switched off in the setup.
+    pub table: Fact<Option<String>>,
+    /// The units that work.
+    pub units: Fact<Vec<String>>,
+}
+
+/// VFIO's settings.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct VfioHealth {
+    /// Whether its mode without any IOMMU is on.
+    pub noiommu: Fact<bool>,
+}
+
+/// A function of a GPU.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FunctionHealth {
+    /// The bridges between it and its root, the root first.
+    pub upstream: Vec<Port>,
+}
+
+/// A bridge upstream of a function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Port {
+    /// Its address.
+    pub address: PciAddress,
+    /// Whether it has Access Control Services; unknown where its config space can't be read in full.
+    pub acs: Reading<bool>,
+}
