@@ -38,6 +38,11 @@ pub enum ObserveScope {
     Gpu(PciAddress),
 }
 
+/// What only the doctor asks of a host, but for its GPUs: every file that it looks at is asked of `sysfs`.
+pub fn host_health(sysfs: &dyn Sysfs, release: Option<&str>) -> Health {
+    health::read(Files::new(sysfs), [], release)
+}
+
 impl LinuxHost {
     /// A host over `sysfs`, with the admin's own list of what counts as a GPU.
     pub fn new(sysfs: Arc<dyn Sysfs>, rules: GpuRules) -> Self {
@@ -134,7 +139,8 @@ impl LinuxHost {
     /// What else there is to know about whether GPUs can work in VMs here: for the GPUs of a picture of this host. It
     /// reads files alone, none of which wakes a card, and what it may not read is unknown.
     pub fn health(&self, observed: &Observed) -> Health {
-        health::read(Files::new(&*self.sysfs), observed)
+        let functions = observed.gpus.values().flat_map(|gpu| gpu.functions.iter().copied());
+        health::read(Files::new(&*self.sysfs), functions, observed.host.kernel_release.as_deref())
     }
 
     /// Whether a PCI function is there, part of a GPU or not.

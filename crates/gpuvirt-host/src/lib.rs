@@ -24,7 +24,7 @@ pub mod vfio_probe;
 mod writer;
 
 pub use error::HostError;
-pub use host::{LinuxHost, ObserveScope};
+pub use host::{LinuxHost, ObserveScope, host_health};
 pub use inventory::{GpuMatch, GpuMatchError, GpuRules};
 pub use linux::LinuxSysfs;
 pub use perform::shell;

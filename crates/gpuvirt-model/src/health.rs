@@ -108,6 +108,18 @@ pub struct Health {
     pub iommu: IommuHealth,
     /// VFIO's settings.
     pub vfio: VfioHealth,
+    /// What modules are told, and which are there.
+    pub modules: ModuleHealth,
+    /// Memory.
+    pub memory: MemoryHealth,
+    /// What keeps code from running.
+    pub security: SecurityHealth,
+    /// libvirt's hook, and what else must be installed.
+    pub install: InstallHealth,
+    /// Who has claimed the cards' memory.
+    pub display: DisplayHealth,
+    /// Bridges between GPUs that make one machine of them.
+    pub nvswitch: NvswitchHealth,
     /// Functions of GPUs, and what is upstream of them.
     pub functions: BTreeMap<PciAddress, FunctionHealth>,
 }
@@ -185,6 +197,23 @@ pub struct VfioHealth {
 pub struct FunctionHealth {
     /// The bridges between it and its root, the root first.
     pub upstream: Vec<Port>,
+    /// `power/runtime_status`.
+    pub runtime_status: Option<String>,
+    /// Windows that the kernel found no place for.
+    pub unassigned_bars: Vec<u8>,
+    /// Windows whose size can be chosen.
+    pub resizable_bars: Vec<ResizableBar>,
+    /// It has a ROM that can be read.
+    pub rom: bool,
+}
+
+/// A window whose size can be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResizableBar {
+    /// Its number.
+    pub index: u8,
+    /// The largest size that the card offers, in bytes.
+    pub largest: u64,
 }
 
 /// A bridge upstream of a function.
@@ -195,4 +224,120 @@ pub struct Port {
     pub address: PciAddress,
     /// Whether it has Access Control Services; unknown where its config space can't be read in full.
     pub acs: Reading<bool>,
+}
+
+/// What modules are told, and which are there.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ModuleHealth {
+    /// Lines of `/etc/modprobe.d` that say something.
+    pub options: Fact<Vec<ModuleLine>>,
+    /// Display drivers that are installed for this kernel, each with whether it is loaded.
+    pub display_drivers: Fact<BTreeMap<String, bool>>,
+}
+
+/// A line of `/etc/modprobe.d`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModuleLine {
+    /// The file.
+    pub file: String,
+    /// The line.
+    pub line: String,
+}
+
+/// Memory.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MemoryHealth {
+    /// All of it, in KiB.
+    pub total_kib: Fact<u64>,
+    /// The size of a huge page where none is asked for, in KiB.
+    pub huge_page_kib: Fact<u64>,
+    /// Huge pages.
+    pub pools: Fact<Vec<HugePages>>,
+    /// Nodes with memory or processors, as the kernel writes sets: `0-1`.
+    pub nodes: Fact<String>,
+    /// libvirt's daemons with what they may lock.
+    pub lockers: Fact<Vec<Locker>>,
+}
+
+/// Huge pages of one size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HugePages {
+    /// Their size in KiB.
+    pub size_kib: u64,
+    /// How many there are.
+    pub total: u64,
+    /// How many nobody has.
+    pub free: u64,
+}
+
+/// A daemon of libvirt's, and how much memory what it starts may lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Locker {
+    /// Its pid.
+    pub pid: u32,
+    /// Its name.
+    pub command: String,
+    /// Its limit on locked memory, in KiB; none: unlimited.
+    pub limit_kib: Option<u64>,
+    /// It has CAP_SYS_RESOURCE, by which it raises the limit for each VM.
+    pub may_raise: bool,
+}
+
+/// What keeps code from running.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SecurityHealth {
+    /// Secure Boot is on.
+    pub secure_boot: Fact<bool>,
+    /// The kernel's lockdown, where it has one: `none`, `integrity`, `confidentiality`.
+    pub lockdown: Fact<Option<String>>,
+    /// SELinux enforces its policy.
+    pub selinux: Fact<bool>,
+    /// Its policy lets libvirt's hooks do what they need; none where it has no such switch.
+    pub hooks_unconfined: Fact<Option<bool>>,
+    /// AppArmor's profile of libvirt's daemon lets it run hooks; none where there is no such profile.
+    pub apparmor_hooks: Fact<Option<bool>>,
+}
+
+/// libvirt's hook, and what else must be installed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct InstallHealth {
+    /// Whether libvirt's hook is ours; none: there is no file.
+    pub hook: Fact<Option<bool>>,
+    /// The hook may be executed.
+    pub hook_executable: Fact<bool>,
+    /// The program that the hook calls is there.
+    pub command: Fact<bool>,
+    /// gpuvirtd is installed.
+    pub daemon: Fact<bool>,
+    /// systemd starts it with the host.
+    pub daemon_enabled: Fact<bool>,
+    /// libvirt's daemon is installed.
+    pub libvirt: Fact<bool>,
+    /// QEMU is installed.
+    pub qemu: Fact<bool>,
+}
+
+/// Who has claimed the cards' memory.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DisplayHealth {
+    /// Claims of the firmware's frame buffers inside the windows of PCI functions.
+    pub claims: Fact<Vec<MemoryClaim>>,
+}
+
+/// A frame buffer of the firmware's in a function's memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemoryClaim {
+    /// The function.
+    pub function: PciAddress,
+    /// The claim's name, e.g. `BOOTFB`, `efifb`.
+    pub name: String,
+}
+
+/// Bridges between GPUs that make one machine of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NvswitchHealth {
+    /// NVIDIA's NVSwitches.
+    pub switches: Fact<Vec<PciAddress>>,
+    /// The service that sets them up runs.
+    pub fabric_manager: Fact<bool>,
 }

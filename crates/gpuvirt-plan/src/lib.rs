@@ -21,7 +21,11 @@ pub mod mig_room;
 pub mod parameter;
 pub mod params;
 pub mod placement;
+pub mod plan;
 pub mod profile;
+pub mod promise;
+pub mod setting;
+pub mod snapshot;
 pub mod sriov;
 pub mod step;
 pub mod switch;
@@ -31,8 +35,11 @@ pub mod verify;
 pub mod vgpu;
 
 pub use gpu::{domains_using, pending_reason, undecided};
-pub use step::{
-    MdevPlace, MigLayout, MigMode, MixedSize, MixedSizeSetting, Plan, Promise, Snapshot, Step, UnbindLock,
-    VfAutoprobe, VfSetting,
+pub use plan::Plan;
+pub use promise::Promise;
+pub use setting::{
+    MdevPlace, MigLayout, MigMode, MixedSize, MixedSizeSetting, UnbindLock, VfAutoprobe, VfSetting,
 };
+pub use snapshot::Snapshot;
+pub use step::Step;
 pub use switch::Wanted;

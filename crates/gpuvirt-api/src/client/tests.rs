@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use uuid::Uuid;
 
 use super::*;
-use crate::Source;
+use crate::{GpuDocument, List, Source, VmRemove, XmlDocument, route};
 
 /// A server that takes one request, answers `answer`, and hands back what it was sent.
 fn serve_once(socket: &Path, answer: Vec<u8>) -> JoinHandle<String> {

@@ -2,23 +2,37 @@
 
 use std::collections::BTreeMap;
 
-use gpuvirt_model::health::{FunctionHealth, Port};
-use gpuvirt_model::{Observed, PciAddress, Reading, Unknown};
+use gpuvirt_model::health::{FunctionHealth, Port, ResizableBar};
+use gpuvirt_model::{PciAddress, Reading, Unknown};
 
 use super::reader::Reader;
-use crate::parse::capability;
+use crate::parse::{capability, pci_resource};
 use crate::paths;
 
 /// All of a PCI Express function's config space.
 const CONFIG: usize = 4096;
 
-pub(super) fn read(reader: Reader<'_>, observed: &Observed) -> BTreeMap<PciAddress, FunctionHealth> {
-    let functions = observed.gpus.values().flat_map(|gpu| &gpu.functions);
-    functions.map(|address| (*address, function(reader, *address))).collect()
+pub(super) fn read(
+    reader: Reader<'_>,
+    functions: impl IntoIterator<Item = PciAddress>,
+) -> BTreeMap<PciAddress, FunctionHealth> {
+    functions.into_iter().map(|address| (address, function(reader, address))).collect()
 }
 
 fn function(reader: Reader<'_>, address: PciAddress) -> FunctionHealth {
-    FunctionHealth { upstream: upstream(reader, address) }
+    let text = |name: &str| reader.files.text(&paths::function_file(address, name)).ok();
+    FunctionHealth {
+        upstream: upstream(reader, address),
+        runtime_status: text("power/runtime_status").map(|text| text.trim().to_owned()),
+        unassigned_bars: text("resource").map(|text| pci_resource::unassigned(&text)).unwrap_or_default(),
+        resizable_bars: (0..6)
+            .filter_map(|index: u8| {
+                let largest = pci_resource::largest(&text(&format!("resource{index}_resize"))?)?;
+                Some(ResizableBar { index, largest })
+            })
+            .collect(),
+        rom: reader.files.sysfs.exists(&paths::function_file(address, "rom")),
+    }
 }
 
 /// The bridges on the way to a function, from the link that leads to its device.

@@ -5,24 +5,40 @@
 
 mod boot;
 mod cpu;
+mod display;
 mod function;
+mod install;
 mod iommu;
+mod memory;
+mod module;
+mod nvswitch;
 mod reader;
+mod security;
 mod vfio;
 
-use gpuvirt_model::{Health, Observed};
+use gpuvirt_model::{Health, PciAddress};
 
 use crate::files::Files;
 use reader::Reader;
 
-/// Reads everything, for the GPUs of this picture.
-pub(crate) fn read(files: Files<'_>, observed: &Observed) -> Health {
+/// Reads everything, for these functions of GPUs and this kernel.
+pub(crate) fn read(
+    files: Files<'_>,
+    functions: impl IntoIterator<Item = PciAddress>,
+    release: Option<&str>,
+) -> Health {
     let reader = Reader::new(files);
     Health {
         cpu: cpu::read(reader),
-        boot: boot::read(reader, observed.host.kernel_release.as_deref()),
+        boot: boot::read(reader, release),
         iommu: iommu::read(reader),
         vfio: vfio::read(reader),
-        functions: function::read(reader, observed),
+        modules: module::read(reader, release),
+        memory: memory::read(reader),
+        security: security::read(reader),
+        install: install::read(reader),
+        display: display::read(reader),
+        nvswitch: nvswitch::read(reader),
+        functions: function::read(reader, functions),
     }
 }

@@ -35,6 +35,11 @@ impl<'a> Reader<'a> {
         self.fact(path, self.files.sysfs.list(path))
     }
 
+    /// The permission bits of a file; none where it is not there.
+    pub(super) fn mode(self, path: &str) -> Fact<Option<u32>> {
+        self.fact(path, self.files.sysfs.mode(path))
+    }
+
     /// Whether a file or folder is there.
     pub(super) fn presence(self, path: &str) -> Fact<bool> {
         if self.files.sysfs.exists(path) {
