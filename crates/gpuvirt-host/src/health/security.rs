@@ -29,7 +29,8 @@ fn chosen(text: &str) -> Option<String> {
 /// Whether the profile of libvirt's daemon has a rule for hooks: `/etc/libvirt/hooks/** rmix,`.
 fn apparmor_hooks(reader: Reader<'_>) -> Fact<Option<bool>> {
     let on = reader.text(paths::APPARMOR);
-    if !on.known().is_some_and(|text| text.as_deref().and_then(pci::flag) == Some(true)) {
+    let is_on = on.known().and_then(|text| pci::flag(text.as_deref()?));
+    if is_on != Some(true) {
         return on.map(|_| None);
     }
     let profiles = paths::APPARMOR_LIBVIRT.map(|path| reader.text(path));
