@@ -199,7 +199,7 @@ pub enum EngineError {
 
 impl Report {
     /// Something was or would be changed.
-    pub(crate) fn changed(sentence: String) -> Self {
+    pub fn changed(sentence: String) -> Self {
         Self::of(Outcome::Changed(sentence))
     }
 
@@ -229,7 +229,7 @@ impl Report {
     }
 
     /// Nothing had to be changed.
-    pub(crate) fn unchanged(sentence: String) -> Self {
+    pub fn unchanged(sentence: String) -> Self {
         Self::of(Outcome::Unchanged(sentence))
     }
 

@@ -35,7 +35,7 @@ mod vm;
 mod vm_start;
 mod when;
 
-pub use config::{ConfigReport, ConfigRequest, GpuReport, Until};
+pub use config::{ConfigReport, ConfigRequest, GpuReport, Strangers, Until};
 pub use cordon::Cordon;
 pub use engine::{
     CreateGpuInstances, CreateRequest, DeviceRequest, Engine, EngineError, Preparation, Removal,

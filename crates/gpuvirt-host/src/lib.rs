@@ -6,6 +6,7 @@
 mod error;
 mod files;
 mod health;
+pub mod foreign;
 mod holders;
 mod host;
 mod inventory;

@@ -96,6 +96,18 @@ pub(crate) const FABRIC_MANAGER: &str = "/sys/fs/cgroup/system.slice/nvidia-fabr
 pub(crate) const PCI_IDS: [&str; 3] =
     ["/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids", "/var/lib/pciutils/pci.ids"];
 
+/// driverctl's overrides, one file for each device: `pci-ADDRESS`.
+pub(crate) const DRIVERCTL: &str = "/etc/driverctl.d";
+/// mdevctl's definitions, one folder for each parent.
+pub(crate) const MDEVCTL: &str = "/etc/mdevctl.d";
+/// What the admin and packages tell modprobe.
+pub(crate) const MODPROBE: [&str; 4] =
+    ["/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d"];
+/// Proxmox guests of this node.
+pub(crate) const PROXMOX_GUESTS: &str = "/etc/pve/qemu-server";
+/// Proxmox's mappings of PCI devices.
+pub(crate) const PROXMOX_MAPPINGS: &str = "/etc/pve/mapping/pci.cfg";
+
 /// A PCI function's folder.
 pub(crate) fn function(address: PciAddress) -> String {
     format!("{PCI_DEVICES}/{address}")

@@ -160,6 +160,8 @@ codes! {
         DeviceNotFound => "device-not-found",
         /// A document names GPUs by what they are, and more of them are there than it says.
         SelectorAmbiguous => "selector-ambiguous",
+        /// Other tools' files say two things of one GPU.
+        ImportContradiction => "import-contradiction",
         /// A document names GPUs by what they are, and fewer of them are there than it says.
         SelectorUnmatched => "selector-unmatched",
         /// No GPU of the host can take the vGPU now.

@@ -3,11 +3,13 @@
 pub mod capacity;
 pub mod config;
 pub mod doctor;
+pub mod esxcli;
 pub mod events;
 pub mod explain;
 pub mod gpu;
 pub mod hook;
 pub mod host;
+pub mod import;
 pub mod mig;
 pub mod profile;
 pub mod recover;

@@ -9,6 +9,7 @@ mod iommu;
 mod lock;
 pub mod mig;
 pub mod params;
+pub mod passthrough;
 pub mod prepare;
 mod profile;
 pub mod several;

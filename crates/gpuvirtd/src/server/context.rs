@@ -78,7 +78,7 @@ pub struct Context {
     pub hearing: Arc<Hearing>,
     /// What happened that may let something pending come into force.
     pub stir: Arc<Stir>,
-    pictures: Pictures,
+    pub(super) pictures: Pictures,
     pub(super) restored: Restored,
     reads: Semaphore,
     pub(super) changes: Semaphore,
@@ -211,6 +211,7 @@ impl Context {
         self.read(move |context| {
             let (count, taken) = (context.hearing.reliable_count(), Instant::now());
             let picture = Arc::new(context.picture()?);
+            context.pictures.seen(&picture);
             if let Some(count) = count {
                 context.pictures.keep(&picture, count, taken);
             }

@@ -162,6 +162,7 @@ fn observed() -> Observed {
         live_vgpus: 1,
         live_vfs: 0,
         holders: Holders::default(),
+        usage: Default::default(),
     };
     let vgpu = Vgpu {
         id: VGPU.into(),
