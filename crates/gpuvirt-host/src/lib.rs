@@ -5,8 +5,8 @@
 
 mod error;
 mod files;
-mod health;
 pub mod foreign;
+mod health;
 mod holders;
 mod host;
 mod inventory;

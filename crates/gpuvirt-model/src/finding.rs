@@ -135,6 +135,120 @@ codes! {
         VfioMissing => "vfio-missing",
         /// Another device with a host driver is in the card's IOMMU group.
         GroupNotViable => "group-not-viable",
+        /// libvirt's daemon is not installed.
+        LibvirtMissing => "libvirt-missing",
+        /// QEMU is not installed.
+        QemuMissing => "qemu-missing",
+        /// libvirt does not answer.
+        LibvirtUnreachable => "libvirt-unreachable",
+        /// gpuvirtd asks another libvirt than the host's own.
+        LibvirtUri => "libvirt-uri",
+        /// libvirt is too old.
+        LibvirtOld => "libvirt-old",
+        /// gpuvirtd does not answer.
+        DaemonUnreachable => "daemon-unreachable",
+        /// gpuvirtd does not start with the host.
+        DaemonNotEnabled => "daemon-not-enabled",
+        /// libvirt's hook is not installed.
+        HookMissing => "hook-missing",
+        /// The file of our hook is somebody else's.
+        HookForeign => "hook-foreign",
+        /// libvirt's hook may not be executed.
+        HookNotExecutable => "hook-not-executable",
+        /// The program that the hook calls is not there.
+        HookProgramMissing => "hook-program-missing",
+        /// SELinux or AppArmor keeps the hook from its work.
+        HookBlocked => "hook-blocked",
+        /// libvirt did not run the hook.
+        HookNotRun => "hook-not-run",
+        /// The initramfs was made before the list of cards that it is to claim.
+        InitramfsStale => "initramfs-stale",
+        /// A stored file cannot be read.
+        StateUnreadable => "state-unreadable",
+        /// An earlier change failed and could not be undone.
+        HandsOff => "hands-off",
+        /// vfio-pci takes cards by what they are.
+        TakenById => "taken-by-id",
+        /// A configured GPU is not on the host.
+        GpuNotFound => "gpu-not-found",
+        /// Another card sits at the stored address.
+        IdentityChanged => "identity-changed",
+        /// A GPU is not what was asked for.
+        TypePending => "type-pending",
+        /// The host's driver of the card is not the one that makes vGPUs.
+        WrongHostDriver => "wrong-host-driver",
+        /// No host driver has a card that the host is to use.
+        NoHostDriver => "no-host-driver",
+        /// A driver that is not signed is refused by the kernel.
+        DriverUnsigned => "driver-unsigned",
+        /// The card cannot be reset.
+        NoResetMethod => "no-reset-method",
+        /// The card hangs after its reset.
+        ResetBug => "reset-bug",
+        /// The card does not answer on the bus.
+        GpuUnresponsive => "gpu-unresponsive",
+        /// The card sleeps and does not wake.
+        PowerStuck => "power-stuck",
+        /// The card is the firmware's display.
+        BootDisplay => "boot-display",
+        /// The firmware's frame buffer has a part of the card's memory.
+        FirmwareFramebuffer => "firmware-framebuffer",
+        /// The card's ROM may read as what the firmware made of it.
+        ShadowedRom => "shadowed-rom",
+        /// The kernel found no place for a window of the card.
+        BarUnassigned => "bar-unassigned",
+        /// A window of the card could be larger.
+        BarResizable => "bar-resizable",
+        /// The guest's firmware has no room for the card's windows.
+        ApertureSmall => "aperture-small",
+        /// A guest's memory and its GPU are on different nodes.
+        NumaRemote => "numa-remote",
+        /// A reboot takes virtual functions or vGPUs away.
+        LostAtReboot => "lost-at-reboot",
+        /// The host's driver has virtual functions that are meant for VMs.
+        VfTakenByHost => "vf-taken-by-host",
+        /// Virtual functions for vGPUs are on vfio-pci.
+        VgpuVfOnVfio => "vgpu-vf-on-vfio",
+        /// The GPUs are joined by NVSwitches.
+        Nvswitch => "nvswitch",
+        /// A VM's hard limit is below what VFIO pins.
+        HardLimitLow => "hard-limit-low",
+        /// A VM wants more memory than the host has.
+        MemoryShort => "memory-short",
+        /// VMs together pin more memory than the host has.
+        MemoryOvercommitted => "memory-overcommitted",
+        /// Too few huge pages for a VM.
+        HugePagesShort => "huge-pages-short",
+        /// Ballooning with a GPU.
+        BalloonUseless => "balloon-useless",
+        /// libvirt may not lock as much memory as a VM has.
+        LockLimitLow => "lock-limit-low",
+        /// One VM would have a passthrough GPU and a vGPU.
+        MixedModes => "mixed-modes",
+        /// A running VM has what the rules would have refused at its start.
+        LiveViolation => "live-violation",
+        /// A request in the domain's metadata has no host device.
+        RequestWithoutDevice => "request-without-device",
+        /// A host device of the domain has no request, while its others have.
+        DeviceWithoutRequest => "device-without-request",
+        /// The requests are those of the domain that this one was cloned from.
+        CopiedRequest => "copied-request",
+        /// libvirt binds and unbinds the driver of a managed GPU.
+        HostdevManaged => "hostdev-managed",
+        /// A device of a VM is not on the host.
+        DeviceAbsent => "device-absent",
+        /// Another domain's definition names the device too.
+        AlsoDefinedIn => "also-defined-in",
+        /// A PCI Express card on a conventional bus.
+        ConventionalBus => "conventional-bus",
+        /// A card on the guest's root bus.
+        OnRootBus => "on-root-bus",
+        /// The guest's driver refuses to work in a VM.
+        Code43 => "code-43",
+        /// KVM is hidden from a driver that does not mind.
+        Code43Needless => "code-43-needless",
+        /// QEMU runs the VM in software.
+        NotKvm => "not-kvm",
     }
 }
 

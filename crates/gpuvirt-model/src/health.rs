@@ -2,7 +2,7 @@
 //!
 //! A fact that could not be read is not an absent one: each says why it is unknown, and no finding is made of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -333,9 +333,11 @@ pub struct MemoryClaim {
     pub name: String,
 }
 
-/// Bridges between GPUs that make one machine of them.
+/// The PCI bus as a whole, and bridges between GPUs that make one machine of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NvswitchHealth {
+    /// All PCI functions that are there.
+    pub present: Fact<BTreeSet<PciAddress>>,
     /// NVIDIA's NVSwitches.
     pub switches: Fact<Vec<PciAddress>>,
     /// The service that sets them up runs.

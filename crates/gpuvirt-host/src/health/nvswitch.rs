@@ -1,5 +1,7 @@
 //! NVIDIA's NVSwitches, and the service that sets them up.
 
+use std::collections::BTreeSet;
+
 use gpuvirt_model::health::NvswitchHealth;
 use gpuvirt_model::{ClassCode, Fact, PciAddress};
 
@@ -13,11 +15,12 @@ const OTHER_BRIDGE: u16 = 0x0680;
 
 pub(super) fn read(reader: Reader<'_>) -> NvswitchHealth {
     let names: Fact<Vec<String>> = Reader::understood(reader.list(paths::PCI_DEVICES));
-    let switches = names.map(|names| {
-        let addresses = names.iter().filter_map(|name| PciAddress::parse(name).ok());
-        addresses.filter(|address| is_switch(reader, *address)).collect()
-    });
-    NvswitchHealth { switches, fabric_manager: reader.presence(paths::FABRIC_MANAGER) }
+    let present: Fact<BTreeSet<PciAddress>> =
+        names.map(|names| names.iter().filter_map(|name| PciAddress::parse(name).ok()).collect());
+    let switches = present
+        .clone()
+        .map(|addresses| addresses.into_iter().filter(|address| is_switch(reader, *address)).collect());
+    NvswitchHealth { present, switches, fabric_manager: reader.presence(paths::FABRIC_MANAGER) }
 }
 
 fn is_switch(reader: Reader<'_>, address: PciAddress) -> bool {

@@ -1,7 +1,10 @@
 //! Everything that findings are made of.
 
 use gpuvirt_model::health::{DaemonHealth, LibvirtHealth};
-use gpuvirt_model::{Desired, Gpu, GraphicsType, Health, Observed, PciAddress, Records, Severity, When};
+use gpuvirt_model::{
+    Desired, Domain, Gpu, GraphicsType, Guest, Health, Hostdev, Observed, PciAddress, Records, Severity,
+    VgpuId, When,
+};
 
 use crate::gpu::domains_using;
 
@@ -29,7 +32,31 @@ impl Case<'_> {
         let direct = configured.is_some_and(|entry| {
             entry.graphics_type.resolve(&self.desired.host) == GraphicsType::Direct || entry.when == When::Vm
         });
-        direct || gpu.on_vfio
+        direct
+            || gpu.on_vfio
+            || self.domains().any(|domain| domain.config.iter().any(|device| of_card(device, gpu)))
+    }
+
+    /// The domains, as far as they are known.
+    pub(super) fn domains(&self) -> impl Iterator<Item = &Domain> {
+        self.observed.domains.known().into_iter().flatten()
+    }
+
+    /// The machines of the VMs whose definitions name a function of this card.
+    pub(super) fn guests_of(&self, gpu: &Gpu) -> impl Iterator<Item = &Guest> {
+        let guests = self.libvirt.guests.known().into_iter().flatten();
+        guests.filter(move |guest| guest.devices.iter().any(|device| gpu.functions.contains(&device.address)))
+    }
+
+    /// The GPU that a domain's device is, or is a share of.
+    pub(super) fn gpu_of(&self, device: &Hostdev) -> Option<&Gpu> {
+        match device {
+            Hostdev::Pci { address, .. } => self.observed.gpu_of(*address),
+            Hostdev::Mdev { uuid } => {
+                let vgpu = self.observed.vgpus.get(&VgpuId::Mdev(*uuid))?;
+                self.observed.gpus.get(&vgpu.gpu)
+            }
+        }
     }
 
     /// How bad something is that only passthrough suffers from: this bad where the card is for that, and else worth
@@ -44,8 +71,13 @@ impl Case<'_> {
         gpu.is_some_and(|gpu| domains_using(gpu, self.observed).any(|(domain, _)| domain.name == vm))
     }
 
-    /// GPUs that are whole cards: what a card's own driver made of it is not asked again.
+    /// All GPUs.
     pub(super) fn gpus(&self) -> impl Iterator<Item = &Gpu> {
         self.observed.gpus.values()
     }
+}
+
+/// Whether a device is a function of a card, and no share of it.
+fn of_card(device: &Hostdev, gpu: &Gpu) -> bool {
+    matches!(device, Hostdev::Pci { address, .. } if gpu.functions.contains(address))
 }

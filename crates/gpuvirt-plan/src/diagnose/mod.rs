@@ -3,12 +3,29 @@
 //! One file a topic, one function a finding. What is not known makes no finding: it is listed as not checked, with the
 //! reason. A healthy host has none, whatever it is not used for.
 
+mod bar;
+mod boot;
 mod case;
 mod cpu;
+mod display;
+mod driver;
+mod gpu;
 mod group;
+mod hook;
+mod install;
 mod iommu;
+mod libvirt;
+mod memory;
+mod module;
+mod numa;
+mod nvswitch;
+mod power;
+mod reset;
+mod sriov;
 mod unchecked;
 mod vfio;
+mod vm;
+mod vm_machine;
 
 use gpuvirt_model::{Finding, PciAddress, Severity, Subject, Unknown};
 
@@ -32,11 +49,30 @@ impl Diagnosis {
 
 /// Everything there is to find.
 pub fn diagnose(case: &Case<'_>) -> Diagnosis {
-    let mut findings = Vec::new();
-    findings.extend(cpu::findings(case));
-    findings.extend(iommu::findings(case));
-    findings.extend(vfio::findings(case));
-    findings.extend(group::findings(case));
+    let topics: &[fn(&Case<'_>) -> Vec<Finding>] = &[
+        cpu::findings,
+        iommu::findings,
+        vfio::findings,
+        module::findings,
+        install::findings,
+        hook::findings,
+        libvirt::findings,
+        boot::findings,
+        memory::findings,
+        gpu::findings,
+        driver::findings,
+        group::findings,
+        reset::findings,
+        power::findings,
+        display::findings,
+        bar::findings,
+        numa::findings,
+        sriov::findings,
+        nvswitch::findings,
+        vm::findings,
+        vm_machine::findings,
+    ];
+    let mut findings: Vec<Finding> = topics.iter().flat_map(|topic| topic(case)).collect();
     // The worst first; of equals, the host before its GPUs and those before the VMs.
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.subject.cmp(&b.subject)));
     Diagnosis { findings, unchecked: unchecked::list(case) }
