@@ -1,6 +1,6 @@
 //! How things stand: the daemon, libvirt, and the GPUs that need a look.
 
-use gpuvirt_model::{ConfiguredType, GraphicsType, PciAddress, Unknown};
+use gpuvirt_model::{ConfiguredType, GraphicsType, PciAddress, Unknown, Warning};
 use serde::{Deserialize, Serialize};
 
 use crate::{GpuDocument, Source};
@@ -109,6 +109,9 @@ pub struct GpuStatus {
     /// Nothing more is placed on it. Left out of JSON where it is not so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cordoned: bool,
+    /// What must be known about it. Left out of JSON where there is nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
     /// Why nothing more is done to it until `gpuvirt recover`.
     #[serde(default)]
     pub hands_off: Option<String>,
@@ -149,6 +152,7 @@ impl GpuStatus {
             active: gpu.active,
             pending: gpu.pending.clone(),
             cordoned: gpu.cordoned,
+            warnings: gpu.warnings.clone(),
             hands_off: None,
         }
     }

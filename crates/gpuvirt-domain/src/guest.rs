@@ -1,164 +1,121 @@
-//! A domain's machine, as far as GPUs care: memory, processor, firmware, and how its host devices are placed.
-//!
-//! It reads what libvirt wrote, with the defaults that libvirt fills in; what it does not know is left at its default.
+//! What of a guest VFIO minds: read leniently, since a document that libvirt takes must never be refused for it.
 
-use gpuvirt_model::{Guest, GuestBus, GuestDevice, GuestFirmware, Hostdev};
+use gpuvirt_model::{Guest, HugePages, Viommu};
 use roxmltree::Node;
 
-use crate::XmlError;
-use crate::read::{PciTopology, child, devices, guest_address, hostdev, is, parse, read_document};
+use crate::read::{child, devices, is, text};
 
-/// Reads a domain's machine.
-///
-/// # Errors
-/// [`XmlError`] as for [`crate::read()`].
-pub fn guest(xml: &str) -> Result<Guest, XmlError> {
-    let document = parse(xml)?;
-    let domain = read_document(&document)?;
-    let root = document.root_element();
-    let backing = child(&root, "memoryBacking");
-    let (cpu, features) = (child(&root, "cpu"), child(&root, "features"));
-    let memory_kib = child(&root, "memory").and_then(|node| kib(&node)).unwrap_or(0);
-    let hard_limit = child(&root, "memtune").and_then(|tune| child(&tune, "hard_limit"));
-    Ok(Guest {
-        name: domain.name,
-        kvm: root.attribute("type") == Some("kvm"),
-        memory_kib,
-        current_kib: child(&root, "currentMemory").and_then(|node| kib(&node)).unwrap_or(memory_kib),
-        hard_limit_kib: hard_limit.and_then(|node| kib(&node)),
-        hugepages_kib: backing.and_then(|backing| child(&backing, "hugepages")).map(page_kib),
-        locked: backing.is_some_and(|backing| child(&backing, "locked").is_some()),
-        balloon: devices(&root).any(|device| {
-            is(&device, "memballoon") && device.attribute("model").is_some_and(|model| model != "none")
-        }),
-        bus: match domain.topology {
-            PciTopology::Express => GuestBus::Express,
-            PciTopology::Conventional => GuestBus::Conventional,
-            PciTopology::Unknown => GuestBus::Unknown,
-        },
-        firmware: firmware(&root),
-        cpu_mode: cpu.and_then(|cpu| cpu.attribute("mode")).map(str::to_owned),
-        host_physical_bits: cpu
-            .and_then(|cpu| child(&cpu, "maxphysaddr"))
-            .is_some_and(|bits| bits.attribute("mode") == Some("passthrough")),
-        mmio64_mib: mmio64(&root),
-        kvm_hidden: features.and_then(|all| switched_on(&all, "kvm", "hidden")).is_some(),
-        hyperv_vendor: features.and_then(|all| switched_on(&all, "hyperv", "vendor_id")).is_some(),
-        viommu: domain.has_viommu,
-        memory_nodes: child(&root, "numatune")
-            .and_then(|tune| child(&tune, "memory"))
-            .and_then(|memory| memory.attribute("nodeset"))
-            .map(str::to_owned),
-        devices: devices(&root).filter_map(|device| placed(&device)).collect(),
+/// Reads it; what makes no sense is as if it were not there.
+pub(crate) fn guest(root: &Node<'_, '_>) -> Guest {
+    let limit = child(root, "memtune").and_then(|tune| child(&tune, "hard_limit"));
+    Guest {
+        memory_kib: child(root, "memory").and_then(|memory| kib(&memory)),
+        hard_limit_kib: limit.and_then(|limit| kib(&limit)),
+        huge_pages: child(root, "memoryBacking").and_then(|backing| huge_pages(&backing)),
+        viommu: devices(root).find(|device| is(device, "iommu")).map(|device| viommu(&device)),
+    }
+}
+
+fn viommu(device: &Node<'_, '_>) -> Viommu {
+    let driver = child(device, "driver");
+    let on = |name| driver.and_then(|driver| driver.attribute(name)) == Some("on");
+    let model = device.attribute("model").unwrap_or_default().to_owned();
+    Viommu { model, caching_mode: on("caching_mode") }
+}
+
+fn huge_pages(backing: &Node<'_, '_>) -> Option<HugePages> {
+    let huge = child(backing, "hugepages")?;
+    let mut pages = huge.children().filter(|node| is(node, "page"));
+    Some(match (pages.next(), pages.next()) {
+        (None, _) => HugePages::HostDefault,
+        (Some(page), None) if !page.has_attribute("nodeset") => {
+            let size = page.attribute("size").and_then(|size| size.trim().parse().ok());
+            let size = size.and_then(|size| scaled(size, page.attribute("unit")));
+            size.map_or(HugePages::Several, HugePages::Kib)
+        }
+        (Some(_), _) => HugePages::Several,
     })
 }
 
-/// A PCI host device, with its place in the guest.
-fn placed(device: &Node<'_, '_>) -> Option<GuestDevice> {
-    let Hostdev::Pci { address, .. } = hostdev(device).ok()?? else { return None };
-    let place = guest_address(device).ok().flatten();
-    let rom_file = child(device, "rom").is_some_and(|rom| rom.has_attribute("file"));
-    Some(GuestDevice { address, on_root_bus: place.is_some_and(|place| place.bus == 0), rom_file })
+/// An amount of memory, `KiB` where no unit is written.
+pub(crate) fn kib(node: &Node<'_, '_>) -> Option<u64> {
+    scaled(text(node).trim().parse().ok()?, node.attribute("unit"))
 }
 
-/// `<features><GROUP><NAME state='on'/>`.
-fn switched_on<'a, 'i>(features: &Node<'a, 'i>, group: &str, name: &str) -> Option<Node<'a, 'i>> {
-    let node = child(&child(features, group)?, name)?;
-    (node.attribute("state") == Some("on")).then_some(node)
-}
-
-/// `<os firmware='efi'>`, or a loader that is a flash: SeaBIOS is none.
-fn firmware(root: &Node<'_, '_>) -> GuestFirmware {
-    let Some(os) = child(root, "os") else { return GuestFirmware::Bios };
-    let flash = child(&os, "loader").is_some_and(|loader| loader.attribute("type") == Some("pflash"));
-    if flash || os.attribute("firmware") == Some("efi") { GuestFirmware::Uefi } else { GuestFirmware::Bios }
-}
-
-/// The size of a page among `<hugepages>`, in KiB; 0 is the host's default.
-fn page_kib(hugepages: Node<'_, '_>) -> u64 {
-    let page = child(&hugepages, "page");
-    let size = |page: Node<'_, '_>| in_kib(page.attribute("size")?, page.attribute("unit").unwrap_or("KiB"));
-    page.and_then(size).unwrap_or(0)
-}
-
-/// The size of the 64-bit window that OVMF is told by QEMU's own argument `-fw_cfg opt/ovmf/X-PciMmio64Mb,string=N`.
-fn mmio64(root: &Node<'_, '_>) -> Option<u64> {
-    let arguments =
-        root.children().filter(|node| node.is_element() && node.tag_name().name() == "commandline");
-    let mut values = arguments.flat_map(|node| node.children()).filter_map(|arg| arg.attribute("value"));
-    let number = values.find_map(|value| value.split_once("opt/ovmf/X-PciMmio64Mb,string="));
-    number.and_then(|(_, number)| number.split(',').next()?.trim().parse().ok())
-}
-
-/// An element's amount of memory, in KiB.
-fn kib(node: &Node<'_, '_>) -> Option<u64> {
-    in_kib(node.text()?, node.attribute("unit").unwrap_or("KiB"))
-}
-
-/// libvirt's units: `k` and `KiB` are 1024 bytes, `KB` is 1000.
-fn in_kib(number: &str, unit: &str) -> Option<u64> {
-    let number: u64 = number.trim().parse().ok()?;
-    let bytes: u64 = match unit {
-        "b" | "bytes" => 1,
-        "KB" => 1000,
-        "k" | "KiB" => 1 << 10,
-        "MB" => 1_000_000,
-        "M" | "MiB" => 1 << 20,
-        "GB" => 1_000_000_000,
-        "G" | "GiB" => 1 << 30,
-        "TB" => 1_000_000_000_000,
-        "T" | "TiB" => 1 << 40,
+/// libvirt's units: `k` and `KiB` are 1024 bytes, `KB` is 1000, whatever their case.
+fn scaled(amount: u64, unit: Option<&str>) -> Option<u64> {
+    let unit = unit.unwrap_or("KiB").trim().to_ascii_lowercase();
+    let (prefix, base) = match unit.as_str() {
+        "b" | "byte" | "bytes" => return Some(amount / 1024),
+        unit => match (unit.strip_suffix("ib"), unit.strip_suffix('b')) {
+            (Some(prefix), _) => (prefix, 1024_u64),
+            (None, Some(prefix)) => (prefix, 1000),
+            (None, None) => (unit, 1024),
+        },
+    };
+    let power = match prefix {
+        "k" => 1,
+        "m" => 2,
+        "g" => 3,
+        "t" => 4,
+        "p" => 5,
+        "e" => 6,
         _ => return None,
     };
-    Some(number.checked_mul(bytes)? / 1024)
+    // In 128 bits: libvirt's "unlimited" times a unit would overflow 64.
+    let bytes = u128::from(amount).checked_mul(u128::from(base).checked_pow(power)?)?;
+    u64::try_from(bytes / 1024).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::read;
 
-    const FULL: &str = "<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><name>win11</name>
-        <memory unit='GiB'>16</memory><currentMemory unit='MiB'>8192</currentMemory>
-        <memtune><hard_limit unit='KiB'>1000</hard_limit></memtune>
-        <memoryBacking><hugepages><page size='1' unit='G'/></hugepages><locked/></memoryBacking>
-        <numatune><memory mode='strict' nodeset='0-1'/></numatune>
-        <os><type machine='pc-q35-10.0'>hvm</type><loader type='pflash'>/x</loader></os>
-        <features><kvm><hidden state='on'/></kvm><hyperv><vendor_id state='on' value='x'/></hyperv></features>
-        <cpu mode='host-passthrough'><maxphysaddr mode='passthrough'/></cpu>
-        <devices><memballoon model='virtio'/><iommu model='intel'/>
-        <hostdev mode='subsystem' type='pci'><source><address domain='0' bus='0x41' slot='0' function='0'/></source>
-        <rom file='/x.rom'/><address type='pci' domain='0' bus='0' slot='5' function='0'/></hostdev></devices>
-        <qemu:commandline><qemu:arg value='-fw_cfg'/><qemu:arg value='name=opt/ovmf/X-PciMmio64Mb,string=65536'/>
-        </qemu:commandline></domain>";
-
-    #[test]
-    fn all_of_a_machine_is_read() {
-        let guest = guest(FULL).unwrap();
-        assert_eq!((guest.memory_kib, guest.current_kib), (16 << 20, 8 << 20));
-        assert_eq!(
-            (guest.hard_limit_kib, guest.hugepages_kib, guest.locked),
-            (Some(1000), Some(1 << 20), true)
-        );
-        assert_eq!((guest.kvm, guest.balloon, guest.viommu), (true, true, true));
-        assert_eq!((guest.bus, guest.firmware), (GuestBus::Express, GuestFirmware::Uefi));
-        assert_eq!((guest.cpu_mode.as_deref(), guest.host_physical_bits), (Some("host-passthrough"), true));
-        assert_eq!((guest.kvm_hidden, guest.hyperv_vendor, guest.mmio64_mib), (true, true, Some(65536)));
-        assert_eq!(guest.memory_nodes.as_deref(), Some("0-1"));
-        let device = guest.devices.first().unwrap();
-        assert_eq!((device.on_root_bus, device.rom_file), (true, true));
+    fn of(inside: &str) -> Guest {
+        read(&format!("<domain><name>vm</name>{inside}</domain>")).unwrap().guest
     }
 
     #[test]
-    fn a_bare_machine_has_libvirts_defaults() {
-        let guest = guest("<domain><name>x</name><memory>1024</memory></domain>").unwrap();
-        let want = Guest { name: "x".to_owned(), memory_kib: 1024, current_kib: 1024, ..Guest::default() };
-        assert_eq!(guest, want);
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn no_text_makes_it_panic(text in "<domain>(<(memory|os|cpu|features|name)( unit='[a-zA-Z]{0,3}')?>\\PC{0,9}){0,4}") {
-            let _ = guest(&text);
+    fn memory_is_in_kib_whatever_its_unit() {
+        for (text, want) in [
+            ("<memory>4194304</memory>", Some(4 << 20)),
+            ("<memory unit='KiB'> 1024\n</memory>", Some(1024)),
+            ("<memory unit='GiB'>4</memory>", Some(4 << 20)),
+            ("<memory unit='G'>4</memory>", Some(4 << 20)),
+            ("<memory unit='MB'>1024</memory>", Some(1_000_000)),
+            ("<memory unit='bytes'>4096</memory>", Some(4)),
+            ("<memory unit='EiB'>18446744073709551615</memory>", None),
+            ("<memory unit='parsec'>4</memory>", None),
+            ("<memory unit=''>4</memory>", None),
+            ("<memory>-1</memory>", None),
+            ("<memory/>", None),
+            ("<currentMemory>4</currentMemory>", None),
+            ("<memtune><hard_limit>8</hard_limit></memtune>", None),
+        ] {
+            assert_eq!(of(text).memory_kib, want, "{text}");
         }
+        let limit = "<memtune><hard_limit unit='KiB'>9007199254740991</hard_limit></memtune>";
+        assert_eq!(of(limit).hard_limit_kib, Some(9_007_199_254_740_991));
+    }
+
+    #[test]
+    fn huge_pages_and_a_viommu_are_known() {
+        let backing = |inside: &str| of(&format!("<memoryBacking>{inside}</memoryBacking>")).huge_pages;
+        assert_eq!(backing("<locked/>"), None);
+        assert_eq!(backing("<hugepages/>"), Some(HugePages::HostDefault));
+        assert_eq!(
+            backing("<hugepages><page size='1' unit='G'/></hugepages>"),
+            Some(HugePages::Kib(1 << 20))
+        );
+        for several in ["<page size='2048' nodeset='0'/>", "<page/>", "<page size='4'/><page size='2048'/>"] {
+            let found = backing(&format!("<hugepages>{several}</hugepages>"));
+            assert_eq!(found, Some(HugePages::Several), "{several}");
+        }
+        let viommu = |xml: &str| of(&format!("<devices>{xml}</devices>")).viommu;
+        assert_eq!(viommu("<disk/>"), None);
+        let found = viommu("<iommu model='intel'><driver intremap='on' caching_mode='on'/></iommu>");
+        assert_eq!(found, Some(Viommu { model: "intel".to_owned(), caching_mode: true }));
+        assert!(!viommu("<iommu model='intel'/>").unwrap().caching_mode);
     }
 }

@@ -17,6 +17,7 @@ pub mod error;
 mod guest;
 pub mod hostdev;
 mod limits;
+mod machine;
 mod place;
 pub mod read;
 pub mod request;
@@ -24,7 +25,7 @@ mod splice;
 
 pub use edit::{Added, Device, EditError, Removed, add, remove};
 pub use error::XmlError;
-pub use guest::guest;
 pub use hostdev::{GpuForGuest, GpuForGuestError, Placement, gpu_fragment, mdev_fragment, vgpu_fragment};
+pub use machine::machine;
 pub use read::{DomainXml, GuestAddress, PciController, PciTopology, read};
 pub use request::set_requests;

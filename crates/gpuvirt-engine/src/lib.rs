@@ -16,6 +16,7 @@ pub mod engine;
 pub mod hook;
 mod host;
 mod lend;
+mod mark;
 mod mig;
 mod placement;
 pub mod ports;

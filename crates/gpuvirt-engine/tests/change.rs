@@ -141,6 +141,7 @@ fn with_domain(world: &World, state: DomainState, config: Vec<Hostdev>) {
         config,
         live: Vec::new(),
         requests: Default::default(),
+        guest: Default::default(),
     }];
     world.definitions.lock().unwrap().insert("vm".to_owned(), DEFINITION.to_owned());
 }

@@ -11,6 +11,7 @@ mod holders;
 mod host;
 mod inventory;
 mod linux;
+mod memory;
 mod mig;
 mod modprobe;
 pub mod owner;

@@ -53,10 +53,6 @@ pub(crate) const ACPI_TABLES: &str = "/sys/firmware/acpi/tables";
 pub(crate) const IOMMU_UNITS: &str = "/sys/class/iommu";
 /// Whether VFIO's mode without any IOMMU is on.
 pub(crate) const VFIO_NOIOMMU: &str = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode";
-/// How much memory there is.
-pub(crate) const MEMINFO: &str = "/proc/meminfo";
-/// Pools of huge pages, a folder for each size.
-pub(crate) const HUGE_PAGES: &str = "/sys/kernel/mm/hugepages";
 /// The nodes that are there.
 pub(crate) const NODES_ONLINE: &str = "/sys/devices/system/node/online";
 /// Who has claimed which physical addresses.
@@ -96,6 +92,12 @@ pub(crate) const FABRIC_MANAGER: &str = "/sys/fs/cgroup/system.slice/nvidia-fabr
 pub(crate) const PCI_IDS: [&str; 3] =
     ["/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids", "/var/lib/pciutils/pci.ids"];
 
+/// How much memory there is, and how much of it can be had.
+pub(crate) const MEMINFO: &str = "/proc/meminfo";
+/// What ZFS caches beside the page cache.
+pub(crate) const ZFS_CACHE: &str = "/proc/spl/kstat/zfs/arcstats";
+/// Huge pages, a folder for each size.
+pub(crate) const HUGE_PAGES: &str = "/sys/kernel/mm/hugepages";
 /// driverctl's overrides, one file for each device: `pci-ADDRESS`.
 pub(crate) const DRIVERCTL: &str = "/etc/driverctl.d";
 /// mdevctl's definitions, one folder for each parent.

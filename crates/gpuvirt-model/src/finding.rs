@@ -211,14 +211,16 @@ codes! {
         VgpuVfOnVfio => "vgpu-vf-on-vfio",
         /// The GPUs are joined by NVSwitches.
         Nvswitch => "nvswitch",
-        /// A VM's hard limit is below what VFIO pins.
-        HardLimitLow => "hard-limit-low",
-        /// A VM wants more memory than the host has.
-        MemoryShort => "memory-short",
+        /// A guest's memory can't be locked for its devices.
+        MemoryNotLockable => "memory-not-lockable",
+        /// A vGPU's driver may not lock as much as the guest has.
+        MemoryLimit => "memory-limit",
+        /// A guest with an IOMMU of its own and a vGPU.
+        ViommuWithVgpu => "viommu-with-vgpu",
+        /// A guest's IOMMU without the mode that a whole GPU needs.
+        ViommuCachingMode => "viommu-caching-mode",
         /// VMs together pin more memory than the host has.
         MemoryOvercommitted => "memory-overcommitted",
-        /// Too few huge pages for a VM.
-        HugePagesShort => "huge-pages-short",
         /// Ballooning with a GPU.
         BalloonUseless => "balloon-useless",
         /// libvirt may not lock as much memory as a VM has.

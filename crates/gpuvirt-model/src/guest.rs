@@ -1,83 +1,69 @@
-//! What a domain's definition says about the guest's machine, as far as GPUs care.
+//! A domain's guest as far as VFIO minds it: memory that is locked for devices, and an IOMMU of the guest's own.
 
 use serde::{Deserialize, Serialize};
 
-use crate::PciAddress;
-
-/// A domain's machine.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// What of a guest decides whether it can have devices of the host's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Guest {
-    /// The domain's name.
-    pub name: String,
-    /// Whether KVM runs it (`type='kvm'`), and not software.
-    pub kvm: bool,
-    /// Its memory, in KiB: what it boots with, slots for more not counted.
-    pub memory_kib: u64,
-    /// What it has now by ballooning, in KiB.
-    pub current_kib: u64,
-    /// `<memtune><hard_limit>`, in KiB: QEMU may use, and lock, no more.
+    /// All its memory in KiB, memory devices included (`<memory>`); none where it is not written or makes no sense.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_kib: Option<u64>,
+    /// The most memory in KiB that its QEMU may have, and lock (`<memtune><hard_limit>`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hard_limit_kib: Option<u64>,
-    /// `<memoryBacking><hugepages>`: the page size in KiB, 0 for the host's default size; none: no huge pages.
-    pub hugepages_kib: Option<u64>,
-    /// `<memoryBacking><locked>`.
-    pub locked: bool,
-    /// A memory balloon.
-    pub balloon: bool,
-    /// How its PCI bus is built.
-    pub bus: GuestBus,
-    /// What it boots with.
-    pub firmware: GuestFirmware,
-    /// `<cpu mode=>`, where it says one.
-    pub cpu_mode: Option<String>,
-    /// `<cpu><maxphysaddr mode='passthrough'>`: the guest sees how wide the host's addresses are.
-    pub host_physical_bits: bool,
-    /// `opt/ovmf/X-PciMmio64Mb` among QEMU's own arguments, in MiB.
-    pub mmio64_mib: Option<u64>,
-    /// `<features><kvm><hidden state='on'>`.
-    pub kvm_hidden: bool,
-    /// `<features><hyperv><vendor_id state='on'>`.
-    pub hyperv_vendor: bool,
-    /// An IOMMU of its own.
-    pub viommu: bool,
-    /// Host nodes that its memory is bound to (`<numatune>`), as libvirt writes sets: `0-1,3`.
-    pub memory_nodes: Option<String>,
-    /// Its PCI host devices.
-    pub devices: Vec<GuestDevice>,
+    /// Its memory is of huge pages, all of one size (`<memoryBacking><hugepages>`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub huge_pages: Option<HugePages>,
+    /// The IOMMU that it has itself (`<iommu>`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub viommu: Option<Viommu>,
 }
 
-/// A PCI host device in its guest.
+/// The huge pages of a guest's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum HugePages {
+    /// Of the size that is the host's default.
+    HostDefault,
+    /// Of this size in KiB.
+    Kib(u64),
+    /// Of several sizes, or for some NUMA nodes only.
+    Several,
+}
+
+/// A guest's IOMMU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
-pub struct GuestDevice {
-    /// The host's address of it.
-    pub address: PciAddress,
-    /// It sits on the root bus itself, where PCI Express devices pretend to be the chipset's own.
-    pub on_root_bus: bool,
-    /// `<rom file=>`.
-    pub rom_file: bool,
+pub struct Viommu {
+    /// libvirt's model: `intel`, `amd`, `virtio`, `smmuv3`.
+    pub model: String,
+    /// Its caching mode is on: with Intel's, QEMU learns of mappings only then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub caching_mode: bool,
 }
 
-/// How a guest's PCI bus is built.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum GuestBus {
-    /// PCI Express (q35).
-    Express,
-    /// Conventional (i440fx).
-    Conventional,
-    /// None that we know.
-    #[default]
-    Unknown,
+impl Guest {
+    /// Nothing of it is known or out of the ordinary.
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
-/// What a guest boots with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum GuestFirmware {
-    /// UEFI (OVMF).
-    Uefi,
-    /// BIOS (SeaBIOS), libvirt's default.
-    #[default]
-    Bios,
+/// The host's memory, as the kernel reckons it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostMemory {
+    /// All of it in KiB.
+    pub total_kib: u64,
+    /// What programs can have without swapping, in KiB, and what swap takes besides.
+    pub available_kib: u64,
+    /// What a file system caches beside the page cache and gives back under pressure (ZFS), in KiB.
+    pub cached_elsewhere_kib: u64,
+    /// The size of huge pages that is meant where none is named, in KiB.
+    pub default_huge_page_kib: Option<u64>,
+    /// Huge pages that a new program can have, by their size in KiB.
+    pub free_huge_pages: std::collections::BTreeMap<u64, u64>,
 }

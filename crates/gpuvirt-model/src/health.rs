@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Evidence, Guest, PciAddress, Reading, Unknown};
+use crate::{Evidence, Machine, PciAddress, Reading, Unknown};
 
 /// A value with where it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,13 +63,13 @@ pub struct LibvirtHealth {
     /// The versions of its daemon and of QEMU.
     pub versions: Reading<LibvirtVersions>,
     /// The machines of the domains that have or ask for a GPU.
-    pub guests: Reading<Vec<Guest>>,
+    pub machines: Reading<Vec<Machine>>,
 }
 
 impl Default for LibvirtHealth {
     fn default() -> Self {
         let unknown = Unknown::NeedsDaemon;
-        Self { uri: None, versions: Reading::Unknown(unknown.clone()), guests: Reading::Unknown(unknown) }
+        Self { uri: None, versions: Reading::Unknown(unknown.clone()), machines: Reading::Unknown(unknown) }
     }
 }
 

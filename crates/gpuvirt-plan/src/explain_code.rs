@@ -5,6 +5,7 @@
 mod config;
 mod finding;
 mod gpu;
+mod guest;
 mod isolation;
 mod mig;
 mod placement;
@@ -42,6 +43,7 @@ const ALL: &[&[&[Explanation]]] = &[
         mig::TEXTS,
         placement::TEXTS,
         vm::TEXTS,
+        guest::TEXTS,
         request::TEXTS,
         warning::TEXTS,
     ],

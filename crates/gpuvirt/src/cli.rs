@@ -4,6 +4,7 @@
 //! changes, and shows an example.
 
 mod config;
+mod driver;
 mod esxcli;
 mod gpu;
 mod hook;
@@ -20,6 +21,7 @@ use gpuvirt_api::GpuSelector;
 use gpuvirt_model::VgpuId;
 
 pub use config::{ConfigCommand, DiffArgs, DocumentArgs};
+pub use driver::{CheckArgs, DriverCommand};
 pub use esxcli::{
     EsxcliCommand, EsxcliDeviceCommand, EsxcliHostCommand, EsxcliHostSetArgs, EsxcliSetArgs,
     EsxcliStatsCommand, EsxcliVmCommand, GraphicsCommand,
@@ -121,6 +123,9 @@ pub enum Command {
     ///
     /// Example: sudo gpuvirt snapshot --file host1.tar
     Snapshot(SnapshotArgs),
+    /// Driver packages: what they are, and whether they fit a GPU or a VM
+    #[command(subcommand)]
+    Driver(DriverCommand),
     /// The desired document: what all managed GPUs are to be, as one file
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -13,6 +13,7 @@
 pub mod asker;
 pub mod cli;
 pub mod document;
+pub mod driver_check;
 pub mod explanation;
 pub mod failure;
 pub mod local;

@@ -4,13 +4,13 @@ use gpuvirt_model::health::{HugePages, Locker, MemoryHealth};
 use gpuvirt_model::{Fact, Reading};
 
 use super::reader::Reader;
-use crate::parse::{meminfo, pci, process_limits};
+use crate::parse::{memory, pci, process_limits};
 use crate::paths;
 
 pub(super) fn read(reader: Reader<'_>) -> MemoryHealth {
     let line = |name: &'static str| {
         let text = reader.text(paths::MEMINFO);
-        Reader::understood(text.map(|text| text.and_then(|text| meminfo::kib(&text, name))))
+        Reader::understood(text.map(|text| text.and_then(|text| memory::meminfo(&text, name))))
     };
     let nodes = reader.text(paths::NODES_ONLINE);
     MemoryHealth {
@@ -27,7 +27,7 @@ fn pools(reader: Reader<'_>, names: &[String]) -> Vec<HugePages> {
     let number = |pool: &str, name| pci::count(&reader.files.text(&paths::huge_pages(pool, name)).ok()?);
     let pool = |name: &String| {
         let (total, free) = (number(name, "nr_hugepages")?, number(name, "free_hugepages")?);
-        Some(HugePages { size_kib: meminfo::page_kib(name)?, total, free })
+        Some(HugePages { size_kib: memory::huge_page_size(name)?, total, free })
     };
     names.iter().filter_map(pool).collect()
 }

@@ -10,7 +10,7 @@ pub mod kernel_config;
 pub mod maps;
 pub mod mdev;
 pub mod mdevctl;
-pub mod meminfo;
+pub mod memory;
 pub mod mig;
 pub mod modprobe;
 pub mod modules;

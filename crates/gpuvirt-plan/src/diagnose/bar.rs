@@ -1,6 +1,6 @@
 //! The windows of a card: placed by the host, and large ones that a guest needs room for.
 
-use gpuvirt_model::{Finding, FindingCode, Gpu, GuestFirmware, Severity, Subject};
+use gpuvirt_model::{Finding, FindingCode, Gpu, MachineFirmware, Severity, Subject};
 
 use super::Case;
 use super::iommu::kernel_argument;
@@ -72,11 +72,11 @@ fn guests_without_room(case: &Case<'_>, gpu: &Gpu) -> Vec<Finding> {
     if need <= DEFAULT_APERTURE / 2 {
         return Vec::new();
     }
-    let small = case.guests_of(gpu).filter(|guest| {
+    let small = case.machines_of(gpu).filter(|guest| {
         let told = guest.mmio64_mib.is_some_and(|mib| mib.saturating_mul(1 << 20) >= need.saturating_mul(2));
-        guest.firmware == GuestFirmware::Uefi && !guest.host_physical_bits && !told
+        guest.firmware == MachineFirmware::Uefi && !guest.host_physical_bits && !told
     });
-    let finding = |guest: &gpuvirt_model::Guest| {
+    let finding = |guest: &gpuvirt_model::Machine| {
         let mib = need.saturating_mul(2).next_power_of_two() >> 20;
         Finding::new(
             FindingCode::ApertureSmall,

@@ -2,7 +2,7 @@
 
 use gpuvirt_model::health::{DaemonHealth, LibvirtHealth};
 use gpuvirt_model::{
-    Desired, Domain, Gpu, GraphicsType, Guest, Health, Hostdev, Observed, PciAddress, Records, Severity,
+    Desired, Domain, Gpu, GraphicsType, Health, Hostdev, Machine, Observed, PciAddress, Records, Severity,
     VgpuId, When,
 };
 
@@ -43,9 +43,11 @@ impl Case<'_> {
     }
 
     /// The machines of the VMs whose definitions name a function of this card.
-    pub(super) fn guests_of(&self, gpu: &Gpu) -> impl Iterator<Item = &Guest> {
-        let guests = self.libvirt.guests.known().into_iter().flatten();
-        guests.filter(move |guest| guest.devices.iter().any(|device| gpu.functions.contains(&device.address)))
+    pub(super) fn machines_of(&self, gpu: &Gpu) -> impl Iterator<Item = &Machine> {
+        let machines = self.libvirt.machines.known().into_iter().flatten();
+        machines.filter(move |machine| {
+            machine.devices.iter().any(|device| gpu.functions.contains(&device.address))
+        })
     }
 
     /// The GPU that a domain's device is, or is a share of.

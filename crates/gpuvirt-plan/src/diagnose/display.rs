@@ -71,7 +71,7 @@ fn shadowed_rom(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
     let rom = case.health.functions.get(&gpu.address)?.rom;
     let shadowed = is_boot_display(case, gpu) && primary.identity.vendor == NVIDIA && rom;
     let guest = case
-        .guests_of(gpu)
+        .machines_of(gpu)
         .find(|guest| guest.devices.iter().any(|device| device.address == gpu.address && !device.rom_file))?;
     shadowed.then(|| {
         Finding::new(

@@ -1,185 +1,160 @@
 //! Memory: VFIO pins all of a guest's, so it must be there, in the right pages, and may be locked.
 
-use gpuvirt_model::{DomainState, Finding, FindingCode, Guest, Severity, Subject};
+use gpuvirt_model::{
+    Domain, DomainState, Evidence, Finding, FindingCode, HostMemory, Machine, Severity, Subject,
+};
 
 use super::Case;
+use crate::checks::domain::Device;
+use crate::checks::guest::{self, Judged, Moment};
+use crate::checks::several::devices_of;
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     let mut found: Vec<Finding> = overcommitted(case).into_iter().collect();
-    for guest in pinned(case) {
+    let host = host_memory(case);
+    for domain in case.domains() {
+        let devices = devices_of(domain, case.observed);
+        if devices.is_empty() {
+            continue;
+        }
+        found.extend(forbidden(case, domain, &devices, host.as_ref()));
+        found.extend(lock_limit(case, domain));
+        let mut machines = case.libvirt.machines.known().into_iter().flatten();
         found.extend(
-            [hard_limit(guest), too_large(case, guest), huge_pages(case, guest)].into_iter().flatten(),
+            machines.find(|machine| machine.name == domain.name).and_then(|machine| balloon(domain, machine)),
         );
-        found.extend([balloon(guest), lock_limit(case, guest)].into_iter().flatten());
     }
     found
 }
 
 const GIB: u64 = 1 << 20;
 
-/// The machines whose memory VFIO pins: those with a device of a GPU.
-fn pinned<'a>(case: &'a Case<'_>) -> impl Iterator<Item = &'a Guest> {
-    let guests = case.libvirt.guests.known().into_iter().flatten();
-    guests.filter(|guest| {
-        let domain = case.domains().find(|domain| domain.name == guest.name);
-        domain.is_some_and(|domain| {
-            !domain.requests.list.is_empty()
-                || domain.config.iter().any(|device| case.gpu_of(device).is_some())
-        })
+fn of(domain: &Domain, code: FindingCode, severity: Severity, cause: String) -> Finding {
+    Finding::new(code, severity, Subject::Vm(domain.name.clone()), cause)
+}
+
+/// What the definition says of memory.
+fn definition(domain: &Domain) -> Evidence {
+    let guest = &domain.guest;
+    let memory = guest.memory_kib.map(|kib| format!("<memory> {}", amount(kib)));
+    let limit = guest.hard_limit_kib.map(|kib| format!("<hard_limit> {}", amount(kib)));
+    let pages = guest.huge_pages.map(|_| "<hugepages>".to_owned());
+    let said: Vec<String> = [memory, limit, pages].into_iter().flatten().collect();
+    Evidence { source: format!("definition of {}", domain.name), value: said.join(", ") }
+}
+
+/// The host's memory as starts reckon with it. What is free for ordinary pages changes by the minute: all of it is.
+fn host_memory(case: &Case<'_>) -> Option<HostMemory> {
+    let memory = &case.health.memory;
+    let total_kib = *memory.total_kib.known()?;
+    Some(HostMemory {
+        total_kib,
+        available_kib: total_kib,
+        cached_elsewhere_kib: 0,
+        default_huge_page_kib: memory.huge_page_kib.known().copied(),
+        free_huge_pages: memory.pools.known()?.iter().map(|pool| (pool.size_kib, pool.free)).collect(),
     })
 }
 
-fn of(guest: &Guest, code: FindingCode, severity: Severity, cause: String) -> Finding {
-    Finding::new(code, severity, Subject::Vm(guest.name.clone()), cause)
-}
-
-fn definition(guest: &Guest) -> String {
-    format!("definition of {}", guest.name)
-}
-
-/// libvirt itself allows a guest's memory and 1 GiB for locking (`qemuDomainGetMemLockLimitBytes`).
-fn hard_limit(guest: &Guest) -> Option<Finding> {
-    let limit = guest.hard_limit_kib?;
-    let need = guest.memory_kib.saturating_add(GIB);
-    (limit < need).then(|| {
-        of(
-            guest,
-            FindingCode::HardLimitLow,
-            Severity::Error,
-            format!(
-                "its hard limit of {} is below its memory and what QEMU needs besides: VFIO can't pin it, and the start \
-                 fails or the kernel kills it",
-                amount(limit)
-            ),
-        )
-        .seen_at(definition(guest), format!("<memory> {}, <hard_limit> {}", amount(guest.memory_kib), amount(limit)))
-        .remedy(format!("virsh memtune {} --config --hard-limit {need}", guest.name))
-        .remedy("or drop <hard_limit>: libvirt then chooses one that fits")
-    })
-}
-
-fn too_large(case: &Case<'_>, guest: &Guest) -> Option<Finding> {
-    let total = &case.health.memory.total_kib;
-    let have = *total.known()?;
-    (guest.memory_kib > have).then(|| {
-        of(
-            guest,
-            FindingCode::MemoryShort,
-            Severity::Error,
-            format!("it wants {} and the host has {}: all of a guest's memory is pinned, and none of it is swapped", amount(guest.memory_kib), amount(have)),
-        )
-        .seen(total.shows(amount(have)))
-        .seen_at(definition(guest), format!("<memory> {}", amount(guest.memory_kib)))
-        .remedy(format!("virsh setmaxmem {} {} --config", guest.name, have.saturating_sub(2 * GIB)))
-    })
+/// What its next start is refused for: a hard limit, memory or huge pages that are not there, an IOMMU of the guest's.
+fn forbidden(
+    case: &Case<'_>,
+    domain: &Domain,
+    devices: &[Device],
+    host: Option<&HostMemory>,
+) -> Vec<Finding> {
+    let judged = Judged { vm: &domain.name, guest: &domain.guest, devices, memory: host };
+    // One that runs has what it needs, huge pages among it.
+    let moment = if domain.state == DomainState::Active { Moment::Later } else { Moment::Now };
+    let finding = |(code, because, remedy): (gpuvirt_model::RefusalCode, String, Vec<String>)| {
+        let code = code.as_str().parse().unwrap_or(FindingCode::MemoryNotLockable);
+        let total = &case.health.memory.total_kib;
+        let finding = of(domain, code, Severity::Error, format!("its next start is refused: {because}"));
+        let finding = finding.seen(definition(domain));
+        let finding = match total.known() {
+            Some(kib) => finding.seen(total.shows(amount(*kib))),
+            None => finding,
+        };
+        let pools = &case.health.memory.pools;
+        let of_size = pools.known().into_iter().flatten().filter(|_| domain.guest.huge_pages.is_some());
+        let finding = of_size.fold(finding, |finding, pool| {
+            let place = format!("{}/hugepages-{}kB", pools.source, pool.size_kib);
+            finding.seen_at(place, format!("{} of {} free", pool.free, pool.total))
+        });
+        remedy.into_iter().fold(finding, Finding::remedy)
+    };
+    guest::refusals(&judged, moment).into_iter().map(finding).collect()
 }
 
 /// Those that run now or start with the host, together.
 fn overcommitted(case: &Case<'_>) -> Option<Finding> {
     let total = &case.health.memory.total_kib;
     let have = *total.known()?;
-    let together: Vec<&Guest> = pinned(case)
-        .filter(|guest| {
-            let domain = case.domains().find(|domain| domain.name == guest.name);
-            domain.is_some_and(|domain| domain.autostart || domain.state == DomainState::Active)
-        })
+    let together: Vec<&Domain> = case
+        .domains()
+        .filter(|domain| domain.autostart || domain.state == DomainState::Active)
+        .filter(|domain| !devices_of(domain, case.observed).is_empty())
         .collect();
-    let sum = together.iter().fold(0_u64, |sum, guest| sum.saturating_add(guest.memory_kib));
-    let names: Vec<&str> = together.iter().map(|guest| guest.name.as_str()).collect();
+    let sum = together.iter().filter_map(|domain| domain.guest.memory_kib).fold(0, u64::saturating_add);
+    let names: Vec<&str> = together.iter().map(|domain| domain.name.as_str()).collect();
     (together.len() > 1 && sum > have).then(|| {
-        Finding::new(
-            FindingCode::MemoryOvercommitted,
-            Severity::Warning,
-            Subject::Host,
-            format!(
-                "{} run or start with the host and pin {} together, of {}: the last of them does not start",
-                names.join(", "),
-                amount(sum),
-                amount(have)
-            ),
-        )
-        .seen(total.shows(amount(have)))
-        .remedy(
+        let cause = format!(
+            "{} run or start with the host and pin {} together, of {}: the last of them does not start",
+            names.join(", "),
+            amount(sum),
+            amount(have)
+        );
+        let finding = Finding::new(FindingCode::MemoryOvercommitted, Severity::Warning, Subject::Host, cause);
+        let finding = together.iter().fold(finding, |finding, domain| finding.seen(definition(domain)));
+        finding.seen(total.shows(amount(have))).remedy(
             "give them less memory (virsh setmaxmem NAME SIZE --config), or don't start all of them together",
         )
     })
 }
 
-fn huge_pages(case: &Case<'_>, guest: &Guest) -> Option<Finding> {
-    let wanted = guest.hugepages_kib?;
-    let domain = case.domains().find(|domain| domain.name == guest.name)?;
-    if domain.state == DomainState::Active {
-        return None;
-    }
-    let memory = &case.health.memory;
-    let size = if wanted == 0 { *memory.huge_page_kib.known()? } else { wanted };
-    let pools = memory.pools.known()?;
-    let free = pools.iter().find(|pool| pool.size_kib == size).map_or(0, |pool| pool.free);
-    let need = guest.memory_kib.div_ceil(size.max(1));
-    (free < need).then(|| {
+fn balloon(domain: &Domain, machine: &Machine) -> Option<Finding> {
+    let (memory, current) = (domain.guest.memory_kib?, machine.current_kib?);
+    (machine.balloon && current < memory).then(|| {
         of(
-            guest,
-            FindingCode::HugePagesShort,
-            Severity::Error,
-            format!("it wants {need} huge pages of {} and {free} are free: it does not start", amount(size)),
-        )
-        .seen_at(format!("{}/hugepages-{size}kB/free_hugepages", memory.pools.source), free)
-        .seen_at(definition(guest), format!("<hugepages>, <memory> {}", amount(guest.memory_kib)))
-        .remedy(format!(
-            "echo {need} > {}/hugepages-{size}kB/nr_hugepages, soon after a boot",
-            memory.pools.source
-        ))
-        .remedy(format!("for good: hugepagesz={} hugepages={need} on the kernel's command line", page(size)))
-    })
-}
-
-/// A page's size as the kernel's command line wants it.
-fn page(kib: u64) -> String {
-    if kib >= GIB { format!("{}G", kib / GIB) } else { format!("{}M", kib / 1024) }
-}
-
-fn balloon(guest: &Guest) -> Option<Finding> {
-    (guest.balloon && guest.current_kib < guest.memory_kib).then(|| {
-        of(
-            guest,
+            domain,
             FindingCode::BalloonUseless,
             Severity::Note,
             format!(
                 "it is to have {} of its {} by ballooning, which does nothing here: with a GPU all of its memory is pinned",
-                amount(guest.current_kib),
-                amount(guest.memory_kib)
+                amount(current),
+                amount(memory)
             ),
         )
-        .seen_at(definition(guest), format!("<memory> {}, <currentMemory> {}", amount(guest.memory_kib), amount(guest.current_kib)))
-        .remedy(format!("virsh setmaxmem {0} {1} --config; virsh setmem {0} {1} --config", guest.name, guest.current_kib))
+        .seen_at(
+            format!("definition of {}", domain.name),
+            format!("<memory> {}, <currentMemory> {}", amount(memory), amount(current)),
+        )
+        .remedy("make <memory> and <currentMemory> alike: virsh edit, or virsh setmaxmem and setmem with --config")
     })
 }
 
 /// libvirt raises the limit for each VM, where it may.
-fn lock_limit(case: &Case<'_>, guest: &Guest) -> Option<Finding> {
-    let lockers = &case.health.memory.lockers;
-    let need = guest.memory_kib.saturating_add(GIB);
-    let bound = lockers
-        .known()?
-        .iter()
-        .find(|locker| !locker.may_raise && locker.limit_kib.is_some_and(|limit| limit < need))?;
-    let limit = bound.limit_kib.unwrap_or_default();
+fn lock_limit(case: &Case<'_>, domain: &Domain) -> Option<Finding> {
+    let need = domain.guest.memory_kib?.saturating_add(GIB);
+    let too_low = |limit: &u64| *limit < need;
+    let mut lockers = case.health.memory.lockers.known()?.iter().filter(|locker| !locker.may_raise);
+    let (bound, limit) = lockers.find_map(|locker| Some((locker, locker.limit_kib.filter(too_low)?)))?;
     Some(
         of(
-            guest,
+            domain,
             FindingCode::LockLimitLow,
             Severity::Error,
             format!(
-                "{} may lock {} and not raise that: VFIO can't pin the guest's {}",
+                "{} may lock {} and not raise that: VFIO can't pin the guest's memory",
                 bound.command,
-                amount(limit),
-                amount(guest.memory_kib)
+                amount(limit)
             ),
         )
+        .seen(definition(domain))
         .seen_at(format!("/proc/{}/limits", bound.pid), format!("Max locked memory {}", amount(limit)))
         .seen_at(format!("/proc/{}/status", bound.pid), "CapEff without CAP_SYS_RESOURCE")
         .remedy(format!(
-            "systemctl edit {}: [Service] LimitMEMLOCK=infinity; systemctl restart {0}",
+            "systemctl edit {0}: [Service] LimitMEMLOCK=infinity; systemctl restart {0}",
             bound.command
         ))
         .remedy("in a container: give it CAP_SYS_RESOURCE, or a memlock limit without end"),

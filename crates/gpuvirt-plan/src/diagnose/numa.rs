@@ -1,6 +1,6 @@
 //! Nodes: a card on one, and a guest's memory on another.
 
-use gpuvirt_model::{Finding, FindingCode, Gpu, Guest, Severity, Subject};
+use gpuvirt_model::{Finding, FindingCode, Gpu, Machine, Severity, Subject};
 
 use super::Case;
 
@@ -12,10 +12,10 @@ fn remote(case: &Case<'_>, gpu: &Gpu) -> Vec<Finding> {
     let Some(node) = case.observed.primary_of(gpu).and_then(|function| function.numa_node) else {
         return Vec::new();
     };
-    let elsewhere = |guest: &&Guest| {
+    let elsewhere = |guest: &&Machine| {
         guest.memory_nodes.as_deref().is_some_and(|nodes| contains(nodes, node) == Some(false))
     };
-    let finding = |guest: &Guest| {
+    let finding = |guest: &Machine| {
         let nodes = guest.memory_nodes.as_deref().unwrap_or_default();
         Finding::new(
             FindingCode::NumaRemote,
@@ -27,7 +27,7 @@ fn remote(case: &Case<'_>, gpu: &Gpu) -> Vec<Finding> {
         .seen_at(format!("definition of {}", guest.name), format!("<numatune><memory nodeset='{nodes}'/>"))
         .remedy(format!("<numatune><memory mode='strict' nodeset='{node}'/></numatune>, and vcpupin to processors of node {node}"))
     };
-    case.guests_of(gpu).filter(elsewhere).map(finding).collect()
+    case.machines_of(gpu).filter(elsewhere).map(finding).collect()
 }
 
 /// Whether a set as libvirt writes it (`0-1,3,^2`) has a node; none where it is not understood.

@@ -44,7 +44,7 @@ fn mixed(case: &Case<'_>, domain: &Domain) -> Option<Finding> {
 
 /// What `vm show` warns of.
 fn drifted(case: &Case<'_>, domain: &Domain) -> Vec<Finding> {
-    let warnings = drift::warnings(domain, case.observed).into_iter();
+    let warnings = drift::warnings(domain, case.observed, case.desired).into_iter();
     let finding = |warning: gpuvirt_model::Warning| {
         let code = FindingCode::of_warning(warning.code)?;
         let severity = if code == FindingCode::LiveViolation { Severity::Error } else { Severity::Warning };

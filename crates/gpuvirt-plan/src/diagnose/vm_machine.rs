@@ -1,13 +1,13 @@
 //! A VM's machine: what of it fights a GPU.
 
-use gpuvirt_model::{Finding, FindingCode, Gpu, Guest, GuestBus, Severity, Subject};
+use gpuvirt_model::{Finding, FindingCode, Gpu, Machine, MachineBus, Severity, Subject};
 
 use super::Case;
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for gpu in case.gpus() {
-        for guest in case.guests_of(gpu) {
+        for guest in case.machines_of(gpu) {
             let of_both = [conventional_bus(gpu, guest), root_bus(gpu, guest), code_43(case, gpu, guest)];
             found.extend(of_both.into_iter().flatten());
             found.extend([needless_hiding(case, gpu, guest), software(gpu, guest)].into_iter().flatten());
@@ -16,16 +16,16 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     found
 }
 
-fn of(guest: &Guest, code: FindingCode, severity: Severity, cause: String) -> Finding {
+fn of(guest: &Machine, code: FindingCode, severity: Severity, cause: String) -> Finding {
     Finding::new(code, severity, Subject::Vm(guest.name.clone()), cause)
 }
 
-fn definition(guest: &Guest) -> String {
+fn definition(guest: &Machine) -> String {
     format!("definition of {}", guest.name)
 }
 
-fn conventional_bus(gpu: &Gpu, guest: &Guest) -> Option<Finding> {
-    (guest.bus == GuestBus::Conventional).then(|| {
+fn conventional_bus(gpu: &Gpu, guest: &Machine) -> Option<Finding> {
+    (guest.bus == MachineBus::Conventional).then(|| {
         of(
             guest,
             FindingCode::ConventionalBus,
@@ -42,9 +42,9 @@ fn conventional_bus(gpu: &Gpu, guest: &Guest) -> Option<Finding> {
 }
 
 /// AMD's drivers read the link that is upstream of the card, and crash where there is none.
-fn root_bus(gpu: &Gpu, guest: &Guest) -> Option<Finding> {
+fn root_bus(gpu: &Gpu, guest: &Machine) -> Option<Finding> {
     let on_root = guest.devices.iter().any(|device| device.address == gpu.address && device.on_root_bus);
-    (on_root && guest.bus == GuestBus::Express).then(|| {
+    (on_root && guest.bus == MachineBus::Express).then(|| {
         of(
             guest,
             FindingCode::OnRootBus,
@@ -66,7 +66,7 @@ fn needs_hiding(case: &Case<'_>, gpu: &Gpu) -> Option<bool> {
     (identity.vendor == NVIDIA).then(|| FERMI.iter().any(|devices| devices.contains(&identity.device)))
 }
 
-fn code_43(case: &Case<'_>, gpu: &Gpu, guest: &Guest) -> Option<Finding> {
+fn code_43(case: &Case<'_>, gpu: &Gpu, guest: &Machine) -> Option<Finding> {
     let missed = needs_hiding(case, gpu)? && !(guest.kvm_hidden && guest.hyperv_vendor);
     missed.then(|| {
         of(
@@ -85,7 +85,7 @@ fn code_43(case: &Case<'_>, gpu: &Gpu, guest: &Guest) -> Option<Finding> {
 }
 
 /// Hiding costs the guest its paravirtual clock and spinlocks.
-fn needless_hiding(case: &Case<'_>, gpu: &Gpu, guest: &Guest) -> Option<Finding> {
+fn needless_hiding(case: &Case<'_>, gpu: &Gpu, guest: &Machine) -> Option<Finding> {
     let needless = guest.kvm_hidden && needs_hiding(case, gpu) == Some(false);
     needless.then(|| {
         of(
@@ -99,7 +99,7 @@ fn needless_hiding(case: &Case<'_>, gpu: &Gpu, guest: &Guest) -> Option<Finding>
     })
 }
 
-fn software(gpu: &Gpu, guest: &Guest) -> Option<Finding> {
+fn software(gpu: &Gpu, guest: &Machine) -> Option<Finding> {
     (!guest.kvm).then(|| {
         of(
             guest,

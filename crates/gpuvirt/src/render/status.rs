@@ -40,6 +40,9 @@ pub fn status(status: &StatusDocument) -> String {
     if !not_as_asked.is_empty() {
         page.table(2, &table(&not_as_asked));
     }
+    for warning in status.gpus.iter().flat_map(|gpu| &gpu.warnings) {
+        page.line(format_args!("warning: {}  [{}]", warning.text, warning.code));
+    }
     if let Some(restore) = &status.restore {
         restored(&mut page, restore);
     }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use gpuvirt_api::DoctorDocument;
 use gpuvirt_model::health::{DaemonHealth, LibvirtHealth};
-use gpuvirt_model::{Domain, Guest, Reading, Unknown};
+use gpuvirt_model::{Domain, Machine, Reading, Unknown};
 use gpuvirt_plan::diagnose::{self, Case};
 
 use super::answer::Failure;
@@ -50,28 +50,28 @@ pub(super) async fn show(
 /// libvirt's versions, and the machines of the VMs that GPUs are a matter of.
 fn libvirt(context: &Context, picture: &Picture) -> LibvirtHealth {
     let (uri, versions) = context.outside.definitions.libvirt();
-    let guests = match &picture.view.observed.domains {
-        Reading::Known(domains) => guests(context, domains),
+    let machines = match &picture.view.observed.domains {
+        Reading::Known(domains) => machines(context, domains),
         Reading::Unknown(why) => Reading::Unknown(why.clone()),
     };
-    LibvirtHealth { uri, versions, guests }
+    LibvirtHealth { uri, versions, machines }
 }
 
 /// The machines of those domains that have or ask for a device of the host; all unknown when libvirt stops answering.
-fn guests(context: &Context, domains: &[Domain]) -> Reading<Vec<Guest>> {
+fn machines(context: &Context, domains: &[Domain]) -> Reading<Vec<Machine>> {
     let concerned = domains.iter().filter(|domain| {
         !(domain.config.is_empty() && domain.live.is_empty() && domain.requests.list.is_empty())
     });
-    let mut guests = Vec::new();
+    let mut machines = Vec::new();
     for domain in concerned {
         let xml = match context.outside.definitions.public_xml(&domain.name) {
             Ok(xml) => xml,
             Err(error) => return Reading::Unknown(Unknown::Unreadable { what: chain(&error) }),
         };
         // A definition that is gone, or that nobody understands, is said of by the listing itself.
-        guests.extend(xml.and_then(|xml| gpuvirt_domain::guest(&xml).ok()));
+        machines.extend(xml.and_then(|xml| gpuvirt_domain::machine(&xml).ok()));
     }
-    Reading::Known(guests)
+    Reading::Known(machines)
 }
 
 /// What the daemon knows of itself.

@@ -62,7 +62,7 @@ fn status(context: &Context, picture: &Picture) -> Result<StatusDocument, Failur
     }
     // What runs against the rules is left alone and told.
     let domains = view.observed.domains.known().into_iter().flatten();
-    let violations = domains.filter_map(|domain| drift::violation(domain, &view.observed));
+    let violations = domains.flat_map(|domain| drift::violations(domain, &view.observed, &view.desired));
     status.problems.extend(violations.map(|violation| violation.text));
     status.problems.extend(picture.problems.iter().cloned());
     absent(&mut status, view);

@@ -4,29 +4,6 @@ use crate::explain_code::Explanation;
 
 pub(super) const TEXTS: &[Explanation] = &[
     Explanation {
-        name: "hard-limit-low",
-        cause: "libvirt lets QEMU lock as much memory as the hard limit says. VFIO pins all of the guest's \
-                memory, and QEMU needs some besides, so that a limit below that fails the start or gets QEMU \
-                killed.",
-        evidence: "<memtune><hard_limit> beside <memory> in the definition: libvirt's own rule is memory and 1 \
-                GiB.",
-        remedy: "Raise the limit, or drop it: libvirt then chooses one by itself.",
-    },
-    Explanation {
-        name: "memory-short",
-        cause: "VFIO pins all of a guest's memory at its start, and this guest has more than the host.",
-        evidence: "<memory> in the definition, MemTotal in /proc/meminfo.",
-        remedy: "Give the VM less memory: virsh setmaxmem NAME SIZE --config.",
-    },
-    Explanation {
-        name: "huge-pages-short",
-        cause: "The VM's memory is to be of huge pages, and fewer are free than it needs.",
-        evidence: "free_hugepages of that size below /sys/kernel/mm/hugepages, <hugepages> and <memory> in the \
-                definition.",
-        remedy: "Reserve more soon after a boot (nr_hugepages), or on the kernel's command line: hugepagesz= \
-                and hugepages=.",
-    },
-    Explanation {
         name: "balloon-useless",
         cause: "A balloon takes memory from a guest that it does not use. With a GPU all of it is pinned at \
                 the start, and QEMU keeps the balloon from doing anything.",
