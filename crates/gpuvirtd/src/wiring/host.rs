@@ -7,7 +7,7 @@ use std::time::Duration;
 use gpuvirt_engine::ports::{Host, PortError, StepError, WaitingWrite};
 use gpuvirt_fakekernel::FakeKernel;
 use gpuvirt_host::{GpuMatch, HostError, LinuxHost, LinuxSysfs, ObserveScope, Sysfs};
-use gpuvirt_model::{HostMemory, MigState, Observed, PciAddress, ProgramPath};
+use gpuvirt_model::{Health, HostMemory, MigState, Observed, PciAddress, ProgramPath};
 use gpuvirt_plan::{Performed, Step};
 
 use crate::config::{Config, ExtraGpu, GpuInstances};
@@ -83,6 +83,10 @@ impl Host for HostPort {
 
     fn observe_gpu_and_holders(&self, gpu: PciAddress) -> Result<Observed, PortError> {
         self.observe_scope(ObserveScope::GpuAndHolders(gpu))
+    }
+
+    fn health(&self, observed: &Observed) -> Health {
+        self.0.health(observed)
     }
 
     fn memory(&self) -> Option<HostMemory> {
