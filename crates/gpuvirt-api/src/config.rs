@@ -16,6 +16,9 @@ pub struct ApplyConfig {
     /// Managed GPUs that the document does not name become unmanaged.
     #[serde(default)]
     pub prune: bool,
+    /// vGPUs of the document that live already and that others made become gpuvirt's, where GPU and profile are the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopt: bool,
     /// Longest wait for a write that can block, in seconds; none: the daemon's own.
     #[serde(default)]
     pub wait_seconds: Option<u64>,

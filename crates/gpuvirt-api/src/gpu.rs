@@ -3,9 +3,10 @@
 use gpuvirt_model::{
     ConfiguredType, Desired, DesiredGpu, Function, Gpu, GpuUsage, GraphicsType, HostDriver, Hostdev,
     IommuGroup, MemberRole, Observed, PciAddress, Reading, Records, RefusalCode, Vgpu, VgpuId, VgpuMode,
+    Warning,
 };
 use gpuvirt_plan::checks::passthrough::Passthrough;
-use gpuvirt_plan::{Wanted, vendor};
+use gpuvirt_plan::{Wanted, checks, vendor};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -46,6 +47,9 @@ pub struct GpuDocument {
     /// What the host's driver of it is for.
     #[serde(default)]
     pub host_driver: HostDriver,
+    /// What must be known about it. Left out of JSON where there is nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
     /// Why it can't be told yet how vGPUs are made on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub framework_undecided: Option<String>,
@@ -159,6 +163,7 @@ impl GpuDocument {
             accepted: entry.map(|entry| entry.accepted.clone()).unwrap_or_default(),
             cordoned: entry.is_some_and(|entry| entry.cordoned),
             host_driver: gpu.driver.clone(),
+            warnings: checks::host_driver_mismatch(gpu, observed, desired).into_iter().collect(),
             framework_undecided: gpuvirt_plan::undecided(gpu, observed),
             bar_bytes: functions.iter().fold(0, |sum, f| sum.saturating_add(f.bar_bytes())),
             passthrough: Some(Passthrough::of(gpu, observed, desired, records).into()),

@@ -11,6 +11,7 @@ pub mod event;
 pub mod gpu;
 pub mod hook;
 pub mod host;
+pub mod import;
 pub mod list;
 pub mod mig;
 #[cfg(feature = "schema")]

@@ -6,6 +6,7 @@
 pub mod capacity;
 pub mod change;
 pub mod config;
+pub mod driver;
 pub mod esxcli;
 pub mod event;
 pub mod explanation;
@@ -13,6 +14,7 @@ pub mod function;
 pub mod gpu;
 pub mod holder;
 pub mod host;
+pub mod import;
 pub mod iommu;
 pub mod list;
 pub mod mig;

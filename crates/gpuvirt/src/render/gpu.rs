@@ -108,6 +108,9 @@ pub fn show(gpu: &GpuDocument) -> String {
             None => or_none(joined(gpu.gpu.frameworks.iter())),
         },
     );
+    for warning in &gpu.warnings {
+        page.field("warning", format_args!("{}  [{}]", warning.text, warning.code));
+    }
     for function in &gpu.function_details {
         function::section(&mut page, function);
     }

@@ -17,10 +17,10 @@ use crate::render;
 pub fn run(asker: &Asker, command: &ConfigCommand) -> Result<Answer, Failure> {
     match command {
         ConfigCommand::Export => export(asker),
-        ConfigCommand::Diff(args) => carry_out(asker, args, ConfigUntil::Differences, None),
-        ConfigCommand::Apply { document, dry_run, wait } => {
+        ConfigCommand::Diff(args) => carry_out(asker, ask(args, ConfigUntil::Differences)?),
+        ConfigCommand::Apply { document, dry_run, adopt, wait } => {
             let until = if *dry_run { ConfigUntil::Plans } else { ConfigUntil::Done };
-            carry_out(asker, document, until, *wait)
+            carry_out(asker, ApplyConfig { adopt: *adopt, wait_seconds: *wait, ..ask(document, until)? })
         }
     }
 }
@@ -33,14 +33,12 @@ fn export(asker: &Asker) -> Result<Answer, Failure> {
     output::document(format, &config, |_: &Configuration| String::new())
 }
 
-fn carry_out(
-    asker: &Asker,
-    args: &DiffArgs,
-    until: ConfigUntil,
-    wait: Option<u64>,
-) -> Result<Answer, Failure> {
+fn ask(args: &DiffArgs, until: ConfigUntil) -> Result<ApplyConfig, Failure> {
     let config = document::read(&args.document.file)?;
-    let request = ApplyConfig { config, until, prune: args.prune, wait_seconds: wait };
+    Ok(ApplyConfig { config, until, prune: args.prune, adopt: false, wait_seconds: None })
+}
+
+fn carry_out(asker: &Asker, request: ApplyConfig) -> Result<Answer, Failure> {
     let change = asker.order(|client| client.apply_config(&request))?;
     let mut answer = output::document(asker.format(), &change, render::config::change)?;
     answer.err = render::config::warnings(&change);
@@ -49,7 +47,7 @@ fn carry_out(
 }
 
 /// The worst of what happened to the GPUs.
-fn exit(change: &ConfigChange) -> u8 {
+pub(super) fn exit(change: &ConfigChange) -> u8 {
     let any = |outcome| change.gpus.iter().any(|gpu| gpu.outcome == outcome);
     if any(GpuOutcome::Failed) {
         ErrorKind::Failed.exit_code()
