@@ -1,6 +1,7 @@
 //! Profiles and vGPUs as they are shown.
 
-use gpuvirt_model::{Desired, Observed, PciAddress, Profile, Reading, Records, Vgpu};
+use gpuvirt_model::{Desired, Gpu, Observed, PciAddress, Profile, Reading, Records, Vgpu};
+use gpuvirt_plan::migration::{self, Check};
 use gpuvirt_plan::profile::judged;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,9 @@ pub struct ProfileDocument {
     pub profile: Profile,
     /// How many of it exist on this GPU.
     pub consumed: u32,
+    /// Whether a VM with such a vGPU can move to another host while it runs, as far as this host shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live_migration: Option<Check>,
 }
 
 /// A live vGPU.
@@ -40,13 +44,14 @@ impl ProfileDocument {
         let live = |parent, type_id: &str| {
             observed.vgpus.values().filter(|vgpu| vgpu.parent == parent && vgpu.type_id == type_id).count()
         };
-        let of = |gpu: PciAddress, profile: Profile| Self {
-            gpu,
+        let of = |gpu: &Gpu, profile: Profile| Self {
+            gpu: gpu.address,
             consumed: u32::try_from(live(profile.parent, &profile.type_id)).unwrap_or(u32::MAX),
+            live_migration: Some(migration::of_profile(&profile, gpu, observed)),
             profile,
         };
         let gpus = observed.gpus.values();
-        gpus.flat_map(|gpu| judged(gpu, observed, desired).into_iter().map(|p| of(gpu.address, p))).collect()
+        gpus.flat_map(|gpu| judged(gpu, observed, desired).into_iter().map(|p| of(gpu, p))).collect()
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use gpuvirt_model::{Desired, Domain, MigState, Observed, PciAddress, ProgramPath, Reading, Records};
+use gpuvirt_model::{
+    Desired, Domain, Hypervisor, MigState, Observed, PciAddress, ProgramPath, Reading, Records,
+};
 use gpuvirt_plan::{Plan, Step};
 use uuid::Uuid;
 
@@ -75,6 +77,11 @@ pub struct WaitingWrite {
 pub trait Domains: Send + Sync {
     /// All domains with their host devices; unknown when libvirt does not answer.
     fn list(&self) -> Reading<Vec<Domain>>;
+
+    /// The versions of libvirt and of the emulator, as far as they are known.
+    fn versions(&self) -> Hypervisor {
+        Hypervisor::default()
+    }
 
     /// The stored definition, secrets included. It goes into no journal and no log.
     ///

@@ -1,7 +1,7 @@
 //! Domains: listed with their host devices, read and redefined.
 
 use gpuvirt_domain::DomainXml;
-use gpuvirt_model::{Domain, DomainState, Reading, Unknown, chain};
+use gpuvirt_model::{Domain, DomainState, Hypervisor, Reading, ReleaseNumber, Unknown, chain};
 use uuid::Uuid;
 use virt::connect::Connect;
 use virt::error::ErrorNumber;
@@ -152,6 +152,21 @@ impl Libvirt {
 }
 
 impl Libvirt {
+    /// The versions of libvirt's daemon and of QEMU as it is installed. What libvirt does not tell is left empty.
+    ///
+    /// # Errors
+    /// [`LibvirtError`] when libvirt can't be asked at all.
+    pub fn versions(&self) -> Result<Hypervisor, LibvirtError> {
+        self.request("asking libvirt for versions".to_owned(), |connection, _| {
+            // 0 is what libvirt says where there is none.
+            let known = |packed: u32| (packed > 0).then(|| ReleaseNumber::unpacked(packed));
+            Ok(Hypervisor {
+                libvirt: connection.lib_version().ok().and_then(known),
+                qemu: connection.hyp_version().ok().and_then(known),
+            })
+        })
+    }
+
     /// Starts a domain and waits until it runs: its hooks too, so its caller holds nothing that a hook waits for.
     ///
     /// # Errors

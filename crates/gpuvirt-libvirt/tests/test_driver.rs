@@ -53,6 +53,15 @@ fn hostdevs() -> Vec<Hostdev> {
 }
 
 #[test]
+fn libvirt_says_its_version_and_the_emulators() {
+    let versions = Libvirt::open(URI).unwrap().versions().unwrap();
+    let libvirt = versions.libvirt.expect("libvirt has a version");
+    assert!((5..100).contains(&libvirt.major) && libvirt.minor < 1000, "{libvirt}");
+    // The test driver calls itself version 2 of a thousandth.
+    assert_eq!(versions.qemu.map(|version| version.to_string()).as_deref(), Some("0.0.2"));
+}
+
+#[test]
 fn a_gpu_comes_and_goes_and_the_password_stays() {
     let fixture = Fixture::new(1);
     let before = fixture.stored();

@@ -182,6 +182,8 @@ codes! {
         NoVgpuParams => "no-vgpu-params",
         /// The host's driver of the card is not the one that makes vGPUs.
         WrongHostDriver => "wrong-host-driver",
+        /// The VM can't move to another host while it runs.
+        NotMigratable => "not-migratable",
         /// A driver package is not one for the GPU, or for what the VM has.
         DriverDoesNotFit => "driver-does-not-fit",
         /// A stored file cannot be read; nothing is changed until it can.

@@ -20,6 +20,7 @@ pub mod gpu;
 pub mod import;
 pub mod mig;
 pub mod mig_room;
+pub mod migration;
 pub mod parameter;
 pub mod params;
 pub mod placement;

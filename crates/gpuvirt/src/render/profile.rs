@@ -53,6 +53,7 @@ pub fn of_gpu(page: &mut Page, gpu: &GpuDocument) {
         gpu: gpu.address,
         profile: profile.clone(),
         consumed: live(profile),
+        live_migration: None,
     };
     let documents: Vec<ProfileDocument> = gpu.gpu.profiles.iter().map(document).collect();
     let mut reasons = Reasons::default();
@@ -99,7 +100,7 @@ impl<'a> Summary<'a> {
     /// In the order in which GPUs and profiles come first.
     fn of(documents: &'a [ProfileDocument]) -> Vec<Self> {
         let mut all: Vec<Self> = Vec::new();
-        for ProfileDocument { gpu, profile, consumed } in documents {
+        for ProfileDocument { gpu, profile, consumed, .. } in documents {
             let at = all.iter_mut().find(|seen| seen.gpu == *gpu && seen.profile.name == profile.name);
             match at {
                 Some(seen) => {

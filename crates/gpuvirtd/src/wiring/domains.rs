@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gpuvirt_engine::ports::{Domains, PortError};
 use gpuvirt_libvirt::{Libvirt, LibvirtError, Redefined, Told};
-use gpuvirt_model::{Domain, Reading, Unknown};
+use gpuvirt_model::{Domain, Hypervisor, Reading, Unknown};
 
 use crate::server::Definitions;
 
@@ -80,6 +80,11 @@ impl Domains for LibvirtDomains {
             return Reading::Unknown(Unknown::Unreadable { what });
         }
         self.lists.domains()
+    }
+
+    fn versions(&self) -> Hypervisor {
+        let asked = self.gate.is_open().then(|| self.lists.versions().ok()).flatten();
+        asked.unwrap_or_default()
     }
 
     fn inactive_xml(&self, name: &str) -> Result<Option<String>, PortError> {
