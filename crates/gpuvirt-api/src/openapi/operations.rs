@@ -6,8 +6,9 @@ use schemars::{Schema, SchemaGenerator};
 use crate::event::EventList;
 use crate::{
     ApplyConfig, Capacity, Change, ConfigChange, CreateGpuInstances, CreateVgpu, GpuDocument, HookAnswer,
-    HookCall, HostDocument, List, MigDocument, ProfileDocument, RemoveVgpus, SetCordon, SetHost, SetType,
-    SetVgpuParams, StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, VmStart, XmlDocument,
+    HookCall, HostDocument, List, MigDocument, MigrationDocument, ProfileDocument, RemoveVgpus, SetCordon,
+    SetHost, SetType, SetVgpuParams, StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, VmStart,
+    XmlDocument,
 };
 
 /// The schema of a type; its definition is kept by the generator.
