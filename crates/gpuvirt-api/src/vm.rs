@@ -1,6 +1,6 @@
 //! VMs as they are shown: domains with the GPUs that they have.
 
-use gpuvirt_model::{Domain, DomainState, Hostdev, Observed, PciAddress, Request, VgpuId, Warning};
+use gpuvirt_model::{Desired, Domain, DomainState, Hostdev, Observed, PciAddress, Request, VgpuId, Warning};
 use gpuvirt_plan::migration::Check;
 use gpuvirt_plan::{drift, migration};
 use serde::{Deserialize, Serialize};
@@ -51,7 +51,7 @@ pub struct VmDevice {
 
 impl VmDocument {
     /// The document of one domain. Host devices that are no GPUs are left out.
-    pub fn new(domain: &Domain, observed: &Observed) -> Self {
+    pub fn new(domain: &Domain, observed: &Observed, desired: &Desired) -> Self {
         let mut devices: Vec<VmDevice> = Vec::new();
         for hostdev in domain.config.iter().chain(&domain.live) {
             let gpu = match hostdev {
@@ -70,7 +70,7 @@ impl VmDocument {
         }
         let live_migration = migration::of_devices(domain, observed);
         let (name, uuid) = (domain.name.clone(), domain.uuid);
-        let (requests, warnings) = (domain.requests.list.clone(), drift::warnings(domain, observed));
+        let (requests, warnings) = (domain.requests.list.clone(), drift::warnings(domain, observed, desired));
         let (state, autostart) = (domain.state, domain.autostart);
         Self { name, uuid, state, autostart, devices, requests, live_migration, warnings }
     }

@@ -14,8 +14,10 @@
 pub mod edit;
 mod element;
 pub mod error;
+mod guest;
 pub mod hostdev;
 mod limits;
+mod machine;
 mod place;
 pub mod read;
 pub mod request;
@@ -24,5 +26,6 @@ mod splice;
 pub use edit::{Added, Device, EditError, Removed, add, remove};
 pub use error::XmlError;
 pub use hostdev::{GpuForGuest, GpuForGuestError, Placement, gpu_fragment, mdev_fragment, vgpu_fragment};
+pub use machine::machine;
 pub use read::{DomainXml, GuestAddress, PciController, PciTopology, read};
 pub use request::set_requests;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use gpuvirt_model::{
-    Desired, Domain, Hypervisor, MigState, Observed, PciAddress, ProgramPath, Reading, Records,
+    Desired, Domain, Health, HostMemory, MigState, Observed, PciAddress, ProgramPath, Reading, Records,
 };
-use gpuvirt_plan::{Plan, Step};
+use gpuvirt_plan::{Performed, Plan, Step};
 use uuid::Uuid;
 
 /// The host's kernel.
@@ -34,14 +34,25 @@ pub trait Host: Send + Sync {
         self.observe()
     }
 
+    /// What only the doctor asks of a host, for the GPUs of a picture. Without another implementation nothing is known.
+    fn health(&self, observed: &Observed) -> Health {
+        let _ = observed;
+        Health::default()
+    }
+
     /// Whether a PCI function is there at all, part of a GPU or not.
     fn is_present(&self, function: PciAddress) -> bool;
+
+    /// The host's memory as it is now; none where that is not known.
+    fn memory(&self) -> Option<HostMemory> {
+        None
+    }
 
     /// Carries out one step, waiting no longer than `deadline` for a write that can block.
     ///
     /// # Errors
     /// [`StepError`].
-    fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError>;
+    fn perform(&self, step: &Step, deadline: Duration) -> Result<Performed, StepError>;
 
     /// The GPU instances of a card, read through the vendor's command, within `deadline`.
     ///
@@ -77,11 +88,6 @@ pub struct WaitingWrite {
 pub trait Domains: Send + Sync {
     /// All domains with their host devices; unknown when libvirt does not answer.
     fn list(&self) -> Reading<Vec<Domain>>;
-
-    /// The versions of libvirt and of the emulator, as far as they are known.
-    fn versions(&self) -> Hypervisor {
-        Hypervisor::default()
-    }
 
     /// The stored definition, secrets included. It goes into no journal and no log.
     ///
@@ -165,6 +171,15 @@ pub enum StepError {
         /// The write and its object.
         what: String,
         /// The errno.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The host is no longer as it was when the step was planned. Nothing was written.
+    #[error("{what}")]
+    NotAsPlanned {
+        /// The write and its object.
+        what: String,
+        /// What was found instead.
         #[source]
         source: std::io::Error,
     },

@@ -4,13 +4,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gpuvirt_model::{MigState, Observed, PciAddress, ProgramPath, Unknown};
-use gpuvirt_plan::Step;
+use gpuvirt_model::{Health, HostMemory, MigState, Observed, PciAddress, ProgramPath, Unknown};
+use gpuvirt_plan::{Performed, Step};
 
 use crate::error::HostError;
 use crate::files::Files;
+use crate::health;
 use crate::holders;
 use crate::inventory::{self, GpuRules, KnownNames};
+use crate::memory;
 use crate::mig;
 use crate::paths;
 use crate::perform;
@@ -35,6 +37,11 @@ pub enum ObserveScope {
     WithoutHolders,
     /// One GPU with its groups, virtual functions and vGPUs, without holders: whether a change came out as planned.
     Gpu(PciAddress),
+}
+
+/// What only the doctor asks of a host, but for its GPUs: every file that it looks at is asked of `sysfs`.
+pub fn host_health(sysfs: &dyn Sysfs, release: Option<&str>) -> Health {
+    health::read(Files::new(sysfs), [], release)
 }
 
 impl LinuxHost {
@@ -74,7 +81,7 @@ impl LinuxHost {
     /// # Errors
     /// [`HostError::Refused`] when the kernel refuses or the host is no longer as planned, [`HostError::NotSo`] when
     /// the kernel accepted and nothing came of it, [`HostError::StillWaiting`] when `deadline` has passed.
-    pub fn perform(&self, step: &Step, deadline: Duration) -> Result<(), HostError> {
+    pub fn perform(&self, step: &Step, deadline: Duration) -> Result<Performed, HostError> {
         let done = perform::perform(Files::new(&*self.sysfs), step, deadline);
         done.map_err(|error| match step {
             Step::CycleVfs { function, .. } | Step::SetUnbindLock { function, .. } => {
@@ -130,9 +137,21 @@ impl LinuxHost {
         mig::read_from(Files::new(&*self.sysfs), gpu, program, deadline)
     }
 
+    /// What else there is to know about whether GPUs can work in VMs here: for the GPUs of a picture of this host. It
+    /// reads files alone, none of which wakes a card, and what it may not read is unknown.
+    pub fn health(&self, observed: &Observed) -> Health {
+        let functions = observed.gpus.values().flat_map(|gpu| gpu.functions.iter().copied());
+        health::read(Files::new(&*self.sysfs), functions, observed.host.kernel_release.as_deref())
+    }
+
     /// Whether a PCI function is there, part of a GPU or not.
     pub fn is_present(&self, function: PciAddress) -> bool {
         self.sysfs.exists(&paths::function(function))
+    }
+
+    /// The host's memory as it is now; none where the kernel does not tell.
+    pub fn memory(&self) -> Option<HostMemory> {
+        memory::read(Files::new(&*self.sysfs))
     }
 
     /// The running kernel's release, where it is known.

@@ -6,10 +6,12 @@
 mod error;
 mod files;
 pub mod foreign;
+mod health;
 mod holders;
 mod host;
 mod inventory;
 mod linux;
+mod memory;
 mod mig;
 mod modprobe;
 pub mod owner;
@@ -24,7 +26,7 @@ pub mod vfio_probe;
 mod writer;
 
 pub use error::HostError;
-pub use host::{LinuxHost, ObserveScope};
+pub use host::{LinuxHost, ObserveScope, host_health};
 pub use inventory::{GpuMatch, GpuMatchError, GpuRules};
 pub use linux::LinuxSysfs;
 pub use perform::shell;

@@ -1,7 +1,8 @@
 //! Domains: listed with their host devices, read and redefined.
 
 use gpuvirt_domain::DomainXml;
-use gpuvirt_model::{Domain, DomainState, Hypervisor, Reading, ReleaseNumber, Unknown, chain};
+use gpuvirt_model::health::LibvirtVersions;
+use gpuvirt_model::{Domain, DomainState, Reading, Unknown, chain};
 use uuid::Uuid;
 use virt::connect::Connect;
 use virt::error::ErrorNumber;
@@ -152,18 +153,15 @@ impl Libvirt {
 }
 
 impl Libvirt {
-    /// The versions of libvirt's daemon and of QEMU as it is installed. What libvirt does not tell is left empty.
+    /// The versions of libvirt's daemon and of its QEMU.
     ///
     /// # Errors
-    /// [`LibvirtError`] when libvirt can't be asked at all.
-    pub fn versions(&self) -> Result<Hypervisor, LibvirtError> {
-        self.request("asking libvirt for versions".to_owned(), |connection, _| {
-            // 0 is what libvirt says where there is none.
-            let known = |packed: u32| (packed > 0).then(|| ReleaseNumber::unpacked(packed));
-            Ok(Hypervisor {
-                libvirt: connection.lib_version().ok().and_then(known),
-                qemu: connection.hyp_version().ok().and_then(known),
-            })
+    /// [`LibvirtError`].
+    pub fn versions(&self) -> Result<LibvirtVersions, LibvirtError> {
+        self.request("asking for its version".to_owned(), |connection, doing| {
+            let libvirt = connection.lib_version().map_err(|error| failed(doing, &error))?;
+            let qemu = connection.hyp_version().map_err(|error| failed(doing, &error))?;
+            Ok(LibvirtVersions { libvirt, qemu })
         })
     }
 
@@ -253,9 +251,9 @@ fn read_domain(handle: &virt::domain::Domain) -> Result<Option<Domain>, LibvirtE
     };
     let now = read_xml(&name, &now)?;
     if !now.running {
-        let (config, requests) = (now.hostdevs, now.requests);
-        let state = DomainState::ShutOff;
-        return Ok(Some(Domain { name, uuid, state, autostart: false, config, live: Vec::new(), requests }));
+        let (config, requests, guest) = (now.hostdevs, now.requests, now.guest);
+        let (state, live) = (DomainState::ShutOff, Vec::new());
+        return Ok(Some(Domain { name, uuid, state, autostart: false, config, live, requests, guest }));
     }
     let config = || match handle.is_persistent()? {
         true => handle.xml_desc(sys::VIR_DOMAIN_XML_INACTIVE).map(Some),
@@ -267,9 +265,11 @@ fn read_domain(handle: &virt::domain::Domain) -> Result<Option<Domain>, LibvirtE
         other => other.map_err(|error| failed(&doing, &error))?,
     };
     let config = config.map(|xml| read_xml(&name, &xml)).transpose()?;
-    let (config, requests) = config.map(|xml| (xml.hostdevs, xml.requests)).unwrap_or_default();
+    let live = now.hostdevs.clone();
+    // A transient domain has no other definition than the one that it runs with.
+    let DomainXml { hostdevs: config, requests, guest, .. } = config.unwrap_or(now);
     let state = DomainState::Active;
-    Ok(Some(Domain { name, uuid, state, autostart: false, config, live: now.hostdevs, requests }))
+    Ok(Some(Domain { name, uuid, state, autostart: false, config, live, requests, guest }))
 }
 
 fn read_xml(name: &str, xml: &str) -> Result<DomainXml, LibvirtError> {

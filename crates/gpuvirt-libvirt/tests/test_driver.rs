@@ -55,10 +55,9 @@ fn hostdevs() -> Vec<Hostdev> {
 #[test]
 fn libvirt_says_its_version_and_the_emulators() {
     let versions = Libvirt::open(URI).unwrap().versions().unwrap();
-    let libvirt = versions.libvirt.expect("libvirt has a version");
-    assert!((5..100).contains(&libvirt.major) && libvirt.minor < 1000, "{libvirt}");
+    assert!((5_000_000..100_000_000).contains(&versions.libvirt), "{versions:?}");
     // The test driver calls itself version 2 of a thousandth.
-    assert_eq!(versions.qemu.map(|version| version.to_string()).as_deref(), Some("0.0.2"));
+    assert_eq!(versions.qemu, 2);
 }
 
 #[test]

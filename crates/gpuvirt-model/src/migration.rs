@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::health::LibvirtVersions;
+
 /// What the kernel shows of a VFIO device's migration (Documentation/ABI/testing/debugfs-vfio).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -26,6 +28,14 @@ pub struct Hypervisor {
     pub libvirt: Option<ReleaseNumber>,
     /// QEMU, as it is installed now; a VM that was started before an upgrade runs an older one.
     pub qemu: Option<ReleaseNumber>,
+}
+
+impl From<&LibvirtVersions> for Hypervisor {
+    fn from(versions: &LibvirtVersions) -> Self {
+        // 0 is what libvirt says where there is none.
+        let known = |packed: u32| (packed > 0).then(|| ReleaseNumber::unpacked(packed));
+        Self { libvirt: known(versions.libvirt), qemu: known(versions.qemu) }
+    }
 }
 
 /// A release of three numbers, `8.6.0`; what follows them is not looked at.

@@ -62,10 +62,12 @@ macro_rules! codes {
     };
 }
 
-/// A name that no refusal or warning has.
+/// A name that no refusal, warning or finding has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no refusal or warning named {0:?}")]
+#[error("there is no refusal, warning or finding named {0:?}")]
 pub struct UnknownCode(pub String);
+
+pub(crate) use codes;
 
 codes! {
     /// The name of a refusal.
@@ -184,6 +186,10 @@ codes! {
         WrongHostDriver => "wrong-host-driver",
         /// The VM can't move to another host while it runs.
         NotMigratable => "not-migratable",
+        /// The guest's memory can't be locked for its devices.
+        MemoryNotLockable => "memory-not-lockable",
+        /// The guest would have an IOMMU of its own and a vGPU.
+        ViommuWithVgpu => "viommu-with-vgpu",
         /// A driver package is not one for the GPU, or for what the VM has.
         DriverDoesNotFit => "driver-does-not-fit",
         /// A stored file cannot be read; nothing is changed until it can.
@@ -224,6 +230,10 @@ codes! {
         ServiceDown => "service-down",
         /// The assignment policy does not act on a GPU.
         PolicyNotInEffect => "policy-not-in-effect",
+        /// A limit on the guest's memory is smaller than what its vGPU may come to lock.
+        MemoryLimit => "memory-limit",
+        /// The guest's IOMMU is not set up for a GPU that is passed through.
+        ViommuCachingMode => "viommu-caching-mode",
         /// A refusal was accepted by the admin.
         Accepted => "accepted",
     }

@@ -57,6 +57,7 @@ fn running_with(device: Hostdev) -> Reading<Vec<Domain>> {
         config: vec![device.clone()],
         live: vec![device],
         requests: gpuvirt_model::Requests::default(),
+        guest: gpuvirt_model::Guest::default(),
     }])
 }
 

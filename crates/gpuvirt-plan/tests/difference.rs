@@ -41,6 +41,7 @@ fn each_change_is_one_sentence_and_none_is_none() {
             config: vec![device.clone()],
             live: vec![device],
             requests: Requests::default(),
+            guest: Default::default(),
         }]);
     });
     assert_eq!(runs, [format!("{GPU}: running with it: win11, was no VM")]);

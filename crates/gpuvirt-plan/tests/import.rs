@@ -71,6 +71,7 @@ fn domain(config: Vec<Hostdev>) -> Domain {
         config,
         live: Vec::new(),
         requests: Requests::default(),
+        guest: Default::default(),
     }
 }
 

@@ -9,8 +9,9 @@ use gpuvirt_api::{Client, ClientError};
 
 use crate::cli::{Format, Global};
 use crate::failure::Failure;
-use crate::local;
+use crate::local::{self, Host};
 use crate::picture::Picture;
+use crate::progress;
 use crate::render::page::Page;
 use gpuvirt_model::chain;
 
@@ -88,7 +89,7 @@ impl Asker {
             "`gpuvirtd --host FILE --state-dir D --socket S` simulates a whole host from a recording";
         self.refuse_recording("this verb changes the host, and --host reads a recording")
             .map_err(|failure| failure.try_this(simulate))?;
-        daemon(&self.client).map_err(Failure::from)
+        progress::shown_while(&self.global.socket, || daemon(&self.client)).map_err(Failure::from)
     }
 
     /// Refuses `--host` where it makes no sense.
@@ -101,6 +102,11 @@ impl Asker {
 
     /// The recording's picture, when one was given.
     pub fn recording(&self) -> Option<Result<Picture, Failure>> {
+        self.recorded_host().map(|host| host.map(|host| host.picture))
+    }
+
+    /// The recording itself, when one was given.
+    pub fn recorded_host(&self) -> Option<Result<Host, Failure>> {
         self.global.host.as_deref().map(local::recorded)
     }
 
@@ -114,6 +120,6 @@ impl Asker {
     /// # Errors
     /// [`Failure`] when not even the PCI bus can be read.
     pub fn live(&self) -> Result<Picture, Failure> {
-        local::live()
+        local::live().map(|host| host.picture)
     }
 }

@@ -90,6 +90,7 @@ fn domain(vm: VmDocument) -> Domain {
         config: of(&|device| device.configured),
         live: of(&|device| device.live),
         requests: Requests { list: vm.requests.clone(), ..Requests::default() },
+        guest: Default::default(),
         name: vm.name,
         uuid: vm.uuid,
         state: vm.state,

@@ -68,7 +68,7 @@ fn there(file: &Path, needs: &[gpuvirt_plan::migration::Need]) -> Result<Vec<Che
     if matches!(ending, "yaml" | "yml" | "json") {
         return Ok(compare(needs, &Target::Configured(&document::read(file)?)));
     }
-    Ok(compare(needs, &Target::Recorded(&local::recorded(file)?.observed)))
+    Ok(compare(needs, &Target::Recorded(&local::recorded(file)?.picture.observed)))
 }
 
 fn refusal(document: &MigrationDocument) -> Option<Refusal> {

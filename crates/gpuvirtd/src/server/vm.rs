@@ -9,7 +9,7 @@ use gpuvirt_api::{
     XmlDocument,
 };
 use gpuvirt_engine::{DeviceRequest, VmRequest};
-use gpuvirt_model::{Domain, Observed, PciAddress, Reading};
+use gpuvirt_model::{Domain, Hypervisor, Observed, PciAddress, Reading};
 use gpuvirt_plan::checks::domain::not_found;
 use uuid::Uuid;
 
@@ -28,7 +28,8 @@ pub(super) async fn list(
     let read = |context: &Context, picture: &Picture| {
         let observed = &picture.view.observed;
         let domains = observed.domains.known().map(Vec::as_slice).unwrap_or_default();
-        let vms = domains.iter().map(|domain| VmDocument::new(domain, observed)).collect();
+        let vms =
+            domains.iter().map(|domain| VmDocument::new(domain, observed, &picture.view.desired)).collect();
         Ok(context.list("VmList", picture, vms))
     };
     context.look(freshness, read).await.map(Json)
@@ -43,7 +44,7 @@ pub(super) async fn show(
 ) -> Result<Json<List<VmDocument>>, Failure> {
     let read = move |context: &Context, picture: &Picture| {
         let observed = &picture.view.observed;
-        let vm = VmDocument::new(find(&name, observed)?, observed);
+        let vm = VmDocument::new(find(&name, observed)?, observed, &picture.view.desired);
         Ok(context.list("Vm", picture, vec![vm]))
     };
     context.look(freshness, read).await.map(Json)
@@ -59,7 +60,9 @@ pub(super) async fn migration(
         let picture = context.picture()?;
         let observed = &picture.view.observed;
         let domain = find(&name, observed)?;
-        let document = MigrationDocument::new(domain, observed, &context.outside.domains.versions());
+        let (_, versions) = context.outside.definitions.libvirt();
+        let hypervisor = versions.known().map(Hypervisor::from).unwrap_or_default();
+        let document = MigrationDocument::new(domain, observed, &hypervisor);
         Ok(context.list("Migration", &picture, vec![document]))
     };
     context.read(read).await.map(Json)

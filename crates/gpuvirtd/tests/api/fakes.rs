@@ -12,7 +12,7 @@ use gpuvirt_model::{
     Framework, Function, Gpu, Holders, HostFacts, Hostdev, ModulePresence, Observed, PciAddress, PciIdentity,
     Profile, ProfileName, Reading, Records, Unknown, Vgpu,
 };
-use gpuvirt_plan::{Plan, Step};
+use gpuvirt_plan::{Performed, Plan, Step};
 use gpuvirtd::hearing::Hearing;
 use gpuvirtd::server::listen::{Identify, Server};
 use gpuvirtd::server::polkit::Polkit;
@@ -209,8 +209,8 @@ impl Host for World {
         true
     }
 
-    fn perform(&self, _: &Step, _: Duration) -> Result<(), StepError> {
-        Ok(())
+    fn perform(&self, _: &Step, _: Duration) -> Result<Performed, StepError> {
+        Ok(Performed::default())
     }
 }
 
@@ -230,6 +230,7 @@ impl Domains for World {
             config: vec![Hostdev::Mdev { uuid: VGPU }],
             live: Vec::new(),
             requests: gpuvirt_model::Requests::default(),
+            guest: gpuvirt_model::Guest::default(),
         };
         Reading::Known(vec![domain("web", 1), domain(ODD_NAME, 2)])
     }
@@ -283,6 +284,7 @@ impl Store for World {
             steps: Vec::new(),
             before: Default::default(),
             promises: Default::default(),
+            marks: Default::default(),
         };
         Ok(if self.script.intent_open { vec![plan] } else { Vec::new() })
     }
@@ -303,7 +305,7 @@ impl Host for Shared {
         self.0.is_present(function)
     }
 
-    fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError> {
+    fn perform(&self, step: &Step, deadline: Duration) -> Result<Performed, StepError> {
         self.0.perform(step, deadline)
     }
 }
