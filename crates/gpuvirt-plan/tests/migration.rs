@@ -92,7 +92,13 @@ fn domain(devices: Vec<Hostdev>) -> Domain {
         config: Vec::new(),
         live: devices,
         requests: Requests::default(),
+        guest: Default::default(),
     }
+}
+
+fn with_viommu() -> gpuvirt_model::Guest {
+    let viommu = gpuvirt_model::guest::Viommu { model: "intel".to_owned(), caching_mode: true };
+    gpuvirt_model::Guest { viommu: Some(viommu), ..Default::default() }
 }
 
 const NEW: Hypervisor =
@@ -190,6 +196,8 @@ fn what_is_not_running_is_judged_by_its_definition() {
     off.state = DomainState::ShutOff;
     off.config = vec![VGPU.hostdev()];
     assert_eq!(of_domain(&off, &well(), &NEW).answer, Answer::Yes);
+    let with_iommu = Domain { guest: with_viommu(), ..off.clone() };
+    assert_eq!(of_domain(&with_iommu, &well(), &NEW).answer, Answer::No);
     assert_eq!(of_devices(&off, &well()).unwrap().answer, Answer::Yes);
     assert_eq!(of_devices(&domain(Vec::new()), &well()), None, "a VM without GPUs is nobody's business");
 }

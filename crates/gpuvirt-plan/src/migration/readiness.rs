@@ -110,6 +110,9 @@ pub fn of_domain(domain: &Domain, observed: &Observed, hypervisor: &Hypervisor) 
         return Migration { answer: Answer::Yes, checks, needs, advice: Vec::new() };
     }
     checks.extend(together(&checks, observed));
+    if domain.guest.viommu.is_some() {
+        checks.push(Check::no("vIOMMU", "the VM has an IOMMU of its own, with which a vGPU does not move"));
+    }
     checks.push(kernel(observed.host.kernel_release.as_deref()));
     checks.push(at_least("libvirt", hypervisor.libvirt, LIBVIRT));
     checks.push(at_least("QEMU", hypervisor.qemu, QEMU));
