@@ -112,6 +112,7 @@ fn judge(observed: &Observed, devices: Vec<Hostdev>, hypervisor: Hypervisor) -> 
 }
 
 type Change = fn(&mut Observed);
+type CardChange = fn(&mut gpuvirt_model::Gpu);
 
 #[test]
 fn each_thing_that_a_migration_takes() {
@@ -246,7 +247,7 @@ fn the_other_host_must_offer_the_same() {
             "{words}: {checks:?}"
         );
     }
-    let on_card: Vec<(fn(&mut gpuvirt_model::Gpu), Answer, &str)> = vec![
+    let on_card: Vec<(CardChange, Answer, &str)> = vec![
         (|g| g.profiles.clear(), Answer::No, "does not offer it"),
         (|g| g.profiles[0].available = 0, Answer::No, "no room"),
         (|g| g.profiles[0].framework = Framework::NvidiaVfio, Answer::No, "in another way"),
