@@ -11,6 +11,7 @@ use gpuvirt_host::{
 };
 use gpuvirt_model::{Health, HostMemory, MigState, Observed, PciAddress, ProgramPath};
 use gpuvirt_plan::{Performed, Step};
+use gpuvirt_recording::RecordedHost;
 
 use crate::config::{Config, ExtraGpu, GpuInstances};
 
@@ -123,17 +124,24 @@ impl Host for HostPort {
 #[derive(Clone)]
 pub struct RehearsedHost {
     port: HostPort,
+    /// The host as it was recorded: what the doctor asks, the fake kernel does not model.
+    recorded: LinuxHost,
     kernel: Arc<FakeKernel>,
 }
 
 impl RehearsedHost {
     /// A host on this kernel.
-    pub fn new(kernel: Arc<FakeKernel>, config: &Config) -> Self {
-        Self { port: HostPort::over(Arc::<FakeKernel>::clone(&kernel), config), kernel }
+    pub fn new(kernel: Arc<FakeKernel>, recording: Arc<RecordedHost>, config: &Config) -> Self {
+        let recorded = HostPort::over(recording, config).0;
+        Self { port: HostPort::over(Arc::<FakeKernel>::clone(&kernel), config), recorded, kernel }
     }
 }
 
 impl Host for RehearsedHost {
+    fn health(&self, observed: &Observed) -> Health {
+        self.recorded.health(observed)
+    }
+
     fn observe(&self) -> Result<Observed, PortError> {
         self.port.observe()
     }
