@@ -53,7 +53,8 @@ fn each_rule_of_the_decision() {
     let plain = card("0000:41:00.0", "GA102GL [A40]", 0x10de, HostDriverKind::Plain);
     let mut quiet = card("0000:03:00.0", "Navi 31", 0x1002, HostDriverKind::Other);
     quiet.total_vfs = 0;
-    let cases: Vec<(Option<Workload>, u32, &[Need], Vec<Card>, Recommendation, &str)> = vec![
+    type Case<'a> = (Option<Workload>, u32, &'a [Need], Vec<Card>, Recommendation, &'a str);
+    let cases: Vec<Case> = vec![
         (Some(Gaming), 1, &[], vec![both.clone()], Passthrough, "picture"),
         (Some(MlTraining), 1, &[], vec![both.clone()], Passthrough, "busy"),
         (Some(MlTraining), 3, &[], vec![both.clone()], Vgpu, "3 VMs at once"),
