@@ -137,16 +137,6 @@ fn power_cut_during(lab: &Lab, function: &str, command: &str) {
 }
 
 #[test]
-fn a_power_cut_on_the_way_to_direct_leaves_what_was_asked_for_before() {
-    let lab = Lab::fresh();
-    let gpu = lab.devices.get("PLAIN_GPU");
-    power_cut_during(&lab, "unbind_store", &format!("gpuvirt gpu set {gpu} --type direct"));
-    // And of what is done and stored nothing is lost: the way back is cut, and it is direct again.
-    power_cut_during(&lab, "unbind_store", &format!("gpuvirt gpu set {gpu} --type shared"));
-    assert_eq!(lab.binding(gpu), "bochs-drm/(null)");
-}
-
-#[test]
 fn a_card_that_moved_is_reported_and_the_disk_in_its_place_is_left_alone() {
     let lab = Lab::fresh();
     let (gpu, disk) = (lab.devices.get("MULTI_GPU"), lab.devices.get("SRIOV_NVME"));
@@ -264,6 +254,16 @@ fn on_a_full_disk_a_change_fails_and_what_was_stored_stands() {
 /// What takes more boots: `scripts/test --full`.
 mod full {
     use super::*;
+
+    #[test]
+    fn a_power_cut_on_the_way_to_direct_leaves_what_was_asked_for_before() {
+        let lab = Lab::fresh();
+        let gpu = lab.devices.get("PLAIN_GPU");
+        power_cut_during(&lab, "unbind_store", &format!("gpuvirt gpu set {gpu} --type direct"));
+        // And of what is done and stored nothing is lost: the way back is cut, and it is direct again.
+        power_cut_during(&lab, "unbind_store", &format!("gpuvirt gpu set {gpu} --type shared"));
+        assert_eq!(lab.binding(gpu), "bochs-drm/(null)");
+    }
 
     #[test]
     fn a_power_cut_while_virtual_functions_or_a_vgpu_are_made_leaves_what_was_asked_for_before() {
