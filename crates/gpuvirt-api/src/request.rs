@@ -4,7 +4,7 @@ use gpuvirt_model::{
     AssignmentPolicy, CardMatch, ConfiguredType, Outcome, PciAddress, ProfileName, RefusalCode, Reservation,
     VgpuId, VgpuMode, VgpuParams, Warning, When,
 };
-use gpuvirt_plan::placement::Choice;
+use gpuvirt_plan::placement::{Assignment, Choice};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -246,4 +246,7 @@ pub struct Change {
     /// Where the vGPU was placed and why, when no GPU was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement: Option<Choice>,
+    /// What each request of a VM got or would get, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assignments: Vec<Assignment>,
 }

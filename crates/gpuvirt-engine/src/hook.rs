@@ -16,6 +16,7 @@ use gpuvirt_model::{
     Wanted as Asked, chain,
 };
 use gpuvirt_plan::checks::start::{Judgement, Missing, Start, judge};
+use gpuvirt_plan::placement::Details;
 use gpuvirt_plan::vgpu;
 use uuid::Uuid;
 
@@ -134,9 +135,9 @@ impl Engine {
         self.remove_released(deadline)
     }
 
-    /// The host as a start sees it: VMs are those that hooks told of.
+    /// The host as a start sees it: VMs are those that hooks told of, and those that room is kept for.
     fn start_view(&self) -> Result<View, EngineError> {
-        self.view_of(gpuvirt_model::Reading::Known(Vec::new()))
+        self.view_of(gpuvirt_model::Reading::Known(self.starts.awaited()))
     }
 
     pub(crate) fn judged(&self, domain: &Domain, view: &View) -> Result<Judgement, EngineError> {
@@ -146,15 +147,36 @@ impl Engine {
         // It matters to devices that reach all of the guest's memory.
         let locks = domain.config.iter().any(|device| matches!(device, Hostdev::Pci { .. }));
         let memory = if locks { self.host.memory() } else { None };
-        let start =
-            Start { domain, observed, desired, records, hands_off: &hands_off, memory: memory.as_ref() };
+        // What waits in the kernel is looked for only where something is to be placed.
+        let known = |device: &Hostdev| match device {
+            Hostdev::Mdev { uuid } => view.observed.vgpus.contains_key(&VgpuId::Mdev(*uuid)),
+            Hostdev::Pci { address, .. } => view.observed.vgpus.contains_key(&VgpuId::Vf(*address)),
+        };
+        let places = domain.requests.list.iter().any(|request| {
+            matches!(request.wanted, Asked::Profile { .. }) && !request.assigned.as_ref().is_some_and(known)
+        });
+        let details = if places { self.details(view)? } else { Details::default() };
+        let start = Start {
+            domain,
+            observed,
+            desired,
+            records,
+            hands_off: &hands_off,
+            memory: memory.as_ref(),
+            details: &details,
+        };
         Ok(judge(&start))
     }
 
     /// Judges again when nobody else changes anything, which made the first look an unsure one, and makes what is
     /// missing.
     fn in_turn(&self, domain: &Domain, first: Judgement, began: Instant) -> Result<Vec<VgpuId>, EngineError> {
-        let room = |refusal: &Refusal| refusal.code == RefusalCode::NoCapacity;
+        let room = |refusal: &Refusal| {
+            matches!(
+                refusal.code,
+                RefusalCode::NoCapacity | RefusalCode::CapacityReserved | RefusalCode::ProfileNotOffered
+            )
+        };
         let makes = !first.missing.is_empty() || !first.lent.is_empty() || first.refusals.iter().any(room);
         let end = began + if makes { CREATION_DEADLINE } else { VALIDATION_DEADLINE };
         self.waiting_starts.enter(domain);
@@ -172,16 +194,16 @@ impl Engine {
                 busy(domain, "other changes come first")
             });
         };
-        if first.refusals.iter().any(room) {
-            // VMs that have just ended leave room, which is theirs to give as soon as anybody needs it.
-            for ended in self.starts.tickets().into_iter().filter(|ended| *ended != domain.uuid) {
-                if self.remove_in(&turn, ended, CREATION_DEADLINE)? {
-                    self.starts.spent(ended);
-                }
-            }
-        }
         let mut made = Vec::new();
-        match self.make_all(domain, &turn, end, &mut made) {
+        let mut result = self.make_all(domain, &turn, end, &mut made);
+        let lacks_room = |error: &EngineError| match error {
+            EngineError::Refused(refusals) => refusals.iter().any(room),
+            EngineError::Failed { .. } | EngineError::Port(_) | EngineError::Bug(_) => false,
+        };
+        if result.as_ref().is_err_and(lacks_room) && self.make_room(domain, &turn)? {
+            result = self.make_all(domain, &turn, end, &mut made);
+        }
+        match result {
             Ok(()) => Ok(made),
             Err(error) => {
                 self.give_back(&turn);
@@ -194,6 +216,18 @@ impl Engine {
                 Err(error)
             }
         }
+    }
+
+    /// VMs that have just ended leave room, which is theirs to give as soon as anybody needs it. Whether any was left.
+    fn make_room(&self, domain: &Domain, turn: &Turn<'_>) -> Result<bool, EngineError> {
+        let mut any = false;
+        for ended in self.starts.tickets().into_iter().filter(|ended| *ended != domain.uuid) {
+            if self.remove_in(turn, ended, CREATION_DEADLINE)? {
+                self.starts.spent(ended);
+                any = true;
+            }
+        }
+        Ok(any)
     }
 
     /// Makes what is missing, one after the other, each on a fresh look: capacity is shared.
