@@ -200,7 +200,11 @@ fn removed(name: &str, device: DeviceRequest, wanted: &Device, xml: &str) -> Res
     match gpuvirt_domain::remove(xml, wanted).map_err(|error| cannot(&error))? {
         Removed::Changed { xml, fragment } => {
             let left = request::without(&before, wanted);
-            let xml = gpuvirt_domain::set_requests(&xml, &left).map_err(|error| cannot(&error))?;
+            // libvirt writes metadata in a form of its own: what says the same already is left as it stands.
+            let xml = match left == before {
+                true => xml,
+                false => gpuvirt_domain::set_requests(&xml, &left).map_err(|error| cannot(&error))?,
+            };
             Ok(Edit::Define(Definition { xml, fragment, subject: device.to_string(), verb: "removed" }))
         }
         Removed::NotPresent => {

@@ -256,13 +256,17 @@ fn chosen(name: &str, choices: &[Choice], xml: &str) -> Result<Edit, EngineError
         }
         let after = gpuvirt_domain::read(&edited).map_err(|error| cannot(&error))?;
         let alias = first_hostdev(device).and_then(|first| after.alias_of(&first).map(str::to_owned));
-        let mut requests = now.requests;
+        let before = now.requests;
+        let mut requests = before.clone();
         if let (Some(alias), Some(entry)) =
             (alias, requests.list.iter_mut().find(|entry| entry.id == request.id))
         {
             entry.alias = alias;
         }
-        edited = set_requests(&edited, &requests).map_err(|error| cannot(&error))?;
+        // What says the same already is left as libvirt wrote it.
+        if requests != before {
+            edited = set_requests(&edited, &requests).map_err(|error| cannot(&error))?;
+        }
     }
     if edited == xml {
         return Ok(Edit::Nothing(Box::new(Report::unchanged(String::new()))));
