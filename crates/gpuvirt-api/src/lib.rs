@@ -17,6 +17,7 @@ pub mod mig;
 #[cfg(feature = "schema")]
 pub mod openapi;
 pub mod passthrough;
+pub mod profile;
 pub mod request;
 pub mod route;
 pub mod selector;
@@ -37,12 +38,13 @@ pub use host::HostDocument;
 pub use list::{API_VERSION, List, Source};
 pub use mig::{CreateGpuInstances, GpuInstanceDocument, MigDocument};
 pub use passthrough::PassthroughDocument;
+pub use profile::{OfferingFunction, ProfileDocument};
 pub use request::{
     Change, CreateVgpu, MOST_VGPUS, RemoveVgpus, SetCordon, SetHost, SetType, SetVgpuParams, VmAdd, VmRemove,
     VmStart,
 };
 pub use selector::GpuSelector;
 pub use status::StatusDocument;
-pub use vgpu::{ProfileDocument, VgpuDocument};
+pub use vgpu::VgpuDocument;
 pub use vm::VmDocument;
 pub use xml::XmlDocument;

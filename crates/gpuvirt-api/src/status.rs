@@ -89,6 +89,28 @@ pub struct DaemonStatus {
     pub pid: u32,
     /// The generation of the desired document.
     pub generation: u64,
+    /// The step that is under way. Left out of JSON while nothing is changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working: Option<Working>,
+}
+
+/// A step of a change that is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Working {
+    /// The GPU that is changed.
+    pub gpu: PciAddress,
+    /// What the change is for.
+    pub purpose: String,
+    /// The step, in a sentence.
+    pub step: String,
+    /// Which one it is, from 1.
+    pub number: usize,
+    /// How many there are.
+    pub count: usize,
+    /// For how long it has been under way, in whole seconds.
+    pub seconds: u64,
 }
 
 /// A GPU, short.

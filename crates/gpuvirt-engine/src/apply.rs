@@ -1,13 +1,14 @@
 //! A plan carried out: journal, steps, verification, and the way back when one of them fails.
 
 use std::error::Error;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gpuvirt_model::{Gpu, Holder, Hostdev, Observed, PciAddress, Refusal, RefusalCode, VgpuId, chain};
 use gpuvirt_plan::{Marks, Plan, Step, audit, explain, sriov, undo, vendor, verify};
 
 use crate::mig::renumbered;
 use crate::ports::{PortError, StepError};
+use crate::progress::Working;
 use crate::{Engine, EngineError};
 
 /// Plans of more steps log them for debugging only; what failed is logged always.
@@ -103,7 +104,16 @@ impl Engine {
                 tracing::debug!(%gpu, step = explain::sentence(step), "step");
             }
             self.mark_before(intent, step).map_err(|failure| (index, failure))?;
+            self.progress.tell(Some(Working {
+                gpu,
+                purpose: purpose.to_owned(),
+                step: explain::sentence(step),
+                number: index + 1,
+                count,
+                since: Instant::now(),
+            }));
             let done = self.host.perform(step, deadline);
+            self.progress.tell(None);
             self.mark_after(intent, step, &done).map_err(|failure| (index + 1, failure))?;
             match (step, done) {
                 (_, Ok(_)) => {}

@@ -21,6 +21,7 @@ mod mig;
 mod placement;
 pub mod ports;
 mod prepare;
+mod progress;
 mod recover;
 mod removal;
 mod request;
@@ -45,6 +46,7 @@ pub use engine::{
 pub use gpuvirt_plan::vgpu::Wish;
 pub use host::HostRequest;
 pub use mig::MigView;
+pub use progress::Working;
 pub use request::VmRequest;
 pub use vgpu_params::ParamsRequest;
 pub use when::Stirred;

@@ -241,3 +241,22 @@ fn vgpus_that_another_tool_made_are_taken_over_where_that_is_asked_for() {
     world.remove_vgpu(stranger).unwrap();
     assert!(world.observed().vgpus.is_empty());
 }
+
+#[test]
+fn a_card_that_another_tool_gave_to_vfio_goes_to_the_hosts_driver_when_that_is_asked_for() {
+    let world = World::new();
+    let functions: Vec<String> = [GPU, "0000:01:00.1"].map(|f| format!("/sys/bus/pci/devices/{f}")).into();
+    world.kernel.load_module("vfio-pci").unwrap();
+    for function in &functions {
+        let name = function.rsplit('/').next().unwrap();
+        world.kernel.write(&format!("{function}/driver_override"), b"vfio-pci\n").unwrap();
+        world.kernel.write(&format!("{function}/driver/unbind"), name.as_bytes()).unwrap();
+        world.kernel.write("/sys/bus/pci/drivers_probe", name.as_bytes()).unwrap();
+    }
+    assert_eq!(active(&world, GPU), GraphicsType::Direct);
+    world.kernel.forget_writes();
+    assert_eq!(changed(&apply(&world, document(&[(GPU, ConfiguredType::Direct)])).unwrap()), [true]);
+    assert!(world.kernel.writes().is_empty());
+    apply(&world, document(&[(GPU, ConfiguredType::Shared)])).unwrap();
+    assert_eq!(active(&world, GPU), GraphicsType::Shared);
+}

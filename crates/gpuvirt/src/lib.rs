@@ -19,6 +19,7 @@ pub mod failure;
 pub mod local;
 pub mod output;
 pub mod picture;
+mod progress;
 pub mod render;
 pub mod run;
 pub mod verb;
