@@ -6,6 +6,7 @@
 #[cfg(feature = "client")]
 pub mod client;
 pub mod config;
+pub mod doctor;
 pub mod error;
 pub mod event;
 pub mod gpu;
@@ -29,6 +30,7 @@ pub mod xml;
 #[cfg(feature = "client")]
 pub use client::{Client, ClientError};
 pub use config::{ApplyConfig, ConfigChange, ConfigUntil, GpuChange, GpuOutcome};
+pub use doctor::{DoctorDocument, Unchecked};
 pub use error::{ApiError, ErrorKind};
 pub use gpu::GpuDocument;
 pub use gpuvirt_plan::capacity::{Capacity, GpuCapacity};

@@ -2,7 +2,7 @@
 //! written, so that the admin sees every obstacle at once.
 
 pub mod domain;
-mod driver;
+pub(crate) mod driver;
 mod gpu;
 pub mod guest;
 mod holder;
