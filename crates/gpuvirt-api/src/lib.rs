@@ -42,8 +42,8 @@ pub use mig::{CreateGpuInstances, GpuInstanceDocument, MigDocument};
 pub use passthrough::PassthroughDocument;
 pub use profile::{OfferingFunction, ProfileDocument};
 pub use request::{
-    Change, CreateVgpu, MOST_VGPUS, RemoveVgpus, SetCordon, SetHost, SetType, SetVgpuParams, VmAdd, VmRemove,
-    VmStart,
+    Change, CreateVgpu, MOST_VGPUS, RemoveVgpus, SetCordon, SetHost, SetType, SetVgpuParams, VmAdd, VmAdopt,
+    VmRemove, VmStart,
 };
 pub use selector::GpuSelector;
 pub use status::StatusDocument;

@@ -191,6 +191,16 @@ pub struct VmStart {
     pub dry_run: bool,
 }
 
+/// `POST /v1/vms/{name}/adopt`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VmAdopt {
+    /// Show what would be adopted, change nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
 /// `POST /v1/vms/{name}/devices/remove`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

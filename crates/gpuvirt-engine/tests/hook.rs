@@ -288,6 +288,57 @@ fn memory_and_an_iommu_of_the_guests_own_are_judged_at_edit_and_at_start() {
 }
 
 #[test]
+fn a_domain_that_was_written_by_hand_is_adopted_and_keeps_what_qemu_gets() {
+    let world = with_mdevs();
+    let engine = world.engine();
+    world.set(OTHER, ConfiguredType::Direct).unwrap();
+    let profile = ProfileName("lab-4q".to_owned());
+    engine.create_vgpus(&CreateRequest::one(at(GPU), profile, uuid(7))).unwrap();
+    let hostdevs = format!(
+        "<hostdev mode='subsystem' type='mdev' model='vfio-pci'><source><address uuid='{}'/></source></hostdev>\n    \
+         <hostdev mode='subsystem' type='mdev' model='vfio-pci'><source><address uuid='{}'/></source></hostdev>\n    \
+         <hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0' bus='2' slot='0' \
+         function='0'/></source></hostdev>\n  ",
+        uuid(7),
+        uuid(8)
+    );
+    let xml = DEFINITION.replace("NAME", "web").replace("UUID", &uuid(1).to_string());
+    let xml = xml.replace("</devices>", &format!("{hostdevs}</devices>"));
+    world.definitions.lock().unwrap().insert("web".to_owned(), xml.clone());
+    relist(&world);
+    let devices = hooked(&world, "web").config;
+    let report = engine.vm_adopt("web", true).unwrap();
+    assert_eq!(world.definitions.lock().unwrap()["web"], xml, "a dry run");
+    let text = report.outcome.value().clone();
+    for said in
+        ["request-1 for vGPU", "profile lab-4q", "managed='yes'", &format!("mdev {} is not there", uuid(8))]
+    {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    assert!(engine.vm_adopt("web", false).unwrap().outcome.is_changed());
+    relist(&world);
+    let now = hooked(&world, "web");
+    assert_eq!((now.config.clone(), now.requests.list.len()), (devices, 2));
+    assert!(now.requests.list.iter().all(|request| request.assigned.is_some()), "{:?}", now.requests);
+    let adopted = world.definitions.lock().unwrap()["web"].clone();
+    assert!(adopted.contains(&hostdevs), "{adopted}");
+    // Again, there is nothing left to do; and both modes in one VM are refused as ever.
+    assert!(!engine.vm_adopt("web", false).unwrap().outcome.is_changed());
+    assert_eq!(codes(engine.hook_prepare(&now)), [RefusalCode::MixedModes]);
+    // The request goes, the device stays: it is not ours.
+    engine.vm_remove_request("web", 2).unwrap();
+    engine.vm_remove_request("web", 1).unwrap();
+    assert_eq!(world.definitions.lock().unwrap()["web"], xml);
+    // A clone is told so; what nobody configured is no business of ours.
+    let clone = adopted.replace(&uuid(1).to_string(), &uuid(9).to_string()).replacen("web", "copy", 1);
+    let clone = clone.replace(&format!("domain='{}'", uuid(9)), &format!("domain='{}'", uuid(1)));
+    world.definitions.lock().unwrap().insert("copy".to_owned(), clone);
+    relist(&world);
+    assert_eq!(codes(engine.vm_adopt("copy", false)), [RefusalCode::ClonedRequest]);
+    assert_eq!(codes(engine.vm_adopt("nobody", false)), [RefusalCode::DomainNotFound]);
+}
+
+#[test]
 fn a_vm_goes_from_one_mode_to_the_other_powered_off_and_by_no_other_way() {
     let world = with_mdevs();
     let engine = world.engine();
