@@ -21,6 +21,7 @@ pub mod import;
 pub mod mark;
 pub mod mig;
 pub mod mig_room;
+pub mod migration;
 pub mod parameter;
 pub mod params;
 pub mod placement;

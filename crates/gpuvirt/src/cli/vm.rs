@@ -1,5 +1,7 @@
 //! `gpuvirt vm ...`
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use gpuvirt_api::{GpuSelector, MOST_VGPUS};
 use gpuvirt_model::{CardIds, VgpuId};
@@ -20,6 +22,21 @@ pub enum VmCommand {
         /// The domain's name
         #[arg(value_parser = parse_name)]
         vm: String,
+    },
+    /// Say whether a domain can move to another host while it runs, and why not. Changes nothing
+    ///
+    /// It looks at the domain's devices (what the kernel's debugfs shows of them, what is known of their drivers) and at the
+    /// versions of kernel, libvirt and QEMU; no device is opened. With --to-host it is compared whether the other host offers
+    /// the same. Exit code 3 when it can't; when that can't be told it is said so, with exit code 0.
+    ///
+    /// Example: gpuvirt vm migratable cad1 --to-host host2.tar
+    Migratable {
+        /// The domain's name
+        #[arg(value_parser = parse_name)]
+        vm: String,
+        /// The other host: a snapshot or a recording of it, or its configuration as `gpuvirt config export` writes it (.yaml, .yml, .json)
+        #[arg(long, value_name = "FILE")]
+        to_host: Option<PathBuf>,
     },
     /// Print a domain's definition without its secrets. Changes nothing
     ///
