@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use gpuvirt_model::{Gpu, Holder, Hostdev, Observed, PciAddress, Refusal, RefusalCode, VgpuId, chain};
 use gpuvirt_plan::{Marks, Plan, Step, audit, explain, sriov, undo, vendor, verify};
 
-use crate::mig::renumbered;
 use crate::ports::{PortError, StepError};
 use crate::progress::Working;
+use crate::records::renumbered;
 use crate::{Engine, EngineError};
 
 /// Plans of more steps log them for debugging only; what failed is logged always.

@@ -37,6 +37,7 @@ pub mod undo;
 pub mod vendor;
 pub mod verify;
 pub mod vgpu;
+pub mod wanted;
 
 pub use gpu::{domains_using, pending_reason, undecided};
 pub use mark::{Marks, Performed};
@@ -47,4 +48,4 @@ pub use setting::{
 };
 pub use snapshot::Snapshot;
 pub use step::Step;
-pub use switch::Wanted;
+pub use wanted::Wanted;

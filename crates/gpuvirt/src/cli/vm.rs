@@ -114,6 +114,9 @@ pub struct AddArgs {
     pub dry_run: bool,
 }
 
+/// What names a device that is there: clap asks for no `requires` of an argument that another one excludes.
+const WHOLE: [&str; 3] = ["gpu", "kind", "vgpu"];
+
 /// A device by option.
 #[derive(Debug, Args)]
 pub struct DeviceArgs {
@@ -121,13 +124,13 @@ pub struct DeviceArgs {
     #[command(flatten)]
     pub wanted: WantedArgs,
     /// With --profile: how many vGPUs; one when left out
-    #[arg(long, value_name = "N", requires = "profile", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_VGPUS)))]
+    #[arg(long, value_name = "N", conflicts_with_all = WHOLE, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_VGPUS)))]
     pub count: Option<u32>,
     /// With --profile: a parameter for the vendor's driver, name=value. Repeatable
-    #[arg(long, value_name = "NAME=VALUE", requires = "profile")]
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with_all = WHOLE)]
     pub param: Vec<String>,
     /// With --match: only a GPU with this label
-    #[arg(long, value_name = "LABEL", requires = "kind")]
+    #[arg(long, value_name = "LABEL", conflicts_with_all = ["profile", "gpu", "vgpu"])]
     pub label: Option<String>,
 }
 
