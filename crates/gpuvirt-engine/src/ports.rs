@@ -34,6 +34,15 @@ pub trait Host: Send + Sync {
         self.observe()
     }
 
+    /// The same with holders: what a change of one GPU is decided on.
+    ///
+    /// # Errors
+    /// As [`Host::observe`].
+    fn observe_gpu_and_holders(&self, gpu: PciAddress) -> Result<Observed, PortError> {
+        let _ = gpu;
+        self.observe()
+    }
+
     /// What only the doctor asks of a host, for the GPUs of a picture. Without another implementation nothing is known.
     fn health(&self, observed: &Observed) -> Health {
         let _ = observed;
@@ -101,8 +110,7 @@ pub trait Domains: Send + Sync {
     /// [`PortError`] when libvirt refuses; `Ok(false)` when it changed meanwhile.
     fn redefine(&self, name: &str, expected: &str, xml: &str) -> Result<bool, PortError>;
 
-    /// Whether libvirt answers on a connection that is open now, told without asking it: a hook may ask this. False
-    /// while libvirt starts the VMs that start with the host, since it answers nobody then.
+    /// Whether libvirt answers on a connection that is open now, told without asking it anything. False while libvirt starts the VMs that start with the host, since it answers nobody then.
     fn is_connected(&self) -> bool {
         true
     }

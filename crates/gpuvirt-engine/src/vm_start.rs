@@ -126,7 +126,7 @@ fn choices(domain: &Domain, view: &View, details: &Details) -> Result<Vec<Choice
         room: Room::of(&picture(view, details)),
         own: domain.config.iter().map(of_vgpu).collect(),
         taken: named_by_others(domain, &view.observed, Naming::Running),
-        besides: BTreeSet::new(),
+        besides: fixed_cards(domain, view),
     };
     let mut all = Vec::new();
     for request in &domain.requests.list {
@@ -141,6 +141,19 @@ fn choices(domain: &Domain, view: &View, details: &Details) -> Result<Vec<Choice
         all.push(Choice { request: request.clone(), instead, told });
     }
     Ok(all)
+}
+
+/// The whole GPUs in a definition that no request leaves open.
+fn fixed_cards(domain: &Domain, view: &View) -> BTreeSet<PciAddress> {
+    let open = |device: &Hostdev| {
+        let request = domain.requests.of_device(device);
+        request.is_some_and(|request| matches!(request.wanted, Wanted::Match { .. }))
+    };
+    let card = |device: &Hostdev| match device {
+        Hostdev::Pci { address, .. } => view.observed.gpu_of(*address).map(|gpu| gpu.address),
+        Hostdev::Mdev { .. } => None,
+    };
+    domain.config.iter().filter(|device| !open(device)).filter_map(card).collect()
 }
 
 impl Chooser<'_> {

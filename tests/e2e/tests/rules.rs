@@ -87,7 +87,7 @@ fn what_is_attached_to_a_running_vm_is_shown_and_refused_at_its_next_start() {
     start(&lab, "live").expect(0);
     attach(&lab, "live", &format!("--vgpu {vgpu}"), "--live");
     until(&lab, "gpuvirt vm show live | grep -q live-violation");
-    lab.gpuvirt("status").expect(0).says("without a request");
+    lab.gpuvirt("status").expect(0).says("which its definition does not name");
     attach(&lab, "live", &format!("--gpu {whole}"), "--live --config");
     until(&lab, "gpuvirt events | grep -q 'VM live breaks a rule while it runs: it has the whole GPU'");
     lab.gpuvirt("vm show live").expect(0).says("the whole GPU").says("[live-violation]");

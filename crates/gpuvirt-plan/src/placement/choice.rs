@@ -114,7 +114,7 @@ pub(super) fn chosen(request: &Request, room: &Room) -> Result<Choice, Box<Refus
     let open = room.open();
     let (mut suitable, mut rejected, mut codes) = (Vec::new(), Vec::new(), Vec::new());
     for (gpu, card) in room.cards() {
-        match unsuitable(request, host, gpu, card, &Kept { open: &open, claims: &claims }) {
+        match unsuitable(request, host, (gpu, room.living()), card, &Kept { open: &open, claims: &claims }) {
             None => suitable.push((score(request, host, card), card)),
             Some(reason) => {
                 codes.push(reason.code);
@@ -151,7 +151,7 @@ pub fn refusals_on(gpu: &Gpu, request: &Request, host: &HostPicture) -> Vec<Refu
         .filter(|closed| matches!(closed.code, RefusalCode::Maintenance | RefusalCode::Cordoned));
     let found =
         closed.map(|closed| Unsuitable { code: closed.code, because: closed.because }).or_else(|| {
-            let (open, claims) = (open_cards(host), others_claims(request, host));
+            let (open, claims) = (open_cards(host, &host.living()), others_claims(request, host));
             kept_for_others(request, &card, &Kept { open: &open, claims: &claims })
         });
     let summary = || format!("{} cannot get {request}", gpu.address);

@@ -10,20 +10,22 @@ use gpuvirt_model::{Gpu, PciAddress, ProfileName};
 use super::card::Card;
 use super::choice::{Choice, Request, chosen};
 use super::filter::{Kept, Unsuitable, others_claims, unsuitable};
-use super::picture::{Closed, HostPicture};
+use super::picture::{Closed, HostPicture, Living};
 
 /// The cards of a host, with what was taken from them.
 #[derive(Debug, Clone)]
 pub struct Room<'a> {
     host: HostPicture<'a>,
+    living: Living<'a>,
     cards: BTreeMap<PciAddress, Card>,
 }
 
 impl<'a> Room<'a> {
     /// What there is now.
     pub fn of(host: &HostPicture<'a>) -> Self {
-        let gpus = host.observed.gpus.values();
-        Self { host: *host, cards: gpus.map(|gpu| (gpu.address, host.card(gpu))).collect() }
+        let (gpus, living) = (host.observed.gpus.values(), host.living());
+        let cards = gpus.map(|gpu| (gpu.address, host.card_with(gpu, &living))).collect();
+        Self { host: *host, living, cards }
     }
 
     /// Chooses the GPU for vGPUs. Nothing is taken.
@@ -41,7 +43,13 @@ impl<'a> Room<'a> {
             return Some(Closed { code: gpuvirt_model::RefusalCode::GpuNotFound, because });
         };
         let (open, claims) = (self.open(), others_claims(request, &self.host));
-        let found = unsuitable(request, &self.host, gpu, card, &Kept { open: &open, claims: &claims });
+        let found = unsuitable(
+            request,
+            &self.host,
+            (gpu, &self.living),
+            card,
+            &Kept { open: &open, claims: &claims },
+        );
         found.map(|Unsuitable { code, because }| Closed { code, because })
     }
 
@@ -54,6 +62,10 @@ impl<'a> Room<'a> {
 
     pub(super) fn host(&self) -> &HostPicture<'a> {
         &self.host
+    }
+
+    pub(super) fn living(&self) -> &Living<'a> {
+        &self.living
     }
 
     pub(super) fn cards(&self) -> impl Iterator<Item = (&'a Gpu, &Card)> + '_ {

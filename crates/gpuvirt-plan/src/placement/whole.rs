@@ -1,7 +1,7 @@
 //! The choice of a whole GPU of a kind.
 //!
-//! A card that no other VM names comes before one that another VM has in its definition, then one on the guest's NUMA
-//! node, then the first by its address. The host's assignment policy is about vGPUs and has no say here.
+//! The card that the VM had last comes first where it will do; then one that no other VM names in its definition, one on
+//! the guest's NUMA node, and the first by its address. The host's assignment policy is about vGPUs and has no say here.
 
 use std::collections::BTreeSet;
 
@@ -35,10 +35,10 @@ pub struct WholeChoice {
 /// What decides between suitable cards; the smallest is chosen.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Score {
+    /// The one that it had last is kept: a definition that stays is one that others can rely on.
+    not_the_last: bool,
     named_by_another: bool,
     other_node: bool,
-    /// The one that it had last is kept among equals.
-    not_the_last: bool,
     gpu: PciAddress,
 }
 
@@ -131,12 +131,12 @@ fn score(
 }
 
 fn behind(other: &Score, best: &Score) -> String {
-    let why = if other.named_by_another != best.named_by_another {
+    let why = if other.not_the_last != best.not_the_last {
+        "the VM had the chosen one last"
+    } else if other.named_by_another != best.named_by_another {
         "another VM has it in its definition"
     } else if other.other_node != best.other_node {
         "it is on another NUMA node"
-    } else if other.not_the_last != best.not_the_last {
-        "the VM had the chosen one last"
     } else {
         "the chosen one comes first by address"
     };
@@ -144,11 +144,11 @@ fn behind(other: &Score, best: &Score) -> String {
 }
 
 fn reason(best: &Score, only: bool) -> String {
-    match (only, best.named_by_another, best.not_the_last) {
+    match (only, best.not_the_last, best.named_by_another) {
         (true, ..) => "the only one that is free",
-        (false, true, _) => "every one is in another VM's definition too, and this one is free now",
-        (false, false, false) => "the VM had it last, and it is free",
-        (false, false, true) => "it is free, and in no other VM's definition",
+        (false, false, _) => "the VM had it last, and it is free",
+        (false, true, true) => "every one is in another VM's definition too, and this one is free now",
+        (false, true, false) => "it is free, and in no other VM's definition",
     }
     .to_owned()
 }

@@ -73,17 +73,17 @@ impl Context {
     /// A start was refused: it is tried again if it was libvirt's own, and if other devices may help.
     pub(super) fn start_was_refused(self: &Arc<Self>, domain: Domain, failure: &Failure) {
         let may_help = failure.error.refusals.iter().any(|refusal| is_about_the_place(refusal.code));
-        // Of a VM that does not start with the host, libvirt's answer tells; of one that somebody starts now, that it
-        // answers.
-        if !may_help || !is_placed(&domain) || self.outside.domains.is_connected() {
-            return;
-        }
-        if self.retried.begin(&domain) {
+        if may_help && is_placed(&domain) {
             drop(tokio::spawn(Arc::clone(self).start_again(domain)));
         }
     }
 
     async fn start_again(self: Arc<Self>, domain: Domain) {
+        // Somebody's own start is refused while libvirt answers. Not on the hook's time: this is libvirt's library.
+        let answers = self.read(|context| Ok(context.outside.domains.is_connected())).await;
+        if answers.unwrap_or(true) || !self.retried.begin(&domain) {
+            return;
+        }
         let (uuid, name) = (domain.uuid, domain.name);
         let Some(now) = self.once_libvirt_is_up(uuid).await else { return };
         if !now.autostart || now.state != DomainState::ShutOff {
