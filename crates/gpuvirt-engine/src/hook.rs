@@ -19,7 +19,7 @@ use gpuvirt_plan::checks::start::{Judgement, Missing, Start, judge};
 use gpuvirt_plan::vgpu;
 use uuid::Uuid;
 
-use crate::starts::{Unclaimed, Wanted};
+use crate::starts::{Unclaimed, Wanted, gpus_of};
 use crate::together::wish;
 use crate::turn::Turn;
 use crate::vgpu::no_plan;
@@ -367,15 +367,6 @@ fn never_made(domain: &Domain, records: &Records) -> Vec<Missing> {
         _ => None,
     };
     domain.requests.list.iter().filter_map(missing).collect()
-}
-
-/// The GPUs that a domain's devices are of.
-pub(crate) fn gpus_of(domain: &Domain, view: &View) -> BTreeSet<PciAddress> {
-    let gpu = |device: &Hostdev| match device {
-        Hostdev::Pci { address, .. } => view.observed.gpu_of(*address).map(|gpu| gpu.address),
-        Hostdev::Mdev { uuid } => view.observed.vgpus.get(&VgpuId::Mdev(*uuid)).map(|vgpu| vgpu.gpu),
-    };
-    domain.config.iter().filter_map(gpu).collect()
 }
 
 fn refused(domain: &Domain, code: RefusalCode, because: String, remedy: &str) -> EngineError {

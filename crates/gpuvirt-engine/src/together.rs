@@ -111,7 +111,7 @@ impl Engine {
         let Ok(view) = turn.view_without_holders() else { return };
         for (domain, missing) in companions {
             let clean = self.judged(&domain, &view).is_ok_and(|judgement| judgement == Default::default());
-            let gpus = crate::hook::gpus_of(&domain, &view);
+            let gpus = crate::starts::gpus_of(&domain, &view);
             let wanted = Wanted { domain: &domain, gpus: &gpus, seen, end: Instant::now() };
             let made = missing.iter().map(|missing| missing.id).collect();
             self.waiting_starts.finish(&domain, made, || clean && self.starts.claim(&wanted).is_ok());

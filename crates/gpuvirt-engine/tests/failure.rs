@@ -114,38 +114,51 @@ fn steps_of(name: &str) -> usize {
 
 #[test]
 fn a_write_that_fails_anywhere_is_undone() {
+    strikes_anywhere(Fault::Errno(Errno::EIO));
+}
+
+#[test]
+fn a_write_that_does_nothing_and_says_that_all_is_well_is_undone() {
+    strikes_anywhere(Fault::Silent);
+}
+
+#[test]
+fn a_write_that_is_done_and_says_that_it_failed_is_undone_or_counts() {
+    strikes_anywhere(Fault::DoneThenErrno(Errno::EIO));
+}
+
+/// Every change, struck at each of its writes.
+fn strikes_anywhere(fault: Fault) {
     for (name, ..) in changes() {
         for nth in 1..=writes_of(name) {
-            for fault in [Fault::Errno(Errno::EIO), Fault::Silent, Fault::DoneThenErrno(Errno::EIO)] {
-                let (_, world, act) = changes().into_iter().find(|(found, ..)| *found == name).unwrap();
-                let world = world();
-                let (host, files) = (world.picture(), world.files());
-                world.kernel.inject_once(On::NthWrite { nth }, fault);
-                match act(&world) {
-                    // The kernel did it and said that it failed: what is there counts.
-                    Ok(_) if matches!(fault, Fault::DoneThenErrno(_)) => {}
-                    // A driver that is busy is asked again.
-                    Ok(_) if name == "remove by type" && fault == Fault::Errno(Errno::EIO) => {}
-                    // A question that failed is asked again after the act; a service that stays down is told.
-                    Ok(report) if name.starts_with("by tool") => {
-                        assert_eq!(report.pending, None, "{name}, {nth}")
-                    }
-                    // A host without a driver for its card is no failure of ours, but is said.
-                    Ok(report) => {
-                        let warned = report.warnings.iter().any(|w| w.code == WarningCode::NoHostDriver);
-                        assert!(warned && name == "to shared", "{name}, write {nth}, {fault:?}");
-                        continue;
-                    }
-                    Err(EngineError::Failed { now, .. }) => {
-                        assert_eq!(now, "everything is as it was before", "{name}, write {nth}, {fault:?}");
-                        assert_eq!(world.picture(), host, "{name}, write {nth}, {fault:?}");
-                        assert_eq!(world.files(), files, "{name}, write {nth}, {fault:?}");
-                    }
-                    Err(other) => panic!("{name}, write {nth}, {fault:?}: {other:?}"),
+            let (_, world, act) = changes().into_iter().find(|(found, ..)| *found == name).unwrap();
+            let world = world();
+            let (host, files) = (world.picture(), world.files());
+            world.kernel.inject_once(On::NthWrite { nth }, fault);
+            match act(&world) {
+                // The kernel did it and said that it failed: what is there counts.
+                Ok(_) if matches!(fault, Fault::DoneThenErrno(_)) => {}
+                // A driver that is busy is asked again.
+                Ok(_) if name == "remove by type" && fault == Fault::Errno(Errno::EIO) => {}
+                // A question that failed is asked again after the act; a service that stays down is told.
+                Ok(report) if name.starts_with("by tool") => {
+                    assert_eq!(report.pending, None, "{name}, {nth}")
                 }
-                world.kernel.clear_faults();
-                act(&world).map(|_| ()).or_else(|error| already_done(&world, error)).unwrap();
+                // A host without a driver for its card is no failure of ours, but is said.
+                Ok(report) => {
+                    let warned = report.warnings.iter().any(|w| w.code == WarningCode::NoHostDriver);
+                    assert!(warned && name == "to shared", "{name}, write {nth}, {fault:?}");
+                    continue;
+                }
+                Err(EngineError::Failed { now, .. }) => {
+                    assert_eq!(now, "everything is as it was before", "{name}, write {nth}, {fault:?}");
+                    assert_eq!(world.picture(), host, "{name}, write {nth}, {fault:?}");
+                    assert_eq!(world.files(), files, "{name}, write {nth}, {fault:?}");
+                }
+                Err(other) => panic!("{name}, write {nth}, {fault:?}: {other:?}"),
             }
+            world.kernel.clear_faults();
+            act(&world).map(|_| ()).or_else(|error| already_done(&world, error)).unwrap();
         }
     }
 }

@@ -4,6 +4,7 @@
 //! [`audit`] says that a plan keeps its invariants, [`verify`] says whether the host is as promised, and [`undo`] is
 //! a plan like any other, from what is now to the snapshot.
 
+pub mod advise;
 pub mod audit;
 pub mod capacity;
 pub mod checks;
@@ -38,6 +39,7 @@ pub mod undo;
 pub mod vendor;
 pub mod verify;
 pub mod vgpu;
+pub mod wanted;
 
 pub use gpu::{domains_using, pending_reason, undecided};
 pub use mark::{Marks, Performed};
@@ -48,4 +50,4 @@ pub use setting::{
 };
 pub use snapshot::Snapshot;
 pub use step::Step;
-pub use switch::Wanted;
+pub use wanted::Wanted;
