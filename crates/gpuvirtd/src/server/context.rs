@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::access::{Caller, Peer, ReadGate, WriteGate, Writer};
 use super::answer::Failure;
+use super::autostart::Retried;
 use super::input::Freshness;
 use super::pictures::Pictures;
 use super::presence;
@@ -42,6 +43,14 @@ pub trait Definitions: Send + Sync {
     /// # Errors
     /// [`PortError`] when libvirt does not answer.
     fn public_xml(&self, name: &str) -> Result<Option<String>, PortError>;
+
+    /// The same, of a domain that a listing has just shown, so that none is made before it.
+    ///
+    /// # Errors
+    /// As [`Definitions::public_xml`].
+    fn listed_xml(&self, name: &str) -> Result<Option<String>, PortError> {
+        self.public_xml(name)
+    }
 
     /// Where libvirt is asked, and the versions that it and QEMU have.
     ///
@@ -83,13 +92,14 @@ pub struct Context {
     pub(super) hook_watch: Arc<HookWatch>,
     pub(super) pictures: Pictures,
     pub(super) restored: Restored,
+    pub(super) retried: Retried,
     reads: Semaphore,
     pub(super) changes: Semaphore,
     dry_runs: Semaphore,
     /// Starts of VMs: as many at once as libvirt has workers for them.
     pub(super) hooks: Semaphore,
     pub(super) releases: Semaphore,
-    starts: Semaphore,
+    pub(super) starts: Semaphore,
 }
 
 /// What a caller wants done.
@@ -123,6 +133,7 @@ impl Context {
             hook_watch: Arc::default(),
             pictures: Pictures::default(),
             restored: Restored::default(),
+            retried: Retried::default(),
             reads: Semaphore::new(READS_AT_ONCE),
             changes: Semaphore::new(1),
             dry_runs: Semaphore::new(1),
