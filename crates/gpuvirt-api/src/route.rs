@@ -8,7 +8,8 @@
 //! | `GET /v1/vgpus`, `/v1/vgpus/{id}` | `List<VgpuDocument>` (`VgpuList`, `Vgpu`) |
 //! | `GET /v1/vms`, `/v1/vms/{name}` | `List<VmDocument>` (`VmList`, `Vm`) |
 //! | `GET /v1/gpus/{gpu}/xml`, `/v1/vgpus/{id}/xml`, `/v1/vms/{name}/xml` | `XmlDocument` (`Xml`) |
-//! | `POST /v1/vms/{name}/start` with `VmStart` | `Change` |
+//! | `GET /v1/vms/{name}/migration` | `List<MigrationDocument>` (`Migration`) |
+//! | `POST /v1/vms/{name}/start` with `VmStart`, `POST /v1/vms/{name}/adopt` with `VmAdopt` | `Change` |
 //! | `POST /v1/hook` with `HookCall`, for libvirt's hook alone | `HookAnswer` |
 //! | `GET /v1/capacity[?profile=]` | `List<Capacity>` (`CapacityList`) |
 //! | `GET /v1/host` | `List<HostDocument>` (`Host`) |
@@ -16,6 +17,7 @@
 //! | `POST /v1/host/refresh` | `Change` |
 //! | `PUT /v1/gpus/{gpu}/cordon` with `SetCordon` | `Change` |
 //! | `GET /v1/status` | `StatusDocument` (`Status`) |
+//! | `GET /v1/doctor[?gpu=]` | `DoctorDocument` (`Doctor`) |
 //! | `GET /v1/events[?after=N][&waitSeconds=S]` | `EventList` |
 //! | `GET /v1/openapi.json` | all of this as an OpenAPI document |
 //! | `GET /metrics` | numbers for Prometheus (OpenMetrics) |
@@ -66,6 +68,12 @@ pub const CONFIG: &str = "/v1/config";
 
 /// `/v1/recover`
 pub const RECOVER: &str = "/v1/recover";
+
+/// `/v1/doctor`, about one GPU when one is named.
+pub fn doctor(gpu: Option<&GpuSelector>) -> String {
+    let one = |gpu: &GpuSelector| format!("/v1/doctor?gpu={}", segment(&gpu.to_string()));
+    gpu.map_or_else(|| "/v1/doctor".to_owned(), one)
+}
 
 /// `/v1/events`, those after one of them, waiting for the next for so many seconds.
 pub fn events(after: u64, wait_seconds: u64) -> String {
@@ -159,9 +167,19 @@ pub fn vm_xml(name: &str) -> String {
     vm(name) + "/xml"
 }
 
+/// `/v1/vms/{name}/migration`
+pub fn vm_migration(name: &str) -> String {
+    vm(name) + "/migration"
+}
+
 /// `/v1/vms/{name}/start`
 pub fn vm_start(name: &str) -> String {
     vm(name) + "/start"
+}
+
+/// `/v1/vms/{name}/adopt`
+pub fn vm_adopt(name: &str) -> String {
+    vm(name) + "/adopt"
 }
 
 /// `/v1/vms/{name}/devices`

@@ -8,6 +8,7 @@
 //! The outside worlds are traits of this crate ([`ports`]); the daemon wires the Linux host, libvirt and the
 //! state files to them, tests wire the fake kernel.
 
+mod adopt;
 mod apply;
 mod change;
 pub mod config;
@@ -18,11 +19,15 @@ mod host;
 mod lend;
 mod mark;
 mod mig;
+mod mig_read;
+mod pace;
 mod placement;
 pub mod ports;
 mod prepare;
 mod progress;
+mod records;
 mod recover;
+mod released;
 mod removal;
 mod request;
 mod restore;

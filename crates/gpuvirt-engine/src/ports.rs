@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gpuvirt_model::{
-    Desired, Domain, HostMemory, MigState, Observed, PciAddress, ProgramPath, Reading, Records,
+    Desired, Domain, Health, HostMemory, MigState, Observed, PciAddress, ProgramPath, Reading, Records,
 };
 use gpuvirt_plan::{Performed, Plan, Step};
 use uuid::Uuid;
@@ -32,6 +32,21 @@ pub trait Host: Send + Sync {
     fn observe_gpu(&self, gpu: PciAddress) -> Result<Observed, PortError> {
         let _ = gpu;
         self.observe()
+    }
+
+    /// The same with holders: what a change of one GPU is decided on.
+    ///
+    /// # Errors
+    /// As [`Host::observe`].
+    fn observe_gpu_and_holders(&self, gpu: PciAddress) -> Result<Observed, PortError> {
+        let _ = gpu;
+        self.observe()
+    }
+
+    /// What only the doctor asks of a host, for the GPUs of a picture. Without another implementation nothing is known.
+    fn health(&self, observed: &Observed) -> Health {
+        let _ = observed;
+        Health::default()
     }
 
     /// Whether a PCI function is there at all, part of a GPU or not.
@@ -94,6 +109,11 @@ pub trait Domains: Send + Sync {
     /// # Errors
     /// [`PortError`] when libvirt refuses; `Ok(false)` when it changed meanwhile.
     fn redefine(&self, name: &str, expected: &str, xml: &str) -> Result<bool, PortError>;
+
+    /// Whether libvirt answers on a connection that is open now, told without asking it anything. False while libvirt starts the VMs that start with the host, since it answers nobody then.
+    fn is_connected(&self) -> bool {
+        true
+    }
 
     /// Starts a domain, hooks included: whoever calls this holds nothing that a hook waits for.
     ///

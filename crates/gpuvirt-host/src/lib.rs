@@ -6,6 +6,7 @@
 mod error;
 mod files;
 pub mod foreign;
+mod health;
 mod holders;
 mod host;
 mod inventory;
@@ -17,6 +18,7 @@ pub mod owner;
 pub mod parse;
 mod paths;
 mod perform;
+mod program;
 pub mod sysfs;
 pub mod uevent;
 mod vendor;
@@ -25,7 +27,7 @@ pub mod vfio_probe;
 mod writer;
 
 pub use error::HostError;
-pub use host::{LinuxHost, ObserveScope};
+pub use host::{LinuxHost, ObserveScope, host_health};
 pub use inventory::{GpuMatch, GpuMatchError, GpuRules};
 pub use linux::LinuxSysfs;
 pub use perform::shell;

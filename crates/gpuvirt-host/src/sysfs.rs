@@ -56,8 +56,40 @@ pub trait Sysfs: Send + Sync {
     /// `ENOENT`, `EINVAL` when it is no link.
     fn read_link(&self, path: &str) -> io::Result<String>;
 
+    /// The links in a folder of nothing but links, sorted by name, each with its target or why there is none: one that was
+    /// taken away meanwhile, or that we may not look behind.
+    ///
+    /// # Errors
+    /// The errno of opening the folder.
+    fn links(&self, path: &str) -> io::Result<Vec<(String, io::Result<String>)>> {
+        let names = self.list(path)?.into_iter();
+        Ok(names
+            .map(|name| {
+                let target = self.read_link(&format!("{path}/{name}"));
+                (name, target)
+            })
+            .collect())
+    }
+
     /// Whether a file, folder or link is there; links are not followed.
     fn exists(&self, path: &str) -> bool;
+
+    /// The permission bits of a file or folder, links followed.
+    ///
+    /// Without another implementation they are not known: a recording holds no modes.
+    ///
+    /// # Errors
+    /// The errno of stat.
+    fn mode(&self, path: &str) -> io::Result<u32> {
+        let _ = path;
+        Err(io::Error::new(io::ErrorKind::Unsupported, "this host tells no permissions"))
+    }
+
+    /// Whether `ENOENT` for this path means that it is not there, and not only that nobody recorded it.
+    fn knows_absence(&self, path: &str) -> bool {
+        let _ = path;
+        false
+    }
 
     /// The device number behind a path, links followed (`/proc/PID/fd/N` too); `None` when it is no character device.
     ///

@@ -63,9 +63,20 @@ impl Libvirt {
         Self { told: Some(told), ..self }
     }
 
+    /// Where it is asked.
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
     /// Closes the connection, when no request uses it any more. The next request opens another.
     pub fn close(&self) {
         drop(self.slot().take());
+    }
+
+    /// Whether a connection is open, and its other end too, as far as is seen without asking it anything.
+    pub fn is_alive(&self) -> bool {
+        let present = self.slot().clone();
+        present.is_some_and(|present| present.is_alive().unwrap_or(false))
     }
 
     /// Runs a request on a connection that answered just before.
@@ -90,7 +101,7 @@ impl Libvirt {
     /// The present connection if it is alive, else a new one.
     pub(crate) fn connected(&self) -> Result<Arc<Connected>, LibvirtError> {
         // Not under the lock: a request on a dead connection can take as long as it likes.
-        let present = self.slot().clone();
+        let present = self.present();
         // Without an event loop the library does not notice that the daemon went away before it asks it something,
         // and a dead connection stays dead.
         if let Some(connection) = present.filter(|present| present.lib_version().is_ok()) {
@@ -106,6 +117,11 @@ impl Libvirt {
         });
         *self.slot() = Some(Arc::clone(&opened));
         Ok(opened)
+    }
+
+    /// The connection that was opened last, dead or alive.
+    pub(crate) fn present(&self) -> Option<Arc<Connected>> {
+        self.slot().clone()
     }
 
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<Arc<Connected>>> {

@@ -1,6 +1,7 @@
 //! Domains: listed with their host devices, read and redefined.
 
 use gpuvirt_domain::DomainXml;
+use gpuvirt_model::health::LibvirtVersions;
 use gpuvirt_model::{Domain, DomainState, Reading, Unknown, chain};
 use uuid::Uuid;
 use virt::connect::Connect;
@@ -71,7 +72,7 @@ impl Libvirt {
     pub fn domains(&self) -> Reading<Vec<Domain>> {
         let this = self.clone();
         let listing = self.listing.ask(move || {
-            let listed = this.connected().and_then(|connection| list(&connection, LISTING));
+            let listed = this.listed();
             listed.map_or_else(|error| unknown(&error), Listing::reading)
         });
         let (doing, waited) = (LISTING.to_owned(), self.deadline);
@@ -86,6 +87,17 @@ impl Libvirt {
                 NoAnswer::Lost => LibvirtError::Lost { doing, source: None },
             })
         })
+    }
+
+    /// The listing on the connection that is there, which tells by itself whether it lives; else on a new one.
+    fn listed(&self) -> Result<Listing, LibvirtError> {
+        if let Some(connection) = self.present() {
+            match list(&connection, LISTING) {
+                Err(_) if connection.lib_version().is_err() => {}
+                told => return told,
+            }
+        }
+        list(&*self.connected()?, LISTING)
     }
 
     /// Whether libvirt owes the answer to a listing for longer than anybody waits: another question would most likely
@@ -152,6 +164,18 @@ impl Libvirt {
 }
 
 impl Libvirt {
+    /// The versions of libvirt's daemon and of its QEMU.
+    ///
+    /// # Errors
+    /// [`LibvirtError`].
+    pub fn versions(&self) -> Result<LibvirtVersions, LibvirtError> {
+        self.request("asking for its version".to_owned(), |connection, doing| {
+            let libvirt = connection.lib_version().map_err(|error| failed(doing, &error))?;
+            let qemu = connection.hyp_version().map_err(|error| failed(doing, &error))?;
+            Ok(LibvirtVersions { libvirt, qemu })
+        })
+    }
+
     /// Starts a domain and waits until it runs: its hooks too, so its caller holds nothing that a hook waits for.
     ///
     /// # Errors

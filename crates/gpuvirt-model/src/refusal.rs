@@ -62,10 +62,12 @@ macro_rules! codes {
     };
 }
 
-/// A name that no refusal or warning has.
+/// A name that no refusal, warning or finding has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no refusal or warning named {0:?}")]
+#[error("there is no refusal, warning or finding named {0:?}")]
 pub struct UnknownCode(pub String);
+
+pub(crate) use codes;
 
 codes! {
     /// The name of a refusal.
@@ -182,6 +184,8 @@ codes! {
         NoVgpuParams => "no-vgpu-params",
         /// The host's driver of the card is not the one that makes vGPUs.
         WrongHostDriver => "wrong-host-driver",
+        /// The VM can't move to another host while it runs.
+        NotMigratable => "not-migratable",
         /// The guest's memory can't be locked for its devices.
         MemoryNotLockable => "memory-not-lockable",
         /// The guest would have an IOMMU of its own and a vGPU.

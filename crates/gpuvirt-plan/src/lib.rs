@@ -4,23 +4,25 @@
 //! [`audit`] says that a plan keeps its invariants, [`verify`] says whether the host is as promised, and [`undo`] is
 //! a plan like any other, from what is now to the snapshot.
 
+pub mod advise;
 pub mod audit;
 pub mod capacity;
 pub mod checks;
 pub mod claim;
 pub mod config;
+pub mod diagnose;
 pub mod difference;
 pub mod drift;
 pub mod driver;
 pub mod driver_matrix;
 pub mod explain;
 pub mod explain_code;
-pub mod first_fit;
 pub mod gpu;
 pub mod import;
 pub mod mark;
 pub mod mig;
 pub mod mig_room;
+pub mod migration;
 pub mod parameter;
 pub mod params;
 pub mod placement;
@@ -36,6 +38,7 @@ pub mod undo;
 pub mod vendor;
 pub mod verify;
 pub mod vgpu;
+pub mod wanted;
 
 pub use gpu::{domains_using, pending_reason, undecided};
 pub use mark::{Marks, Performed};
@@ -46,4 +49,4 @@ pub use setting::{
 };
 pub use snapshot::Snapshot;
 pub use step::Step;
-pub use switch::Wanted;
+pub use wanted::Wanted;

@@ -9,7 +9,7 @@ use gpuvirt_api::{Client, ClientError};
 
 use crate::cli::{Format, Global};
 use crate::failure::Failure;
-use crate::local;
+use crate::local::{self, Host};
 use crate::picture::Picture;
 use crate::progress;
 use crate::render::page::Page;
@@ -26,7 +26,11 @@ pub struct Asker {
 impl Asker {
     /// For the options of an invocation.
     pub fn new(global: &Global) -> Self {
-        Self { global: global.clone(), client: Client::new(&global.socket), notes: RefCell::new(Page::new()) }
+        Self {
+            global: global.clone(),
+            client: Client::new(&local::socket(&global.socket)),
+            notes: RefCell::new(Page::new()),
+        }
     }
 
     /// The format to print in.
@@ -102,6 +106,11 @@ impl Asker {
 
     /// The recording's picture, when one was given.
     pub fn recording(&self) -> Option<Result<Picture, Failure>> {
+        self.recorded_host().map(|host| host.map(|host| host.picture))
+    }
+
+    /// The recording itself, when one was given.
+    pub fn recorded_host(&self) -> Option<Result<Host, Failure>> {
         self.global.host.as_deref().map(local::recorded)
     }
 
@@ -115,6 +124,6 @@ impl Asker {
     /// # Errors
     /// [`Failure`] when not even the PCI bus can be read.
     pub fn live(&self) -> Result<Picture, Failure> {
-        local::live()
+        local::live().map(|host| host.picture)
     }
 }

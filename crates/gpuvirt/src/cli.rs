@@ -3,6 +3,7 @@
 //! Types only. What a verb does is in `verb`, how an answer looks in `render`. The help of each verb says what it
 //! changes, and shows an example.
 
+mod advise;
 mod config;
 mod driver;
 mod esxcli;
@@ -20,6 +21,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use gpuvirt_api::GpuSelector;
 use gpuvirt_model::VgpuId;
 
+pub use advise::AdviseArgs;
 pub use config::{ConfigCommand, DiffArgs, DocumentArgs};
 pub use driver::{CheckArgs, DriverCommand};
 pub use esxcli::{
@@ -65,7 +67,7 @@ pub struct Global {
     /// Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub host: Option<PathBuf>,
-    /// The socket of gpuvirtd
+    /// The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "PATH", default_value = gpuvirt_api::client::DEFAULT_SOCKET)]
     pub socket: PathBuf,
 }
@@ -126,6 +128,14 @@ pub enum Command {
     /// Driver packages: what they are, and whether they fit a GPU or a VM
     #[command(subcommand)]
     Driver(DriverCommand),
+    /// Advise on passthrough or vGPU for a workload on this host, with reasons and commands. Changes nothing
+    ///
+    /// It looks at this host's GPUs (or those of a recording, --host FILE): whether each can be passed through, whether it makes vGPUs
+    /// or would. What rules a mode out comes first, then what is needed, then what the workload would rather have. What a host does
+    /// not show is named. Without a workload both modes are compared. docs/choosing.md has the comparison with its sources.
+    ///
+    /// Example: gpuvirt advise --workload cad --vms 6 --need migration
+    Advise(AdviseArgs),
     /// The desired document: what all managed GPUs are to be, as one file
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -135,9 +145,9 @@ pub enum Command {
     /// With --apply the host is made so and vGPUs that mdevctl made become gpuvirt's; then it lists how to take the other tools
     /// out of the way.
     ///
-    /// Example: gpuvirt import > gpus.yaml
+    /// Example: gpuvirt import
     Import(ImportArgs),
-    /// Explain the name of a refusal or a warning: cause, how it is found out, remedy. Changes nothing
+    /// Explain the name of a refusal, a warning or a finding: cause, how it is found out, remedy. Changes nothing
     ///
     /// Without a name: all names.
     ///
@@ -149,6 +159,17 @@ pub enum Command {
     ///
     /// Example: gpuvirt status
     Status,
+    /// Find what keeps GPUs from working in VMs, with cause and remedy. Changes nothing
+    ///
+    /// It looks at the host, its GPUs and its VMs: all of them, or, with GPU, at that one, the VMs that have it, and the
+    /// host. Each finding has a name that `gpuvirt explain` knows, the file and the value that it was read from, and what
+    /// to do. What could not be looked at (files for root alone; VMs without gpuvirtd) is said, and is no finding.
+    ///
+    /// Exit codes: 0 nothing was found, or notes alone; 3 an error: something does not work; 4 a warning: it works, and
+    /// something will go wrong; 1 and 2 when the command itself fails.
+    ///
+    /// Example: gpuvirt doctor 41:00.0
+    Doctor(DoctorArgs),
     /// Show what happened lately: changes, devices that came and went. Changes nothing
     ///
     /// gpuvirtd remembers a few hundred events of its present life. With --follow it goes on until it is stopped; then
@@ -219,6 +240,14 @@ pub struct EventsArgs {
     /// Wait for more, until interrupted or until gpuvirtd ends
     #[arg(long, short = 'f')]
     pub follow: bool,
+}
+
+/// Whom to examine.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// One GPU only: its address or label
+    #[arg(value_name = "GPU")]
+    pub gpu: Option<GpuSelector>,
 }
 
 /// What to explain.

@@ -3,9 +3,11 @@
 //! Tables may change from version to version; programs read the same documents as JSON. Everything that came from
 //! outside goes through [`page::Page`] or [`table::Table`], which let no control character reach the terminal.
 
+pub mod advise;
 pub mod capacity;
 pub mod change;
 pub mod config;
+pub mod doctor;
 pub mod driver;
 pub mod esxcli;
 pub mod event;
@@ -18,6 +20,7 @@ pub mod import;
 pub mod iommu;
 pub mod list;
 pub mod mig;
+pub mod migration;
 pub mod page;
 pub mod placement;
 pub mod plain;

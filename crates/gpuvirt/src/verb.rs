@@ -1,7 +1,9 @@
 //! What each verb does: asks or orders, and hands the document to be printed.
 
+pub mod advise;
 pub mod capacity;
 pub mod config;
+pub mod doctor;
 pub mod driver;
 pub mod esxcli;
 pub mod events;
@@ -11,6 +13,7 @@ pub mod hook;
 pub mod host;
 pub mod import;
 pub mod mig;
+mod migration;
 pub mod profile;
 pub mod recover;
 pub mod snapshot;

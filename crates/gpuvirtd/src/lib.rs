@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 pub mod events;
 pub mod hearing;
+pub mod hook_watch;
 pub mod notify;
 pub mod run;
 pub mod server;

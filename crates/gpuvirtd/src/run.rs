@@ -48,6 +48,10 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(ENGINE_THREADS + HOOK_THREADS)
+        // A thread ends when it has had no work for ten seconds: the daemon sleeps, and needs no timer to know.
+        .on_thread_stop(|| {
+            gpuvirt_libvirt::pages::give_back();
+        })
         .build()
         .context("starting the runtime")?;
     let socket = cli.socket.as_deref().unwrap_or(&config.socket);
@@ -150,6 +154,7 @@ async fn become_ready(context: Arc<Context>, libvirt: Gate, socket: PathBuf) {
             "GPUs are still being led to what was asked for; `gpuvirt status` shows which"
         );
     }
+    drop(tokio::spawn(Arc::clone(&forgotten).watch_violations()));
     tell(Notice::Ready);
     libvirt.open();
     // libvirt is asked beside: it may not be there yet.

@@ -15,6 +15,7 @@ mod purity;
 mod sizes;
 mod tally;
 mod tree;
+mod vsphere;
 
 use std::process::ExitCode;
 

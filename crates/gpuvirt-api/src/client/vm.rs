@@ -5,7 +5,10 @@ use std::time::Duration;
 use ureq::http::Method;
 
 use super::{Call, Client, ClientError};
-use crate::{Change, HookAnswer, HookCall, List, VmAdd, VmDocument, VmRemove, VmStart, XmlDocument, route};
+use crate::{
+    Change, HookAnswer, HookCall, List, MigrationDocument, VmAdd, VmAdopt, VmDocument, VmRemove, VmStart,
+    XmlDocument, route,
+};
 
 impl Client {
     /// All domains.
@@ -22,6 +25,14 @@ impl Client {
     /// [`ClientError`].
     pub fn vm(&self, name: &str) -> Result<List<VmDocument>, ClientError> {
         self.get(route::vm(name))
+    }
+
+    /// Whether a domain can move to another host while it runs.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn vm_migration(&self, name: &str) -> Result<List<MigrationDocument>, ClientError> {
+        self.get(route::vm_migration(name))
     }
 
     /// A domain's definition, without its secrets.
@@ -54,6 +65,14 @@ impl Client {
     /// [`ClientError`].
     pub fn vm_start(&self, name: &str, request: &VmStart) -> Result<Change, ClientError> {
         self.change(Method::POST, route::vm_start(name), Some(request))
+    }
+
+    /// Notes requests for what a domain has without any.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn vm_adopt(&self, name: &str, request: &VmAdopt) -> Result<Change, ClientError> {
+        self.change(Method::POST, route::vm_adopt(name), Some(request))
     }
 
     /// What libvirt's hook asks, with the longest wait for it.

@@ -5,9 +5,10 @@ use schemars::{Schema, SchemaGenerator};
 
 use crate::event::EventList;
 use crate::{
-    ApplyConfig, Capacity, Change, ConfigChange, CreateGpuInstances, CreateVgpu, GpuDocument, HookAnswer,
-    HookCall, HostDocument, List, MigDocument, ProfileDocument, RemoveVgpus, SetCordon, SetHost, SetType,
-    SetVgpuParams, StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, VmStart, XmlDocument,
+    ApplyConfig, Capacity, Change, ConfigChange, CreateGpuInstances, CreateVgpu, DoctorDocument, GpuDocument,
+    HookAnswer, HookCall, HostDocument, List, MigDocument, MigrationDocument, ProfileDocument, RemoveVgpus,
+    SetCordon, SetHost, SetType, SetVgpuParams, StatusDocument, VgpuDocument, VmAdd, VmAdopt, VmDocument,
+    VmRemove, VmStart, XmlDocument,
 };
 
 /// The schema of a type; its definition is kept by the generator.
@@ -93,14 +94,17 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::new(("get", "/v1/vgpus/{uuid}/xml"), "vgpuXml", "The hostdev fragment of a vGPU", Answer::Json(|s| s.subschema_for::<XmlDocument>())),
     Operation::new(("get", "/v1/vms"), "listVms", "Domains with their GPUs", Answer::Json(|s| s.subschema_for::<List<VmDocument>>())),
     Operation::new(("get", "/v1/vms/{name}"), "showVm", "One domain, as a list of one", Answer::Json(|s| s.subschema_for::<List<VmDocument>>())),
+    Operation::new(("get", "/v1/vms/{name}/migration"), "vmMigration", "Whether a domain can move to another host while it runs, as a list of one", Answer::Json(|s| s.subschema_for::<List<MigrationDocument>>())),
     Operation::new(("get", "/v1/vms/{name}/xml"), "vmXml", "A domain's definition without its secrets", Answer::Json(|s| s.subschema_for::<XmlDocument>())),
     Operation::new(("post", "/v1/vms/{name}/devices"), "addVmDevice", "Give a domain a GPU, a vGPU, or a request for one", CHANGE).body(|s| s.subschema_for::<VmAdd>()),
     Operation::new(("post", "/v1/vms/{name}/devices/remove"), "removeVmDevice", "Take a device or a request from a domain", CHANGE).body(|s| s.subschema_for::<VmRemove>()),
     Operation::new(("post", "/v1/vms/{name}/start"), "startVm", "Start a domain with the devices that it asks for", CHANGE).body(|s| s.subschema_for::<VmStart>()),
+    Operation::new(("post", "/v1/vms/{name}/adopt"), "adoptVm", "Note requests for the GPUs that a domain has without", CHANGE).body(|s| s.subschema_for::<VmAdopt>()).more("Idempotent: what has a request is left as it is. Nothing of what QEMU gets is changed."),
     Operation::new(("post", "/v1/hook"), "hook", "What libvirt's hook asks; not for other programs", Answer::Json(|s| s.subschema_for::<HookAnswer>())).body(|s| s.subschema_for::<HookCall>()),
     Operation::new(("get", "/v1/config"), "exportConfig", "What is configured", Answer::Json(|s| s.subschema_for::<Configuration>())),
     Operation::new(("post", "/v1/config"), "applyConfig", "Compare, check or carry out a configuration", Answer::Json(|s| s.subschema_for::<ConfigChange>())).body(|s| s.subschema_for::<ApplyConfig>()).more("Idempotent: a document that is in force changes nothing."),
     Operation::new(("get", "/v1/status"), "status", "How things stand", Answer::Json(|s| s.subschema_for::<StatusDocument>())),
+    Operation::new(("get", "/v1/doctor"), "doctor", "What keeps GPUs from working in VMs", Answer::Json(|s| s.subschema_for::<DoctorDocument>())).query(&["gpu"]).more("Reads alone. A finding is no error of this call: it answers 200 whatever is found."),
     Operation::new(("get", "/v1/events"), "listEvents", "What happened after an event, waiting for the next", Answer::Json(|s| s.subschema_for::<EventList>())).query(&["after", "waitSeconds"]).more("A stream by asking again, each time after `last`. `lost`, or another `daemon` than before: look at everything again."),
     Operation::new(("get", "/v1/openapi.json"), "openapi", "This document", Answer::Any),
     Operation::new(("post", "/v1/recover"), "recover", "Settle what a failed undo or a crash left open", CHANGE),

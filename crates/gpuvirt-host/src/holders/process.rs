@@ -12,6 +12,7 @@ use crate::parse::container::container;
 use crate::parse::maps::{self, Mapping};
 use crate::parse::pci;
 use crate::paths;
+use crate::program::{self, Process};
 use crate::sysfs::DeviceNumber;
 use crate::writer::{LINK, announced_in};
 
@@ -37,21 +38,15 @@ pub(super) fn scan(files: Files<'_>, targets: &Targets) -> Found {
     if targets.is_empty() {
         return scan.found;
     }
-    let pids: Vec<u32> = files
-        .sysfs
-        .list(paths::PROC)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|name| pci::count(name))
-        .collect();
+    let processes = program::processes(files).unwrap_or_default();
     // Process 1 is always there; where it is not shown (hidepid), others are not either.
-    if pids.is_empty() {
+    if processes.is_empty() {
         scan.found.unseen = Some(Unknown::NotRecorded);
-    } else if !pids.contains(&1) {
+    } else if !processes.iter().any(|process| process.pid == 1) {
         scan.found.unseen = Some(Unknown::NeedsRoot);
     }
-    for pid in pids {
-        scan.process(pid);
+    for process in processes {
+        scan.process(process);
     }
     scan.found
 }
@@ -69,11 +64,14 @@ struct Scan<'a> {
 type Ways = BTreeMap<Target, Vec<Via>>;
 
 impl Scan<'_> {
-    fn process(&mut self, pid: u32) {
+    fn process(&mut self, Process { pid, may_map }: Process) {
         let mut ways = Ways::new();
         let mut namespace = Namespace::of(pid);
         let fds = self.descriptors(pid, &mut namespace, &mut ways);
-        let mappings = fds.and_then(|()| self.mappings(pid, &mut namespace, &mut ways));
+        let mappings = fds.and_then(|()| match may_map {
+            true => self.mappings(pid, &mut namespace, &mut ways),
+            false => Ok(()),
+        });
         match mappings {
             Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied) => {
                 self.found.unseen = Some(Unknown::NeedsRoot);
@@ -87,11 +85,10 @@ impl Scan<'_> {
     }
 
     fn descriptors(&mut self, pid: u32, namespace: &mut Namespace, ways: &mut Ways) -> io::Result<()> {
-        for name in self.files.sysfs.list(&paths::process_file(pid, "fd"))? {
+        // A link tells without asking the file what it is; sockets and pipes are no paths.
+        for (name, target) in self.files.sysfs.links(&paths::process_file(pid, "fd"))? {
             let Some(fd) = pci::count(&name) else { continue };
-            let file = paths::process_file(pid, &format!("fd/{name}"));
-            // The link tells without asking the file what it is; sockets and pipes are no paths.
-            let path = match self.files.sysfs.read_link(&file) {
+            let path = match target {
                 Ok(path) => path,
                 // Listing the names takes less than looking behind them (ptrace access).
                 Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Err(e),
@@ -104,7 +101,8 @@ impl Scan<'_> {
             if !path.starts_with('/') || self.mounts.may_hang(self.files, namespace, &path) {
                 continue;
             }
-            let number = || self.files.sysfs.device_number(&file).ok().flatten();
+            let file = || paths::process_file(pid, &format!("fd/{name}"));
+            let number = || self.files.sysfs.device_number(&file()).ok().flatten();
             for target in held(self.targets, &path, number) {
                 let via = ways.entry(target).or_default();
                 if !via.iter().any(|known| matches!(known, Via::Fd { path: p, .. } if *p == path)) {

@@ -15,12 +15,12 @@ use uuid::Uuid;
 
 use super::request::{BlockingWrite, LINE_LIMIT};
 use crate::files::Files;
-use crate::parse::pci;
 use crate::paths;
+use crate::program;
 use crate::sysfs::Sysfs;
 use crate::vendor::ProgramCall;
 
-/// The process's name and the memory file's (the kernel keeps 15 bytes), and what the file's link shows.
+/// The process's name (the kernel keeps 15 bytes) and the memory file's, and what the file's link shows.
 pub(super) const NAME: &str = "gpuvirt-writer";
 pub(crate) const LINK: &str = "/memfd:gpuvirt-writer (deleted)";
 
@@ -83,21 +83,28 @@ pub struct WaitingWriter {
 /// The writers that are at work on this host, whichever daemon started them.
 ///
 /// A writer is as privileged as its daemon, so that a daemon can look into an earlier one's: a process that it can't
-/// look into is no writer.
+/// look into is no writer. Nor is one of another name: a writer that can't take its name takes no request.
 ///
 /// # Errors
 /// When processes can't be listed.
 pub fn waiting_writers(sysfs: &dyn Sysfs) -> io::Result<Vec<WaitingWriter>> {
     let files = Files::new(sysfs);
-    let announced = |name: &String| {
-        let pid = pci::count(name)?;
-        // Anybody may name a memory file like this; only root's and our own are believed.
-        is_trusted(files, pid)
+    let announced = |pid: u32| {
+        // Only those that are named like one are looked into: descriptors of a whole host are many, and this is asked
+        // again and again. Anybody may name a process and a memory file like this; only root's and our own are believed.
+        (is_named(files, pid) && is_trusted(files, pid))
             .then(|| announced(files, pid))
             .flatten()
             .map(|write| WaitingWriter { pid, write })
     };
-    Ok(sysfs.list(paths::PROC)?.iter().filter_map(announced).collect())
+    // One that is in a write has its memory, killed or not: it ends when the kernel lets go of it.
+    let processes = program::processes(files)?.into_iter().filter(|process| process.may_map);
+    Ok(processes.filter_map(|process| announced(process.pid)).collect())
+}
+
+/// Whether a process is named like a writer: each one names itself before it takes a request.
+fn is_named(files: Files<'_>, pid: u32) -> bool {
+    files.text(&paths::process_file(pid, "comm")).is_ok_and(|name| name.trim_end() == NAME)
 }
 
 fn is_trusted(files: Files<'_>, pid: u32) -> bool {
@@ -110,10 +117,10 @@ fn is_trusted(files: Files<'_>, pid: u32) -> bool {
 
 /// What a process announces. One that has ended meanwhile announces nothing.
 fn announced(files: Files<'_>, pid: u32) -> Option<BlockingAct> {
-    let names = files.sysfs.list(&paths::process_file(pid, "fd")).ok()?;
-    names.iter().find_map(|name| {
-        let link = files.sysfs.read_link(&paths::process_file(pid, &format!("fd/{name}")));
-        link.is_ok_and(|link| link == LINK).then(|| announced_in(files, pid, name)).flatten()
+    let links = files.sysfs.links(&paths::process_file(pid, "fd")).ok()?;
+    links.iter().find_map(|(name, target)| {
+        let is_ours = target.as_ref().is_ok_and(|target| target == LINK);
+        is_ours.then(|| announced_in(files, pid, name)).flatten()
     })
 }
 

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use gpuvirt_model::PciAddress;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::announce::NAME;
 use super::left::Left;
 use super::request::{ANSWER_LIMIT, Answer, BlockingRead, BlockingWrite, Request};
 use crate::sysfs::{ReadError, WriteError};
@@ -147,6 +149,7 @@ impl Writers {
 impl Writer {
     fn start(command: &WriterCommand) -> io::Result<Self> {
         let mut child = Command::new(&command.program)
+            .arg0(NAME)
             .args(&command.args)
             .env_clear()
             .current_dir("/")

@@ -11,6 +11,7 @@ use super::card::{Card, Rule};
 use super::filter::{Kept, Unsuitable, kept_for_others, open_cards, others_claims, unsuitable};
 use super::mixed_size::{Cost, PlacementId};
 use super::picture::HostPicture;
+use super::room::Room;
 
 /// vGPUs that are to be placed, all on one GPU.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +58,21 @@ pub struct Rejected {
     pub because: String,
 }
 
+/// What a request of a VM gets at a start, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Assignment {
+    /// The request's number.
+    pub request: u32,
+    /// What it gets, for people.
+    pub text: String,
+    /// Why that one.
+    pub reasons: Vec<String>,
+    /// Every other GPU, and why not.
+    pub rejected: Vec<Rejected>,
+}
+
 /// What decides between suitable GPUs; the smallest is chosen.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Score {
@@ -88,13 +104,18 @@ impl<'a> Request<'a> {
 /// # Errors
 /// The refusal that says of every GPU why not, boxed for its size.
 pub fn choose(request: &Request, host: &HostPicture) -> Result<Choice, Box<Refusal>> {
+    Room::of(host).choose(request)
+}
+
+/// The same on what is left of the cards.
+pub(super) fn chosen(request: &Request, room: &Room) -> Result<Choice, Box<Refusal>> {
+    let host = room.host();
     let claims = others_claims(request, host);
-    let open = open_cards(host);
+    let open = room.open();
     let (mut suitable, mut rejected, mut codes) = (Vec::new(), Vec::new(), Vec::new());
-    for gpu in host.observed.gpus.values() {
-        let card = host.card(gpu);
-        match unsuitable(request, host, gpu, &card, &Kept { open: &open, claims: &claims }) {
-            None => suitable.push((score(request, host, &card), card)),
+    for (gpu, card) in room.cards() {
+        match unsuitable(request, host, (gpu, room.living()), card, &Kept { open: &open, claims: &claims }) {
+            None => suitable.push((score(request, host, card), card)),
             Some(reason) => {
                 codes.push(reason.code);
                 rejected.push(Rejected { gpu: gpu.address, because: reason.because });
@@ -130,7 +151,7 @@ pub fn refusals_on(gpu: &Gpu, request: &Request, host: &HostPicture) -> Vec<Refu
         .filter(|closed| matches!(closed.code, RefusalCode::Maintenance | RefusalCode::Cordoned));
     let found =
         closed.map(|closed| Unsuitable { code: closed.code, because: closed.because }).or_else(|| {
-            let (open, claims) = (open_cards(host), others_claims(request, host));
+            let (open, claims) = (open_cards(host, &host.living()), others_claims(request, host));
             kept_for_others(request, &card, &Kept { open: &open, claims: &claims })
         });
     let summary = || format!("{} cannot get {request}", gpu.address);

@@ -1,5 +1,7 @@
 //! `gpuvirt vm ...`
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use gpuvirt_api::{GpuSelector, MOST_VGPUS};
 use gpuvirt_model::{CardIds, VgpuId};
@@ -20,6 +22,21 @@ pub enum VmCommand {
         /// The domain's name
         #[arg(value_parser = parse_name)]
         vm: String,
+    },
+    /// Say whether a domain can move to another host while it runs, and why not. Changes nothing
+    ///
+    /// It looks at the domain's devices (what the kernel's debugfs shows of them, what is known of their drivers) and at the
+    /// versions of kernel, libvirt and QEMU; no device is opened. With --to-host it is compared whether the other host offers
+    /// the same. Exit code 3 when it can't; when that can't be told it is said so, with exit code 0.
+    ///
+    /// Example: gpuvirt vm migratable cad1 --to-host host2.tar
+    Migratable {
+        /// The domain's name
+        #[arg(value_parser = parse_name)]
+        vm: String,
+        /// The other host: a snapshot or a recording of it, or its configuration as `gpuvirt config export` writes it (.yaml, .yml, .json)
+        #[arg(long, value_name = "FILE")]
+        to_host: Option<PathBuf>,
     },
     /// Print a domain's definition without its secrets. Changes nothing
     ///
@@ -52,6 +69,22 @@ pub enum VmCommand {
         /// The device: a GPU's address or label, a vGPU's UUID or address, or request-N as `gpuvirt vm show` lists it
         device: DeviceArg,
     },
+    /// Note requests for the GPUs and vGPUs that a domain has without. Changes the stored definition's metadata alone
+    ///
+    /// For domains that virt-manager, virsh or a script gave their host devices. What QEMU gets stays byte by byte as it
+    /// was, managed= and aliases included; a running domain goes on. From then on `gpuvirt vm show` tells when devices and
+    /// requests drift apart, and another card at the address is refused at a start. GPUs that nobody configured with
+    /// gpuvirt are left alone.
+    ///
+    /// Example: gpuvirt vm adopt win11
+    Adopt {
+        /// The domain's name
+        #[arg(value_parser = parse_name)]
+        vm: String,
+        /// Show what would be adopted; change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Start a domain, with devices chosen for what it asks for. Changes its definition where others than the last ones are chosen
     ///
     /// virsh start does the same, but with the virtual functions and the cards of a kind that the definition names.
@@ -81,6 +114,9 @@ pub struct AddArgs {
     pub dry_run: bool,
 }
 
+/// What names a device that is there: clap asks for no `requires` of an argument that another one excludes.
+const WHOLE: [&str; 3] = ["gpu", "kind", "vgpu"];
+
 /// A device by option.
 #[derive(Debug, Args)]
 pub struct DeviceArgs {
@@ -88,13 +124,13 @@ pub struct DeviceArgs {
     #[command(flatten)]
     pub wanted: WantedArgs,
     /// With --profile: how many vGPUs; one when left out
-    #[arg(long, value_name = "N", requires = "profile", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_VGPUS)))]
+    #[arg(long, value_name = "N", conflicts_with_all = WHOLE, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_VGPUS)))]
     pub count: Option<u32>,
     /// With --profile: a parameter for the vendor's driver, name=value. Repeatable
-    #[arg(long, value_name = "NAME=VALUE", requires = "profile")]
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with_all = WHOLE)]
     pub param: Vec<String>,
     /// With --match: only a GPU with this label
-    #[arg(long, value_name = "LABEL", requires = "kind")]
+    #[arg(long, value_name = "LABEL", conflicts_with_all = ["profile", "gpu", "vgpu"])]
     pub label: Option<String>,
 }
 

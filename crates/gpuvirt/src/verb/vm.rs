@@ -1,11 +1,12 @@
 //! `gpuvirt vm ...`
 
 use gpuvirt_api::{
-    ApiError, Client, ClientError, ErrorKind, GpuSelector, List, VmAdd, VmDocument, VmRemove, VmStart,
+    ApiError, Client, ClientError, ErrorKind, GpuSelector, List, VmAdd, VmAdopt, VmDocument, VmRemove,
+    VmStart,
 };
 use gpuvirt_model::{CardMatch, ProfileName, Unknown, VgpuParams};
 
-use super::{gpu, show_change, show_each, show_list, xml};
+use super::{gpu, migration, show_change, show_each, show_list, xml};
 use crate::asker::Asker;
 use crate::cli::{AddArgs, DeviceArg, DeviceArgs, VmCommand};
 use crate::failure::Failure;
@@ -24,6 +25,7 @@ pub fn run(asker: &Asker, command: &VmCommand) -> Result<Answer, Failure> {
             let list = asker.ask_libvirt(|client| client.vm(vm), |host| find(&host.vms(), vm))?;
             show_each(asker, &list, render::vm::show)
         }
+        VmCommand::Migratable { vm, to_host } => migration::run(asker, vm, to_host.as_deref()),
         VmCommand::Xml { vm } => {
             let recording = |_: &_| Err(Failure::usage("a recording holds no domain definitions"));
             xml::show(asker, &asker.ask_libvirt(|client| client.vm_xml(vm), recording)?)
@@ -32,6 +34,10 @@ pub fn run(asker: &Asker, command: &VmCommand) -> Result<Answer, Failure> {
         VmCommand::Start { vm, explain } => {
             let request = VmStart { dry_run: *explain };
             show_change(asker, &asker.order(|client| client.vm_start(vm, &request))?)
+        }
+        VmCommand::Adopt { vm, dry_run } => {
+            let request = VmAdopt { dry_run: *dry_run };
+            show_change(asker, &asker.order(|client| client.vm_adopt(vm, &request))?)
         }
         VmCommand::Remove { vm, device } => {
             let change = asker.order(|client| client.vm_remove(vm, &removal(client, device)?))?;

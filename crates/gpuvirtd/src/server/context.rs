@@ -12,11 +12,13 @@ use gpuvirt_api::event::EventKind;
 use gpuvirt_api::{ApiError, ErrorKind, List, Source};
 use gpuvirt_engine::ports::{Domains, Host, PortError, Store};
 use gpuvirt_engine::{Engine, Report, View};
-use gpuvirt_model::{Desired, PciAddress, Reading, Records, Refusal, RefusalCode};
+use gpuvirt_model::health::LibvirtVersions;
+use gpuvirt_model::{Desired, PciAddress, Reading, Records, Refusal, RefusalCode, Unknown};
 use tokio::sync::Semaphore;
 
 use super::access::{Caller, Peer, ReadGate, WriteGate, Writer};
 use super::answer::Failure;
+use super::autostart::Retried;
 use super::input::Freshness;
 use super::pictures::Pictures;
 use super::presence;
@@ -24,6 +26,7 @@ use super::reconcile::Stir;
 use super::restore::Restored;
 use crate::events::EventLog;
 use crate::hearing::Hearing;
+use crate::hook_watch::HookWatch;
 use gpuvirt_model::chain;
 
 /// How many starts are judged at once: libvirt's workers, 20 by default, and some.
@@ -40,6 +43,21 @@ pub trait Definitions: Send + Sync {
     /// # Errors
     /// [`PortError`] when libvirt does not answer.
     fn public_xml(&self, name: &str) -> Result<Option<String>, PortError>;
+
+    /// The same, of a domain that a listing has just shown, so that none is made before it.
+    ///
+    /// # Errors
+    /// As [`Definitions::public_xml`].
+    fn listed_xml(&self, name: &str) -> Result<Option<String>, PortError> {
+        self.public_xml(name)
+    }
+
+    /// Where libvirt is asked, and the versions that it and QEMU have.
+    ///
+    /// Without another implementation there is no libvirt.
+    fn libvirt(&self) -> (Option<String>, Reading<LibvirtVersions>) {
+        (None, Reading::Unknown(Unknown::NotRecorded))
+    }
 }
 
 /// The outside worlds, shared between the engine and what the server asks directly.
@@ -70,15 +88,18 @@ pub struct Context {
     pub hearing: Arc<Hearing>,
     /// What happened that may let something pending come into force.
     pub stir: Arc<Stir>,
+    /// Whether libvirt runs our hook.
+    pub(super) hook_watch: Arc<HookWatch>,
     pub(super) pictures: Pictures,
     pub(super) restored: Restored,
+    pub(super) retried: Retried,
     reads: Semaphore,
     pub(super) changes: Semaphore,
     dry_runs: Semaphore,
     /// Starts of VMs: as many at once as libvirt has workers for them.
     pub(super) hooks: Semaphore,
     pub(super) releases: Semaphore,
-    starts: Semaphore,
+    pub(super) starts: Semaphore,
 }
 
 /// What a caller wants done.
@@ -109,8 +130,10 @@ impl Context {
             events: Arc::default(),
             hearing: Arc::default(),
             stir: Arc::default(),
+            hook_watch: Arc::default(),
             pictures: Pictures::default(),
             restored: Restored::default(),
+            retried: Retried::default(),
             reads: Semaphore::new(READS_AT_ONCE),
             changes: Semaphore::new(1),
             dry_runs: Semaphore::new(1),
@@ -124,6 +147,12 @@ impl Context {
     #[must_use]
     pub fn hearing(self, hearing: Arc<Hearing>, events: Arc<EventLog>, stir: Arc<Stir>) -> Self {
         Self { hearing, events, stir, ..self }
+    }
+
+    /// The same, with what libvirt tells of starts.
+    #[must_use]
+    pub fn with_hook_watch(self, hook_watch: Arc<HookWatch>) -> Self {
+        Self { hook_watch, ..self }
     }
 
     /// The same with others who may write.

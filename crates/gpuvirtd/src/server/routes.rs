@@ -10,7 +10,9 @@ use axum::routing::{delete, get, post, put};
 use super::access::readers_only;
 use super::answer::Failure;
 use super::context::Context;
-use super::{capacity, config, event, gpu, hook, host, metrics, mig, openapi, profile, status, vgpu, vm};
+use super::{
+    capacity, config, doctor, event, gpu, hook, host, metrics, mig, openapi, profile, status, vgpu, vm,
+};
 
 /// All routes of the API. Paths are those of [`gpuvirt_api::route`].
 pub fn router(context: Arc<Context>) -> Router {
@@ -35,13 +37,16 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/v1/vgpus/{uuid}/xml", get(vgpu::xml))
         .route("/v1/vms", get(vm::list))
         .route("/v1/vms/{name}", get(vm::show))
+        .route("/v1/vms/{name}/migration", get(vm::migration))
         .route("/v1/vms/{name}/xml", get(vm::xml))
         .route("/v1/vms/{name}/devices", post(vm::add))
         .route("/v1/vms/{name}/devices/remove", post(vm::remove))
         .route("/v1/vms/{name}/start", post(vm::start))
+        .route("/v1/vms/{name}/adopt", post(vm::adopt))
         .route("/v1/hook", post(hook::call))
         .route("/v1/config", get(config::export).post(config::apply))
         .route("/v1/status", get(status::show))
+        .route("/v1/doctor", get(doctor::show))
         .route("/v1/events", get(event::list))
         .route("/v1/openapi.json", get(openapi::show))
         .route("/metrics", get(metrics::show))
