@@ -1,13 +1,14 @@
 //! The engine's host over the Linux host: this machine's kernel, or the fake one.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gpuvirt_engine::ports::{Host, PortError, StepError, WaitingWrite};
 use gpuvirt_fakekernel::FakeKernel;
 use gpuvirt_host::{
-    GpuMatch, HostError, LinuxHost, LinuxSysfs, ObserveScope, Sysfs, WriterCommand, writer_main,
+    GpuMatch, HostError, LinuxHost, LinuxSysfs, ObserveScope, Sysfs, WriterCommand, WriterOrigin, writer_main,
 };
 use gpuvirt_model::{MigState, Observed, PciAddress, ProgramPath};
 use gpuvirt_plan::Step;
@@ -19,11 +20,14 @@ use crate::config::{Config, ExtraGpu, GpuInstances};
 pub struct HostPort(LinuxHost, GpuInstances);
 
 impl HostPort {
-    /// This machine. Writes that can block are made by our own program, started again as the writer.
-    pub fn this_machine(config: &Config) -> Self {
+    /// This machine. Writes are made by our own program, started again as the writer: by whoever listens on `writers`,
+    /// or by ourselves.
+    pub fn this_machine(config: &Config, writers: Option<&Path>) -> Self {
         // /proc/self/exe: an upgrade may have replaced the file, and both sides must be of one version.
-        let writer = WriterCommand { program: "/proc/self/exe".into(), args: vec!["writer".into()] };
-        let host = Self::over(Arc::new(LinuxSysfs::this_machine().with_writer(writer)), config);
+        let child = || WriterCommand { program: "/proc/self/exe".into(), args: vec!["writer".into()] };
+        let origin = writers
+            .map_or_else(|| WriterOrigin::Child(child()), |socket| WriterOrigin::Socket(socket.to_owned()));
+        let host = Self::over(Arc::new(LinuxSysfs::this_machine().with_writer(origin)), config);
         Self(host.0, config.gpu_instances)
     }
 
