@@ -59,6 +59,9 @@ pub struct Global {
     /// The socket of gpuvirtd
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "PATH", default_value = gpuvirt_api::client::DEFAULT_SOCKET)]
     pub socket: PathBuf,
+    /// A UUID for this change: the same order given again with it, after its answer was lost, is carried out once
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "UUID")]
+    pub key: Option<uuid::Uuid>,
 }
 
 /// How an answer is printed.

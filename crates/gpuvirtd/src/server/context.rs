@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use super::access::{Caller, Peer, ReadGate, WriteGate, Writer};
 use super::answer::Failure;
 use super::input::Freshness;
+use super::once::Answers;
 use super::pictures::Pictures;
 use super::presence;
 use super::reconcile::Stir;
@@ -71,6 +72,7 @@ pub struct Context {
     /// What happened that may let something pending come into force.
     pub stir: Arc<Stir>,
     pictures: Pictures,
+    pub(super) answers: Answers,
     pub(super) restored: Restored,
     reads: Semaphore,
     pub(super) changes: Semaphore,
@@ -110,6 +112,7 @@ impl Context {
             hearing: Arc::default(),
             stir: Arc::default(),
             pictures: Pictures::default(),
+            answers: Answers::default(),
             restored: Restored::default(),
             reads: Semaphore::new(READS_AT_ONCE),
             changes: Semaphore::new(1),

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
@@ -19,7 +20,7 @@ use super::context::Context;
 /// The largest body: no request of ours takes a tenth of it.
 const MAX_BODY: usize = 64 * 1024;
 /// The largest document of a whole host's configuration: hundreds of GPUs with their vGPUs.
-const MAX_LARGE_BODY: usize = 1024 * 1024;
+pub(super) const MAX_LARGE_BODY: usize = 1024 * 1024;
 /// Longest wait for the whole body.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -172,17 +173,21 @@ impl<T: DeserializeOwned> FromRequest<Arc<Context>> for LargeBody<T> {
 
 /// A body of at most `limit` bytes, understood.
 async fn body<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T, Failure> {
-    let body = axum::body::to_bytes(request.into_body(), limit);
-    let bytes = match tokio::time::timeout(BODY_DEADLINE, body).await {
+    let bytes = bytes(request.into_body(), limit).await?;
+    serde_json::from_slice(&bytes).map_err(|error| bad(&error))
+}
+
+/// A body of at most `limit` bytes, within the deadline.
+pub(super) async fn bytes(body: axum::body::Body, limit: usize) -> Result<Bytes, Failure> {
+    match tokio::time::timeout(BODY_DEADLINE, axum::body::to_bytes(body, limit)).await {
         Err(_) => {
             let text = format!("the body did not come within {} s", BODY_DEADLINE.as_secs());
-            return Err(Failure::usage(StatusCode::REQUEST_TIMEOUT, text));
+            Err(Failure::usage(StatusCode::REQUEST_TIMEOUT, text))
         }
         Ok(Err(error)) => {
             let text = format!("the body can't be read, the limit is {limit} bytes: {error}");
-            return Err(Failure::usage(StatusCode::PAYLOAD_TOO_LARGE, text));
+            Err(Failure::usage(StatusCode::PAYLOAD_TOO_LARGE, text))
         }
-        Ok(Ok(bytes)) => bytes,
-    };
-    serde_json::from_slice(&bytes).map_err(|error| bad(&error))
+        Ok(Ok(bytes)) => Ok(bytes),
+    }
 }
