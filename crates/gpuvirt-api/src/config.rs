@@ -16,6 +16,9 @@ pub struct ApplyConfig {
     /// Managed GPUs that the document does not name become unmanaged.
     #[serde(default)]
     pub prune: bool,
+    /// A new default type is meant for those GPUs too that follow it; without this they are listed, and nothing is done.
+    #[serde(default)]
+    pub yes: bool,
     /// Longest wait for a write that can block, in seconds; none: the daemon's own.
     #[serde(default)]
     pub wait_seconds: Option<u64>,

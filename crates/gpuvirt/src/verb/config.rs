@@ -17,10 +17,13 @@ use crate::render;
 pub fn run(asker: &Asker, command: &ConfigCommand) -> Result<Answer, Failure> {
     match command {
         ConfigCommand::Export => export(asker),
-        ConfigCommand::Diff(args) => carry_out(asker, args, ConfigUntil::Differences, None),
-        ConfigCommand::Apply { document, dry_run, wait } => {
+        ConfigCommand::Diff(args) => {
+            carry_out(asker, args, |config| request(config, ConfigUntil::Differences))
+        }
+        ConfigCommand::Apply { document, dry_run, wait, yes } => {
             let until = if *dry_run { ConfigUntil::Plans } else { ConfigUntil::Done };
-            carry_out(asker, document, until, *wait)
+            let request = |config| ApplyConfig { wait_seconds: *wait, yes: *yes, ..request(config, until) };
+            carry_out(asker, document, request)
         }
     }
 }
@@ -36,16 +39,19 @@ fn export(asker: &Asker) -> Result<Answer, Failure> {
 fn carry_out(
     asker: &Asker,
     args: &DiffArgs,
-    until: ConfigUntil,
-    wait: Option<u64>,
+    request: impl FnOnce(Configuration) -> ApplyConfig,
 ) -> Result<Answer, Failure> {
     let config = document::read(&args.document.file)?;
-    let request = ApplyConfig { config, until, prune: args.prune, wait_seconds: wait };
+    let request = ApplyConfig { prune: args.prune, ..request(config) };
     let change = asker.order(|client| client.apply_config(&request))?;
     let mut answer = output::document(asker.format(), &change, render::config::change)?;
     answer.err = render::config::warnings(&change);
     answer.exit = exit(&change);
     Ok(answer)
+}
+
+fn request(config: Configuration, until: ConfigUntil) -> ApplyConfig {
+    ApplyConfig { config, until, prune: false, yes: false, wait_seconds: None }
 }
 
 /// The worst of what happened to the GPUs.
