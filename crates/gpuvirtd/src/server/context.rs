@@ -256,7 +256,7 @@ impl Context {
                     None,
                     format!("{what} (uid {uid}): {why} {refusals}"),
                 );
-                tracing::warn!(uid, pid, what, ?kind, refusals, why, "not done");
+                tracing::warn!(uid, pid, what, ?kind, code = refusals, why, "not done");
             }
         }
         result
@@ -314,8 +314,8 @@ impl Context {
             () = presence::left() => return Err(Failure::unavailable("its client left before it began")),
             turn = lane.acquire() => turn.map_err(|_| Failure::bug())?,
         };
-        let context = Arc::clone(self);
-        match tokio::task::spawn_blocking(move || work(&context)).await {
+        let (context, about) = (Arc::clone(self), tracing::Span::current());
+        match tokio::task::spawn_blocking(move || about.in_scope(|| work(&context))).await {
             Ok(result) => result,
             // The panic's message and place are on stderr already.
             Err(_) => Err(Failure::bug()),
@@ -363,7 +363,7 @@ impl Context {
 }
 
 /// The names of all refusals, as `gpuvirt explain` knows them.
-fn codes(error: &ApiError) -> String {
+pub(super) fn codes(error: &ApiError) -> String {
     let codes: Vec<&str> = error.refusals.iter().map(|refusal| refusal.code.as_str()).collect();
     codes.join(",")
 }

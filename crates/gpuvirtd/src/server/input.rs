@@ -10,7 +10,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
 use axum::http::request::Parts;
-use gpuvirt_api::GpuSelector;
+use gpuvirt_api::{GpuSelector, route};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -88,6 +88,11 @@ pub(super) struct OfProfile {
     pub(super) profile: Option<String>,
 }
 
+/// Says in the log what the request is about.
+pub(super) fn about(field: &str, object: &dyn std::fmt::Display) {
+    tracing::Span::current().record(field, tracing::field::display(object));
+}
+
 /// Reads a GPU's name.
 pub(super) fn selector(text: &str) -> Result<GpuSelector, Failure> {
     text.parse().map_err(|error| bad(&error))
@@ -113,7 +118,12 @@ impl FromRequestParts<Arc<Context>> for Name {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, Failure> {
         match Path::<String>::from_request_parts(parts, context).await {
-            Ok(Path(name)) => Ok(Self(name)),
+            Ok(Path(name)) => {
+                if parts.uri.path().starts_with(route::VMS) {
+                    about("vm", &name);
+                }
+                Ok(Self(name))
+            }
             Err(error) => Err(bad(&error)),
         }
     }
@@ -123,7 +133,9 @@ impl FromRequestParts<Arc<Context>> for GpuName {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, Failure> {
         let Name(name) = Name::from_request_parts(parts, context).await?;
-        selector(&name).map(Self)
+        let gpu = selector(&name)?;
+        about("gpu", &gpu);
+        Ok(Self(gpu))
     }
 }
 

@@ -18,7 +18,7 @@ use super::answer::Failure;
 use super::change;
 use super::context::{Context, Order, Picture};
 use super::gpu;
-use super::input::{Body, Freshness, Id, Nothing, Params};
+use super::input::{Body, Freshness, Id, Nothing, Params, about};
 use super::once::Key;
 
 /// How many names of a long list go to the log.
@@ -73,6 +73,9 @@ pub(super) async fn create(
     _: Params<Nothing>,
     Body(asked): Body<CreateVgpu>,
 ) -> Result<Json<Change>, Failure> {
+    if let Some(gpu) = &asked.gpu {
+        about("gpu", gpu);
+    }
     let uuids = uuids(&asked, key)?;
     let (profile, count) = (&asked.profile.0, uuids.len());
     let on = asked.gpu.map(|gpu| format!(" --gpu {gpu}")).unwrap_or_default();
