@@ -1,0 +1,180 @@
+//! The packaged units: what each process may do, where writes happen, who may ask for one, and what the journal keeps.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a failed expectation is a failed test
+
+use gpuvirt_e2e::Lab;
+use serde_json::Value;
+
+/// systemd-analyze's exposure, in tenths, that the units may not go beyond.
+const DAEMON_EXPOSURE: u32 = 22;
+const WRITER_EXPOSURE: u32 = 45;
+
+/// A user without any right.
+const USER: &str = "e2e-user";
+const AS_USER: &str = "setpriv --reuid e2e-user --regid e2e-user --init-groups";
+
+/// Takes away what these tests add to the lab's host.
+const CLEAN: &str = "rm -f /etc/polkit-1/rules.d/50-e2e.rules
+systemctl -q unmask polkit 2>/dev/null; systemctl restart polkit
+userdel e2e-user 2>/dev/null; groupdel e2e-writers 2>/dev/null
+cp /lab/gpuvirtd.toml /etc/gpuvirt/ && systemctl restart gpuvirtd; true";
+
+#[test]
+fn the_units_are_as_tight_as_they_are_said_to_be() {
+    let lab = Lab::fresh();
+    let analyze = "systemd-analyze security --no-pager";
+    for (unit, exposure) in
+        [("gpuvirtd.service", DAEMON_EXPOSURE), ("gpuvirt-writer@e2e.service", WRITER_EXPOSURE)]
+    {
+        let report = lab.sh(&format!("{analyze} --threshold={exposure} {unit}"));
+        println!("{report}");
+        report.expect(0).says("Overall exposure level");
+    }
+    // The daemon itself can't write to the host's kernel.
+    let gpu = lab.devices.get("PLAIN_GPU");
+    lab.sh(&format!(
+        "nsenter --mount --target $(systemctl show -P MainPID gpuvirtd) \
+         sh -c 'echo vfio-pci >/sys/bus/pci/devices/{gpu}/driver_override'"
+    ))
+    .expect(2)
+    .says("Read-only file system");
+    // And it sees all that it has to: nothing of a card's holders is hidden from it.
+    lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(0).never_says("holders-unseen");
+    lab.gpuvirt(&format!("gpu set {gpu} --type shared")).expect(0);
+    lab.assert_pristine();
+}
+
+#[test]
+fn a_writer_is_a_unit_of_its_own_and_no_restart_of_the_daemon_ends_it() {
+    let lab = Lab::fresh();
+    let mdev = lab.devices.get("MDEV_GPU");
+    lab.gpuvirt(&format!("gpu set {mdev} --type shared-direct")).expect(0);
+    let made = lab.gpuvirt(&format!("vgpu create --gpu {mdev} --profile lab-1q -o json")).expect(0).json();
+    let id = made["id"].as_str().unwrap();
+    let writers = "systemctl list-units --no-legend --plain 'gpuvirt-writer@*' | cut -d' ' -f1";
+    lab.sh("[ -z \"$(pgrep -P $(systemctl show -P MainPID gpuvirtd))\" ]").expect(0);
+    lab.sh(writers).expect(0).says("gpuvirt-writer@");
+    // It waits in the driver, and the daemon is restarted.
+    lab.sh(&format!(
+        "echo Y >/sys/module/gpuvirt_mdev/parameters/hold_remove
+         setsid gpuvirt vgpu remove {id} >/tmp/e2e-removal 2>&1 </dev/null &
+         timeout 60 sh -c 'until pgrep -x gpuvirt-writer | xargs -I P cat /proc/P/wchan | grep -q .; do sleep 0.1; done'
+         timeout 60 sh -c 'until ls /var/lib/gpuvirt/journal/*.json >/dev/null 2>&1; do sleep 0.1; done'"
+    ))
+    .expect(0);
+    let before = lab.sh(writers).expect(0);
+    lab.sh("timeout 60 systemctl restart gpuvirtd").expect(0);
+    let waiting = before.text().lines().next().unwrap().to_owned();
+    lab.sh(&format!("systemctl is-active {waiting}")).expect(0);
+    lab.gpuvirt("status -o json").expect(0).says("still waits in the kernel");
+    lab.sh(&format!(
+        "echo N >/sys/module/gpuvirt_mdev/parameters/hold_remove
+         timeout 60 sh -c 'while systemctl -q is-active {waiting}; do sleep 0.1; done'
+         timeout 60 sh -c 'while ls /var/lib/gpuvirt/journal/*.json >/dev/null 2>&1; do sleep 0.1; done'
+         systemctl --failed --no-legend"
+    ))
+    .expect(0)
+    .never_says("gpuvirt-writer");
+}
+
+#[test]
+fn who_may_change_something_is_asked_of_groups_and_of_polkit_and_nobody_else() {
+    let lab = Lab::fresh();
+    let gpu = lab.devices.get("PLAIN_GPU");
+    lab.sh(&format!(
+        "groupadd -f e2e-writers && useradd --user-group {USER} 2>/dev/null; systemctl restart polkit"
+    ))
+    .expect(0);
+    let cordon = format!("{AS_USER} gpuvirt gpu set {gpu} --type shared");
+    let denied = |lab: &Lab| drop(lab.sh(&cordon).expect(1).says("may not change anything"));
+    // Reading is for all, changing is not.
+    lab.sh(&format!("{AS_USER} gpuvirt gpu list")).expect(0).says(gpu);
+    denied(&lab);
+    // polkit lets this user through, by a rule that sees who asks.
+    lab.sh(&format!(
+        "cat >/etc/polkit-1/rules.d/50-e2e.rules <<'RULE'
+polkit.addRule(function(action, subject) {{
+    if (action.id == 'org.gpuvirt.manage' && subject.user == '{USER}') return polkit.Result.YES;
+}});
+RULE
+         systemctl restart polkit"
+    ))
+    .expect(0);
+    lab.sh(&cordon).expect(0);
+    lab.sh(&cordon.replace(USER, "nobody").replace("--regid nobody", "--regid nogroup"))
+        .expect(1)
+        .says("may not change");
+    // Without polkit nobody is let through by it.
+    lab.sh("systemctl stop polkit && systemctl -q mask --runtime polkit").expect(0);
+    denied(&lab);
+    lab.sh("systemctl -q unmask --runtime polkit; rm /etc/polkit-1/rules.d/50-e2e.rules; systemctl restart polkit")
+        .expect(0);
+    denied(&lab);
+    // A group counts when it is a supplementary one, and from the next login on.
+    lab.sh(
+        "sed -i '1i write_group = \"e2e-writers\"' /etc/gpuvirt/gpuvirtd.toml && systemctl restart gpuvirtd",
+    )
+    .expect(0);
+    denied(&lab);
+    lab.sh(&format!("usermod -a -G e2e-writers {USER}")).expect(0);
+    lab.sh(&cordon).expect(0);
+    lab.gpuvirt(&format!("gpu unset {gpu}")).expect(0);
+    lab.sh(CLEAN).expect(0);
+    lab.assert_pristine();
+}
+
+#[test]
+fn with_its_socket_systemd_starts_the_daemon_when_somebody_asks() {
+    let lab = Lab::fresh();
+    lab.sh("systemctl stop gpuvirtd && systemctl start gpuvirtd.socket").expect(0);
+    lab.sh("systemctl is-active gpuvirtd").expect(3);
+    lab.gpuvirt("status").expect(0).says("runs as process");
+    lab.sh("systemctl is-active gpuvirtd").expect(0);
+    // Who asks while it is restarted waits for the new one, and is not turned away.
+    let asked = "systemctl kill -s KILL gpuvirtd
+        for i in 1 2 3 4 5; do gpuvirt gpu list >/dev/null || exit 9; done";
+    lab.sh(asked).expect(0).never_says("read directly");
+    lab.sh("systemctl stop gpuvirtd.socket gpuvirtd && systemctl reset-failed gpuvirtd 2>/dev/null; systemctl start gpuvirtd")
+        .expect(0);
+    lab.gpuvirt("status").expect(0).says("runs as process");
+    lab.assert_pristine();
+}
+
+#[test]
+fn the_journal_finds_what_happened_to_a_card_and_each_refusal() {
+    let lab = Lab::fresh();
+    let (gpu, dirty) = (lab.devices.get("PLAIN_GPU"), lab.devices.get("DIRTY_GPU"));
+    lab.gpuvirt(&format!("gpu set {gpu} --type direct --label shown")).expect(0);
+    lab.gpuvirt("gpu set shown --type shared").expect(0);
+    lab.gpuvirt(&format!("gpu set {dirty} --type direct")).expect(3);
+    let lines = |filter: &str| -> Vec<Value> {
+        let found = lab.sh(&format!("journalctl -b -u gpuvirtd -o json {filter}")).expect(0).stdout;
+        found.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let of_card = lines(&format!("GPUVIRT_GPU={gpu}"));
+    assert!(of_card.iter().any(|line| line["MESSAGE"].as_str().unwrap().starts_with("done")), "{of_card:?}");
+    assert!(of_card.iter().all(|line| line["GPUVIRT_UID"] == "0"), "{of_card:?}");
+    let refused = lines("GPUVIRT_CODE=group-not-viable");
+    let refused = refused.last().unwrap();
+    assert_eq!((&refused["PRIORITY"], &refused["GPUVIRT_GPU"]), (&"4".into(), &dirty.into()), "{refused}");
+    lab.gpuvirt("gpu unset shown").expect(0);
+}
+
+#[test]
+fn an_order_whose_answer_was_lost_is_given_again_and_carried_out_once() {
+    let lab = Lab::fresh();
+    let mdev = lab.devices.get("MDEV_GPU");
+    lab.gpuvirt(&format!("gpu set {mdev} --type shared-direct")).expect(0);
+    let key = "c73f1fa6-489e-4834-9476-d70dabd98c40";
+    let order = format!("--key {key} vgpu create --gpu {mdev} --profile lab-1q -o json");
+    let first = lab.gpuvirt(&order).expect(0).json();
+    assert_eq!(first["outcome"]["outcome"], "changed", "{first}");
+    assert_eq!(lab.gpuvirt(&order).expect(0).json(), first, "the first answer");
+    // The next daemon does not know the answer, and finds the vGPU made.
+    lab.sh("systemctl kill -s KILL gpuvirtd; systemctl restart gpuvirtd").expect(0);
+    let again = lab.gpuvirt(&order).expect(0).json();
+    assert_eq!((&again["outcome"]["outcome"], &again["id"]), (&"unchanged".into(), &first["id"]), "{again}");
+    assert_eq!(lab.vgpus().len(), 1);
+    // Another order under the same key is a mistake of whoever gives it.
+    lab.gpuvirt(&order.replace("lab-1q", "lab-2q")).expect(2).says("Idempotency-Key");
+    lab.gpuvirt(&format!("vgpu remove {}", first["id"].as_str().unwrap())).expect(0);
+}
