@@ -17,8 +17,11 @@ pub struct ApplyConfig {
     #[serde(default)]
     pub prune: bool,
     /// A new default type is meant for those GPUs too that follow it; without this they are listed, and nothing is done.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub yes: bool,
+    /// vGPUs of the document that live already and that others made become gpuvirt's, where GPU and profile are the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopt: bool,
     /// Longest wait for a write that can block, in seconds; none: the daemon's own.
     #[serde(default)]
     pub wait_seconds: Option<u64>,

@@ -1,12 +1,16 @@
 //! A GPU as it is shown.
 
 use gpuvirt_model::{
-    ConfiguredType, Desired, DesiredGpu, Function, Gpu, GraphicsType, HostDriver, IommuGroup, MemberRole,
-    Observed, PciAddress, Reading, Records, RefusalCode, Vgpu, VgpuMode,
+    ConfiguredType, Desired, DesiredGpu, Function, Gpu, GpuUsage, GraphicsType, HostDriver, Hostdev,
+    IommuGroup, MemberRole, Observed, PciAddress, Reading, Records, RefusalCode, Vgpu, VgpuId, VgpuMode,
+    Warning,
 };
-use gpuvirt_plan::{Wanted, vendor};
+use gpuvirt_plan::checks::passthrough::Passthrough;
+use gpuvirt_plan::{Wanted, checks, vendor};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use crate::PassthroughDocument;
 
 /// One GPU: configured and active, with its functions, groups, vGPUs, holders and VMs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,9 +47,18 @@ pub struct GpuDocument {
     /// What the host's driver of it is for.
     #[serde(default)]
     pub host_driver: HostDriver,
+    /// What must be known about it. Left out of JSON where there is nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
     /// Why it can't be told yet how vGPUs are made on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub framework_undecided: Option<String>,
+    /// Passthrough: asked for, possible, ready. None from a daemon of before it told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passthrough: Option<PassthroughDocument>,
+    /// How busy it is, and its memory, as far as its driver tells.
+    #[serde(flatten)]
+    pub usage: GpuUsage,
     /// What the host shows of it.
     #[serde(flatten)]
     pub gpu: GpuFacts,
@@ -123,6 +136,9 @@ pub struct GpuVm {
     pub uuid: Uuid,
     /// Whether its running QEMU has the device; otherwise only its definition names it.
     pub running: bool,
+    /// The vGPUs of this GPU that it has; none of them: it has the whole card.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vgpus: Vec<VgpuId>,
 }
 
 impl GpuDocument {
@@ -147,8 +163,11 @@ impl GpuDocument {
             accepted: entry.map(|entry| entry.accepted.clone()).unwrap_or_default(),
             cordoned: entry.is_some_and(|entry| entry.cordoned),
             host_driver: gpu.driver.clone(),
+            warnings: checks::host_driver_mismatch(gpu, observed, desired).into_iter().collect(),
             framework_undecided: gpuvirt_plan::undecided(gpu, observed),
             bar_bytes: functions.iter().fold(0, |sum, f| sum.saturating_add(f.bar_bytes())),
+            passthrough: Some(Passthrough::of(gpu, observed, desired, records).into()),
+            usage: gpu.usage,
             gpu: GpuFacts {
                 frameworks: gpu.frameworks.clone(),
                 profiles: gpuvirt_plan::profile::judged(gpu, observed, desired),
@@ -201,6 +220,24 @@ fn vgpu_mode(
 
 fn vms_of(gpu: &Gpu, observed: &Observed) -> Vec<GpuVm> {
     gpuvirt_plan::domains_using(gpu, observed)
-        .map(|(domain, running)| GpuVm { name: domain.name.clone(), uuid: domain.uuid, running })
+        .map(|(domain, running)| {
+            let devices = if running { &domain.live } else { &domain.config };
+            let vgpus = devices.iter().filter_map(|device| share(device, gpu, observed)).collect();
+            GpuVm { name: domain.name.clone(), uuid: domain.uuid, running, vgpus }
+        })
         .collect()
+}
+
+/// The vGPU of this GPU that a host device is.
+fn share(device: &Hostdev, gpu: &Gpu, observed: &Observed) -> Option<VgpuId> {
+    match device {
+        Hostdev::Mdev { uuid } => {
+            let id = VgpuId::Mdev(*uuid);
+            observed.vgpus.get(&id).filter(|vgpu| vgpu.gpu == gpu.address).map(|_| id)
+        }
+        Hostdev::Pci { address, .. } => {
+            let function = observed.functions.get(address)?;
+            (function.physfn == Some(gpu.address)).then_some(VgpuId::Vf(*address))
+        }
+    }
 }

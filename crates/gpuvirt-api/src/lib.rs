@@ -11,10 +11,12 @@ pub mod event;
 pub mod gpu;
 pub mod hook;
 pub mod host;
+pub mod import;
 pub mod list;
 pub mod mig;
 #[cfg(feature = "schema")]
 pub mod openapi;
+pub mod passthrough;
 pub mod request;
 pub mod route;
 pub mod selector;
@@ -34,6 +36,7 @@ pub use hook::{HookAnswer, HookCall, HookEvent};
 pub use host::HostDocument;
 pub use list::{API_VERSION, List, Source};
 pub use mig::{CreateGpuInstances, GpuInstanceDocument, MigDocument};
+pub use passthrough::PassthroughDocument;
 pub use request::{
     Change, CreateVgpu, MOST_VGPUS, RemoveVgpus, SetCordon, SetHost, SetType, SetVgpuParams, VmAdd, VmRemove,
     VmStart,

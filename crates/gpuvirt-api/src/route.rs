@@ -13,6 +13,7 @@
 //! | `GET /v1/capacity[?profile=]` | `List<Capacity>` (`CapacityList`) |
 //! | `GET /v1/host` | `List<HostDocument>` (`Host`) |
 //! | `PUT /v1/host` with `SetHost` | `Change` |
+//! | `POST /v1/host/refresh` | `Change` |
 //! | `PUT /v1/gpus/{gpu}/cordon` with `SetCordon` | `Change` |
 //! | `GET /v1/status` | `StatusDocument` (`Status`) |
 //! | `GET /v1/events[?after=N][&waitSeconds=S]` | `EventList` |
@@ -79,6 +80,8 @@ pub fn events(after: u64, wait_seconds: u64) -> String {
 
 /// `/v1/host`
 pub const HOST: &str = "/v1/host";
+/// `/v1/host/refresh`
+pub const HOST_REFRESH: &str = "/v1/host/refresh";
 
 /// `/v1/capacity`, of one profile when one is named.
 pub fn capacity(profile: Option<&str>) -> String {

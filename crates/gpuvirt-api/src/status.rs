@@ -1,6 +1,6 @@
 //! How things stand: the daemon, libvirt, and the GPUs that need a look.
 
-use gpuvirt_model::{ConfiguredType, GraphicsType, PciAddress, Unknown};
+use gpuvirt_model::{ConfiguredType, GraphicsType, PciAddress, Unknown, Warning};
 use serde::{Deserialize, Serialize};
 
 use crate::{GpuDocument, Source};
@@ -89,6 +89,28 @@ pub struct DaemonStatus {
     pub pid: u32,
     /// The generation of the desired document.
     pub generation: u64,
+    /// The step that is under way. Left out of JSON while nothing is changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working: Option<Working>,
+}
+
+/// A step of a change that is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Working {
+    /// The GPU that is changed.
+    pub gpu: PciAddress,
+    /// What the change is for.
+    pub purpose: String,
+    /// The step, in a sentence.
+    pub step: String,
+    /// Which one it is, from 1.
+    pub number: usize,
+    /// How many there are.
+    pub count: usize,
+    /// For how long it has been under way, in whole seconds.
+    pub seconds: u64,
 }
 
 /// A GPU, short.
@@ -109,6 +131,9 @@ pub struct GpuStatus {
     /// Nothing more is placed on it. Left out of JSON where it is not so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cordoned: bool,
+    /// What must be known about it. Left out of JSON where there is nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
     /// Why nothing more is done to it until `gpuvirt recover`.
     #[serde(default)]
     pub hands_off: Option<String>,
@@ -149,6 +174,7 @@ impl GpuStatus {
             active: gpu.active,
             pending: gpu.pending.clone(),
             cordoned: gpu.cordoned,
+            warnings: gpu.warnings.clone(),
             hands_off: None,
         }
     }

@@ -58,7 +58,12 @@ impl VgpuDocument {
             domains
                 .into_iter()
                 .filter(|domain| domain.has_live(&device) || domain.has_configured(&device))
-                .map(|d| GpuVm { running: d.has_live(&device), name: d.name, uuid: d.uuid })
+                .map(|d| GpuVm {
+                    running: d.has_live(&device),
+                    name: d.name,
+                    uuid: d.uuid,
+                    vgpus: vec![vgpu.id],
+                })
                 .collect()
         };
         let ours = records.made(vgpu);

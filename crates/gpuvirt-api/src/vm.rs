@@ -1,6 +1,6 @@
 //! VMs as they are shown: domains with the GPUs that they have.
 
-use gpuvirt_model::{Domain, DomainState, Hostdev, Observed, PciAddress, Request, VgpuId, Warning};
+use gpuvirt_model::{Desired, Domain, DomainState, Hostdev, Observed, PciAddress, Request, VgpuId, Warning};
 use gpuvirt_plan::drift;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -47,7 +47,7 @@ pub struct VmDevice {
 
 impl VmDocument {
     /// The document of one domain. Host devices that are no GPUs are left out.
-    pub fn new(domain: &Domain, observed: &Observed) -> Self {
+    pub fn new(domain: &Domain, observed: &Observed, desired: &Desired) -> Self {
         let mut devices: Vec<VmDevice> = Vec::new();
         for hostdev in domain.config.iter().chain(&domain.live) {
             let gpu = match hostdev {
@@ -65,7 +65,7 @@ impl VmDocument {
             }
         }
         let (name, uuid) = (domain.name.clone(), domain.uuid);
-        let (requests, warnings) = (domain.requests.list.clone(), drift::warnings(domain, observed));
+        let (requests, warnings) = (domain.requests.list.clone(), drift::warnings(domain, observed, desired));
         Self { name, uuid, state: domain.state, autostart: domain.autostart, devices, requests, warnings }
     }
 }

@@ -14,6 +14,7 @@
 pub mod edit;
 mod element;
 pub mod error;
+mod guest;
 pub mod hostdev;
 mod limits;
 mod place;

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use gpuvirt_model::{Hostdev, PciAddress, Requests};
+use gpuvirt_model::{Guest, Hostdev, PciAddress, Requests};
 use roxmltree::{Document, Node, ParsingOptions};
 use uuid::Uuid;
 
-use crate::{XmlError, limits, request};
+use crate::{XmlError, guest, limits, request};
 
 /// What all our aliases begin with. libvirt keeps aliases beginning with `ua-` as users wrote them.
 pub(crate) const ALIAS_PREFIX: &str = "ua-gpuvirt-";
@@ -38,8 +38,8 @@ pub struct DomainXml {
     pub controllers: Vec<PciController>,
     /// Aliases in use.
     pub aliases: BTreeSet<String>,
-    /// Whether the guest has an IOMMU of its own.
-    pub has_viommu: bool,
+    /// Its memory and an IOMMU of its own.
+    pub guest: Guest,
     /// What it asks for, in its metadata.
     pub requests: Requests,
     /// Each of `hostdevs` with its alias.
@@ -124,7 +124,7 @@ pub(crate) fn read_document(document: &Document<'_>) -> Result<DomainXml, XmlErr
         used: BTreeSet::new(),
         controllers: Vec::new(),
         aliases: BTreeSet::new(),
-        has_viommu: false,
+        guest: guest::guest(&root),
         requests: request::requests(&root),
         device_aliases: Vec::new(),
     };
@@ -144,7 +144,6 @@ impl DomainXml {
         }
         self.used.extend(guest_address(device)?);
         self.aliases.extend(alias(device).map(str::to_owned));
-        self.has_viommu |= is(device, "iommu");
         if is(device, "controller") && device.attribute("type") == Some("pci") {
             let index =
                 device.attribute("index").map(|index| number(index).ok_or_else(|| bad(device, "index")));
@@ -267,7 +266,7 @@ pub(crate) fn child<'a, 'i>(parent: &Node<'a, 'i>, name: &str) -> Option<Node<'a
 }
 
 /// All text of an element, CDATA included, comments not.
-fn text(node: &Node<'_, '_>) -> String {
+pub(crate) fn text(node: &Node<'_, '_>) -> String {
     node.descendants().filter(Node::is_text).filter_map(|part| part.text()).collect()
 }
 

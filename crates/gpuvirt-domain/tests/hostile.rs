@@ -115,7 +115,7 @@ fn topology_follows_the_root_and_then_the_machine() {
     let with = |machine: &str, devices: &str| {
         let xml = domain(devices).replace("machine='q35'", &format!("machine='{machine}'"));
         let read = read(&xml).unwrap();
-        (read.topology, read.has_viommu)
+        (read.topology, read.guest.viommu.is_some())
     };
     for (machine, devices, want) in [
         ("q35", "", (PciTopology::Express, false)),

@@ -1,13 +1,14 @@
 //! A plan carried out: journal, steps, verification, and the way back when one of them fails.
 
 use std::error::Error;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gpuvirt_model::{Gpu, Holder, Hostdev, Observed, PciAddress, Refusal, RefusalCode, VgpuId, chain};
-use gpuvirt_plan::{Plan, Step, UnbindLock, audit, explain, sriov, undo, vendor, verify};
+use gpuvirt_plan::{Marks, Plan, Step, audit, explain, sriov, undo, vendor, verify};
 
 use crate::mig::renumbered;
 use crate::ports::{PortError, StepError};
+use crate::progress::Working;
 use crate::{Engine, EngineError};
 
 /// Plans of more steps log them for debugging only; what failed is logged always.
@@ -20,7 +21,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Failed`] when it was undone, or when it could not be and the GPU is hands-off now.
-    pub(crate) fn apply(&self, plan: &Plan, gpu: &Gpu, deadline: Duration) -> Result<Observed, EngineError> {
+    pub(crate) fn apply(&self, plan: &Plan, gpu: &Gpu, deadline: Duration) -> Result<Applied, EngineError> {
         let parents: Vec<PciAddress> = gpu.profiles.iter().map(|profile| profile.parent).collect();
         if let Some(violation) = audit::violations(plan, gpu, &parents).into_iter().next() {
             return Err(EngineError::Bug(violation));
@@ -43,7 +44,7 @@ impl Engine {
         more: &Plan,
         gpu: &Gpu,
         deadline: Duration,
-    ) -> Result<Observed, EngineError> {
+    ) -> Result<Applied, EngineError> {
         let parents: Vec<PciAddress> = gpu.profiles.iter().map(|profile| profile.parent).collect();
         let violation = audit::violations(whole, gpu, &parents).into_iter().next();
         let noted = match violation {
@@ -63,20 +64,21 @@ impl Engine {
     }
 
     /// The last steps of a plan that is in the journal, and whether it has kept its promises then.
-    fn carry_on(&self, plan: &Plan, steps: &[Step], deadline: Duration) -> Result<Observed, EngineError> {
-        if let Err((begun, failure)) = self.run(plan, steps, deadline) {
+    fn carry_on(&self, plan: &Plan, steps: &[Step], deadline: Duration) -> Result<Applied, EngineError> {
+        let mut intent = plan.clone();
+        if let Err((begun, failure)) = self.run(&mut intent, (&plan.purpose, steps), deadline) {
             let done = plan.steps.len().saturating_sub(steps.len());
-            let begun = begun - usize::from(steps.get(begun - 1).is_some_and(takes_lock));
-            return Err(self.take_back(&undo::begun(plan, done + begun), &failure, deadline));
+            return Err(self.take_back(&undo::begun(&intent, done + begun), &failure, deadline));
         }
-        let now = match self.observe_for(plan) {
+        let plan = &intent;
+        let now = match self.observe_for(plan, deadline) {
             Ok(now) => now,
             Err(error) => {
                 return Err(self.take_back(plan, &Failure::of("reading the host again", &error), deadline));
             }
         };
         match verify::broken_promises(plan, &now).as_slice() {
-            [] => Ok(now),
+            [] => Ok(Applied { now, marks: intent.marks }),
             broken => {
                 let failure = Failure { what: broken.join("; "), still_waiting: false };
                 Err(self.take_back(plan, &failure, deadline))
@@ -84,9 +86,15 @@ impl Engine {
         }
     }
 
-    /// The steps, in order, to the first that fails: how many were begun, and how the last of them failed.
-    fn run(&self, plan: &Plan, steps: &[Step], deadline: Duration) -> Result<(), (usize, Failure)> {
-        let (gpu, purpose, count) = (plan.gpu, plan.purpose.as_str(), steps.len());
+    /// The steps, in order, to the first that fails: how many were begun, and how the last of them failed. `intent` is
+    /// what the journal holds: what they take or make is noted there.
+    fn run(
+        &self,
+        intent: &mut Plan,
+        (purpose, steps): (&str, &[Step]),
+        deadline: Duration,
+    ) -> Result<(), (usize, Failure)> {
+        let (gpu, count) = (intent.gpu, steps.len());
         tracing::info!(%gpu, purpose, steps = count, "plan");
         for (index, step) in steps.iter().enumerate() {
             // A line for each of many steps would cost as much as the step.
@@ -95,8 +103,20 @@ impl Engine {
             } else {
                 tracing::debug!(%gpu, step = explain::sentence(step), "step");
             }
-            match (step, self.host.perform(step, deadline)) {
-                (_, Ok(())) => {}
+            self.mark_before(intent, step).map_err(|failure| (index, failure))?;
+            self.progress.tell(Some(Working {
+                gpu,
+                purpose: purpose.to_owned(),
+                step: explain::sentence(step),
+                number: index + 1,
+                count,
+                since: Instant::now(),
+            }));
+            let done = self.host.perform(step, deadline);
+            self.progress.tell(None);
+            self.mark_after(intent, step, &done).map_err(|failure| (index + 1, failure))?;
+            match (step, done) {
+                (_, Ok(_)) => {}
                 // The card is as wanted: that somebody else's service is down is told, and no reason to undo it.
                 (Step::StartService { unit, .. }, Err(error @ StepError::Refused { .. })) => {
                     tracing::warn!(%gpu, %unit, error = chain(&error), "a service did not start again");
@@ -104,7 +124,10 @@ impl Engine {
                 (_, Err(error)) => {
                     let what = format!("cannot {}: {}", explain::sentence(step), chain(&error));
                     let still_waiting = matches!(error, StepError::StillWaiting { .. });
-                    return Err((index + 1, Failure { what, still_waiting }));
+                    // What was not written is not to be taken back: what is there is somebody else's.
+                    let begun =
+                        if matches!(error, StepError::NotAsPlanned { .. }) { index } else { index + 1 };
+                    return Err((begun, Failure { what, still_waiting }));
                 }
             }
         }
@@ -132,21 +155,29 @@ impl Engine {
     /// # Errors
     /// Why it did not succeed, in words. The journal is open still.
     pub(crate) fn undo(&self, plan: &Plan, deadline: Duration) -> Result<(), String> {
+        let plan = &self.with_marks(plan).map_err(|error| chain(&error))?;
         // Holders too: the way back must not be taken from under anybody.
-        let now = self.host.observe().and_then(|now| self.with_gpu_instances(plan, now));
+        // Starts wait from here on: what nobody has when it is looked at, nobody has when it is written to.
+        let _changing = self.starts.begin_change(plan.gpu, &[]).map_err(|vm| format!("VM {vm} has it"))?;
+        let now = self.host.observe().and_then(|now| self.with_gpu_instances(plan, now, deadline));
         let now = now.map_err(|error| chain(&error))?;
         let back = undo::plan(plan, &now);
         if let Some(holder) = held(&back, &now) {
             return Err(format!("it is held by {holder}"));
         }
+        let taken = now.gpus.get(&plan.gpu).map(|gpu| taken(&back, gpu)).unwrap_or_default();
+        if let Some(vm) = self.starts.who_has(&taken) {
+            return Err(format!("it is held by VM {vm}, which has just started"));
+        }
         if let Some(violation) = self.not_undoable(plan, &back, &now) {
             return Err(violation);
         }
-        if let Err((_, failure)) = self.run(&back, &back.steps, deadline) {
+        let mut intent = plan.clone();
+        if let Err((_, failure)) = self.run(&mut intent, (&back.purpose, &back.steps), deadline) {
             self.lasting_overrides(&back, &failure, deadline);
             return Err(failure.what);
         }
-        let after = self.observe_for(plan).map_err(|error| chain(&error))?;
+        let after = self.observe_for(plan, deadline).map_err(|error| chain(&error))?;
         match verify::broken_promises(&back, &after).as_slice() {
             [] => self.settle_undone(plan, &now, &after).map_err(|error| chain(&error)),
             broken => Err(broken.join("; ")),
@@ -194,11 +225,6 @@ impl Engine {
     }
 }
 
-/// Whether a step takes a driver's lock: one that failed did not get it, and whoever has it keeps it.
-fn takes_lock(step: &Step) -> bool {
-    matches!(step, Step::SetUnbindLock { to: UnbindLock::Taken, .. })
-}
-
 /// Who holds a device that the way back would take: a write there would hang, or harm a running VM.
 fn held(back: &Plan, now: &Observed) -> Option<String> {
     let stopped = vendor::stopped_processes(back, now);
@@ -210,8 +236,8 @@ fn held(back: &Plan, now: &Observed) -> Option<String> {
         | Holder::UsbDevice { .. }
         | Holder::Domain { .. } => true,
     };
-    if let Some(id) = lost_with_vfs(back, now) {
-        return Some(format!("the vGPU {id}"));
+    if let Some(lost) = lost_with_vfs(back, now) {
+        return Some(lost);
     }
     let of_gpu = || now.gpus.get(&back.gpu).into_iter().flat_map(|gpu| &gpu.holders.seen);
     let removed = back.steps.iter().filter_map(|step| match step {
@@ -226,8 +252,9 @@ fn held(back: &Plan, now: &Observed) -> Option<String> {
     holder.map(ToString::to_string)
 }
 
-/// A vGPU on virtual functions that the way back would take, and that it does not itself remove: somebody made it there.
-fn lost_with_vfs(back: &Plan, now: &Observed) -> Option<VgpuId> {
+/// What uses virtual functions that the way back would take: a vGPU that it does not itself remove, which somebody made
+/// there, or a driver that somebody bound one to.
+fn lost_with_vfs(back: &Plan, now: &Observed) -> Option<String> {
     let gpu = now.gpus.get(&back.gpu).filter(|_| sriov::takes_vfs(back))?;
     let removes = |id: VgpuId| {
         back.steps.iter().any(|step| match step {
@@ -237,7 +264,12 @@ fn lost_with_vfs(back: &Plan, now: &Observed) -> Option<VgpuId> {
         })
     };
     let is_vf = |address| now.functions.get(address).is_some_and(|function| function.physfn.is_some());
-    now.vgpus_of(gpu).find(|vgpu| is_vf(&vgpu.parent) && !removes(vgpu.id)).map(|vgpu| vgpu.id)
+    let vgpu = now.vgpus_of(gpu).find(|vgpu| is_vf(&vgpu.parent) && !removes(vgpu.id));
+    let vgpu = vgpu.map(|vgpu| format!("the vGPU {}", vgpu.id));
+    vgpu.or_else(|| {
+        let vf = sriov::bound_by_others(gpu, now).next()?;
+        Some(format!("the driver {}, to which somebody bound {}", vf.binding.driver.as_ref()?, vf.address))
+    })
 }
 
 /// The devices that a plan takes from whoever has them.
@@ -263,6 +295,14 @@ fn started_meanwhile(plan: &Plan, vm: &str) -> EngineError {
         because: format!("VM {vm} has just started with it ({})", plan.purpose),
         remedy: vec!["shut that VM down first".to_owned()],
     }])
+}
+
+/// A plan that was carried out and kept its promises.
+pub(crate) struct Applied {
+    /// The host as it is now.
+    pub(crate) now: Observed,
+    /// What it took and made.
+    pub(crate) marks: Marks,
 }
 
 /// A step or its verification failed.

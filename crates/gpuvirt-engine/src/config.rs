@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gpuvirt_model::{
     Configuration, ConfiguredType, Desired, DesiredGpu, DesiredHost, DesiredVgpu, Outcome, PciAddress,
-    Refusal, VgpuId, When,
+    Refusal, VgpuId, VgpuRecord, When,
 };
 use gpuvirt_plan::config::{Difference, Unnamed, Wanted, export, gpu_differences, host_differences, wanted};
 use gpuvirt_plan::pending_reason;
@@ -25,6 +25,8 @@ pub struct ConfigRequest {
     pub until: Until,
     /// GPUs that follow the default type are changed with it.
     pub yes: bool,
+    /// vGPUs of the document that live already and that somebody else made.
+    pub strangers: Strangers,
     /// Longest wait for one write that can block.
     pub deadline: Duration,
 }
@@ -38,6 +40,15 @@ pub enum Until {
     Plans,
     /// All of it.
     Done,
+}
+
+/// What becomes of vGPUs that the document names and that others made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strangers {
+    /// They are in the way: what we did not make we don't take.
+    Left,
+    /// From now on they are ours, where GPU and profile are those of the document. The host is not changed for it.
+    Adopted,
 }
 
 /// What a document changed, or would change.
@@ -91,7 +102,7 @@ impl Engine {
         let differences = plans.into_iter().map(|plan| (plan.address, plan.differences));
         let done = differences.map(|(address, differences)| {
             let result = match wanted.gpus.get(&address) {
-                Some(entry) => self.lead(entry, request.deadline),
+                Some(entry) => self.lead(entry, Goal { dry_run: false, ..goal_of(request) }),
                 None => self.unset(address),
             };
             GpuReport { address, differences, result }
@@ -106,7 +117,7 @@ impl Engine {
         view: &View,
         request: &ConfigRequest,
     ) -> Result<Vec<GpuReport>, EngineError> {
-        let goal = Goal { dry_run: true, deadline: request.deadline };
+        let goal = Goal { dry_run: true, ..goal_of(request) };
         let named = wanted.gpus.iter().map(|(address, entry)| {
             let result = self.hands_on(*address).and_then(|()| {
                 let mut view = view.clone();
@@ -147,14 +158,14 @@ impl Engine {
     }
 
     /// One GPU, in a turn of its own and on a fresh picture: the checks are made again.
-    fn lead(&self, entry: &DesiredGpu, deadline: Duration) -> Result<Report, EngineError> {
+    fn lead(&self, entry: &DesiredGpu, goal: Goal) -> Result<Report, EngineError> {
         let turn = self.begin();
         self.hands_on(entry.address)?;
         let view = turn.view()?;
         // Whether it is cordoned is not the document's affair, and may have changed since it was compared.
         let stored = view.desired.gpu(entry.address);
         let entry = DesiredGpu { cordoned: stored.is_some_and(|stored| stored.cordoned), ..entry.clone() };
-        self.lead_from(view, &entry, Goal { dry_run: false, deadline })
+        self.lead_from(view, &entry, goal)
     }
 
     /// vGPUs that are no longer wanted go, then the GPU becomes what it is to be, then new vGPUs are made: each a change
@@ -197,9 +208,49 @@ impl Engine {
             return Ok(None);
         }
         let domains = || view.observed.domains.clone();
-        let view = if goal.dry_run { staged(view, entry) } else { self.view_of(domains())? };
+        let mut view = if goal.dry_run { staged(view, entry) } else { self.view_of(domains())? };
+        if goal.strangers == Strangers::Adopted {
+            self.adopt(&mut view, entry.address, wishes, goal.dry_run)?;
+        }
         let gpu = self.changeable(&view, entry.address)?;
         self.make(&view, gpu, wishes, goal.dry_run).map(Some)
+    }
+
+    /// vGPUs that others made and that are as the document has them become ours: a record of each, and nothing else.
+    fn adopt(
+        &self,
+        view: &mut View,
+        gpu: PciAddress,
+        wishes: &[Wish],
+        dry_run: bool,
+    ) -> Result<(), EngineError> {
+        let boot = view.observed.host.boot_id;
+        let strangers =
+            wishes.iter().filter_map(|wish| view.observed.vgpus.get(&wish.id).map(|found| (wish, found)));
+        let adopted: Vec<(VgpuId, VgpuRecord)> = strangers
+            .filter(|(wish, found)| {
+                found.gpu == gpu
+                    && found.profile == wish.profile
+                    && !found.removing
+                    && !view.records.vgpus.contains_key(&found.id)
+            })
+            .map(|(_, found)| {
+                let record = VgpuRecord {
+                    parent: found.parent,
+                    type_id: found.type_id.clone(),
+                    profile: found.profile.clone(),
+                    framework: found.framework,
+                    boot: found.id.vf().and(boot),
+                    domain: None,
+                };
+                (found.id, record)
+            })
+            .collect();
+        if adopted.is_empty() {
+            return Ok(());
+        }
+        view.records.vgpus.extend(adopted);
+        if dry_run { Ok(()) } else { Ok(self.store.commit(&view.desired, &view.records)?) }
     }
 
     /// The entry in force, decided on a picture in which it is stored already.
@@ -292,6 +343,11 @@ impl Engine {
 struct Goal {
     dry_run: bool,
     deadline: Duration,
+    strangers: Strangers,
+}
+
+fn goal_of(request: &ConfigRequest) -> Goal {
+    Goal { dry_run: false, deadline: request.deadline, strangers: request.strangers }
 }
 
 /// The entry with the boot in which `boot` was asked for first: a later one is meant.

@@ -13,6 +13,7 @@ use gpuvirt_plan::vgpu::Wish;
 use uuid::Uuid;
 
 use crate::ports::{Domains, Host, PortError, Store};
+use crate::progress::{Progress, Working};
 use crate::starts::Starts;
 use crate::together::Waiting;
 use crate::turn::Lock;
@@ -30,6 +31,8 @@ pub struct Engine {
     pub(crate) starts: Starts,
     /// Starts that wait for the host.
     pub(crate) waiting_starts: Waiting,
+    /// The step that is under way.
+    pub(crate) progress: Progress,
 }
 
 /// Everything that a listing is made from.
@@ -199,7 +202,7 @@ pub enum EngineError {
 
 impl Report {
     /// Something was or would be changed.
-    pub(crate) fn changed(sentence: String) -> Self {
+    pub fn changed(sentence: String) -> Self {
         Self::of(Outcome::Changed(sentence))
     }
 
@@ -229,7 +232,7 @@ impl Report {
     }
 
     /// Nothing had to be changed.
-    pub(crate) fn unchanged(sentence: String) -> Self {
+    pub fn unchanged(sentence: String) -> Self {
         Self::of(Outcome::Unchanged(sentence))
     }
 
@@ -251,7 +254,13 @@ impl Engine {
     pub fn new(host: Box<dyn Host>, domains: Box<dyn Domains>, store: Box<dyn Store>) -> Self {
         let (orders, host_lock, starts) = (Lock::default(), Lock::default(), Starts::default());
         let waiting_starts = Waiting::default();
-        Self { host, domains, store, orders, host_lock, starts, waiting_starts }
+        let progress = Progress::default();
+        Self { host, domains, store, orders, host_lock, starts, waiting_starts, progress }
+    }
+
+    /// The step that is under way, for whoever waits for it.
+    pub fn working(&self) -> Option<Working> {
+        self.progress.now()
     }
 
     /// A fresh picture for listings. Within a change, the turn has its own.

@@ -143,7 +143,11 @@ impl Engine {
         let hands_off: BTreeSet<PciAddress> =
             self.store.open_intents()?.into_iter().map(|plan| plan.gpu).collect();
         let View { observed, desired, records } = view;
-        let start = Start { domain, observed, desired, records, hands_off: &hands_off };
+        // It matters to devices that reach all of the guest's memory.
+        let locks = domain.config.iter().any(|device| matches!(device, Hostdev::Pci { .. }));
+        let memory = if locks { self.host.memory() } else { None };
+        let start =
+            Start { domain, observed, desired, records, hands_off: &hands_off, memory: memory.as_ref() };
         Ok(judge(&start))
     }
 
@@ -226,7 +230,7 @@ impl Engine {
                 self.unmake_start(missing.id, domain.uuid, turn, left)?;
                 continue;
             }
-            self.make_start(domain, missing, &view, turn, left)?;
+            self.make_start(domain, missing, &view, turn, end)?;
             made.push(missing.id);
         }
     }
@@ -238,7 +242,7 @@ impl Engine {
         missing: &Missing,
         view: &View,
         turn: &Turn<'_>,
-        left: Duration,
+        end: Instant,
     ) -> Result<(), EngineError> {
         let wish = wish(domain, missing);
         let of_vf = |vf| view.observed.gpu_of(vf).map(|gpu| gpu.address);
@@ -246,10 +250,11 @@ impl Engine {
             Some(gpu) => gpu,
             None => {
                 let wishes = vec![wish.clone()];
-                self.place(&CreateRequest { gpu: None, wishes, dry_run: false }, view)?.gpu
+                self.place(&CreateRequest { gpu: None, wishes, dry_run: false }, view, end)?.gpu
             }
         };
         let gpu = self.changeable(view, gpu)?;
+        let left = end.saturating_duration_since(Instant::now());
         self.make_together(wish, gpu, view, turn, left)?;
         tracing::info!(vm = domain.name, id = %missing.id, profile = %missing.profile, gpu = %gpu.address, "made for a start");
         Ok(())

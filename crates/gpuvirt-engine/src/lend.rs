@@ -3,10 +3,10 @@
 //! The same checked switch as `gpu set`, in the turn of whoever has the host, and without a word in the desired
 //! document: that goes on to say "direct, with a VM".
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gpuvirt_model::{DesiredGpu, Gpu, GraphicsType, Hostdev, PciAddress, When};
-use gpuvirt_plan::{Wanted, checks, switch};
+use gpuvirt_plan::{Plan, Wanted, checks, switch};
 
 use crate::mig::with_instances_after;
 use crate::switch::records_after;
@@ -25,10 +25,13 @@ impl Engine {
         view: &View,
         deadline: Duration,
     ) -> Result<(), EngineError> {
+        let end = Instant::now() + deadline;
+        let left = || end.saturating_duration_since(Instant::now());
         self.changeable(view, address)?;
         let (mut view, wanted) = (view.clone(), Wanted::of(to));
-        self.see_gpu_instances(&mut view.observed, address, &wanted, &view.records)?;
-        self.see_what_the_tool_wipes(&mut view.observed, address, &wanted, &view.records);
+        let by = (&wanted, &view.records);
+        self.see_gpu_instances(&mut view.observed, address, by, left())?;
+        self.see_what_the_tool_wipes(&mut view.observed, address, by, left());
         let view = &view;
         let gpu = self.changeable(view, address)?;
         let plan = switch::plan_for(gpu, &view.observed, &wanted, &view.records);
@@ -43,9 +46,10 @@ impl Engine {
         if !stand.is_empty() {
             return Err(EngineError::Refused(stand));
         }
-        let now = self.apply(&plan, gpu, deadline)?;
-        let records = with_instances_after(records_after(view, &plan), &plan, &now);
-        self.settle(&plan, view, &view.desired, &records, deadline)?;
+        let applied = self.apply(&plan, gpu, left())?;
+        let plan = Plan { marks: applied.marks, ..plan };
+        let records = with_instances_after(records_after(view, &plan), &plan, &applied.now);
+        self.settle(&plan, view, &view.desired, &records, left())?;
         tracing::info!(gpu = %address, %to, "lent");
         Ok(())
     }

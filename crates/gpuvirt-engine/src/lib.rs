@@ -16,10 +16,12 @@ pub mod engine;
 pub mod hook;
 mod host;
 mod lend;
+mod mark;
 mod mig;
 mod placement;
 pub mod ports;
 mod prepare;
+mod progress;
 mod recover;
 mod removal;
 mod request;
@@ -35,7 +37,7 @@ mod vm;
 mod vm_start;
 mod when;
 
-pub use config::{ConfigReport, ConfigRequest, GpuReport, Until};
+pub use config::{ConfigReport, ConfigRequest, GpuReport, Strangers, Until};
 pub use cordon::Cordon;
 pub use engine::{
     CreateGpuInstances, CreateRequest, DeviceRequest, Engine, EngineError, Preparation, Removal,
@@ -44,6 +46,7 @@ pub use engine::{
 pub use gpuvirt_plan::vgpu::Wish;
 pub use host::HostRequest;
 pub use mig::MigView;
+pub use progress::Working;
 pub use request::VmRequest;
 pub use vgpu_params::ParamsRequest;
 pub use when::Stirred;

@@ -4,23 +4,24 @@
 //! command runs it is a client of the card, and the tool that makes virtual functions would not get it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gpuvirt_model::{
-    Desired, DesiredGpu, GpuInstance, GpuInstanceRecord, MigState, Observed, PciAddress, Records, VgpuMode,
-    chain,
+    Desired, DesiredGpu, GpuInstance, GpuInstanceRecord, MigState, Observed, PciAddress, ProgramPath,
+    Records, VgpuMode, chain,
 };
 use gpuvirt_plan::checks::mig::{Request, command_for};
 use gpuvirt_plan::mig_room;
 use gpuvirt_plan::placement::mig::Instances;
-use gpuvirt_plan::{Plan, Wanted, mig, sriov, switch};
+use gpuvirt_plan::{Marks, Plan, Wanted, mig, sriov, switch};
 
+use crate::apply::Applied;
 use crate::engine::{CreateGpuInstances, RemoveGpuInstances};
 use crate::ports::PortError;
 use crate::{Engine, EngineError, Report, SwitchRequest, View};
 
 /// How long the vendor's command may take to answer: it starts its library and wakes the card each time.
-const READ_DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const READ_DEADLINE: Duration = Duration::from_secs(60);
 /// How long making a GPU instance may take.
 const CREATE_DEADLINE: Duration = Duration::from_secs(120);
 
@@ -51,20 +52,21 @@ impl Engine {
             }
             None => self.cards(&view),
         };
-        let read = |gpu| MigView { gpu, state: self.mig_state(gpu, &view.observed) };
+        let read = |gpu| MigView { gpu, state: self.mig_state(gpu, &view.observed, READ_DEADLINE) };
         let found = cards.into_iter().map(read).collect();
         Ok((view, found))
     }
 
     /// How many more vGPUs find a GPU instance on each GPU in vGPU mode `mig`: what placement counts there. In the turn of
-    /// a change only. A card that can't be read now is left out: its driver has the last word anyway.
-    pub(crate) fn instance_room(&self, view: &View) -> BTreeMap<PciAddress, Instances> {
+    /// a change only. A card that can't be read now, or not before `end`, is left out: its driver has the last word anyway.
+    pub(crate) fn instance_room(&self, view: &View, end: Instant) -> BTreeMap<PciAddress, Instances> {
         let in_mode = |gpu: &PciAddress| {
             view.desired.gpu(*gpu).is_some_and(|entry| entry.vgpu_mode == Some(VgpuMode::Mig))
         };
         let room = |address| {
             let gpu = view.observed.gpus.get(&address)?;
-            let state = self.mig_state(address, &view.observed).ok()?;
+            let left = end.saturating_duration_since(Instant::now());
+            let state = self.mig_state(address, &view.observed, left).ok()?;
             Some((address, Instances(mig_room::room(gpu, &view.observed, &state))))
         };
         self.cards(view).into_iter().filter(in_mode).filter_map(room).collect()
@@ -77,11 +79,26 @@ impl Engine {
         asked.map(|gpu| gpu.address).filter(|gpu| self.changeable(view, *gpu).is_ok()).collect()
     }
 
-    fn mig_state(&self, address: PciAddress, observed: &Observed) -> Result<MigState, String> {
+    fn mig_state(
+        &self,
+        address: PciAddress,
+        observed: &Observed,
+        within: Duration,
+    ) -> Result<MigState, String> {
         let gpu = observed.gpus.get(&address);
         let command = gpu.and_then(|gpu| command_for(gpu, observed));
         let command = command.ok_or_else(|| format!("no command of a vendor is known for {address}"))?;
-        self.host.mig(address, command, READ_DEADLINE).map_err(|error| chain(&error))
+        self.read_mig(address, command, within).map_err(|error| chain(&error))
+    }
+
+    /// One read, within what its caller has left: a start has seconds.
+    fn read_mig(
+        &self,
+        gpu: PciAddress,
+        command: &ProgramPath,
+        within: Duration,
+    ) -> Result<MigState, PortError> {
+        self.host.mig(gpu, command, within.min(READ_DEADLINE))
     }
 
     /// Makes GPU instances of one profile.
@@ -109,8 +126,8 @@ impl Engine {
         if plan.is_empty() {
             return Ok(Report::unchanged(format!("{made}; nothing to do")));
         }
-        let now = self.apply(&plan, gpu, CREATE_DEADLINE)?;
-        let new = new_instances(&state, now.mig.get(&address), profile);
+        let Applied { now, marks } = self.apply(&plan, gpu, CREATE_DEADLINE)?;
+        let new = new_instances(address, &marks, &now);
         let mut records = view.records.clone();
         records.gpu_instances.extend(new.iter().map(|instance| record(address, instance, &now)));
         let desired = with_instances(&view.desired, address, |names| {
@@ -180,9 +197,9 @@ impl Engine {
 
     /// A fresh picture for judging a plan: with the GPU instances of the cards whose it can change. No promise is about
     /// holders, or about another GPU.
-    pub(crate) fn observe_for(&self, plan: &Plan) -> Result<Observed, PortError> {
+    pub(crate) fn observe_for(&self, plan: &Plan, within: Duration) -> Result<Observed, PortError> {
         let now = self.host.observe_gpu(plan.gpu)?;
-        self.with_gpu_instances(plan, now)
+        self.with_gpu_instances(plan, now, within)
     }
 
     /// Whether even a dry run asks the vendor's command, which must not happen in the middle of a change.
@@ -197,14 +214,14 @@ impl Engine {
         &self,
         observed: &mut Observed,
         address: PciAddress,
-        wanted: &Wanted,
-        records: &Records,
+        (wanted, records): (&Wanted, &Records),
+        within: Duration,
     ) -> Result<(), PortError> {
         let turned = records.vgpu_modes.get(&address).is_some_and(|record| record.mode == VgpuMode::Mig);
         let made = records.gpu_instances.iter().any(|record| record.gpu == address);
         let command = observed.gpus.get(&address).and_then(|gpu| command_for(gpu, observed)).cloned();
         if let Some(command) = command.filter(|_| mig::wants_mig(wanted) || turned || made) {
-            observed.mig.insert(address, self.host.mig(address, &command, READ_DEADLINE)?);
+            observed.mig.insert(address, self.read_mig(address, &command, within)?);
         }
         Ok(())
     }
@@ -215,14 +232,14 @@ impl Engine {
         &self,
         observed: &mut Observed,
         address: PciAddress,
-        wanted: &Wanted,
-        records: &Records,
+        (wanted, records): (&Wanted, &Records),
+        within: Duration,
     ) {
         let Some(gpu) = observed.gpus.get(&address).filter(|_| !observed.mig.contains_key(&address)) else {
             return;
         };
         if sriov::cycles_vfs(&switch::plan_for(gpu, observed, wanted, records)) {
-            match self.mig_state(address, observed) {
+            match self.mig_state(address, observed, within) {
                 Ok(state) => drop(observed.mig.insert(address, state)),
                 Err(error) => tracing::warn!(gpu = %address, error, "its GPU instances can't be read"),
             }
@@ -230,27 +247,32 @@ impl Engine {
     }
 
     /// A picture with the GPU instances that a plan can change.
-    pub(crate) fn with_gpu_instances(&self, plan: &Plan, mut now: Observed) -> Result<Observed, PortError> {
+    pub(crate) fn with_gpu_instances(
+        &self,
+        plan: &Plan,
+        mut now: Observed,
+        within: Duration,
+    ) -> Result<Observed, PortError> {
         for (gpu, layout) in &plan.before.mig {
             // Another driver has it now, or none: nothing of the vendor's can be asked.
             if now.gpus.get(gpu).is_some_and(|gpu| command_for(gpu, &now).is_some()) {
-                now.mig.insert(*gpu, self.host.mig(*gpu, &layout.command, READ_DEADLINE)?);
+                now.mig.insert(*gpu, self.read_mig(*gpu, &layout.command, within)?);
             }
         }
         Ok(now)
     }
 }
 
-/// Our records after a switch: what it made is ours, and what it wiped is nobody's. Others' would have been refused.
+/// Our records after a switch: what it made is ours, and what it wiped is nobody's. Others' would have been refused, and
+/// what they made meanwhile is theirs.
 pub(crate) fn with_instances_after(mut records: Records, plan: &Plan, now: &Observed) -> Records {
-    for (gpu, before) in &plan.before.mig {
+    for gpu in plan.before.mig.keys() {
         let found = now.mig.get(gpu).map(|state| state.instances.as_slice()).unwrap_or_default();
-        let new =
-            |one: &&GpuInstance| mig::wipes(plan) || !before.instances.iter().any(|known| known.is_same(one));
         records.gpu_instances.retain(|known| {
             known.gpu != *gpu || (!mig::wipes(plan) && found.iter().any(|one| known.is_of(*gpu, one)))
         });
-        records.gpu_instances.extend(found.iter().filter(new).map(|one| record(*gpu, one, now)));
+        let new = new_instances(*gpu, &plan.marks, now);
+        records.gpu_instances.extend(new.iter().map(|one| record(*gpu, one, now)));
     }
     records
 }
@@ -277,11 +299,11 @@ pub(crate) fn renumbered(records: &Records, before: &Observed, after: &Observed)
 pub(crate) fn instances_agree(plan: &Plan, view: &View) -> bool {
     plan.before.mig.iter().all(|(gpu, before)| {
         let found = view.observed.mig.get(gpu).map(|state| state.instances.as_slice()).unwrap_or_default();
-        let known = |instance: &GpuInstance| before.instances.iter().any(|was| was.is_same(instance));
         let mut recorded = view.records.gpu_instances.iter().filter(|record| record.gpu == *gpu);
         let lives = |record: &GpuInstanceRecord| found.iter().any(|instance| record.is_of(*gpu, instance));
-        let mut new = found.iter().filter(|instance| !known(instance));
-        recorded.all(lives) && new.all(|instance| view.records.made_instance(*gpu, instance))
+        let new = view.observed.mig.get(gpu).map(|state| mig::made_by(plan, *gpu, before, state));
+        recorded.all(lives)
+            && new.into_iter().flatten().all(|instance| view.records.made_instance(*gpu, instance))
     })
 }
 
@@ -304,11 +326,10 @@ fn removed<'s>(
     if refusals.is_empty() { Ok(gone) } else { Err(EngineError::Refused(refusals)) }
 }
 
-/// What is there now, of a profile, and was not before.
-fn new_instances(before: &MigState, now: Option<&MigState>, profile: &str) -> Vec<GpuInstance> {
-    let was = |instance: &GpuInstance| before.instances.iter().any(|known| known.is_same(instance));
-    let found = now.into_iter().flat_map(|state| &state.instances);
-    found.filter(|instance| instance.profile == profile && !was(instance)).cloned().collect()
+/// What the plan has made on a card. What else is new there is somebody else's.
+fn new_instances(gpu: PciAddress, marks: &Marks, now: &Observed) -> Vec<GpuInstance> {
+    let found = now.mig.get(&gpu).into_iter().flat_map(|state| &state.instances);
+    found.filter(|instance| marks.made(gpu, instance.id)).cloned().collect()
 }
 
 fn record(gpu: PciAddress, instance: &GpuInstance, now: &Observed) -> GpuInstanceRecord {

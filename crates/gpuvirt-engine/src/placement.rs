@@ -1,6 +1,7 @@
 //! On which GPU a vGPU is made: the one that was named, or the one that placement chooses. And what is left on each.
 
 use std::num::NonZeroU32;
+use std::time::Instant;
 
 use gpuvirt_model::{PciAddress, Refusal, RefusalCode, VgpuId};
 use gpuvirt_plan::capacity::{self, Capacity};
@@ -19,15 +20,20 @@ pub(crate) struct Place {
 }
 
 impl Engine {
-    /// The GPU for a new vGPU.
+    /// The GPU for a new vGPU. What takes a program to find out is asked no longer than to `end`.
     ///
     /// # Errors
     /// [`EngineError::Refused`] when none was named and none can take it.
-    pub(crate) fn place(&self, request: &CreateRequest, view: &View) -> Result<Place, EngineError> {
+    pub(crate) fn place(
+        &self,
+        request: &CreateRequest,
+        view: &View,
+        end: Instant,
+    ) -> Result<Place, EngineError> {
         let mut details = self.details(view)?;
         if !request.dry_run {
             // The vendor's command is a client of the card: only in the turn of a change.
-            details.instances = self.instance_room(view);
+            details.instances = self.instance_room(view, end);
         }
         let host = picture(view, &details);
         // What is kept for this very vGPU is known by its uuid; a virtual function's address is not chosen yet.

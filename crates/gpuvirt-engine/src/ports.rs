@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use gpuvirt_model::{Desired, Domain, MigState, Observed, PciAddress, ProgramPath, Reading, Records};
-use gpuvirt_plan::{Plan, Step};
+use gpuvirt_model::{
+    Desired, Domain, HostMemory, MigState, Observed, PciAddress, ProgramPath, Reading, Records,
+};
+use gpuvirt_plan::{Performed, Plan, Step};
 use uuid::Uuid;
 
 /// The host's kernel.
@@ -35,11 +37,16 @@ pub trait Host: Send + Sync {
     /// Whether a PCI function is there at all, part of a GPU or not.
     fn is_present(&self, function: PciAddress) -> bool;
 
+    /// The host's memory as it is now; none where that is not known.
+    fn memory(&self) -> Option<HostMemory> {
+        None
+    }
+
     /// Carries out one step, waiting no longer than `deadline` for a write that can block.
     ///
     /// # Errors
     /// [`StepError`].
-    fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError>;
+    fn perform(&self, step: &Step, deadline: Duration) -> Result<Performed, StepError>;
 
     /// The GPU instances of a card, read through the vendor's command, within `deadline`.
     ///
@@ -158,6 +165,15 @@ pub enum StepError {
         /// The write and its object.
         what: String,
         /// The errno.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The host is no longer as it was when the step was planned. Nothing was written.
+    #[error("{what}")]
+    NotAsPlanned {
+        /// The write and its object.
+        what: String,
+        /// What was found instead.
         #[source]
         source: std::io::Error,
     },

@@ -9,6 +9,7 @@ use gpuvirt_model::{
 use gpuvirt_plan::{Plan, Wanted, checks, pending_reason, switch, vendor};
 
 use crate::apply::Failure;
+use crate::mig::READ_DEADLINE;
 use crate::switch::records_after;
 use crate::{Engine, EngineError, Preparation, SwitchRequest, View};
 
@@ -28,10 +29,11 @@ impl Engine {
         let Some(entry) = desired.gpu(first.gpu) else { return Ok((first.clone(), None)) };
         let wanted = Wanted::by(entry, &desired.host);
         let records = records_after(view, first);
-        if let Err(error) = self.see_gpu_instances(now, first.gpu, &wanted, &records) {
+        let by = (&wanted, &records);
+        if let Err(error) = self.see_gpu_instances(now, first.gpu, by, READ_DEADLINE) {
             return Err(self.take_back(first, &Failure::of("reading GPU instances", &error), deadline));
         }
-        self.see_what_the_tool_wipes(now, first.gpu, &wanted, &records);
+        self.see_what_the_tool_wipes(now, first.gpu, by, READ_DEADLINE);
         let Some(gpu) = now.gpus.get(&first.gpu) else { return Ok((first.clone(), None)) };
         let next = switch::plan_for(gpu, now, &wanted, &records);
         let domains = view.observed.domains.clone();
@@ -44,8 +46,9 @@ impl Engine {
             return Ok((first.clone(), said(&refusals)));
         }
         let gpu = gpu.clone();
-        let whole = first.then(&next);
-        *now = self.apply_more(&whole, &next, &gpu, deadline)?;
+        let mut whole = first.then(&next);
+        let applied = self.apply_more(&whole, &next, &gpu, deadline)?;
+        (*now, whole.marks) = (applied.now, applied.marks);
         Ok((whole, None))
     }
 }

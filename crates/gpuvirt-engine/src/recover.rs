@@ -6,7 +6,7 @@ use std::time::Duration;
 use gpuvirt_model::{Outcome, PciAddress, VgpuId};
 use gpuvirt_plan::{Plan, Wanted, sriov, switch, verify};
 
-use crate::mig::instances_agree;
+use crate::mig::{READ_DEADLINE, instances_agree};
 use crate::ports::{PortError, WaitingWrite};
 use crate::turn::Turn;
 use crate::{Engine, EngineError, Report, View};
@@ -72,7 +72,8 @@ impl Engine {
         if let Some(locked) = locked(plan, &view) {
             return Err(format!("the kernel holds {locked} for a write that waits; it ends by itself"));
         }
-        let observed = self.with_gpu_instances(plan, view.observed).map_err(|error| chain(&error))?;
+        let observed =
+            self.with_gpu_instances(plan, view.observed, READ_DEADLINE).map_err(|error| chain(&error))?;
         let view = View { observed, ..view };
         if is_settled(plan, &view) {
             return self.store.close_journal(plan).map_err(|error| chain(&error));

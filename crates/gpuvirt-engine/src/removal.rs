@@ -48,14 +48,24 @@ impl Engine {
         request: &RemoveRequest,
     ) -> Result<Report, EngineError> {
         let found = Found::among(ids, view);
-        for alive in &found.alive {
+        let (mut gpu, mut unsettled) = (None, BTreeSet::new());
+        for address in found.gpus() {
+            match self.changeable(view, address) {
+                Ok(found) => gpu = Some(found),
+                Err(EngineError::Refused(more)) => {
+                    // What is ours of it is known only once it is recovered.
+                    if more.iter().any(|refusal| refusal.code == RefusalCode::HandsOff) {
+                        unsettled.insert(address);
+                    }
+                    refusals.extend(more);
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        for alive in found.alive.iter().filter(|vgpu| !unsettled.contains(&vgpu.gpu)) {
             refusals.extend(vgpu_checks::not_removable(alive, &view.observed, &view.records));
         }
         refusals.extend(several_gpus(&found));
-        let gpu = match found.alive.first() {
-            Some(first) => Some(self.changeable(view, first.gpu)?),
-            None => None,
-        };
         if !refusals.is_empty() {
             return Err(EngineError::Refused(refusals));
         }
@@ -139,6 +149,10 @@ impl<'a> Found<'a> {
         Self { alive, gone: gone.into_iter().filter(|id| is_remembered(*id, view)).collect() }
     }
 
+    fn gpus(&self) -> BTreeSet<PciAddress> {
+        self.alive.iter().map(|vgpu| vgpu.gpu).collect()
+    }
+
     fn ids(&self) -> Vec<VgpuId> {
         self.alive.iter().map(|vgpu| vgpu.id).chain(self.gone.iter().copied()).collect()
     }
@@ -162,7 +176,7 @@ fn ours(gpu: &Gpu, view: &View) -> BTreeSet<VgpuId> {
 
 /// A plan, its journal and its undo are about one GPU.
 fn several_gpus(found: &Found) -> Option<Refusal> {
-    let gpus: BTreeSet<PciAddress> = found.alive.iter().map(|vgpu| vgpu.gpu).collect();
+    let gpus = found.gpus();
     let names: Vec<String> = gpus.iter().map(ToString::to_string).collect();
     let command = |gpu: &PciAddress| {
         let ids = found.alive.iter().filter(|vgpu| vgpu.gpu == *gpu).map(|vgpu| vgpu.id.to_string());

@@ -144,13 +144,16 @@ impl Starts {
     /// the change was checked, if there is one: nothing was begun then.
     pub(crate) fn begin_change(&self, gpu: PciAddress, takes: &[Hostdev]) -> Result<Changing<'_>, String> {
         let mut state = self.state();
-        let taken = |device: &Hostdev| takes.iter().any(|wanted| wanted.same_device(device));
-        let claim = state.claims.values().find(|claim| claim.devices.iter().any(taken));
-        if let Some(claim) = claim {
-            return Err(claim.name.clone());
+        if let Some(name) = state.who_has(takes) {
+            return Err(name);
         }
-        state.changing = Some(gpu);
-        Ok(Changing(self))
+        let outer = state.changing.replace(gpu);
+        Ok(Changing { starts: self, outer })
+    }
+
+    /// The name of a VM that has one of these devices.
+    pub(crate) fn who_has(&self, devices: &[Hostdev]) -> Option<String> {
+        self.state().who_has(devices)
     }
 
     /// What a listing that was begun at `before` tells: VMs of which we did not know, and claims that ended unseen.
@@ -193,6 +196,12 @@ impl Starts {
 }
 
 impl State {
+    fn who_has(&self, devices: &[Hostdev]) -> Option<String> {
+        let meant = |device: &Hostdev| devices.iter().any(|wanted| wanted.same_device(device));
+        let claim = self.claims.values().find(|claim| claim.devices.iter().any(meant));
+        claim.map(|claim| claim.name.clone())
+    }
+
     fn note(&mut self, domain: &Domain) {
         self.now += 1;
         let claim = Claim { name: domain.name.clone(), devices: domain.config.clone(), since: self.now };
@@ -210,20 +219,25 @@ impl Claim {
             config: Vec::new(),
             live: self.devices.clone(),
             requests: gpuvirt_model::Requests::default(),
+            guest: gpuvirt_model::Guest::default(),
         }
     }
 }
 
 /// A change of a GPU is under way until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Changing<'a>(&'a Starts);
+pub(crate) struct Changing<'a> {
+    starts: &'a Starts,
+    /// The change of which this one is a part: a way back while its change is under way still.
+    outer: Option<PciAddress>,
+}
 
 impl Drop for Changing<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.changing = None;
+        let mut state = self.starts.state();
+        state.changing = self.outer;
         state.now += 1;
         state.last_change = state.now;
-        self.0.changed.notify_all();
+        self.starts.changed.notify_all();
     }
 }

@@ -8,7 +8,7 @@ use gpuvirt_model::{
 };
 use gpuvirt_plan::{MigMode, MixedSize, Plan, Step, checks, switch};
 
-use crate::mig::with_instances_after;
+use crate::mig::{READ_DEADLINE, with_instances_after};
 use crate::prepare::{pending, preparation, services_down, wanted};
 use crate::{Engine, EngineError, Report, SwitchRequest, View};
 
@@ -29,9 +29,10 @@ impl Engine {
         self.changeable(&view, request.gpu)?;
         let mut observed = view.observed.clone();
         let asked = wanted(request, &view);
-        self.see_gpu_instances(&mut observed, request.gpu, &asked, &view.records)?;
+        let by = (&asked, &view.records);
+        self.see_gpu_instances(&mut observed, request.gpu, by, READ_DEADLINE)?;
         if !request.dry_run {
-            self.see_what_the_tool_wipes(&mut observed, request.gpu, &asked, &view.records);
+            self.see_what_the_tool_wipes(&mut observed, request.gpu, by, READ_DEADLINE);
         }
         view.observed = observed;
         let view = &view;
@@ -87,8 +88,10 @@ impl Engine {
         if plan.is_empty() {
             self.store.commit(desired, &view.records)?;
         } else {
-            now = self.apply(plan, gpu, deadline)?;
-            let (whole, refused) = self.go_on(plan, &mut now, view, desired, deadline)?;
+            let applied = self.apply(plan, gpu, deadline)?;
+            now = applied.now;
+            let done = Plan { marks: applied.marks, ..plan.clone() };
+            let (whole, refused) = self.go_on(&done, &mut now, view, desired, deadline)?;
             in_the_way = refused;
             records = with_instances_after(records_after(view, &whole), &whole, &now);
             self.settle(&whole, view, desired, &records, deadline)?;

@@ -21,7 +21,7 @@ pub(crate) struct Waiting(Mutex<BTreeMap<uuid::Uuid, Start>>);
 
 #[derive(Debug)]
 enum Start {
-    Waits(Domain),
+    Waits(Box<Domain>),
     Done(Vec<VgpuId>),
 }
 
@@ -32,7 +32,7 @@ impl Waiting {
 
     /// The start waits from now on.
     pub(crate) fn enter(&self, domain: &Domain) {
-        self.state().insert(domain.uuid, Start::Waits(domain.clone()));
+        self.state().insert(domain.uuid, Start::Waits(Box::new(domain.clone())));
     }
 
     /// The start waits no more; what was made for it, if somebody else did it all.
@@ -45,7 +45,7 @@ impl Waiting {
 
     fn all(&self) -> Vec<Domain> {
         let waits = |start: &Start| match start {
-            Start::Waits(domain) => Some(domain.clone()),
+            Start::Waits(domain) => Some((**domain).clone()),
             Start::Done(_) => None,
         };
         self.state().values().filter_map(waits).collect()

@@ -1,6 +1,6 @@
 //! `vgpu create`: vGPUs of one GPU, all of them or none.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gpuvirt_model::{
     Desired, DesiredVgpu, Gpu, Outcome, PciAddress, ProfileName, Records, Refusal, VgpuId, VgpuRecord,
@@ -9,6 +9,7 @@ use gpuvirt_plan::checks::{self, wish};
 use gpuvirt_plan::params;
 use gpuvirt_plan::vgpu::{self, Making, Wish};
 
+use crate::mig::READ_DEADLINE;
 use crate::placement;
 use crate::vgpu_params::refuse_any;
 use crate::{CreateRequest, Engine, EngineError, Report, View};
@@ -37,7 +38,7 @@ impl Engine {
         if let Some(report) = self.anywhere_already(request, &view)? {
             return Ok(report);
         }
-        let place = self.place(request, &view)?;
+        let place = self.place(request, &view, Instant::now() + READ_DEADLINE)?;
         let gpu = self.changeable(&view, place.gpu)?;
         let report = self.make_by(
             &view,

@@ -29,28 +29,34 @@ impl Engine {
         request::not_a_clone(domain)?;
         let lent =
             |refusal: &Refusal| refusal.code == RefusalCode::NotPassthrough && is_lent_card(&request, &view);
-        let mut not_there = already_refused(domain, &view, &request);
-        not_there.retain(|refusal| !lent(refusal));
-        if !not_there.is_empty() {
-            return Err(EngineError::Refused(not_there));
-        }
-        let grants = request::grants(domain, &view, &request)?;
-        let mut refusals: Vec<Refusal> = Vec::new();
-        for grant in &grants {
-            for refusal in checks::domain::not_addable(domain, grant.checked, &view.observed) {
-                if !refusals.contains(&refusal) && !lent(&refusal) {
-                    refusals.push(refusal);
-                }
+        let mut refusals = already_refused(domain, &view, &request);
+        let grants = match request::grants(domain, &view, &request) {
+            Ok(grants) => grants,
+            Err(EngineError::Refused(more)) => {
+                add_each_once(&mut refusals, more);
+                Vec::new()
             }
+            Err(error) => return Err(error),
+        };
+        for grant in &grants {
+            let found = checks::domain::not_addable(domain, grant.checked, &view.observed);
+            add_each_once(&mut refusals, found);
         }
-        let together = with_devices(domain, &grants, &view);
-        refusals.extend(together.refusals);
+        let devices = with_devices(domain, &grants, &view);
+        let together = checks::several::together(&domain.name, &devices, &view.observed);
+        add_each_once(&mut refusals, together.refusals);
+        let memory = self.host.memory();
+        let (vm, guest) = (domain.name.as_str(), &domain.guest);
+        let judged = checks::guest::Judged { vm, guest, devices: &devices, memory: memory.as_ref() };
+        add_each_once(&mut refusals, checks::guest::not_addable(&judged));
+        refusals.retain(|refusal| !lent(refusal));
         if !refusals.is_empty() {
             return Err(EngineError::Refused(refusals));
         }
         let also =
             |grant: &request::Grant| checks::domain::also_defined_in(domain, grant.checked, &view.observed);
         let mut warnings: Vec<Warning> = together.warnings;
+        warnings.extend(checks::guest::warnings(&judged));
         warnings.extend(grants.iter().filter_map(also));
         let subject = request.to_string();
         let edit = |xml: &str| request::added(name, domain.uuid, &subject, &grants, xml);
@@ -232,15 +238,24 @@ fn request_removed(name: &str, id: u32, xml: &str) -> Result<Edit, EngineError> 
     Ok(Edit::Define(Definition { xml, fragment, subject, verb: "removed" }))
 }
 
-/// What the rules say of the domain with these devices too.
-fn with_devices(domain: &Domain, grants: &[request::Grant], view: &View) -> checks::several::Together {
+/// The domain's devices and these.
+fn with_devices(domain: &Domain, grants: &[request::Grant], view: &View) -> Vec<checks::domain::Device> {
     let mut devices = checks::several::devices_of(domain, &view.observed);
     for grant in grants {
-        if !devices.contains(&grant.checked) {
+        if !devices.iter().any(|device| device.is(grant.checked)) {
             devices.push(grant.checked);
         }
     }
-    checks::several::together(&domain.name, &devices, &view.observed)
+    devices
+}
+
+/// Several checks may find the same.
+fn add_each_once(refusals: &mut Vec<Refusal>, more: Vec<Refusal>) {
+    for refusal in more {
+        if !refusals.contains(&refusal) {
+            refusals.push(refusal);
+        }
+    }
 }
 
 /// The domain of this name, as far as libvirt tells.

@@ -65,6 +65,7 @@ impl Engine {
             config: read.hostdevs,
             live: Vec::new(),
             requests: read.requests,
+            guest: read.guest,
         };
         self.hook_prepare(&starting)?;
         self.domains.start(name).map_err(|error| {

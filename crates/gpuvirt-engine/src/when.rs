@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use gpuvirt_model::{DesiredGpu, GraphicsType, PciAddress, Refusal, RefusalCode, When};
 use gpuvirt_plan::{checks, pending_reason, switch};
 
+use crate::mig::READ_DEADLINE;
 use crate::prepare::wanted;
 use crate::switch::{entry, label_in_use, with_entry};
 use crate::{Engine, EngineError, Report, SwitchRequest, View};
@@ -54,9 +55,14 @@ impl Engine {
 
     /// Stores what was asked for and leaves the host as it is.
     fn put_off(&self, request: &SwitchRequest) -> Result<Report, EngineError> {
-        let turn = self.turn(request.dry_run);
+        let turn = self.turn(request.dry_run && !self.is_about_mig(request)?);
         self.hands_on(request.gpu)?;
-        let view = turn.view()?;
+        let mut view = turn.view()?;
+        self.changeable(&view, request.gpu)?;
+        let mut observed = view.observed.clone();
+        let by = (&wanted(request, &view), &view.records);
+        self.see_gpu_instances(&mut observed, request.gpu, by, READ_DEADLINE)?;
+        view.observed = observed;
         let gpu = self.changeable(&view, request.gpu)?;
         let (stand, accepted) = self.refusals(request, &view)?;
         let stand: Vec<Refusal> = stand.into_iter().filter(|refusal| !refusal.code.passes()).collect();

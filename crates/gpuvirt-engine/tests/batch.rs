@@ -6,6 +6,7 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use gpuvirt_engine::ports::WaitingWrite;
 use gpuvirt_engine::{CreateRequest, EngineError, Removal, Report, Wish};
 use gpuvirt_fakekernel::{Errno, Fault, On, Process, SizeRule};
 use gpuvirt_host::Sysfs as _;
@@ -240,6 +241,13 @@ fn one_that_cannot_be_removed_keeps_all() {
     codes.sort_unstable();
     assert_eq!(codes, [RefusalCode::VgpuNotFound, RefusalCode::VgpuInUse, RefusalCode::NotOurs]);
     assert_eq!(refused(world.remove_vgpus(Removal::AllOf(at(OTHER)))), [RefusalCode::VgpuInUse]);
+    // What is in the way of any change of the card hides nothing of that.
+    let write = WaitingWrite { writer: 4711, function: Some(at(OTHER)), vgpu: None };
+    *world.waiting.lock().unwrap() = vec![write];
+    let locked = refused(world.remove_vgpus(Removal::These([1, 5, 500, 900].map(id).to_vec())));
+    assert_eq!(locked.len(), 4, "{locked:?}");
+    assert!(codes.iter().chain([&RefusalCode::DeviceLocked]).all(|code| locked.contains(code)), "{locked:?}");
+    world.waiting.lock().unwrap().clear();
     assert_eq!(world.picture(), before);
     world.kernel.end(99);
     world.remove_vgpus(Removal::AllOf(at(OTHER))).unwrap();

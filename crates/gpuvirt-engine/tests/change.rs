@@ -141,6 +141,7 @@ fn with_domain(world: &World, state: DomainState, config: Vec<Hostdev>) {
         config,
         live: Vec::new(),
         requests: Default::default(),
+        guest: Default::default(),
     }];
     world.definitions.lock().unwrap().insert("vm".to_owned(), DEFINITION.to_owned());
 }
@@ -267,4 +268,23 @@ fn what_others_edit_meanwhile_is_kept_and_endless_edits_end_ours() {
     *world.others_edits.lock().unwrap() = vec!["again".to_owned(); 100];
     assert_eq!(refused(world.engine().vm_add("vm", device, false)), [RefusalCode::DomainNotEditable]);
     assert!(!world.definitions.lock().unwrap()["vm"].contains("<hostdev"));
+}
+
+#[test]
+fn whoever_waits_can_see_which_step_is_under_way() {
+    let world = World::new();
+    let engine = std::sync::Arc::new(world.engine());
+    assert_eq!(engine.working(), None);
+    let hold = world.hold_steps();
+    let changing = std::thread::spawn({
+        let engine = std::sync::Arc::clone(&engine);
+        move || engine.set_type(&switch(GPU, ConfiguredType::Direct)).is_ok()
+    });
+    hold.until_reached();
+    let working = engine.working().unwrap();
+    assert_eq!((working.gpu, working.number), (at(GPU), 1));
+    assert!(working.count > 3 && !working.step.is_empty(), "{working:?}");
+    hold.release();
+    assert!(changing.join().unwrap());
+    assert_eq!(engine.working(), None);
 }

@@ -5,8 +5,9 @@ mod world;
 
 use std::time::Duration;
 
-use gpuvirt_engine::{ConfigReport, ConfigRequest, EngineError, Until};
+use gpuvirt_engine::{ConfigReport, ConfigRequest, EngineError, Strangers, Until};
 use gpuvirt_fakekernel::{Errno, On, Process};
+use gpuvirt_host::Sysfs;
 use gpuvirt_model::{
     AssignmentPolicy, Configuration, ConfiguredType, DesiredVgpu, GpuSettings, GraphicsType, ProfileName,
     RefusalCode, VgpuId, When,
@@ -25,8 +26,14 @@ fn document(gpus: &[(&str, ConfiguredType)]) -> Configuration {
 }
 
 fn request(config: Configuration) -> ConfigRequest {
-    let deadline = Duration::from_secs(1);
-    ConfigRequest { config, unnamed: Unnamed::Kept, until: Until::Done, yes: false, deadline }
+    ConfigRequest {
+        config,
+        unnamed: Unnamed::Kept,
+        until: Until::Done,
+        yes: false,
+        strangers: Strangers::Left,
+        deadline: Duration::from_secs(1),
+    }
 }
 
 fn apply(world: &World, config: Configuration) -> Result<ConfigReport, EngineError> {
@@ -228,4 +235,60 @@ fn a_new_default_type_lists_those_who_follow_it_and_wants_yes() {
     let mut config = document(&[(OTHER, ConfiguredType::Shared)]);
     config.host.default_type = Some(ConfiguredType::SharedDirect);
     assert_eq!(changed(&apply(&world, config).unwrap()), [true]);
+}
+
+#[test]
+fn vgpus_that_another_tool_made_are_taken_over_where_that_is_asked_for() {
+    let world = World::offering_vgpus(OTHER);
+    let stranger = Uuid::from_u128(7);
+    let create = format!("/sys/bus/pci/devices/{OTHER}/mdev_supported_types/lab-1q/create");
+    world.kernel.write(&create, stranger.to_string().as_bytes()).unwrap();
+    let wanted = |profile: &str| {
+        let mut config = document(&[(OTHER, ConfiguredType::SharedDirect)]);
+        let (id, profile) = (stranger.into(), ProfileName(profile.to_owned()));
+        config.gpus[0].vgpus =
+            Some(vec![DesiredVgpu { id, profile, params: gpuvirt_model::VgpuParams::default() }]);
+        config
+    };
+    let adopting = |profile| ConfigRequest { strangers: Strangers::Adopted, ..request(wanted(profile)) };
+    let refused = |request: &ConfigRequest| match world.engine().apply_config(request) {
+        Err(EngineError::Refused(refusals)) => {
+            refusals.iter().map(|refusal| refusal.code).collect::<Vec<_>>()
+        }
+        other => panic!("it was not refused: {other:?}"),
+    };
+    let files = world.files();
+    assert_eq!(refused(&request(wanted("lab-1q"))), [RefusalCode::UuidInUse]);
+    assert_eq!(refused(&adopting("lab-4q")), [RefusalCode::UuidInUse], "another profile is another vGPU");
+    let plans = ConfigRequest { until: Until::Plans, ..adopting("lab-1q") };
+    world.engine().apply_config(&plans).unwrap();
+    assert_eq!(world.files(), files);
+
+    world.kernel.forget_writes();
+    assert_eq!(changed(&world.engine().apply_config(&adopting("lab-1q")).unwrap()), [true]);
+    assert!(world.kernel.writes().is_empty(), "only our files say that it is ours");
+    assert!(world.files().desired.has_vgpu(stranger.into()));
+    assert_eq!(changed(&world.engine().apply_config(&adopting("lab-1q")).unwrap()), [false]);
+    // Ours now: it comes back after a reboot, and can be removed.
+    world.remove_vgpu(stranger).unwrap();
+    assert!(world.observed().vgpus.is_empty());
+}
+
+#[test]
+fn a_card_that_another_tool_gave_to_vfio_goes_to_the_hosts_driver_when_that_is_asked_for() {
+    let world = World::new();
+    let functions: Vec<String> = [GPU, "0000:01:00.1"].map(|f| format!("/sys/bus/pci/devices/{f}")).into();
+    world.kernel.load_module("vfio-pci").unwrap();
+    for function in &functions {
+        let name = function.rsplit('/').next().unwrap();
+        world.kernel.write(&format!("{function}/driver_override"), b"vfio-pci\n").unwrap();
+        world.kernel.write(&format!("{function}/driver/unbind"), name.as_bytes()).unwrap();
+        world.kernel.write("/sys/bus/pci/drivers_probe", name.as_bytes()).unwrap();
+    }
+    assert_eq!(active(&world, GPU), GraphicsType::Direct);
+    world.kernel.forget_writes();
+    assert_eq!(changed(&apply(&world, document(&[(GPU, ConfiguredType::Direct)])).unwrap()), [true]);
+    assert!(world.kernel.writes().is_empty());
+    apply(&world, document(&[(GPU, ConfiguredType::Shared)])).unwrap();
+    assert_eq!(active(&world, GPU), GraphicsType::Shared);
 }

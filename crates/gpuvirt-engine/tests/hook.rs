@@ -55,6 +55,7 @@ fn as_hook_sees(xml: &str) -> Domain {
         config: read.hostdevs,
         live: Vec::new(),
         requests: read.requests,
+        guest: read.guest,
     }
 }
 
@@ -72,6 +73,7 @@ fn by_hand(name: &str, number: u128, config: Vec<Hostdev>) -> Domain {
         config,
         live: Vec::new(),
         requests: Requests::default(),
+        guest: gpuvirt_model::Guest::default(),
     }
 }
 

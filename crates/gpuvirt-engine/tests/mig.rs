@@ -6,14 +6,16 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use gpuvirt_engine::hook::CREATION_DEADLINE;
 use gpuvirt_engine::{
-    CreateGpuInstances, CreateRequest, EngineError, Preparation, RemoveGpuInstances, Report, SwitchRequest,
+    Cordon, CreateGpuInstances, CreateRequest, EngineError, Preparation, RemoveGpuInstances, Report,
+    SwitchRequest,
 };
 use gpuvirt_fakekernel::{Errno, Fault, InstanceKind, On, Program};
 use gpuvirt_host::{ProgramCall, ProgramEnd, Sysfs};
 use gpuvirt_model::{
-    ConfiguredType, DesiredGpu, GpuInstance, MigState, ProfileName, ProgramPath, Refusal, RefusalCode,
-    VgpuId, VgpuMode,
+    ConfiguredType, DesiredGpu, Domain, DomainState, GpuInstance, Hostdev, MigState, ProfileName,
+    ProgramPath, Refusal, RefusalCode, Requests, VgpuId, VgpuMode, When,
 };
 use uuid::Uuid;
 use world::{GPU, TYPED, VF, World, at, switch};
@@ -520,4 +522,115 @@ fn after_a_reboot_none_is_ours() {
     assert_eq!(refused(remove(&world, Some(id))), [RefusalCode::NotOurs]);
     // What is wanted of the card stays.
     assert_eq!(world.files().desired.gpu(at(TYPED)).unwrap().gpu_instances, [SMALL]);
+}
+
+/// Somebody else makes one by hand, right before the step with this number.
+fn others_make_before(world: &World, step: usize) {
+    let other = world.clone();
+    let id = "19".to_owned();
+    let act = move || drop(command(&other, &["mig", "-i", TYPED, "-cgi", &id, "-C"]));
+    *world.before_step.lock().unwrap() = Some((step, Box::new(act)));
+}
+
+fn count(world: &World) -> usize {
+    state(world).instances.len()
+}
+
+#[test]
+fn what_others_make_at_the_same_time_is_theirs() {
+    for step in 0..2 {
+        let world = cut();
+        others_make_before(&world, step);
+        let Err(EngineError::Failed { what, now }) = create(&world, SMALL, 2) else { panic!("{step}") };
+        assert!(what.contains(SMALL) && now == "everything is as it was before", "{step}: {what}; {now}");
+        assert_eq!(count(&world), 1, "{step}: theirs stays");
+        let records = world.files().records;
+        assert!(records.gpu_instances.is_empty() && world.files().intents.is_empty(), "{step}: {records:?}");
+        assert!(!create(&world, SMALL, 1).unwrap().plan.unwrap().is_empty());
+        assert_eq!((count(&world), world.files().records.gpu_instances.len()), (2, 1), "{step}");
+    }
+}
+
+#[test]
+fn a_daemon_that_dies_behind_one_that_others_made_takes_its_own_back_only() {
+    let world = cut();
+    *world.dies_before.lock().unwrap() = Some(1);
+    assert!(catch_unwind(AssertUnwindSafe(|| create(&world, SMALL, 2))).is_err());
+    *world.dies_before.lock().unwrap() = None;
+    let ours = state(&world).instances[0].id;
+    for _ in 0..2 {
+        assert!(command(&world, &["mig", "-i", TYPED, "-cgi", "19", "-C"]).is_success());
+    }
+    assert_eq!(count(&world), 3);
+    world.engine().recover(Duration::from_secs(1)).unwrap();
+    // One more than was noted may be ours: the daemon may have died between making and noting it.
+    assert!(state(&world).instances.iter().all(|one| one.id != ours));
+    assert!(world.files().records.gpu_instances.is_empty() && world.files().intents.is_empty());
+}
+
+#[test]
+fn nothing_is_cut_on_a_cordoned_card_nor_in_maintenance() {
+    let world = cut();
+    create(&world, SMALL, 1).unwrap();
+    world.engine().set_cordon(at(TYPED), Cordon::On).unwrap();
+    world.files.lock().unwrap().desired.host.maintenance = true;
+    world.kernel.forget_writes();
+    assert_eq!(refused(create(&world, SMALL, 1)), [RefusalCode::Maintenance, RefusalCode::Cordoned]);
+    let unknown = refused(create(&world, "7g.1gb", 1));
+    assert_eq!(unknown, [RefusalCode::ProfileNotOffered, RefusalCode::Maintenance, RefusalCode::Cordoned]);
+    assert_eq!(acts(&world), [] as [&str; 0]);
+    // What is there may go.
+    assert!(remove(&world, None).unwrap().outcome.is_changed());
+}
+
+#[test]
+fn what_is_asked_for_later_is_judged_by_the_card_too() {
+    let later = |world: &World, dry_run| {
+        let request = SwitchRequest {
+            when: Some(When::Boot),
+            dry_run,
+            ..mode(ConfiguredType::SharedDirect, Some(VgpuMode::Mig))
+        };
+        world.engine().configure(&request)
+    };
+    let world = bare();
+    let mut files = world.files.lock().unwrap();
+    let entry = files.desired.gpu(at(TYPED)).unwrap().clone();
+    let gpu_instances = vec!["9g.999gb".to_owned()];
+    files.desired = files.desired.with_gpu(DesiredGpu { gpu_instances, ..entry });
+    drop(files);
+    for dry_run in [true, false] {
+        assert_eq!(refused(later(&world, dry_run)), [RefusalCode::ProfileNotOffered], "{dry_run}");
+    }
+    let world = bare();
+    assert!(later(&world, false).unwrap().pending.is_some());
+    assert_eq!(acts(&world), [] as [&str; 0]);
+}
+
+/// A VM that somebody wrote by hand, with the whole card.
+fn with_the_card() -> Domain {
+    Domain {
+        name: "whole".to_owned(),
+        uuid: Uuid::from_u128(7),
+        state: DomainState::Active,
+        autostart: false,
+        config: vec![Hostdev::Pci { address: at(TYPED), managed: false }],
+        live: Vec::new(),
+        requests: Requests::default(),
+        guest: Default::default(),
+    }
+}
+
+#[test]
+fn a_start_waits_for_the_vendors_command_no_longer_than_for_anything() {
+    let world = bare();
+    set(&world, ConfiguredType::SharedDirect, Some(VgpuMode::Mig)).unwrap();
+    // The mode is ours and on, so that lending the card turns it off: that takes a look.
+    let lent = SwitchRequest { when: Some(When::Vm), ..switch(TYPED, ConfiguredType::Direct) };
+    world.engine().configure(&lent).unwrap();
+    world.waits.lock().unwrap().clear();
+    world.engine().hook_prepare(&with_the_card()).unwrap();
+    let waits = world.waits.lock().unwrap().clone();
+    assert!(!waits.is_empty() && waits.iter().all(|wait| *wait <= CREATION_DEADLINE), "{waits:?}");
+    assert!(world.observed().gpus[&at(TYPED)].on_vfio);
 }

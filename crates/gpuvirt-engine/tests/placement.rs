@@ -190,6 +190,7 @@ fn a_vm_that_starts_with_the_host_finds_its_vgpu_again() {
         config: vec![Hostdev::Mdev { uuid }],
         live: Vec::new(),
         requests: Default::default(),
+        guest: Default::default(),
     }];
     assert_eq!(refused(create(&world, "lab-10q", 2)), [RefusalCode::CapacityReserved]);
     assert!(create(&world, "lab-20q", 1).is_ok(), "it is kept for this one");

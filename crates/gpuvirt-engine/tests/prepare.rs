@@ -384,21 +384,6 @@ fn what_stays_is_said_when_a_card_is_nobodys_any_more() {
 }
 
 #[test]
-fn a_lock_that_somebody_else_has_stays_theirs() {
-    let world = World::vendor();
-    let lock = format!("/proc/driver/nvidia/gpus/{TYPED}/unbindLock");
-    let (kernel, path) = (world.kernel.clone(), lock.clone());
-    // Behind the service that was stopped.
-    *world.before_step.lock().unwrap() =
-        Some((1, Box::new(move || kernel.write(&path, b"1").map(drop).unwrap())));
-    let (what, now) = failed(world.set(TYPED, ConfiguredType::Direct));
-    assert!(what.contains("somebody else has taken it"), "{what}");
-    assert_eq!(now, "everything is as it was before");
-    assert_eq!(world.kernel.read(&lock, 16).unwrap().trim_ascii(), b"1");
-    assert!(world.observed().host.running_services.len() == 1);
-}
-
-#[test]
 fn the_way_back_takes_no_virtual_functions_from_under_somebodys_vgpu() {
     let world = World::vendor();
     let (kernel, path) =

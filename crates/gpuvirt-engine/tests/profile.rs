@@ -86,6 +86,7 @@ fn one_size_locks_out_the_others_and_the_reason_names_the_vm() {
         config: vec![device.clone()],
         autostart: false,
         requests: Default::default(),
+        guest: Default::default(),
         live: vec![device],
     });
     let who = format!("vGPU {} of VM vm-3", Uuid::from_u128(1));

@@ -248,7 +248,9 @@ fn claimed(world: World) -> World {
             Step::Unbind { function, driver },
             Step::SetOverride { function, driver: Some(DriverName::vfio_pci()) },
         ];
-        steps.iter().for_each(|step| Host::perform(&world, step, Duration::from_secs(1)).unwrap());
+        steps.iter().for_each(|step| {
+            Host::perform(&world, step, Duration::from_secs(1)).unwrap();
+        });
     }
     world.kernel.forget_writes();
     world

@@ -166,6 +166,7 @@ fn while_a_vm_runs_with_it_nothing_is_set() {
             config: vec![device.clone()],
             autostart: false,
             requests: Default::default(),
+            guest: Default::default(),
             live: vec![device],
         });
         assert_eq!(refused(set(&world, id, "a=2", false)), [RefusalCode::VgpuInUse]);

@@ -123,6 +123,7 @@ fn whoever_holds_one_keeps_it() {
         config,
         live,
         requests: Default::default(),
+        guest: Default::default(),
     }];
     assert_eq!(refused(remove(&world, VF)), [RefusalCode::VgpuInUse]);
     world.libvirt.lock().unwrap().clear();
@@ -205,6 +206,7 @@ fn a_domain_gets_one_as_a_pci_device_and_gives_it_back() {
         config: Vec::new(),
         live: Vec::new(),
         requests: Default::default(),
+        guest: Default::default(),
     };
     *world.libvirt.lock().unwrap() = vec![domain];
     world.definitions.lock().unwrap().insert("vm".to_owned(), DEFINITION.to_owned());

@@ -15,7 +15,16 @@ pub enum HostError {
         #[source]
         source: io::Error,
     },
-    /// The kernel refused a write, or what must hold before it did not.
+    /// The host is no longer as it was when the step was planned. Nothing was written.
+    #[error("{what}")]
+    NotAsPlanned {
+        /// The write and its object.
+        what: String,
+        /// What was found instead.
+        #[source]
+        source: io::Error,
+    },
+    /// The kernel refused a write.
     #[error("{what}")]
     Refused {
         /// The write and its object.

@@ -4,13 +4,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gpuvirt_model::{MigState, Observed, PciAddress, ProgramPath, Unknown};
-use gpuvirt_plan::Step;
+use gpuvirt_model::{HostMemory, MigState, Observed, PciAddress, ProgramPath, Unknown};
+use gpuvirt_plan::{Performed, Step};
 
 use crate::error::HostError;
 use crate::files::Files;
 use crate::holders;
 use crate::inventory::{self, GpuRules, KnownNames};
+use crate::memory;
 use crate::mig;
 use crate::paths;
 use crate::perform;
@@ -74,7 +75,7 @@ impl LinuxHost {
     /// # Errors
     /// [`HostError::Refused`] when the kernel refuses or the host is no longer as planned, [`HostError::NotSo`] when
     /// the kernel accepted and nothing came of it, [`HostError::StillWaiting`] when `deadline` has passed.
-    pub fn perform(&self, step: &Step, deadline: Duration) -> Result<(), HostError> {
+    pub fn perform(&self, step: &Step, deadline: Duration) -> Result<Performed, HostError> {
         let done = perform::perform(Files::new(&*self.sysfs), step, deadline);
         done.map_err(|error| match step {
             Step::CycleVfs { function, .. } | Step::SetUnbindLock { function, .. } => {
@@ -133,6 +134,11 @@ impl LinuxHost {
     /// Whether a PCI function is there, part of a GPU or not.
     pub fn is_present(&self, function: PciAddress) -> bool {
         self.sysfs.exists(&paths::function(function))
+    }
+
+    /// The host's memory as it is now; none where the kernel does not tell.
+    pub fn memory(&self) -> Option<HostMemory> {
+        memory::read(Files::new(&*self.sysfs))
     }
 
     /// The running kernel's release, where it is known.

@@ -5,10 +5,12 @@
 
 mod error;
 mod files;
+pub mod foreign;
 mod holders;
 mod host;
 mod inventory;
 mod linux;
+mod memory;
 mod mig;
 mod modprobe;
 pub mod owner;

@@ -47,6 +47,24 @@ pub(crate) const LIB_MODULES: &str = "/lib/modules";
 pub(crate) const PCI_IDS: [&str; 3] =
     ["/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids", "/var/lib/pciutils/pci.ids"];
 
+/// How much memory there is, and how much of it can be had.
+pub(crate) const MEMINFO: &str = "/proc/meminfo";
+/// What ZFS caches beside the page cache.
+pub(crate) const ZFS_CACHE: &str = "/proc/spl/kstat/zfs/arcstats";
+/// Huge pages, a folder for each size.
+pub(crate) const HUGE_PAGES: &str = "/sys/kernel/mm/hugepages";
+/// driverctl's overrides, one file for each device: `pci-ADDRESS`.
+pub(crate) const DRIVERCTL: &str = "/etc/driverctl.d";
+/// mdevctl's definitions, one folder for each parent.
+pub(crate) const MDEVCTL: &str = "/etc/mdevctl.d";
+/// What the admin and packages tell modprobe.
+pub(crate) const MODPROBE: [&str; 4] =
+    ["/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d"];
+/// Proxmox guests of this node.
+pub(crate) const PROXMOX_GUESTS: &str = "/etc/pve/qemu-server";
+/// Proxmox's mappings of PCI devices.
+pub(crate) const PROXMOX_MAPPINGS: &str = "/etc/pve/mapping/pci.cfg";
+
 /// A PCI function's folder.
 pub(crate) fn function(address: PciAddress) -> String {
     format!("{PCI_DEVICES}/{address}")

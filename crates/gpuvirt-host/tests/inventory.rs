@@ -241,3 +241,18 @@ fn modules_tell_whether_vfio_can_be_had() {
     tree.file("/lib/modules/6.12.0-lab/modules.dep", "kernel/drivers/vfio/pci/vfio-pci.ko.xz:\n");
     assert_eq!(presence(), ModulePresence::Loadable);
 }
+
+#[test]
+fn a_cards_load_and_memory_are_told_where_its_driver_shows_them_and_a_sleeping_card_is_not_asked() {
+    let tree = card();
+    let usage = || tree.host().observe().unwrap().gpus[&at(GPU)].usage;
+    assert_eq!(usage(), gpuvirt_model::GpuUsage::default());
+    tree.attribute(GPU, "gpu_busy_percent", "37\n").attribute(GPU, "mem_info_vram_total", "25753026560\n");
+    assert_eq!((usage().busy_percent, usage().memory_bytes), (Some(37), Some(25_753_026_560)));
+    for nonsense in ["101", "-1", "many"] {
+        tree.attribute(GPU, "gpu_busy_percent", nonsense);
+        assert_eq!(usage().busy_percent, None, "{nonsense}");
+    }
+    tree.attribute(GPU, "gpu_busy_percent", "5\n").attribute(GPU, "power_state", "D3hot");
+    assert_eq!((usage().busy_percent, usage().memory_bytes.is_some()), (None, true));
+}

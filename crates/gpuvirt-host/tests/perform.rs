@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gpuvirt_host::HostError;
 use gpuvirt_model::{DriverName, PciAddress, ProfileName};
-use gpuvirt_plan::{MdevPlace, Step};
+use gpuvirt_plan::{MdevPlace, Performed, Step};
 use tree::{Reacting, Reaction, Tree};
 
 const GPU: &str = "0000:41:00.0";
@@ -33,7 +33,7 @@ fn sysfs(reaction: impl Fn(&Tree, &str, &str) -> io::Result<()> + Send + Sync + 
 }
 
 /// Carries out one step and returns how it ended with the writes that it made.
-fn perform(kernel: Reacting, step: &Step) -> (Result<(), HostError>, Vec<String>) {
+fn perform(kernel: Reacting, step: &Step) -> (Result<Performed, HostError>, Vec<String>) {
     let kernel = Arc::new(kernel);
     let result = kernel.host().perform(step, DEADLINE);
     let written = kernel.written.lock().unwrap().clone();
@@ -93,7 +93,10 @@ fn unbinding_names_the_driver_that_must_have_it() {
     assert_eq!(written, [format!("/sys/bus/pci/drivers/nouveau/unbind={GPU}")]);
 
     let (result, written) = perform(sysfs(release), &unbind("nvidia"));
-    assert!(matches!(result, Err(HostError::Refused { .. })) && written.is_empty(), "another driver has it");
+    assert!(
+        matches!(result, Err(HostError::NotAsPlanned { .. })) && written.is_empty(),
+        "another driver has it"
+    );
 
     let (result, _) = perform(sysfs(succeed), &unbind("nouveau"));
     assert!(matches!(result, Err(HostError::NotSo { .. })));
@@ -148,7 +151,7 @@ fn a_probe_that_binds_nothing_is_no_success() {
     assert!(matches!(result, Err(HostError::Refused { .. })));
 
     let (result, written) = perform(sysfs(succeed), &probe(Some("vfio-pci")));
-    assert!(matches!(result, Err(HostError::Refused { .. })) && written.is_empty(), "bound to nouveau");
+    assert!(matches!(result, Err(HostError::NotAsPlanned { .. })) && written.is_empty(), "bound to nouveau");
     let (result, written) = perform(sysfs(succeed), &probe(Some("nouveau")));
     assert!(result.is_ok() && written.is_empty());
 }
@@ -194,7 +197,7 @@ fn a_mediated_device_is_created_once() {
     let kernel = sysfs(succeed);
     make_mdev(&kernel.tree, "nvidia-558");
     let (result, written) = perform(kernel, &create());
-    assert!(matches!(result, Err(HostError::Refused { .. })) && written.is_empty(), "another type");
+    assert!(matches!(result, Err(HostError::NotAsPlanned { .. })) && written.is_empty(), "another type");
 
     let kernel = sysfs(errno(28));
     let left = format!("/sys/bus/pci/devices/{GPU}/mdev_supported_types/nvidia-557/available_instances");
@@ -207,7 +210,7 @@ fn a_mediated_device_is_created_once() {
     let kernel = sysfs(succeed);
     kernel.tree.file(&left, "0\n");
     let (result, written) = perform(kernel, &create());
-    let Err(HostError::Refused { source, .. }) = result else { panic!("{result:?}") };
+    let Err(HostError::NotAsPlanned { source, .. }) = result else { panic!("{result:?}") };
     assert!(source.to_string().contains("available_instances is 0") && written.is_empty(), "{source}");
 
     let (result, _) = perform(sysfs(succeed), &create());
@@ -219,7 +222,7 @@ fn a_type_that_would_leave_its_folder_is_refused() {
     let Step::CreateMdev { uuid, place } = create() else { unreachable!() };
     let step = Step::CreateMdev { uuid, place: MdevPlace { type_id: "../../x".to_owned(), ..place } };
     let (result, written) = perform(sysfs(succeed), &step);
-    assert!(matches!(result, Err(HostError::Refused { .. })) && written.is_empty());
+    assert!(matches!(result, Err(HostError::NotAsPlanned { .. })) && written.is_empty());
 }
 
 #[test]
@@ -251,7 +254,7 @@ fn a_removal_counts_when_the_device_has_gone() {
     let kernel = with_mdev(Box::new(succeed));
     unlink(&kernel.tree, &format!("/sys/bus/mdev/devices/{UUID}"));
     let (result, written) = perform(kernel, &step);
-    assert!(matches!(result, Err(HostError::Refused { .. })) && written.is_empty(), "{result:?}");
+    assert!(matches!(result, Err(HostError::NotAsPlanned { .. })) && written.is_empty(), "{result:?}");
 
     let late = move |tree: &Tree, _: &str, _: &str| {
         let link = tree.path(&format!("/sys/bus/mdev/devices/{UUID}"));
@@ -277,7 +280,7 @@ fn a_removal_counts_when_the_device_has_gone() {
     let elsewhere = Step::RemoveMdev { parent: at("0000:42:00.0"), uuid: UUID.parse().unwrap() };
     let (result, written) = perform(with_mdev(Box::new(gone)), &elsewhere);
     assert!(
-        matches!(result, Err(HostError::Refused { .. })) && written.is_empty(),
+        matches!(result, Err(HostError::NotAsPlanned { .. })) && written.is_empty(),
         "not where it was planned"
     );
 }

@@ -238,9 +238,9 @@ fn read_domain(handle: &virt::domain::Domain) -> Result<Option<Domain>, LibvirtE
     };
     let now = read_xml(&name, &now)?;
     if !now.running {
-        let (config, requests) = (now.hostdevs, now.requests);
-        let state = DomainState::ShutOff;
-        return Ok(Some(Domain { name, uuid, state, autostart: false, config, live: Vec::new(), requests }));
+        let (config, requests, guest) = (now.hostdevs, now.requests, now.guest);
+        let (state, live) = (DomainState::ShutOff, Vec::new());
+        return Ok(Some(Domain { name, uuid, state, autostart: false, config, live, requests, guest }));
     }
     let config = || match handle.is_persistent()? {
         true => handle.xml_desc(sys::VIR_DOMAIN_XML_INACTIVE).map(Some),
@@ -252,9 +252,11 @@ fn read_domain(handle: &virt::domain::Domain) -> Result<Option<Domain>, LibvirtE
         other => other.map_err(|error| failed(&doing, &error))?,
     };
     let config = config.map(|xml| read_xml(&name, &xml)).transpose()?;
-    let (config, requests) = config.map(|xml| (xml.hostdevs, xml.requests)).unwrap_or_default();
+    let live = now.hostdevs.clone();
+    // A transient domain has no other definition than the one that it runs with.
+    let DomainXml { hostdevs: config, requests, guest, .. } = config.unwrap_or(now);
     let state = DomainState::Active;
-    Ok(Some(Domain { name, uuid, state, autostart: false, config, live: now.hostdevs, requests }))
+    Ok(Some(Domain { name, uuid, state, autostart: false, config, live, requests, guest }))
 }
 
 fn read_xml(name: &str, xml: &str) -> Result<DomainXml, LibvirtError> {

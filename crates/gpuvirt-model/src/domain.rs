@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{PciAddress, Requests};
+use crate::{Guest, PciAddress, Requests};
 
 /// A libvirt domain with the host devices that it has or would have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,13 +19,17 @@ pub struct Domain {
     /// Whether libvirt starts it with the host.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub autostart: bool,
-    /// Host devices in the definition that the next start uses.
+    /// Host devices in the definition that the next start uses; of a transient domain, which has no other, those that
+    /// it runs with.
     pub config: Vec<Hostdev>,
     /// Host devices that the running QEMU has; empty when it is off.
     pub live: Vec<Hostdev>,
     /// What it asks for, in the definition that the next start uses.
     #[serde(default, skip_serializing_if = "Requests::is_empty")]
     pub requests: Requests,
+    /// What of its guest matters to VFIO, in the definition that the next start uses.
+    #[serde(default, skip_serializing_if = "Guest::is_unknown")]
+    pub guest: Guest,
 }
 
 /// Whether a domain runs.

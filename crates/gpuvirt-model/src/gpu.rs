@@ -82,6 +82,22 @@ pub struct Gpu {
     pub live_vfs: usize,
     /// Who holds the card now.
     pub holders: Holders,
+    /// How busy it is, and its memory.
+    #[serde(default)]
+    pub usage: GpuUsage,
+}
+
+/// How busy a card is and how much memory it has, as far as its driver tells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct GpuUsage {
+    /// How busy its engines are, in percent of the moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busy_percent: Option<u8>,
+    /// Its own memory in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
 }
 
 impl Gpu {

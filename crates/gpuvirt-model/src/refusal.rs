@@ -158,6 +158,8 @@ codes! {
         DeviceNotFound => "device-not-found",
         /// A document names GPUs by what they are, and more of them are there than it says.
         SelectorAmbiguous => "selector-ambiguous",
+        /// Other tools' files say two things of one GPU.
+        ImportContradiction => "import-contradiction",
         /// A document names GPUs by what they are, and fewer of them are there than it says.
         SelectorUnmatched => "selector-unmatched",
         /// No GPU of the host can take the vGPU now.
@@ -180,6 +182,12 @@ codes! {
         NoVgpuParams => "no-vgpu-params",
         /// The host's driver of the card is not the one that makes vGPUs.
         WrongHostDriver => "wrong-host-driver",
+        /// The guest's memory can't be locked for its devices.
+        MemoryNotLockable => "memory-not-lockable",
+        /// The guest would have an IOMMU of its own and a vGPU.
+        ViommuWithVgpu => "viommu-with-vgpu",
+        /// A driver package is not one for the GPU, or for what the VM has.
+        DriverDoesNotFit => "driver-does-not-fit",
         /// A stored file cannot be read; nothing is changed until it can.
         StateUnreadable => "state-unreadable",
     }
@@ -212,10 +220,16 @@ codes! {
         FractionalVgpus => "fractional-vgpus",
         /// It cannot be told whether the host's driver makes vGPUs.
         HostDriverUnsure => "host-driver-unsure",
+        /// The host's driver of a card is not the one for the type that is configured.
+        HostDriverMismatch => "host-driver-mismatch",
         /// A service that was stopped for a change did not start again.
         ServiceDown => "service-down",
         /// The assignment policy does not act on a GPU.
         PolicyNotInEffect => "policy-not-in-effect",
+        /// A limit on the guest's memory is smaller than what its vGPU may come to lock.
+        MemoryLimit => "memory-limit",
+        /// The guest's IOMMU is not set up for a GPU that is passed through.
+        ViommuCachingMode => "viommu-caching-mode",
         /// A refusal was accepted by the admin.
         Accepted => "accepted",
     }

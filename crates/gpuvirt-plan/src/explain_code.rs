@@ -4,6 +4,7 @@
 
 mod config;
 mod gpu;
+mod guest;
 mod isolation;
 mod mig;
 mod placement;
@@ -40,6 +41,7 @@ const ALL: &[&[Explanation]] = &[
     mig::TEXTS,
     placement::TEXTS,
     vm::TEXTS,
+    guest::TEXTS,
     request::TEXTS,
     warning::TEXTS,
 ];

@@ -9,12 +9,16 @@ pub mod capacity;
 pub mod checks;
 pub mod claim;
 pub mod config;
+pub mod difference;
 pub mod drift;
 pub mod driver;
+pub mod driver_matrix;
 pub mod explain;
 pub mod explain_code;
 pub mod first_fit;
 pub mod gpu;
+pub mod import;
+pub mod mark;
 pub mod mig;
 pub mod mig_room;
 pub mod parameter;
@@ -34,6 +38,7 @@ pub mod verify;
 pub mod vgpu;
 
 pub use gpu::{domains_using, pending_reason, undecided};
+pub use mark::{Marks, Performed};
 pub use plan::Plan;
 pub use promise::Promise;
 pub use setting::{

@@ -10,7 +10,7 @@ use gpuvirt_model::{
     VgpuMode,
 };
 
-use crate::{MigLayout, MigMode, Plan, Promise, Snapshot, Step, Wanted, sriov, vendor};
+use crate::{Marks, MigLayout, MigMode, Plan, Promise, Snapshot, Step, Wanted, sriov, vendor};
 
 /// A card whose GPU instances were read.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +40,7 @@ impl Card<'_> {
             steps,
             before: Snapshot { mig: [(self.gpu, self.layout())].into(), ..Snapshot::default() },
             promises: vec![promise(self.gpu, after)],
+            marks: Marks::default(),
         }
     }
 }
@@ -184,8 +185,8 @@ pub fn promise(gpu: PciAddress, layout: &MigLayout) -> Promise {
     Promise::Mig { gpu, mode: layout.mode, instances: counts(&layout.instances) }
 }
 
-fn counts(instances: &[GpuInstance]) -> BTreeMap<String, u32> {
-    instances.iter().fold(BTreeMap::new(), |mut counts, instance| {
+fn counts<'a>(instances: impl IntoIterator<Item = &'a GpuInstance>) -> BTreeMap<String, u32> {
+    instances.into_iter().fold(BTreeMap::new(), |mut counts, instance| {
         let count = counts.entry(instance.profile.clone()).or_insert(0_u32);
         *count = count.saturating_add(1);
         counts
@@ -225,6 +226,7 @@ pub(crate) struct Undo {
     pub(crate) removals: Vec<Step>,
     pub(crate) mode: Vec<Step>,
     pub(crate) additions: Vec<Step>,
+    pub(crate) promises: Vec<Promise>,
 }
 
 /// The way back to the snapshot of `plan`: without what it made, with what it removed or wiped. `wipes`: the way back
@@ -232,7 +234,10 @@ pub(crate) struct Undo {
 pub(crate) fn undo(plan: &Plan, now: &Observed, wipes: bool) -> Undo {
     let mut back = Undo::default();
     for (gpu, was) in &plan.before.mig {
-        let Some(state) = now.mig.get(gpu) else { continue };
+        let Some(state) = now.mig.get(gpu) else {
+            back.promises.push(promise(*gpu, was));
+            continue;
+        };
         let turned =
             plan.steps.iter().any(|step| matches!(step, Step::SetMigMode { gpu: of, .. } if of == gpu));
         if turned && MigMode::of(state.enabled) != was.mode {
@@ -241,13 +246,32 @@ pub(crate) fn undo(plan: &Plan, now: &Observed, wipes: bool) -> Undo {
         let ours = made_by(plan, *gpu, was, state);
         back.removals.extend(ours.iter().map(|instance| removal(*gpu, &was.command, instance)));
         let gone: Vec<&GpuInstance> = if wipes { state.instances.iter().collect() } else { ours };
-        back.additions.extend(missing(*gpu, was, state, &gone));
+        let additions = missing(*gpu, was, state, &gone);
+        // What somebody else made meanwhile stays.
+        let kept = state.instances.iter().filter(|one| !gone.iter().any(|gone| gone.id == one.id));
+        let mut instances = counts(kept);
+        instances.extend(additions.iter().filter_map(|step| match step {
+            Step::CreateGpuInstance { profile, count, .. } => Some((profile.clone(), *count)),
+            _ => None,
+        }));
+        back.promises.push(Promise::Mig { gpu: *gpu, mode: was.mode, instances });
+        back.additions.extend(additions);
     }
     back
 }
 
-/// The live GPU instances that the plan made: they were not there before, and it was to make so many of that profile.
-fn made_by<'a>(plan: &Plan, gpu: PciAddress, was: &MigLayout, state: &'a MigState) -> Vec<&'a GpuInstance> {
+/// The live GPU instances that the plan made: those that it noted, and one more of a profile of which it was to make more
+/// than it noted, which was not there before: a daemon may have died between making it and noting it.
+pub fn made_by<'a>(
+    plan: &Plan,
+    gpu: PciAddress,
+    was: &MigLayout,
+    state: &'a MigState,
+) -> Vec<&'a GpuInstance> {
+    let new = |instance: &&GpuInstance| !was.instances.iter().any(|known| known.is_same(instance));
+    let noted = |instance: &GpuInstance| plan.marks.made(gpu, instance.id);
+    let (mut ours, others): (Vec<&GpuInstance>, Vec<&GpuInstance>) =
+        state.instances.iter().filter(new).partition(|instance| noted(instance));
     let mut left: BTreeMap<&str, u32> = BTreeMap::new();
     for step in &plan.steps {
         if let Step::CreateGpuInstance { gpu: of, profile, .. } = step {
@@ -256,12 +280,14 @@ fn made_by<'a>(plan: &Plan, gpu: PciAddress, was: &MigLayout, state: &'a MigStat
             }
         }
     }
-    let new = |instance: &&GpuInstance| !was.instances.iter().any(|known| known.is_same(instance));
-    let ours = state.instances.iter().filter(new).filter(|instance| {
-        let left = left.get_mut(instance.profile.as_str()).filter(|left| **left > 0);
-        left.map(|left| *left -= 1).is_some()
-    });
-    ours.collect()
+    for instance in &ours {
+        if let Some(left) = left.get_mut(instance.profile.as_str()) {
+            *left = left.saturating_sub(1);
+        }
+    }
+    let more = |one: &&&GpuInstance| left.get(one.profile.as_str()).is_some_and(|left| *left > 0);
+    ours.extend(others.iter().find(more).copied());
+    ours
 }
 
 /// Steps that make again what was there before. One that came back elsewhere, or with another number, counts.

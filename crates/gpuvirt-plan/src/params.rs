@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use gpuvirt_model::{Observed, Vgpu, VgpuId, VgpuParams};
 
 use crate::vgpu::{Making, Wish, type_of};
-use crate::{Plan, Promise, Snapshot, Step};
+use crate::{Marks, Plan, Promise, Snapshot, Step};
 
 /// Adds the wanted parameters to a plan that makes the vGPUs; those without any get no step.
 pub fn add(plan: &mut Plan, wishes: &[Wish], makings: &[Making<'_>]) {
@@ -29,6 +29,7 @@ pub fn set(vgpu: &Vgpu, from: &VgpuParams, to: &VgpuParams) -> Plan {
         steps: if from == to { Vec::new() } else { vec![step] },
         before: Snapshot { vgpu_params: [(id, from.clone())].into(), ..Snapshot::default() },
         promises: vec![Promise::VgpuParams { vgpu: id, params: to.clone() }],
+        marks: Marks::default(),
     }
 }
 

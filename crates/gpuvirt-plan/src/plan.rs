@@ -5,6 +5,7 @@
 use gpuvirt_model::{PciAddress, VgpuId};
 use serde::{Deserialize, Serialize};
 
+use crate::mark::Marks;
 use crate::promise::Promise;
 use crate::snapshot::Snapshot;
 use crate::step::Step;
@@ -23,6 +24,9 @@ pub struct Plan {
     pub before: Snapshot,
     /// What must be true afterwards.
     pub promises: Vec<Promise>,
+    /// What it took or made so far and nobody could tell to be ours; nothing before it runs.
+    #[serde(default, skip_serializing_if = "Marks::is_empty")]
+    pub marks: Marks,
 }
 
 impl Plan {
@@ -67,6 +71,7 @@ impl Plan {
             steps: [self.steps.as_slice(), next.steps.as_slice()].concat(),
             before,
             promises: next.promises.clone(),
+            marks: self.marks.clone().and(&next.marks),
         }
     }
 

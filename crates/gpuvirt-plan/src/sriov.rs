@@ -2,7 +2,7 @@
 //!
 //! Only those that we made are ever taken. The kernel knows no way from one number to another but by way of none.
 
-use gpuvirt_model::{Framework, Function, Gpu, GraphicsType, Observed, ProgramPath, Records};
+use gpuvirt_model::{Framework, Function, Gpu, GraphicsType, Observed, ProgramPath, Records, VgpuId};
 
 use crate::{Plan, Step, VfAutoprobe, VfSetting, Wanted, parameter, vendor};
 
@@ -93,4 +93,16 @@ pub fn makes_vfs(plan: &Plan) -> bool {
 /// Whether a plan has a vendor's tool make or remove them.
 pub fn cycles_vfs(plan: &Plan) -> bool {
     plan.steps.iter().any(|step| matches!(step, Step::CycleVfs { .. }))
+}
+
+/// Virtual functions of a GPU that a driver has and that are no vGPUs: somebody bound them. Those that the vendor's tool
+/// made are the card's own driver's.
+pub fn bound_by_others<'a>(gpu: &'a Gpu, observed: &'a Observed) -> impl Iterator<Item = &'a Function> {
+    let own = observed.primary_of(gpu).and_then(|primary| primary.binding.driver.as_ref());
+    let own = own.filter(|_| vendor::has_typed_vfs(gpu, observed));
+    let vfs = observed.functions.values().filter(|function| function.physfn == Some(gpu.address));
+    let bound = vfs.filter(move |vf| {
+        vf.binding.driver.is_some() && (own.is_none() || vf.binding.driver.as_ref() != own)
+    });
+    bound.filter(|vf| !observed.vgpus.contains_key(&VgpuId::Vf(vf.address)))
 }

@@ -8,7 +8,7 @@ use gpuvirt_model::{
 };
 
 use crate::driver::{self, BindingGoal};
-use crate::{MixedSize, MixedSizeSetting, Plan, Promise, Snapshot, Step, mig, sriov, vendor};
+use crate::{Marks, MixedSize, MixedSizeSetting, Plan, Promise, Snapshot, Step, mig, sriov, vendor};
 
 /// What a GPU is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +121,7 @@ fn bindings(gpu: &Gpu, observed: &Observed, to: GraphicsType, records: &Records)
         },
         promises: functions.iter().map(|f| promise(f.address, &goals)).collect(),
         steps,
+        marks: Marks::default(),
     }
 }
 

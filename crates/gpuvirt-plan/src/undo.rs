@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::driver::{self, BindingGoal};
 use crate::{
-    MixedSize, Plan, Promise, Snapshot, Step, UnbindLock, VfSetting, mig, params, sriov, vendor, vgpu,
+    Marks, MixedSize, Plan, Promise, Snapshot, Step, UnbindLock, VfSetting, mig, params, sriov, vendor, vgpu,
 };
 
 /// Plans the way from `now` back to how things were before `plan`.
@@ -39,12 +39,15 @@ pub fn plan(plan: &Plan, now: &Observed) -> Plan {
     steps.extend(mixed_size_steps(plan, &steps));
     let steps = with_services(plan, steps, now);
     let steps = [locks_given_back(plan, now), steps].concat();
+    let mut promises = promises(plan, now);
+    promises.extend(instances.promises);
     Plan {
         gpu: plan.gpu,
         purpose: format!("undo: {}", plan.purpose),
         steps,
         before: now_as_snapshot(plan, now),
-        promises: promises(plan, now),
+        promises,
+        marks: Marks::default(),
     }
 }
 
@@ -115,13 +118,9 @@ fn type_steps(plan: &Plan, now: &Observed) -> Vec<Step> {
     removals.into_iter().chain(additions).collect()
 }
 
-/// Locks that `plan` took and that its driver still has.
+/// Locks that `plan` took and that its driver still has. That a lock is taken does not tell by whom: the marks do.
 fn locks_given_back(plan: &Plan, now: &Observed) -> Vec<Step> {
-    let taken = plan.steps.iter().filter_map(|step| match step {
-        Step::SetUnbindLock { function, driver, to: UnbindLock::Taken } => Some((function, driver)),
-        _ => None,
-    });
-    let still = taken.filter(|(function, driver)| {
+    let still = plan.marks.locks.iter().filter(|(function, driver)| {
         now.functions.get(function).is_some_and(|found| found.binding.driver.as_ref() == Some(driver))
     });
     still
@@ -256,6 +255,5 @@ fn promises(plan: &Plan, now: &Observed) -> Vec<Promise> {
     let vfs = vfs.map(|(function, was)| Promise::Vfs { function: *function, setting: *was });
     let params = before.vgpu_params.iter();
     let params = params.map(|(vgpu, was)| Promise::VgpuParams { vgpu: *vgpu, params: was.clone() });
-    let mig = before.mig.iter().map(|(gpu, was)| mig::promise(*gpu, was));
-    bound.chain(mdevs).chain(types).chain(vfs).chain(params).chain(mig).collect()
+    bound.chain(mdevs).chain(types).chain(vfs).chain(params).collect()
 }

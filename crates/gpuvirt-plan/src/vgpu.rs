@@ -9,7 +9,7 @@ use gpuvirt_model::{
 use uuid::Uuid;
 
 use crate::driver::{self, BindingGoal};
-use crate::{MdevPlace, Plan, Promise, Snapshot, Step, params};
+use crate::{Marks, MdevPlace, Plan, Promise, Snapshot, Step, params};
 
 /// A vGPU that somebody wants, on a GPU that is chosen already.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,7 +110,14 @@ fn empty<'a>(gpu: PciAddress, verb: &str, vgpus: impl Iterator<Item = (VgpuId, &
         [(id, profile)] => format!("{gpu} {verb} vGPU {id} of profile {profile}"),
         many => format!("{gpu} {verb} {}", in_number(many.iter().map(|(_, profile)| *profile))),
     };
-    Plan { gpu, purpose, steps: Vec::new(), before: Snapshot::default(), promises: Vec::new() }
+    Plan {
+        gpu,
+        purpose,
+        steps: Vec::new(),
+        before: Snapshot::default(),
+        promises: Vec::new(),
+        marks: Marks::default(),
+    }
 }
 
 /// `3 vGPUs of profile a`, `3 vGPUs of profiles a, b`.

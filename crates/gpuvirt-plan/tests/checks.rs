@@ -4,9 +4,9 @@
 mod picture;
 
 use gpuvirt_model::{
-    Bar, ClassCode, ConfiguredType, Domain, DomainState, Framework, GraphicsType, Holder, HostDriver,
-    HostDriverKind, Hostdev, ModulePresence, Observed, ProfileName, Reading, Records, RefusalCode, Sriov,
-    Unknown, Vgpu, Via, WarningCode,
+    Bar, ClassCode, ConfiguredType, Desired, Domain, DomainState, Framework, GraphicsType, Holder,
+    HostDriver, HostDriverKind, Hostdev, ModulePresence, Observed, ProfileName, Reading, Records,
+    RefusalCode, Sriov, Unknown, Vgpu, Via, WarningCode,
 };
 use gpuvirt_plan::{checks, switch};
 use picture::{AUDIO, GPU, NIC, at, binding, function, host, managed};
@@ -57,6 +57,7 @@ fn running_with(device: Hostdev) -> Reading<Vec<Domain>> {
         config: vec![device.clone()],
         live: vec![device],
         requests: gpuvirt_model::Requests::default(),
+        guest: gpuvirt_model::Guest::default(),
     }])
 }
 
@@ -374,6 +375,40 @@ fn the_wrong_driver_of_a_vendor_is_named_with_the_right_one() {
     }
     let (refusals, ..) = judge(GraphicsType::Direct, kinds(Plain, 0x10de, None));
     assert!(!refusals.contains(&RefusalCode::WrongHostDriver), "passthrough needs no driver of the vendor's");
+}
+
+#[test]
+fn a_host_driver_that_is_not_for_the_configured_type_is_told() {
+    use ConfiguredType::{Direct, Shared, SharedDirect};
+    use HostDriverKind::{Plain, Unknown, VgpuHost};
+    for (to, kind, framework, words) in [
+        (
+            SharedDirect,
+            Plain,
+            None,
+            Some("configured as shared-direct: nvidia 550.1 has it: the plain driver"),
+        ),
+        (SharedDirect, VgpuHost, None, None),
+        (SharedDirect, Unknown, None, None),
+        (SharedDirect, Plain, Some(Framework::Mdev), None),
+        (Shared, VgpuHost, None, Some("neither CUDA nor graphics")),
+        (Shared, Plain, None, None),
+        (Direct, Plain, None, None),
+    ] {
+        let mut observed = well();
+        let version = Some("550.1".to_owned());
+        gpu_of(&mut observed).driver = HostDriver { kind, version, evidence: "so it is".to_owned() };
+        gpu_of(&mut observed).frameworks.extend(framework);
+        let told =
+            |desired: &Desired| checks::host_driver_mismatch(&observed.gpus[&at(GPU)], &observed, desired);
+        let warning = told(&managed(&observed, to));
+        assert_eq!(warning.is_some(), words.is_some(), "{to} {kind:?}: {warning:?}");
+        assert!(
+            warning.is_none_or(|warning| warning.text.contains(words.unwrap_or_default())),
+            "{to} {kind:?}"
+        );
+        assert_eq!(told(&Desired::default()), None, "an unmanaged GPU is configured for nothing");
+    }
 }
 
 #[test]

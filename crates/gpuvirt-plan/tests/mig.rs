@@ -105,16 +105,23 @@ proptest! {
         let gpu = on(&before).gpus[&at(GPU)].clone();
         prop_assert_eq!(audit::violations(&plan, &gpu, &[]), Vec::<String>::new());
         let mut now = before.clone();
-        plan.steps.iter().take(steps).for_each(|step| perform(&mut now, step));
+        let mut plan = plan;
+        for step in plan.steps.clone().iter().take(steps) {
+            let there = now.clone();
+            perform(&mut now, step);
+            let new = now.instances.iter().filter(|one| !there.instances.contains(one)).map(|one| one.id);
+            plan.marks.instances.entry(at(GPU)).or_default().extend(new);
+        }
         if steps >= plan.steps.len() {
             prop_assert_eq!(verify::broken_promises(&plan, &on(&now)), Vec::<String>::new());
         }
-        // Somebody else makes one of another profile meanwhile, out of the way.
-        let theirs = theirs.filter(|their| *their != kind || removes).map(|kind| instance(99, kind, 1000));
+        // Somebody else makes one meanwhile, out of the way.
+        let theirs = theirs.map(|kind| instance(99, kind, 1000));
         now.instances.extend(theirs.clone());
-        let back = undo::plan(&plan, &on(&now));
+        let back = undo::plan(&undo::begun(&plan, steps), &on(&now));
         prop_assert_eq!(audit::violations(&back, &gpu, &[]), Vec::<String>::new());
         back.steps.iter().for_each(|step| perform(&mut now, step));
+        prop_assert_eq!(verify::broken_promises(&back, &on(&now)), Vec::<String>::new());
         let mut wanted = before;
         wanted.instances.extend(theirs);
         prop_assert_eq!(places(&now), places(&wanted));

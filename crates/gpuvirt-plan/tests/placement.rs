@@ -193,6 +193,7 @@ impl Host {
             autostart: true,
             config: vec![Hostdev::Mdev { uuid }],
             requests: Default::default(),
+            guest: Default::default(),
             live: Vec::new(),
         };
         self.observed.domains = Reading::Known(vec![domain]);

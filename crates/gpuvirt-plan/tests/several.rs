@@ -118,6 +118,7 @@ fn a_card_with_its_companions_is_one_device() {
         config: vec![pci(GPU), pci(AUDIO), pci("0000:05:00.0"), Hostdev::Mdev { uuid }],
         autostart: false,
         requests: Default::default(),
+        guest: Default::default(),
         live: Vec::new(),
     };
     assert_eq!(devices_of(&domain, &observed), [Device::Gpu(at(GPU)), Device::Vgpu(VgpuId::Mdev(uuid))]);

@@ -9,7 +9,7 @@ use gpuvirt_model::{
     ClassCode, ConfiguredType, Desired, DesiredGpu, DriverBinding, DriverName, Framework, HostBinding,
     PciAddress, PciIdentity, ProfileName, Records, RefusalCode, VfsRecord, VgpuId, VgpuRecord,
 };
-use gpuvirt_plan::{MdevPlace, Plan, Promise, Snapshot, Step, VfAutoprobe, VfSetting};
+use gpuvirt_plan::{Marks, MdevPlace, Plan, Promise, Snapshot, Step, VfAutoprobe, VfSetting};
 use gpuvirt_state::{State, StateDir, StateError, read_state};
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -63,6 +63,7 @@ fn plan() -> Plan {
         steps: vec![Step::Unbind { function: GPU, driver: nouveau() }],
         before,
         promises: vec![Promise::WithHost { function: GPU, driver_override: None }],
+        marks: Marks::default(),
     }
 }
 
@@ -276,6 +277,7 @@ fn vgpus_that_are_virtual_functions_are_an_addition_to_version_1() {
             ..Snapshot::default()
         },
         promises: vec![Promise::VgpuType { vf: VF, type_id: 1145 }, Promise::Vfs { function: GPU, setting }],
+        marks: Marks::default(),
     };
     let dir = tempfile::tempdir().unwrap();
     let state = StateDir::open(dir.path()).unwrap();

@@ -11,6 +11,7 @@ use crate::cli::{Format, Global};
 use crate::failure::Failure;
 use crate::local;
 use crate::picture::Picture;
+use crate::progress;
 use crate::render::page::Page;
 use gpuvirt_model::chain;
 
@@ -89,7 +90,7 @@ impl Asker {
             "`gpuvirtd --host FILE --state-dir D --socket S` simulates a whole host from a recording";
         self.refuse_recording("this verb changes the host, and --host reads a recording")
             .map_err(|failure| failure.try_this(simulate))?;
-        daemon(&self.client).map_err(Failure::from)
+        progress::shown_while(&self.global.socket, || daemon(&self.client)).map_err(Failure::from)
     }
 
     /// Refuses `--host` where it makes no sense.

@@ -4,9 +4,12 @@
 //! changes, and shows an example.
 
 mod config;
+mod driver;
+mod esxcli;
 mod gpu;
 mod hook;
 mod host;
+mod import;
 mod mig;
 mod vgpu;
 mod vm;
@@ -18,9 +21,15 @@ use gpuvirt_api::GpuSelector;
 use gpuvirt_model::VgpuId;
 
 pub use config::{ConfigCommand, DiffArgs, DocumentArgs};
+pub use driver::{CheckArgs, DriverCommand};
+pub use esxcli::{
+    EsxcliCommand, EsxcliDeviceCommand, EsxcliHostCommand, EsxcliHostSetArgs, EsxcliSetArgs,
+    EsxcliStatsCommand, EsxcliVmCommand, GraphicsCommand,
+};
 pub use gpu::{GpuCommand, SetArgs, parse_name};
 pub use hook::HookArgs;
 pub use host::{CapacityArgs, HostCommand, HostSetArgs, Switch};
+pub use import::ImportArgs;
 pub use mig::{MigCommand, MigCreateArgs, MigRemoveArgs};
 pub use vgpu::{CreateArgs, RemoveArgs, SetParamsArgs, VgpuCommand};
 pub use vm::{AddArgs, DeviceArg, DeviceArgs, VmCommand};
@@ -117,9 +126,20 @@ pub enum Command {
     ///
     /// Example: sudo gpuvirt snapshot --file host1.tar
     Snapshot(SnapshotArgs),
+    /// Driver packages: what they are, and whether they fit a GPU or a VM
+    #[command(subcommand)]
+    Driver(DriverCommand),
     /// The desired document: what all managed GPUs are to be, as one file
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Show what driverctl, mdevctl, vfio-pci.ids=, libvirt and Proxmox say of this host's GPUs as a document. Changes nothing without --apply
+    ///
+    /// The output is the desired document, with what was found as comments in it; contradictions are named and left out.
+    /// With --apply the host is made so and vGPUs that mdevctl made become gpuvirt's; then it lists how to take the other tools
+    /// out of the way.
+    ///
+    /// Example: gpuvirt import > gpus.yaml
+    Import(ImportArgs),
     /// Explain the name of a refusal or a warning: cause, how it is found out, remedy. Changes nothing
     ///
     /// Without a name: all names.
@@ -139,6 +159,9 @@ pub enum Command {
     ///
     /// Example: gpuvirt events --follow
     Events(EventsArgs),
+    /// ESXi's words for all this: `esxcli graphics ...`, with its options and its output
+    #[command(subcommand)]
+    Esxcli(EsxcliCommand),
     /// Take back changes that neither succeeded nor could be undone. Changes the GPUs that are hands-off
     ///
     /// gpuvirtd looks at the host as it is now, and leads each hands-off GPU back to how it was before the change.

@@ -13,11 +13,13 @@
 pub mod asker;
 pub mod cli;
 pub mod document;
+pub mod driver_check;
 pub mod explanation;
 pub mod failure;
 pub mod local;
 pub mod output;
 pub mod picture;
+mod progress;
 pub mod render;
 pub mod run;
 pub mod verb;

@@ -95,7 +95,10 @@ impl Picture {
     /// All domains; an empty list with the reason where they are not known.
     pub fn vms(&self) -> List<VmDocument> {
         let domains = self.observed.domains.known().into_iter().flatten();
-        self.list("VmList", domains.map(|domain| VmDocument::new(domain, &self.observed)).collect())
+        self.list(
+            "VmList",
+            domains.map(|domain| VmDocument::new(domain, &self.observed, &self.desired)).collect(),
+        )
     }
 
     /// The elements that give a whole GPU to a VM.

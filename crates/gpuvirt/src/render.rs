@@ -6,12 +6,15 @@
 pub mod capacity;
 pub mod change;
 pub mod config;
+pub mod driver;
+pub mod esxcli;
 pub mod event;
 pub mod explanation;
 pub mod function;
 pub mod gpu;
 pub mod holder;
 pub mod host;
+pub mod import;
 pub mod iommu;
 pub mod list;
 pub mod mig;

@@ -97,10 +97,13 @@ pub fn answer(cli: &Cli) -> Answer {
         Command::Vm(command) => verb::vm::run(&asker, command),
         Command::Xml(args) => verb::xml::run(&asker, args),
         Command::Snapshot(args) => verb::snapshot::run(&asker, args),
+        Command::Driver(command) => verb::driver::run(&asker, command),
         Command::Config(command) => verb::config::run(&asker, command),
+        Command::Import(args) => verb::import::run(&asker, args),
         Command::Explain(args) => verb::explain::run(asker.format(), args),
         Command::Status => verb::status::run(&asker),
         Command::Events(args) => verb::events::run(&asker, args),
+        Command::Esxcli(command) => verb::esxcli::run(&asker, command),
         Command::Recover => verb::recover::run(&asker),
         // Answered before: it has a shape of its own.
         Command::Hook(_) => Ok(Answer::default()),

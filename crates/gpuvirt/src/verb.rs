@@ -2,11 +2,14 @@
 
 pub mod capacity;
 pub mod config;
+pub mod driver;
+pub mod esxcli;
 pub mod events;
 pub mod explain;
 pub mod gpu;
 pub mod hook;
 pub mod host;
+pub mod import;
 pub mod mig;
 pub mod profile;
 pub mod recover;

@@ -26,6 +26,14 @@ impl Client {
         self.change(Method::PUT, route::HOST.to_owned(), Some(request))
     }
 
+    /// Looks at the host anew; what changed since the last time is in the outcome.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn refresh_host(&self) -> Result<Change, ClientError> {
+        self.change(Method::POST, route::HOST_REFRESH.to_owned(), None::<&()>)
+    }
+
     /// How things stand.
     ///
     /// # Errors

@@ -80,6 +80,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::new(("delete", "/v1/gpus/{gpu}/gpu-instances/{id}"), "removeGpuInstance", "Remove one GPU instance", CHANGE).query(&["dryRun"]),
     Operation::new(("get", "/v1/host"), "showHost", "The host's defaults, as a list of one", Answer::Json(|s| s.subschema_for::<List<HostDocument>>())),
     Operation::new(("put", "/v1/host"), "setHost", "Change the host's defaults", CHANGE).body(|s| s.subschema_for::<SetHost>()),
+    Operation::new(("post", "/v1/host/refresh"), "refreshHost", "Look at the host anew; what changed since the last time", CHANGE),
     Operation::new(("get", "/v1/capacity"), "listCapacity", "How many vGPUs of each profile fit", Answer::Json(|s| s.subschema_for::<List<Capacity>>())).query(&["profile"]),
     Operation::new(("get", "/v1/mig"), "listMig", "GPU instances of each GPU", Answer::Json(|s| s.subschema_for::<List<MigDocument>>())).query(&["gpu"]),
     Operation::new(("get", "/v1/profiles"), "listProfiles", "vGPU profiles", Answer::Json(|s| s.subschema_for::<List<ProfileDocument>>())).query(&["gpu"]),

@@ -17,7 +17,7 @@ use gpuvirt_model::{
     ConfiguredType, Desired, Domain, DriverBinding, MigState, Observed, PciAddress, ProgramPath, Reading,
     Records, RefusalCode, VgpuId,
 };
-use gpuvirt_plan::{MdevPlace, Plan, Step, VfSetting};
+use gpuvirt_plan::{MdevPlace, Performed, Plan, Step, VfSetting};
 
 pub use hold::Hold;
 
@@ -75,6 +75,8 @@ pub struct World {
     pub waiting: Arc<Mutex<Vec<WaitingWrite>>>,
     /// Asking libvirt is a mistake of the test's subject.
     pub libvirt_panics: Arc<AtomicBool>,
+    /// How long each look at GPU instances was to take at most.
+    pub waits: Arc<Mutex<Vec<Duration>>>,
     /// Steps wait here, when there is one.
     pub hold: Arc<Mutex<Option<Arc<Hold>>>>,
 }
@@ -160,6 +162,7 @@ impl World {
             before_step: Arc::default(),
             waiting: Arc::default(),
             libvirt_panics: Arc::default(),
+            waits: Arc::default(),
             hold: Arc::default(),
         };
         world.kernel.forget_writes();
@@ -283,7 +286,7 @@ impl Host for World {
         self.host().is_present(function)
     }
 
-    fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError> {
+    fn perform(&self, step: &Step, deadline: Duration) -> Result<Performed, StepError> {
         let mut left = self.dies_before.lock().unwrap();
         match *left {
             Some(0) => {
@@ -303,11 +306,13 @@ impl Host for World {
             HostError::StillWaiting { what, writer, waited } => {
                 StepError::StillWaiting { what, writer, waited }
             }
+            HostError::NotAsPlanned { what, source } => StepError::NotAsPlanned { what, source },
             other => StepError::Refused { what: other.to_string(), source: io::Error::other(other) },
         })
     }
 
     fn mig(&self, gpu: PciAddress, command: &ProgramPath, deadline: Duration) -> Result<MigState, PortError> {
+        self.waits.lock().unwrap().push(deadline);
         self.host().mig(gpu, command, deadline).map_err(|error| port("reading GPU instances", error))
     }
 

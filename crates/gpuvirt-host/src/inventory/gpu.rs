@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gpuvirt_model::{ClassCode, DriverRules, Function, Gpu, Holders, HostDriver, PciAddress};
+use gpuvirt_model::{ClassCode, DriverRules, Function, Gpu, GpuUsage, Holders, HostDriver, PciAddress};
 
 use super::bus::Bus;
 use super::function::Seen;
@@ -67,6 +67,7 @@ pub(super) fn gpu(card: Card, functions: &BTreeMap<PciAddress, Seen>) -> Option<
         live_vgpus: 0,
         live_vfs: members().filter_map(|f| f.sriov.as_ref()).map(|sriov| sriov.vfs.len()).sum(),
         holders: Holders::default(),
+        usage: GpuUsage::default(),
         functions: card,
     })
 }

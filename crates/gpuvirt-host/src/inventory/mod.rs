@@ -18,6 +18,7 @@ mod nvidia_vfio;
 mod pass;
 mod rules;
 mod sriov;
+mod usage;
 mod vgpu_params;
 
 pub(crate) use host::{release as kernel_release, service_processes};

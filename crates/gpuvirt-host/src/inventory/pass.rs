@@ -10,7 +10,7 @@ use super::bus::{self, Bus};
 use super::function::{self, Seen};
 use super::names::KnownNames;
 use super::rules::GpuRules;
-use super::{driver, gpu, host, iommu, mdev, nodes, nvidia_vfio, sriov};
+use super::{driver, gpu, host, iommu, mdev, nodes, nvidia_vfio, sriov, usage};
 use crate::error::HostError;
 use crate::files::Files;
 
@@ -127,6 +127,8 @@ impl Pass<'_> {
             types.push(of_card);
             let primary = self.seen.get(&gpu.address).and_then(|seen| seen.function.binding.driver.as_ref());
             gpu.driver = modules.driver(self.files, gpu, primary);
+            gpu.usage =
+                self.seen.get(&gpu.address).map(|seen| usage::read(self.files, seen)).unwrap_or_default();
         }
         let parents: BTreeSet<PciAddress> = owners.keys().copied().collect();
         let mut alive = mdev::live(self.files, &parents, &mut self.bus.oddities);

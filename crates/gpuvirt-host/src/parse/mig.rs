@@ -123,6 +123,13 @@ pub fn instances(text: &str) -> Result<Vec<GpuInstance>, NotUnderstood> {
     Ok(found)
 }
 
+/// `mig -cgi`: the number of the GPU instance that was made, `Successfully created GPU instance ID  5 on GPU  0 ...`.
+/// None where it says so in other words.
+pub fn created(text: &str) -> Option<u32> {
+    let (_, rest) = text.split_once("created GPU instance ID")?;
+    rest.split_whitespace().next()?.parse().ok()
+}
+
 /// `mig -lci`: compute instances, each as its GPU instance's number and its own.
 ///
 /// # Errors

@@ -37,39 +37,45 @@ pub(super) fn set_mode(card: &Reader, to: MigMode) -> Result<(), HostError> {
     carry_out(card, &what, &[&["-mig", word]], || Ok(mode_state(card.mode()?, to)))
 }
 
-/// Makes a GPU instance with its default compute instance. One that is there where it is to be, and lost its compute
-/// instance, gets that alone.
-pub(super) fn create(card: &Reader, wanted: &Wanted) -> Result<(), HostError> {
+/// Makes a GPU instance with its default compute instance, and tells its number. One that is there where it is to be,
+/// and lost its compute instance, gets that alone.
+pub(super) fn create(card: &Reader, wanted: &Wanted) -> Result<Option<u32>, HostError> {
     let what = format!("making a GPU instance {}", wanted.profile);
     let before = card.instances()?;
+    if wanted.start.is_none() && count(&before, wanted) >= wanted.count {
+        // Each is asked for once: this one is somebody else's.
+        let by_now = format!("{} of them are there by now", count(&before, wanted));
+        return Err(not_as_planned(&what, by_now));
+    }
     let place = wanted.start.map_or_else(String::new, |start| format!(":{start}"));
     let profile = format!("{}{place}", wanted.profile_id);
-    let bare = match already(&before, wanted) {
-        Some(there) if there.iter().all(|one| !is_bare(one)) => return Ok(()),
-        Some(there) => there.into_iter().find(|one| is_bare(one)).map(|one| one.id.to_string()),
+    let there = before.iter().find(|one| wanted.start.is_some() && wanted.is(one));
+    let bare = match there {
+        Some(there) if !is_bare(there) => return Ok(None),
+        Some(there) => Some(there.id.to_string()),
         None => None,
     };
-    let answer = match &bare {
+    let (answer, said) = match &bare {
         Some(id) => all(card, &what, &[&["mig", "-gi", id, "-cci"]])?,
         None => all(card, &what, &[&["mig", "-cgi", &profile, "-C"]])?,
     };
     let after = card.instances()?;
-    let made = after.iter().find(|one| match &bare {
+    let new = |one: &&GpuInstance| match &bare {
         Some(id) => one.id.to_string() == *id,
         None => wanted.is(one) && !before.iter().any(|known| known.is_same(one)),
-    });
-    settle(&what, answer, made_state(made, wanted, after.len()))
+    };
+    let new: Vec<&GpuInstance> = after.iter().filter(new).collect();
+    let made = match new.as_slice() {
+        [] | [_] => new.first().copied(),
+        // Somebody else makes some at the same time: only the command's own words tell which is whose.
+        several => several.iter().copied().find(|one| Some(one.id) == text::created(&said)),
+    };
+    settle(&what, answer, made_state(made, wanted, after.len()))?;
+    Ok(made.map(|one| one.id))
 }
 
-/// What tells that nothing is to be made: the one that is where it is to be, or none in particular when there are as
-/// many as there are to be.
-fn already<'a>(found: &'a [GpuInstance], wanted: &Wanted) -> Option<Vec<&'a GpuInstance>> {
-    let there: Vec<&GpuInstance> = found.iter().filter(|one| wanted.is(one)).collect();
-    let count = u32::try_from(there.len()).unwrap_or(u32::MAX);
-    match wanted.start {
-        Some(_) => (!there.is_empty()).then_some(there),
-        None => (count >= wanted.count).then(Vec::new),
-    }
+fn count(found: &[GpuInstance], wanted: &Wanted) -> u32 {
+    u32::try_from(found.iter().filter(|one| wanted.is(one)).count()).unwrap_or(u32::MAX)
 }
 
 fn is_bare(instance: &GpuInstance) -> bool {
@@ -99,7 +105,7 @@ pub(super) fn remove(card: &Reader, instance: &GpuInstance) -> Result<(), HostEr
     let compute: &[&str] = &["mig", "-dci", "-gi", &id];
     let own: &[&str] = &["mig", "-dgi", "-gi", &id];
     let calls: &[&[&str]] = if is_bare(found) { &[own] } else { &[compute, own] };
-    let answer = all(card, &what, calls)?;
+    let (answer, _) = all(card, &what, calls)?;
     let there = card.instances()?.iter().any(|found| found.is_same(instance));
     settle(&what, answer, if there { State::NotYet("it is still there".to_owned()) } else { State::Reached })
 }
@@ -114,19 +120,21 @@ fn carry_out(
     if matches!(look()?, State::Reached) {
         return Ok(());
     }
-    let answer = all(card, what, calls)?;
+    let (answer, _) = all(card, what, calls)?;
     settle(what, answer, look()?)
 }
 
-/// Makes the calls one after the other, to the first that fails.
-fn all(card: &Reader, what: &str, calls: &[&[&str]]) -> Result<io::Result<()>, HostError> {
+/// Makes the calls one after the other, to the first that fails; the second value is what the last of them said.
+fn all(card: &Reader, what: &str, calls: &[&[&str]]) -> Result<(io::Result<()>, String), HostError> {
+    let mut said = String::new();
     for args in calls {
         let ended = card.act(what, args)?;
         if !ended.is_success() {
-            return Ok(Err(io::Error::other(ended.said())));
+            return Ok((Err(io::Error::other(ended.said())), ended.stdout));
         }
+        said = ended.stdout;
     }
-    Ok(Ok(()))
+    Ok((Ok(()), said))
 }
 
 /// What became of a program, as a step's failure.

@@ -88,7 +88,7 @@ pub(super) fn nothing_under_way(
 
 /// A precondition that does not hold: nothing was written.
 pub(super) fn not_as_planned(what: &str, found: String) -> HostError {
-    HostError::Refused { what: what.to_owned(), source: io::Error::other(found) }
+    HostError::NotAsPlanned { what: what.to_owned(), source: io::Error::other(found) }
 }
 
 /// How often a state is looked at again while the kernel may still be at work.

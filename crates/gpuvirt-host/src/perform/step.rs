@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gpuvirt_plan::Step;
+use gpuvirt_plan::{Performed, Step};
 
 use super::{binding, mdev, mig, module, nvidia_vfio, sriov, vendor, vgpu_params};
 use crate::error::HostError;
@@ -10,8 +10,8 @@ use crate::files::Files;
 use crate::mig::Reader;
 
 /// Carries out one step; `deadline` bounds the wait for a write that can block.
-pub(crate) fn perform(files: Files<'_>, step: &Step, deadline: Duration) -> Result<(), HostError> {
-    match step {
+pub(crate) fn perform(files: Files<'_>, step: &Step, deadline: Duration) -> Result<Performed, HostError> {
+    let done = match step {
         Step::LoadModule { module } => module::load(files, module),
         Step::SetOverride { function, driver } => {
             binding::set_override(files, *function, driver.as_ref(), deadline)
@@ -29,7 +29,8 @@ pub(crate) fn perform(files: Files<'_>, step: &Step, deadline: Duration) -> Resu
         }
         Step::CreateGpuInstance { gpu, command, profile, profile_id, start, count } => {
             let wanted = mig::Wanted { profile, profile_id: *profile_id, start: *start, count: *count };
-            mig::create(&Reader::new(files, *gpu, command, deadline), &wanted)
+            let instance = mig::create(&Reader::new(files, *gpu, command, deadline), &wanted)?;
+            return Ok(Performed { instance });
         }
         Step::RemoveGpuInstance { gpu, command, instance } => {
             mig::remove(&Reader::new(files, *gpu, command, deadline), instance)
@@ -46,5 +47,6 @@ pub(crate) fn perform(files: Files<'_>, step: &Step, deadline: Duration) -> Resu
         Step::StopService { gpu, unit } => vendor::stop_service(files, *gpu, unit, deadline),
         Step::StartService { gpu, unit } => vendor::start_service(files, *gpu, unit, deadline),
         Step::RemoveMdev { parent, uuid } => mdev::remove(files, *parent, *uuid, deadline),
-    }
+    };
+    done.map(|()| Performed::default())
 }

@@ -19,6 +19,17 @@ pub enum Device {
     NewVgpu(VgpuId),
 }
 
+impl Device {
+    /// The same one, made already or not.
+    pub fn is(self, other: Self) -> bool {
+        let vgpu = |device| match device {
+            Self::Vgpu(id) | Self::NewVgpu(id) => Some(id),
+            Self::Gpu(_) => None,
+        };
+        self == other || vgpu(self).is_some_and(|id| vgpu(other) == Some(id))
+    }
+}
+
 /// Everything that is in the way of giving `device` to `domain`.
 pub fn not_addable(domain: &Domain, device: Device, observed: &Observed) -> Vec<Refusal> {
     let refuse = |code, because, remedy| {
@@ -64,7 +75,10 @@ pub fn running(domain: &Domain) -> Option<Refusal> {
 /// Other domains whose definition names the device: they can't run at the same time.
 pub fn also_defined_in(domain: &Domain, device: Device, observed: &Observed) -> Option<Warning> {
     let wanted = |hostdev: &Hostdev| match (hostdev, device) {
-        (Hostdev::Pci { address, .. }, Device::Gpu(gpu)) => *address == gpu,
+        (Hostdev::Pci { address, .. }, Device::Gpu(gpu)) => {
+            let is_vf = observed.functions.get(address).is_some_and(|f| f.physfn.is_some());
+            *address == gpu || (!is_vf && observed.gpu_of(*address).is_some_and(|of| of.address == gpu))
+        }
         (_, Device::Vgpu(vgpu) | Device::NewVgpu(vgpu)) => hostdev.same_device(&vgpu.hostdev()),
         (Hostdev::Mdev { .. }, Device::Gpu(_)) => false,
     };

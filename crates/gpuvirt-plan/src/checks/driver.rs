@@ -1,7 +1,8 @@
 //! Checks on drivers.
 
 use gpuvirt_model::{
-    Gpu, GraphicsType, HostDriverKind, ModulePresence, Observed, Refusal, RefusalCode, Warning, WarningCode,
+    Desired, Gpu, GraphicsType, HostDriverKind, ModulePresence, Observed, Refusal, RefusalCode, Warning,
+    WarningCode,
 };
 
 use super::Switch;
@@ -72,4 +73,23 @@ pub(super) fn unsure(switch: &Switch) -> Option<Warning> {
             switch.gpu.address, switch.gpu.driver.evidence
         ),
     })
+}
+
+/// The host's driver is not of the kind that the configured type needs.
+pub fn host_driver_mismatch(gpu: &Gpu, observed: &Observed, desired: &Desired) -> Option<Warning> {
+    let entry = desired.gpu(gpu.address)?;
+    let why = match entry.graphics_type.resolve(&desired.host) {
+        GraphicsType::SharedDirect => wrong(gpu, observed)?.0,
+        GraphicsType::Shared if gpu.host_driver && is_manager(gpu, observed) => {
+            "its driver is NVIDIA's vGPU manager, which gives the host's own programs neither CUDA nor graphics".to_owned()
+        }
+        GraphicsType::Shared | GraphicsType::Basic | GraphicsType::Direct => return None,
+    };
+    let text = format!("{} is configured as {}: {why}", gpu.address, entry.graphics_type);
+    Some(Warning { code: WarningCode::HostDriverMismatch, text })
+}
+
+fn is_manager(gpu: &Gpu, observed: &Observed) -> bool {
+    let nvidia = observed.primary_of(gpu).is_some_and(|primary| primary.identity.vendor == NVIDIA);
+    nvidia && gpu.driver.kind == HostDriverKind::VgpuHost
 }

@@ -1,11 +1,9 @@
 //! Checks on the card itself.
 
-use gpuvirt_model::{
-    Function, Observed, PciAddress, Reading, Refusal, RefusalCode, VgpuId, Warning, WarningCode,
-};
+use gpuvirt_model::{Function, Observed, PciAddress, Reading, Refusal, RefusalCode, Warning, WarningCode};
 
 use super::{Switch, list, with_explain};
-use crate::vendor;
+use crate::{sriov, vendor};
 
 /// No such GPU.
 pub fn not_found(address: PciAddress, observed: &Observed) -> Refusal {
@@ -89,14 +87,9 @@ pub fn without_vfs(pf: &Function, observed: &Observed) -> String {
 
 /// Virtual functions that are to go and that a driver has: somebody bound them, and would lose them.
 pub(super) fn vfs_bound(switch: &Switch) -> Option<Refusal> {
-    // Those that the vendor's tool made are the card's own driver's, for as long as they are no vGPUs.
-    let own = switch.observed.primary_of(switch.gpu).and_then(|primary| primary.binding.driver.clone());
-    let own = own.filter(|_| vendor::has_typed_vfs(switch.gpu, switch.observed));
-    let vfs = switch.observed.functions.values().filter(|f| f.physfn == Some(switch.gpu.address));
-    let vfs = vfs.filter(|f| own.is_none() || f.binding.driver != own);
-    let bound = vfs.filter(|f| !switch.observed.vgpus.contains_key(&VgpuId::Vf(f.address)));
-    let bound: Vec<String> =
-        bound.filter_map(|f| Some(format!("{} ({})", f.address, f.binding.driver.as_ref()?))).collect();
+    let bound: Vec<String> = sriov::bound_by_others(switch.gpu, switch.observed)
+        .filter_map(|f| Some(format!("{} ({})", f.address, f.binding.driver.as_ref()?)))
+        .collect();
     let because = format!("its virtual functions would vanish, and drivers have {}", list(&bound));
     let stop = "stop what uses them, and unbind them from these drivers".to_owned();
     (!bound.is_empty()).then(|| switch.refuse(RefusalCode::VfsAlive, because, vec![stop]))

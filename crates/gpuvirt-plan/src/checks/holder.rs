@@ -142,7 +142,7 @@ pub(super) fn also_defined_in(switch: &Switch) -> Option<Warning> {
 }
 
 /// A word that a shell takes as one, whatever is in it.
-pub(super) fn shell_word(text: &str) -> String {
+pub fn shell_word(text: &str) -> String {
     let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/".contains(&b));
     if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }

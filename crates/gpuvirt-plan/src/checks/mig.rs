@@ -102,8 +102,39 @@ impl Request<'_> {
         count: u32,
     ) -> Result<&'s GpuInstanceProfile, Vec<Refusal>> {
         let asked = format!("cannot get GPU instances: {count} of {profile:?}");
-        if let Some(refusal) = self.card_is_cut(&asked, state) {
-            return Err(vec![refusal]);
+        let closed = self.closed(&asked);
+        match self.cuttable(&asked, state, profile, count) {
+            Ok(found) if closed.is_empty() => Ok(found),
+            Ok(_) => Err(closed),
+            Err(refusal) => Err([vec![refusal], closed].concat()),
+        }
+    }
+
+    /// Nothing more is put on a GPU that is cordoned, nor on a host in maintenance: GPU instances are there for vGPUs.
+    fn closed(&self, asked: &str) -> Vec<Refusal> {
+        let address = self.gpu.address;
+        let maintenance = self.desired.host.maintenance.then(|| {
+            let because = "the host is in maintenance".to_owned();
+            let off = vec!["gpuvirt host maintenance off".to_owned()];
+            self.refuse(asked, RefusalCode::Maintenance, because, off)
+        });
+        let cordoned = self.desired.gpu(address).is_some_and(|entry| entry.cordoned).then(|| {
+            let because = format!("{address} is cordoned");
+            let uncordon = vec![format!("gpuvirt gpu uncordon {address}")];
+            self.refuse(asked, RefusalCode::Cordoned, because, uncordon)
+        });
+        maintenance.into_iter().chain(cordoned).collect()
+    }
+
+    fn cuttable<'s>(
+        &self,
+        asked: &str,
+        state: &'s MigState,
+        profile: &str,
+        count: u32,
+    ) -> Result<&'s GpuInstanceProfile, Refusal> {
+        if let Some(refusal) = self.card_is_cut(asked, state) {
+            return Err(refusal);
         }
         let see = format!("gpuvirt mig list {}", self.gpu.address);
         let Some(found) = state.profile(profile) else {
@@ -111,7 +142,7 @@ impl Request<'_> {
                 [] => format!("{} offers no GPU instance profile now", self.gpu.address),
                 names => format!("{} offers {}", self.gpu.address, list(names)),
             };
-            return Err(vec![self.refuse(&asked, RefusalCode::ProfileNotOffered, because, vec![see])]);
+            return Err(self.refuse(asked, RefusalCode::ProfileNotOffered, because, vec![see]));
         };
         if found.free >= count {
             return Ok(found);
@@ -121,7 +152,7 @@ impl Request<'_> {
         let there = if there.is_empty() { "none".to_owned() } else { list(&there) };
         let because = format!("{} more of {profile} fit beside its GPU instances: {there}", found.free);
         let remove = format!("remove one that is not needed: gpuvirt mig remove {} ID", self.gpu.address);
-        Err(vec![self.refuse(&asked, RefusalCode::NoCapacity, because, vec![remove])])
+        Err(self.refuse(asked, RefusalCode::NoCapacity, because, vec![remove]))
     }
 
     /// Everything that is in the way of a GPU instance's removal; on success the instance.

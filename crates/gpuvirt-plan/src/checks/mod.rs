@@ -4,11 +4,13 @@
 pub mod domain;
 mod driver;
 mod gpu;
+pub mod guest;
 mod holder;
 mod iommu;
 mod lock;
 pub mod mig;
 pub mod params;
+pub mod passthrough;
 pub mod prepare;
 mod profile;
 pub mod several;
@@ -23,7 +25,9 @@ use gpuvirt_model::{
 
 use crate::{Plan, Step, sriov as vfs};
 
+pub use driver::host_driver_mismatch;
 pub use gpu::{not_found, without_vfs};
+pub use holder::shell_word;
 pub use lock::{Waiting, untouchable};
 
 /// A switch that is about to happen: what the checks look at.

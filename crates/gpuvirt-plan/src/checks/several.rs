@@ -25,8 +25,13 @@ pub struct Together {
 
 /// The GPUs and vGPUs in a domain's definition, each once, whole cards by their primary functions.
 pub fn devices_of(domain: &Domain, observed: &Observed) -> Vec<Device> {
+    devices_among(&domain.config, observed)
+}
+
+/// The same of any host devices.
+pub fn devices_among(hostdevs: &[Hostdev], observed: &Observed) -> Vec<Device> {
     let mut found: Vec<Device> = Vec::new();
-    for hostdev in &domain.config {
+    for hostdev in hostdevs {
         let device = match hostdev {
             Hostdev::Mdev { uuid } => Some(Device::Vgpu(VgpuId::Mdev(*uuid))),
             Hostdev::Pci { address, .. } => {

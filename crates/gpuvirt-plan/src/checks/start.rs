@@ -6,10 +6,12 @@
 use std::collections::BTreeSet;
 
 use gpuvirt_model::{
-    Desired, Domain, Function, Gpu, GraphicsType, Holder, Hostdev, Observed, PciAddress, ProfileName,
-    Records, Refusal, RefusalCode, Request, Vgpu, VgpuId, VgpuParams, Wanted, When,
+    Desired, Domain, Function, Gpu, GraphicsType, Holder, HostMemory, Hostdev, Observed, PciAddress,
+    ProfileName, Records, Refusal, RefusalCode, Request, Vgpu, VgpuId, VgpuParams, Wanted, When,
 };
 
+use super::domain::Device;
+use super::guest::{Judged, Moment};
 use super::holder::shell_word;
 use super::{list, with_explain};
 use crate::first_fit;
@@ -27,6 +29,8 @@ pub struct Start<'a> {
     pub records: &'a Records,
     /// GPUs on which nothing is changed until they are recovered.
     pub hands_off: &'a BTreeSet<PciAddress>,
+    /// The host's memory now, where it is known.
+    pub memory: Option<&'a HostMemory>,
 }
 
 /// What is to be said of a start.
@@ -72,6 +76,11 @@ pub fn judge(start: &Start<'_>) -> Judgement {
     let devices = super::several::devices_of(start.domain, start.observed);
     let together = super::several::together(&start.domain.name, &devices, start.observed);
     judgement.refusals.extend(together.refusals);
+    let ours: Vec<Device> = devices.into_iter().filter(|device| start.is_ours(*device)).collect();
+    let (vm, guest) = (start.domain.name.as_str(), &start.domain.guest);
+    let judged = Judged { vm, guest, devices: &ours, memory: start.memory };
+    let of_guest = super::guest::refusals(&judged, Moment::Now).into_iter();
+    judgement.refusals.extend(of_guest.map(|(code, because, remedy)| start.refuse(code, because, remedy)));
     let mut seen = BTreeSet::new();
     for device in &start.domain.config {
         match device {
@@ -114,6 +123,21 @@ pub fn mixed_modes(domain: &Domain, devices: &[Hostdev], observed: &Observed) ->
 }
 
 impl Start<'_> {
+    /// Whether a device is of a GPU that is managed, or asked for by a request.
+    fn is_ours(&self, device: Device) -> bool {
+        let managed = |address| {
+            let gpu = self.observed.gpu_of(address);
+            gpu.is_some_and(|gpu| self.desired.gpu(gpu.address).is_some())
+        };
+        match device {
+            Device::Gpu(address) => managed(address),
+            Device::Vgpu(id) | Device::NewVgpu(id) => {
+                let parent = id.vf().or_else(|| self.observed.vgpus.get(&id).map(|vgpu| vgpu.parent));
+                parent.is_some_and(managed) || self.domain.requests.of_device(&id.hostdev()).is_some()
+            }
+        }
+    }
+
     fn refuse(&self, code: RefusalCode, because: String, remedy: Vec<String>) -> Refusal {
         let summary = format!("VM {} cannot start", self.domain.name);
         Refusal { code, summary, because, remedy: with_explain(code, remedy) }

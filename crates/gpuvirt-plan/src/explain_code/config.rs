@@ -21,6 +21,15 @@ pub(super) const TEXTS: &[Explanation] = &[
         remedy: "Look for the card with `gpuvirt gpu list`; correct match or count, or leave the entry out.",
     },
     Explanation {
+        name: "import-contradiction",
+        cause: "Other tools' files, libvirt's domains or what is configured already say two things of one GPU, such as \
+                driverctl that it belongs to vfio-pci and mdevctl that it has mediated devices. Which one is meant would \
+                be a guess, so nothing at all is applied.",
+        evidence: "The files, each with its line, as `gpuvirt import` lists them.",
+        remedy: "Take out what no longer holds and import again. Or decide in the document: `gpuvirt import > gpus.yaml`, \
+                 edit it, `gpuvirt config apply --adopt -f gpus.yaml`.",
+    },
+    Explanation {
         name: "initramfs-stale",
         cause: "The initramfs of the running kernel was made before the present list of passthrough cards. Where it \
                 holds a host driver, that driver takes the card at the next boot before the host's own claim. The \

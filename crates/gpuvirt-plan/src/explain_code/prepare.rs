@@ -23,4 +23,12 @@ pub(super) const TEXTS: &[Explanation] = &[
                    plain ones, whose sizes are not ours to choose.",
         remedy: "Leave out --vgpu-mode: the driver's own rule then holds, on NVIDIA's cards one size at a time.",
     },
+    Explanation {
+        name: "driver-does-not-fit",
+        cause: "The package is not a driver for what the GPU is used as. A vGPU takes NVIDIA's GRID driver of a release that \
+                goes with the host's manager; a passthrough card takes the data center or the GRID driver in its VM; only \
+                a vGPU manager makes vGPUs.",
+        evidence: "The package's name, the host's driver and its version, and the table of docs/drivers.md.",
+        remedy: "Install what the answer names. `gpuvirt driver check FILE` tells what any other package is.",
+    },
 ];

@@ -57,6 +57,14 @@ pub(super) const TEXTS: &[Explanation] = &[
         remedy: "`gpuvirt gpu show GPU` after the change: a driver that makes vGPUs offers profiles then.",
     },
     Explanation {
+        name: "host-driver-mismatch",
+        cause: "The host's driver of the card is of another kind than its configured type needs: the plain driver makes no \
+                vGPUs, and NVIDIA's vGPU manager gives the host's own programs neither CUDA nor graphics.",
+        evidence: "The driver's modules, and whether the card offers vGPU types: `gpuvirt gpu show GPU`, host driver.",
+        remedy: "Install the driver for the type (docs/drivers.md; `gpuvirt driver check FILE --gpu GPU` judges a package), \
+                 or configure the type that the driver is for.",
+    },
+    Explanation {
         name: "accepted",
         cause: "A refusal was accepted by the admin, and the change went ahead.",
         evidence: "--accept NAME with this change, or stored with an earlier one.",

@@ -74,6 +74,7 @@ pub fn host(gpu: DriverBinding, audio: DriverBinding) -> Observed {
         live_vgpus: 0,
         live_vfs: 0,
         holders: Holders::default(),
+        usage: Default::default(),
     };
     let members = vec![at(GPU), at(AUDIO)];
     let group = IommuGroup { id: 17, members, others: Vec::new(), domain_type: None, noiommu: false };

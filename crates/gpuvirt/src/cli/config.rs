@@ -37,6 +37,10 @@ pub enum ConfigCommand {
         /// Show the plan of each GPU, and whatever is in the way; change nothing
         #[arg(long)]
         dry_run: bool,
+        /// vGPUs of the document that live already and that another tool made become gpuvirt's, where GPU and profile are
+        /// those of the document. Without it they are in the way
+        #[arg(long)]
+        adopt: bool,
         /// Longest wait for a write that can block, e.g. 30s or 5m
         #[arg(long, value_name = "TIME", value_parser = parse_seconds)]
         wait: Option<u64>,

@@ -23,6 +23,14 @@ pub enum HostCommand {
     /// Example: gpuvirt host set --assignment-policy consolidation
     #[command(verbatim_doc_comment)]
     Set(HostSetArgs),
+    /// Look at the host anew, and say what changed since the last refresh. Changes GPUs that wait, where they can go on
+    ///
+    /// gpuvirtd hears of devices and drivers by itself. This is for what the kernel tells nobody: a file of /sys that
+    /// somebody wrote, a process that let go of a GPU. It writes nothing that was not asked for earlier, and does not
+    /// rescan the PCI bus.
+    ///
+    /// Example: gpuvirt host refresh
+    Refresh,
     /// Place nothing more on this host, or do so again. Changes the configuration only
     ///
     /// What runs stays. `gpuvirt gpu cordon GPU` does the same for one GPU.

@@ -1,10 +1,10 @@
 //! GPUs: the listing, and all of one.
 
-use gpuvirt_api::GpuDocument;
-use gpuvirt_api::gpu::GpuVm;
-use gpuvirt_model::{HostDriver, HostDriverKind, Reading};
+use gpuvirt_api::gpu::{GpuVm, VgpuModeDocument};
+use gpuvirt_api::{GpuDocument, PassthroughDocument};
+use gpuvirt_model::{HostDriver, HostDriverKind, Reading, VgpuMode};
 
-use super::page::{Page, or_none};
+use super::page::{Page, non_empty, or_none};
 use super::table::{Table, cut};
 use super::vm::vms_short;
 use super::{function, holder, iommu, profile, size, vgpu};
@@ -25,13 +25,16 @@ pub fn list(gpus: &[GpuDocument]) -> String {
         "NAME",
         "CONFIGURED",
         "ACTIVE",
+        "VGPU MODE",
+        "MODE ASKED",
         "DRIVER",
         "GROUP",
+        "BUSY",
         "VGPUS",
         "HELD",
         "VMS",
     ])
-    .optional(&["LABEL"]);
+    .optional(&["LABEL", "VGPU MODE", "MODE ASKED", "BUSY"]);
     let labelled = gpus.iter().any(|gpu| gpu.label.is_some());
     let width = if labelled { NAME_WIDTH_BESIDE_LABEL } else { NAME_WIDTH };
     for gpu in gpus {
@@ -42,8 +45,11 @@ pub fn list(gpus: &[GpuDocument]) -> String {
             cut(&primary.map(function::short_name).unwrap_or_default(), width),
             gpu.configured.map(|configured| configured.to_string()).unwrap_or_default(),
             gpu.active.to_string(),
+            gpu.vgpu_mode.map(|mode| mode.active.to_string()).unwrap_or_default(),
+            gpu.vgpu_mode.and_then(asked).map(|mode| mode.to_string()).unwrap_or_default(),
             primary.map(function::driver).unwrap_or_default(),
             primary.and_then(|f| f.iommu_group).map(|group| group.to_string()).unwrap_or_default(),
+            gpu.usage.busy_percent.map(|percent| format!("{percent}%")).unwrap_or_default(),
             gpu.vgpus.len().to_string(),
             holder::count(&gpu.gpu.holders),
             vms_short(&gpu.vms),
@@ -83,16 +89,17 @@ pub fn show(gpu: &GpuDocument) -> String {
     page.field("active", gpu.active);
     page.field_if("pending", gpu.pending.as_ref());
     page.field_if("cordoned", gpu.cordoned.then_some("what is on it stays, nothing more is placed there"));
-    if let Some(mode) = gpu.vgpu_mode {
-        let asked = mode.configured.filter(|asked| *asked != mode.active);
-        let asked = asked.map(|asked| format!(" ({asked} was asked for)")).unwrap_or_default();
-        page.field("vGPU mode", format_args!("{}{asked}", mode.active));
+    page.field_if("vGPU mode", gpu.vgpu_mode.map(mode));
+    if let Some(passthrough) = &gpu.passthrough {
+        show_passthrough(&mut page, passthrough);
     }
     page.field_if("VFs wanted", gpu.vf_count.as_ref());
     if !gpu.accepted.is_empty() {
         page.field("accepted", joined(gpu.accepted.iter()));
     }
     page.field("memory BARs", format_args!("{} over all functions", size::bytes(gpu.bar_bytes)));
+    page.field_if("memory", gpu.usage.memory_bytes.map(size::bytes));
+    page.field_if("busy", gpu.usage.busy_percent.map(|percent| format!("{percent} % at this moment")));
     page.field_if("host driver", host_driver(&gpu.host_driver));
     page.field(
         "vGPU frameworks",
@@ -101,6 +108,9 @@ pub fn show(gpu: &GpuDocument) -> String {
             None => or_none(joined(gpu.gpu.frameworks.iter())),
         },
     );
+    for warning in &gpu.warnings {
+        page.field("warning", format_args!("{}  [{}]", warning.text, warning.code));
+    }
     for function in &gpu.function_details {
         function::section(&mut page, function);
     }
@@ -147,10 +157,41 @@ fn show_vms(page: &mut Page, vms: &Reading<Vec<GpuVm>>) {
         Reading::Unknown(why) => page.line(format_args!("  {why}")),
         Reading::Known(vms) if vms.is_empty() => page.line("  none"),
         Reading::Known(vms) => vms.iter().for_each(|vm| {
-            let how = if vm.running { "running with it" } else { "defined with it" };
-            page.line(format_args!("  {}  {how}", vm.name));
+            let how = if vm.running { "running" } else { "defined" };
+            let what = if vm.vgpus.is_empty() {
+                "it".to_owned()
+            } else {
+                format!("vGPU {}", joined(vm.vgpus.iter()))
+            };
+            page.line(format_args!("  {}  {how} with {what}", vm.name));
         }),
     }
+}
+
+/// The mode that was asked for, where it is not the one in force.
+fn asked(mode: VgpuModeDocument) -> Option<VgpuMode> {
+    mode.configured.filter(|asked| *asked != mode.active)
+}
+
+/// The mode that is in force, and the other one where that was asked for.
+fn mode(mode: VgpuModeDocument) -> String {
+    let asked = asked(mode).map(|asked| format!(" ({asked} was asked for)")).unwrap_or_default();
+    format!("{}{asked}", mode.active)
+}
+
+/// vSphere's three words for it, with every reason why it can't be, and what goes along.
+fn show_passthrough(page: &mut Page, passthrough: &PassthroughDocument) {
+    let PassthroughDocument { enabled, capable, active, .. } = passthrough;
+    let yes_no = |yes: &bool| if *yes { "yes" } else { "no" };
+    page.field(
+        "passthrough",
+        format_args!("enabled {}, capable {}, active {}", yes_no(enabled), yes_no(capable), yes_no(active)),
+    );
+    let obstacles =
+        passthrough.obstacles.iter().map(|it| format!("not capable: {}  [{}]", it.because, it.code));
+    page.list("", obstacles);
+    page.list("", passthrough.warnings.iter().map(|it| format!("{}  [{}]", it.text, it.code)));
+    page.field_if("goes along", non_empty(joined(passthrough.dependents.iter())));
 }
 
 fn joined(values: impl Iterator<Item = impl ToString>) -> String {

@@ -1,7 +1,7 @@
 //! How things stand.
 
 use gpuvirt_api::StatusDocument;
-use gpuvirt_api::status::{GpuStatus, RestoreOutcome, RestoreStatus};
+use gpuvirt_api::status::{GpuStatus, RestoreOutcome, RestoreStatus, Working};
 
 use super::page::Page;
 use super::table::Table;
@@ -15,6 +15,10 @@ pub fn status(status: &StatusDocument) -> String {
         }
         (None, Some(problem)) => page.line(format_args!("gpuvirtd: {problem}")),
         (None, None) => page.line("gpuvirtd: not asked"),
+    }
+    if let Some(working) = status.daemon.as_ref().and_then(|daemon| daemon.working.as_ref()) {
+        let Working { purpose, step, number, count, seconds, .. } = working;
+        page.line(format_args!("working: {purpose}: step {number} of {count}, {step}, for {seconds} s"));
     }
     match &status.domains_unknown {
         Some(why) => page.line(format_args!("VMs: {why}")),
@@ -39,6 +43,9 @@ pub fn status(status: &StatusDocument) -> String {
     ));
     if !not_as_asked.is_empty() {
         page.table(2, &table(&not_as_asked));
+    }
+    for warning in status.gpus.iter().flat_map(|gpu| &gpu.warnings) {
+        page.line(format_args!("warning: {}  [{}]", warning.text, warning.code));
     }
     if let Some(restore) = &status.restore {
         restored(&mut page, restore);

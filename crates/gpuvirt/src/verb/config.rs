@@ -17,13 +17,11 @@ use crate::render;
 pub fn run(asker: &Asker, command: &ConfigCommand) -> Result<Answer, Failure> {
     match command {
         ConfigCommand::Export => export(asker),
-        ConfigCommand::Diff(args) => {
-            carry_out(asker, args, |config| request(config, ConfigUntil::Differences))
-        }
-        ConfigCommand::Apply { document, dry_run, wait, yes } => {
+        ConfigCommand::Diff(args) => carry_out(asker, ask(args, ConfigUntil::Differences)?),
+        ConfigCommand::Apply { document, dry_run, adopt, wait, yes } => {
             let until = if *dry_run { ConfigUntil::Plans } else { ConfigUntil::Done };
-            let request = |config| ApplyConfig { wait_seconds: *wait, yes: *yes, ..request(config, until) };
-            carry_out(asker, document, request)
+            let request = ask(document, until)?;
+            carry_out(asker, ApplyConfig { adopt: *adopt, yes: *yes, wait_seconds: *wait, ..request })
         }
     }
 }
@@ -36,13 +34,12 @@ fn export(asker: &Asker) -> Result<Answer, Failure> {
     output::document(format, &config, |_: &Configuration| String::new())
 }
 
-fn carry_out(
-    asker: &Asker,
-    args: &DiffArgs,
-    request: impl FnOnce(Configuration) -> ApplyConfig,
-) -> Result<Answer, Failure> {
+fn ask(args: &DiffArgs, until: ConfigUntil) -> Result<ApplyConfig, Failure> {
     let config = document::read(&args.document.file)?;
-    let request = ApplyConfig { prune: args.prune, ..request(config) };
+    Ok(ApplyConfig { config, until, prune: args.prune, yes: false, adopt: false, wait_seconds: None })
+}
+
+fn carry_out(asker: &Asker, request: ApplyConfig) -> Result<Answer, Failure> {
     let change = asker.order(|client| client.apply_config(&request))?;
     let mut answer = output::document(asker.format(), &change, render::config::change)?;
     answer.err = render::config::warnings(&change);
@@ -50,12 +47,8 @@ fn carry_out(
     Ok(answer)
 }
 
-fn request(config: Configuration, until: ConfigUntil) -> ApplyConfig {
-    ApplyConfig { config, until, prune: false, yes: false, wait_seconds: None }
-}
-
 /// The worst of what happened to the GPUs.
-fn exit(change: &ConfigChange) -> u8 {
+pub(super) fn exit(change: &ConfigChange) -> u8 {
     let any = |outcome| change.gpus.iter().any(|gpu| gpu.outcome == outcome);
     if any(GpuOutcome::Failed) {
         ErrorKind::Failed.exit_code()

@@ -81,6 +81,7 @@ fn handle(client: &Client, event: HookEvent) -> Answer {
         config: domain.hostdevs,
         live: Vec::new(),
         requests: domain.requests,
+        guest: domain.guest,
     };
     let sysfs = LinuxSysfs::this_machine();
     let stored = gpuvirt_state::read_state(Path::new(local::STATE_DIR));

@@ -19,6 +19,7 @@ pub fn run(asker: &Asker, command: &HostCommand) -> Result<Answer, Failure> {
         HostCommand::Show => {
             return show_each(asker, &asker.ask(Client::host, |host| Ok(host.host()))?, render::host::show);
         }
+        HostCommand::Refresh => return refresh(asker),
         HostCommand::Set(args) => SetHost {
             default_type: args.default_type,
             assignment_policy: args.assignment_policy,
@@ -34,4 +35,12 @@ pub fn run(asker: &Asker, command: &HostCommand) -> Result<Answer, Failure> {
         }
     };
     show_change(asker, &asker.order(|client| client.set_host(&request))?)
+}
+
+/// Looks at the host anew.
+///
+/// # Errors
+/// [`Failure`].
+pub fn refresh(asker: &Asker) -> Result<Answer, Failure> {
+    show_change(asker, &asker.order(Client::refresh_host)?)
 }

@@ -97,6 +97,7 @@ fn domain(vm: &VmDocument) -> Domain {
         config: of(false),
         live: of(true),
         requests: Default::default(),
+        guest: Default::default(),
     }
 }
 

@@ -50,7 +50,7 @@ fn list(asker: &Asker) -> Result<Answer, Failure> {
 }
 
 /// The domain of this name in a listing.
-fn find(list: &List<VmDocument>, name: &str) -> Result<List<VmDocument>, Failure> {
+pub(super) fn find(list: &List<VmDocument>, name: &str) -> Result<List<VmDocument>, Failure> {
     if let Some(why) = &list.domains_unknown {
         let why: &Unknown = why;
         return Err(Failure::new(ErrorKind::Failed, format!("VM {name}: {why}")));

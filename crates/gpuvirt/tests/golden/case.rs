@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use super::daemon::Daemon;
 
 /// Files that a case may have; any other is a mistake that nobody would notice.
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
     "args",
     "table.txt",
     "out.json",
@@ -18,6 +18,7 @@ const KNOWN: [&str; 9] = [
     "requests",
     "host.umockdev",
     "document.yaml",
+    "root",
 ];
 
 /// A folder below tests/golden/cli.

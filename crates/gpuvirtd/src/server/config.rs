@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use gpuvirt_api::config::{ApplyConfig, ConfigChange, ConfigUntil, GpuChange, GpuOutcome};
 use gpuvirt_api::{API_VERSION, selector::check_label};
-use gpuvirt_engine::{ConfigReport, ConfigRequest, EngineError, GpuReport, Until};
+use gpuvirt_engine::{ConfigReport, ConfigRequest, EngineError, GpuReport, Strangers, Until};
 use gpuvirt_model::{Configuration, chain};
 use gpuvirt_plan::config::Unnamed;
 use gpuvirt_plan::explain;
@@ -45,6 +45,7 @@ pub(super) async fn apply(
                 ConfigUntil::Done => Until::Done,
             },
             yes: asked.yes,
+            strangers: if asked.adopt { Strangers::Adopted } else { Strangers::Left },
             config: asked.config,
             deadline,
         };

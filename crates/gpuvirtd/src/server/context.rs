@@ -71,7 +71,7 @@ pub struct Context {
     pub hearing: Arc<Hearing>,
     /// What happened that may let something pending come into force.
     pub stir: Arc<Stir>,
-    pictures: Pictures,
+    pub(super) pictures: Pictures,
     pub(super) answers: Answers,
     pub(super) restored: Restored,
     reads: Semaphore,
@@ -206,6 +206,7 @@ impl Context {
         self.read(move |context| {
             let (count, taken) = (context.hearing.reliable_count(), Instant::now());
             let picture = Arc::new(context.picture()?);
+            context.pictures.seen(&picture);
             if let Some(count) = count {
                 context.pictures.keep(&picture, count, taken);
             }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use gpuvirt_api::{Change, HostDocument, List, SetHost};
-use gpuvirt_engine::HostRequest;
+use gpuvirt_engine::{HostRequest, Report};
 use gpuvirt_model::ConfiguredType;
 
 use super::access::Writer;
@@ -14,6 +14,7 @@ use super::answer::Failure;
 use super::change;
 use super::context::Context;
 use super::input::{Body, Nothing, Params};
+use super::pictures::Refreshed;
 
 /// `GET /v1/host`
 pub(super) async fn show(
@@ -52,4 +53,29 @@ pub(super) async fn set(
         Ok(change::document(context.engine.set_host(&request)?, false))
     };
     context.change(&peer, what, work).await.map(Json)
+}
+
+/// `POST /v1/host/refresh`
+pub(super) async fn refresh(
+    State(context): State<Arc<Context>>,
+    Writer(peer): Writer,
+    _: Params<Nothing>,
+) -> Result<Json<Change>, Failure> {
+    // What waits for something is looked at again when this has ended, as after every change.
+    let work = |context: &Context| {
+        let found = context.pictures.refresh(&context.picture()?);
+        Ok(change::document(refreshed(&found), false))
+    };
+    context.change(&peer, "host refresh".to_owned(), work).await.map(Json)
+}
+
+fn refreshed(found: &Refreshed) -> Report {
+    let count = found.now.count();
+    match &found.differences {
+        None => Report::unchanged(format!("{count}; there was no earlier look to compare with")),
+        Some(none) if none.is_empty() => {
+            Report::unchanged(format!("{count}, all as at the last refresh, or as gpuvirtd first saw it"))
+        }
+        Some(found) => Report::changed(format!("{count}; {}", found.join("; "))),
+    }
 }

@@ -1,10 +1,13 @@
-//! The picture of the host that questions share, for as long as it is the host's.
+//! The picture of the host that questions share, for as long as it is the host's; and how the host was when it was
+//! refreshed last.
 //!
 //! It serves listings alone. A change looks for itself, and so does a question that says `Cache-Control: no-cache`, as
 //! the command's do: attributes that others write, and processes that open a device, send no event.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use gpuvirt_plan::difference::HostSummary;
 
 use super::context::Picture;
 
@@ -13,7 +16,18 @@ const SERVES: Duration = Duration::from_secs(2);
 
 /// The last picture, with the count of changes at which it was taken.
 #[derive(Default)]
-pub(super) struct Pictures(Mutex<Option<Kept>>);
+pub(super) struct Pictures {
+    last: Mutex<Option<Kept>>,
+    refreshed: Mutex<Option<HostSummary>>,
+}
+
+/// What a refresh found.
+pub(super) struct Refreshed {
+    /// The host now.
+    pub(super) now: HostSummary,
+    /// What is otherwise than at the last refresh, or at the first look of all; none: this is the first.
+    pub(super) differences: Option<Vec<String>>,
+}
 
 struct Kept {
     picture: Arc<Picture>,
@@ -24,7 +38,7 @@ struct Kept {
 impl Pictures {
     /// The picture of this count, if it is young enough.
     pub(super) fn at(&self, count: u64) -> Option<Arc<Picture>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = kept.as_ref().filter(|kept| kept.count == count && kept.taken.elapsed() < SERVES)?;
         Some(Arc::clone(&kept.picture))
     }
@@ -32,6 +46,23 @@ impl Pictures {
     /// Keeps a picture that was begun at this count and this moment.
     pub(super) fn keep(&self, picture: &Arc<Picture>, count: u64, taken: Instant) {
         let kept = Kept { picture: Arc::clone(picture), count, taken };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
     }
+
+    /// A picture was taken: the first one is what the first refresh compares with.
+    pub(super) fn seen(&self, picture: &Picture) {
+        let mut first = self.refreshed.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert_with(|| summary(picture));
+    }
+
+    /// Compares a picture with the one of the last refresh, whose place it takes.
+    pub(super) fn refresh(&self, picture: &Picture) -> Refreshed {
+        let now = summary(picture);
+        let before = self.refreshed.lock().unwrap_or_else(PoisonError::into_inner).replace(now.clone());
+        Refreshed { differences: before.map(|before| now.differences(&before)), now }
+    }
+}
+
+fn summary(picture: &Picture) -> HostSummary {
+    HostSummary::of(&picture.view.observed, &picture.view.desired)
 }

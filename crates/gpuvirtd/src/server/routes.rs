@@ -23,6 +23,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/v1/gpus/{gpu}/configuration", delete(gpu::unset))
         .route("/v1/gpus/{gpu}/cordon", put(gpu::set_cordon))
         .route("/v1/host", get(host::show).put(host::set))
+        .route("/v1/host/refresh", post(host::refresh))
         .route("/v1/capacity", get(capacity::list))
         .route("/v1/gpus/{gpu}/gpu-instances", post(mig::create).delete(mig::remove_all))
         .route("/v1/gpus/{gpu}/gpu-instances/{id}", delete(mig::remove))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use gpuvirt_api::status::DaemonStatus;
+use gpuvirt_api::status::{DaemonStatus, Working};
 use gpuvirt_api::{Change, GpuDocument, StatusDocument};
 use gpuvirt_engine::View;
 use gpuvirt_model::{Reading, WarningCode};
@@ -37,6 +37,11 @@ pub(super) async fn recover(
     context.change(&peer, "recover".to_owned(), work).await.map(Json)
 }
 
+fn working(step: gpuvirt_engine::Working) -> Working {
+    let gpuvirt_engine::Working { gpu, purpose, step, number, count, since } = step;
+    Working { gpu, purpose, step, number, count, seconds: since.elapsed().as_secs() }
+}
+
 fn status(context: &Context, picture: &Picture) -> Result<StatusDocument, Failure> {
     let view = &picture.view;
     let document = |gpu| GpuDocument::new(gpu, &view.observed, &view.desired, &view.records);
@@ -47,6 +52,7 @@ fn status(context: &Context, picture: &Picture) -> Result<StatusDocument, Failur
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         generation: view.desired.generation,
+        working: context.engine.working().map(working),
     });
     if let Reading::Unknown(why) = &view.observed.domains {
         status.domains_unknown = Some(why.clone());
@@ -62,7 +68,7 @@ fn status(context: &Context, picture: &Picture) -> Result<StatusDocument, Failur
     }
     // What runs against the rules is left alone and told.
     let domains = view.observed.domains.known().into_iter().flatten();
-    let violations = domains.filter_map(|domain| drift::violation(domain, &view.observed));
+    let violations = domains.flat_map(|domain| drift::violations(domain, &view.observed, &view.desired));
     status.problems.extend(violations.map(|violation| violation.text));
     status.problems.extend(picture.problems.iter().cloned());
     absent(&mut status, view);

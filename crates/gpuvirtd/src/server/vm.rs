@@ -25,7 +25,8 @@ pub(super) async fn list(
     let read = |context: &Context, picture: &Picture| {
         let observed = &picture.view.observed;
         let domains = observed.domains.known().map(Vec::as_slice).unwrap_or_default();
-        let vms = domains.iter().map(|domain| VmDocument::new(domain, observed)).collect();
+        let vms =
+            domains.iter().map(|domain| VmDocument::new(domain, observed, &picture.view.desired)).collect();
         Ok(context.list("VmList", picture, vms))
     };
     context.look(freshness, read).await.map(Json)
@@ -40,7 +41,7 @@ pub(super) async fn show(
 ) -> Result<Json<List<VmDocument>>, Failure> {
     let read = move |context: &Context, picture: &Picture| {
         let observed = &picture.view.observed;
-        let vm = VmDocument::new(find(&name, observed)?, observed);
+        let vm = VmDocument::new(find(&name, observed)?, observed, &picture.view.desired);
         Ok(context.list("Vm", picture, vec![vm]))
     };
     context.look(freshness, read).await.map(Json)

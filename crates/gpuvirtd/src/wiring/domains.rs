@@ -194,6 +194,7 @@ mod tests {
             config: Vec::new(),
             live: Vec::new(),
             requests: gpuvirt_model::Requests::default(),
+            guest: gpuvirt_model::Guest::default(),
         };
         let domains = RecordedDomains(vec![domain]);
         assert_eq!(domains.list().known().map(Vec::len), Some(1));

@@ -10,8 +10,8 @@ use gpuvirt_fakekernel::FakeKernel;
 use gpuvirt_host::{
     GpuMatch, HostError, LinuxHost, LinuxSysfs, ObserveScope, Sysfs, WriterCommand, WriterOrigin, writer_main,
 };
-use gpuvirt_model::{MigState, Observed, PciAddress, ProgramPath};
-use gpuvirt_plan::Step;
+use gpuvirt_model::{HostMemory, MigState, Observed, PciAddress, ProgramPath};
+use gpuvirt_plan::{Performed, Step};
 
 use crate::config::{Config, ExtraGpu, GpuInstances};
 
@@ -88,11 +88,15 @@ impl Host for HostPort {
         self.observe_scope(ObserveScope::Gpu(gpu))
     }
 
+    fn memory(&self) -> Option<HostMemory> {
+        self.0.memory()
+    }
+
     fn is_present(&self, function: PciAddress) -> bool {
         self.0.is_present(function)
     }
 
-    fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError> {
+    fn perform(&self, step: &Step, deadline: Duration) -> Result<Performed, StepError> {
         self.0.perform(step, deadline).map_err(step_error)
     }
 
@@ -146,7 +150,7 @@ impl Host for RehearsedHost {
         self.port.is_present(function)
     }
 
-    fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError> {
+    fn perform(&self, step: &Step, deadline: Duration) -> Result<Performed, StepError> {
         let known = self.kernel.unmodelled().len();
         let result = self.port.perform(step, deadline);
         for path in self.kernel.unmodelled().iter().skip(known) {
@@ -162,6 +166,7 @@ fn step_error(error: HostError) -> StepError {
             StepError::Refused { what: format!("cannot read {path}"), source }
         }
         HostError::Refused { what, source } => StepError::Refused { what, source },
+        HostError::NotAsPlanned { what, source } => StepError::NotAsPlanned { what, source },
         HostError::NotSo { what, found } => {
             let source = io::Error::other(format!("the kernel accepted it, but {found}"));
             StepError::Refused { what, source }

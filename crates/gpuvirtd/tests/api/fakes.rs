@@ -12,7 +12,7 @@ use gpuvirt_model::{
     Framework, Function, Gpu, Holders, HostFacts, Hostdev, ModulePresence, Observed, PciAddress, PciIdentity,
     Profile, ProfileName, Reading, Records, Unknown, Vgpu,
 };
-use gpuvirt_plan::{Plan, Step};
+use gpuvirt_plan::{Performed, Plan, Step};
 use gpuvirtd::hearing::Hearing;
 use gpuvirtd::server::listen::{Identify, Server};
 use gpuvirtd::server::polkit::Polkit;
@@ -162,6 +162,7 @@ fn observed() -> Observed {
         live_vgpus: 1,
         live_vfs: 0,
         holders: Holders::default(),
+        usage: Default::default(),
     };
     let vgpu = Vgpu {
         id: VGPU.into(),
@@ -207,8 +208,8 @@ impl Host for World {
         true
     }
 
-    fn perform(&self, _: &Step, _: Duration) -> Result<(), StepError> {
-        Ok(())
+    fn perform(&self, _: &Step, _: Duration) -> Result<Performed, StepError> {
+        Ok(Performed::default())
     }
 }
 
@@ -228,6 +229,7 @@ impl Domains for World {
             config: vec![Hostdev::Mdev { uuid: VGPU }],
             live: Vec::new(),
             requests: gpuvirt_model::Requests::default(),
+            guest: gpuvirt_model::Guest::default(),
         };
         Reading::Known(vec![domain("web", 1), domain(ODD_NAME, 2)])
     }
@@ -281,6 +283,7 @@ impl Store for World {
             steps: Vec::new(),
             before: Default::default(),
             promises: Default::default(),
+            marks: Default::default(),
         };
         Ok(if self.script.intent_open { vec![plan] } else { Vec::new() })
     }
@@ -301,7 +304,7 @@ impl Host for Shared {
         self.0.is_present(function)
     }
 
-    fn perform(&self, step: &Step, deadline: Duration) -> Result<(), StepError> {
+    fn perform(&self, step: &Step, deadline: Duration) -> Result<Performed, StepError> {
         self.0.perform(step, deadline)
     }
 }

@@ -214,3 +214,18 @@ fn gpu_instances_are_asked_for_and_unknown_where_nothing_tells_them() {
         assert_eq!(answer.status, status, "{method} {path} {body}: {answer:?}");
     }
 }
+
+#[test]
+fn a_refresh_tells_what_changed_since_the_last_one() {
+    let daemon = Daemon::start();
+    let refresh = || send(&daemon.socket(), "POST", route::HOST_REFRESH, "").json()["outcome"].clone();
+    let said = |outcome: &serde_json::Value| outcome["value"].as_str().unwrap().to_owned();
+    let first = refresh();
+    assert_eq!(first["outcome"], "unchanged", "{first}");
+    assert!(said(&first).contains("1 GPU; there was no earlier look"), "{first}");
+    let same = refresh();
+    assert!(same["outcome"] == "unchanged" && said(&same).contains("as at the last refresh"), "{same}");
+    let denied = Daemon::start_with(Script::default(), as_other);
+    assert_eq!(send(&denied.socket(), "POST", route::HOST_REFRESH, "").status, 403);
+    assert_eq!(send(&daemon.socket(), "POST", "/v1/host/refresh?what=all", "").status, 400);
+}

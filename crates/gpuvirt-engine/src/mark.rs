@@ -1,0 +1,63 @@
+//! Marks in the journal: what a plan takes or makes while it runs and nothing on the host shows to be ours.
+//!
+//! A driver's lock is noted before it is taken: a daemon that dies behind it must give it back. One that was not to be
+//! had, or was given back, is forgotten at once: whoever has it then keeps it. The number of a GPU instance is known
+//! only behind its making.
+
+use gpuvirt_plan::{Performed, Plan, Step, UnbindLock};
+
+use crate::Engine;
+use crate::apply::Failure;
+use crate::ports::{PortError, StepError};
+
+impl Engine {
+    /// Notes what must be known of a step before it is begun.
+    pub(crate) fn mark_before(&self, intent: &mut Plan, step: &Step) -> Result<(), Failure> {
+        let Step::SetUnbindLock { function, driver, to: UnbindLock::Taken } = step else { return Ok(()) };
+        intent.marks.locks.insert(*function, driver.clone());
+        self.note(intent)
+    }
+
+    /// Notes what came of a step.
+    pub(crate) fn mark_after(
+        &self,
+        intent: &mut Plan,
+        step: &Step,
+        done: &Result<Performed, StepError>,
+    ) -> Result<(), Failure> {
+        match (step, done) {
+            (Step::SetUnbindLock { function, to: UnbindLock::Taken, .. }, Err(_))
+            | (Step::SetUnbindLock { function, to: UnbindLock::Free, .. }, Ok(_)) => {
+                intent.marks.locks.remove(function);
+            }
+            (Step::CreateGpuInstance { gpu, .. }, Ok(Performed { instance: Some(made) })) => {
+                intent.marks.instances.entry(*gpu).or_default().insert(*made);
+            }
+            (Step::RemoveGpuInstance { gpu, instance, .. }, Ok(_))
+                if intent.marks.made(*gpu, instance.id) =>
+            {
+                intent.marks.instances.entry(*gpu).or_default().remove(&instance.id);
+            }
+            _ => return Ok(()),
+        }
+        self.note(intent)
+    }
+
+    /// What is to be taken back, with all that the journal knows to be ours: whoever asks may have begun with the plan alone.
+    pub(crate) fn with_marks(&self, plan: &Plan) -> Result<Plan, PortError> {
+        let open = self.store.open_intents()?.into_iter().find(|open| open.gpu == plan.gpu);
+        let noted = open.map(|open| open.marks).unwrap_or_default();
+        Ok(Plan { marks: noted.and(&plan.marks), ..plan.clone() })
+    }
+
+    /// The plan that runs may be a part of the open one, or the way back from it: only the marks are new.
+    fn note(&self, intent: &Plan) -> Result<(), Failure> {
+        let noted = self.store.open_intents().and_then(|open| {
+            match open.into_iter().find(|open| open.gpu == intent.gpu) {
+                Some(open) => self.store.open_journal(&Plan { marks: intent.marks.clone(), ..open }),
+                None => Ok(()),
+            }
+        });
+        noted.map_err(|error| Failure::of("noting what is ours", &error))
+    }
+}

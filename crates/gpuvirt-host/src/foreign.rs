@@ -1,0 +1,257 @@
+//! What other tools' files say of GPUs, read for `gpuvirt import`. Reads only, concludes nothing.
+//!
+//! Folders that are not there are tools that are not used. A file that can't be read or understood is an oddity that
+//! names it, and hides no other.
+
+use std::io;
+
+use gpuvirt_model::PciAddress;
+use gpuvirt_model::import::{DriverOverride, ForeignSetup, HostPci, MdevDefinition, Origin, VfioIds};
+use uuid::Uuid;
+
+use crate::files::Files;
+use crate::parse::{mdevctl, proxmox, vfio_ids};
+use crate::paths;
+use crate::sysfs::Sysfs;
+
+/// Longer than any such file that a person wrote.
+const LONGEST: usize = 1 << 20;
+
+/// Reads them all.
+pub fn read(sysfs: &dyn Sysfs) -> ForeignSetup {
+    let mut reader = Reader { files: Files::new(sysfs), found: ForeignSetup::default() };
+    reader.driverctl();
+    reader.mdevctl();
+    reader.command_line();
+    reader.modprobe();
+    reader.proxmox();
+    reader.found
+}
+
+struct Reader<'a> {
+    files: Files<'a>,
+    found: ForeignSetup,
+}
+
+impl Reader<'_> {
+    /// `/etc/driverctl.d/pci-0000:41:00.0` holds a driver's name; empty after `unset-override`.
+    fn driverctl(&mut self) {
+        for name in self.names(paths::DRIVERCTL) {
+            let Some(address) = name.strip_prefix("pci-") else { continue };
+            let path = format!("{}/{name}", paths::DRIVERCTL);
+            let Some(text) = self.text(&path) else { continue };
+            let driver = text.trim();
+            match PciAddress::parse(address) {
+                Err(_) => self.odd(&path, "the name holds no PCI address"),
+                Ok(_) if driver.is_empty() => {}
+                Ok(address) => self.found.overrides.push(DriverOverride {
+                    address,
+                    driver: driver.chars().take(64).collect(),
+                    origin: Origin::file(&path),
+                }),
+            }
+        }
+    }
+
+    fn mdevctl(&mut self) {
+        for parent in self.names(paths::MDEVCTL) {
+            // Parents that are no PCI functions (s390's channels, call-out scripts) are none of ours.
+            let Ok(address) = PciAddress::parse(&parent) else { continue };
+            let folder = format!("{}/{parent}", paths::MDEVCTL);
+            for name in self.names(&folder) {
+                let path = format!("{folder}/{name}");
+                let Ok(uuid) = Uuid::try_parse(&name) else {
+                    self.odd(&path, "the name is no UUID");
+                    continue;
+                };
+                let Some(text) = self.text(&path) else { continue };
+                match mdevctl::definition(&text) {
+                    Err(why) => self.odd(&path, &why),
+                    Ok(read) => self.found.mdevs.push(MdevDefinition {
+                        uuid,
+                        parent: address,
+                        type_id: read.type_id,
+                        auto: read.auto,
+                        params: read.params,
+                        other_attributes: read.other_attributes,
+                        origin: Origin::file(&path),
+                    }),
+                }
+            }
+        }
+    }
+
+    fn command_line(&mut self) {
+        let Some(line) = self.text(paths::CMDLINE) else { return };
+        for ids in vfio_ids::of_command_line(&line) {
+            self.ids(ids, Origin::file(paths::CMDLINE));
+        }
+    }
+
+    /// The first of two files of one name counts, in the order of the folders (modprobe.d(5)).
+    fn modprobe(&mut self) {
+        let mut seen = Vec::new();
+        for folder in paths::MODPROBE {
+            for name in self.names(folder) {
+                if !name.ends_with(".conf") || seen.contains(&name) {
+                    continue;
+                }
+                let path = format!("{folder}/{name}");
+                seen.push(name);
+                let Some(text) = self.text(&path) else { continue };
+                for (line, ids) in vfio_ids::of_modprobe(&text) {
+                    self.ids(ids, Origin::line(&path, line));
+                }
+            }
+        }
+    }
+
+    fn ids(&mut self, ids: Result<vfio_ids::Ids, String>, origin: Origin) {
+        match ids {
+            Ok((vendor, device, subsystem)) => {
+                self.found.vfio_ids.push(VfioIds { vendor, device, subsystem, origin });
+            }
+            Err(text) => self.odd(&origin.to_string(), &format!("{text:?} is no vendor:device")),
+        }
+    }
+
+    fn proxmox(&mut self) {
+        let guests = self.names(paths::PROXMOX_GUESTS);
+        if guests.is_empty() {
+            return;
+        }
+        let mappings = self.text(paths::PROXMOX_MAPPINGS);
+        let mappings = mappings.map(|text| proxmox::mappings(&text)).unwrap_or_default();
+        for file in guests {
+            let Some(number) = file.strip_suffix(".conf") else { continue };
+            let path = format!("{}/{file}", paths::PROXMOX_GUESTS);
+            let Some(text) = self.text(&path) else { continue };
+            let guest = proxmox::guest(&text);
+            for (line, device) in guest.devices {
+                let origin = Origin::line(&path, line);
+                let device = device.and_then(|device| {
+                    let mapped = device.mapping.as_ref().map(|name| {
+                        mappings
+                            .get(name)
+                            .cloned()
+                            .ok_or_else(|| format!("no mapping {name:?} in {}", paths::PROXMOX_MAPPINGS))
+                    });
+                    let devices = [Some(device.devices), mapped.transpose()?].into_iter().flatten().flatten();
+                    Ok((devices.collect(), device.mdev))
+                });
+                match device {
+                    Err(why) => self.odd(&origin.to_string(), &why),
+                    Ok((devices, mdev)) => {
+                        let guest = guest.name.clone().unwrap_or_else(|| number.to_owned());
+                        self.found.hostpci.push(HostPci { guest, devices, mdev, origin });
+                    }
+                }
+            }
+        }
+    }
+
+    fn names(&mut self, folder: &str) -> Vec<String> {
+        match self.files.sysfs.list(folder) {
+            Ok(names) => names,
+            Err(error) if is_absent(&error) => Vec::new(),
+            Err(error) => {
+                self.odd(folder, &error.to_string());
+                Vec::new()
+            }
+        }
+    }
+
+    fn text(&mut self, path: &str) -> Option<String> {
+        match self.files.long_text(path, LONGEST) {
+            Ok(text) => Some(text),
+            Err(error) if is_absent(&error) => None,
+            Err(error) => {
+                self.odd(path, &error.to_string());
+                None
+            }
+        }
+    }
+
+    fn odd(&mut self, path: &str, what: &str) {
+        self.found.oddities.push(format!("{path}: {what}"));
+    }
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+#[cfg(test)]
+mod tests {
+    use gpuvirt_model::import::HostPciDevice;
+
+    use super::*;
+    use crate::LinuxSysfs;
+
+    // Not the kernel's: files of this test's own.
+    #[allow(clippy::disallowed_methods)]
+    fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        root
+    }
+
+    fn read_tree(files: &[(&str, &str)]) -> ForeignSetup {
+        let root = tree(files);
+        read(&LinuxSysfs::below(root.path().to_str().unwrap()))
+    }
+
+    #[test]
+    fn a_host_without_other_tools_has_nothing() {
+        assert_eq!(read_tree(&[("proc/cmdline", "quiet\n")]), ForeignSetup::default());
+    }
+
+    #[test]
+    fn each_tools_files_are_read() {
+        let uuid = "5f8a6d6e-0c2c-4a53-9d3c-0c1c2b6f3a11";
+        let definition = format!("etc/mdevctl.d/0000:41:00.0/{uuid}");
+        let found = read_tree(&[
+            ("etc/driverctl.d/pci-0000:41:00.0", "vfio-pci\n"),
+            ("etc/driverctl.d/pci-0000:42:00.0", "\n"),
+            ("etc/driverctl.d/vmbus-x", "uio\n"),
+            (&definition, r#"{"mdev_type": "nvidia-558", "start": "auto"}"#),
+            ("etc/mdevctl.d/scripts.d/callouts/x", "#!"),
+            ("proc/cmdline", "vfio-pci.ids=10de:2235\n"),
+            ("etc/modprobe.d/vfio.conf", "\noptions vfio-pci ids=1002:73bf\n"),
+            ("usr/lib/modprobe.d/vfio.conf", "options vfio-pci ids=1:2\n"),
+            ("etc/pve/qemu-server/100.conf", "name: win\nhostpci0: mapping=gpus\nhostpci1: 81:00\n"),
+            ("etc/pve/mapping/pci.cfg", "gpus\n\tmap path=0000:41:00.0\n"),
+        ]);
+        assert!(found.oddities.is_empty(), "{:?}", found.oddities);
+        assert_eq!(found.overrides.len(), 1);
+        assert_eq!(found.overrides[0].origin.to_string(), "/etc/driverctl.d/pci-0000:41:00.0");
+        assert_eq!(found.mdevs.len(), 1);
+        let origins: Vec<String> = found.vfio_ids.iter().map(|ids| ids.origin.to_string()).collect();
+        assert_eq!(origins, ["/proc/cmdline", "/etc/modprobe.d/vfio.conf:2"]);
+        let guests: Vec<_> = found.hostpci.iter().map(|line| (line.guest.as_str(), &line.devices)).collect();
+        let function = HostPciDevice::Function(PciAddress::parse("41:00.0").unwrap());
+        let slot = HostPciDevice::Slot(PciAddress::parse("81:00.0").unwrap());
+        assert_eq!(guests, [("win", &vec![function]), ("win", &vec![slot])]);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_named_and_hides_nothing() {
+        let found = read_tree(&[
+            ("etc/driverctl.d/pci-nonsense", "vfio-pci\n"),
+            ("etc/driverctl.d/pci-0000:41:00.0", "vfio-pci\n"),
+            ("etc/mdevctl.d/0000:41:00.0/no-uuid", "{}"),
+            ("etc/mdevctl.d/0000:41:00.0/5f8a6d6e-0c2c-4a53-9d3c-0c1c2b6f3a11", "{"),
+            ("proc/cmdline", "vfio-pci.ids=zz\n"),
+            ("etc/pve/qemu-server/100.conf", "hostpci0: mapping=gone\n"),
+        ]);
+        let odd = found.oddities.join("\n");
+        for want in ["pci-nonsense", "no-uuid", "3a11: ", "/proc/cmdline: \"zz\"", "100.conf:1: no mapping"] {
+            assert!(odd.contains(want), "{want}: {odd}");
+        }
+        assert_eq!((found.oddities.len(), found.overrides.len()), (5, 1));
+    }
+}

@@ -1,0 +1,132 @@
+//! What other tools' files say of GPUs: driverctl, mdevctl, `vfio-pci.ids=`, Proxmox.
+//!
+//! As read, nothing concluded: which GPU is meant and what becomes of it is planned elsewhere.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{PciAddress, VgpuParams};
+
+/// Everything that other tools' files say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ForeignSetup {
+    /// driverctl's overrides.
+    pub overrides: Vec<DriverOverride>,
+    /// mdevctl's definitions.
+    pub mdevs: Vec<MdevDefinition>,
+    /// What `vfio-pci` is told to take by vendor and device.
+    pub vfio_ids: Vec<VfioIds>,
+    /// Host devices of Proxmox guests.
+    pub hostpci: Vec<HostPci>,
+    /// Files and lines that are not understood, each with what is wrong.
+    pub oddities: Vec<String>,
+}
+
+/// Where something is said.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Origin {
+    /// The file, or `libvirt` for a domain's definition.
+    pub path: String,
+    /// The line, from 1, where it matters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+}
+
+/// A driver that driverctl binds a function to at each boot (`/etc/driverctl.d/pci-ADDRESS`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriverOverride {
+    /// The function.
+    pub address: PciAddress,
+    /// The driver's name; driverctl also knows `none`.
+    pub driver: String,
+    /// The file.
+    pub origin: Origin,
+}
+
+/// A mediated device that mdevctl can start (`/etc/mdevctl.d/PARENT/UUID`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MdevDefinition {
+    /// Its UUID.
+    pub uuid: Uuid,
+    /// The function that it is made on.
+    pub parent: PciAddress,
+    /// The driver's name of its type, such as `nvidia-558`.
+    pub type_id: String,
+    /// Started when its parent appears; else by hand.
+    pub auto: bool,
+    /// NVIDIA's parameters, from the attribute `nvidia/vgpu_params`.
+    pub params: VgpuParams,
+    /// Attributes that gpuvirt has no word for.
+    pub other_attributes: Vec<String>,
+    /// The file.
+    pub origin: Origin,
+}
+
+/// One entry of `vfio-pci`'s parameter `ids`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VfioIds {
+    /// Vendor.
+    pub vendor: u16,
+    /// Device.
+    pub device: u16,
+    /// Subsystem vendor and device, where they are given.
+    pub subsystem: Option<(u16, u16)>,
+    /// The file and line.
+    pub origin: Origin,
+}
+
+/// A `hostpciN` line of a Proxmox guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPci {
+    /// The guest's name, or its number where it has none.
+    pub guest: String,
+    /// The functions that it names, by itself or through a mapping of the cluster: whole slots or single functions.
+    pub devices: Vec<HostPciDevice>,
+    /// The type of a mediated device that is made for it.
+    pub mdev: Option<String>,
+    /// The file and line.
+    pub origin: Origin,
+}
+
+/// What a `hostpciN` line names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostPciDevice {
+    /// All functions of a slot, by its function 0.
+    Slot(PciAddress),
+    /// One function.
+    Function(PciAddress),
+}
+
+impl Origin {
+    /// A whole file.
+    pub fn file(path: &str) -> Self {
+        Self { path: path.to_owned(), line: None }
+    }
+
+    /// A line of a file, from 1.
+    pub fn line(path: &str, line: usize) -> Self {
+        Self { path: path.to_owned(), line: Some(line) }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}", self.path),
+            None => f.write_str(&self.path),
+        }
+    }
+}
+
+impl HostPciDevice {
+    /// A function of what is named.
+    pub fn address(self) -> PciAddress {
+        match self {
+            Self::Slot(address) | Self::Function(address) => address,
+        }
+    }
+}

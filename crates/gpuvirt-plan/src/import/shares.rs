@@ -1,0 +1,93 @@
+//! Traces of GPUs that are shared as vGPUs: mdevctl's definitions, mediated devices of domains and of Proxmox guests.
+
+use gpuvirt_model::import::{HostPci, MdevDefinition, Origin};
+use gpuvirt_model::{ConfiguredType, DesiredVgpu, Gpu, Hostdev, Observed, PciAddress, ProfileName, VgpuId};
+
+use super::{Collected, Sources, Trace, what_sits_at};
+
+pub(super) fn collect(sources: &Sources<'_>, collected: &mut Collected) {
+    for definition in &sources.foreign.mdevs {
+        mdevctl(definition, sources.observed, collected);
+    }
+    for domain in sources.observed.domains.known().into_iter().flatten() {
+        for hostdev in &domain.config {
+            let Hostdev::Mdev { uuid } = hostdev else { continue };
+            let says = format!("VM {} has the mediated device {uuid}", domain.name);
+            let trace = Trace::about(&Origin::file("libvirt"), says);
+            let defined = sources.foreign.mdevs.iter().find(|definition| definition.uuid == *uuid);
+            let parent = defined.map(|definition| definition.parent);
+            let live = sources.observed.vgpus.get(&VgpuId::Mdev(*uuid)).map(|vgpu| vgpu.parent);
+            let gpu = live.or(parent).and_then(|parent| sources.observed.gpu_of(parent));
+            collected.traces.push(match gpu {
+                Some(gpu) => trace.makes(gpu.address, ConfiguredType::SharedDirect),
+                None => trace.noting("it does not exist now, and no definition says where it belongs"),
+            });
+        }
+    }
+    for line in &sources.foreign.hostpci {
+        if let Some(mdev) = &line.mdev {
+            hostpci(line, mdev, sources.observed, collected);
+        }
+    }
+}
+
+fn mdevctl(definition: &MdevDefinition, observed: &Observed, collected: &mut Collected) {
+    let MdevDefinition { uuid, parent, type_id, .. } = definition;
+    let trace =
+        Trace::about(&definition.origin, format!("mediated device {uuid} of type {type_id} on {parent}"));
+    let Some(gpu) = observed.gpu_of(*parent) else {
+        collected.traces.push(trace.noting(what_sits_at(*parent, observed)));
+        return;
+    };
+    let trace = trace.makes(gpu.address, ConfiguredType::SharedDirect);
+    if !definition.auto {
+        collected.traces.push(trace.noting("started by hand: not part of the document; `gpuvirt vm add VM --profile` makes one when its VM starts"));
+        return;
+    }
+    let Some(profile) = profile(definition, gpu, observed) else {
+        let note =
+            format!("{} offers no type {type_id} now, so its profile is not known: left out", gpu.address);
+        collected.traces.push(trace.noting(note));
+        return;
+    };
+    let id = VgpuId::Mdev(*uuid);
+    let vgpu = DesiredVgpu { id, profile, params: definition.params.clone() };
+    collected.vgpus.entry(gpu.address).or_default().push(vgpu);
+    collected.afterwards.push(format!("mdevctl undefine --uuid {uuid}"));
+    collected.traces.push(match definition.other_attributes.as_slice() {
+        [] => trace,
+        names => trace.noting(format!("attributes that gpuvirt does not set: {}", names.join(", "))),
+    });
+}
+
+/// The name of a type's profile: as its parent offers it, as another function of the card does, or as the live device has
+/// it.
+fn profile(definition: &MdevDefinition, gpu: &Gpu, observed: &Observed) -> Option<ProfileName> {
+    let of_type = || gpu.profiles.iter().filter(|profile| profile.type_id == definition.type_id);
+    let offered = of_type().find(|profile| profile.parent == definition.parent).or_else(|| of_type().next());
+    let live = observed.vgpus.get(&VgpuId::Mdev(definition.uuid));
+    let live = live.filter(|vgpu| vgpu.type_id == definition.type_id).map(|vgpu| vgpu.profile.clone());
+    offered.map(|profile| profile.name.clone()).or(live)
+}
+
+fn hostpci(line: &HostPci, mdev: &str, observed: &Observed, collected: &mut Collected) {
+    let mut gpus: Vec<PciAddress> = Vec::new();
+    for device in &line.devices {
+        let trace =
+            Trace::about(&line.origin, format!("guest {} gets {mdev} on {}", line.guest, device.address()));
+        let Some(gpu) = observed.gpu_of(device.address()) else {
+            collected.traces.push(trace.noting(what_sits_at(device.address(), observed)));
+            continue;
+        };
+        if gpus.contains(&gpu.address) {
+            continue;
+        }
+        gpus.push(gpu.address);
+        let named = gpu.profiles.iter().find(|profile| profile.type_id == mdev).map(|profile| &profile.name);
+        let trace = trace.makes(gpu.address, ConfiguredType::SharedDirect);
+        collected.traces.push(match named {
+            Some(name) => trace.noting(format!("here: gpuvirt vm add VM --profile {name}")),
+            None => trace.noting(format!("{} offers no type {mdev} now", gpu.address)),
+        });
+    }
+}

@@ -1,0 +1,139 @@
+//! Traces of GPUs that are given whole to VMs: driverctl's overrides, `vfio-pci.ids=`, domains' and Proxmox guests'
+//! host devices.
+
+use gpuvirt_model::import::{DriverOverride, HostPci, Origin, VfioIds};
+use gpuvirt_model::{ConfiguredType, Domain, Hostdev, Observed, PciAddress};
+
+use super::{Collected, Sources, Trace, what_sits_at};
+
+pub(super) fn collect(sources: &Sources<'_>, collected: &mut Collected) {
+    for over in &sources.foreign.overrides {
+        driverctl(over, sources.observed, collected);
+    }
+    for ids in &sources.foreign.vfio_ids {
+        vfio_ids(ids, sources.observed, collected);
+    }
+    for domain in sources.observed.domains.known().into_iter().flatten() {
+        hostdevs(domain, sources, collected);
+    }
+    for line in sources.foreign.hostpci.iter().filter(|line| line.mdev.is_none()) {
+        hostpci(line, sources.observed, collected);
+    }
+}
+
+fn driverctl(over: &DriverOverride, observed: &Observed, collected: &mut Collected) {
+    let trace = Trace::about(&over.origin, format!("{} is bound to {}", over.address, over.driver));
+    let trace = match observed.gpu_of(over.address) {
+        None => trace.noting(what_sits_at(over.address, observed)),
+        Some(gpu) if !is_vfio(&over.driver) => {
+            trace.of(Some(gpu.address)).noting("a host driver; gpuvirt leaves it as it is")
+        }
+        Some(gpu) if is_vf(over.address, observed) => {
+            trace.makes(gpu.address, ConfiguredType::SharedDirect).noting("a virtual function of that GPU")
+        }
+        Some(gpu) => {
+            // `driverctl unset-override` would take the function from its driver at once.
+            collected.afterwards.push(format!("rm {}", over.origin.path));
+            trace.makes(gpu.address, ConfiguredType::Direct)
+        }
+    };
+    collected.traces.push(trace);
+}
+
+/// `vfio-pci` and its variants, as the drivers themselves are called.
+fn is_vfio(driver: &str) -> bool {
+    driver == "vfio-pci" || driver.ends_with("-vfio-pci") || driver.ends_with("_vfio_pci")
+}
+
+fn is_vf(address: PciAddress, observed: &Observed) -> bool {
+    observed.functions.get(&address).is_some_and(|function| function.physfn.is_some())
+}
+
+fn vfio_ids(ids: &VfioIds, observed: &Observed, collected: &mut Collected) {
+    let says = match ids.subsystem {
+        None => format!("vfio-pci takes every {:04x}:{:04x}", ids.vendor, ids.device),
+        Some((vendor, device)) => {
+            format!("vfio-pci takes every {:04x}:{:04x} of {vendor:04x}:{device:04x}", ids.vendor, ids.device)
+        }
+    };
+    let trace = Trace::about(&ids.origin, says);
+    let fits = |address: &PciAddress| {
+        observed.functions.get(address).map(|function| function.identity).is_some_and(|identity| {
+            (identity.vendor, identity.device) == (ids.vendor, ids.device)
+                && ids
+                    .subsystem
+                    .is_none_or(|pair| pair == (identity.subsystem_vendor, identity.subsystem_device))
+        })
+    };
+    let found: Vec<PciAddress> = observed.gpus.keys().copied().filter(&fits).collect();
+    if found.is_empty() {
+        let companion = observed.gpus.values().find(|gpu| gpu.functions.iter().any(&fits));
+        let note = match companion {
+            Some(_) => "a companion function; it goes with its card",
+            None => "no GPU of this host is one",
+        };
+        collected.traces.push(trace.of(companion.map(|gpu| gpu.address)).noting(note));
+        return;
+    }
+    let several = (found.len() > 1)
+        .then(|| format!("it takes all {} of that kind; the entries here are by address", found.len()));
+    for gpu in found {
+        let trace = trace.clone().makes(gpu, ConfiguredType::Direct);
+        collected.traces.push(Trace { note: several.clone(), ..trace });
+    }
+    collected.afterwards.push(out_of_the_way(&ids.origin));
+}
+
+fn out_of_the_way(origin: &Origin) -> String {
+    match origin.line {
+        None => {
+            "take vfio-pci.ids= off the kernel's command line (Debian: /etc/default/grub, then update-grub)"
+                .to_owned()
+        }
+        Some(line) => {
+            format!(
+                "take the option ids= out of line {line} of {}, then make the initramfs anew (update-initramfs -u, or dracut -f)",
+                origin.path
+            )
+        }
+    }
+}
+
+/// A domain's PCI host devices; its mediated devices are traces of shared GPUs.
+fn hostdevs(domain: &Domain, sources: &Sources<'_>, collected: &mut Collected) {
+    let origin = Origin::file("libvirt");
+    let mut seen = Vec::new();
+    for hostdev in &domain.config {
+        let Hostdev::Pci { address, managed } = hostdev else { continue };
+        let Some(gpu) = sources.observed.gpu_of(*address) else { continue };
+        if seen.contains(&gpu.address) {
+            continue;
+        }
+        seen.push(gpu.address);
+        let trace = Trace::about(&origin, format!("VM {} has {address}", domain.name));
+        let becomes = if is_vf(*address, sources.observed) {
+            ConfiguredType::SharedDirect
+        } else {
+            ConfiguredType::Direct
+        };
+        let trace = trace.makes(gpu.address, becomes);
+        let managed = managed.then_some("libvirt binds and unbinds it there (managed='yes')");
+        collected.traces.push(Trace { note: managed.map(str::to_owned), ..trace });
+        if domain.requests.list.is_empty() {
+            collected.afterwards.push(format!("gpuvirt vm adopt {}", domain.name));
+        }
+    }
+}
+
+fn hostpci(line: &HostPci, observed: &Observed, collected: &mut Collected) {
+    for device in &line.devices {
+        let address = device.address();
+        let trace = Trace::about(&line.origin, format!("guest {} has {address}", line.guest));
+        let trace = match observed.gpu_of(address) {
+            None => trace.noting(what_sits_at(address, observed)),
+            Some(gpu) if is_vf(address, observed) => trace.makes(gpu.address, ConfiguredType::SharedDirect),
+            Some(gpu) => trace.makes(gpu.address, ConfiguredType::Direct),
+        };
+        collected.traces.push(trace);
+    }
+}

@@ -1,0 +1,212 @@
+//! What other tools' files become, over a small host as a value.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod picture;
+
+use gpuvirt_model::import::{
+    DriverOverride, ForeignSetup, HostPci, HostPciDevice, MdevDefinition, Origin, VfioIds,
+};
+use gpuvirt_model::{
+    ConfiguredType, Desired, DesiredGpu, Domain, DomainState, Framework, Hostdev, Observed, Profile,
+    ProfileName, Reading, Requests, VgpuId, VgpuParams,
+};
+use gpuvirt_plan::import::{Import, Sources, import};
+use picture::{AUDIO, GPU, NIC, at, binding, host};
+use uuid::Uuid;
+
+const UUID: Uuid = Uuid::from_u128(0x5f8a_6d6e_0c2c_4a53_9d3c_0c1c_2b6f_3a11);
+
+fn a_host() -> Observed {
+    host(binding("nvidia", ""), binding("snd_hda_intel", ""))
+}
+
+fn run(foreign: &ForeignSetup, observed: &Observed) -> Import {
+    import(&Sources { foreign, observed, desired: &Desired::default() })
+}
+
+fn over(address: &str, driver: &str) -> DriverOverride {
+    let origin = Origin::file(&format!("/etc/driverctl.d/pci-{address}"));
+    DriverOverride { address: at(address), driver: driver.to_owned(), origin }
+}
+
+fn definition(auto: bool) -> MdevDefinition {
+    MdevDefinition {
+        uuid: UUID,
+        parent: at(GPU),
+        type_id: "nvidia-558".to_owned(),
+        auto,
+        params: VgpuParams::default(),
+        other_attributes: Vec::new(),
+        origin: Origin::file("/etc/mdevctl.d/x"),
+    }
+}
+
+fn offering(mut observed: Observed) -> Observed {
+    let profile = Profile {
+        name: ProfileName("nvidia_a40-24c".to_owned()),
+        parent: at(GPU),
+        framework: Framework::Mdev,
+        type_id: "nvidia-558".to_owned(),
+        title: "NVIDIA A40-24C".to_owned(),
+        device_api: "vfio-pci".to_owned(),
+        available: 2,
+        max: None,
+        framebuffer_mib: None,
+        class: None,
+        sharing: None,
+        heads: None,
+        max_resolution: None,
+        blocked: None,
+    };
+    observed.gpus.get_mut(&at(GPU)).unwrap().profiles.push(profile);
+    observed
+}
+
+fn domain(config: Vec<Hostdev>) -> Domain {
+    Domain {
+        name: "win11".to_owned(),
+        uuid: Uuid::from_u128(1),
+        state: DomainState::ShutOff,
+        autostart: false,
+        config,
+        live: Vec::new(),
+        requests: Requests::default(),
+        guest: Default::default(),
+    }
+}
+
+fn types(import: &Import) -> Vec<(String, ConfiguredType)> {
+    import.config.gpus.iter().map(|gpu| (gpu.address.unwrap().to_string(), gpu.graphics_type)).collect()
+}
+
+fn direct() -> Vec<(String, ConfiguredType)> {
+    vec![(GPU.to_owned(), ConfiguredType::Direct)]
+}
+
+#[test]
+fn nothing_becomes_nothing() {
+    let found = run(&ForeignSetup::default(), &a_host());
+    assert_eq!(found, Import { config: gpuvirt_model::Configuration::default(), ..Import::default() });
+}
+
+#[test]
+fn overrides_of_a_cards_functions_are_one_entry_with_its_identity() {
+    let overrides = vec![over(GPU, "vfio-pci"), over(AUDIO, "vfio-pci"), over(NIC, "vfio-pci")];
+    let found = run(&ForeignSetup { overrides, ..ForeignSetup::default() }, &a_host());
+    assert_eq!(types(&found), direct());
+    assert!(found.config.gpus[0].identity.is_some());
+    assert_eq!(found.traces[2].gpu, None);
+    assert_eq!(found.traces[2].note.as_deref(), Some("nothing sits there now"));
+    assert_eq!(found.afterwards.len(), 2, "{:?}", found.afterwards);
+    assert!(found.config.check().is_ok());
+}
+
+#[test]
+fn a_host_drivers_override_changes_nothing() {
+    let overrides = vec![over(GPU, "nouveau")];
+    let found = run(&ForeignSetup { overrides, ..ForeignSetup::default() }, &a_host());
+    assert!(found.config.gpus.is_empty() && found.afterwards.is_empty());
+    assert_eq!((found.traces[0].gpu, found.traces[0].becomes), (Some(at(GPU)), None));
+}
+
+#[test]
+fn ids_mean_every_gpu_of_a_kind_and_companions_nothing() {
+    let ids = |device, subsystem| VfioIds {
+        vendor: 0x10de,
+        device,
+        subsystem,
+        origin: Origin::line("/etc/modprobe.d/vfio.conf", 3),
+    };
+    let with = |ids| run(&ForeignSetup { vfio_ids: vec![ids], ..ForeignSetup::default() }, &a_host());
+    assert_eq!(types(&with(ids(0x1eb8, None))), direct());
+    assert_eq!(types(&with(ids(0x1eb8, Some((0x10de, 0x12a2))))), direct());
+    for none in [ids(0x1eb8, Some((0x10de, 1))), ids(0x2235, None)] {
+        let found = with(none);
+        assert!(found.config.gpus.is_empty() && found.afterwards.is_empty(), "{found:?}");
+        assert_eq!(found.traces[0].note.as_deref(), Some("no GPU of this host is one"));
+    }
+}
+
+#[test]
+fn definitions_that_start_by_themselves_are_restored_and_others_are_not() {
+    let with = |auto, observed: &Observed| {
+        run(&ForeignSetup { mdevs: vec![definition(auto)], ..ForeignSetup::default() }, observed)
+    };
+    let found = with(true, &offering(a_host()));
+    let vgpus = found.config.gpus[0].vgpus.as_ref().unwrap();
+    assert_eq!((vgpus[0].id, vgpus[0].profile.0.as_str()), (VgpuId::Mdev(UUID), "nvidia_a40-24c"));
+    assert_eq!(found.afterwards, [format!("mdevctl undefine --uuid {UUID}")]);
+
+    let by_hand = with(false, &offering(a_host()));
+    assert_eq!(types(&by_hand), [(GPU.to_owned(), ConfiguredType::SharedDirect)]);
+    assert!(by_hand.config.gpus[0].vgpus.is_none() && by_hand.afterwards.is_empty());
+
+    let unknown = with(true, &a_host());
+    assert!(unknown.config.gpus[0].vgpus.is_none());
+    assert!(unknown.traces[0].note.as_ref().unwrap().contains("offers no type nvidia-558"));
+}
+
+#[test]
+fn two_things_about_one_gpu_are_a_contradiction_and_no_entry() {
+    let foreign = ForeignSetup {
+        overrides: vec![over(GPU, "vfio-pci")],
+        mdevs: vec![definition(true)],
+        ..ForeignSetup::default()
+    };
+    let found = run(&foreign, &offering(a_host()));
+    assert!(found.config.gpus.is_empty() && found.afterwards.is_empty());
+    let text = &found.contradictions[0].text;
+    for want in ["driverctl.d", "mdevctl.d", "direct", "shared-direct"] {
+        assert!(text.contains(want), "{want}: {text}");
+    }
+}
+
+#[test]
+fn what_is_configured_already_is_not_turned() {
+    let observed = a_host();
+    let identity = observed.functions[&at(GPU)].identity;
+    let foreign = ForeignSetup { overrides: vec![over(GPU, "vfio-pci")], ..ForeignSetup::default() };
+    for (configured, contradicts) in [(ConfiguredType::Shared, true), (ConfiguredType::Direct, false)] {
+        let desired = Desired::default().with_gpu(DesiredGpu::new(at(GPU), identity, configured));
+        let found = import(&Sources { foreign: &foreign, observed: &observed, desired: &desired });
+        assert_eq!(found.contradictions.len(), usize::from(contradicts), "{configured}");
+        assert_eq!(found.config.gpus.is_empty(), contradicts, "{configured}");
+    }
+}
+
+#[test]
+fn domains_and_proxmox_guests_say_how_a_card_is_used() {
+    let pci = |address| Hostdev::Pci { address: at(address), managed: true };
+    let observed = Observed {
+        domains: Reading::Known(vec![domain(vec![pci(GPU), pci(AUDIO)]), domain(vec![pci(NIC)])]),
+        ..a_host()
+    };
+    let found = run(&ForeignSetup::default(), &observed);
+    assert_eq!(types(&found), direct());
+    assert_eq!(found.traces.len(), 1, "one trace for the card: {:?}", found.traces);
+    assert_eq!(found.afterwards, ["gpuvirt vm adopt win11"]);
+
+    let line = |mdev: Option<&str>| HostPci {
+        guest: "100".to_owned(),
+        devices: vec![HostPciDevice::Slot(at(GPU))],
+        mdev: mdev.map(str::to_owned),
+        origin: Origin::line("/etc/pve/qemu-server/100.conf", 1),
+    };
+    for (mdev, want) in [(None, ConfiguredType::Direct), (Some("nvidia-558"), ConfiguredType::SharedDirect)] {
+        let foreign = ForeignSetup { hostpci: vec![line(mdev)], ..ForeignSetup::default() };
+        assert_eq!(types(&run(&foreign, &a_host())), [(GPU.to_owned(), want)], "{mdev:?}");
+    }
+}
+
+#[test]
+fn a_domains_mediated_device_belongs_where_mdevctl_says() {
+    let observed = Observed {
+        domains: Reading::Known(vec![domain(vec![Hostdev::Mdev { uuid: UUID }])]),
+        ..offering(a_host())
+    };
+    let alone = run(&ForeignSetup::default(), &observed);
+    assert!(alone.config.gpus.is_empty() && alone.traces[0].gpu.is_none());
+    let foreign = ForeignSetup { mdevs: vec![definition(false)], ..ForeignSetup::default() };
+    let found = run(&foreign, &observed);
+    assert!(found.traces.iter().all(|trace| trace.gpu == Some(at(GPU))), "{:?}", found.traces);
+}
