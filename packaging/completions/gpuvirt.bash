@@ -22,6 +22,12 @@ _gpuvirt() {
             gpuvirt,config)
                 cmd="gpuvirt__subcmd__config"
                 ;;
+            gpuvirt,driver)
+                cmd="gpuvirt__subcmd__driver"
+                ;;
+            gpuvirt,esxcli)
+                cmd="gpuvirt__subcmd__esxcli"
+                ;;
             gpuvirt,events)
                 cmd="gpuvirt__subcmd__events"
                 ;;
@@ -39,6 +45,9 @@ _gpuvirt() {
                 ;;
             gpuvirt,host)
                 cmd="gpuvirt__subcmd__host"
+                ;;
+            gpuvirt,import)
+                cmd="gpuvirt__subcmd__import"
                 ;;
             gpuvirt,mig)
                 cmd="gpuvirt__subcmd__mig"
@@ -88,6 +97,192 @@ _gpuvirt() {
             gpuvirt__subcmd__config__subcmd__help,help)
                 cmd="gpuvirt__subcmd__config__subcmd__help__subcmd__help"
                 ;;
+            gpuvirt__subcmd__driver,check)
+                cmd="gpuvirt__subcmd__driver__subcmd__check"
+                ;;
+            gpuvirt__subcmd__driver,help)
+                cmd="gpuvirt__subcmd__driver__subcmd__help"
+                ;;
+            gpuvirt__subcmd__driver,list)
+                cmd="gpuvirt__subcmd__driver__subcmd__list"
+                ;;
+            gpuvirt__subcmd__driver__subcmd__help,check)
+                cmd="gpuvirt__subcmd__driver__subcmd__help__subcmd__check"
+                ;;
+            gpuvirt__subcmd__driver__subcmd__help,help)
+                cmd="gpuvirt__subcmd__driver__subcmd__help__subcmd__help"
+                ;;
+            gpuvirt__subcmd__driver__subcmd__help,list)
+                cmd="gpuvirt__subcmd__driver__subcmd__help__subcmd__list"
+                ;;
+            gpuvirt__subcmd__esxcli,graphics)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics"
+                ;;
+            gpuvirt__subcmd__esxcli,help)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__help"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics,device)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics,help)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics,host)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics,vm)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__vm"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device,help)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__help"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device,list)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__list"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device,set)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__set"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device,stats)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__stats"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__help,help)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__help__subcmd__help"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__help,list)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__help__subcmd__list"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__help,set)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__help__subcmd__set"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__help,stats)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__help__subcmd__stats"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__help__subcmd__stats,list)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__help__subcmd__stats__subcmd__list"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__stats,help)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__stats__subcmd__help"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__stats,list)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__stats__subcmd__list"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__stats__subcmd__help,help)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__stats__subcmd__help__subcmd__help"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__stats__subcmd__help,list)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__stats__subcmd__help__subcmd__list"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help,device)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__device"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help,help)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__help"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help,host)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__host"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help,vm)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__vm"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__device,list)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__device__subcmd__list"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__device,set)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__device__subcmd__set"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__device,stats)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__device__subcmd__stats"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__device__subcmd__stats,list)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__device__subcmd__stats__subcmd__list"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__host,get)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__host__subcmd__get"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__host,refresh)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__host__subcmd__refresh"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__host,set)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__host__subcmd__set"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__vm,list)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__vm__subcmd__list"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host,get)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__get"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host,help)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__help"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host,refresh)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__refresh"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host,set)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__set"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__help,get)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__help__subcmd__get"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__help,help)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__help__subcmd__help"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__help,refresh)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__help__subcmd__refresh"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__help,set)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__help__subcmd__set"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__vm,help)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__vm__subcmd__help"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__vm,list)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__vm__subcmd__list"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__vm__subcmd__help,help)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__vm__subcmd__help__subcmd__help"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__vm__subcmd__help,list)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__vm__subcmd__help__subcmd__list"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__help,graphics)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__help,help)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__help__subcmd__help"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics,device)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__device"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics,host)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__host"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics,vm)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__vm"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__device,list)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__device__subcmd__list"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__device,set)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__device__subcmd__set"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__device,stats)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__device__subcmd__stats"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__device__subcmd__stats,list)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__device__subcmd__stats__subcmd__list"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__host,get)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__host__subcmd__get"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__host,refresh)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__host__subcmd__refresh"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__host,set)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__host__subcmd__set"
+                ;;
+            gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__vm,list)
+                cmd="gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__vm__subcmd__list"
+                ;;
             gpuvirt__subcmd__gpu,cordon)
                 cmd="gpuvirt__subcmd__gpu__subcmd__cordon"
                 ;;
@@ -136,6 +331,12 @@ _gpuvirt() {
             gpuvirt__subcmd__help,config)
                 cmd="gpuvirt__subcmd__help__subcmd__config"
                 ;;
+            gpuvirt__subcmd__help,driver)
+                cmd="gpuvirt__subcmd__help__subcmd__driver"
+                ;;
+            gpuvirt__subcmd__help,esxcli)
+                cmd="gpuvirt__subcmd__help__subcmd__esxcli"
+                ;;
             gpuvirt__subcmd__help,events)
                 cmd="gpuvirt__subcmd__help__subcmd__events"
                 ;;
@@ -153,6 +354,9 @@ _gpuvirt() {
                 ;;
             gpuvirt__subcmd__help,host)
                 cmd="gpuvirt__subcmd__help__subcmd__host"
+                ;;
+            gpuvirt__subcmd__help,import)
+                cmd="gpuvirt__subcmd__help__subcmd__import"
                 ;;
             gpuvirt__subcmd__help,mig)
                 cmd="gpuvirt__subcmd__help__subcmd__mig"
@@ -187,6 +391,48 @@ _gpuvirt() {
             gpuvirt__subcmd__help__subcmd__config,export)
                 cmd="gpuvirt__subcmd__help__subcmd__config__subcmd__export"
                 ;;
+            gpuvirt__subcmd__help__subcmd__driver,check)
+                cmd="gpuvirt__subcmd__help__subcmd__driver__subcmd__check"
+                ;;
+            gpuvirt__subcmd__help__subcmd__driver,list)
+                cmd="gpuvirt__subcmd__help__subcmd__driver__subcmd__list"
+                ;;
+            gpuvirt__subcmd__help__subcmd__esxcli,graphics)
+                cmd="gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics"
+                ;;
+            gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics,device)
+                cmd="gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__device"
+                ;;
+            gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics,host)
+                cmd="gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__host"
+                ;;
+            gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics,vm)
+                cmd="gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__vm"
+                ;;
+            gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__device,list)
+                cmd="gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__list"
+                ;;
+            gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__device,set)
+                cmd="gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__set"
+                ;;
+            gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__device,stats)
+                cmd="gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__stats"
+                ;;
+            gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__stats,list)
+                cmd="gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__stats__subcmd__list"
+                ;;
+            gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__host,get)
+                cmd="gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__get"
+                ;;
+            gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__host,refresh)
+                cmd="gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__refresh"
+                ;;
+            gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__host,set)
+                cmd="gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__set"
+                ;;
+            gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__vm,list)
+                cmd="gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__vm__subcmd__list"
+                ;;
             gpuvirt__subcmd__help__subcmd__gpu,cordon)
                 cmd="gpuvirt__subcmd__help__subcmd__gpu__subcmd__cordon"
                 ;;
@@ -207,6 +453,9 @@ _gpuvirt() {
                 ;;
             gpuvirt__subcmd__help__subcmd__host,maintenance)
                 cmd="gpuvirt__subcmd__help__subcmd__host__subcmd__maintenance"
+                ;;
+            gpuvirt__subcmd__help__subcmd__host,refresh)
+                cmd="gpuvirt__subcmd__help__subcmd__host__subcmd__refresh"
                 ;;
             gpuvirt__subcmd__help__subcmd__host,reserve)
                 cmd="gpuvirt__subcmd__help__subcmd__host__subcmd__reserve"
@@ -268,6 +517,9 @@ _gpuvirt() {
             gpuvirt__subcmd__host,maintenance)
                 cmd="gpuvirt__subcmd__host__subcmd__maintenance"
                 ;;
+            gpuvirt__subcmd__host,refresh)
+                cmd="gpuvirt__subcmd__host__subcmd__refresh"
+                ;;
             gpuvirt__subcmd__host,reserve)
                 cmd="gpuvirt__subcmd__host__subcmd__reserve"
                 ;;
@@ -282,6 +534,9 @@ _gpuvirt() {
                 ;;
             gpuvirt__subcmd__host__subcmd__help,maintenance)
                 cmd="gpuvirt__subcmd__host__subcmd__help__subcmd__maintenance"
+                ;;
+            gpuvirt__subcmd__host__subcmd__help,refresh)
+                cmd="gpuvirt__subcmd__host__subcmd__help__subcmd__refresh"
                 ;;
             gpuvirt__subcmd__host__subcmd__help,reserve)
                 cmd="gpuvirt__subcmd__host__subcmd__help__subcmd__reserve"
@@ -413,7 +668,7 @@ _gpuvirt() {
 
     case "${cmd}" in
         gpuvirt)
-            opts="-o -h -V --output --host --socket --key --help --version gpu profile mig vgpu capacity host vm xml snapshot config explain status events recover hook help"
+            opts="-o -h -V --output --host --socket --key --help --version gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status events esxcli recover hook help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -519,7 +774,7 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__config__subcmd__apply)
-            opts="-f -o -h --file --prune --dry-run --wait --yes --output --host --socket --key --help"
+            opts="-f -o -h --file --prune --dry-run --adopt --wait --yes --output --host --socket --key --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -697,6 +952,1262 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__config__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__driver)
+            opts="-o -h --output --host --socket --key --help check list help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__driver__subcmd__check)
+            opts="-o -h --vm --gpu --output --host --socket --key --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --vm)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --gpu)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__driver__subcmd__help)
+            opts="check list help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__driver__subcmd__help__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__driver__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__driver__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__driver__subcmd__list)
+            opts="-o -h --output --host --socket --key --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli)
+            opts="-o -h --output --host --socket --key --help graphics help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics)
+            opts="-o -h --output --host --socket --key --help device host vm help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device)
+            opts="-o -h --output --host --socket --key --help list set stats help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__help)
+            opts="list set stats help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__help__subcmd__set)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__help__subcmd__stats)
+            opts="list"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__help__subcmd__stats__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 7 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__list)
+            opts="-o -h --configured-type --output --host --socket --key --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__set)
+            opts="-d -t -m -o -h --device-id --type --vgpu-mode --output --host --socket --key --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --device-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -d)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -t)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vgpu-mode)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -m)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__stats)
+            opts="-o -h --output --host --socket --key --help list help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__stats__subcmd__help)
+            opts="list help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__stats__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 7 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__stats__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 7 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__stats__subcmd__list)
+            opts="-o -h --output --host --socket --key --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help)
+            opts="device host vm help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__device)
+            opts="list set stats"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__device__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__device__subcmd__set)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__device__subcmd__stats)
+            opts="list"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__device__subcmd__stats__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 7 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__host)
+            opts="get set refresh"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__host__subcmd__get)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__host__subcmd__refresh)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__host__subcmd__set)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__vm)
+            opts="list"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__help__subcmd__vm__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host)
+            opts="-o -h --output --host --socket --key --help get set refresh help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__get)
+            opts="-o -h --output --host --socket --key --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__help)
+            opts="get set refresh help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__help__subcmd__get)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__help__subcmd__refresh)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__help__subcmd__set)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__refresh)
+            opts="-o -h --output --host --socket --key --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__set)
+            opts="-o -h --default-type --shared-passthru-assignment-policy --yes --output --host --socket --key --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --default-type)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shared-passthru-assignment-policy)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__vm)
+            opts="-o -h --output --host --socket --key --help list help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__vm__subcmd__help)
+            opts="list help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__vm__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__vm__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__graphics__subcmd__vm__subcmd__list)
+            opts="-o -h --output --host --socket --key --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__help)
+            opts="graphics help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics)
+            opts="device host vm"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__device)
+            opts="list set stats"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__device__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__device__subcmd__set)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__device__subcmd__stats)
+            opts="list"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__device__subcmd__stats__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 7 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__host)
+            opts="get set refresh"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__host__subcmd__get)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__host__subcmd__refresh)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__host__subcmd__set)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__vm)
+            opts="list"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__help__subcmd__graphics__subcmd__vm__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__esxcli__subcmd__help__subcmd__help)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1157,7 +2668,7 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__help)
-            opts="gpu profile mig vgpu capacity host vm xml snapshot config explain status events recover hook help"
+            opts="gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status events esxcli recover hook help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1229,6 +2740,230 @@ _gpuvirt() {
         gpuvirt__subcmd__help__subcmd__config__subcmd__export)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__driver)
+            opts="check list"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__driver__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__driver__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__esxcli)
+            opts="graphics"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics)
+            opts="device host vm"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__device)
+            opts="list set stats"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__set)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__stats)
+            opts="list"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__device__subcmd__stats__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 7 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__host)
+            opts="get set refresh"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__get)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__refresh)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__host__subcmd__set)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__vm)
+            opts="list"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 5 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__esxcli__subcmd__graphics__subcmd__vm__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 6 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1395,7 +3130,7 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__help__subcmd__host)
-            opts="show set maintenance reserve"
+            opts="show set refresh maintenance reserve"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1409,6 +3144,20 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__help__subcmd__host__subcmd__maintenance)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__host__subcmd__refresh)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1453,6 +3202,20 @@ _gpuvirt() {
         gpuvirt__subcmd__help__subcmd__host__subcmd__show)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__import)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1821,7 +3584,7 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__host)
-            opts="-o -h --output --host --socket --key --help show set maintenance reserve help"
+            opts="-o -h --output --host --socket --key --help show set refresh maintenance reserve help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1855,7 +3618,7 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__host__subcmd__help)
-            opts="show set maintenance reserve help"
+            opts="show set refresh maintenance reserve help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1883,6 +3646,20 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__host__subcmd__help__subcmd__maintenance)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__host__subcmd__help__subcmd__refresh)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1940,6 +3717,40 @@ _gpuvirt() {
             ;;
         gpuvirt__subcmd__host__subcmd__maintenance)
             opts="-o -h --output --host --socket --key --help on off"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__host__subcmd__refresh)
+            opts="-o -h --output --host --socket --key --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2055,6 +3866,48 @@ _gpuvirt() {
                 return 0
             fi
             case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__import)
+            opts="-o -h --apply --root --wait --output --host --socket --key --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --root)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --output)
                     COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
                     return 0

@@ -41,10 +41,13 @@ complete -c gpuvirt -n "__fish_gpuvirt_needs_command" -f -a "host" -d 'The host\
 complete -c gpuvirt -n "__fish_gpuvirt_needs_command" -f -a "vm" -d 'VMs: libvirt domains and the GPUs that they have'
 complete -c gpuvirt -n "__fish_gpuvirt_needs_command" -f -a "xml" -d 'Print the <hostdev> elements for a GPU or a vGPU. Changes nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_needs_command" -f -a "snapshot" -d 'Record this host into a file that --host reads again. Changes nothing but that file'
+complete -c gpuvirt -n "__fish_gpuvirt_needs_command" -f -a "driver" -d 'Driver packages: what they are, and whether they fit a GPU or a VM'
 complete -c gpuvirt -n "__fish_gpuvirt_needs_command" -f -a "config" -d 'The desired document: what all managed GPUs are to be, as one file'
+complete -c gpuvirt -n "__fish_gpuvirt_needs_command" -f -a "import" -d 'Show what driverctl, mdevctl, vfio-pci.ids=, libvirt and Proxmox say of this host\'s GPUs as a document. Changes nothing without --apply'
 complete -c gpuvirt -n "__fish_gpuvirt_needs_command" -f -a "explain" -d 'Explain the name of a refusal or a warning: cause, how it is found out, remedy. Changes nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_needs_command" -f -a "status" -d 'Show whether gpuvirtd answers, and the GPUs that are not as they were asked to be. Changes nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_needs_command" -f -a "events" -d 'Show what happened lately: changes, devices that came and went. Changes nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_needs_command" -f -a "esxcli" -d 'ESXi\'s words for all this: `esxcli graphics ...`, with its options and its output'
 complete -c gpuvirt -n "__fish_gpuvirt_needs_command" -f -a "recover" -d 'Take back changes that neither succeeded nor could be undone. Changes the GPUs that are hands-off'
 complete -c gpuvirt -n "__fish_gpuvirt_needs_command" -f -a "hook" -d 'Answer libvirt\'s hook: not for people. Changes the host, as far as a VM\'s start wants it'
 complete -c gpuvirt -n "__fish_gpuvirt_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -253,18 +256,19 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand capacity" -l host -d 'Re
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand capacity" -l socket -d 'The socket of gpuvirtd' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand capacity" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand capacity" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set maintenance reserve help" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set refresh maintenance reserve help" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set maintenance reserve help" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set maintenance reserve help" -l socket -d 'The socket of gpuvirtd' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set maintenance reserve help" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set maintenance reserve help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set maintenance reserve help" -f -a "show" -d 'Show the host\'s defaults, reservations and maintenance. Changes nothing'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set maintenance reserve help" -f -a "set" -d 'Change the default type or the assignment policy. Changes the configuration, and GPUs that follow the default'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set maintenance reserve help" -f -a "maintenance" -d 'Place nothing more on this host, or do so again. Changes the configuration only'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set maintenance reserve help" -f -a "reserve" -d 'Keep room for so many vGPUs of a profile. Changes the configuration only'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set maintenance reserve help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set refresh maintenance reserve help" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set refresh maintenance reserve help" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set refresh maintenance reserve help" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set refresh maintenance reserve help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set refresh maintenance reserve help" -f -a "show" -d 'Show the host\'s defaults, reservations and maintenance. Changes nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set refresh maintenance reserve help" -f -a "set" -d 'Change the default type or the assignment policy. Changes the configuration, and GPUs that follow the default'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set refresh maintenance reserve help" -f -a "refresh" -d 'Look at the host anew, and say what changed since the last refresh. Changes GPUs that wait, where they can go on'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set refresh maintenance reserve help" -f -a "maintenance" -d 'Place nothing more on this host, or do so again. Changes the configuration only'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set refresh maintenance reserve help" -f -a "reserve" -d 'Keep room for so many vGPUs of a profile. Changes the configuration only'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set refresh maintenance reserve help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from show" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
@@ -282,6 +286,13 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_su
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from set" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from set" -l yes -d 'Change the GPUs that follow the default type with it'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from refresh" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
+json\t'One JSON document'
+yaml\t'The same document as YAML'"
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from refresh" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from refresh" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from refresh" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from refresh" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from maintenance" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
@@ -298,6 +309,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_su
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from reserve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show the host\'s defaults, reservations and maintenance. Changes nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "set" -d 'Change the default type or the assignment policy. Changes the configuration, and GPUs that follow the default'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "refresh" -d 'Look at the host anew, and say what changed since the last refresh. Changes GPUs that wait, where they can go on'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "maintenance" -d 'Place nothing more on this host, or do so again. Changes the configuration only'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "reserve" -d 'Keep room for so many vGPUs of a profile. Changes the configuration only'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -390,6 +402,35 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand snapshot" -l host -d 'Re
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand snapshot" -l socket -d 'The socket of gpuvirtd' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand snapshot" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand snapshot" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and not __fish_seen_subcommand_from check list help" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
+json\t'One JSON document'
+yaml\t'The same document as YAML'"
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and not __fish_seen_subcommand_from check list help" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and not __fish_seen_subcommand_from check list help" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and not __fish_seen_subcommand_from check list help" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and not __fish_seen_subcommand_from check list help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and not __fish_seen_subcommand_from check list help" -f -a "check" -d 'Say what a driver package is, and whether it fits a GPU or a VM. Changes nothing, opens no file'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and not __fish_seen_subcommand_from check list help" -f -a "list" -d 'List the releases of NVIDIA\'s vGPU software that are known here, and what goes with what. Changes nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and not __fish_seen_subcommand_from check list help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from check" -l vm -d 'Judge it for this VM\'s devices' -r
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from check" -l gpu -d 'Judge it for this GPU as it is configured: its address or label' -r
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from check" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
+json\t'One JSON document'
+yaml\t'The same document as YAML'"
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from check" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from check" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from check" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from list" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
+json\t'One JSON document'
+yaml\t'The same document as YAML'"
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from list" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from list" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from list" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from help" -f -a "check" -d 'Say what a driver package is, and whether it fits a GPU or a VM. Changes nothing, opens no file'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the releases of NVIDIA\'s vGPU software that are known here, and what goes with what. Changes nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and not __fish_seen_subcommand_from export diff apply help" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
@@ -427,12 +468,23 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from apply" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from apply" -l prune -d 'Managed GPUs that the document does not name become unmanaged, as by `gpu unset`'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from apply" -l dry-run -d 'Show the plan of each GPU, and whatever is in the way; change nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from apply" -l adopt -d 'vGPUs of the document that live already and that another tool made become gpuvirt\'s, where GPU and profile are those of the document. Without it they are in the way'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from apply" -l yes -d 'A new default type is meant for the GPUs that follow it too; without this they are listed, and nothing is changed'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from apply" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "export" -d 'Print what is configured as a document that `config apply` takes. Changes nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "diff" -d 'Show what a document would change of what is configured. Changes nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "apply" -d 'Make the host what a document says. Changes the host and the configuration'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand import" -l root -d 'Read other tools\' files below this folder instead of /: a copy of /etc and /proc/cmdline, such as a backup' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand import" -l wait -d 'With --apply: longest wait for a write that can block, e.g. 30s or 5m' -r
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand import" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
+json\t'One JSON document'
+yaml\t'The same document as YAML'"
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand import" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand import" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand import" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand import" -l apply -d 'Make the host so, as `config apply` would; refused while anything contradicts'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand explain" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
@@ -456,6 +508,28 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand events" -l socket -d 'Th
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand events" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand events" -s f -l follow -d 'Wait for more, until interrupted or until gpuvirtd ends'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand events" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and not __fish_seen_subcommand_from graphics help" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
+json\t'One JSON document'
+yaml\t'The same document as YAML'"
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and not __fish_seen_subcommand_from graphics help" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and not __fish_seen_subcommand_from graphics help" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and not __fish_seen_subcommand_from graphics help" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and not __fish_seen_subcommand_from graphics help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and not __fish_seen_subcommand_from graphics help" -f -a "graphics" -d 'GPUs, as `esxcli graphics` has them'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and not __fish_seen_subcommand_from graphics help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and __fish_seen_subcommand_from graphics" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
+json\t'One JSON document'
+yaml\t'The same document as YAML'"
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and __fish_seen_subcommand_from graphics" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and __fish_seen_subcommand_from graphics" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and __fish_seen_subcommand_from graphics" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and __fish_seen_subcommand_from graphics" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and __fish_seen_subcommand_from graphics" -f -a "device" -d 'Graphics devices'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and __fish_seen_subcommand_from graphics" -f -a "host" -d 'The host\'s graphics properties'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and __fish_seen_subcommand_from graphics" -f -a "vm" -d 'VMs with graphics devices'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and __fish_seen_subcommand_from graphics" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and __fish_seen_subcommand_from help" -f -a "graphics" -d 'GPUs, as `esxcli graphics` has them'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand recover" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
@@ -470,22 +544,25 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand hook" -l host -d 'Read a
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand hook" -l socket -d 'The socket of gpuvirtd' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand hook" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand hook" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot config explain status events recover hook help" -f -a "gpu" -d 'GPUs: what they are, how they are used, who holds them; and giving them another type'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot config explain status events recover hook help" -f -a "profile" -d 'vGPU profiles: what a VM can ask for, and how much is left'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot config explain status events recover hook help" -f -a "mig" -d 'GPU instances (MIG): the parts that a card is cut into, for vGPUs to live on'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot config explain status events recover hook help" -f -a "vgpu" -d 'vGPUs: the shares of GPUs that exist now'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot config explain status events recover hook help" -f -a "capacity" -d 'How many vGPUs of each profile fit, live, remain and are kept. Changes nothing'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot config explain status events recover hook help" -f -a "host" -d 'The host\'s defaults: default type, assignment policy, reservations, maintenance'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot config explain status events recover hook help" -f -a "vm" -d 'VMs: libvirt domains and the GPUs that they have'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot config explain status events recover hook help" -f -a "xml" -d 'Print the <hostdev> elements for a GPU or a vGPU. Changes nothing'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot config explain status events recover hook help" -f -a "snapshot" -d 'Record this host into a file that --host reads again. Changes nothing but that file'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot config explain status events recover hook help" -f -a "config" -d 'The desired document: what all managed GPUs are to be, as one file'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot config explain status events recover hook help" -f -a "explain" -d 'Explain the name of a refusal or a warning: cause, how it is found out, remedy. Changes nothing'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot config explain status events recover hook help" -f -a "status" -d 'Show whether gpuvirtd answers, and the GPUs that are not as they were asked to be. Changes nothing'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot config explain status events recover hook help" -f -a "events" -d 'Show what happened lately: changes, devices that came and went. Changes nothing'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot config explain status events recover hook help" -f -a "recover" -d 'Take back changes that neither succeeded nor could be undone. Changes the GPUs that are hands-off'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot config explain status events recover hook help" -f -a "hook" -d 'Answer libvirt\'s hook: not for people. Changes the host, as far as a VM\'s start wants it'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot config explain status events recover hook help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status events esxcli recover hook help" -f -a "gpu" -d 'GPUs: what they are, how they are used, who holds them; and giving them another type'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status events esxcli recover hook help" -f -a "profile" -d 'vGPU profiles: what a VM can ask for, and how much is left'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status events esxcli recover hook help" -f -a "mig" -d 'GPU instances (MIG): the parts that a card is cut into, for vGPUs to live on'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status events esxcli recover hook help" -f -a "vgpu" -d 'vGPUs: the shares of GPUs that exist now'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status events esxcli recover hook help" -f -a "capacity" -d 'How many vGPUs of each profile fit, live, remain and are kept. Changes nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status events esxcli recover hook help" -f -a "host" -d 'The host\'s defaults: default type, assignment policy, reservations, maintenance'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status events esxcli recover hook help" -f -a "vm" -d 'VMs: libvirt domains and the GPUs that they have'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status events esxcli recover hook help" -f -a "xml" -d 'Print the <hostdev> elements for a GPU or a vGPU. Changes nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status events esxcli recover hook help" -f -a "snapshot" -d 'Record this host into a file that --host reads again. Changes nothing but that file'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status events esxcli recover hook help" -f -a "driver" -d 'Driver packages: what they are, and whether they fit a GPU or a VM'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status events esxcli recover hook help" -f -a "config" -d 'The desired document: what all managed GPUs are to be, as one file'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status events esxcli recover hook help" -f -a "import" -d 'Show what driverctl, mdevctl, vfio-pci.ids=, libvirt and Proxmox say of this host\'s GPUs as a document. Changes nothing without --apply'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status events esxcli recover hook help" -f -a "explain" -d 'Explain the name of a refusal or a warning: cause, how it is found out, remedy. Changes nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status events esxcli recover hook help" -f -a "status" -d 'Show whether gpuvirtd answers, and the GPUs that are not as they were asked to be. Changes nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status events esxcli recover hook help" -f -a "events" -d 'Show what happened lately: changes, devices that came and went. Changes nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status events esxcli recover hook help" -f -a "esxcli" -d 'ESXi\'s words for all this: `esxcli graphics ...`, with its options and its output'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status events esxcli recover hook help" -f -a "recover" -d 'Take back changes that neither succeeded nor could be undone. Changes the GPUs that are hands-off'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status events esxcli recover hook help" -f -a "hook" -d 'Answer libvirt\'s hook: not for people. Changes the host, as far as a VM\'s start wants it'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status events esxcli recover hook help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from gpu" -f -a "list" -d 'List all GPUs: types configured and active, driver, IOMMU group, vGPUs, VMs. Changes nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from gpu" -f -a "show" -d 'Show all that is known of one GPU. Changes nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from gpu" -f -a "set" -d 'Give a GPU a graphics type, and manage it. Changes the host and the configuration'
@@ -503,6 +580,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_su
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from vgpu" -f -a "remove" -d 'Remove vGPUs that gpuvirt made and nobody holds. Changes the host'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "show" -d 'Show the host\'s defaults, reservations and maintenance. Changes nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "set" -d 'Change the default type or the assignment policy. Changes the configuration, and GPUs that follow the default'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "refresh" -d 'Look at the host anew, and say what changed since the last refresh. Changes GPUs that wait, where they can go on'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "maintenance" -d 'Place nothing more on this host, or do so again. Changes the configuration only'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "reserve" -d 'Keep room for so many vGPUs of a profile. Changes the configuration only'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "list" -d 'List libvirt\'s domains with the GPUs and vGPUs that they have or name. Changes nothing'
@@ -511,6 +589,9 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_su
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "add" -d 'Add a GPU or a vGPU to a domain\'s definition. Changes the stored definition, for the next start'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "remove" -d 'Take a GPU or a vGPU out of a domain\'s definition. Changes the stored definition, for the next start'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "start" -d 'Start a domain, with devices chosen for what it asks for. Changes its definition where others than the last ones are chosen'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from driver" -f -a "check" -d 'Say what a driver package is, and whether it fits a GPU or a VM. Changes nothing, opens no file'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from driver" -f -a "list" -d 'List the releases of NVIDIA\'s vGPU software that are known here, and what goes with what. Changes nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "export" -d 'Print what is configured as a document that `config apply` takes. Changes nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "diff" -d 'Show what a document would change of what is configured. Changes nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "apply" -d 'Make the host what a document says. Changes the host and the configuration'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from esxcli" -f -a "graphics" -d 'GPUs, as `esxcli graphics` has them'
