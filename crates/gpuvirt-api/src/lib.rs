@@ -6,6 +6,7 @@
 #[cfg(feature = "client")]
 pub mod client;
 pub mod config;
+pub mod doctor;
 pub mod error;
 pub mod event;
 pub mod gpu;
@@ -17,6 +18,7 @@ pub mod mig;
 #[cfg(feature = "schema")]
 pub mod openapi;
 pub mod passthrough;
+pub mod profile;
 pub mod request;
 pub mod route;
 pub mod selector;
@@ -28,6 +30,7 @@ pub mod xml;
 #[cfg(feature = "client")]
 pub use client::{Client, ClientError};
 pub use config::{ApplyConfig, ConfigChange, ConfigUntil, GpuChange, GpuOutcome};
+pub use doctor::{DoctorDocument, Unchecked};
 pub use error::{ApiError, ErrorKind};
 pub use gpu::GpuDocument;
 pub use gpuvirt_plan::capacity::{Capacity, GpuCapacity};
@@ -37,12 +40,13 @@ pub use host::HostDocument;
 pub use list::{API_VERSION, List, Source};
 pub use mig::{CreateGpuInstances, GpuInstanceDocument, MigDocument};
 pub use passthrough::PassthroughDocument;
+pub use profile::{OfferingFunction, ProfileDocument};
 pub use request::{
     Change, CreateVgpu, MOST_VGPUS, RemoveVgpus, SetCordon, SetHost, SetType, SetVgpuParams, VmAdd, VmRemove,
     VmStart,
 };
 pub use selector::GpuSelector;
 pub use status::StatusDocument;
-pub use vgpu::{ProfileDocument, VgpuDocument};
+pub use vgpu::VgpuDocument;
 pub use vm::VmDocument;
 pub use xml::XmlDocument;

@@ -16,6 +16,7 @@
 //! | `POST /v1/host/refresh` | `Change` |
 //! | `PUT /v1/gpus/{gpu}/cordon` with `SetCordon` | `Change` |
 //! | `GET /v1/status` | `StatusDocument` (`Status`) |
+//! | `GET /v1/doctor[?gpu=]` | `DoctorDocument` (`Doctor`) |
 //! | `GET /v1/events[?after=N][&waitSeconds=S]` | `EventList` |
 //! | `GET /v1/openapi.json` | all of this as an OpenAPI document |
 //! | `GET /metrics` | numbers for Prometheus (OpenMetrics) |
@@ -72,6 +73,12 @@ pub const CONFIG: &str = "/v1/config";
 
 /// `/v1/recover`
 pub const RECOVER: &str = "/v1/recover";
+
+/// `/v1/doctor`, about one GPU when one is named.
+pub fn doctor(gpu: Option<&GpuSelector>) -> String {
+    let one = |gpu: &GpuSelector| format!("/v1/doctor?gpu={}", segment(&gpu.to_string()));
+    gpu.map_or_else(|| "/v1/doctor".to_owned(), one)
+}
 
 /// `/v1/events`, those after one of them, waiting for the next for so many seconds.
 pub fn events(after: u64, wait_seconds: u64) -> String {

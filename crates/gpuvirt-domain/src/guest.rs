@@ -38,7 +38,7 @@ fn huge_pages(backing: &Node<'_, '_>) -> Option<HugePages> {
 }
 
 /// An amount of memory, `KiB` where no unit is written.
-fn kib(node: &Node<'_, '_>) -> Option<u64> {
+pub(crate) fn kib(node: &Node<'_, '_>) -> Option<u64> {
     scaled(text(node).trim().parse().ok()?, node.attribute("unit"))
 }
 

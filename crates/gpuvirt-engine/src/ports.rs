@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gpuvirt_model::{
-    Desired, Domain, HostMemory, MigState, Observed, PciAddress, ProgramPath, Reading, Records,
+    Desired, Domain, Health, HostMemory, MigState, Observed, PciAddress, ProgramPath, Reading, Records,
 };
 use gpuvirt_plan::{Performed, Plan, Step};
 use uuid::Uuid;
@@ -32,6 +32,12 @@ pub trait Host: Send + Sync {
     fn observe_gpu(&self, gpu: PciAddress) -> Result<Observed, PortError> {
         let _ = gpu;
         self.observe()
+    }
+
+    /// What only the doctor asks of a host, for the GPUs of a picture. Without another implementation nothing is known.
+    fn health(&self, observed: &Observed) -> Health {
+        let _ = observed;
+        Health::default()
     }
 
     /// Whether a PCI function is there at all, part of a GPU or not.

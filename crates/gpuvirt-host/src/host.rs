@@ -4,11 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gpuvirt_model::{HostMemory, MigState, Observed, PciAddress, ProgramPath, Unknown};
+use gpuvirt_model::{Health, HostMemory, MigState, Observed, PciAddress, ProgramPath, Unknown};
 use gpuvirt_plan::{Performed, Step};
 
 use crate::error::HostError;
 use crate::files::Files;
+use crate::health;
 use crate::holders;
 use crate::inventory::{self, GpuRules, KnownNames};
 use crate::memory;
@@ -36,6 +37,11 @@ pub enum ObserveScope {
     WithoutHolders,
     /// One GPU with its groups, virtual functions and vGPUs, without holders: whether a change came out as planned.
     Gpu(PciAddress),
+}
+
+/// What only the doctor asks of a host, but for its GPUs: every file that it looks at is asked of `sysfs`.
+pub fn host_health(sysfs: &dyn Sysfs, release: Option<&str>) -> Health {
+    health::read(Files::new(sysfs), [], release)
 }
 
 impl LinuxHost {
@@ -129,6 +135,13 @@ impl LinuxHost {
         deadline: Duration,
     ) -> Result<MigState, HostError> {
         mig::read_from(Files::new(&*self.sysfs), gpu, program, deadline)
+    }
+
+    /// What else there is to know about whether GPUs can work in VMs here: for the GPUs of a picture of this host. It
+    /// reads files alone, none of which wakes a card, and what it may not read is unknown.
+    pub fn health(&self, observed: &Observed) -> Health {
+        let functions = observed.gpus.values().flat_map(|gpu| gpu.functions.iter().copied());
+        health::read(Files::new(&*self.sysfs), functions, observed.host.kernel_release.as_deref())
     }
 
     /// Whether a PCI function is there, part of a GPU or not.

@@ -6,6 +6,7 @@
 mod error;
 mod files;
 pub mod foreign;
+mod health;
 mod holders;
 mod host;
 mod inventory;
@@ -25,7 +26,7 @@ pub mod vfio_probe;
 mod writer;
 
 pub use error::HostError;
-pub use host::{LinuxHost, ObserveScope};
+pub use host::{LinuxHost, ObserveScope, host_health};
 pub use inventory::{GpuMatch, GpuMatchError, GpuRules};
 pub use linux::LinuxSysfs;
 pub use perform::shell;

@@ -155,6 +155,14 @@ impl Sysfs for LinuxSysfs {
         self.file(path).is_ok_and(|file| file.symlink_metadata().is_ok())
     }
 
+    fn mode(&self, path: &str) -> io::Result<u32> {
+        Ok(std::fs::metadata(self.file(path)?)?.mode() & 0o7777)
+    }
+
+    fn knows_absence(&self, _path: &str) -> bool {
+        true
+    }
+
     fn device_number(&self, path: &str) -> io::Result<Option<DeviceNumber>> {
         let meta = std::fs::metadata(self.file(path)?)?;
         Ok(meta.file_type().is_char_device().then(|| DeviceNumber {

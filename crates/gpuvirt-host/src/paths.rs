@@ -43,6 +43,51 @@ pub(crate) const NVIDIA_VERSION: &str = "/proc/driver/nvidia/version";
 pub(crate) const NVIDIA_VGPUD: &str = "/usr/bin/nvidia-vgpud";
 /// Installed modules of all kernels.
 pub(crate) const LIB_MODULES: &str = "/lib/modules";
+/// What the processors are.
+pub(crate) const CPUINFO: &str = "/proc/cpuinfo";
+/// KVM's device.
+pub(crate) const KVM_NODE: &str = "/dev/kvm";
+/// The firmware's tables.
+pub(crate) const ACPI_TABLES: &str = "/sys/firmware/acpi/tables";
+/// IOMMU units that work.
+pub(crate) const IOMMU_UNITS: &str = "/sys/class/iommu";
+/// Whether VFIO's mode without any IOMMU is on.
+pub(crate) const VFIO_NOIOMMU: &str = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode";
+/// The nodes that are there.
+pub(crate) const NODES_ONLINE: &str = "/sys/devices/system/node/online";
+/// Who has claimed which physical addresses.
+pub(crate) const IOMEM: &str = "/proc/iomem";
+/// What the firmware says about Secure Boot: four bytes of attributes, then the value (UEFI specification, 3.3).
+pub(crate) const SECURE_BOOT: &str =
+    "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
+/// The kernel's lockdown.
+pub(crate) const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
+/// Whether SELinux enforces.
+pub(crate) const SELINUX_ENFORCE: &str = "/sys/fs/selinux/enforce";
+/// SELinux's switch for libvirt's hooks.
+pub(crate) const SELINUX_HOOKS: &str = "/sys/fs/selinux/booleans/virt_hooks_unconfined";
+/// Whether AppArmor is on.
+pub(crate) const APPARMOR: &str = "/sys/module/apparmor/parameters/enabled";
+/// AppArmor's profiles of libvirt's daemons, the modular one last.
+pub(crate) const APPARMOR_LIBVIRT: [&str; 2] =
+    ["/etc/apparmor.d/usr.sbin.libvirtd", "/etc/apparmor.d/usr.sbin.virtqemud"];
+/// What modules are told by the admin.
+pub(crate) const MODPROBE_D: &str = "/etc/modprobe.d";
+/// Our hook.
+pub(crate) const HOOK: &str = "/etc/libvirt/hooks/qemu.d/50-gpuvirt";
+/// What it calls.
+pub(crate) const COMMAND: &str = "/usr/bin/gpuvirt";
+/// Our daemon.
+pub(crate) const DAEMON: &str = "/usr/sbin/gpuvirtd";
+/// There while systemd starts our daemon with the host.
+pub(crate) const DAEMON_ENABLED: &str = "/etc/systemd/system/multi-user.target.wants/gpuvirtd.service";
+/// libvirt's daemons for QEMU: the old one for everything, and the new one.
+pub(crate) const LIBVIRT_DAEMONS: [&str; 2] = ["/usr/sbin/libvirtd", "/usr/sbin/virtqemud"];
+/// QEMU, where distributions put it.
+pub(crate) const EMULATORS: [&str; 3] =
+    ["/usr/bin/qemu-system-x86_64", "/usr/libexec/qemu-kvm", "/usr/bin/qemu-kvm"];
+/// The service that sets NVSwitches up, there while it runs.
+pub(crate) const FABRIC_MANAGER: &str = "/sys/fs/cgroup/system.slice/nvidia-fabricmanager.service";
 /// Where distributions keep the list of PCI names.
 pub(crate) const PCI_IDS: [&str; 3] =
     ["/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids", "/var/lib/pciutils/pci.ids"];
@@ -146,6 +191,26 @@ pub(crate) fn unbind_lock(driver: &DriverName, address: PciAddress) -> String {
 /// One file of the modules installed for a kernel.
 pub(crate) fn modules_file(release: &str, name: &str) -> String {
     format!("{LIB_MODULES}/{release}/{name}")
+}
+
+/// A module's folder by its name.
+pub(crate) fn module_named(name: &str) -> String {
+    format!("/sys/module/{name}")
+}
+
+/// One file of a pool of huge pages; `pool` is a name out of [`HUGE_PAGES`].
+pub(crate) fn huge_pages(pool: &str, name: &str) -> String {
+    format!("{HUGE_PAGES}/{pool}/{name}")
+}
+
+/// A file of the modules' options; `name` is one out of [`MODPROBE_D`].
+pub(crate) fn modprobe_file(name: &str) -> String {
+    format!("{MODPROBE_D}/{name}")
+}
+
+/// What a kernel was built with, where distributions put it.
+pub(crate) fn kernel_config(release: &str) -> String {
+    format!("/boot/config-{release}")
 }
 
 /// One file of a process.

@@ -59,6 +59,23 @@ pub trait Sysfs: Send + Sync {
     /// Whether a file, folder or link is there; links are not followed.
     fn exists(&self, path: &str) -> bool;
 
+    /// The permission bits of a file or folder, links followed.
+    ///
+    /// Without another implementation they are not known: a recording holds no modes.
+    ///
+    /// # Errors
+    /// The errno of stat.
+    fn mode(&self, path: &str) -> io::Result<u32> {
+        let _ = path;
+        Err(io::Error::new(io::ErrorKind::Unsupported, "this host tells no permissions"))
+    }
+
+    /// Whether `ENOENT` for this path means that it is not there, and not only that nobody recorded it.
+    fn knows_absence(&self, path: &str) -> bool {
+        let _ = path;
+        false
+    }
+
     /// The device number behind a path, links followed (`/proc/PID/fd/N` too); `None` when it is no character device.
     ///
     /// # Errors

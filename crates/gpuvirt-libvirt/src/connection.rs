@@ -63,6 +63,11 @@ impl Libvirt {
         Self { told: Some(told), ..self }
     }
 
+    /// Where it is asked.
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
     /// Closes the connection, when no request uses it any more. The next request opens another.
     pub fn close(&self) {
         drop(self.slot().take());

@@ -1,6 +1,7 @@
 //! Domains: listed with their host devices, read and redefined.
 
 use gpuvirt_domain::DomainXml;
+use gpuvirt_model::health::LibvirtVersions;
 use gpuvirt_model::{Domain, DomainState, Reading, Unknown, chain};
 use uuid::Uuid;
 use virt::connect::Connect;
@@ -152,6 +153,18 @@ impl Libvirt {
 }
 
 impl Libvirt {
+    /// The versions of libvirt's daemon and of its QEMU.
+    ///
+    /// # Errors
+    /// [`LibvirtError`].
+    pub fn versions(&self) -> Result<LibvirtVersions, LibvirtError> {
+        self.request("asking for its version".to_owned(), |connection, doing| {
+            let libvirt = connection.lib_version().map_err(|error| failed(doing, &error))?;
+            let qemu = connection.hyp_version().map_err(|error| failed(doing, &error))?;
+            Ok(LibvirtVersions { libvirt, qemu })
+        })
+    }
+
     /// Starts a domain and waits until it runs: its hooks too, so its caller holds nothing that a hook waits for.
     ///
     /// # Errors

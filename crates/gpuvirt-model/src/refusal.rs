@@ -62,10 +62,12 @@ macro_rules! codes {
     };
 }
 
-/// A name that no refusal or warning has.
+/// A name that no refusal, warning or finding has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no refusal or warning named {0:?}")]
+#[error("there is no refusal, warning or finding named {0:?}")]
 pub struct UnknownCode(pub String);
+
+pub(crate) use codes;
 
 codes! {
     /// The name of a refusal.

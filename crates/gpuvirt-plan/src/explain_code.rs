@@ -1,8 +1,9 @@
-//! What each refusal and each warning means: the texts of `gpuvirt explain` and of docs/refusals.md.
+//! What each refusal, each warning and each finding means: the texts of `gpuvirt explain` and of docs/refusals.md.
 //!
 //! Data and look-up only. A code without its text fails a test here.
 
 mod config;
+mod finding;
 mod gpu;
 mod guest;
 mod isolation;
@@ -14,7 +15,7 @@ mod vgpu;
 mod vm;
 mod warning;
 
-use gpuvirt_model::{RefusalCode, WarningCode};
+use gpuvirt_model::{FindingCode, RefusalCode, WarningCode};
 use serde::Serialize;
 
 /// What a code means.
@@ -32,18 +33,21 @@ pub struct Explanation {
 }
 
 /// Every text, by subject.
-const ALL: &[&[Explanation]] = &[
-    isolation::TEXTS,
-    gpu::TEXTS,
-    prepare::TEXTS,
-    config::TEXTS,
-    vgpu::TEXTS,
-    mig::TEXTS,
-    placement::TEXTS,
-    vm::TEXTS,
-    guest::TEXTS,
-    request::TEXTS,
-    warning::TEXTS,
+const ALL: &[&[&[Explanation]]] = &[
+    &[
+        isolation::TEXTS,
+        gpu::TEXTS,
+        prepare::TEXTS,
+        config::TEXTS,
+        vgpu::TEXTS,
+        mig::TEXTS,
+        placement::TEXTS,
+        vm::TEXTS,
+        guest::TEXTS,
+        request::TEXTS,
+        warning::TEXTS,
+    ],
+    finding::TEXTS,
 ];
 
 /// The explanation of a refusal.
@@ -56,8 +60,17 @@ pub fn warning(code: WarningCode) -> Option<&'static Explanation> {
     named(code.as_str())
 }
 
+/// The explanation of a finding: that of the refusal or the warning of its name, where there is one.
+pub fn finding(code: FindingCode) -> Option<&'static Explanation> {
+    named(code.as_str())
+}
+
+fn all() -> impl Iterator<Item = &'static Explanation> {
+    ALL.iter().copied().flatten().copied().flatten()
+}
+
 fn named(name: &str) -> Option<&'static Explanation> {
-    ALL.iter().copied().flatten().find(|text| text.name == name)
+    all().find(|text| text.name == name)
 }
 
 #[cfg(test)]
@@ -66,20 +79,21 @@ mod tests {
 
     fn codes() -> impl Iterator<Item = &'static str> {
         let refusals = RefusalCode::ALL.iter().map(|code| code.as_str());
-        refusals.chain(WarningCode::ALL.iter().map(|code| code.as_str()))
+        let warnings = WarningCode::ALL.iter().map(|code| code.as_str());
+        refusals.chain(warnings).chain(FindingCode::ALL.iter().map(|code| code.as_str()))
     }
 
     #[test]
     fn every_code_is_explained_once() {
         for name in codes() {
-            let texts = ALL.iter().copied().flatten().filter(|text| text.name == name).count();
+            let texts = all().filter(|text| text.name == name).count();
             assert_eq!(texts, 1, "{name} has {texts} explanations in gpuvirt-plan/src/explain_code/");
         }
     }
 
     #[test]
     fn every_part_says_something() {
-        for text in ALL.iter().copied().flatten() {
+        for text in all() {
             for part in [text.cause, text.evidence, text.remedy] {
                 assert!(part.len() > 20 && part.ends_with('.'), "{}: {part:?}", text.name);
                 assert!(!part.contains("  ") && !part.contains('\n'), "{}: {part:?}", text.name);

@@ -9,6 +9,7 @@ pub mod capacity;
 pub mod checks;
 pub mod claim;
 pub mod config;
+pub mod diagnose;
 pub mod difference;
 pub mod drift;
 pub mod driver;

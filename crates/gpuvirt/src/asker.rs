@@ -9,7 +9,7 @@ use gpuvirt_api::{Client, ClientError};
 
 use crate::cli::{Format, Global};
 use crate::failure::Failure;
-use crate::local;
+use crate::local::{self, Host};
 use crate::picture::Picture;
 use crate::progress;
 use crate::render::page::Page;
@@ -103,6 +103,11 @@ impl Asker {
 
     /// The recording's picture, when one was given.
     pub fn recording(&self) -> Option<Result<Picture, Failure>> {
+        self.recorded_host().map(|host| host.map(|host| host.picture))
+    }
+
+    /// The recording itself, when one was given.
+    pub fn recorded_host(&self) -> Option<Result<Host, Failure>> {
         self.global.host.as_deref().map(local::recorded)
     }
 
@@ -116,6 +121,6 @@ impl Asker {
     /// # Errors
     /// [`Failure`] when not even the PCI bus can be read.
     pub fn live(&self) -> Result<Picture, Failure> {
-        local::live()
+        local::live().map(|host| host.picture)
     }
 }

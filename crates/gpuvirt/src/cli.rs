@@ -140,7 +140,7 @@ pub enum Command {
     ///
     /// Example: gpuvirt import > gpus.yaml
     Import(ImportArgs),
-    /// Explain the name of a refusal or a warning: cause, how it is found out, remedy. Changes nothing
+    /// Explain the name of a refusal, a warning or a finding: cause, how it is found out, remedy. Changes nothing
     ///
     /// Without a name: all names.
     ///
@@ -152,6 +152,17 @@ pub enum Command {
     ///
     /// Example: gpuvirt status
     Status,
+    /// Find what keeps GPUs from working in VMs, with cause and remedy. Changes nothing
+    ///
+    /// It looks at the host, its GPUs and its VMs: all of them, or, with GPU, at that one, the VMs that have it, and the
+    /// host. Each finding has a name that `gpuvirt explain` knows, the file and the value that it was read from, and what
+    /// to do. What could not be looked at (files for root alone; VMs without gpuvirtd) is said, and is no finding.
+    ///
+    /// Exit codes: 0 nothing was found, or notes alone; 3 an error: something does not work; 4 a warning: it works, and
+    /// something will go wrong; 1 and 2 when the command itself fails.
+    ///
+    /// Example: gpuvirt doctor 41:00.0
+    Doctor(DoctorArgs),
     /// Show what happened lately: changes, devices that came and went. Changes nothing
     ///
     /// gpuvirtd remembers a few hundred events of its present life. With --follow it goes on until it is stopped; then
@@ -222,6 +233,14 @@ pub struct EventsArgs {
     /// Wait for more, until interrupted or until gpuvirtd ends
     #[arg(long, short = 'f')]
     pub follow: bool,
+}
+
+/// Whom to examine.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// One GPU only: its address or label
+    #[arg(value_name = "GPU")]
+    pub gpu: Option<GpuSelector>,
 }
 
 /// What to explain.

@@ -36,4 +36,6 @@ pub enum Family {
     AcceptableRefusal,
     /// A warning.
     Warning,
+    /// A finding of `gpuvirt doctor`.
+    Finding,
 }

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gpuvirt_api::Source;
-use gpuvirt_host::{GpuRules, LinuxHost, LinuxSysfs, Sysfs};
-use gpuvirt_model::{Desired, Observed, Reading, Records, Unknown};
+use gpuvirt_host::{GpuRules, LinuxHost, LinuxSysfs};
+use gpuvirt_model::{Desired, Health, Observed, Reading, Records, Unknown};
 use gpuvirt_recording::RecordedHost;
 
 use crate::failure::Failure;
@@ -21,11 +21,25 @@ pub(crate) const STATE_DIR: &str = "/var/lib/gpuvirt";
 /// How the daemon runs; what counts as a GPU is there too.
 const CONFIG: &str = "/etc/gpuvirt/gpuvirtd.toml";
 
+/// A host, and its picture.
+pub struct Host {
+    host: LinuxHost,
+    /// What it shows.
+    pub picture: Picture,
+}
+
+impl Host {
+    /// What only the doctor asks of it.
+    pub fn health(&self) -> Health {
+        self.host.health(&self.picture.observed)
+    }
+}
+
 /// This machine, with the stored configuration.
 ///
 /// # Errors
 /// [`Failure`] when not even the PCI bus can be read.
-pub fn live() -> Result<Picture, Failure> {
+pub fn live() -> Result<Host, Failure> {
     let mut oddities = Vec::new();
     let (desired, records) = stored(&mut oddities);
     let rules = rules::read(Path::new(CONFIG)).unwrap_or_else(|error| {
@@ -35,10 +49,11 @@ pub fn live() -> Result<Picture, Failure> {
         ));
         GpuRules::default()
     });
-    let mut observed = observe(Arc::new(LinuxSysfs::this_machine()), rules)?;
+    let host = LinuxHost::new(Arc::new(LinuxSysfs::this_machine()), rules);
+    let mut observed = observe(&host)?;
     let records = records.of_boot(observed.host.boot_id);
     gpuvirt_plan::profile::remember_names(&mut observed, &records);
-    Ok(Picture { observed, desired, records, source: Source::Host, oddities })
+    Ok(Host { host, picture: Picture { observed, desired, records, source: Source::Host, oddities } })
 }
 
 /// What counts as a GPU here besides display controllers, as far as the configuration can be read.
@@ -50,7 +65,7 @@ pub fn rules() -> GpuRules {
 ///
 /// # Errors
 /// [`Failure`] that names the file: it is no recording, or holds no PCI bus.
-pub fn recorded(path: &Path) -> Result<Picture, Failure> {
+pub fn recorded(path: &Path) -> Result<Host, Failure> {
     let recording = RecordedHost::open(path).map_err(|error| {
         let mut failure = Failure::failed(&error);
         failure.error.message = format!("{}: {}", path.display(), failure.error.message);
@@ -60,14 +75,15 @@ pub fn recorded(path: &Path) -> Result<Picture, Failure> {
     let oddities = recording.notes();
     let domains = recording.domains().map(<[_]>::to_vec);
     let extra = recording.manifest().map(|manifest| manifest.extra_gpus.clone()).unwrap_or_default();
-    let mut observed = observe(Arc::new(recording), GpuRules { extra, ..GpuRules::default() })?;
+    let host = LinuxHost::new(Arc::new(recording), GpuRules { extra, ..GpuRules::default() });
+    let mut observed = observe(&host)?;
     observed.domains = domains.map_or(Reading::Unknown(Unknown::NotRecorded), Reading::Known);
     let (desired, records) = (Desired::default(), Records::default());
-    Ok(Picture { observed, desired, records, source: Source::Recording, oddities })
+    Ok(Host { host, picture: Picture { observed, desired, records, source: Source::Recording, oddities } })
 }
 
-fn observe(sysfs: Arc<dyn Sysfs>, rules: GpuRules) -> Result<Observed, Failure> {
-    LinuxHost::new(sysfs, rules).observe().map_err(|error| Failure::failed(&error))
+fn observe(host: &LinuxHost) -> Result<Observed, Failure> {
+    host.observe().map_err(|error| Failure::failed(&error))
 }
 
 /// What the admin asked for. A file that can't be understood is said to be so: it is not an empty one.

@@ -21,6 +21,8 @@ pub struct Answer {
     pub exit: u8,
 }
 
+/// Refused.
+pub const EXIT_REFUSED: u8 = 3;
 /// Accepted and pending.
 pub const EXIT_PENDING: u8 = 4;
 

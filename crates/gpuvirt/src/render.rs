@@ -6,6 +6,7 @@
 pub mod capacity;
 pub mod change;
 pub mod config;
+pub mod doctor;
 pub mod driver;
 pub mod esxcli;
 pub mod event;

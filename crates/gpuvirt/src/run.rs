@@ -102,6 +102,7 @@ pub fn answer(cli: &Cli) -> Answer {
         Command::Import(args) => verb::import::run(&asker, args),
         Command::Explain(args) => verb::explain::run(asker.format(), args),
         Command::Status => verb::status::run(&asker),
+        Command::Doctor(args) => verb::doctor::run(&asker, args),
         Command::Events(args) => verb::events::run(&asker, args),
         Command::Esxcli(command) => verb::esxcli::run(&asker, command),
         Command::Recover => verb::recover::run(&asker),

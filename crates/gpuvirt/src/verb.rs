@@ -2,6 +2,7 @@
 
 pub mod capacity;
 pub mod config;
+pub mod doctor;
 pub mod driver;
 pub mod esxcli;
 pub mod events;

@@ -17,8 +17,6 @@ pub struct Form {
     pub fits: usize,
     /// What a guest finds on its PCI bus.
     pub sees: &'static str,
-    /// The exit code of asking for the card back while guests run.
-    pub early: i32,
     /// A profile that the card does not have.
     pub foreign: &'static str,
 }
@@ -31,7 +29,6 @@ impl Form {
         profile: "lab-4q",
         fits: 2,
         sees: "1234:1ab0 class=030200 subsystem=1234:0003",
-        early: 4,
         foreign: "lab-3q",
     };
 
@@ -42,7 +39,6 @@ impl Form {
         profile: "lab-4q",
         fits: 2,
         sees: "1234:1ab1 class=030200 subsystem=1234:025c",
-        early: 3,
         foreign: "lab-3q",
     };
 
@@ -53,7 +49,6 @@ impl Form {
         profile: "lab-4q",
         fits: 2,
         sees: "8086:10ca class=020000",
-        early: 3,
         foreign: "lab-3q",
     };
 
@@ -64,7 +59,6 @@ impl Form {
         profile: "vf",
         fits: 7,
         sees: "8086:10ca class=020000",
-        early: 3,
         foreign: "lab-4q",
     };
 
@@ -74,7 +68,8 @@ impl Form {
         let list = items(&lab.gpuvirt(&format!("profile list --gpu {gpu} -o json")).expect(0));
         let ours: Vec<&Value> = list.iter().filter(|item| item["name"] == self.profile).collect();
         assert!(ours.iter().all(|item| item["framework"] == self.framework), "{ours:?}");
-        ours.iter().filter(|item| item["available"].as_u64().unwrap() > 0).count()
+        let functions = ours.iter().flat_map(|item| item["functions"].as_array().unwrap());
+        functions.filter(|function| function["available"].as_u64().unwrap() > 0).count()
     }
 
     /// Asks for one more.

@@ -26,7 +26,7 @@ fn journey(form: &Form) {
         guest.run().expect(0).says(form.sees).says("L2-READY");
     }
     lab.gpuvirt(&format!("vgpu remove {}", ids[0])).expect(3).says("[vgpu-in-use]").says("form-one");
-    lab.gpuvirt(&format!("gpu set {gpu} --type shared")).expect(form.early).says("vGPU");
+    lab.gpuvirt(&format!("gpu set {gpu} --type shared")).expect(3).says("[vgpus-alive]").says("VM form-one");
 
     for (guest, id) in guests.iter().zip(&ids) {
         guest.destroy();

@@ -7,9 +7,20 @@ use ureq::http::Method;
 
 use super::{CHANGE_DEADLINE, Call, Client, ClientError, READ_DEADLINE};
 use crate::event::EventList;
-use crate::{ApplyConfig, Change, ConfigChange, HostDocument, List, SetHost, StatusDocument, route};
+use crate::{
+    ApplyConfig, Change, ConfigChange, DoctorDocument, GpuSelector, HostDocument, List, SetHost,
+    StatusDocument, route,
+};
 
 impl Client {
+    /// What keeps GPUs from working in VMs: all findings, or those about one GPU.
+    ///
+    /// # Errors
+    /// [`ClientError`], here and below.
+    pub fn doctor(&self, gpu: Option<&GpuSelector>) -> Result<DoctorDocument, ClientError> {
+        self.get(route::doctor(gpu))
+    }
+
     /// The host's defaults.
     ///
     /// # Errors

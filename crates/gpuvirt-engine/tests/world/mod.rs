@@ -93,7 +93,7 @@ pub struct Files {
 }
 
 /// What [`World::picture`] shows.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Picture {
     pub bindings: BTreeMap<PciAddress, DriverBinding>,
     pub vgpus: BTreeMap<VgpuId, MdevPlace>,
@@ -150,7 +150,8 @@ impl World {
         Self::of(include_str!("../../../../tests/hosts/sriov-host.umockdev"))
     }
 
-    fn of(dump: &str) -> Self {
+    /// A host from a dump.
+    pub fn of(dump: &str) -> Self {
         let kernel = FakeKernel::from_dump(dump).unwrap().with_proc().strict();
         let world = Self {
             kernel: Arc::new(kernel),

@@ -25,7 +25,7 @@ pub(super) fn vfio_missing(switch: &Switch) -> Option<Refusal> {
 }
 
 /// A driver that makes no vGPUs has the card, and the vendor has another that does: cause, and what to do.
-pub(super) fn wrong(gpu: &Gpu, observed: &Observed) -> Option<(String, Vec<String>)> {
+pub(crate) fn wrong(gpu: &Gpu, observed: &Observed) -> Option<(String, Vec<String>)> {
     let primary = observed.primary_of(gpu)?;
     let driver = primary.binding.driver.as_ref().filter(|_| gpu.host_driver && gpu.frameworks.is_empty())?;
     let kind = gpu.driver.kind;

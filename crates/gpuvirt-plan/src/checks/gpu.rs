@@ -1,6 +1,8 @@
 //! Checks on the card itself.
 
-use gpuvirt_model::{Function, Observed, PciAddress, Reading, Refusal, RefusalCode, Warning, WarningCode};
+use gpuvirt_model::{
+    Function, Observed, PciAddress, Reading, Refusal, RefusalCode, Vgpu, Warning, WarningCode,
+};
 
 use super::{Switch, list, with_explain};
 use crate::{sriov, vendor};
@@ -95,14 +97,26 @@ pub(super) fn vfs_bound(switch: &Switch) -> Option<Refusal> {
     (!bound.is_empty()).then(|| switch.refuse(RefusalCode::VfsAlive, because, vec![stop]))
 }
 
+/// vGPUs that live, with who has each: they would vanish, or keep the GPU from what it is to be.
 pub(super) fn vgpus_alive(switch: &Switch) -> Option<Refusal> {
-    let alive: Vec<String> =
-        switch.observed.vgpus_of(switch.gpu).map(|v| format!("{} ({})", v.id, v.profile)).collect();
-    let (none, because) = (alive.is_empty(), format!("it has live vGPUs: {}", list(&alive)));
-    (!none).then(|| {
-        let remove = switch.observed.vgpus_of(switch.gpu).map(|v| format!("gpuvirt vgpu remove {}", v.id));
-        switch.refuse(RefusalCode::VgpusAlive, because, remove.collect())
-    })
+    let alive: Vec<&Vgpu> = switch.observed.vgpus_of(switch.gpu).collect();
+    let because =
+        format!("it has live vGPUs: {}", list(alive.iter().map(|vgpu| with_user(vgpu, switch.observed))));
+    let remove = || alive.iter().map(|vgpu| format!("gpuvirt vgpu remove {}", vgpu.id));
+    let idle = format!("or --when idle: it becomes {} when they are gone", switch.to);
+    let refuse = || switch.refuse(RefusalCode::VgpusAlive, because, remove().chain([idle]).collect());
+    (!alive.is_empty()).then(refuse)
+}
+
+/// A vGPU with the VM that runs with it, or else whoever holds it.
+fn with_user(vgpu: &Vgpu, observed: &Observed) -> String {
+    let (id, profile, device) = (vgpu.id, &vgpu.profile, vgpu.id.hostdev());
+    let vm = observed.domains.known().into_iter().flatten().find(|domain| domain.has_live(&device));
+    match (vm, vgpu.holders.seen.as_slice()) {
+        (Some(vm), _) => format!("{id} ({profile}, VM {} is running with it)", vm.name),
+        (None, []) => format!("{id} ({profile})"),
+        (None, holders) => format!("{id} ({profile}, held by {})", list(holders)),
+    }
 }
 
 pub(super) fn no_reset_method(switch: &Switch) -> Option<Warning> {

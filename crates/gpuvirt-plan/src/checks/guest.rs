@@ -43,7 +43,7 @@ pub enum Moment {
 pub(crate) type Found = (RefusalCode, String, Vec<String>);
 
 /// What forbids the devices in this guest.
-pub(super) fn refusals(judged: &Judged<'_>, moment: Moment) -> Vec<Found> {
+pub(crate) fn refusals(judged: &Judged<'_>, moment: Moment) -> Vec<Found> {
     let mut found: Vec<Found> = viommu_with_vgpu(judged).into_iter().collect();
     let (Some(memory), true) = (judged.guest.memory_kib, judged.devices.iter().any(is_pci)) else {
         return found;

@@ -2,7 +2,7 @@
 //! written, so that the admin sees every obstacle at once.
 
 pub mod domain;
-mod driver;
+pub(crate) mod driver;
 mod gpu;
 pub mod guest;
 mod holder;
@@ -47,7 +47,8 @@ pub struct Switch<'a> {
 
 /// Everything that is in the way of a switch. What the admin accepted is not taken out: see [`without_accepted`].
 ///
-/// A plan without steps is refused for another card at the address only, so that asking twice is safe.
+/// A plan without steps is refused for what is not as asked for all the same: another card at the address, a driver that
+/// makes no vGPUs, vGPUs that live. So asking twice is safe.
 pub fn refusals(switch: &Switch) -> Vec<Refusal> {
     let mut found: Vec<Refusal> = Vec::new();
     found.extend(gpu::identity_changed(switch));
@@ -55,12 +56,15 @@ pub fn refusals(switch: &Switch) -> Vec<Refusal> {
         Some(refusal) => found.push(refusal),
         None => found.extend(vgpu::no_support(switch)),
     }
+    // However they are made: a GPU on which vGPUs live is shared-direct.
+    let ends_vgpus =
+        matches!(switch.to, GraphicsType::Shared | GraphicsType::Basic) || vfs::takes_vfs(switch.plan);
+    found.extend(ends_vgpus.then(|| gpu::vgpus_alive(switch)).flatten());
     if switch.plan.is_empty() {
         return found;
     }
     if vfs::takes_vfs(switch.plan) {
         found.extend(gpu::vfs_bound(switch));
-        found.extend(gpu::vgpus_alive(switch));
     }
     if vfs::makes_vfs(switch.plan) {
         found.extend(iommu::no_iommu(switch));
@@ -77,7 +81,9 @@ pub fn refusals(switch: &Switch) -> Vec<Refusal> {
     // They vanish with any driver that has the card, vfio-pci included. Those that the plan takes itself are ours.
     if (unbinds || switch.to == GraphicsType::Direct) && !vfs::takes_vfs(switch.plan) {
         found.extend(gpu::vfs_alive(switch));
-        found.extend(gpu::vgpus_alive(switch));
+        if !ends_vgpus {
+            found.extend(gpu::vgpus_alive(switch));
+        }
     }
     if unbinds {
         found.extend(holder::domain_running(switch));

@@ -49,10 +49,13 @@ pub(super) const TEXTS: &[Explanation] = &[
     },
     Explanation {
         name: "vgpus-alive",
-        cause: "vGPUs of the card exist. They vanish when its driver does, under the VMs that have them.",
-        evidence: "Mediated devices in /sys/bus/mdev/devices whose parent is a function of this card.",
+        cause: "vGPUs of the card exist. They vanish with its driver or its virtual functions, under the VMs that have \
+                them; and a card on which they live is shared-direct, in whichever way they are made.",
+        evidence: "Mediated devices in /sys/bus/mdev/devices whose parent is a function of this card; virtual functions \
+                   of it that have a vGPU type (nvidia/current_vgpu_type) or that VFIO has.",
         remedy: "Remove those that gpuvirt made with `gpuvirt vgpu remove`, others with the tool that made them \
-                 (mdevctl, nvidia's scripts).",
+                 (mdevctl, nvidia's scripts). Or say `--when idle`: it is stored, and the card follows when they are \
+                 gone.",
     },
     Explanation {
         name: "identity-changed",

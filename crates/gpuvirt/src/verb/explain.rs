@@ -1,7 +1,7 @@
 //! `gpuvirt explain`: what a name in square brackets means.
 
 use gpuvirt_api::API_VERSION;
-use gpuvirt_model::{RefusalCode, WarningCode};
+use gpuvirt_model::{FindingCode, RefusalCode, WarningCode};
 use gpuvirt_plan::explain_code;
 
 use crate::cli::{ExplainArgs, Format};
@@ -35,15 +35,28 @@ pub fn run(format: Format, args: &ExplainArgs) -> Result<Answer, Failure> {
 
 fn all() -> Vec<Explained> {
     let refusals = RefusalCode::ALL.iter().filter_map(|code| explained_refusal(*code));
-    refusals.chain(WarningCode::ALL.iter().filter_map(|code| explained_warning(*code))).collect()
+    let warnings = WarningCode::ALL.iter().filter_map(|code| explained_warning(*code));
+    // A finding that shares its name with one of these shares its text.
+    let findings = FindingCode::ALL.iter().filter(|code| named_otherwise(code.as_str()).is_none());
+    refusals.chain(warnings).chain(findings.filter_map(|code| explained_finding(*code))).collect()
 }
 
 fn named(name: &str) -> Result<Explained, Failure> {
-    let refusal = name.parse().ok().and_then(explained_refusal);
-    refusal.or_else(|| name.parse().ok().and_then(explained_warning)).ok_or_else(|| {
-        Failure::usage(format!("there is no refusal or warning named {name:?}"))
+    let finding = || name.parse().ok().and_then(explained_finding);
+    named_otherwise(name).or_else(finding).ok_or_else(|| {
+        Failure::usage(format!("there is no refusal, warning or finding named {name:?}"))
             .try_this("`gpuvirt explain` lists all names")
     })
+}
+
+/// A refusal or a warning of this name.
+fn named_otherwise(name: &str) -> Option<Explained> {
+    let refusal = name.parse().ok().and_then(explained_refusal);
+    refusal.or_else(|| name.parse().ok().and_then(explained_warning))
+}
+
+fn explained_finding(code: FindingCode) -> Option<Explained> {
+    explain_code::finding(code).map(|text| Explained { family: Family::Finding, text })
 }
 
 fn explained_refusal(code: RefusalCode) -> Option<Explained> {

@@ -12,7 +12,8 @@ use gpuvirt_api::event::EventKind;
 use gpuvirt_api::{ApiError, ErrorKind, List, Source};
 use gpuvirt_engine::ports::{Domains, Host, PortError, Store};
 use gpuvirt_engine::{Engine, Report, View};
-use gpuvirt_model::{Desired, PciAddress, Reading, Records, Refusal, RefusalCode};
+use gpuvirt_model::health::LibvirtVersions;
+use gpuvirt_model::{Desired, PciAddress, Reading, Records, Refusal, RefusalCode, Unknown};
 use tokio::sync::Semaphore;
 
 use super::access::{Caller, Peer, ReadGate, WriteGate, Writer};
@@ -41,6 +42,13 @@ pub trait Definitions: Send + Sync {
     /// # Errors
     /// [`PortError`] when libvirt does not answer.
     fn public_xml(&self, name: &str) -> Result<Option<String>, PortError>;
+
+    /// Where libvirt is asked, and the versions that it and QEMU have.
+    ///
+    /// Without another implementation there is no libvirt.
+    fn libvirt(&self) -> (Option<String>, Reading<LibvirtVersions>) {
+        (None, Reading::Unknown(Unknown::NotRecorded))
+    }
 }
 
 /// The outside worlds, shared between the engine and what the server asks directly.

@@ -21,6 +21,7 @@ mod capacity;
 mod change;
 mod config;
 mod context;
+mod doctor;
 mod event;
 mod gpu;
 mod hook;

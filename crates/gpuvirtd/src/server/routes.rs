@@ -11,7 +11,9 @@ use super::access::readers_only;
 use super::answer::Failure;
 use super::context::Context;
 use super::once::once;
-use super::{capacity, config, event, gpu, hook, host, metrics, mig, openapi, profile, status, vgpu, vm};
+use super::{
+    capacity, config, doctor, event, gpu, hook, host, metrics, mig, openapi, profile, status, vgpu, vm,
+};
 
 /// All routes of the API. Paths are those of [`gpuvirt_api::route`].
 pub fn router(context: Arc<Context>) -> Router {
@@ -43,6 +45,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/v1/hook", post(hook::call))
         .route("/v1/config", get(config::export).post(config::apply))
         .route("/v1/status", get(status::show))
+        .route("/v1/doctor", get(doctor::show))
         .route("/v1/events", get(event::list))
         .route("/v1/openapi.json", get(openapi::show))
         .route("/metrics", get(metrics::show))

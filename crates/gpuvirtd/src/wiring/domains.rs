@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gpuvirt_engine::ports::{Domains, PortError};
 use gpuvirt_libvirt::{Libvirt, LibvirtError, Redefined, Told};
+use gpuvirt_model::health::LibvirtVersions;
 use gpuvirt_model::{Domain, Reading, Unknown};
 
 use crate::server::Definitions;
@@ -99,6 +100,17 @@ impl Domains for LibvirtDomains {
 }
 
 impl Definitions for LibvirtDomains {
+    fn libvirt(&self) -> (Option<String>, Reading<LibvirtVersions>) {
+        let uri = Some(self.lists.uri().to_owned());
+        // Not behind a listing that is overdue already: its own deadline would be waited for once more.
+        if !self.gate.is_open() || self.lists.is_overdue() {
+            let what = "libvirt is not asked now".to_owned();
+            return (uri, Reading::Unknown(Unknown::Unreadable { what }));
+        }
+        let unreadable = |error: &LibvirtError| Unknown::Unreadable { what: gpuvirt_model::chain(error) };
+        (uri, self.lists.versions().map_or_else(|error| Reading::Unknown(unreadable(&error)), Reading::Known))
+    }
+
     fn public_xml(&self, name: &str) -> Result<Option<String>, PortError> {
         // A question, so within the time that its client waits; an edit may take longer. All wait for one listing
         // first, so that a libvirt that answers nobody costs them one wait together and not one each.

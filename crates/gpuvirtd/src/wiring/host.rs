@@ -10,7 +10,7 @@ use gpuvirt_fakekernel::FakeKernel;
 use gpuvirt_host::{
     GpuMatch, HostError, LinuxHost, LinuxSysfs, ObserveScope, Sysfs, WriterCommand, WriterOrigin, writer_main,
 };
-use gpuvirt_model::{HostMemory, MigState, Observed, PciAddress, ProgramPath};
+use gpuvirt_model::{Health, HostMemory, MigState, Observed, PciAddress, ProgramPath};
 use gpuvirt_plan::{Performed, Step};
 
 use crate::config::{Config, ExtraGpu, GpuInstances};
@@ -86,6 +86,10 @@ impl Host for HostPort {
 
     fn observe_gpu(&self, gpu: PciAddress) -> Result<Observed, PortError> {
         self.observe_scope(ObserveScope::Gpu(gpu))
+    }
+
+    fn health(&self, observed: &Observed) -> Health {
+        self.0.health(observed)
     }
 
     fn memory(&self) -> Option<HostMemory> {

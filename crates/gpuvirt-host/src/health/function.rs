@@ -1,0 +1,61 @@
+//! Functions of GPUs: what is upstream of them.
+
+use std::collections::BTreeMap;
+
+use gpuvirt_model::health::{FunctionHealth, Port, ResizableBar};
+use gpuvirt_model::{PciAddress, Reading, Unknown};
+
+use super::reader::Reader;
+use crate::parse::{capability, pci_resource};
+use crate::paths;
+
+/// All of a PCI Express function's config space.
+const CONFIG: usize = 4096;
+
+pub(super) fn read(
+    reader: Reader<'_>,
+    functions: impl IntoIterator<Item = PciAddress>,
+) -> BTreeMap<PciAddress, FunctionHealth> {
+    functions.into_iter().map(|address| (address, function(reader, address))).collect()
+}
+
+fn function(reader: Reader<'_>, address: PciAddress) -> FunctionHealth {
+    let text = |name: &str| reader.files.text(&paths::function_file(address, name)).ok();
+    FunctionHealth {
+        upstream: upstream(reader, address),
+        runtime_status: text("power/runtime_status").map(|text| text.trim().to_owned()),
+        unassigned_bars: text("resource").map(|text| pci_resource::unassigned(&text)).unwrap_or_default(),
+        resizable_bars: (0..6)
+            .filter_map(|index: u8| {
+                let largest = pci_resource::largest(&text(&format!("resource{index}_resize"))?)?;
+                Some(ResizableBar { index, largest })
+            })
+            .collect(),
+        rom: reader.files.sysfs.exists(&paths::function_file(address, "rom")),
+    }
+}
+
+/// The bridges on the way to a function, from the link that leads to its device.
+fn upstream(reader: Reader<'_>, address: PciAddress) -> Vec<Port> {
+    let target = reader.files.sysfs.read_link(&paths::function(address)).unwrap_or_default();
+    let on_the_way = target.split('/').filter_map(|part| PciAddress::parse(part).ok());
+    on_the_way.filter(|bridge| *bridge != address).map(|bridge| port(reader, bridge)).collect()
+}
+
+fn port(reader: Reader<'_>, address: PciAddress) -> Port {
+    let state = reader.files.text(&paths::function_file(address, "power_state")).unwrap_or_default();
+    let acs = if state.trim() == "D0" {
+        let config = reader.files.sysfs.read(&paths::function_file(address, "config"), CONFIG);
+        match config.map(|config| (capability::has_acs(&config), config.len())) {
+            Ok((Some(has), _)) => Reading::Known(has),
+            // The kernel shows others the first 64 bytes.
+            Ok((None, 64)) => Reading::Unknown(Unknown::NeedsRoot),
+            Ok((None, _)) => Reading::Unknown(Unknown::NotRecorded),
+            Err(error) => Reading::Unknown(Unknown::Unreadable { what: error.to_string() }),
+        }
+    } else {
+        // Reading config space would wake it.
+        Reading::Unknown(Unknown::Unreadable { what: "the bridge sleeps".to_owned() })
+    };
+    Port { address, acs }
+}

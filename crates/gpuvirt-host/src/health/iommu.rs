@@ -1,0 +1,17 @@
+//! The IOMMU: what the firmware describes, and what works.
+
+use gpuvirt_model::health::IommuHealth;
+
+use super::reader::Reader;
+use crate::paths;
+
+/// The firmware's tables of IOMMUs: Intel's, AMD's.
+const TABLES: [&str; 2] = ["DMAR", "IVRS"];
+
+pub(super) fn read(reader: Reader<'_>) -> IommuHealth {
+    let table = reader.list(paths::ACPI_TABLES);
+    let table =
+        Reader::understood(table).map(|names| names.into_iter().find(|name| TABLES.contains(&name.as_str())));
+    let units = reader.list(paths::IOMMU_UNITS).map(Option::unwrap_or_default);
+    IommuHealth { table, units }
+}

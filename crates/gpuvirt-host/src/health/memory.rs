@@ -1,0 +1,58 @@
+//! Memory: how much, in which pages, on which nodes, and what libvirt may lock of it.
+
+use gpuvirt_model::health::{HugePages, Locker, MemoryHealth};
+use gpuvirt_model::{Fact, Reading};
+
+use super::reader::Reader;
+use crate::parse::{memory, pci, process_limits};
+use crate::paths;
+
+pub(super) fn read(reader: Reader<'_>) -> MemoryHealth {
+    let line = |name: &'static str| {
+        let text = reader.text(paths::MEMINFO);
+        Reader::understood(text.map(|text| text.and_then(|text| memory::meminfo(&text, name))))
+    };
+    let nodes = reader.text(paths::NODES_ONLINE);
+    MemoryHealth {
+        total_kib: line("MemTotal"),
+        huge_page_kib: line("Hugepagesize"),
+        pools: reader.list(paths::HUGE_PAGES).map(|names| pools(reader, &names.unwrap_or_default())),
+        // A kernel without NUMA has no such file, and one node.
+        nodes: nodes.map(|text| text.map_or_else(|| "0".to_owned(), |text| text.trim().to_owned())),
+        lockers: lockers(reader),
+    }
+}
+
+fn pools(reader: Reader<'_>, names: &[String]) -> Vec<HugePages> {
+    let number = |pool: &str, name| pci::count(&reader.files.text(&paths::huge_pages(pool, name)).ok()?);
+    let pool = |name: &String| {
+        let (total, free) = (number(name, "nr_hugepages")?, number(name, "free_hugepages")?);
+        Some(HugePages { size_kib: memory::huge_page_size(name)?, total, free })
+    };
+    names.iter().filter_map(pool).collect()
+}
+
+/// The names of libvirt's daemons as processes.
+const DAEMONS: [&str; 2] = ["libvirtd", "virtqemud"];
+
+/// libvirt's daemons that run. A recording holds no processes.
+fn lockers(reader: Reader<'_>) -> Fact<Vec<Locker>> {
+    let sysfs = reader.files.sysfs;
+    if !sysfs.knows_absence(paths::PROC) {
+        return Fact { source: paths::PROC.to_owned(), ..Fact::default() };
+    }
+    let pids = sysfs.list(paths::PROC).unwrap_or_default();
+    let pids = pids.iter().filter_map(|name| pci::count::<u32>(name));
+    let found = pids.filter_map(|pid| locker(reader, pid)).collect();
+    Fact { source: paths::PROC.to_owned(), value: Reading::Known(found) }
+}
+
+fn locker(reader: Reader<'_>, pid: u32) -> Option<Locker> {
+    let text = |name| reader.files.text(&paths::process_file(pid, name)).ok();
+    let command = text("comm")?.trim().to_owned();
+    if !DAEMONS.contains(&command.as_str()) {
+        return None;
+    }
+    let limit_kib = process_limits::locked_kib(&text("limits")?)?;
+    Some(Locker { pid, command, limit_kib, may_raise: process_limits::may_raise(&text("status")?)? })
+}

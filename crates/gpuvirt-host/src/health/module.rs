@@ -1,0 +1,46 @@
+//! What modules are told, and which display drivers are there.
+
+use std::collections::BTreeMap;
+
+use gpuvirt_model::health::{ModuleHealth, ModuleLine};
+use gpuvirt_model::{Fact, Reading};
+
+use super::reader::Reader;
+use crate::parse::{modprobe, modules};
+use crate::paths;
+
+/// The display drivers whose absence, while installed, means something.
+const DISPLAY: [&str; 7] = ["amdgpu", "gim", "i915", "nouveau", "nvidia", "radeon", "xe"];
+/// More than any distribution's list of modules.
+const MODULE_LIST: usize = 16 << 20;
+
+pub(super) fn read(reader: Reader<'_>, release: Option<&str>) -> ModuleHealth {
+    let options = reader.list(paths::MODPROBE_D).map(|names| lines(reader, &names.unwrap_or_default()));
+    ModuleHealth {
+        options,
+        display_drivers: release.map(|release| drivers(reader, release)).unwrap_or_default(),
+    }
+}
+
+fn lines(reader: Reader<'_>, names: &[String]) -> Vec<ModuleLine> {
+    let names = names.iter().filter(|name| name.ends_with(".conf"));
+    let lines = names.flat_map(|name| {
+        let file = paths::modprobe_file(name);
+        let text = reader.text(&file).known().cloned().flatten().unwrap_or_default();
+        modprobe::lines(&text).into_iter().map(move |line| ModuleLine { file: file.clone(), line })
+    });
+    lines.collect()
+}
+
+fn drivers(reader: Reader<'_>, release: &str) -> Fact<BTreeMap<String, bool>> {
+    let source = paths::modules_file(release, "modules.dep");
+    match reader.files.sysfs.read(&source, MODULE_LIST) {
+        Ok(list) => {
+            let installed = DISPLAY.iter().filter(|name| modules::lists(&list, name));
+            let loaded = |name: &str| reader.files.sysfs.exists(&paths::module_named(name));
+            let value = Reading::Known(installed.map(|name| ((*name).to_owned(), loaded(name))).collect());
+            Fact { source, value }
+        }
+        Err(_) => Fact { source, ..Fact::default() },
+    }
+}

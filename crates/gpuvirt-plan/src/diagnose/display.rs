@@ -1,0 +1,91 @@
+//! The boot display: whose screen goes dark, and who still draws in a card's memory.
+
+use gpuvirt_model::{Finding, FindingCode, Gpu, RefusalCode, Severity, Subject};
+
+use super::Case;
+use super::iommu::kernel_argument;
+
+pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
+    let gpus = case.gpus();
+    gpus.flat_map(|gpu| [boot_display(case, gpu), frame_buffer(case, gpu), shadowed_rom(case, gpu)])
+        .flatten()
+        .collect()
+}
+
+fn is_boot_display(case: &Case<'_>, gpu: &Gpu) -> bool {
+    let mut functions = case.observed.functions_of(gpu);
+    functions.any(|function| function.boot_vga == Some(true) || function.boot_display == Some(true))
+}
+
+/// A card that is configured for passthrough, and whose admin was not asked about its screen.
+fn boot_display(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
+    let accepted =
+        case.desired.gpu(gpu.address).is_some_and(|entry| entry.accepted.contains(&RefusalCode::BootDisplay));
+    let going = case.is_for_passthrough(gpu) && !gpu.on_vfio && !accepted;
+    (going && is_boot_display(case, gpu)).then(|| {
+        Finding::new(
+            FindingCode::BootDisplay,
+            Severity::Warning,
+            Subject::Gpu(gpu.address),
+            "it is the display that the firmware chose: the host has no screen once a VM has it",
+        )
+        .seen_at(format!("/sys/bus/pci/devices/{}/boot_vga", gpu.address), "1")
+        .remedy("choose another display in the firmware's setup (integrated graphics, another slot)")
+        .remedy(format!(
+            "or take it, with another way into the host (ssh): gpuvirt gpu set {} --type direct --accept boot-display",
+            gpu.address
+        ))
+    })
+}
+
+fn frame_buffer(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
+    let claims = &case.health.display.claims;
+    let mut all = claims.known().into_iter().flatten();
+    let claim = all.find(|claim| gpu.functions.contains(&claim.function))?;
+    if !case.is_for_passthrough(gpu) {
+        return None;
+    }
+    let (severity, cause) = if gpu.on_vfio {
+        (
+            Severity::Error,
+            "the firmware's frame buffer still has a part of its memory: VFIO can't map it, and the guest's screen stays black",
+        )
+    } else {
+        (
+            Severity::Warning,
+            "the firmware's frame buffer has a part of its memory, and no driver has taken it over: VFIO could not map it",
+        )
+    };
+    let finding = Finding::new(FindingCode::FirmwareFramebuffer, severity, Subject::Gpu(gpu.address), cause)
+        .seen(claims.shows(format!("{} inside the memory of {}", claim.name, claim.function)));
+    let arguments = kernel_argument("initcall_blacklist=sysfb_init");
+    let finding = arguments.into_iter().fold(finding, Finding::remedy);
+    Some(finding.remedy("before Linux 5.15: video=efifb:off instead"))
+}
+
+const NVIDIA: u16 = 0x10de;
+
+/// The firmware ran the boot display's ROM and left its shadow: NVIDIA's cards start on their own copy only.
+fn shadowed_rom(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
+    let primary = case.observed.primary_of(gpu)?;
+    let rom = case.health.functions.get(&gpu.address)?.rom;
+    let shadowed = is_boot_display(case, gpu) && primary.identity.vendor == NVIDIA && rom;
+    let guest = case
+        .machines_of(gpu)
+        .find(|guest| guest.devices.iter().any(|device| device.address == gpu.address && !device.rom_file))?;
+    shadowed.then(|| {
+        Finding::new(
+            FindingCode::ShadowedRom,
+            Severity::Note,
+            Subject::Gpu(gpu.address),
+            format!(
+                "it was the boot display, so its ROM may read as what the firmware made of it: VM {} may find no picture",
+                guest.name
+            ),
+        )
+        .seen_at(format!("/sys/bus/pci/devices/{}/boot_vga", gpu.address), "1")
+        .seen_at(format!("definition of {}", guest.name), "no <rom file=> for it")
+        .remedy("boot once with another display, and save the ROM: echo 1 > rom; cat rom > /var/lib/libvirt/CARD.rom; echo 0 > rom")
+        .remedy("then <rom file='/var/lib/libvirt/CARD.rom'/> in its hostdev")
+    })
+}

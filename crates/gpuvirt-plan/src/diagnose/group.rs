@@ -1,0 +1,71 @@
+//! The IOMMU group of a card, and what upstream of it makes the group what it is.
+
+use gpuvirt_model::{
+    Evidence, Finding, FindingCode, Function, Gpu, IommuGroup, MemberRole, Reading, Severity, Subject,
+};
+
+use super::Case;
+
+pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
+    let gpus = case.gpus();
+    gpus.flat_map(|gpu| case.observed.groups_of(gpu).filter_map(|group| not_viable(case, gpu, group)))
+        .collect()
+}
+
+fn not_viable(case: &Case<'_>, gpu: &Gpu, group: &IommuGroup) -> Option<Finding> {
+    let members = group.members.iter().filter_map(|address| case.observed.functions.get(address));
+    let foreign: Vec<&Function> =
+        members.filter(|member| MemberRole::of(member, &gpu.functions) == MemberRole::Foreign).collect();
+    let names: Vec<String> = foreign.iter().map(|member| described(member)).collect();
+    let names = if names.is_empty() { return None } else { names.join(", ") };
+    let severity = case.for_passthrough(gpu, Severity::Error);
+    let finding = Finding::new(
+        FindingCode::GroupNotViable,
+        severity,
+        Subject::Gpu(gpu.address),
+        format!("it can't be given to a VM: IOMMU group {} also holds {names}", group.id),
+    );
+    let finding = finding.seen_at(format!("/sys/kernel/iommu_groups/{}/devices", group.id), listed(group));
+    let finding = ports(case, gpu).into_iter().fold(finding, Finding::seen);
+    let finding =
+        finding.remedy("move the card, or the other device, to a slot with an IOMMU group of its own");
+    Some(foreign.iter().filter_map(|member| freed(member)).fold(finding, Finding::remedy))
+}
+
+fn described(member: &Function) -> String {
+    let name = member.device_name.clone().unwrap_or_else(|| member.identity.to_string());
+    match &member.binding.driver {
+        Some(driver) => format!("{} ({name}, driver {driver})", member.address),
+        None => format!("{} ({name})", member.address),
+    }
+}
+
+fn listed(group: &IommuGroup) -> String {
+    group.members.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// The bridges upstream, with what they do for isolation.
+fn ports(case: &Case<'_>, gpu: &Gpu) -> Vec<Evidence> {
+    let ports = case.health.functions.get(&gpu.address).map(|function| function.upstream.as_slice());
+    let line = |port: &gpuvirt_model::health::Port| {
+        let value = match &port.acs {
+            Reading::Known(true) => "upstream bridge, has Access Control Services".to_owned(),
+            Reading::Known(false) => {
+                "upstream bridge WITHOUT Access Control Services: it makes one group of all behind it"
+                    .to_owned()
+            }
+            Reading::Unknown(why) => format!("upstream bridge, Access Control Services {why}"),
+        };
+        Evidence { source: format!("/sys/bus/pci/devices/{}/config", port.address), value }
+    };
+    ports.unwrap_or_default().iter().map(line).collect()
+}
+
+/// How a foreign member is taken from its driver, for a host that can do without it.
+fn freed(member: &Function) -> Option<String> {
+    let driver = member.binding.driver.as_ref()?;
+    Some(format!(
+        "or, if the host can do without {0}: echo {0} > /sys/bus/pci/drivers/{driver}/unbind",
+        member.address
+    ))
+}

@@ -1,0 +1,74 @@
+//! What must be installed and running: gpuvirtd, libvirt, QEMU.
+
+use gpuvirt_model::{Fact, Finding, FindingCode, Severity, Subject};
+
+use super::Case;
+
+pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
+    let found =
+        [libvirt_missing(case), qemu_missing(case), daemon_unreachable(case), daemon_not_enabled(case)];
+    found.into_iter().flatten().collect()
+}
+
+fn libvirt_missing(case: &Case<'_>) -> Option<Finding> {
+    let cause = "libvirt's daemon is not installed: there are no VMs to give GPUs to";
+    let finding = missing(FindingCode::LibvirtMissing, cause, &case.health.install.libvirt)?;
+    Some(
+        finding
+            .remedy("Debian, Ubuntu: apt install libvirt-daemon-system")
+            .remedy("Fedora, RHEL: dnf install libvirt; systemctl enable --now virtqemud.socket"),
+    )
+}
+
+fn qemu_missing(case: &Case<'_>) -> Option<Finding> {
+    let finding = missing(FindingCode::QemuMissing, "QEMU is not installed", &case.health.install.qemu)?;
+    Some(
+        finding
+            .remedy("Debian, Ubuntu: apt install qemu-system-x86")
+            .remedy("Fedora, RHEL: dnf install qemu-kvm"),
+    )
+}
+
+fn missing(code: FindingCode, cause: &str, fact: &Fact<bool>) -> Option<Finding> {
+    let finding = || Finding::new(code, Severity::Error, Subject::Host, cause).seen(fact.shows("not there"));
+    fact.is(&false).then(finding)
+}
+
+fn daemon_unreachable(case: &Case<'_>) -> Option<Finding> {
+    let why = case.daemon.unanswered.as_ref()?;
+    let installed = &case.health.install.daemon;
+    let finding = Finding::new(
+        FindingCode::DaemonUnreachable,
+        Severity::Warning,
+        Subject::Host,
+        "gpuvirtd does not answer: VMs are not looked at, nothing is restored at boot, and VMs with managed GPUs do not \
+         start",
+    )
+    .seen_at("gpuvirtd", why);
+    Some(if installed.is(&false) {
+        finding
+            .seen(installed.shows("not there"))
+            .remedy("install the package, or give --socket the right path")
+    } else {
+        finding
+            .remedy("systemctl enable --now gpuvirtd")
+            .remedy("journalctl -u gpuvirtd, when it does not start")
+    })
+}
+
+/// Only where something is configured that a boot would lose.
+fn daemon_not_enabled(case: &Case<'_>) -> Option<Finding> {
+    let install = &case.health.install;
+    let lost = install.daemon.is(&true) && install.daemon_enabled.is(&false) && !case.desired.gpus.is_empty();
+    lost.then(|| {
+        let count = case.desired.gpus.len();
+        Finding::new(
+            FindingCode::DaemonNotEnabled,
+            Severity::Warning,
+            Subject::Host,
+            format!("gpuvirtd does not start with the host: after a reboot {count} GPUs are not as they were configured"),
+        )
+        .seen(install.daemon_enabled.shows("not there"))
+        .remedy("systemctl enable gpuvirtd")
+    })
+}

@@ -1,0 +1,147 @@
+//! The IOMMU: whether it works is judged by its groups; why it does not, by the firmware's tables, the kernel's build and its
+//! command line, in this order.
+
+use gpuvirt_model::{Evidence, Finding, FindingCode, Reading, Severity, Subject};
+
+use super::Case;
+
+pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
+    [no_iommu(case), no_interrupt_remapping(case), unsafe_interrupts(case), acs_override(case)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Words that switch it off.
+const OFF: [&str; 4] = ["iommu=off", "intel_iommu=off", "amd_iommu=off", "iommu=soft"];
+
+fn no_iommu(case: &Case<'_>) -> Option<Finding> {
+    if case.observed.host.iommu {
+        return None;
+    }
+    let finding = Finding::new(
+        FindingCode::NoIommu,
+        Severity::Error,
+        Subject::Host,
+        format!("the IOMMU does not work: no card can be given to a VM. {}", why(case).0),
+    )
+    .seen_at("/sys/kernel/iommu_groups", "no groups");
+    let (_, evidence, remedy) = why(case);
+    let finding = evidence.into_iter().fold(finding, Finding::seen);
+    Some(remedy.into_iter().fold(finding, Finding::remedy))
+}
+
+/// Why it does not work, from what that is known, and what to do.
+fn why(case: &Case<'_>) -> (String, Vec<Evidence>, Vec<String>) {
+    let health = case.health;
+    let (boot, table) = (&health.boot, &health.iommu.table);
+    let intel = health.cpu.features.known().is_some_and(|features| features.vendor == "GenuineIntel");
+    let is_vm = health.cpu.features.known().is_some_and(|features| features.hypervisor);
+    let switched_off = OFF.iter().find(|word| boot.has_word(word));
+    if let Some(word) = switched_off {
+        let remedy = format!("drop {word} from the kernel's command line, and reboot");
+        return (format!("The kernel was told {word}."), vec![boot.command_line.shows(word)], vec![remedy]);
+    }
+    if table.is(&None) {
+        let remedy = if is_vm {
+            "this host is a VM: give it a virtual IOMMU (libvirt: <iommu model='intel'/>)".to_owned()
+        } else {
+            "turn on VT-d (Intel) or AMD-Vi/IOMMU (AMD) in the firmware's setup; a new firmware may be needed"
+                .to_owned()
+        };
+        let text = "The firmware describes none: it is switched off in its setup, or the board has none.";
+        return (text.to_owned(), vec![table.shows("neither DMAR nor IVRS")], vec![remedy]);
+    }
+    let option = if intel { "CONFIG_INTEL_IOMMU" } else { "CONFIG_AMD_IOMMU" };
+    if boot.built_with(option) == Some(false) && health.cpu.features.known().is_some() {
+        let text = format!("This kernel was built without {option}.");
+        let remedy = format!("boot a kernel that has {option}: every distribution's own has");
+        return (text, vec![boot.config.shows(format!("{option} is not set"))], vec![remedy]);
+    }
+    let asked = boot.has_word("intel_iommu=on") || boot.words("intel_iommu=on,").next().is_some();
+    if intel && boot.command_line.known().is_some() && !asked {
+        let default = boot.built_with("CONFIG_INTEL_IOMMU_DEFAULT_ON");
+        if default != Some(true) {
+            let text = "The kernel was not told to turn it on: on Intel it has to be.".to_owned();
+            return (
+                text,
+                vec![boot.command_line.shows("no intel_iommu=on")],
+                kernel_argument("intel_iommu=on"),
+            );
+        }
+    }
+    let text = "Why, is not to be seen from here.".to_owned();
+    let remedy = vec![
+        "turn on VT-d or AMD-Vi in the firmware's setup".to_owned(),
+        "on Intel, boot with intel_iommu=on on the kernel's command line".to_owned(),
+        "journalctl -k -b | grep -i -e DMAR -e IOMMU -e AMD-Vi".to_owned(),
+    ];
+    (text, Vec::new(), remedy)
+}
+
+/// How a word gets onto the kernel's command line, where distributions differ.
+pub(super) fn kernel_argument(word: &str) -> Vec<String> {
+    vec![
+        format!("Debian, Ubuntu: add {word} to GRUB_CMDLINE_LINUX in /etc/default/grub; update-grub; reboot"),
+        format!("Fedora, RHEL: grubby --update-kernel=ALL --args={word}; reboot"),
+    ]
+}
+
+fn no_interrupt_remapping(case: &Case<'_>) -> Option<Finding> {
+    let host = &case.observed.host;
+    let missing =
+        host.iommu && host.interrupt_remapping == Reading::Known(false) && !host.unsafe_interrupts_allowed;
+    missing.then(|| {
+        let finding = Finding::new(
+            FindingCode::NoInterruptRemapping,
+            Severity::Error,
+            Subject::Host,
+            "interrupts are not remapped: VFIO refuses to start a VM with a passthrough device",
+        )
+        .seen_at("/proc/interrupts", "no chip begins with IR-");
+        let finding = if case.health.boot.has_word("nointremap") {
+            finding
+                .seen(case.health.boot.command_line.shows("nointremap"))
+                .remedy("drop nointremap, and reboot")
+        } else {
+            finding.remedy("turn on interrupt remapping (VT-d, x2APIC) in the firmware's setup, and reboot")
+        };
+        finding.remedy(
+            "only where every guest is trusted: echo 'options vfio_iommu_type1 allow_unsafe_interrupts=1' > \
+             /etc/modprobe.d/vfio-interrupts.conf",
+        )
+    })
+}
+
+fn unsafe_interrupts(case: &Case<'_>) -> Option<Finding> {
+    let host = &case.observed.host;
+    if !host.unsafe_interrupts_allowed || !host.iommu {
+        return None;
+    }
+    let finding = |cause: &str| {
+        Finding::new(FindingCode::UnsafeInterrupts, Severity::Warning, Subject::Host, cause)
+            .seen_at("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", "Y")
+    };
+    Some(match host.interrupt_remapping {
+        Reading::Known(true) => finding("VFIO may go without interrupt remapping, which works here and is not waived")
+            .remedy("drop allow_unsafe_interrupts from /etc/modprobe.d and the kernel's command line"),
+        _ => finding("interrupts are not remapped, and VFIO was told to go without: a guest can send the host any interrupt")
+            .remedy("keep to guests that you trust, or turn on interrupt remapping in the firmware's setup"),
+    })
+}
+
+fn acs_override(case: &Case<'_>) -> Option<Finding> {
+    let word = case.health.boot.words("pcie_acs_override=").next()?;
+    Some(
+        Finding::new(
+            FindingCode::AcsOverride,
+            Severity::Warning,
+            Subject::Host,
+            "the kernel was told to take functions for isolated that the hardware does not isolate: a guest may reach \
+             the memory of a device that the host or another guest has",
+        )
+        .seen(case.health.boot.command_line.shows(word))
+        .remedy("move cards to slots with groups of their own, then drop pcie_acs_override")
+        .remedy("or keep to guests that you trust"),
+    )
+}

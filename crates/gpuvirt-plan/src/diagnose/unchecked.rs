@@ -1,0 +1,26 @@
+//! What is not known, so that no finding can be made of it.
+
+use gpuvirt_model::{Fact, Reading, Unknown};
+
+use super::Case;
+
+/// Each fact that could not be read, with the reason.
+pub(super) fn list(case: &Case<'_>) -> Vec<(String, Unknown)> {
+    let health = case.health;
+    let mut list = Vec::new();
+    let mut add =
+        |what: &str, why: Option<&Unknown>| list.extend(why.map(|why| (what.to_owned(), why.clone())));
+    add("the processor's flags", unknown(&health.cpu.features));
+    add("whether KVM is there", unknown(&health.cpu.kvm));
+    add("the kernel's command line", unknown(&health.boot.command_line));
+    add("the firmware's IOMMU table", unknown(&health.iommu.table));
+    add("VFIO's settings", unknown(&health.vfio.noiommu));
+    if let Reading::Unknown(why) = &case.observed.host.interrupt_remapping {
+        add("interrupt remapping", Some(why));
+    }
+    list
+}
+
+fn unknown<T>(fact: &Fact<T>) -> Option<&Unknown> {
+    fact.unknown()
+}

@@ -1,0 +1,46 @@
+//! VFIO's drivers and modes.
+
+use gpuvirt_model::{Finding, FindingCode, ModulePresence, Severity, Subject};
+
+use super::Case;
+
+pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
+    [missing(case), noiommu(case)].into_iter().flatten().collect()
+}
+
+fn missing(case: &Case<'_>) -> Option<Finding> {
+    if case.observed.host.vfio_pci != ModulePresence::Missing {
+        return None;
+    }
+    let release = case.observed.host.kernel_release.as_deref().unwrap_or("RELEASE");
+    let finding = Finding::new(
+        FindingCode::VfioMissing,
+        Severity::Error,
+        Subject::Host,
+        "the driver vfio-pci is neither loaded nor installed for the running kernel: no card can be given to a VM",
+    )
+    .seen_at("/sys/bus/pci/drivers/vfio-pci", "not there")
+    .seen_at(format!("/lib/modules/{release}/modules.dep"), "has no vfio-pci");
+    Some(match case.health.boot.built_with("CONFIG_VFIO_PCI") {
+        Some(false) => finding
+            .seen(case.health.boot.config.shows("CONFIG_VFIO_PCI is not set"))
+            .remedy("boot a kernel with CONFIG_VFIO_PCI: every distribution's own has it"),
+        _ => finding
+            .remedy("after a kernel update: reboot into the kernel that is installed now")
+            .remedy(format!("else install the modules of {release}")),
+    })
+}
+
+fn noiommu(case: &Case<'_>) -> Option<Finding> {
+    let fact = &case.health.vfio.noiommu;
+    fact.is(&true).then(|| {
+        Finding::new(
+            FindingCode::NoIommuMode,
+            Severity::Warning,
+            Subject::Host,
+            "VFIO's mode without IOMMU is on: what it gives away reaches all of the host's memory, and QEMU can't use it",
+        )
+        .seen(fact.shows("Y"))
+        .remedy("drop enable_unsafe_noiommu_mode from /etc/modprobe.d and the kernel's command line, and reboot")
+    })
+}

@@ -1,0 +1,147 @@
+//! A VM's devices: against the rules, against its requests, and against what is on the host.
+
+use gpuvirt_model::{Domain, Finding, FindingCode, Hostdev, Severity, Subject, VgpuId};
+
+use super::Case;
+use crate::checks::start::mixed_modes;
+use crate::drift;
+
+pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
+    let domains = case.domains();
+    domains
+        .flat_map(|domain| {
+            let mut found: Vec<Finding> = mixed(case, domain).into_iter().collect();
+            found.extend(drifted(case, domain));
+            found.extend(managed(case, domain));
+            found.extend(absent(case, domain));
+            found.extend(shared(case, domain));
+            found
+        })
+        .collect()
+}
+
+fn of(domain: &Domain, code: FindingCode, severity: Severity, cause: String) -> Finding {
+    Finding::new(code, severity, Subject::Vm(domain.name.clone()), cause)
+}
+
+fn definition(domain: &Domain) -> String {
+    format!("definition of {}", domain.name)
+}
+
+fn mixed(case: &Case<'_>, domain: &Domain) -> Option<Finding> {
+    let because = mixed_modes(domain, &domain.config, case.observed)?;
+    Some(
+        of(
+            domain,
+            FindingCode::MixedModes,
+            Severity::Error,
+            format!("its next start is refused, since one VM may not have both: {because}"),
+        )
+        .seen_at(definition(domain), &because)
+        .remedy(format!("gpuvirt vm show {0}; gpuvirt vm remove {0} DEVICE", domain.name)),
+    )
+}
+
+/// What `vm show` warns of.
+fn drifted(case: &Case<'_>, domain: &Domain) -> Vec<Finding> {
+    let warnings = drift::warnings(domain, case.observed, case.desired).into_iter();
+    let finding = |warning: gpuvirt_model::Warning| {
+        let code = FindingCode::of_warning(warning.code)?;
+        let severity = if code == FindingCode::LiveViolation { Severity::Error } else { Severity::Warning };
+        Some(
+            of(domain, code, severity, warning.text)
+                .seen_at(
+                    definition(domain),
+                    format!("{} requests, {} devices", domain.requests.list.len(), domain.config.len()),
+                )
+                .remedy(format!("gpuvirt vm show {}", domain.name)),
+        )
+    };
+    warnings.filter_map(finding).collect()
+}
+
+/// libvirt would bind and unbind a card that is ours to bind.
+fn managed(case: &Case<'_>, domain: &Domain) -> Option<Finding> {
+    let device = domain.config.iter().find_map(|device| match device {
+        Hostdev::Pci { address, managed: true } => {
+            let gpu = case.observed.gpu_of(*address)?;
+            case.desired.gpu(gpu.address).map(|_| *address)
+        }
+        _ => None,
+    })?;
+    Some(
+        of(
+            domain,
+            FindingCode::HostdevManaged,
+            Severity::Warning,
+            format!("libvirt itself would take {device} from its driver and give it back, and gpuvirt has it configured"),
+        )
+        .seen_at(definition(domain), format!("managed='yes' for {device}"))
+        .remedy(format!("gpuvirt vm adopt {}", domain.name))
+        .remedy(format!("or by hand: virsh edit {}, and managed='no' there", domain.name)),
+    )
+}
+
+/// Devices that are not on the host, and that nobody makes for its start.
+fn absent(case: &Case<'_>, domain: &Domain) -> Vec<Finding> {
+    let asked_for = |device: &&Hostdev| domain.requests.of_device(device).is_none();
+    let gone = domain.config.iter().filter(asked_for).filter_map(|device| match device {
+        Hostdev::Mdev { uuid } => {
+            let id = VgpuId::Mdev(*uuid);
+            let ours = case.desired.gpus.iter().flat_map(|gpu| &gpu.vgpus).any(|vgpu| vgpu.id == id);
+            let there = case.observed.vgpus.contains_key(&id) || ours;
+            (!there).then(|| (format!("the mediated device {uuid}"), format!("/sys/bus/mdev/devices/{uuid}")))
+        }
+        Hostdev::Pci { address, .. } => {
+            let there = case.health.nvswitch.present.known()?.contains(address);
+            (!there).then(|| (format!("the device {address}"), format!("/sys/bus/pci/devices/{address}")))
+        }
+    });
+    let finding = |(what, place): (String, String)| {
+        of(
+            domain,
+            FindingCode::DeviceAbsent,
+            Severity::Error,
+            format!("it does not start: {what} is not on this host, and no request says how it is made"),
+        )
+        .seen_at(definition(domain), &what)
+        .seen_at(place, "not there")
+        .remedy(format!("gpuvirt vm remove {0} DEVICE; gpuvirt vm add {0} --profile PROFILE", domain.name))
+        .remedy("an address that moved: lspci -nn shows where the card is now")
+    };
+    gone.map(finding).collect()
+}
+
+/// Two definitions that name one device: fine, when they take turns. Said once, of the first by name.
+fn shared(case: &Case<'_>, domain: &Domain) -> Vec<Finding> {
+    let others = case.domains().filter(|other| other.name > domain.name);
+    let common = others.filter_map(|other| {
+        let device = domain
+            .config
+            .iter()
+            .find(|device| case.gpu_of(device).is_some() && other.has_configured(device))?;
+        Some((other, device))
+    });
+    let finding = |(other, device): (&Domain, &Hostdev)| {
+        let device = match device {
+            Hostdev::Pci { address, .. } => address.to_string(),
+            Hostdev::Mdev { uuid } => uuid.to_string(),
+        };
+        let both = domain.autostart && other.autostart;
+        let (severity, so) = if both {
+            (Severity::Warning, "both start with the host, and the second is refused")
+        } else {
+            (Severity::Note, "only one of them can run at a time")
+        };
+        of(
+            domain,
+            FindingCode::AlsoDefinedIn,
+            severity,
+            format!("{device} is in the definition of {} too: {so}", other.name),
+        )
+        .seen_at(definition(domain), &device)
+        .seen_at(definition(other), &device)
+        .remedy(format!("nothing, when they take turns; else gpuvirt vm remove {} DEVICE", other.name))
+    };
+    common.map(finding).collect()
+}

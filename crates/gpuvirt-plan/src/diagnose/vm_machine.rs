@@ -1,0 +1,113 @@
+//! A VM's machine: what of it fights a GPU.
+
+use gpuvirt_model::{Finding, FindingCode, Gpu, Machine, MachineBus, Severity, Subject};
+
+use super::Case;
+
+pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for gpu in case.gpus() {
+        for guest in case.machines_of(gpu) {
+            let of_both = [conventional_bus(gpu, guest), root_bus(gpu, guest), code_43(case, gpu, guest)];
+            found.extend(of_both.into_iter().flatten());
+            found.extend([needless_hiding(case, gpu, guest), software(gpu, guest)].into_iter().flatten());
+        }
+    }
+    found
+}
+
+fn of(guest: &Machine, code: FindingCode, severity: Severity, cause: String) -> Finding {
+    Finding::new(code, severity, Subject::Vm(guest.name.clone()), cause)
+}
+
+fn definition(guest: &Machine) -> String {
+    format!("definition of {}", guest.name)
+}
+
+fn conventional_bus(gpu: &Gpu, guest: &Machine) -> Option<Finding> {
+    (guest.bus == MachineBus::Conventional).then(|| {
+        of(
+            guest,
+            FindingCode::ConventionalBus,
+            Severity::Warning,
+            format!(
+                "its machine is an i440fx with a conventional PCI bus, and {} is a PCI Express card: its driver finds no \
+                 extended config space, and often does not start",
+                gpu.address
+            ),
+        )
+        .seen_at(definition(guest), "<os><type machine='pc...'>")
+        .remedy("make a new VM with machine='q35', and take the disk along: a Windows that runs does not survive the change")
+    })
+}
+
+/// AMD's drivers read the link that is upstream of the card, and crash where there is none.
+fn root_bus(gpu: &Gpu, guest: &Machine) -> Option<Finding> {
+    let on_root = guest.devices.iter().any(|device| device.address == gpu.address && device.on_root_bus);
+    (on_root && guest.bus == MachineBus::Express).then(|| {
+        of(
+            guest,
+            FindingCode::OnRootBus,
+            Severity::Note,
+            format!("{} sits on the guest's root bus, as processor graphics do: some drivers want a root port above a card", gpu.address),
+        )
+        .seen_at(definition(guest), "<address bus='0x00'> of the hostdev")
+        .remedy("drop the <address type='pci'> of that hostdev: libvirt then puts it behind a root port")
+    })
+}
+
+const NVIDIA: u16 = 0x10de;
+/// Fermi: its last driver (390) knows no guests, newer cards' drivers do since 465. By device id, as pci.ids names them.
+const FERMI: [std::ops::RangeInclusive<u16>; 6] =
+    [0x06c0..=0x06df, 0x0dc0..=0x0dff, 0x0e22..=0x0e3f, 0x0f00..=0x0f03, 0x1040..=0x109f, 0x1200..=0x1251];
+
+fn needs_hiding(case: &Case<'_>, gpu: &Gpu) -> Option<bool> {
+    let identity = case.observed.primary_of(gpu)?.identity;
+    (identity.vendor == NVIDIA).then(|| FERMI.iter().any(|devices| devices.contains(&identity.device)))
+}
+
+fn code_43(case: &Case<'_>, gpu: &Gpu, guest: &Machine) -> Option<Finding> {
+    let missed = needs_hiding(case, gpu)? && !(guest.kvm_hidden && guest.hyperv_vendor);
+    missed.then(|| {
+        of(
+            guest,
+            FindingCode::Code43,
+            Severity::Warning,
+            format!(
+                "the last driver for {} refuses to work in a VM (Code 43): it must not see that it is in one",
+                gpu.address
+            ),
+        )
+        .seen_at(definition(guest), "no <kvm><hidden state='on'/>, or no <hyperv><vendor_id state='on'>")
+        .remedy("in <features>: <kvm><hidden state='on'/></kvm>")
+        .remedy("in <features>: <hyperv><vendor_id state='on' value='none'/></hyperv>")
+    })
+}
+
+/// Hiding costs the guest its paravirtual clock and spinlocks.
+fn needless_hiding(case: &Case<'_>, gpu: &Gpu, guest: &Machine) -> Option<Finding> {
+    let needless = guest.kvm_hidden && needs_hiding(case, gpu) == Some(false);
+    needless.then(|| {
+        of(
+            guest,
+            FindingCode::Code43Needless,
+            Severity::Note,
+            format!("it hides KVM from the guest, which drivers for {} want no more (465 and newer): it only costs speed", gpu.address),
+        )
+        .seen_at(definition(guest), "<kvm><hidden state='on'/>")
+        .remedy("drop <kvm><hidden state='on'/></kvm>, when the guest's driver is 465 or newer")
+    })
+}
+
+fn software(gpu: &Gpu, guest: &Machine) -> Option<Finding> {
+    (!guest.kvm).then(|| {
+        of(
+            guest,
+            FindingCode::NotKvm,
+            Severity::Warning,
+            format!("QEMU runs it in software, not by KVM: with {} it is too slow to be of use", gpu.address),
+        )
+        .seen_at(definition(guest), "<domain type='qemu'>")
+        .remedy("<domain type='kvm'>, where /dev/kvm is there")
+    })
+}

@@ -1,0 +1,53 @@
+//! libvirt's hook.
+
+use crate::explain_code::Explanation;
+
+pub(super) const TEXTS: &[Explanation] = &[
+    Explanation {
+        name: "hook-missing",
+        cause: "libvirt runs /etc/libvirt/hooks/qemu.d/50-gpuvirt at the start and the end of each VM. \
+                Without it the rules are not kept for starts by virsh, virt-manager or autostart, and vGPUs \
+                are not made for them.",
+        evidence: "The file is not there, while gpuvirtd is installed.",
+        remedy: "Install the package again, then systemctl reload libvirtd (or virtqemud): older ones see a \
+                first hook after a restart only.",
+    },
+    Explanation {
+        name: "hook-foreign",
+        cause: "Something else is in the file of gpuvirt's hook, so that libvirt runs that.",
+        evidence: "/etc/libvirt/hooks/qemu.d/50-gpuvirt does not name gpuvirt.",
+        remedy: "Move it to a file of its own beside it: libvirt runs all files of the folder, in the order \
+                of their names. Then install the package again.",
+    },
+    Explanation {
+        name: "hook-not-executable",
+        cause: "libvirt runs only hooks that are executable, and says nothing of others.",
+        evidence: "The permissions of /etc/libvirt/hooks/qemu.d/50-gpuvirt.",
+        remedy: "chmod 755 /etc/libvirt/hooks/qemu.d/50-gpuvirt.",
+    },
+    Explanation {
+        name: "hook-program-missing",
+        cause: "The hook is a wrapper that does nothing when the command gpuvirt is gone, so that VMs start \
+                after the package was removed by half.",
+        evidence: "/usr/bin/gpuvirt is not there, while the hook and gpuvirtd are.",
+        remedy: "Install the package again. The command has to be in /usr/bin: libvirt's AppArmor profile \
+                lets hooks run programs from there.",
+    },
+    Explanation {
+        name: "hook-blocked",
+        cause: "SELinux or AppArmor confines libvirt's daemon and what it runs. Its policy on this host \
+                keeps the hook from running, or from asking gpuvirtd.",
+        evidence: "SELinux: enforcing, and the boolean virt_hooks_unconfined off. AppArmor: on, and a profile \
+                of libvirt's daemon without a rule for /etc/libvirt/hooks.",
+        remedy: "SELinux: setsebool -P virt_hooks_unconfined on. AppArmor: the rules of the distribution's \
+                own profile, in /etc/apparmor.d/local, and apparmor_parser -r.",
+    },
+    Explanation {
+        name: "hook-not-run",
+        cause: "libvirt started a VM with GPUs while gpuvirtd watched, and no hook asked gpuvirtd. Most \
+                often libvirt was started before the first hook was installed.",
+        evidence: "libvirt's events of started VMs, beside the hook's calls.",
+        remedy: "systemctl restart libvirtd (or virtqemud): running VMs go on. Then look for other causes: \
+                permissions, SELinux, AppArmor.",
+    },
+];

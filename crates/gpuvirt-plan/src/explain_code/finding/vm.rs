@@ -1,0 +1,84 @@
+//! VMs.
+
+use crate::explain_code::Explanation;
+
+pub(super) const TEXTS: &[Explanation] = &[
+    Explanation {
+        name: "balloon-useless",
+        cause: "A balloon takes memory from a guest that it does not use. With a GPU all of it is pinned at \
+                the start, and QEMU keeps the balloon from doing anything.",
+        evidence: "<currentMemory> below <memory>, and a <memballoon>, in a VM with a GPU.",
+        remedy: "Give the VM the memory that it is to have: <memory> and <currentMemory> alike.",
+    },
+    Explanation {
+        name: "lock-limit-low",
+        cause: "libvirt's daemon raises QEMU's limit on locked memory for each VM. This one lacks the \
+                capability to do so, most often because it runs in a container, and its own limit is below \
+                what the VM needs.",
+        evidence: "Max locked memory in /proc/PID/limits, and CapEff in /proc/PID/status, of libvirtd or \
+                virtqemud.",
+        remedy: "LimitMEMLOCK=infinity for its unit, or CAP_SYS_RESOURCE (or a memlock limit without end) for \
+                the container.",
+    },
+    Explanation {
+        name: "aperture-small",
+        cause: "A guest's firmware keeps a part of its addresses for the windows of cards. OVMF takes 32 GiB \
+                where it can't tell how wide the processor's addresses are, and cards with much memory want \
+                more: the guest's driver then reports a card without memory.",
+        evidence: "The sizes of the card's 64-bit windows, and neither maxphysaddr nor X-PciMmio64Mb in the \
+                definition of a UEFI guest.",
+        remedy: "<maxphysaddr mode='passthrough'/> with cpu host-passthrough and an OVMF of late 2022 or \
+                newer, or the fw_cfg argument opt/ovmf/X-PciMmio64Mb.",
+    },
+    Explanation {
+        name: "numa-remote",
+        cause: "The guest's memory is bound to another node than its GPU sits on. It works, and each \
+                transfer crosses from one processor to the other.",
+        evidence: "numa_node of the card, <numatune> in the definition.",
+        remedy: "Bind the memory to the GPU's node, and the virtual processors to processors of that node.",
+    },
+    Explanation {
+        name: "device-absent",
+        cause: "The definition names a device that this host has not got, and no request of gpuvirt's says \
+                how it would be made: the start fails.",
+        evidence: "The host devices in the definition, beside /sys/bus/pci/devices and /sys/bus/mdev/devices.",
+        remedy: "Remove it and add what the VM is to have: gpuvirt vm remove, gpuvirt vm add. PCI addresses \
+                move when cards are added or removed; mediated devices go at each reboot.",
+    },
+    Explanation {
+        name: "conventional-bus",
+        cause: "The guest's machine is an i440fx, which has a conventional PCI bus. A PCI Express card works \
+                there without its extended config space; many drivers don't start.",
+        evidence: "The machine type in the definition.",
+        remedy: "Make a new VM with machine q35 and attach the old disk; install a Windows guest anew.",
+    },
+    Explanation {
+        name: "on-root-bus",
+        cause: "On a PCI Express machine a card belongs behind a root port. On the root bus it looks as if \
+                it were part of the chipset; AMD's and some of NVIDIA's drivers look for the port above and \
+                stumble.",
+        evidence: "The guest address of the hostdev: bus 0.",
+        remedy: "Drop the <address> of the hostdev and let libvirt choose.",
+    },
+    Explanation {
+        name: "code-43",
+        cause: "The last driver for NVIDIA's Fermi cards stops with Code 43 when it sees that it is in a VM.",
+        evidence: "The card's device id, and a definition that neither hides KVM nor changes Hyper-V's vendor.",
+        remedy: "<kvm><hidden state='on'/></kvm> and <hyperv><vendor_id state='on' value='none'/></hyperv> in \
+                <features>.",
+    },
+    Explanation {
+        name: "code-43-needless",
+        cause: "KVM is hidden from the guest, an old remedy against Code 43. NVIDIA's drivers since 465 work \
+                in VMs openly, and hiding KVM takes the guest's fast clock and spinlocks away.",
+        evidence: "<kvm><hidden state='on'/> in a VM with a card newer than Fermi.",
+        remedy: "Drop it, when the guest's driver is 465 or newer.",
+    },
+    Explanation {
+        name: "not-kvm",
+        cause: "The VM is of the type qemu: its processor is software. A GPU then waits for the processor \
+                all the time.",
+        evidence: "<domain type='qemu'> in the definition.",
+        remedy: "<domain type='kvm'>, where /dev/kvm is there.",
+    },
+];

@@ -1,0 +1,92 @@
+//! `/v1/doctor`: what keeps GPUs from working in VMs, from all that the daemon can see.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use gpuvirt_api::DoctorDocument;
+use gpuvirt_model::health::{DaemonHealth, LibvirtHealth};
+use gpuvirt_model::{Domain, Machine, Reading, Unknown};
+use gpuvirt_plan::diagnose::{self, Case};
+
+use super::answer::Failure;
+use super::context::{Context, Picture};
+use super::gpu;
+use super::input::{OfGpu, Params, selector};
+use gpuvirt_model::chain;
+
+/// `GET /v1/doctor[?gpu=]`
+pub(super) async fn show(
+    State(context): State<Arc<Context>>,
+    Params(of): Params<OfGpu>,
+) -> Result<Json<DoctorDocument>, Failure> {
+    let only = of.gpu.as_deref().map(selector).transpose()?;
+    let read = move |context: &Context| {
+        let picture = context.picture()?;
+        let view = &picture.view;
+        let health = context.outside.host.health(&view.observed);
+        let (libvirt, daemon) = (libvirt(context, &picture), daemon(context, &picture));
+        let case = Case {
+            health: &health,
+            observed: &view.observed,
+            desired: &view.desired,
+            records: &view.records,
+            libvirt: &libvirt,
+            daemon: &daemon,
+        };
+        let diagnosis = match &only {
+            None => diagnose::diagnose(&case),
+            Some(only) => diagnose::about(gpu::find(only, &picture)?.address, &case),
+        };
+        let domains_unknown = match &view.observed.domains {
+            Reading::Known(_) => None,
+            Reading::Unknown(why) => Some(why.clone()),
+        };
+        Ok(DoctorDocument::new(context.source, domains_unknown, diagnosis))
+    };
+    context.read(read).await.map(Json)
+}
+
+/// libvirt's versions, and the machines of the VMs that GPUs are a matter of.
+fn libvirt(context: &Context, picture: &Picture) -> LibvirtHealth {
+    let (uri, versions) = context.outside.definitions.libvirt();
+    let machines = match &picture.view.observed.domains {
+        Reading::Known(domains) => machines(context, domains),
+        Reading::Unknown(why) => Reading::Unknown(why.clone()),
+    };
+    LibvirtHealth { uri, versions, machines }
+}
+
+/// The machines of those domains that have or ask for a device of the host; all unknown when libvirt stops answering.
+fn machines(context: &Context, domains: &[Domain]) -> Reading<Vec<Machine>> {
+    let concerned = domains.iter().filter(|domain| {
+        !(domain.config.is_empty() && domain.live.is_empty() && domain.requests.list.is_empty())
+    });
+    let mut machines = Vec::new();
+    for domain in concerned {
+        let xml = match context.outside.definitions.public_xml(&domain.name) {
+            Ok(xml) => xml,
+            Err(error) => return Reading::Unknown(Unknown::Unreadable { what: chain(&error) }),
+        };
+        // A definition that is gone, or that nobody understands, is said of by the listing itself.
+        machines.extend(xml.and_then(|xml| gpuvirt_domain::machine(&xml).ok()));
+    }
+    Reading::Known(machines)
+}
+
+/// What the daemon knows of itself.
+fn daemon(context: &Context, picture: &Picture) -> DaemonHealth {
+    let store = &context.outside.store;
+    let (unsettled, unreadable) = match store.open_intents() {
+        Ok(intents) => (intents.into_iter().map(|plan| (plan.gpu, plan.purpose)).collect(), None),
+        Err(error) => (Vec::new(), Some(chain(&error))),
+    };
+    let problems = picture.problems.iter().cloned().chain(store.problems()).chain(unreadable);
+    DaemonHealth {
+        unanswered: None,
+        stale_boot_image: store.stale_boot_image(),
+        problems: problems.collect(),
+        unsettled,
+        unhooked: Vec::new(),
+    }
+}
