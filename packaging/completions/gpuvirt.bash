@@ -22,6 +22,9 @@ _gpuvirt() {
             gpuvirt,config)
                 cmd="gpuvirt__subcmd__config"
                 ;;
+            gpuvirt,doctor)
+                cmd="gpuvirt__subcmd__doctor"
+                ;;
             gpuvirt,driver)
                 cmd="gpuvirt__subcmd__driver"
                 ;;
@@ -330,6 +333,9 @@ _gpuvirt() {
                 ;;
             gpuvirt__subcmd__help,config)
                 cmd="gpuvirt__subcmd__help__subcmd__config"
+                ;;
+            gpuvirt__subcmd__help,doctor)
+                cmd="gpuvirt__subcmd__help__subcmd__doctor"
                 ;;
             gpuvirt__subcmd__help,driver)
                 cmd="gpuvirt__subcmd__help__subcmd__driver"
@@ -668,7 +674,7 @@ _gpuvirt() {
 
     case "${cmd}" in
         gpuvirt)
-            opts="-o -h -V --output --host --socket --key --help --version gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status events esxcli recover hook help"
+            opts="-o -h -V --output --host --socket --key --help --version gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status doctor events esxcli recover hook help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -958,6 +964,40 @@ _gpuvirt() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__doctor)
+            opts="-o -h --output --host --socket --key --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -2668,7 +2708,7 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__help)
-            opts="gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status events esxcli recover hook help"
+            opts="gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status doctor events esxcli recover hook help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2740,6 +2780,20 @@ _gpuvirt() {
         gpuvirt__subcmd__help__subcmd__config__subcmd__export)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__doctor)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
