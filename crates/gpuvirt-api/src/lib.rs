@@ -15,6 +15,7 @@ pub mod host;
 pub mod import;
 pub mod list;
 pub mod mig;
+pub mod migration;
 #[cfg(feature = "schema")]
 pub mod openapi;
 pub mod passthrough;
@@ -39,6 +40,7 @@ pub use hook::{HookAnswer, HookCall, HookEvent};
 pub use host::HostDocument;
 pub use list::{API_VERSION, List, Source};
 pub use mig::{CreateGpuInstances, GpuInstanceDocument, MigDocument};
+pub use migration::MigrationDocument;
 pub use passthrough::PassthroughDocument;
 pub use profile::{OfferingFunction, ProfileDocument};
 pub use request::{

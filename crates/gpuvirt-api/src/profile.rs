@@ -3,6 +3,7 @@
 use gpuvirt_model::{
     Desired, Framework, Gpu, Observed, PciAddress, Profile, ProfileClass, ProfileName, Sharing, Vgpu,
 };
+use gpuvirt_plan::migration::{self, Check};
 use gpuvirt_plan::profile::judged;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,9 @@ pub struct ProfileDocument {
     /// Why none can be made now on any function, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked: Option<String>,
+    /// Whether a VM with such a vGPU can move to another host while it runs, as far as this host shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live_migration: Option<Check>,
     /// The functions that offer it.
     pub functions: Vec<OfferingFunction>,
 }
@@ -70,7 +74,13 @@ impl ProfileDocument {
     pub fn all(observed: &Observed, desired: &Desired) -> Vec<Self> {
         let of = |gpu: &Gpu| {
             let live: Vec<&Vgpu> = observed.vgpus_of(gpu).collect();
-            Self::of_gpu(gpu.address, &judged(gpu, observed, desired), &live)
+            let mut documents = Self::of_gpu(gpu.address, &judged(gpu, observed, desired), &live);
+            for document in &mut documents {
+                let profile = gpu.profiles.iter().find(|profile| profile.name == document.name);
+                document.live_migration =
+                    profile.map(|profile| migration::of_profile(profile, gpu, observed));
+            }
+            documents
         };
         observed.gpus.values().flat_map(of).collect()
     }
@@ -106,6 +116,7 @@ impl ProfileDocument {
             heads: offer.heads,
             max_resolution: offer.max_resolution.clone(),
             blocked: function.blocked.clone(),
+            live_migration: None,
             functions: vec![function],
         }
     }

@@ -8,6 +8,7 @@
 //! | `GET /v1/vgpus`, `/v1/vgpus/{id}` | `List<VgpuDocument>` (`VgpuList`, `Vgpu`) |
 //! | `GET /v1/vms`, `/v1/vms/{name}` | `List<VmDocument>` (`VmList`, `Vm`) |
 //! | `GET /v1/gpus/{gpu}/xml`, `/v1/vgpus/{id}/xml`, `/v1/vms/{name}/xml` | `XmlDocument` (`Xml`) |
+//! | `GET /v1/vms/{name}/migration` | `List<MigrationDocument>` (`Migration`) |
 //! | `POST /v1/vms/{name}/start` with `VmStart` | `Change` |
 //! | `POST /v1/hook` with `HookCall`, for libvirt's hook alone | `HookAnswer` |
 //! | `GET /v1/capacity[?profile=]` | `List<Capacity>` (`CapacityList`) |
@@ -170,6 +171,11 @@ pub fn vm(name: &str) -> String {
 /// `/v1/vms/{name}/xml`
 pub fn vm_xml(name: &str) -> String {
     vm(name) + "/xml"
+}
+
+/// `/v1/vms/{name}/migration`
+pub fn vm_migration(name: &str) -> String {
+    vm(name) + "/migration"
 }
 
 /// `/v1/vms/{name}/start`

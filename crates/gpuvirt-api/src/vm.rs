@@ -1,7 +1,8 @@
 //! VMs as they are shown: domains with the GPUs that they have.
 
 use gpuvirt_model::{Desired, Domain, DomainState, Hostdev, Observed, PciAddress, Request, VgpuId, Warning};
-use gpuvirt_plan::drift;
+use gpuvirt_plan::migration::Check;
+use gpuvirt_plan::{drift, migration};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -24,6 +25,9 @@ pub struct VmDocument {
     /// What it asks for, each with the device that it got.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<Request>,
+    /// Whether its devices let it move to another host while it runs; `gpuvirt vm migratable` tells the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live_migration: Option<Check>,
     /// What of it is not as it was asked for, or breaks a rule while it runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
@@ -64,8 +68,10 @@ impl VmDocument {
                 });
             }
         }
+        let live_migration = migration::of_devices(domain, observed);
         let (name, uuid) = (domain.name.clone(), domain.uuid);
         let (requests, warnings) = (domain.requests.list.clone(), drift::warnings(domain, observed, desired));
-        Self { name, uuid, state: domain.state, autostart: domain.autostart, devices, requests, warnings }
+        let (state, autostart) = (domain.state, domain.autostart);
+        Self { name, uuid, state, autostart, devices, requests, live_migration, warnings }
     }
 }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use gpuvirt_model::{Gpu, Holder, Hostdev, Observed, PciAddress, Refusal, RefusalCode, VgpuId, chain};
 use gpuvirt_plan::{Marks, Plan, Step, audit, explain, sriov, undo, vendor, verify};
 
-use crate::mig::renumbered;
 use crate::ports::{PortError, StepError};
 use crate::progress::Working;
+use crate::records::renumbered;
 use crate::{Engine, EngineError};
 
 /// Plans of more steps log them for debugging only; what failed is logged always.
@@ -112,7 +112,9 @@ impl Engine {
                 count,
                 since: Instant::now(),
             }));
+            let began = Instant::now();
             let done = self.host.perform(step, deadline);
+            self.note_pace(step, began.elapsed());
             self.progress.tell(None);
             self.mark_after(intent, step, &done).map_err(|failure| (index + 1, failure))?;
             match (step, done) {
@@ -132,6 +134,16 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// How long drivers take is what waiting starts are put together by.
+    fn note_pace(&self, step: &Step, took: Duration) {
+        match step {
+            Step::CreateMdev { .. } => self.creations.note(took),
+            Step::SetVgpuType { to, .. } if *to != 0 => self.creations.note(took),
+            Step::RemoveMdev { .. } | Step::SetVgpuType { .. } => self.removals.note(took),
+            _ => {}
+        }
     }
 
     /// Undoes what a failed plan did, by a plan from what is now to how things were.

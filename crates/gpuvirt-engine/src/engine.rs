@@ -12,6 +12,7 @@ use gpuvirt_plan::profile::remember_names;
 use gpuvirt_plan::vgpu::Wish;
 use uuid::Uuid;
 
+use crate::pace::Pace;
 use crate::ports::{Domains, Host, PortError, Store};
 use crate::progress::{Progress, Working};
 use crate::starts::Starts;
@@ -31,6 +32,10 @@ pub struct Engine {
     pub(crate) starts: Starts,
     /// Starts that wait for the host.
     pub(crate) waiting_starts: Waiting,
+    /// How long a vGPU takes to be made.
+    pub(crate) creations: Pace,
+    /// And to be removed.
+    pub(crate) removals: Pace,
     /// The step that is under way.
     pub(crate) progress: Progress,
 }
@@ -254,8 +259,20 @@ impl Engine {
     pub fn new(host: Box<dyn Host>, domains: Box<dyn Domains>, store: Box<dyn Store>) -> Self {
         let (orders, host_lock, starts) = (Lock::default(), Lock::default(), Starts::default());
         let waiting_starts = Waiting::default();
+        let (creations, removals) = (Pace::default(), Pace::default());
         let progress = Progress::default();
-        Self { host, domains, store, orders, host_lock, starts, waiting_starts, progress }
+        Self {
+            host,
+            domains,
+            store,
+            orders,
+            host_lock,
+            starts,
+            waiting_starts,
+            creations,
+            removals,
+            progress,
+        }
     }
 
     /// The step that is under way, for whoever waits for it.

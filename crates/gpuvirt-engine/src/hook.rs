@@ -19,7 +19,7 @@ use gpuvirt_plan::checks::start::{Judgement, Missing, Start, judge};
 use gpuvirt_plan::vgpu;
 use uuid::Uuid;
 
-use crate::starts::{Unclaimed, Wanted};
+use crate::starts::{Unclaimed, Wanted, gpus_of};
 use crate::together::wish;
 use crate::turn::Turn;
 use crate::vgpu::no_plan;
@@ -91,13 +91,18 @@ impl Engine {
     /// [`EngineError`] of the first that can't be removed, after all were tried.
     pub fn remove_released(&self, deadline: Duration) -> Result<(), EngineError> {
         let mut failed = None;
-        for domain in self.starts.tickets() {
-            match self.remove_of(domain, deadline) {
-                Ok(true) => self.starts.spent(domain),
-                Ok(false) => {}
+        let mut left = self.starts.tickets();
+        while !left.is_empty() {
+            let Some(turn) = self.hook_turn(Instant::now() + REMOVAL_TURN) else { break };
+            // Their VMs may have started again while we waited.
+            left = &left & &self.starts.tickets();
+            match self.remove_some(&turn, &left, deadline) {
+                Ok(seen) => left = &left - &seen,
                 Err(error) => {
-                    tracing::warn!(%domain, error = chain(&error), "what was made for a VM's start is left");
-                    failed.get_or_insert(error);
+                    tracing::debug!(error = chain(&error), "what ended VMs had goes one by one");
+                    drop(turn);
+                    failed = self.remove_each(&left, deadline);
+                    break;
                 }
             }
         }
@@ -105,6 +110,22 @@ impl Engine {
             self.give_back(&turn);
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    /// One domain after the other, each in a turn of its own; the first error, after all were tried.
+    fn remove_each(&self, domains: &BTreeSet<Uuid>, deadline: Duration) -> Option<EngineError> {
+        let mut failed = None;
+        for domain in domains {
+            match self.remove_of(*domain, deadline) {
+                Ok(true) => self.starts.spent(*domain),
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(%domain, error = chain(&error), "what was made for a VM's start is left");
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        failed
     }
 
     /// Cards that were lent go back to the host; what keeps one is in the log, and it stays with VFIO.
@@ -154,8 +175,8 @@ impl Engine {
     /// Judges again when nobody else changes anything, which made the first look an unsure one, and makes what is
     /// missing.
     fn in_turn(&self, domain: &Domain, first: Judgement, began: Instant) -> Result<Vec<VgpuId>, EngineError> {
-        let room = |refusal: &Refusal| refusal.code == RefusalCode::NoCapacity;
-        let makes = !first.missing.is_empty() || !first.lent.is_empty() || first.refusals.iter().any(room);
+        let makes =
+            !first.missing.is_empty() || !first.lent.is_empty() || first.refusals.iter().any(is_about_room);
         let end = began + if makes { CREATION_DEADLINE } else { VALIDATION_DEADLINE };
         self.waiting_starts.enter(domain);
         let turn = self.hook_turn(end);
@@ -164,7 +185,8 @@ impl Engine {
         }
         let Some(turn) = turn else {
             // What a change under way can't explain holds all the same.
-            let explained = |refusal: &Refusal| room(refusal) || refusal.code == RefusalCode::HandsOff;
+            let explained =
+                |refusal: &Refusal| is_about_room(refusal) || refusal.code == RefusalCode::HandsOff;
             let sure = !first.refusals.is_empty() && !first.refusals.iter().any(explained);
             return Err(if sure {
                 EngineError::Refused(first.refusals)
@@ -172,14 +194,6 @@ impl Engine {
                 busy(domain, "other changes come first")
             });
         };
-        if first.refusals.iter().any(room) {
-            // VMs that have just ended leave room, which is theirs to give as soon as anybody needs it.
-            for ended in self.starts.tickets().into_iter().filter(|ended| *ended != domain.uuid) {
-                if self.remove_in(&turn, ended, CREATION_DEADLINE)? {
-                    self.starts.spent(ended);
-                }
-            }
-        }
         let mut made = Vec::new();
         match self.make_all(domain, &turn, end, &mut made) {
             Ok(()) => Ok(made),
@@ -204,14 +218,19 @@ impl Engine {
         end: Instant,
         made: &mut Vec<VgpuId>,
     ) -> Result<(), EngineError> {
+        // VMs that have ended, whose vGPUs were asked to go already.
+        let mut asked = BTreeSet::from([domain.uuid]);
         loop {
             let seen = self.starts.mark();
-            let view = turn.view()?;
+            let view = view_for(domain, turn, made)?;
             let judgement = self.judged(domain, &view)?;
+            let left = end.saturating_duration_since(Instant::now());
             if !judgement.refusals.is_empty() {
+                if judgement.refusals.iter().all(is_about_room) && self.make_room(turn, &mut asked, left) {
+                    continue;
+                }
                 return Err(EngineError::Refused(judgement.refusals));
             }
-            let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(busy(domain, "making its vGPUs takes too long"));
             }
@@ -314,6 +333,29 @@ impl Engine {
     }
 }
 
+fn is_about_room(refusal: &Refusal) -> bool {
+    refusal.code == RefusalCode::NoCapacity
+}
+
+/// A fresh picture for a start that has made so much. Nobody holds what is not there, or was made in this turn: only
+/// where a start wants what was there before are all processes looked through, which costs more than all the rest.
+fn view_for(domain: &Domain, turn: &Turn<'_>, made: &[VgpuId]) -> Result<View, EngineError> {
+    let is_new = |device: &Hostdev, view: &View| match device {
+        Hostdev::Mdev { uuid } => {
+            let id = VgpuId::Mdev(*uuid);
+            made.contains(&id) || !view.observed.vgpus.contains_key(&id)
+        }
+        Hostdev::Pci { .. } => false,
+    };
+    if domain.config.iter().all(|device| matches!(device, Hostdev::Mdev { .. })) {
+        let view = turn.view_without_holders()?;
+        if domain.config.iter().all(|device| is_new(device, &view)) {
+            return Ok(view);
+        }
+    }
+    turn.view()
+}
+
 /// What a domain's requests ask for and we have made for nobody.
 fn never_made(domain: &Domain, records: &Records) -> Vec<Missing> {
     let missing = |request: &Request| match (&request.wanted, &request.assigned) {
@@ -325,15 +367,6 @@ fn never_made(domain: &Domain, records: &Records) -> Vec<Missing> {
         _ => None,
     };
     domain.requests.list.iter().filter_map(missing).collect()
-}
-
-/// The GPUs that a domain's devices are of.
-pub(crate) fn gpus_of(domain: &Domain, view: &View) -> BTreeSet<PciAddress> {
-    let gpu = |device: &Hostdev| match device {
-        Hostdev::Pci { address, .. } => view.observed.gpu_of(*address).map(|gpu| gpu.address),
-        Hostdev::Mdev { uuid } => view.observed.vgpus.get(&VgpuId::Mdev(*uuid)).map(|vgpu| vgpu.gpu),
-    };
-    domain.config.iter().filter_map(gpu).collect()
 }
 
 fn refused(domain: &Domain, code: RefusalCode, because: String, remedy: &str) -> EngineError {

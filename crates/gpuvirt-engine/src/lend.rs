@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use gpuvirt_model::{DesiredGpu, Gpu, GraphicsType, Hostdev, PciAddress, When};
 use gpuvirt_plan::{Plan, Wanted, checks, switch};
 
-use crate::mig::with_instances_after;
-use crate::switch::records_after;
+use crate::records::records_after;
+use crate::records::with_instances_after;
 use crate::turn::Turn;
 use crate::{Engine, EngineError, View};
 

@@ -9,8 +9,8 @@ use gpuvirt_model::{
 use gpuvirt_plan::{Plan, Wanted, checks, pending_reason, switch, vendor};
 
 use crate::apply::Failure;
-use crate::mig::READ_DEADLINE;
-use crate::switch::records_after;
+use crate::mig_read::READ_DEADLINE;
+use crate::records::records_after;
 use crate::{Engine, EngineError, Preparation, SwitchRequest, View};
 
 impl Engine {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use gpuvirt_model::{Outcome, PciAddress, VgpuId};
 use gpuvirt_plan::{Plan, Wanted, sriov, switch, verify};
 
-use crate::mig::{READ_DEADLINE, instances_agree};
+use crate::mig_read::READ_DEADLINE;
 use crate::ports::{PortError, WaitingWrite};
+use crate::records::instances_agree;
 use crate::turn::Turn;
 use crate::{Engine, EngineError, Report, View};
 use gpuvirt_model::chain;

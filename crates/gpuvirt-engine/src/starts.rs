@@ -13,8 +13,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use gpuvirt_model::{Domain, DomainState, Hostdev, PciAddress, Reading};
+use gpuvirt_model::{Domain, DomainState, Hostdev, PciAddress, Reading, VgpuId};
 use uuid::Uuid;
+
+use crate::View;
 
 /// Claims and tickets.
 #[derive(Debug, Default)]
@@ -63,6 +65,15 @@ pub(crate) struct Wanted<'a> {
     pub seen: u64,
     /// Longest wait for a change of one of the GPUs.
     pub end: Instant,
+}
+
+/// The GPUs that a domain's devices are of.
+pub(crate) fn gpus_of(domain: &Domain, view: &View) -> BTreeSet<PciAddress> {
+    let gpu = |device: &Hostdev| match device {
+        Hostdev::Pci { address, .. } => view.observed.gpu_of(*address).map(|gpu| gpu.address),
+        Hostdev::Mdev { uuid } => view.observed.vgpus.get(&VgpuId::Mdev(*uuid)).map(|vgpu| vgpu.gpu),
+    };
+    domain.config.iter().filter_map(gpu).collect()
 }
 
 impl Starts {

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use gpuvirt_model::{
-    Desired, DesiredGpu, Function, Gpu, GraphicsType, HostBinding, Observed, Outcome, Records, Refusal,
-    RefusalCode, VfsRecord, VgpuMode, VgpuModeRecord, Warning, WarningCode, When,
+    Desired, DesiredGpu, Function, Gpu, GraphicsType, Observed, Outcome, Records, Refusal, RefusalCode,
+    VgpuMode, Warning, WarningCode, When,
 };
-use gpuvirt_plan::{MigMode, MixedSize, Plan, Step, checks, switch};
+use gpuvirt_plan::{Plan, checks, switch};
 
-use crate::mig::{READ_DEADLINE, with_instances_after};
+use crate::mig_read::READ_DEADLINE;
 use crate::prepare::{pending, preparation, services_down, wanted};
+use crate::records::{records_after, with_instances_after};
 use crate::{Engine, EngineError, Report, SwitchRequest, View};
 
 impl Engine {
@@ -169,57 +170,6 @@ pub(crate) fn entry(
 /// The document with the entry; unchanged, generation and all, where it says the same already.
 pub(crate) fn with_entry(desired: &Desired, entry: DesiredGpu) -> Desired {
     if desired.gpu(entry.address) == Some(&entry) { desired.clone() } else { desired.with_gpu(entry) }
-}
-
-/// Remembers how the host has each function that it is about to lose, and which virtual functions are ours. A
-/// driverless function tells nothing that an earlier record of the same function doesn't tell better.
-pub(crate) fn records_after(view: &View, plan: &Plan) -> Records {
-    let mut records = view.records.clone();
-    for (function, binding) in &plan.before.bindings {
-        let Some(observed) = view.observed.functions.get(function) else { continue };
-        let host_driver = binding.driver.as_ref().is_some_and(|driver| !driver.leaves_group_viable());
-        let first = binding.driver.is_none() && records.host_binding(observed).is_none();
-        if host_driver || first {
-            let recorded = HostBinding {
-                driver: binding.driver.clone(),
-                driver_override: binding.driver_override.clone(),
-                identity: Some(observed.identity),
-            };
-            records.host_bindings.insert(*function, recorded);
-        }
-    }
-    for step in &plan.steps {
-        if let Step::CycleVfs { function, .. } = step {
-            // The vendor's tool wipes the mode either way.
-            records.vgpu_modes.retain(|gpu, record| gpu != function || record.mode == VgpuMode::Mig);
-        }
-        match step {
-            Step::SetVfCount { function, to: 0, .. } | Step::CycleVfs { function, to: 0, .. } => {
-                records.vfs.remove(function);
-            }
-            Step::SetMigMode { gpu, to: MigMode::On, .. } => {
-                // The mode outlives a reboot.
-                records.vgpu_modes.insert(*gpu, VgpuModeRecord { mode: VgpuMode::Mig, boot: None });
-            }
-            Step::SetMigMode { gpu, to: MigMode::Off, .. } => drop(records.vgpu_modes.remove(gpu)),
-            Step::SetMixedSize { gpu, to, .. } => {
-                let mode = match to {
-                    MixedSize::On => VgpuMode::MixedSize,
-                    MixedSize::Off => VgpuMode::SameSize,
-                };
-                records.vgpu_modes.insert(*gpu, VgpuModeRecord { mode, boot: view.observed.host.boot_id });
-            }
-            Step::SetVfCount { function, to, .. } | Step::CycleVfs { function, to, .. } => {
-                let before = plan.before.vfs.get(function).is_some_and(|before| before.autoprobe.is_on());
-                records.vfs.insert(
-                    *function,
-                    VfsRecord { count: *to, autoprobe_before: before, boot: view.observed.host.boot_id },
-                );
-            }
-            _ => {}
-        }
-    }
-    records
 }
 
 /// `shows_later`: what there is to prepare shows only once the card's driver has it.

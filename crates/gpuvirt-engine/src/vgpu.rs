@@ -9,7 +9,7 @@ use gpuvirt_plan::checks::{self, wish};
 use gpuvirt_plan::params;
 use gpuvirt_plan::vgpu::{self, Making, Wish};
 
-use crate::mig::READ_DEADLINE;
+use crate::mig_read::READ_DEADLINE;
 use crate::placement;
 use crate::vgpu_params::refuse_any;
 use crate::{CreateRequest, Engine, EngineError, Report, View};

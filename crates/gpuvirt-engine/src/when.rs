@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use gpuvirt_model::{DesiredGpu, GraphicsType, PciAddress, Refusal, RefusalCode, When};
 use gpuvirt_plan::{checks, pending_reason, switch};
 
-use crate::mig::READ_DEADLINE;
+use crate::mig_read::READ_DEADLINE;
 use crate::prepare::wanted;
 use crate::switch::{entry, label_in_use, with_entry};
 use crate::{Engine, EngineError, Report, SwitchRequest, View};

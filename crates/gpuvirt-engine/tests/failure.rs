@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use gpuvirt_engine::ports::WaitingWrite;
 use gpuvirt_engine::{CreateRequest, EngineError, Preparation, SwitchRequest};
-use gpuvirt_fakekernel::{Errno, Fault, On, Process};
+use gpuvirt_fakekernel::{Errno, Fault, On, Process, Written};
 use gpuvirt_host::Sysfs as _;
 use gpuvirt_model::{ConfiguredType, ProfileName, RefusalCode, VgpuId, VgpuMode, WarningCode};
 use uuid::Uuid;
@@ -95,11 +95,15 @@ fn changes() -> [Change; 15] {
 
 /// How many writes a change takes when nothing fails, and a fresh world before it.
 fn writes_of(name: &str) -> usize {
+    written_by(name).len()
+}
+
+fn written_by(name: &str) -> Vec<Written> {
     let (_, world, act) = changes().into_iter().find(|(found, ..)| *found == name).unwrap();
     let world = world();
     world.kernel.forget_writes();
     act(&world).unwrap();
-    world.kernel.writes().len()
+    world.kernel.writes()
 }
 
 /// How many steps it takes.
@@ -110,38 +114,51 @@ fn steps_of(name: &str) -> usize {
 
 #[test]
 fn a_write_that_fails_anywhere_is_undone() {
+    strikes_anywhere(Fault::Errno(Errno::EIO));
+}
+
+#[test]
+fn a_write_that_does_nothing_and_says_that_all_is_well_is_undone() {
+    strikes_anywhere(Fault::Silent);
+}
+
+#[test]
+fn a_write_that_is_done_and_says_that_it_failed_is_undone_or_counts() {
+    strikes_anywhere(Fault::DoneThenErrno(Errno::EIO));
+}
+
+/// Every change, struck at each of its writes.
+fn strikes_anywhere(fault: Fault) {
     for (name, ..) in changes() {
         for nth in 1..=writes_of(name) {
-            for fault in [Fault::Errno(Errno::EIO), Fault::Silent, Fault::DoneThenErrno(Errno::EIO)] {
-                let (_, world, act) = changes().into_iter().find(|(found, ..)| *found == name).unwrap();
-                let world = world();
-                let (host, files) = (world.picture(), world.files());
-                world.kernel.inject_once(On::NthWrite { nth }, fault);
-                match act(&world) {
-                    // The kernel did it and said that it failed: what is there counts.
-                    Ok(_) if matches!(fault, Fault::DoneThenErrno(_)) => {}
-                    // A driver that is busy is asked again.
-                    Ok(_) if name == "remove by type" && fault == Fault::Errno(Errno::EIO) => {}
-                    // A question that failed is asked again after the act; a service that stays down is told.
-                    Ok(report) if name.starts_with("by tool") => {
-                        assert_eq!(report.pending, None, "{name}, {nth}")
-                    }
-                    // A host without a driver for its card is no failure of ours, but is said.
-                    Ok(report) => {
-                        let warned = report.warnings.iter().any(|w| w.code == WarningCode::NoHostDriver);
-                        assert!(warned && name == "to shared", "{name}, write {nth}, {fault:?}");
-                        continue;
-                    }
-                    Err(EngineError::Failed { now, .. }) => {
-                        assert_eq!(now, "everything is as it was before", "{name}, write {nth}, {fault:?}");
-                        assert_eq!(world.picture(), host, "{name}, write {nth}, {fault:?}");
-                        assert_eq!(world.files(), files, "{name}, write {nth}, {fault:?}");
-                    }
-                    Err(other) => panic!("{name}, write {nth}, {fault:?}: {other:?}"),
+            let (_, world, act) = changes().into_iter().find(|(found, ..)| *found == name).unwrap();
+            let world = world();
+            let (host, files) = (world.picture(), world.files());
+            world.kernel.inject_once(On::NthWrite { nth }, fault);
+            match act(&world) {
+                // The kernel did it and said that it failed: what is there counts.
+                Ok(_) if matches!(fault, Fault::DoneThenErrno(_)) => {}
+                // A driver that is busy is asked again.
+                Ok(_) if name == "remove by type" && fault == Fault::Errno(Errno::EIO) => {}
+                // A question that failed is asked again after the act; a service that stays down is told.
+                Ok(report) if name.starts_with("by tool") => {
+                    assert_eq!(report.pending, None, "{name}, {nth}")
                 }
-                world.kernel.clear_faults();
-                act(&world).map(|_| ()).or_else(|error| already_done(&world, error)).unwrap();
+                // A host without a driver for its card is no failure of ours, but is said.
+                Ok(report) => {
+                    let warned = report.warnings.iter().any(|w| w.code == WarningCode::NoHostDriver);
+                    assert!(warned && name == "to shared", "{name}, write {nth}, {fault:?}");
+                    continue;
+                }
+                Err(EngineError::Failed { now, .. }) => {
+                    assert_eq!(now, "everything is as it was before", "{name}, write {nth}, {fault:?}");
+                    assert_eq!(world.picture(), host, "{name}, write {nth}, {fault:?}");
+                    assert_eq!(world.files(), files, "{name}, write {nth}, {fault:?}");
+                }
+                Err(other) => panic!("{name}, write {nth}, {fault:?}: {other:?}"),
             }
+            world.kernel.clear_faults();
+            act(&world).map(|_| ()).or_else(|error| already_done(&world, error)).unwrap();
         }
     }
 }
@@ -322,6 +339,56 @@ fn a_change_that_was_stored_before_the_daemon_died_stays() {
         world.engine().recover(Duration::from_secs(1)).unwrap();
         assert_eq!(world.picture(), host, "{name}");
         assert_eq!(world.files(), files, "{name}");
+    }
+}
+
+#[test]
+fn a_change_whose_daemon_died_before_it_was_stored_is_taken_back() {
+    for (name, world, act) in changes() {
+        // All its steps are done and nothing is stored: as after a death between the last write and its verification.
+        let world = world();
+        let (host, files) = (world.picture(), world.files());
+        let kept = intent_of(&world, act);
+        let mut now = world.files.lock().unwrap();
+        (now.desired, now.records) = (files.desired.clone(), files.records.clone());
+        now.intents.push(kept);
+        drop(now);
+        world.engine().recover(Duration::from_secs(1)).unwrap();
+        assert_eq!(world.picture(), host, "{name}");
+        assert_eq!(world.files(), files, "{name}");
+    }
+}
+
+#[test]
+fn a_write_that_blocks_anywhere_is_waited_for_and_taken_back() {
+    for (name, ..) in changes() {
+        let mut blocked = 0;
+        for (index, written) in written_by(name).iter().enumerate() {
+            // These are answered at once, and the daemon writes them itself.
+            if ["/sriov_drivers_autoprobe", "/unbindLock"].iter().any(|file| written.path.ends_with(file)) {
+                continue;
+            }
+            let nth = index + 1;
+            let (_, world, act) = changes().into_iter().find(|(found, ..)| *found == name).unwrap();
+            let world = world();
+            let (host, files) = (world.picture(), world.files());
+            world.kernel.inject_once(On::NthWrite { nth }, Fault::Block);
+            let Err(EngineError::Failed { what, now }) = act(&world) else { continue };
+            assert!(
+                what.contains("still waits") && now.contains("hands-off"),
+                "{name}, {nth}: {what}; {now}"
+            );
+            blocked += 1;
+            // Nothing more is written while the kernel has it, whoever asks.
+            let written = world.kernel.writes().len();
+            assert!(act(&world).is_err(), "{name}, {nth}");
+            assert_eq!(world.kernel.writes().len(), written, "{name}, {nth}");
+            world.kernel.release();
+            world.engine().recover(Duration::from_secs(1)).unwrap();
+            assert_eq!(world.picture(), host, "{name}, write {nth}");
+            assert_eq!(world.files(), files, "{name}, write {nth}");
+        }
+        assert!(blocked > 0, "{name} never waits: the test tests nothing");
     }
 }
 

@@ -224,6 +224,14 @@ pub(crate) fn service_processes(unit: &UnitName) -> String {
     format!("/sys/fs/cgroup/system.slice/{unit}/cgroup.procs")
 }
 
+/// The VFIO devices that the kernel shows to who debugs it (CONFIG_VFIO_DEBUGFS, 6.8): a folder for each.
+pub(crate) const VFIO_DEBUG: &str = "/sys/kernel/debug/vfio";
+
+/// The folder that a VFIO device has there when its driver saves and restores its state, or a file in it.
+pub(crate) fn vfio_migration(device: VgpuId, file: &str) -> String {
+    format!("{VFIO_DEBUG}/{device}/migration{file}")
+}
+
 /// A device node.
 pub(crate) fn device_node(name: &str) -> String {
     format!("/dev/{name}")

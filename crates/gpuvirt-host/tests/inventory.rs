@@ -6,7 +6,7 @@ mod tree;
 use std::sync::Arc;
 
 use gpuvirt_host::{GpuMatch, GpuRules};
-use gpuvirt_model::{Framework, GraphicsType, ModulePresence, PciAddress, Reading, Unknown};
+use gpuvirt_model::{Framework, GraphicsType, ModulePresence, PciAddress, Reading, Unknown, VfioMigration};
 use tree::{Reacting, Tree};
 
 const GPU: &str = "0000:41:00.0";
@@ -229,6 +229,26 @@ fn a_card_that_has_left_the_bus_is_seen_only_while_awake() {
     assert!(tree.host().observe().unwrap().functions[&at(GPU)].unresponsive);
     tree.attribute(GPU, "power_state", "D3cold");
     assert!(!tree.host().observe().unwrap().functions[&at(GPU)].unresponsive, "asleep is not gone");
+}
+
+#[test]
+fn the_kernel_tells_to_who_debugs_it_which_devices_can_be_migrated() {
+    let tree = card();
+    let told = || tree.host().observe().unwrap().host.vfio_migration;
+    assert!(matches!(told(), Reading::Unknown(_)), "no debugfs is not: none can");
+    let uuid = "00000000-0000-4000-8000-00000000000a";
+    let folder = "/sys/kernel/debug/vfio";
+    tree.folder(&format!("{folder}/0000:41:00.4"))
+        .file(&format!("{folder}/0000:41:00.5/migration/state"), "RUNNING\n")
+        .file(&format!("{folder}/{uuid}/migration/features"), "stop-copy p2p\n\u{1b}[1m Pre pre-copy\n")
+        .folder(&format!("{folder}/no device/migration"));
+    let shown = told().known().unwrap().clone();
+    let of = |id: &str| shown[&id.parse().unwrap()].clone();
+    assert_eq!(shown.len(), 3, "{shown:?}");
+    assert_eq!(of("0000:41:00.4"), VfioMigration { supported: false, features: None });
+    assert_eq!(of("0000:41:00.5"), VfioMigration { supported: true, features: None });
+    let features = ["stop-copy", "p2p", "pre-copy"].map(str::to_owned).to_vec();
+    assert_eq!(of(uuid), VfioMigration { supported: true, features: Some(features) });
 }
 
 #[test]

@@ -323,7 +323,7 @@ fn earlier_writer(tree: &Tree) {
     use std::os::unix::fs::MetadataExt;
     let uid = std::fs::metadata(tree.path("/proc")).unwrap().uid();
     tree.file("/proc/77/status", format!("Name:\tx\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n"));
-    tree.file("/proc/77/maps", "").file("/proc/77/comm", "gpuvirtd\n");
+    tree.file("/proc/77/maps", "").file("/proc/77/comm", "gpuvirt-writer\n");
     tree.link("/proc/77/fd/3", "/memfd:gpuvirt-writer (deleted)");
 }
 

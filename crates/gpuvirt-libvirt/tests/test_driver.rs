@@ -53,6 +53,14 @@ fn hostdevs() -> Vec<Hostdev> {
 }
 
 #[test]
+fn libvirt_says_its_version_and_the_emulators() {
+    let versions = Libvirt::open(URI).unwrap().versions().unwrap();
+    assert!((5_000_000..100_000_000).contains(&versions.libvirt), "{versions:?}");
+    // The test driver calls itself version 2 of a thousandth.
+    assert_eq!(versions.qemu, 2);
+}
+
+#[test]
 fn a_gpu_comes_and_goes_and_the_password_stays() {
     let fixture = Fixture::new(1);
     let before = fixture.stored();

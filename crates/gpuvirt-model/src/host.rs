@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use uuid::Uuid;
 
-use crate::{DriverName, DriverRules, Reading, UnitName};
+use crate::{DriverName, DriverRules, Reading, UnitName, Unknown, VfioMigration, VgpuId};
 
 /// What the host as a whole can do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub struct HostFacts {
     /// Which boot of the host this is, when it is known: what virtual functions are does not outlive it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_id: Option<Uuid>,
+    /// Which VFIO devices can be migrated, as the kernel's debugfs shows it; those that it does not show are not here.
+    #[serde(default = "not_looked_for", skip_serializing_if = "is_unknown")]
+    pub vfio_migration: Reading<BTreeMap<VgpuId, VfioMigration>>,
     /// What drivers want of whoever prepares their cards: built in, and the admin's configuration.
     #[serde(default)]
     pub driver_rules: DriverRules,
@@ -39,6 +42,14 @@ pub struct HostFacts {
     pub running_services: BTreeMap<UnitName, BTreeSet<u32>>,
     /// What could not be read or made no sense, for people.
     pub oddities: Vec<String>,
+}
+
+fn not_looked_for() -> Reading<BTreeMap<VgpuId, VfioMigration>> {
+    Reading::Unknown(Unknown::NotRecorded)
+}
+
+fn is_unknown<T>(reading: &Reading<T>) -> bool {
+    reading.known().is_none()
 }
 
 /// Where a kernel module stands.

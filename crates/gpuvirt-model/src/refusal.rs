@@ -184,6 +184,8 @@ codes! {
         NoVgpuParams => "no-vgpu-params",
         /// The host's driver of the card is not the one that makes vGPUs.
         WrongHostDriver => "wrong-host-driver",
+        /// The VM can't move to another host while it runs.
+        NotMigratable => "not-migratable",
         /// The guest's memory can't be locked for its devices.
         MemoryNotLockable => "memory-not-lockable",
         /// The guest would have an IOMMU of its own and a vGPU.

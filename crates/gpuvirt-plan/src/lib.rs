@@ -22,6 +22,7 @@ pub mod import;
 pub mod mark;
 pub mod mig;
 pub mod mig_room;
+pub mod migration;
 pub mod parameter;
 pub mod params;
 pub mod placement;
@@ -37,6 +38,7 @@ pub mod undo;
 pub mod vendor;
 pub mod verify;
 pub mod vgpu;
+pub mod wanted;
 
 pub use gpu::{domains_using, pending_reason, undecided};
 pub use mark::{Marks, Performed};
@@ -47,4 +49,4 @@ pub use setting::{
 };
 pub use snapshot::Snapshot;
 pub use step::Step;
-pub use switch::Wanted;
+pub use wanted::Wanted;

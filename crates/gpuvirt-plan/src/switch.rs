@@ -3,39 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gpuvirt_model::{
-    DesiredGpu, DesiredHost, DriverBinding, DriverName, Function, Gpu, GraphicsType, HostBinding,
-    ModulePresence, Observed, PciAddress, Records, VgpuMode,
+    DriverBinding, DriverName, Function, Gpu, GraphicsType, HostBinding, ModulePresence, Observed,
+    PciAddress, Records,
 };
 
 use crate::driver::{self, BindingGoal};
+use crate::wanted::Wanted;
 use crate::{Marks, MixedSize, MixedSizeSetting, Plan, Promise, Snapshot, Step, mig, sriov, vendor};
-
-/// What a GPU is to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wanted<'a> {
-    /// The type.
-    pub to: GraphicsType,
-    /// Which profiles may live together on it, where the admin chose.
-    pub vgpu_mode: Option<VgpuMode>,
-    /// How many virtual functions it gets, where the admin chose.
-    pub vf_count: Option<u16>,
-    /// Its GPU instances by profile, one for each, in vGPU mode `mig`.
-    pub gpu_instances: &'a [String],
-}
-
-impl<'a> Wanted<'a> {
-    /// A type, and no more.
-    pub fn of(to: GraphicsType) -> Self {
-        Self { to, vgpu_mode: None, vf_count: None, gpu_instances: &[] }
-    }
-
-    /// What an entry of the desired document asks for.
-    pub fn by(entry: &'a DesiredGpu, host: &DesiredHost) -> Self {
-        let to = entry.graphics_type.resolve(host);
-        let gpu_instances = entry.gpu_instances.as_slice();
-        Self { to, vgpu_mode: entry.vgpu_mode, vf_count: entry.vf_count, gpu_instances }
-    }
-}
 
 /// Plans a GPU's way to a type, as [`plan_for`] does.
 pub fn plan(gpu: &Gpu, observed: &Observed, to: GraphicsType, records: &Records) -> Plan {

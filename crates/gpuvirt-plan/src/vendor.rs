@@ -11,7 +11,7 @@ use gpuvirt_model::{
     UnitName, VgpuMode,
 };
 
-use crate::switch::Wanted;
+use crate::wanted::Wanted;
 use crate::{MixedSize, MixedSizeSetting, Plan, Step, UnbindLock};
 
 /// The rule of the driver that has a function.

@@ -219,7 +219,11 @@ fn a_group_with_what_the_kernel_would_refuse_or_nobody_could_read_is_not_viable(
         o.groups.get_mut(&17).unwrap().members.push(at(NIC));
     };
     type Change<'a> = Box<dyn Fn(&mut Observed) + 'a>;
-    let changes: [(&str, Change); 6] = [
+    let changes: [(&str, Change); 7] = [
+        (
+            "a platform device",
+            Box::new(|o| o.groups.get_mut(&17).unwrap().others.push("AMDI0020:00".to_owned())),
+        ),
         ("an ISA bridge", Box::new(|o| neighbour(o, 0x06_01_00, binding("lpc_ich", "")))),
         ("a hotplug bridge", Box::new(|o| neighbour(o, 0x06_04_00, binding("shpchp", "")))),
         ("an endpoint", Box::new(|o| neighbour(o, 0x01_08_02, binding("pcieport", "")))),

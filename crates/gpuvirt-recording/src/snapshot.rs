@@ -25,12 +25,13 @@ const PLAIN_FILES: [&str; 6] = [
     "/sys/bus/pci/drivers_autoprobe",
 ];
 /// Files whose words are all the kernel's or its packager's, by their beginnings or ends: a host's name has no place there.
-const FIXED_WORDS: [&str; 7] = [
+const FIXED_WORDS: [&str; 8] = [
     "/lib/modules/",
     "/proc/cmdline",
     "/proc/modules",
     "/proc/sys/kernel/osrelease",
     "/sys/bus/pci/drivers_autoprobe",
+    "/sys/kernel/debug/vfio/",
     "/sys/kernel/iommu_groups/",
     "/initstate",
 ];
@@ -168,6 +169,17 @@ impl Files<'_> {
         for group in self.host.list(groups).unwrap_or_default() {
             for name in ["type", "name", "reserved_regions"] {
                 self.file(&format!("{groups}/{group}/{name}"));
+            }
+        }
+        // Which VFIO devices can be migrated; their state is not read, which takes the driver's lock.
+        let devices = "/sys/kernel/debug/vfio";
+        for device in self.host.list(devices).unwrap_or_default() {
+            let folder = format!("{devices}/{device}");
+            self.entries.push((folder.clone(), None, false));
+            let migration = format!("{folder}/migration");
+            if self.host.exists(&migration) {
+                self.entries.push((migration.clone(), None, false));
+                self.file(&format!("{migration}/features"));
             }
         }
         // Drivers without a device are in no device's links, and a VFIO driver matters by being there.

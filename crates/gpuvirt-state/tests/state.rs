@@ -155,6 +155,35 @@ fn every_partial_write_is_an_error_and_never_absence() {
 }
 
 #[test]
+fn a_write_that_was_cut_off_is_no_part_of_the_state() {
+    let (dir, state) = written();
+    let (intended, journal) = (Plan { purpose: "another".to_owned(), ..plan() }, dir.path().join("journal"));
+    state.close_journal(&plan()).unwrap();
+    let files = [(dir.path(), "state.json"), (journal.as_path(), "0000:41:00.0.json")];
+    let whole = fs::read(dir.path().join("state.json")).unwrap();
+    for (folder, name) in files {
+        let half = folder.join(format!(".{name}.new"));
+        // The power went at any byte of the file that was to take the other's place.
+        for length in 0..=whole.len() {
+            put(&half, &whole[..length]);
+            let read = state.load().unwrap();
+            assert_eq!((read.desired, read.records), (desired(), records()), "{name}, {length} bytes");
+            assert!(state.open_intents().unwrap().is_empty(), "{name}, {length} bytes");
+        }
+    }
+    // The next daemon begins where the last durable write ended, and its own writes take the halves' place.
+    drop(state);
+    let next = StateDir::open(dir.path()).unwrap();
+    next.open_journal(&intended).unwrap();
+    next.commit(&Desired::default(), &records()).unwrap();
+    assert_eq!(next.open_intents().unwrap(), [intended]);
+    assert_eq!(next.load().unwrap().desired, Desired::default());
+    for (folder, name) in files {
+        assert!(!folder.join(format!(".{name}.new")).exists());
+    }
+}
+
+#[test]
 fn a_corrupt_file_is_not_overwritten() {
     let (dir, state) = written();
     let path = dir.path().join("state.json");

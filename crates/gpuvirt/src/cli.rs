@@ -138,7 +138,7 @@ pub enum Command {
     /// With --apply the host is made so and vGPUs that mdevctl made become gpuvirt's; then it lists how to take the other tools
     /// out of the way.
     ///
-    /// Example: gpuvirt import > gpus.yaml
+    /// Example: gpuvirt import
     Import(ImportArgs),
     /// Explain the name of a refusal, a warning or a finding: cause, how it is found out, remedy. Changes nothing
     ///

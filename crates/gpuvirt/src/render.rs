@@ -19,6 +19,7 @@ pub mod import;
 pub mod iommu;
 pub mod list;
 pub mod mig;
+pub mod migration;
 pub mod page;
 pub mod placement;
 pub mod plain;

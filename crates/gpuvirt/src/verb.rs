@@ -12,6 +12,7 @@ pub mod hook;
 pub mod host;
 pub mod import;
 pub mod mig;
+mod migration;
 pub mod profile;
 pub mod recover;
 pub mod snapshot;

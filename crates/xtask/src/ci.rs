@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::program::{cargo, check, installed, program};
 use crate::tally::Tally;
 use crate::tree::Tree;
-use crate::{docs, generate, layers, names, nextest, oldest, purity, sizes};
+use crate::{docs, generate, layers, names, nextest, oldest, purity, sizes, vsphere};
 
 struct Step {
     name: &'static str,
@@ -24,6 +24,11 @@ const STEPS: &[Step] = &[
     Step { name: "names", what: "file names that say nothing; ignored tests", run: names::check },
     Step { name: "oldest", what: "no syntax that the oldest compiler lacks", run: oldest::check },
     Step { name: "docs", what: "paths and links in documents exist", run: docs::check },
+    Step {
+        name: "vsphere",
+        what: "every row of docs/vsphere.md names tests that exist",
+        run: vsphere::check,
+    },
     Step { name: "shell", what: "shellcheck", run: shell },
     Step { name: "supply-chain", what: "cargo-deny: bans, licences, sources", run: supply_chain },
     Step { name: "lint", what: "clippy, warnings denied", run: lint },

@@ -16,6 +16,7 @@ mod purity;
 mod sizes;
 mod tally;
 mod tree;
+mod vsphere;
 
 use std::process::ExitCode;
 

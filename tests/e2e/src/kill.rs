@@ -16,6 +16,8 @@ pub enum Moment {
     Before,
     /// The call runs to its end, and nobody reads back what came of it.
     During,
+    /// The call waits, and runs when the next daemon has recovered as far as it can.
+    Held,
 }
 
 /// Where the daemon is killed.
@@ -34,39 +36,27 @@ pub struct Point<'a> {
 pub struct Killed {
     /// Whether it was: the call was made.
     pub struck: bool,
-    /// What the command said.
+    /// What the command said, and what the next daemon said while the call was held.
     pub output: Output,
     /// Milliseconds until the next daemon was ready.
     pub ready_ms: u64,
 }
 
 impl Lab {
-    /// Runs the command, kills the daemon at that point, and has systemd start the next one at once.
+    /// Runs the command, kills the daemon at that point, and waits for the next one, which systemd starts.
     ///
     /// Calls of the state folder count only if the daemon makes them itself, all others whoever makes them.
     #[track_caller]
     pub fn killed_at(&self, point: Point<'_>, command: &str) -> Killed {
         let Point { function, nth, moment } = point;
-        let errno = if moment == Moment::Before { 4 } else { 0 };
-        let own = function.starts_with("__x64_sys_");
-        let script = format!(
-            "modprobe -a vfio-pci mdev
-            for name in {function}; do grep -q \" $name\\b\" /proc/kallsyms && break; done
-            pid=$(systemctl show -P MainPID gpuvirtd); caller=0; [ {own} = false ] || caller=$pid
-            insmod /lab/modules/gpuvirt_fault.ko function=$name nth={nth} errno={errno} victim=$pid caller=$caller || exit 90
-            {command}; code=$?
-            began=$(date +%s%3N)
-            struck=$(cat /sys/module/gpuvirt_fault/parameters/struck)
-            rmmod gpuvirt_fault || exit 91
-            # systemd would start it after its pause; when it has seen that the daemon is gone it is asked to do so now, and
-            # returns when the next one is ready.
-            for try in {{1..500}}; do [ $struck = Y ] && [ $(systemctl show -P MainPID gpuvirtd) = $pid ] || break; done
-            [ $struck = N ] || systemctl start gpuvirtd || exit 92
-            ready=$(($(date +%s%3N) - began))
-            # A write that outlived its daemon is waited for by the next one, which settles then, unasked.
-            for try in {{1..300}}; do [ -n \"$(ls /var/lib/gpuvirt/journal)\" ] || break; read -rt 0.1 <> <(:); done
-            echo; echo killed $struck $ready; exit $code"
-        );
+        let when = match moment {
+            Moment::Before => "before",
+            Moment::During => "during",
+            Moment::Held => "held",
+        };
+        let whose = if function.starts_with("__x64_sys_") { "own" } else { "any" };
+        let quoted = command.replace('\'', r"'\''");
+        let script = format!("/lab/e2e/kill-at '{function}' {nth} {when} {whose} '{quoted}'");
         let output = self.sh(&script);
         let (told, last) = output.text().rsplit_once("\nkilled ").unwrap_or_else(|| panic!("{output}"));
         let (struck, ready_ms) = last.split_once(' ').unwrap_or_else(|| panic!("{output}"));

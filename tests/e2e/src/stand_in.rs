@@ -20,6 +20,21 @@ impl Lab {
         self.devices.get("SRIOV_PF").to_owned()
     }
 
+    /// Gives one of the two identical GPUs to our module for mediated devices: of two cards of a model one makes vGPUs.
+    /// [`Lab::fresh`] takes it back. Its address, and the other one's.
+    #[track_caller]
+    pub fn vgpu_twin(&self) -> (String, String) {
+        let (shared, whole) = (self.devices.get("TWIN_B"), self.devices.get("TWIN_A"));
+        let device = format!("/sys/bus/pci/devices/{shared}");
+        self.sh(&format!(
+            "echo gpuvirt_mdev > {device}/driver_override && echo {shared} > {device}/driver/unbind &&
+             echo {shared} > /sys/bus/pci/drivers_probe &&
+             test $(basename $(readlink {device}/driver)) = gpuvirt_mdev"
+        ))
+        .expect(0);
+        (shared.to_owned(), whole.to_owned())
+    }
+
     /// Gives the card to our module, without virtual functions yet; its driver lets nobody but its own tool make them.
     #[track_caller]
     pub fn give_to_gpuvirt_vf(&self, gpu: &str, form: VfForm) {

@@ -1,13 +1,16 @@
 //! gpuvirtd killed in the middle of a change, at every call of the kernel that the change makes: systemd starts the next
 //! one, and the host is as it was before or as was asked for, never in between.
 //!
-//! The module gpuvirt_fault kills it: before the call does anything, and while it runs.
+//! The module gpuvirt_fault kills it: before the call does anything, while it runs, and while it waits in the kernel until
+//! the next daemon has recovered as far as it can. Here at the first calls of each function; in `full` at every call.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a failed expectation is a failed test
 
 use gpuvirt_e2e::{Lab, Moment, Point, RENAME, SET_OVERRIDE, UNLINK};
 
 /// Most calls of one function in a change.
 const CALLS: usize = 20;
+/// Its call has taken its own file away already when it begins: no kernel leaves it behind undone.
+const ALWAYS_BEGUN: &str = "mdev_device_remove";
 /// A start with recovery on a busy lab, and systemd's own pause before it where nobody asks for the start.
 const READY_MS: u64 = 20_000;
 
@@ -20,66 +23,108 @@ struct Change<'a> {
     back: &'a str,
 }
 
-/// Kills the daemon at every call of every function.
-fn killed_everywhere(lab: &Lab, change: &Change<'_>, moment: Moment) {
+/// At which calls the daemon is killed, and when seen from them.
+#[derive(Clone, Copy)]
+struct Kills {
+    moments: &'static [Moment],
+    /// At every call of a function, not only where it matters most.
+    every: bool,
+}
+
+impl Kills {
+    /// To which call of a function: the journal is renamed first and the documents next, and to remove a file is the last
+    /// act of all, and not the first one.
+    fn calls_of(self, function: &str) -> usize {
+        match function {
+            _ if self.every => CALLS,
+            RENAME => 2,
+            UNLINK => 0,
+            _ => 1,
+        }
+    }
+}
+
+const FIRST_CALLS: Kills = Kills { moments: &[Moment::Before, Moment::During], every: false };
+
+/// What came of the kills of one change.
+#[derive(Default)]
+struct Ends {
+    undone: u32,
+    kept: u32,
+}
+
+/// Kills the daemon at the calls of every function.
+fn killed_everywhere(lab: &Lab, change: &Change<'_>, kills: Kills) {
     let before = lab.picture();
     lab.sh(change.command).expect(0);
     let after = lab.picture();
     assert_ne!(before, after, "{} changes nothing: the test tests nothing", change.command);
     lab.sh(change.back).expect(0);
     assert_eq!(lab.picture(), before, "{} does not lead back", change.back);
-    let (mut undone, mut kept) = (0, 0);
-    for function in change.functions {
-        let mut nth = 1;
-        while killed_once(
-            lab,
-            change,
-            Point { function, nth, moment },
-            (&before, &after),
-            &mut (&mut undone, &mut kept),
-        ) {
-            nth += 1;
-            assert!(nth < CALLS, "{function} is called without end");
+    let pictures = (before.as_str(), after.as_str());
+    let mut ends = Ends::default();
+    for &moment in kills.moments {
+        for function in change.functions.iter().filter(|function| can_be_killed_at(function, moment)) {
+            for nth in 1..=kills.calls_of(function) {
+                assert!(nth < CALLS, "{function} is called without end");
+                if !killed_once(lab, change, Point { function, nth, moment }, pictures, &mut ends) {
+                    break;
+                }
+            }
         }
-        assert!(nth > 1, "{} never calls {function}: the test tests nothing", change.command);
     }
+    println!("{}: {} taken back, {} done", change.command, ends.undone, ends.kept);
     // Both ends were seen: the kills reached from before the first write to after the documents were stored.
-    assert!(undone > 0 && kept > 0, "{}: {undone} taken back, {kept} done", change.command);
-    println!("{}: killed {} times, {undone} taken back, {kept} done", change.command, undone + kept);
+    let held = kills.moments == [Moment::Held];
+    assert!(ends.undone > 0 && (held || ends.kept > 0), "{}", change.command);
 }
 
-/// One kill; whether the change makes that call at all. The host is where the change begins again afterwards.
+fn can_be_killed_at(function: &str, moment: Moment) -> bool {
+    match moment {
+        Moment::Before => function != ALWAYS_BEGUN,
+        Moment::During => true,
+        // A writer waits, and no call of the daemon's own.
+        Moment::Held => ![RENAME, UNLINK].contains(&function),
+    }
+}
+
+/// One kill; whether the change makes that call at all, which it does once at least. The host is where the change begins
+/// again afterwards.
 fn killed_once(
     lab: &Lab,
     change: &Change<'_>,
     point: Point<'_>,
     (before, after): (&str, &str),
-    (undone, kept): &mut (&mut u32, &mut u32),
+    ends: &mut Ends,
 ) -> bool {
     let killed = lab.killed_at(point, change.command);
     let now = lab.picture();
     if !killed.struck {
+        assert!(point.nth > 1, "it never calls {}: {}", point.function, killed.output);
         killed.output.expect(0);
         lab.sh(change.back).expect(0);
         return false;
     }
     let said = killed.output.to_string();
     assert!(killed.ready_ms < READY_MS, "ready after {} ms\n{said}", killed.ready_ms);
+    if point.moment == Moment::Held {
+        assert!(said.contains("hands-off") && said.contains("still waits in the kernel"), "{said}");
+    }
     assert!(now == before || now == after, "in between:\n{now}\nbefore:\n{before}\n{said}");
     lab.assert_settled(&said);
     // An answer that came all the same is true.
     assert!(killed.output.code != 0 || now == after, "answered as done\n{said}");
     if now == after {
-        **kept += 1;
+        ends.kept += 1;
         lab.sh(change.back).expect(0);
         assert_eq!(lab.picture(), before, "after {said}");
     } else {
-        **undone += 1;
+        ends.undone += 1;
     }
     true
 }
 
-fn kill_on_the_way_to_direct(moment: Moment) {
+fn kill_on_the_way_to_direct(kills: Kills) {
     let lab = Lab::fresh();
     let gpu = lab.devices.get("MULTI_GPU");
     // No host driver of the lab claims the display function, so `shared` would stay pending; unmanaged it was before.
@@ -90,12 +135,12 @@ fn kill_on_the_way_to_direct(moment: Moment) {
             functions: &[RENAME, SET_OVERRIDE, "unbind_store", "drivers_probe_store", UNLINK],
             back: &format!("gpuvirt gpu set {gpu} --type shared; gpuvirt gpu unset {gpu}"),
         },
-        moment,
+        kills,
     );
     lab.assert_pristine();
 }
 
-fn kill_on_the_way_back_to_shared(moment: Moment) {
+fn kill_on_the_way_back_to_shared(kills: Kills) {
     let lab = Lab::fresh();
     let gpu = lab.devices.get("PLAIN_GPU");
     lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(0);
@@ -106,13 +151,13 @@ fn kill_on_the_way_back_to_shared(moment: Moment) {
             functions: &[RENAME, SET_OVERRIDE, "unbind_store", "drivers_probe_store", UNLINK],
             back: &format!("gpuvirt gpu set {gpu} --type direct"),
         },
-        moment,
+        kills,
     );
     lab.gpuvirt(&format!("gpu set {gpu} --type shared")).expect(0);
     lab.assert_pristine();
 }
 
-fn kill_while_virtual_functions_are_enabled_and_taken_away(moment: Moment) {
+fn kill_while_virtual_functions_are_enabled_and_taken_away(kills: Kills) {
     let lab = Lab::fresh();
     let gpu = lab.sriov_gpu();
     let (shared, direct) = (
@@ -120,53 +165,46 @@ fn kill_while_virtual_functions_are_enabled_and_taken_away(moment: Moment) {
         format!("gpuvirt gpu set {gpu} --type shared-direct"),
     );
     lab.sh(&shared).expect(0);
-    let functions = [RENAME, "sriov_drivers_autoprobe_store", "sriov_numvfs_store", UNLINK];
-    killed_everywhere(&lab, &Change { command: &direct, functions: &functions, back: &shared }, moment);
+    // The daemon writes autoprobe itself: it waits for nobody.
+    let own = if kills.moments == [Moment::Held] { vec![] } else { vec!["sriov_drivers_autoprobe_store"] };
+    let enable = [vec![RENAME, "sriov_numvfs_store", UNLINK], own].concat();
+    killed_everywhere(&lab, &Change { command: &direct, functions: &enable, back: &shared }, kills);
     lab.sh(&direct).expect(0);
-    killed_everywhere(
-        &lab,
-        &Change { command: &shared, functions: &["sriov_numvfs_store", UNLINK], back: &direct },
-        moment,
-    );
+    let disable = ["sriov_numvfs_store", UNLINK];
+    killed_everywhere(&lab, &Change { command: &shared, functions: &disable, back: &direct }, kills);
     lab.sh(&shared).expect(0);
     lab.assert_pristine();
 }
 
-fn kill_while_vgpus_are_made_and_removed(moment: Moment) {
+fn kill_while_vgpus_are_made_and_removed(kills: Kills) {
     let lab = Lab::fresh();
     let gpu = lab.devices.get("MDEV_GPU");
     lab.gpuvirt(&format!("gpu set {gpu} --type shared-direct")).expect(0);
     let uuid = |n: u32| format!("00000000-0000-4000-8000-00000000000{n}");
     let create = format!("gpuvirt vgpu create --gpu {gpu} --profile lab-1q --uuid {}", uuid(1));
     let remove = format!("gpuvirt vgpu remove {}", uuid(1));
-    killed_everywhere(
-        &lab,
-        &Change { command: &create, functions: &[RENAME, "mdev_device_create", UNLINK], back: &remove },
-        moment,
-    );
+    let making = [RENAME, "mdev_device_create", UNLINK];
+    killed_everywhere(&lab, &Change { command: &create, functions: &making, back: &remove }, kills);
     // Another one stands beside, ours too: it is left alone.
     lab.gpuvirt(&format!("vgpu create --gpu {gpu} --profile lab-1q --uuid {}", uuid(2))).expect(0);
     lab.sh(&create).expect(0);
-    // A removal that is kept from running has taken its own file away already: no kernel leaves that behind.
-    let removal: &[&str] = match moment {
-        Moment::Before => &[RENAME, UNLINK],
-        Moment::During => &[RENAME, "mdev_device_remove", UNLINK],
-    };
-    killed_everywhere(&lab, &Change { command: &remove, functions: removal, back: &create }, moment);
+    let removal = [RENAME, ALWAYS_BEGUN, UNLINK];
+    killed_everywhere(&lab, &Change { command: &remove, functions: &removal, back: &create }, kills);
     for n in [1, 2] {
         lab.gpuvirt(&format!("vgpu remove {}", uuid(n))).expect(0);
     }
     lab.assert_pristine();
 }
 
-fn kill_while_several_vgpus_are_made_at_once(moment: Moment) {
+fn kill_while_several_vgpus_are_made_at_once(calls: &[usize]) {
     let lab = Lab::fresh();
     let gpu = lab.devices.get("MDEV_GPU");
     lab.gpuvirt(&format!("gpu set {gpu} --type shared-direct")).expect(0);
     let before = lab.picture();
     let create = format!("gpuvirt vgpu create --gpu {gpu} --profile lab-1q --count 4");
     let mut ends = Vec::new();
-    for nth in 1..=4 {
+    let points = calls.iter().flat_map(|nth| [Moment::Before, Moment::During].map(|moment| (*nth, moment)));
+    for (nth, moment) in points {
         let killed = lab.killed_at(Point { function: "mdev_device_create", nth, moment }, &create);
         assert!(killed.struck, "{}", killed.output);
         lab.assert_settled(&killed.output.to_string());
@@ -230,54 +268,66 @@ fn killed_while_a_write_blocks_it_finishes_without_a_hand_when_the_write_ends() 
 
 #[test]
 fn killed_on_the_way_to_direct() {
-    kill_on_the_way_to_direct(Moment::During);
+    kill_on_the_way_to_direct(FIRST_CALLS);
 }
 
 #[test]
 fn killed_on_the_way_back_to_shared() {
-    kill_on_the_way_back_to_shared(Moment::During);
+    kill_on_the_way_back_to_shared(FIRST_CALLS);
 }
 
 #[test]
 fn killed_while_virtual_functions_are_enabled_and_taken_away() {
-    kill_while_virtual_functions_are_enabled_and_taken_away(Moment::During);
+    kill_while_virtual_functions_are_enabled_and_taken_away(FIRST_CALLS);
 }
 
 #[test]
 fn killed_while_vgpus_are_made_and_removed() {
-    kill_while_vgpus_are_made_and_removed(Moment::During);
+    kill_while_vgpus_are_made_and_removed(FIRST_CALLS);
 }
 
 #[test]
 fn killed_while_several_vgpus_are_made_at_once() {
-    kill_while_several_vgpus_are_made_at_once(Moment::During);
+    kill_while_several_vgpus_are_made_at_once(&[2]);
 }
 
+/// At every call: `scripts/test --full`.
 mod full {
-    use super::Moment;
+    use super::{Kills, Moment};
 
-    #[test]
-    fn killed_on_the_way_to_direct_before_each_write() {
-        super::kill_on_the_way_to_direct(Moment::Before);
+    const BEFORE: Kills = Kills { moments: &[Moment::Before], every: true };
+    const DURING: Kills = Kills { moments: &[Moment::During], every: true };
+    const HELD: Kills = Kills { moments: &[Moment::Held], every: true };
+
+    /// A test of the way for each moment.
+    macro_rules! at_every_call {
+        ($($way:ident: $before:ident, $during:ident, $held:ident;)*) => {$(
+            #[test]
+            fn $before() {
+                super::$way(BEFORE);
+            }
+
+            #[test]
+            fn $during() {
+                super::$way(DURING);
+            }
+
+            #[test]
+            fn $held() {
+                super::$way(HELD);
+            }
+        )*};
+    }
+
+    at_every_call! {
+        kill_on_the_way_to_direct: to_direct_before, to_direct_during, to_direct_held;
+        kill_on_the_way_back_to_shared: to_shared_before, to_shared_during, to_shared_held;
+        kill_while_virtual_functions_are_enabled_and_taken_away: vfs_before, vfs_during, vfs_held;
+        kill_while_vgpus_are_made_and_removed: vgpus_before, vgpus_during, vgpus_held;
     }
 
     #[test]
-    fn killed_on_the_way_back_to_shared_before_each_write() {
-        super::kill_on_the_way_back_to_shared(Moment::Before);
-    }
-
-    #[test]
-    fn killed_while_virtual_functions_are_enabled_and_taken_away_before_each_write() {
-        super::kill_while_virtual_functions_are_enabled_and_taken_away(Moment::Before);
-    }
-
-    #[test]
-    fn killed_while_vgpus_are_made_and_removed_before_each_write() {
-        super::kill_while_vgpus_are_made_and_removed(Moment::Before);
-    }
-
-    #[test]
-    fn killed_while_several_vgpus_are_made_at_once_before_each_write() {
-        super::kill_while_several_vgpus_are_made_at_once(Moment::Before);
+    fn several_vgpus_at_each() {
+        super::kill_while_several_vgpus_are_made_at_once(&[1, 2, 3, 4]);
     }
 }

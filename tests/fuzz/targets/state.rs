@@ -43,6 +43,7 @@ fn nothing() -> Observed {
             function_count: 0,
             kernel_release: None,
             boot_id: None,
+            vfio_migration: Reading::Unknown(gpuvirt_model::Unknown::NotRecorded),
             driver_rules: gpuvirt_model::DriverRules::default(),
             running_services: std::collections::BTreeMap::new(),
             oddities: Vec::new(),

@@ -15,6 +15,11 @@
  * it: errno=0 kills it while the call is made, errno=4 before anything of it
  * is done. A call that the victim makes itself is its last.
  *
+ *	insmod gpuvirt_fault.ko function=unbind_store errno=0 victim=812 hold=Y
+ *
+ * With "hold" that call waits, as one that waits for a device does: no signal
+ * ends it. It runs when N is written to the parameter.
+ *
  * It works as the kernel's own error injection does (override_function_with_return,
  * which modules can't call): a kprobe at the function's first instruction sets
  * the return value and lets the CPU return to the caller. x86-64 only, and for
@@ -26,8 +31,10 @@
 #include <linux/err.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
+#include <linux/objtool.h>
 #include <linux/pid.h>
 #include <linux/ptrace.h>
+#include <linux/sched.h>
 #include <linux/sched/signal.h>
 
 static char *function;
@@ -49,6 +56,10 @@ MODULE_PARM_DESC(victim, "process that is killed at that call; 0: none");
 static int caller;
 module_param(caller, int, 0444);
 MODULE_PARM_DESC(caller, "process whose calls count; 0: everybody's");
+
+static bool hold;
+module_param(hold, bool, 0644);
+MODULE_PARM_DESC(hold, "whether that call waits, until this is N, and then runs");
 
 static bool struck;
 module_param(struck, bool, 0444);
@@ -74,6 +85,50 @@ asm(".pushsection .text, \"ax\", @progbits\n"
     ".size gpuvirt_fault_return, . - gpuvirt_fault_return\n"
     ".popsection\n");
 
+/*
+ * Where a held call goes first: it keeps the arguments, waits, and begins
+ * anew. The probe lets it pass then, since it is not the nth call any more.
+ */
+void gpuvirt_fault_held(void);
+asmlinkage void gpuvirt_fault_wait(void);
+void *gpuvirt_fault_target;
+asm(".pushsection .text, \"ax\", @progbits\n"
+    ".type gpuvirt_fault_held, @function\n"
+    ".globl gpuvirt_fault_held\n"
+    "gpuvirt_fault_held:\n"
+    ASM_ENDBR
+    "push %rdi\n"
+    "push %rsi\n"
+    "push %rdx\n"
+    "push %rcx\n"
+    "push %r8\n"
+    "push %r9\n"
+    "sub $8, %rsp\n"
+    "call gpuvirt_fault_wait\n"
+    "add $8, %rsp\n"
+    "pop %r9\n"
+    "pop %r8\n"
+    "pop %rcx\n"
+    "pop %rdx\n"
+    "pop %rsi\n"
+    "pop %rdi\n"
+    "push gpuvirt_fault_target(%rip)\n"
+    ASM_RET
+    ".size gpuvirt_fault_held, . - gpuvirt_fault_held\n"
+    ".popsection\n");
+
+/* It leaves by a return to where the call began. */
+STACK_FRAME_NON_STANDARD(gpuvirt_fault_held);
+
+static atomic_t waiting = ATOMIC_INIT(0);
+
+asmlinkage void gpuvirt_fault_wait(void)
+{
+	while (READ_ONCE(hold))
+		schedule_timeout_uninterruptible(HZ / 20);
+	atomic_dec(&waiting);
+}
+
 static int fault_entry(struct kprobe *probe, struct pt_regs *regs)
 {
 	if (caller && task_tgid_nr(current) != caller)
@@ -84,6 +139,12 @@ static int fault_entry(struct kprobe *probe, struct pt_regs *regs)
 	struck = true;
 	if (victim_pid)
 		kill_pid(victim_pid, SIGKILL, 1);
+	if (hold) {
+		gpuvirt_fault_target = (void *)probe->addr;
+		atomic_inc(&waiting);
+		instruction_pointer_set(regs, (unsigned long)&gpuvirt_fault_held);
+		return 1;
+	}
 	if (!errno)
 		return 0;
 
@@ -129,6 +190,11 @@ static int __init fault_init(void)
 
 static void __exit fault_exit(void)
 {
+	/* A held call comes back through us: it has to be on its way. */
+	WRITE_ONCE(hold, false);
+	while (atomic_read(&waiting))
+		schedule_timeout_uninterruptible(HZ / 20);
+	schedule_timeout_uninterruptible(HZ / 5);
 	unregister_kprobe(&fault_probe);
 	put_pid(victim_pid);
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use ureq::http::Method;
 
 use super::{Call, Client, ClientError};
-use crate::{Change, HookAnswer, HookCall, List, VmAdd, VmDocument, VmRemove, VmStart, XmlDocument, route};
+use crate::{
+    Change, HookAnswer, HookCall, List, MigrationDocument, VmAdd, VmDocument, VmRemove, VmStart, XmlDocument,
+    route,
+};
 
 impl Client {
     /// All domains.
@@ -22,6 +25,14 @@ impl Client {
     /// [`ClientError`].
     pub fn vm(&self, name: &str) -> Result<List<VmDocument>, ClientError> {
         self.get(route::vm(name))
+    }
+
+    /// Whether a domain can move to another host while it runs.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn vm_migration(&self, name: &str) -> Result<List<MigrationDocument>, ClientError> {
+        self.get(route::vm_migration(name))
     }
 
     /// A domain's definition, without its secrets.

@@ -6,8 +6,9 @@ use schemars::{Schema, SchemaGenerator};
 use crate::event::EventList;
 use crate::{
     ApplyConfig, Capacity, Change, ConfigChange, CreateGpuInstances, CreateVgpu, DoctorDocument, GpuDocument,
-    HookAnswer, HookCall, HostDocument, List, MigDocument, ProfileDocument, RemoveVgpus, SetCordon, SetHost,
-    SetType, SetVgpuParams, StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove, VmStart, XmlDocument,
+    HookAnswer, HookCall, HostDocument, List, MigDocument, MigrationDocument, ProfileDocument, RemoveVgpus,
+    SetCordon, SetHost, SetType, SetVgpuParams, StatusDocument, VgpuDocument, VmAdd, VmDocument, VmRemove,
+    VmStart, XmlDocument,
 };
 
 /// The schema of a type; its definition is kept by the generator.
@@ -93,6 +94,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::new(("get", "/v1/vgpus/{uuid}/xml"), "vgpuXml", "The hostdev fragment of a vGPU", Answer::Json(|s| s.subschema_for::<XmlDocument>())),
     Operation::new(("get", "/v1/vms"), "listVms", "Domains with their GPUs", Answer::Json(|s| s.subschema_for::<List<VmDocument>>())),
     Operation::new(("get", "/v1/vms/{name}"), "showVm", "One domain, as a list of one", Answer::Json(|s| s.subschema_for::<List<VmDocument>>())),
+    Operation::new(("get", "/v1/vms/{name}/migration"), "vmMigration", "Whether a domain can move to another host while it runs, as a list of one", Answer::Json(|s| s.subschema_for::<List<MigrationDocument>>())),
     Operation::new(("get", "/v1/vms/{name}/xml"), "vmXml", "A domain's definition without its secrets", Answer::Json(|s| s.subschema_for::<XmlDocument>())),
     Operation::new(("post", "/v1/vms/{name}/devices"), "addVmDevice", "Give a domain a GPU, a vGPU, or a request for one", CHANGE).body(|s| s.subschema_for::<VmAdd>()),
     Operation::new(("post", "/v1/vms/{name}/devices/remove"), "removeVmDevice", "Take a device or a request from a domain", CHANGE).body(|s| s.subschema_for::<VmRemove>()),

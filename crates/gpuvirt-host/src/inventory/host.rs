@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gpuvirt_model::{DriverName, DriverRules, HostFacts, ModulePresence, Reading, UnitName, Unknown};
 use uuid::Uuid;
 
+use super::migration;
 use crate::files::Files;
 use crate::parse::{interrupts, modules, pci};
 use crate::paths;
@@ -38,6 +39,7 @@ pub(super) fn read(
         function_count,
         kernel_release,
         boot_id: files.text(paths::BOOT_ID).ok().and_then(|text| Uuid::try_parse(text.trim()).ok()),
+        vfio_migration: migration::read(files),
         running_services: running_services(files, rules),
         driver_rules: rules.clone(),
         oddities,

@@ -12,6 +12,7 @@ mod gpu;
 mod host;
 mod iommu;
 mod mdev;
+mod migration;
 mod names;
 mod nodes;
 mod nvidia_vfio;

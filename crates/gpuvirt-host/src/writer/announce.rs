@@ -20,7 +20,7 @@ use crate::paths;
 use crate::sysfs::Sysfs;
 use crate::vendor::ProgramCall;
 
-/// The process's name and the memory file's (the kernel keeps 15 bytes), and what the file's link shows.
+/// The process's name (the kernel keeps 15 bytes) and the memory file's, and what the file's link shows.
 pub(super) const NAME: &str = "gpuvirt-writer";
 pub(crate) const LINK: &str = "/memfd:gpuvirt-writer (deleted)";
 
@@ -91,13 +91,19 @@ pub fn waiting_writers(sysfs: &dyn Sysfs) -> io::Result<Vec<WaitingWriter>> {
     let files = Files::new(sysfs);
     let announced = |name: &String| {
         let pid = pci::count(name)?;
-        // Anybody may name a memory file like this; only root's and our own are believed.
-        is_trusted(files, pid)
+        // Only those that are named like one are looked into: descriptors of a whole host are many, and this is asked
+        // again and again. Anybody may name a process and a memory file like this; only root's and our own are believed.
+        (is_named(files, pid) && is_trusted(files, pid))
             .then(|| announced(files, pid))
             .flatten()
             .map(|write| WaitingWriter { pid, write })
     };
     Ok(sysfs.list(paths::PROC)?.iter().filter_map(announced).collect())
+}
+
+/// Whether a process is named like a writer: each one names itself before it takes a request.
+fn is_named(files: Files<'_>, pid: u32) -> bool {
+    files.text(&paths::process_file(pid, "comm")).is_ok_and(|name| name.trim_end() == NAME)
 }
 
 fn is_trusted(files: Files<'_>, pid: u32) -> bool {

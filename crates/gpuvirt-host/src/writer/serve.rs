@@ -24,8 +24,9 @@ const READ_LIMIT: usize = 512;
 pub fn writer_main(input: impl Read, output: impl Write, root: &str) -> io::Result<()> {
     // Fails only for a group's leader, which then is alone in its group already.
     let _ = nix::unistd::setsid();
-    // For people who look for what still waits; started through /proc/self/exe, the process would be named `exe`.
-    let _ = write_once(Path::new(paths::OWN_COMM), NAME.as_bytes());
+    // For people who look for what still waits (started through /proc/self/exe, the process would be named `exe`), and
+    // for a later daemon, which looks at processes of this name alone: without it nothing is written.
+    write_once(Path::new(paths::OWN_COMM), NAME.as_bytes())?;
     match serve(input, output, root) {
         // Whoever asked has gone.
         Err(e) if matches!(e.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(()),

@@ -37,7 +37,8 @@ pub(super) fn group_not_viable(switch: &Switch) -> Vec<Refusal> {
 }
 
 /// One refusal for a group with foreign members, which names each with its driver. What could not be read counts as
-/// foreign.
+/// foreign, and so does what is no PCI device: on x86 the kernel gives those groups of their own (drivers/iommu, Intel and
+/// AMD: `generic_device_group`), so of one that shares a card's nothing is known.
 fn foreigners(switch: &Switch, group: &IommuGroup) -> Option<Refusal> {
     let members = group.members.iter().filter_map(|address| switch.observed.functions.get(address));
     let mut foreign: Vec<String> = members
@@ -46,6 +47,7 @@ fn foreigners(switch: &Switch, group: &IommuGroup) -> Option<Refusal> {
         .collect();
     let unread = group.unread(&switch.observed.functions);
     foreign.extend(unread.map(|address| format!("{address} (which could not be read)")));
+    foreign.extend(group.others.iter().map(|name| format!("{name:?} (no PCI device)")));
     if !group.is_listed(&switch.observed.functions) {
         foreign.push("members that could not be listed".to_owned());
     }

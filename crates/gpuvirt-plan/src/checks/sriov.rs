@@ -38,6 +38,8 @@ fn shared_group(vf: &Function, observed: &Observed) -> Option<Obstacle> {
             format!("{} ({})", f.address, f.binding.driver.as_ref().map_or("", |driver| driver.as_str()))
         })
         .collect();
+    let others = group.others.iter().map(|name| format!("{name:?} (no PCI device)"));
+    let foreign: Vec<String> = foreign.into_iter().chain(others).collect();
     let because = format!(
         "{} shares IOMMU group {} with {}, which the host uses",
         vf.address,

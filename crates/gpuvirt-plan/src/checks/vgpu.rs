@@ -94,11 +94,11 @@ fn not_offered(wanted: &Creation, observed: &Observed) -> Refusal {
         }
         names => format!("{address} offers {names}"),
     };
-    let others = super::profile::offered_elsewhere(wanted, observed);
+    let others = super::profile::offered_elsewhere(wanted.profile, wanted.gpu, observed);
     if !others.is_empty() {
         because += &format!("; {} offers {}", list(&others), wanted.profile);
     }
-    let mut see = super::profile::what_was_meant(wanted, &others);
+    let mut see = super::profile::what_was_meant(wanted.profile, wanted.gpu, &others);
     see.push(format!("gpuvirt profile list --gpu {address}"));
     wanted.refuse(RefusalCode::ProfileNotOffered, because, see)
 }

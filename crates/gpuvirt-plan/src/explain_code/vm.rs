@@ -63,4 +63,12 @@ pub(super) const TEXTS: &[Explanation] = &[
         evidence: "The host devices in the definition that the next start uses.",
         remedy: "`gpuvirt vm show VM` shows the devices that it has.",
     },
+    Explanation {
+        name: "not-migratable",
+        cause: "Something that a live migration takes is missing: a card that is passed through has no state that could be \
+                saved, a vGPU's driver may not save its own, and kernel, libvirt and QEMU must be new enough; the other host \
+                must offer the same profile on a card of the same make, under a driver of the same version.",
+        evidence: "The kernel's debugfs (vfio), the host's drivers and versions, and the recording of the other host.",
+        remedy: "Power the VM off, move its definition, and start it there. `gpuvirt vm migratable VM -o json` lists every check.",
+    },
 ];

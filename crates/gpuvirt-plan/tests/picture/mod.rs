@@ -91,6 +91,7 @@ pub fn host(gpu: DriverBinding, audio: DriverBinding) -> Observed {
             function_count: 2,
             kernel_release: None,
             boot_id: None,
+            vfio_migration: Reading::Unknown(gpuvirt_model::Unknown::NotRecorded),
             driver_rules: gpuvirt_model::DriverRules::default(),
             running_services: std::collections::BTreeMap::new(),
             oddities: Vec::new(),

@@ -153,3 +153,32 @@ fn parse_mode(text: &str) -> Result<VgpuMode, String> {
         Err(_) => Err("write MixedSize or SameSize".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use crate::cli::Cli;
+
+    #[test]
+    fn every_option_of_esxcli_is_understood() {
+        for line in [
+            "device list",
+            "device list --configured-type",
+            "device set -d 0000:0f:00.0 -t Shared",
+            "device set --device-id=0000:0f:00.0 --type=SharedPassthru",
+            "device set -d 0000:0f:00.0 -t SharedPassthru -m MixedSize",
+            "device set -d 0000:0f:00.0 --vgpu-mode SameSize",
+            "device stats list",
+            "host get",
+            "host set --default-type SharedPassthru",
+            "host set --default-type=Shared --shared-passthru-assignment-policy=Performance",
+            "host set --shared-passthru-assignment-policy Consolidation",
+            "host refresh",
+            "vm list",
+        ] {
+            let words = ["gpuvirt", "esxcli", "graphics"].into_iter().chain(line.split(' '));
+            assert!(Cli::try_parse_from(words).is_ok(), "{line}");
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! `gpuvirt vm ...`
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 use gpuvirt_api::{GpuSelector, MOST_VGPUS};
 use gpuvirt_model::{CardIds, VgpuId};
@@ -20,6 +22,21 @@ pub enum VmCommand {
         /// The domain's name
         #[arg(value_parser = parse_name)]
         vm: String,
+    },
+    /// Say whether a domain can move to another host while it runs, and why not. Changes nothing
+    ///
+    /// It looks at the domain's devices (what the kernel's debugfs shows of them, what is known of their drivers) and at the
+    /// versions of kernel, libvirt and QEMU; no device is opened. With --to-host it is compared whether the other host offers
+    /// the same. Exit code 3 when it can't; when that can't be told it is said so, with exit code 0.
+    ///
+    /// Example: gpuvirt vm migratable cad1 --to-host host2.tar
+    Migratable {
+        /// The domain's name
+        #[arg(value_parser = parse_name)]
+        vm: String,
+        /// The other host: a snapshot or a recording of it, or its configuration as `gpuvirt config export` writes it (.yaml, .yml, .json)
+        #[arg(long, value_name = "FILE")]
+        to_host: Option<PathBuf>,
     },
     /// Print a domain's definition without its secrets. Changes nothing
     ///
@@ -81,6 +98,9 @@ pub struct AddArgs {
     pub dry_run: bool,
 }
 
+/// What names a device that is there: clap asks for no `requires` of an argument that another one excludes.
+const WHOLE: [&str; 3] = ["gpu", "kind", "vgpu"];
+
 /// A device by option.
 #[derive(Debug, Args)]
 pub struct DeviceArgs {
@@ -88,13 +108,13 @@ pub struct DeviceArgs {
     #[command(flatten)]
     pub wanted: WantedArgs,
     /// With --profile: how many vGPUs; one when left out
-    #[arg(long, value_name = "N", requires = "profile", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_VGPUS)))]
+    #[arg(long, value_name = "N", conflicts_with_all = WHOLE, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_VGPUS)))]
     pub count: Option<u32>,
     /// With --profile: a parameter for the vendor's driver, name=value. Repeatable
-    #[arg(long, value_name = "NAME=VALUE", requires = "profile")]
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with_all = WHOLE)]
     pub param: Vec<String>,
     /// With --match: only a GPU with this label
-    #[arg(long, value_name = "LABEL", requires = "kind")]
+    #[arg(long, value_name = "LABEL", conflicts_with_all = ["profile", "gpu", "vgpu"])]
     pub label: Option<String>,
 }
 

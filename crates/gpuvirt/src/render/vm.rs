@@ -5,6 +5,7 @@ use gpuvirt_api::gpu::GpuVm;
 use gpuvirt_api::vm::VmDevice;
 use gpuvirt_model::{DomainState, Hostdev, Reading};
 
+use super::migration;
 use super::page::Page;
 use super::table::{Table, cut};
 
@@ -36,6 +37,7 @@ pub fn show(vm: &VmDocument) -> String {
     page.line(&vm.name);
     page.field("UUID", vm.uuid);
     page.field("state", state(vm.state));
+    page.field_if("live migration", vm.live_migration.as_ref().map(migration::in_short));
     page.heading("GPU devices");
     if vm.devices.is_empty() {
         page.line("  none");

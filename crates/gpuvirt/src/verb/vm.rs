@@ -5,7 +5,7 @@ use gpuvirt_api::{
 };
 use gpuvirt_model::{CardMatch, ProfileName, Unknown, VgpuParams};
 
-use super::{gpu, show_change, show_each, show_list, xml};
+use super::{gpu, migration, show_change, show_each, show_list, xml};
 use crate::asker::Asker;
 use crate::cli::{AddArgs, DeviceArg, DeviceArgs, VmCommand};
 use crate::failure::Failure;
@@ -24,6 +24,7 @@ pub fn run(asker: &Asker, command: &VmCommand) -> Result<Answer, Failure> {
             let list = asker.ask_libvirt(|client| client.vm(vm), |host| find(&host.vms(), vm))?;
             show_each(asker, &list, render::vm::show)
         }
+        VmCommand::Migratable { vm, to_host } => migration::run(asker, vm, to_host.as_deref()),
         VmCommand::Xml { vm } => {
             let recording = |_: &_| Err(Failure::usage("a recording holds no domain definitions"));
             xml::show(asker, &asker.ask_libvirt(|client| client.vm_xml(vm), recording)?)

@@ -38,6 +38,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/v1/vgpus/{uuid}/xml", get(vgpu::xml))
         .route("/v1/vms", get(vm::list))
         .route("/v1/vms/{name}", get(vm::show))
+        .route("/v1/vms/{name}/migration", get(vm::migration))
         .route("/v1/vms/{name}/xml", get(vm::xml))
         .route("/v1/vms/{name}/devices", post(vm::add))
         .route("/v1/vms/{name}/devices/remove", post(vm::remove))

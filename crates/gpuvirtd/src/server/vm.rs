@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use gpuvirt_api::{Change, GpuSelector, List, MOST_VGPUS, VmAdd, VmDocument, VmRemove, VmStart, XmlDocument};
+use gpuvirt_api::{
+    Change, GpuSelector, List, MOST_VGPUS, MigrationDocument, VmAdd, VmDocument, VmRemove, VmStart,
+    XmlDocument,
+};
 use gpuvirt_engine::{DeviceRequest, VmRequest};
-use gpuvirt_model::{Domain, Observed, PciAddress, Reading};
+use gpuvirt_model::{Domain, Hypervisor, Observed, PciAddress, Reading};
 use gpuvirt_plan::checks::domain::not_found;
 use uuid::Uuid;
 
@@ -45,6 +48,24 @@ pub(super) async fn show(
         Ok(context.list("Vm", picture, vec![vm]))
     };
     context.look(freshness, read).await.map(Json)
+}
+
+/// `GET /v1/vms/{name}/migration`
+pub(super) async fn migration(
+    State(context): State<Arc<Context>>,
+    Name(name): Name,
+    _: Params<Nothing>,
+) -> Result<Json<List<MigrationDocument>>, Failure> {
+    let read = move |context: &Context| {
+        let picture = context.picture()?;
+        let observed = &picture.view.observed;
+        let domain = find(&name, observed)?;
+        let (_, versions) = context.outside.definitions.libvirt();
+        let hypervisor = versions.known().map(Hypervisor::from).unwrap_or_default();
+        let document = MigrationDocument::new(domain, observed, &hypervisor);
+        Ok(context.list("Migration", &picture, vec![document]))
+    };
+    context.read(read).await.map(Json)
 }
 
 /// `GET /v1/vms/{name}/xml`: without the secrets, so that everybody may read it.

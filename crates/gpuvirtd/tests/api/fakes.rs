@@ -147,6 +147,7 @@ fn observed() -> Observed {
         function_count: 2,
         kernel_release: None,
         boot_id: None,
+        vfio_migration: Reading::Unknown(gpuvirt_model::Unknown::NotRecorded),
         driver_rules: gpuvirt_model::DriverRules::default(),
         running_services: std::collections::BTreeMap::new(),
         oddities: vec!["an oddity".to_owned()],

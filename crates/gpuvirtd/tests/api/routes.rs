@@ -1,10 +1,11 @@
 //! What each route answers.
 
 use gpuvirt_api::{
-    Capacity, ErrorKind, GpuDocument, HostDocument, List, MigDocument, ProfileDocument, StatusDocument,
-    VgpuDocument, VmDocument, XmlDocument, route,
+    Capacity, ErrorKind, GpuDocument, HostDocument, List, MigDocument, MigrationDocument, ProfileDocument,
+    StatusDocument, VgpuDocument, VmDocument, XmlDocument, route,
 };
 use gpuvirt_model::{AssignmentPolicy, RefusalCode};
+use gpuvirt_plan::migration::Answer;
 use serde::de::DeserializeOwned;
 
 use crate::fakes::{AUDIO, Daemon, GPU, ODD_NAME, Script, VGPU, as_other, as_root};
@@ -66,6 +67,18 @@ fn a_domains_xml_is_served_without_its_secrets() {
             assert_eq!(document.xml, "<domain><graphics/></domain>");
         }
     }
+}
+
+#[test]
+fn whether_a_vm_can_move_is_told_with_what_it_takes() {
+    let daemon = Daemon::start_with(Script::default(), as_other);
+    let found: List<MigrationDocument> = list(&daemon, &route::vm_migration("web"), "Migration");
+    let [document] = found.items.as_slice() else { panic!("{found:?}") };
+    assert_eq!(document.vm, "web");
+    // Nothing tells versions here, and the vGPU's driver is nobody's who saves state.
+    assert_eq!(document.migration.answer, Answer::Unknown, "{document:?}");
+    let what: Vec<&str> = document.migration.checks.iter().map(|check| check.what.as_str()).collect();
+    assert_eq!(what, [VGPU.to_string().as_str(), "kernel", "libvirt", "QEMU"]);
 }
 
 #[test]
@@ -132,6 +145,7 @@ fn what_is_absent_is_refused_by_name() {
         ("/v1/profiles?gpu=42:00.0", RefusalCode::GpuNotFound),
         ("/v1/vgpus/00000000-0000-0000-0000-000000000009", RefusalCode::VgpuNotFound),
         ("/v1/vms/nobody", RefusalCode::DomainNotFound),
+        ("/v1/vms/nobody/migration", RefusalCode::DomainNotFound),
         ("/v1/vms/nobody/xml", RefusalCode::DomainNotFound),
     ] {
         let answer = get(&daemon.socket(), path);
