@@ -110,9 +110,9 @@ impl Writers {
     /// Asks a writer. One that is idle is used; while it is busy, others get one of their own.
     fn ask(&self, request: &Request, function: Option<PciAddress>, deadline: Duration) -> io::Result<Asked> {
         self.left.reap();
-        let end = Instant::now() + deadline;
         let mut writer = self.writer_that_took(request)?;
-        match writer.answer(end) {
+        // From now on: how long a writer takes to start says nothing about the kernel.
+        match writer.answer(Instant::now() + deadline) {
             Ok(Some(answer)) => {
                 let before = self.idle.lock().unwrap_or_else(PoisonError::into_inner).replace(writer);
                 // One is kept. The other's input ends here, and it does too.
