@@ -4,10 +4,6 @@
 use gpuvirt_e2e::Lab;
 use serde_json::Value;
 
-/// systemd-analyze's exposure, in tenths, that the units may not go beyond.
-const DAEMON_EXPOSURE: u32 = 22;
-const WRITER_EXPOSURE: u32 = 45;
-
 /// A user without any right.
 const USER: &str = "e2e-user";
 const AS_USER: &str = "setpriv --reuid e2e-user --regid e2e-user --init-groups";
@@ -17,64 +13,6 @@ const CLEAN: &str = "rm -f /etc/polkit-1/rules.d/50-e2e.rules
 systemctl -q unmask polkit 2>/dev/null; systemctl restart polkit
 userdel e2e-user 2>/dev/null; groupdel e2e-writers 2>/dev/null
 cp /lab/gpuvirtd.toml /etc/gpuvirt/ && systemctl restart gpuvirtd; true";
-
-#[test]
-fn the_units_are_as_tight_as_they_are_said_to_be() {
-    let lab = Lab::fresh();
-    let analyze = "systemd-analyze security --no-pager";
-    for (unit, exposure) in
-        [("gpuvirtd.service", DAEMON_EXPOSURE), ("gpuvirt-writer@e2e.service", WRITER_EXPOSURE)]
-    {
-        let report = lab.sh(&format!("{analyze} --threshold={exposure} {unit}"));
-        println!("{report}");
-        report.expect(0).says("Overall exposure level");
-    }
-    // The daemon itself can't write to the host's kernel.
-    let gpu = lab.devices.get("PLAIN_GPU");
-    lab.sh(&format!(
-        "nsenter --mount --target $(systemctl show -P MainPID gpuvirtd) \
-         sh -c 'echo vfio-pci >/sys/bus/pci/devices/{gpu}/driver_override'"
-    ))
-    .expect(2)
-    .says("Read-only file system");
-    // And it sees all that it has to: nothing of a card's holders is hidden from it.
-    lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(0).never_says("holders-unseen");
-    lab.gpuvirt(&format!("gpu set {gpu} --type shared")).expect(0);
-    lab.assert_pristine();
-}
-
-#[test]
-fn a_writer_is_a_unit_of_its_own_and_no_restart_of_the_daemon_ends_it() {
-    let lab = Lab::fresh();
-    let mdev = lab.devices.get("MDEV_GPU");
-    lab.gpuvirt(&format!("gpu set {mdev} --type shared-direct")).expect(0);
-    let made = lab.gpuvirt(&format!("vgpu create --gpu {mdev} --profile lab-1q -o json")).expect(0).json();
-    let id = made["id"].as_str().unwrap();
-    let writers = "systemctl list-units --no-legend --plain 'gpuvirt-writer@*' | cut -d' ' -f1";
-    lab.sh("[ -z \"$(pgrep -P $(systemctl show -P MainPID gpuvirtd))\" ]").expect(0);
-    lab.sh(writers).expect(0).says("gpuvirt-writer@");
-    // It waits in the driver, and the daemon is restarted.
-    lab.sh(&format!(
-        "echo Y >/sys/module/gpuvirt_mdev/parameters/hold_remove
-         setsid gpuvirt vgpu remove {id} >/tmp/e2e-removal 2>&1 </dev/null &
-         timeout 60 sh -c 'until pgrep -x gpuvirt-writer | xargs -I P cat /proc/P/wchan | grep -q .; do sleep 0.1; done'
-         timeout 60 sh -c 'until ls /var/lib/gpuvirt/journal/*.json >/dev/null 2>&1; do sleep 0.1; done'"
-    ))
-    .expect(0);
-    let before = lab.sh(writers).expect(0);
-    lab.sh("timeout 60 systemctl restart gpuvirtd").expect(0);
-    let waiting = before.text().lines().next().unwrap().to_owned();
-    lab.sh(&format!("systemctl is-active {waiting}")).expect(0);
-    lab.gpuvirt("status -o json").expect(0).says("still waits in the kernel");
-    lab.sh(&format!(
-        "echo N >/sys/module/gpuvirt_mdev/parameters/hold_remove
-         timeout 60 sh -c 'while systemctl -q is-active {waiting}; do sleep 0.1; done'
-         timeout 60 sh -c 'while ls /var/lib/gpuvirt/journal/*.json >/dev/null 2>&1; do sleep 0.1; done'
-         systemctl --failed --no-legend"
-    ))
-    .expect(0)
-    .never_says("gpuvirt-writer");
-}
 
 #[test]
 fn who_may_change_something_is_asked_of_groups_and_of_polkit_and_nobody_else() {

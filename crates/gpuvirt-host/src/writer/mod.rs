@@ -7,9 +7,8 @@
 //! deadline. While it writes it announces what, so that a daemon started later finds it.
 //!
 //! The writer goes into a session of its own, so that no terminal's or supervisor's signal to our group reaches it.
-//! systemd's `KillMode=control-group` would still. Under the packaged units writers are no children of the daemon: each
-//! is an instance of gpuvirt-writer@.service, which has the rights that writes need and the daemon does not, and which
-//! no restart of the daemon touches. Every write to the host, those that can't block too, is made by a writer.
+//! systemd's `KillMode=control-group` would still: the daemon's unit keeps it out (`KillMode=process`). Writers may also be
+//! had from a socket, where somebody else starts them. Every write to the host, those that can't block too, is made by one.
 
 mod announce;
 mod left;
