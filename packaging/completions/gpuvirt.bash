@@ -505,6 +505,9 @@ _gpuvirt() {
             gpuvirt__subcmd__help__subcmd__vm,list)
                 cmd="gpuvirt__subcmd__help__subcmd__vm__subcmd__list"
                 ;;
+            gpuvirt__subcmd__help__subcmd__vm,migratable)
+                cmd="gpuvirt__subcmd__help__subcmd__vm__subcmd__migratable"
+                ;;
             gpuvirt__subcmd__help__subcmd__vm,remove)
                 cmd="gpuvirt__subcmd__help__subcmd__vm__subcmd__remove"
                 ;;
@@ -634,6 +637,9 @@ _gpuvirt() {
             gpuvirt__subcmd__vm,list)
                 cmd="gpuvirt__subcmd__vm__subcmd__list"
                 ;;
+            gpuvirt__subcmd__vm,migratable)
+                cmd="gpuvirt__subcmd__vm__subcmd__migratable"
+                ;;
             gpuvirt__subcmd__vm,remove)
                 cmd="gpuvirt__subcmd__vm__subcmd__remove"
                 ;;
@@ -654,6 +660,9 @@ _gpuvirt() {
                 ;;
             gpuvirt__subcmd__vm__subcmd__help,list)
                 cmd="gpuvirt__subcmd__vm__subcmd__help__subcmd__list"
+                ;;
+            gpuvirt__subcmd__vm__subcmd__help,migratable)
+                cmd="gpuvirt__subcmd__vm__subcmd__help__subcmd__migratable"
                 ;;
             gpuvirt__subcmd__vm__subcmd__help,remove)
                 cmd="gpuvirt__subcmd__vm__subcmd__help__subcmd__remove"
@@ -3492,7 +3501,7 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__help__subcmd__vm)
-            opts="list show xml add remove start"
+            opts="list show migratable xml add remove start"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3520,6 +3529,20 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__help__subcmd__vm__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__vm__subcmd__migratable)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -4750,7 +4773,7 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__vm)
-            opts="-o -h --output --host --socket --key --help list show xml add remove start help"
+            opts="-o -h --output --host --socket --key --help list show migratable xml add remove start help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4846,7 +4869,7 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__vm__subcmd__help)
-            opts="list show xml add remove start help"
+            opts="list show migratable xml add remove start help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4888,6 +4911,20 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__vm__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__vm__subcmd__help__subcmd__migratable)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -4964,6 +5001,44 @@ _gpuvirt() {
                 return 0
             fi
             case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__vm__subcmd__migratable)
+            opts="-o -h --to-host --output --host --socket --key --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to-host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --output)
                     COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
                     return 0

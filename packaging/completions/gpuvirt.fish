@@ -314,20 +314,21 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_su
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "maintenance" -d 'Place nothing more on this host, or do so again. Changes the configuration only'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "reserve" -d 'Keep room for so many vGPUs of a profile. Changes the configuration only'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show xml add remove start help" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show xml add remove start help" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show xml add remove start help" -l socket -d 'The socket of gpuvirtd' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show xml add remove start help" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show xml add remove start help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show xml add remove start help" -f -a "list" -d 'List libvirt\'s domains with the GPUs and vGPUs that they have or name. Changes nothing'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show xml add remove start help" -f -a "show" -d 'Show one domain: state and GPU devices, in its definition and in the running QEMU. Changes nothing'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show xml add remove start help" -f -a "xml" -d 'Print a domain\'s definition without its secrets. Changes nothing'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show xml add remove start help" -f -a "add" -d 'Add a GPU or a vGPU to a domain\'s definition. Changes the stored definition, for the next start'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show xml add remove start help" -f -a "remove" -d 'Take a GPU or a vGPU out of a domain\'s definition. Changes the stored definition, for the next start'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show xml add remove start help" -f -a "start" -d 'Start a domain, with devices chosen for what it asks for. Changes its definition where others than the last ones are chosen'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show xml add remove start help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -f -a "list" -d 'List libvirt\'s domains with the GPUs and vGPUs that they have or name. Changes nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -f -a "show" -d 'Show one domain: state and GPU devices, in its definition and in the running QEMU. Changes nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -f -a "migratable" -d 'Say whether a domain can move to another host while it runs, and why not. Changes nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -f -a "xml" -d 'Print a domain\'s definition without its secrets. Changes nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -f -a "add" -d 'Add a GPU or a vGPU to a domain\'s definition. Changes the stored definition, for the next start'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -f -a "remove" -d 'Take a GPU or a vGPU out of a domain\'s definition. Changes the stored definition, for the next start'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -f -a "start" -d 'Start a domain, with devices chosen for what it asks for. Changes its definition where others than the last ones are chosen'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from list" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
@@ -342,6 +343,14 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subc
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from show" -l socket -d 'The socket of gpuvirtd' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from show" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from migratable" -l to-host -d 'The other host: a snapshot or a recording of it, or its configuration as `gpuvirt config export` writes it (.yaml, .yml, .json)' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from migratable" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
+json\t'One JSON document'
+yaml\t'The same document as YAML'"
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from migratable" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from migratable" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from migratable" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from migratable" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from xml" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
@@ -381,6 +390,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subc
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from start" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "list" -d 'List libvirt\'s domains with the GPUs and vGPUs that they have or name. Changes nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show one domain: state and GPU devices, in its definition and in the running QEMU. Changes nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "migratable" -d 'Say whether a domain can move to another host while it runs, and why not. Changes nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "xml" -d 'Print a domain\'s definition without its secrets. Changes nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "add" -d 'Add a GPU or a vGPU to a domain\'s definition. Changes the stored definition, for the next start'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Take a GPU or a vGPU out of a domain\'s definition. Changes the stored definition, for the next start'
@@ -594,6 +604,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_su
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from host" -f -a "reserve" -d 'Keep room for so many vGPUs of a profile. Changes the configuration only'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "list" -d 'List libvirt\'s domains with the GPUs and vGPUs that they have or name. Changes nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "show" -d 'Show one domain: state and GPU devices, in its definition and in the running QEMU. Changes nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "migratable" -d 'Say whether a domain can move to another host while it runs, and why not. Changes nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "xml" -d 'Print a domain\'s definition without its secrets. Changes nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "add" -d 'Add a GPU or a vGPU to a domain\'s definition. Changes the stored definition, for the next start'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "remove" -d 'Take a GPU or a vGPU out of a domain\'s definition. Changes the stored definition, for the next start'
