@@ -11,7 +11,7 @@ use crate::progress::Working;
 use crate::records::renumbered;
 use crate::{Engine, EngineError};
 
-/// Plans of more steps log them for debugging only; what failed is logged always.
+/// So many steps of a plan are told in its line in the log, the others for debugging only; what failed is told always.
 const STEPS_LOGGED: usize = 16;
 
 impl Engine {
@@ -95,14 +95,12 @@ impl Engine {
         deadline: Duration,
     ) -> Result<(), (usize, Failure)> {
         let (gpu, count) = (intent.gpu, steps.len());
-        tracing::info!(%gpu, purpose, steps = count, "plan");
+        // One line: each wakes the journal's daemon, and costs about as much as a step.
+        let told: Vec<String> = steps.iter().take(STEPS_LOGGED).map(explain::sentence).collect();
+        let what = if count <= STEPS_LOGGED { told.join("; ") } else { format!("{}; ...", told.join("; ")) };
+        tracing::info!(%gpu, purpose, steps = count, what, "plan");
         for (index, step) in steps.iter().enumerate() {
-            // A line for each of many steps would cost as much as the step.
-            if count <= STEPS_LOGGED {
-                tracing::info!(%gpu, step = explain::sentence(step), "step");
-            } else {
-                tracing::debug!(%gpu, step = explain::sentence(step), "step");
-            }
+            tracing::debug!(%gpu, step = explain::sentence(step), "step");
             self.mark_before(intent, step).map_err(|failure| (index, failure))?;
             self.progress.tell(Some(Working {
                 gpu,

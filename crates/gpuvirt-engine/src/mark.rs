@@ -2,7 +2,7 @@
 //!
 //! A driver's lock is noted before it is taken: a daemon that dies behind it must give it back. One that was not to be
 //! had, or was given back, is forgotten at once: whoever has it then keeps it. The number of a GPU instance is known
-//! only behind its making.
+//! only behind its making; before, that one is being made.
 
 use gpuvirt_plan::{Performed, Plan, Step, UnbindLock};
 
@@ -13,8 +13,13 @@ use crate::ports::{PortError, StepError};
 impl Engine {
     /// Notes what must be known of a step before it is begun.
     pub(crate) fn mark_before(&self, intent: &mut Plan, step: &Step) -> Result<(), Failure> {
-        let Step::SetUnbindLock { function, driver, to: UnbindLock::Taken } = step else { return Ok(()) };
-        intent.marks.locks.insert(*function, driver.clone());
+        match step {
+            Step::SetUnbindLock { function, driver, to: UnbindLock::Taken } => {
+                intent.marks.locks.insert(*function, driver.clone());
+            }
+            Step::CreateGpuInstance { gpu, .. } => drop(intent.marks.making.insert(*gpu)),
+            _ => return Ok(()),
+        }
         self.note(intent)
     }
 
@@ -30,8 +35,12 @@ impl Engine {
             | (Step::SetUnbindLock { function, to: UnbindLock::Free, .. }, Ok(_)) => {
                 intent.marks.locks.remove(function);
             }
-            (Step::CreateGpuInstance { gpu, .. }, Ok(Performed { instance: Some(made) })) => {
-                intent.marks.instances.entry(*gpu).or_default().insert(*made);
+            (Step::CreateGpuInstance { gpu, .. }, Ok(Performed { instance })) => {
+                intent.marks.making.remove(gpu);
+                intent.marks.instances.entry(*gpu).or_default().extend(instance);
+            }
+            (Step::CreateGpuInstance { gpu, .. }, Err(StepError::NotAsPlanned { .. })) => {
+                intent.marks.making.remove(gpu);
             }
             (Step::RemoveGpuInstance { gpu, instance, .. }, Ok(_))
                 if intent.marks.made(*gpu, instance.id) =>

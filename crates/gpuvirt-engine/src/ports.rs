@@ -34,6 +34,15 @@ pub trait Host: Send + Sync {
         self.observe()
     }
 
+    /// The same with holders: what a change of one GPU is decided on.
+    ///
+    /// # Errors
+    /// As [`Host::observe`].
+    fn observe_gpu_and_holders(&self, gpu: PciAddress) -> Result<Observed, PortError> {
+        let _ = gpu;
+        self.observe()
+    }
+
     /// What only the doctor asks of a host, for the GPUs of a picture. Without another implementation nothing is known.
     fn health(&self, observed: &Observed) -> Health {
         let _ = observed;

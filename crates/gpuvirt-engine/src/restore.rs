@@ -7,7 +7,9 @@
 use std::time::Duration;
 
 use gpuvirt_model::{ConfiguredType, DesiredGpu, GraphicsType, PciAddress, Refusal, RefusalCode, When};
+use gpuvirt_plan::switch;
 
+use crate::prepare::wanted;
 use crate::{Engine, EngineError, Preparation, Report, SwitchRequest, View, Wish};
 
 impl Engine {
@@ -29,7 +31,7 @@ impl Engine {
     pub fn restore(&self, address: PciAddress, deadline: Duration) -> Result<Report, EngineError> {
         let _turn = self.kernel_turn();
         self.hands_on(address)?;
-        let view = self.kernel_view()?;
+        let view = self.view_to_restore(address)?;
         let Some(entry) = view.desired.gpu(address) else {
             return Ok(Report::unchanged(format!("{address} is unmanaged; nothing to do")));
         };
@@ -53,20 +55,53 @@ impl Engine {
             return Ok(Report::unchanged(format!("{address} stays the host's until a VM asks for it")));
         }
         let wishes: Vec<Wish> = entry.vgpus.iter().map(Wish::lasting).collect();
+        let stands = self.stands(&request, &view)?;
+        let view = if stands { view } else { self.view_by(|host| host.observe_gpu_and_holders(address))? };
+        let seen = stands.then(|| view.clone());
         let switched = self.set_type_in(&request, view)?;
         if wishes.is_empty() || switched.pending.is_some() {
             return Ok(switched);
         }
-        Ok(switched.and(self.make_what_can_be(address, &wishes)?))
+        let seen = seen.filter(|_| !switched.outcome.is_changed());
+        Ok(switched.and(self.make_what_can_be(address, &wishes, seen)?))
+    }
+
+    /// The GPU alone and without holders: a boot finds most cards as they are wanted, and nobody at work with them yet.
+    /// The whole host where it is not there: then it counts what is there instead.
+    fn view_to_restore(&self, address: PciAddress) -> Result<View, EngineError> {
+        let view = self.view_by(|host| host.observe_gpu(address))?;
+        if view.observed.gpus.contains_key(&address) { Ok(view) } else { self.kernel_view() }
+    }
+
+    /// Whether nothing of the card is to be changed before vGPUs are made. With GPU instances only its driver knows.
+    fn stands(&self, request: &SwitchRequest, view: &View) -> Result<bool, EngineError> {
+        let address = request.gpu;
+        let instances = self.is_about_mig(request)?
+            || view.records.vgpu_modes.contains_key(&address)
+            || view.records.gpu_instances.iter().any(|record| record.gpu == address);
+        let gpu = view.observed.gpus.get(&address).filter(|_| !instances);
+        let plan =
+            gpu.map(|gpu| switch::plan_for(gpu, &view.observed, &wanted(request, view), &view.records));
+        Ok(plan.is_some_and(|plan| plan.is_empty()))
     }
 
     /// vGPUs of the desired document, in one change; where one of them is refused or fails, the others all the same.
-    fn make_what_can_be(&self, address: PciAddress, wishes: &[Wish]) -> Result<Report, EngineError> {
-        let make = |wishes: &[Wish]| {
-            let view = self.kernel_view()?;
-            self.make(&view, self.changeable(&view, address)?, wishes, false)
+    /// `seen`: the card as it is, where nothing was changed since it was looked at.
+    fn make_what_can_be(
+        &self,
+        address: PciAddress,
+        wishes: &[Wish],
+        seen: Option<View>,
+    ) -> Result<Report, EngineError> {
+        let make_on =
+            |view: &View, wishes: &[Wish]| self.make(view, self.changeable(view, address)?, wishes, false);
+        let make = |wishes: &[Wish]| make_on(&self.kernel_view()?, wishes);
+        let made = match seen.map(|view| make_on(&view, wishes)) {
+            // A refusal tells of other GPUs too.
+            None | Some(Err(EngineError::Refused(_))) => make(wishes),
+            Some(ended) => ended,
         };
-        match make(wishes) {
+        match made {
             Err(EngineError::Refused(_) | EngineError::Failed { .. }) if wishes.len() > 1 => {}
             ended => return ended,
         }

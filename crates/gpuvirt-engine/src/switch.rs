@@ -21,7 +21,7 @@ impl Engine {
     pub fn set_type(&self, request: &SwitchRequest) -> Result<Report, EngineError> {
         let turn = self.turn(request.dry_run && !self.is_about_mig(request)?);
         self.hands_on(request.gpu)?;
-        self.set_type_in(request, turn.view()?)
+        self.set_type_in(request, turn.view_of(request.gpu)?)
     }
 
     /// The same in the caller's turn, decided on this picture: `gpu set`, a document that is applied, and what is
@@ -37,7 +37,8 @@ impl Engine {
         }
         view.observed = observed;
         let view = &view;
-        let gpu = self.changeable(view, request.gpu)?;
+        let gone = || EngineError::Bug(format!("{} is gone from its own picture", request.gpu));
+        let gpu = view.observed.gpus.get(&request.gpu).ok_or_else(gone)?;
         let to = request.to.resolve(&view.desired.host);
         let wanted = wanted(request, view);
         let plan = switch::plan_for(gpu, &view.observed, &wanted, &view.records);

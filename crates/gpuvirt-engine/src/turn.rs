@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use gpuvirt_model::{Domain, Observed, Reading, Unknown};
+use gpuvirt_model::{Domain, Observed, PciAddress, Reading, Unknown};
 
 use crate::{Engine, EngineError, View};
 
@@ -168,6 +168,17 @@ impl Turn<'_> {
     /// A fresh picture of the host, with the domains as they were when the turn began.
     pub(crate) fn view(&self) -> Result<View, EngineError> {
         self.engine.view_of(self.domains.clone())
+    }
+
+    /// The same of one GPU, with everything that its change is decided on. Of the whole host where the GPU is not there:
+    /// what is there instead is told then.
+    pub(crate) fn view_of(&self, gpu: PciAddress) -> Result<View, EngineError> {
+        let view = self.engine.view_by(|host| host.observe_gpu_and_holders(gpu))?;
+        if !view.observed.gpus.contains_key(&gpu) {
+            return self.view();
+        }
+        let domains = self.engine.starts.joined(self.domains.clone());
+        Ok(View { observed: Observed { domains, ..view.observed }, ..view })
     }
 
     /// The same for changes that take nothing from anybody: without holders.

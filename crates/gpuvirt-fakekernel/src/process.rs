@@ -64,6 +64,7 @@ impl Kernel {
         self.end(process.pid);
         let at = format!("/proc/{}", process.pid);
         self.files.put_text(&format!("{at}/comm"), format!("{}\n", process.command));
+        self.files.put_link(&format!("{at}/exe"), &format!("/usr/bin/{}", process.command));
         self.files.put_text(&format!("{at}/cgroup"), process.cgroup.clone());
         self.files.put_folder(&format!("{at}/fd"));
         self.files.put_folder(&format!("{at}/map_files"));

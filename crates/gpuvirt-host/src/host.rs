@@ -37,6 +37,8 @@ pub enum ObserveScope {
     WithoutHolders,
     /// One GPU with its groups, virtual functions and vGPUs, without holders: whether a change came out as planned.
     Gpu(PciAddress),
+    /// The same with its holders: what a change of one GPU is decided on.
+    GpuAndHolders(PciAddress),
 }
 
 /// What only the doctor asks of a host, but for its GPUs: every file that it looks at is asked of `sysfs`.
@@ -65,12 +67,12 @@ impl LinuxHost {
     pub fn observe_scope(&self, scope: ObserveScope) -> Result<Observed, HostError> {
         let files = Files::new(&*self.sysfs);
         let only = match scope {
-            ObserveScope::Gpu(gpu) => Some(gpu),
+            ObserveScope::Gpu(gpu) | ObserveScope::GpuAndHolders(gpu) => Some(gpu),
             ObserveScope::Full | ObserveScope::WithoutHolders => None,
         };
         let mut observed = inventory::observe(files, &self.rules, &self.names, only)?;
         match scope {
-            ObserveScope::Full => holders::fill(files, &mut observed),
+            ObserveScope::Full | ObserveScope::GpuAndHolders(_) => holders::fill(files, &mut observed),
             ObserveScope::WithoutHolders | ObserveScope::Gpu(_) => not_looked_for(&mut observed),
         }
         Ok(observed)

@@ -18,6 +18,7 @@ pub mod owner;
 pub mod parse;
 mod paths;
 mod perform;
+mod program;
 pub mod sysfs;
 pub mod uevent;
 mod vendor;

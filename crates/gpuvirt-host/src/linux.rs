@@ -2,11 +2,16 @@
 //!
 //! One attribute costs open, read and close; nothing is stat'ed besides. No decision is made here.
 
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::time::Duration;
+
+use nix::dir::Dir;
+use nix::fcntl::{OFlag, readlinkat};
+use nix::sys::stat::Mode;
 
 use crate::modprobe;
 use crate::sysfs::{DeviceNumber, ReadError, Sysfs, WriteError};
@@ -81,6 +86,12 @@ fn read_long(file: &mut File, limit: usize, content: &mut Vec<u8>) -> io::Result
     Ok(())
 }
 
+fn link_target(target: OsString) -> io::Result<String> {
+    target.into_string().map_err(|name| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("link target {name:?} is not UTF-8"))
+    })
+}
+
 /// One `read(2)`, again after a signal.
 fn read_once(file: &mut File, room: &mut [u8]) -> io::Result<usize> {
     loop {
@@ -145,10 +156,24 @@ impl Sysfs for LinuxSysfs {
     }
 
     fn read_link(&self, path: &str) -> io::Result<String> {
-        let target = std::fs::read_link(self.file(path)?)?;
-        target.into_os_string().into_string().map_err(|name| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("link target {name:?} is not UTF-8"))
-        })
+        link_target(std::fs::read_link(self.file(path)?)?.into_os_string())
+    }
+
+    fn links(&self, path: &str) -> io::Result<Vec<(String, io::Result<String>)>> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let mut folder = Dir::open(&self.file(path)?, flags, Mode::empty())?;
+        let mut names: Vec<String> = Vec::new();
+        for entry in folder.iter() {
+            let name = entry?.file_name().to_str().map(str::to_owned);
+            names.extend(name.ok().filter(|name| name != "." && name != ".."));
+        }
+        names.sort_unstable();
+        // From the folder that is open: the way to a process's descriptors is long, and each step of it is checked anew.
+        let with_target = |name: String| {
+            let target = readlinkat(&folder, name.as_str());
+            (name, target.map_err(io::Error::from).and_then(link_target))
+        };
+        Ok(names.into_iter().map(with_target).collect())
     }
 
     fn exists(&self, path: &str) -> bool {

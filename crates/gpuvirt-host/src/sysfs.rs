@@ -56,6 +56,21 @@ pub trait Sysfs: Send + Sync {
     /// `ENOENT`, `EINVAL` when it is no link.
     fn read_link(&self, path: &str) -> io::Result<String>;
 
+    /// The links in a folder of nothing but links, sorted by name, each with its target or why there is none: one that was
+    /// taken away meanwhile, or that we may not look behind.
+    ///
+    /// # Errors
+    /// The errno of opening the folder.
+    fn links(&self, path: &str) -> io::Result<Vec<(String, io::Result<String>)>> {
+        let names = self.list(path)?.into_iter();
+        Ok(names
+            .map(|name| {
+                let target = self.read_link(&format!("{path}/{name}"));
+                (name, target)
+            })
+            .collect())
+    }
+
     /// Whether a file, folder or link is there; links are not followed.
     fn exists(&self, path: &str) -> bool;
 

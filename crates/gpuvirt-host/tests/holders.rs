@@ -79,6 +79,25 @@ fn a_descriptor_is_matched_by_device_number_whatever_its_path() {
 }
 
 #[test]
+fn a_kernel_thread_is_passed_over_where_programs_show() {
+    // What no kernel thread has: it would be found if it were looked at.
+    let tree = card();
+    tree.link("/proc/90/fd/3", "/dev/full").file("/proc/90/maps", "").file("/proc/90/comm", "kworker\n");
+    tree.link("/proc/91/fd/3", "/dev/full").file("/proc/91/maps", "").file("/proc/91/comm", "cat\n");
+    tree.link("/proc/91/exe", "/usr/bin/cat");
+    let pids = |tree: Tree| -> Vec<u32> {
+        let pid = |holder: &Holder| if let Holder::Process { pid, .. } = holder { Some(*pid) } else { None };
+        holders(tree).seen.iter().filter_map(pid).collect()
+    };
+    tree.link("/proc/1/exe", "/usr/lib/systemd/systemd");
+    assert_eq!(pids(tree), [91]);
+    // Where process 1 does not show its program, nobody's lack of one tells anything.
+    let tree = card();
+    tree.link("/proc/90/fd/3", "/dev/full").file("/proc/90/maps", "").file("/proc/90/comm", "kworker\n");
+    assert_eq!(pids(tree), [90]);
+}
+
+#[test]
 fn a_mapping_outlives_its_descriptor() {
     let tree = card();
     tree.folder("/proc/78/fd").file("/proc/78/comm", "miner\n");

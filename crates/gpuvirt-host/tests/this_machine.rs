@@ -40,3 +40,25 @@ fn device_numbers_follow_links_and_know_files() {
     assert!(sysfs.read("/proc/../etc/passwd", 10).is_err());
     assert!(sysfs.read("/proc/interrupts", 1 << 20).unwrap().len() > 100);
 }
+
+#[test]
+fn links_are_told_with_their_targets_and_what_is_none_by_its_error() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("proc/77/fd");
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, target) in [("10", "/dev/null"), ("3", "socket:[1]"), ("4", "/gone (deleted)")] {
+        std::os::unix::fs::symlink(target, folder.join(name)).unwrap();
+    }
+    std::fs::File::create(folder.join("5")).unwrap();
+    let links = LinuxSysfs::below(root.path().to_str().unwrap()).links("/proc/77/fd").unwrap();
+    let told: Vec<(&str, Option<&str>)> = links
+        .iter()
+        .map(|(name, target)| (name.as_str(), target.as_ref().ok().map(String::as_str)))
+        .collect();
+    let expected =
+        [("10", Some("/dev/null")), ("3", Some("socket:[1]")), ("4", Some("/gone (deleted)")), ("5", None)];
+    assert_eq!(told, expected);
+    let error = links.last().unwrap().1.as_ref().unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    assert!(LinuxSysfs::this_machine().links("/proc/self/no-such-folder").is_err());
+}

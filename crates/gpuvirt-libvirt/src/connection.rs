@@ -95,7 +95,7 @@ impl Libvirt {
     /// The present connection if it is alive, else a new one.
     pub(crate) fn connected(&self) -> Result<Arc<Connected>, LibvirtError> {
         // Not under the lock: a request on a dead connection can take as long as it likes.
-        let present = self.slot().clone();
+        let present = self.present();
         // Without an event loop the library does not notice that the daemon went away before it asks it something,
         // and a dead connection stays dead.
         if let Some(connection) = present.filter(|present| present.lib_version().is_ok()) {
@@ -111,6 +111,11 @@ impl Libvirt {
         });
         *self.slot() = Some(Arc::clone(&opened));
         Ok(opened)
+    }
+
+    /// The connection that was opened last, dead or alive.
+    pub(crate) fn present(&self) -> Option<Arc<Connected>> {
+        self.slot().clone()
     }
 
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<Arc<Connected>>> {

@@ -72,7 +72,7 @@ impl Libvirt {
     pub fn domains(&self) -> Reading<Vec<Domain>> {
         let this = self.clone();
         let listing = self.listing.ask(move || {
-            let listed = this.connected().and_then(|connection| list(&connection, LISTING));
+            let listed = this.listed();
             listed.map_or_else(|error| unknown(&error), Listing::reading)
         });
         let (doing, waited) = (LISTING.to_owned(), self.deadline);
@@ -87,6 +87,17 @@ impl Libvirt {
                 NoAnswer::Lost => LibvirtError::Lost { doing, source: None },
             })
         })
+    }
+
+    /// The listing on the connection that is there, which tells by itself whether it lives; else on a new one.
+    fn listed(&self) -> Result<Listing, LibvirtError> {
+        if let Some(connection) = self.present() {
+            match list(&connection, LISTING) {
+                Err(_) if connection.lib_version().is_err() => {}
+                told => return told,
+            }
+        }
+        list(&*self.connected()?, LISTING)
     }
 
     /// Whether libvirt owes the answer to a listing for longer than anybody waits: another question would most likely

@@ -23,6 +23,7 @@ mod definition;
 mod domain;
 mod error;
 mod events;
+pub mod pages;
 mod single_flight;
 
 pub use bounded::MAX_REQUESTS;

@@ -267,7 +267,11 @@ impl Default for Desired {
 impl Desired {
     /// The entry of a managed GPU.
     pub fn gpu(&self, address: PciAddress) -> Option<&DesiredGpu> {
-        self.gpus.iter().find(|gpu| gpu.address == address)
+        // Every document that we write is in the order of the addresses; one that somebody wrote by hand may not be.
+        let found = self.gpus.binary_search_by_key(&address, |gpu| gpu.address).ok();
+        found
+            .and_then(|index| self.gpus.get(index))
+            .or_else(|| self.gpus.iter().find(|gpu| gpu.address == address))
     }
 
     /// The address of the GPU with this label.

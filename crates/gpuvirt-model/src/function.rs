@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bar, DriverBinding, PciAddress, PciIdentity, Reading};
+use crate::{Bar, DriverBinding, PciAddress, PciIdentity, Reading, Unknown};
 
 /// A PCI function: one entry of `/sys/bus/pci/devices`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +76,34 @@ pub struct Sriov {
 }
 
 impl Function {
+    /// An endpoint of which nothing more is known than where and what it is: no driver, no group, nothing on it.
+    pub fn new(address: PciAddress, identity: PciIdentity) -> Self {
+        Self {
+            address,
+            identity,
+            vendor_name: None,
+            device_name: None,
+            binding: DriverBinding { driver: None, driver_override: None },
+            iommu_group: None,
+            numa_node: None,
+            bars: Vec::new(),
+            reset_methods: Reading::Unknown(Unknown::NotRecorded),
+            boot_vga: None,
+            boot_display: None,
+            sriov: None,
+            physfn: None,
+            drm_nodes: Vec::new(),
+            device_nodes: Vec::new(),
+            vfio_device: None,
+            power_state: None,
+            endpoint: true,
+            unresponsive: false,
+            locked: false,
+            binding_unknown: None,
+            oddities: Vec::new(),
+        }
+    }
+
     /// Sum of all memory BARs, in bytes: what a guest's MMIO window must hold.
     pub fn bar_bytes(&self) -> u64 {
         self.bars.iter().filter(|bar| bar.memory).fold(0, |sum, bar| sum.saturating_add(bar.size))

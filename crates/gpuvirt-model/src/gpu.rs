@@ -101,6 +101,23 @@ pub struct GpuUsage {
 }
 
 impl Gpu {
+    /// A card of these functions, the primary first, that nobody has and that makes no vGPUs.
+    pub fn new(address: PciAddress, functions: Vec<PciAddress>) -> Self {
+        Self {
+            address,
+            functions,
+            frameworks: Vec::new(),
+            profiles: Vec::new(),
+            host_driver: false,
+            driver: HostDriver::default(),
+            on_vfio: false,
+            live_vgpus: 0,
+            live_vfs: 0,
+            holders: Holders::default(),
+            usage: GpuUsage::default(),
+        }
+    }
+
     /// The graphics type that is in force, from what the host shows.
     ///
     /// A card whose driver offers vGPUs and which has none alive serves both the host and future vGPUs; it is

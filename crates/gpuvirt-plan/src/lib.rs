@@ -4,6 +4,7 @@
 //! [`audit`] says that a plan keeps its invariants, [`verify`] says whether the host is as promised, and [`undo`] is
 //! a plan like any other, from what is now to the snapshot.
 
+pub mod advise;
 pub mod audit;
 pub mod capacity;
 pub mod checks;

@@ -19,6 +19,9 @@ pub struct Marks {
     /// The numbers of the GPU instances that it made, by card. Noted right behind, since the card's driver chooses them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub instances: BTreeMap<PciAddress, BTreeSet<u32>>,
+    /// Cards on which it is making one, whose number is not known yet.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub making: BTreeSet<PciAddress>,
 }
 
 impl Marks {
@@ -36,6 +39,7 @@ impl Marks {
     #[must_use]
     pub fn and(mut self, other: &Self) -> Self {
         self.locks.extend(other.locks.clone());
+        self.making.extend(&other.making);
         for (gpu, made) in &other.instances {
             self.instances.entry(*gpu).or_default().extend(made);
         }

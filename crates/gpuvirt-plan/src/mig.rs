@@ -260,8 +260,8 @@ pub(crate) fn undo(plan: &Plan, now: &Observed, wipes: bool) -> Undo {
     back
 }
 
-/// The live GPU instances that the plan made: those that it noted, and one more of a profile of which it was to make more
-/// than it noted, which was not there before: a daemon may have died between making it and noting it.
+/// The live GPU instances that the plan made: those that it noted, and where it was making one when it failed or its daemon
+/// died, one more of a profile of which it was to make more than it noted, which was not there before.
 pub fn made_by<'a>(
     plan: &Plan,
     gpu: PciAddress,
@@ -286,7 +286,8 @@ pub fn made_by<'a>(
         }
     }
     let more = |one: &&&GpuInstance| left.get(one.profile.as_str()).is_some_and(|left| *left > 0);
-    ours.extend(others.iter().find(more).copied());
+    let unnoted = others.iter().find(more).filter(|_| plan.marks.making.contains(&gpu));
+    ours.extend(unnoted.copied());
     ours
 }
 

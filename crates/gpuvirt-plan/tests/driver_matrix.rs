@@ -147,3 +147,19 @@ fn all_of_a_vms_devices_must_be_fitted() {
     let twice = Judgement::all([fits.clone(), fits.clone()]).unwrap();
     assert_eq!(twice.because, fits.because, "the same reason is said once");
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_a_package_that_can_be_judged_or_an_error(
+        text in "(?s)(NVIDIA-Linux-x86_64-|nvidia-vgpu-|nvidia-linux-grid-|gim-)?[-._a-z0-9]{0,24}.{0,8}(-grid|-vgpu-kvm|_grid_)?(\\.run|\\.deb|\\.exe|\\.zip)?"
+    ) {
+        if let Ok(package) = Package::recognise(&text) {
+            let name = package.name.as_str();
+            proptest::prop_assert!(!name.is_empty() && !name.contains(['/', '\\']) && text.contains(name));
+            for (used_as, in_guest) in [(UsedAs::Host, false), (UsedAs::Passthrough, true), (UsedAs::Vgpu, true)] {
+                let judgement = judge(&package, &used(A40, used_as, in_guest));
+                proptest::prop_assert!(!judgement.because.is_empty(), "{name}");
+            }
+        }
+    }
+}

@@ -12,6 +12,7 @@ pub mod devices;
 pub mod dump;
 pub mod error;
 pub mod escape;
+mod looked;
 pub mod made;
 pub mod made_hosts;
 pub mod made_snapshot;

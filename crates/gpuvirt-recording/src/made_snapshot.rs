@@ -1,6 +1,6 @@
 //! A made-up host as a snapshot: a dump with files that no dump can hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use tar::Builder;
@@ -15,17 +15,19 @@ pub struct MadeSnapshot {
     dump: String,
     /// By path; no content: a folder.
     files: BTreeMap<String, Option<String>>,
+    absent: BTreeSet<String>,
 }
 
 impl MadeSnapshot {
     /// A snapshot of a dump alone.
     pub fn new(dump: String) -> Self {
-        Self { dump, files: BTreeMap::new() }
+        Self { dump, files: BTreeMap::new(), absent: BTreeSet::new() }
     }
 
     /// Adds a file by its absolute path.
     #[must_use]
     pub fn file(mut self, path: &str, text: &str) -> Self {
+        self.absent.remove(path);
         self.files.insert(path.to_owned(), Some(text.to_owned()));
         self
     }
@@ -34,6 +36,20 @@ impl MadeSnapshot {
     #[must_use]
     pub fn folder(mut self, path: &str) -> Self {
         self.files.insert(path.to_owned(), None);
+        self
+    }
+
+    /// The same files with another dump.
+    #[must_use]
+    pub fn with_dump(self, dump: String) -> Self {
+        Self { dump, ..self }
+    }
+
+    /// Says of a path that it is not there.
+    #[must_use]
+    pub fn absent(mut self, path: &str) -> Self {
+        self.files.remove(path);
+        self.absent.insert(path.to_owned());
         self
     }
 
@@ -49,6 +65,7 @@ impl MadeSnapshot {
             extra_gpus: Vec::new(),
             redacted: Vec::new(),
             unreadable: Vec::new(),
+            absent: self.absent.iter().cloned().collect(),
         };
         let mut tar = Builder::new(Vec::new());
         append(&mut tar, MANIFEST, Some(&serde_json::to_vec_pretty(&manifest)?))?;

@@ -26,4 +26,7 @@ pub struct Manifest {
     /// What could not be read, with the reason.
     #[serde(default)]
     pub unreadable: Vec<String>,
+    /// What was looked for and was not there: without it, absent could not be told from not recorded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<String>,
 }

@@ -167,6 +167,12 @@ impl Sysfs for RecordedHost {
         self.find(path, false).is_ok()
     }
 
+    fn knows_absence(&self, path: &str) -> bool {
+        let Some(manifest) = &self.manifest else { return false };
+        // All of a device's attributes are in a snapshot's dump.
+        path.starts_with("/sys/bus/pci/devices/") || manifest.absent.iter().any(|absent| absent == path)
+    }
+
     fn device_number(&self, path: &str) -> io::Result<Option<DeviceNumber>> {
         match self.find(path, true)?.1 {
             Found::Node(Node::CharDevice(number)) => Ok(*number),

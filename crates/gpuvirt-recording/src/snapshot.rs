@@ -11,6 +11,7 @@ use tar::{Builder, EntryType, Header};
 
 use crate::archive::{DOMAINS, DUMP, FILES, MANIFEST};
 use crate::error::RecordingError;
+use crate::looked::{self, Looked};
 use crate::manifest::{Manifest, SNAPSHOT_VERSION};
 use crate::record;
 use crate::redact::{self, HostNames};
@@ -55,19 +56,26 @@ const MODULES: [&str; 16] = [
     "xe",
 ];
 /// Words of the kernel's command line that matter, by their beginnings; the others may tell too much.
-const COMMAND_LINE: [&str; 14] = [
+const COMMAND_LINE: [&str; 21] = [
     "amd_iommu",
     "amdgpu.",
+    "default_hugepagesz=",
     "fbcon=",
+    "hugepages",
     "i915.",
     "initcall_blacklist=",
     "intel_iommu",
     "iommu",
+    "lockdown=",
     "modprobe.blacklist=",
+    "module.sig_enforce",
+    "module_blacklist=",
+    "nointremap",
     "nomodeset",
     "nouveau.",
     "nvidia",
     "pci=",
+    "pcie_acs_override=",
     "vfio",
     "video=",
 ];
@@ -97,16 +105,19 @@ pub fn write_snapshot(
     let mut dump = record::dump(host)?;
     let mut files = Files { host, names: host_names(host), entries: Vec::new() };
     files.collect();
+    let release = text(host, "/proc/sys/kernel/osrelease");
+    let absent = files.looked_at(release.as_deref());
     if files.entries.iter().any(|(_, _, redacted)| *redacted) {
         dump.redacted.insert("host names and MAC addresses".to_owned());
     }
     let manifest = Manifest {
         version: SNAPSHOT_VERSION,
         date: options.date.clone(),
-        kernel_release: text(host, "/proc/sys/kernel/osrelease"),
+        kernel_release: release,
         extra_gpus: options.extra_gpus.clone(),
         redacted: dump.redacted.into_iter().collect(),
         unreadable: dump.unreadable.into_iter().collect(),
+        absent,
     };
     let write = || -> io::Result<()> {
         let mut tar = Builder::new(to);
@@ -197,6 +208,36 @@ impl Files<'_> {
             for parameter in self.host.list(&format!("{folder}/parameters")).unwrap_or_default() {
                 self.file(&format!("{folder}/parameters/{parameter}"));
             }
+        }
+    }
+
+    /// Adds what the doctor looks at, and tells what of it is not there, in order.
+    fn looked_at(&mut self, release: Option<&str>) -> Vec<String> {
+        let mut absent = Vec::new();
+        for (path, found) in looked::at(self.host, release) {
+            if self.entries.iter().any(|(have, ..)| *have == path) {
+                continue;
+            }
+            match found {
+                Looked::Absent => absent.push(path),
+                Looked::Folder(names) => self.folder(&path, &names),
+                Looked::File(text) => {
+                    let part = looked::part(&path, &text).unwrap_or_default();
+                    let (text, changed) = redact::blank(&part, &self.names);
+                    self.entries.push((path, Some(text), changed));
+                }
+                Looked::Present => self.entries.push((path, Some(String::new()), false)),
+            }
+        }
+        absent
+    }
+
+    /// A folder, with the names in it that are not recorded by themselves as empty files.
+    fn folder(&mut self, path: &str, names: &[String]) {
+        self.entries.push((path.to_owned(), None, false));
+        if path.starts_with("/sys/firmware/acpi") {
+            let files = names.iter().map(|name| (format!("{path}/{name}"), Some(String::new()), false));
+            self.entries.extend(files);
         }
     }
 

@@ -3,6 +3,7 @@
 //! Types only. What a verb does is in `verb`, how an answer looks in `render`. The help of each verb says what it
 //! changes, and shows an example.
 
+mod advise;
 mod config;
 mod driver;
 mod esxcli;
@@ -20,6 +21,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use gpuvirt_api::GpuSelector;
 use gpuvirt_model::VgpuId;
 
+pub use advise::AdviseArgs;
 pub use config::{ConfigCommand, DiffArgs, DocumentArgs};
 pub use driver::{CheckArgs, DriverCommand};
 pub use esxcli::{
@@ -129,6 +131,14 @@ pub enum Command {
     /// Driver packages: what they are, and whether they fit a GPU or a VM
     #[command(subcommand)]
     Driver(DriverCommand),
+    /// Advise on passthrough or vGPU for a workload on this host, with reasons and commands. Changes nothing
+    ///
+    /// It looks at this host's GPUs (or those of a recording, --host FILE): whether each can be passed through, whether it makes vGPUs
+    /// or would. What rules a mode out comes first, then what is needed, then what the workload would rather have. What a host does
+    /// not show is named. Without a workload both modes are compared. docs/choosing.md has the comparison with its sources.
+    ///
+    /// Example: gpuvirt advise --workload cad --vms 6 --need migration
+    Advise(AdviseArgs),
     /// The desired document: what all managed GPUs are to be, as one file
     #[command(subcommand)]
     Config(ConfigCommand),

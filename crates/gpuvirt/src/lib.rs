@@ -10,6 +10,7 @@
 //! It decides nothing about GPUs and writes no kernel file: orders go to the daemon. Documents are made by
 //! gpuvirt-api, so that a listing looks the same whoever read the host.
 
+pub mod advice;
 pub mod asker;
 pub mod cli;
 pub mod document;

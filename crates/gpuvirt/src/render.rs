@@ -3,6 +3,7 @@
 //! Tables may change from version to version; programs read the same documents as JSON. Everything that came from
 //! outside goes through [`page::Page`] or [`table::Table`], which let no control character reach the terminal.
 
+pub mod advise;
 pub mod capacity;
 pub mod change;
 pub mod config;

@@ -97,6 +97,7 @@ pub fn answer(cli: &Cli) -> Answer {
         Command::Vm(command) => verb::vm::run(&asker, command),
         Command::Xml(args) => verb::xml::run(&asker, args),
         Command::Snapshot(args) => verb::snapshot::run(&asker, args),
+        Command::Advise(args) => verb::advise::run(&asker, args),
         Command::Driver(command) => verb::driver::run(&asker, command),
         Command::Config(command) => verb::config::run(&asker, command),
         Command::Import(args) => verb::import::run(&asker, args),

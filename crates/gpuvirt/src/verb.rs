@@ -1,5 +1,6 @@
 //! What each verb does: asks or orders, and hands the document to be printed.
 
+pub mod advise;
 pub mod capacity;
 pub mod config;
 pub mod doctor;

@@ -36,3 +36,8 @@ fn the_driver_tables_are_those_of_the_code() {
         DriverTable { api_version: API_VERSION, kind: "DriverTable", branches: BRANCHES, releases: RELEASES };
     section("docs/drivers.md", "releases and branches", &render::driver::markdown(&table));
 }
+
+#[test]
+fn the_comparison_of_the_modes_is_that_of_the_code() {
+    section("docs/choosing.md", "comparison", &render::advise::markdown());
+}

@@ -13,6 +13,7 @@ pub mod cli;
 pub mod config;
 pub mod events;
 pub mod hearing;
+pub mod hook_watch;
 pub mod journal;
 pub mod notify;
 pub mod run;

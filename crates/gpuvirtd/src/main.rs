@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         // Before the log: a writer's standard error goes nowhere.
-        Some(Command::Writer) => gpuvirtd::wiring::host::be_writer(),
+        Some(Command::Writer) => gpuvirtd::wiring::writer::be_writer(),
         // A process of its own: while the library is open, the card can't be prepared.
         #[cfg(feature = "nvml")]
         Some(Command::GpuInstances { gpu }) => gpuvirtd::wiring::nvml::print(gpu),

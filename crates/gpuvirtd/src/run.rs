@@ -48,6 +48,10 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(ENGINE_THREADS + HOOK_THREADS)
+        // A thread ends when it has had no work for ten seconds: the daemon sleeps, and needs no timer to know.
+        .on_thread_stop(|| {
+            gpuvirt_libvirt::pages::give_back();
+        })
         .build()
         .context("starting the runtime")?;
     let socket = cli.socket.as_deref().unwrap_or(&config.socket);

@@ -116,8 +116,8 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "gpuvirt-bench",
-        may_use: &["gpuvirt-host", "gpuvirt-model", "gpuvirt-recording"],
-        why: "it measures the built binaries against bare reads",
+        may_use: &["gpuvirt-host", "gpuvirt-model", "gpuvirt-plan", "gpuvirt-recording"],
+        why: "it measures the built binaries against bare reads, and placement by itself",
     },
     Layer { name: "xtask", may_use: &[], why: "chores start programs, they link none of them" },
 ];

@@ -1,11 +1,12 @@
 //! What the daemon costs while nothing happens and while it is asked: on a recorded host, and as the lab's service.
 
 use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command as Process, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::process::{self, Memory, Switches, must};
 use crate::recorded;
@@ -94,18 +95,21 @@ fn questions(socket: &Path) -> Result<String> {
 pub fn live() -> Result<String> {
     let socket = Path::new(SOCKET);
     let mut out = String::from(
-        "### Idle\n\n| daemon | resident | private | anonymous | threads | woke in 60 s |\n|---|---|---|---|---|---|\n",
+        "### Idle\n\n| process | resident | private | anonymous | threads | woke in 60 s |\n|---|---|---|---|---|---|\n",
     );
     must("systemctl", &[&["start"], LIBVIRT].concat())?;
     must("systemctl", &["restart", "gpuvirtd"])?;
     // Whoever asks for VMs makes it connect.
     request::once(socket, "/v1/vms", Look::Fresh)?;
-    out.push_str(&idle("libvirt connected")?);
+    out.push_str(&idle("gpuvirtd, libvirt connected")?);
     let asked = questions(socket)?;
+    out.push_str(&row("gpuvirtd, right after 10,000 questions", process::daemon()?, "")?);
+    let others = others()?;
     must("systemctl", &[&["stop"], LIBVIRT].concat())?;
-    let alone = must("systemctl", &["restart", "gpuvirtd"]).and_then(|_| idle("libvirt stopped"));
+    let alone = must("systemctl", &["restart", "gpuvirtd"]).and_then(|_| idle("gpuvirtd, libvirt stopped"));
     must("systemctl", &[&["start"], LIBVIRT].concat())?;
     out.push_str(&alone?);
+    out.push_str(&others);
     write!(
         out,
         "\nResident counts every page that the kernel happens to keep, files' pages that other processes share among \
@@ -123,23 +127,47 @@ fn idle(name: &str) -> Result<String> {
     let before = Switches::of(pid)?;
     leave_alone(IDLE);
     let after = Switches::of(pid)?;
-    let memory = Memory::of(pid)?;
     let woke: Vec<String> =
         after.since(&before).iter().map(|(thread, times)| format!("`{thread}` {times}")).collect();
     let woke = if woke.is_empty() { "nobody".to_owned() } else { woke.join(", ") };
-    let children: Vec<u64> = process::children(pid)?
-        .into_iter()
-        .map(|child| Memory::of(child).map(|memory| memory.private))
-        .collect::<Result<_>>()?;
-    let writer = children.iter().map(|private| format!(", and a child with {}", mebibytes(*private)));
+    row(name, pid, &woke)
+}
+
+/// A process and those that it started, as they are now.
+fn row(name: &str, pid: u32, woke: &str) -> Result<String> {
+    let memory = Memory::of(pid)?;
+    let children: Vec<Memory> = process::children(pid)?.into_iter().map(Memory::of).collect::<Result<_>>()?;
+    let with_children = |of: fn(&Memory) -> u64| {
+        let more = children.iter().map(|child| format!(", and a child {}", mebibytes(of(child))));
+        format!("{}{}", mebibytes(of(&memory)), more.collect::<String>())
+    };
     Ok(format!(
-        "| {name} | {} | {}{} | {} | {} | {woke} |\n",
-        mebibytes(memory.rss),
-        mebibytes(memory.private),
-        writer.collect::<String>(),
-        mebibytes(memory.anonymous),
-        after.threads()
+        "| {name} | {} | {} | {} | {} | {woke} |\n",
+        with_children(|memory| memory.rss),
+        with_children(|memory| memory.private),
+        with_children(|memory| memory.anonymous),
+        Switches::of(pid)?.threads()
     ))
+}
+
+/// libvirt's own daemons, and a client of libvirt's that does nothing but be connected: what no other one can be below.
+fn others() -> Result<String> {
+    let mut out = String::new();
+    for name in ["virtnodedevd", "virtqemud", "libvirtd"] {
+        for pid in process::named(name)? {
+            out.push_str(&row(name, pid, "")?);
+        }
+    }
+    let mut client = Process::new("virsh");
+    client.arg("-q").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut client = Running(client.spawn().context("start virsh")?);
+    let mut input = client.0.stdin.take().context("virsh has no input")?;
+    input.write_all(b"list\necho connected\n").context("ask virsh")?;
+    let said = BufReader::new(client.0.stdout.take().context("virsh has no output")?);
+    let connected = said.lines().map_while(Result::ok).any(|line| line.contains("connected"));
+    ensure!(connected, "virsh did not connect");
+    out.push_str(&row("`virsh`, connected and waiting for a command", client.0.id(), "")?);
+    Ok(out)
 }
 
 /// Nothing is waited for: that nothing happens in a span of time is what is measured.

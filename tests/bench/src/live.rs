@@ -7,9 +7,26 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::changes::shell;
 use crate::command::{Command, text};
 use crate::sample;
 use crate::trace::Trace;
+
+/// What else tells of the same devices: the program, its name in the table, and what is run.
+const PEERS: &[(&str, &str, &str)] = &[
+    ("lspci", "`lspci -nnk`", "exec lspci -nnk"),
+    ("driverctl", "`driverctl list-devices`", "exec driverctl list-devices"),
+    ("mdevctl", "`mdevctl types`", "exec mdevctl types"),
+    (
+        "virsh",
+        "`virsh nodedev-list --cap pci`, `nodedev-dumpxml` of each",
+        "for device in $(virsh -q nodedev-list --cap pci); do virsh -q nodedev-dumpxml $device || exit 1; done",
+    ),
+];
+/// Runs of each: the slowest peer takes seconds in an emulated machine.
+const RUNS: usize = 7;
+/// Where the daemon answers, if it runs here.
+const SOCKET: &str = "/run/gpuvirt/gpuvirt.sock";
 
 /// The table and the counts.
 pub fn table(gpuvirt: &Path, folder: &Path) -> Result<String> {
@@ -19,14 +36,25 @@ pub fn table(gpuvirt: &Path, folder: &Path) -> Result<String> {
     let trace = Trace::of(&live, &folder.join("trace"))?;
     let list = folder.join("files");
     write_lines(&list, &trace.files)?;
-    let commands = [
-        live,
-        Command::own("only reading the same files", &["floor", "list", &text(&list)?])?,
-        Command::new("`lspci -nnk`", Path::new("lspci"), &["-nnk"])?,
-    ];
+    let mut commands = vec![live];
+    if Path::new(SOCKET).exists() {
+        commands.push(Command::new("`gpuvirt gpu list`, from the daemon", gpuvirt, &["gpu", "list"])?);
+    }
+    commands.push(Command::own("only reading the same files", &["floor", "list", &text(&list)?])?);
+    let mut missing = Vec::new();
+    for (program, name, script) in PEERS {
+        if is_installed(program) {
+            commands.push(shell(name, script)?);
+        } else {
+            missing.push(*program);
+        }
+    }
     let mut out = String::from("| work | time | memory |\n|---|---|---|\n");
-    for samples in sample::interleaved(&commands)? {
+    for samples in sample::rounds(RUNS, &commands, || Ok(()))? {
         writeln!(out, "| {} | {} | {} |", samples.name, samples.milliseconds(), samples.memory())?;
+    }
+    if !missing.is_empty() {
+        writeln!(out, "\nNot installed here, and so not measured: {}.", missing.join(", "))?;
     }
     writeln!(
         out,
@@ -44,6 +72,11 @@ pub fn table(gpuvirt: &Path, folder: &Path) -> Result<String> {
         writeln!(out, "| `{call}` | {times} |")?;
     }
     Ok(out)
+}
+
+fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 fn functions() -> Result<usize> {

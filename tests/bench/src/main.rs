@@ -9,6 +9,7 @@ mod floor;
 mod hook;
 mod live;
 mod machine;
+mod placement;
 mod process;
 mod recorded;
 mod request;
@@ -77,6 +78,8 @@ fn report(gpuvirt: &Path) -> Result<()> {
     );
     println!("## A recorded host\n");
     print!("{}", recorded::table(&gpuvirt, folder.path())?);
+    println!("\n## Placement\n");
+    print!("{}", placement::table(folder.path())?);
     println!();
     live(&gpuvirt, folder.path())
 }

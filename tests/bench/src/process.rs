@@ -94,6 +94,18 @@ pub fn children(pid: u32) -> Result<Vec<u32>> {
     Ok(all)
 }
 
+/// The processes of this name.
+pub fn named(name: &str) -> Result<Vec<u32>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir("/proc").context("list processes")? {
+        let Ok(pid) = entry?.file_name().to_string_lossy().parse::<u32>() else { continue };
+        // It may have ended since.
+        let found = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        all.extend((found.trim_end() == name).then_some(pid));
+    }
+    Ok(all)
+}
+
 /// The daemon that systemd runs.
 pub fn daemon() -> Result<u32> {
     let said = must("systemctl", &["show", "-P", "MainPID", "gpuvirtd"])?;

@@ -101,7 +101,7 @@ impl Samples {
 }
 
 /// With one decimal, rounded.
-fn tenths(value: u64, unit: u64) -> String {
+pub fn tenths(value: u64, unit: u64) -> String {
     let tenths = (value * 10 + unit / 2) / unit;
     format!("{}.{}", tenths / 10, tenths % 10)
 }

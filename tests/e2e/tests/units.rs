@@ -95,7 +95,6 @@ fn the_journal_finds_what_happened_to_a_card_and_each_refusal() {
         line.unwrap_or_else(|| panic!("no line says {text:?} of {} lines", of_card.len()))
     };
     assert_eq!(says("done")["GPUVIRT_UID"], "0");
-    assert!(says("step")["GPUVIRT_STEP"].as_str().unwrap().contains(gpu));
     let refused = lines("GPUVIRT_CODE=group-not-viable");
     let refused = refused.last().unwrap();
     assert_eq!((&refused["PRIORITY"], &refused["GPUVIRT_GPU"]), (&"4".into(), &dirty.into()), "{refused}");

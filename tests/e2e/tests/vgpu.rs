@@ -135,7 +135,7 @@ fn a_removal_that_the_kernel_holds_back_is_left_alone_and_settled_later() {
     lab.sh(&format!("test -d /sys/bus/pci/devices/{gpu}/{GIVEN}")).expect(0);
     // Once the kernel has let go, the change is taken back as any other that failed.
     let gone = format!(
-        "echo N > {hold}; for try in {{1..200}}; do pgrep -f 'gpuvirtd|exe writer' | xargs -I P \\
+        "echo N > {hold}; for try in {{1..200}}; do pgrep -f 'gpuvirtd|gpuvirt-writer' | xargs -I P \\
         grep -l '^State:.D' /proc/P/status 2>/dev/null | grep -q . || break; done"
     );
     lab.sh(&gone).expect(0);

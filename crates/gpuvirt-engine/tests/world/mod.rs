@@ -283,6 +283,11 @@ impl Host for World {
         observed.map_err(|error| port("reading the host", error))
     }
 
+    fn observe_gpu_and_holders(&self, gpu: PciAddress) -> Result<Observed, PortError> {
+        let observed = self.host().observe_scope(ObserveScope::GpuAndHolders(gpu));
+        observed.map_err(|error| port("reading the host", error))
+    }
+
     fn is_present(&self, function: PciAddress) -> bool {
         self.host().is_present(function)
     }

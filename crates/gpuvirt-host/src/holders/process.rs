@@ -12,6 +12,7 @@ use crate::parse::container::container;
 use crate::parse::maps::{self, Mapping};
 use crate::parse::pci;
 use crate::paths;
+use crate::program;
 use crate::sysfs::DeviceNumber;
 use crate::writer::{LINK, announced_in};
 
@@ -37,13 +38,7 @@ pub(super) fn scan(files: Files<'_>, targets: &Targets) -> Found {
     if targets.is_empty() {
         return scan.found;
     }
-    let pids: Vec<u32> = files
-        .sysfs
-        .list(paths::PROC)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|name| pci::count(name))
-        .collect();
+    let pids = program::processes(files).unwrap_or_default();
     // Process 1 is always there; where it is not shown (hidepid), others are not either.
     if pids.is_empty() {
         scan.found.unseen = Some(Unknown::NotRecorded);
@@ -87,11 +82,10 @@ impl Scan<'_> {
     }
 
     fn descriptors(&mut self, pid: u32, namespace: &mut Namespace, ways: &mut Ways) -> io::Result<()> {
-        for name in self.files.sysfs.list(&paths::process_file(pid, "fd"))? {
+        // A link tells without asking the file what it is; sockets and pipes are no paths.
+        for (name, target) in self.files.sysfs.links(&paths::process_file(pid, "fd"))? {
             let Some(fd) = pci::count(&name) else { continue };
-            let file = paths::process_file(pid, &format!("fd/{name}"));
-            // The link tells without asking the file what it is; sockets and pipes are no paths.
-            let path = match self.files.sysfs.read_link(&file) {
+            let path = match target {
                 Ok(path) => path,
                 // Listing the names takes less than looking behind them (ptrace access).
                 Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Err(e),
@@ -104,7 +98,8 @@ impl Scan<'_> {
             if !path.starts_with('/') || self.mounts.may_hang(self.files, namespace, &path) {
                 continue;
             }
-            let number = || self.files.sysfs.device_number(&file).ok().flatten();
+            let file = || paths::process_file(pid, &format!("fd/{name}"));
+            let number = || self.files.sysfs.device_number(&file()).ok().flatten();
             for target in held(self.targets, &path, number) {
                 let via = ways.entry(target).or_default();
                 if !via.iter().any(|known| matches!(known, Via::Fd { path: p, .. } if *p == path)) {

@@ -1,4 +1,5 @@
-//! The cheap first look: which functions there are, and of which class.
+//! The cheap first look: which functions there are, and of which class. Where one card is asked for, nothing is read of
+//! the functions of other slots until they turn out to be its affair.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,44 +14,75 @@ use crate::paths;
 /// All PCI functions of the host.
 #[derive(Debug, Default)]
 pub(super) struct Bus {
-    /// Their classes.
-    pub(super) classes: BTreeMap<PciAddress, ClassCode>,
+    /// How many there are.
+    pub(super) count: usize,
+    /// The classes of those that were looked at.
+    classes: BTreeMap<PciAddress, ClassCode>,
+    /// One slot was looked at only.
+    in_part: bool,
     /// Those that are GPUs by class or by the admin's list, virtual functions included.
     pub(super) candidates: BTreeSet<PciAddress>,
     /// What made no sense.
     pub(super) oddities: Vec<String>,
 }
 
-/// Reads the class of every function, and the ids where a rule asks for them.
+/// Reads the class of every function, and the ids where a rule asks for them; of one slot's where `only` names a
+/// function of it.
 ///
 /// # Errors
 /// [`HostError::Read`] when there is no PCI bus to list.
-pub(super) fn look(files: Files<'_>, rules: &GpuRules) -> Result<Bus, HostError> {
+pub(super) fn look(files: Files<'_>, rules: &GpuRules, only: Option<PciAddress>) -> Result<Bus, HostError> {
     let names = files
         .sysfs
         .list(paths::PCI_DEVICES)
         .map_err(|source| HostError::Read { path: paths::PCI_DEVICES.to_owned(), source })?;
-    let mut bus = Bus::default();
+    let mut bus = Bus { in_part: only.is_some(), ..Bus::default() };
     for name in names {
         let Ok(address) = PciAddress::parse(&name) else {
             bus.oddities.push(format!("{}: {} is no PCI address", paths::PCI_DEVICES, shown(&name)));
             continue;
         };
-        let path = paths::function_file(address, "class");
-        match files.text(&path).map(|text| pci::class(&text).ok_or(text)) {
-            Ok(Ok(class)) => bus.add(files, rules, address, class),
-            Ok(Err(text)) => bus.oddities.push(format!("{path}: {} is no class", shown(&text))),
-            // Removed since the bus was listed.
-            Err(_) if !files.sysfs.exists(&paths::function(address)) => {}
-            Err(e) => bus.oddities.push(format!("{path}: {e}")),
+        bus.count += 1;
+        if only.is_some_and(|only| !only.same_slot(&address)) {
+            continue;
+        }
+        if let Some(class) = bus.read_class(files, address) {
+            bus.add_candidate(files, rules, address, class);
         }
     }
     Ok(bus)
 }
 
 impl Bus {
-    fn add(&mut self, files: Files<'_>, rules: &GpuRules, address: PciAddress, class: ClassCode) {
-        self.classes.insert(address, class);
+    /// The class of a function of this host.
+    pub(super) fn class(&mut self, files: Files<'_>, address: PciAddress) -> Option<ClassCode> {
+        match self.known_class(address) {
+            None if self.in_part => self.read_class(files, address),
+            known => known,
+        }
+    }
+
+    /// The class, if it was looked at.
+    pub(super) fn known_class(&self, address: PciAddress) -> Option<ClassCode> {
+        self.classes.get(&address).copied()
+    }
+
+    fn read_class(&mut self, files: Files<'_>, address: PciAddress) -> Option<ClassCode> {
+        let path = paths::function_file(address, "class");
+        match files.text(&path).map(|text| pci::class(&text).ok_or(text)) {
+            Ok(Ok(class)) => {
+                self.classes.insert(address, class);
+                return Some(class);
+            }
+            Ok(Err(text)) => self.oddities.push(format!("{path}: {} is no class", shown(&text))),
+            // Removed since the bus was listed.
+            Err(_) if !files.sysfs.exists(&paths::function(address)) => {}
+            Err(e) => self.oddities.push(format!("{path}: {e}")),
+        }
+        None
+    }
+
+    fn add_candidate(&mut self, files: Files<'_>, rules: &GpuRules, address: PciAddress, class: ClassCode) {
         if rules.class_is_gpu(class) || (rules.need_ids() && has_gpu_ids(files, rules, address)) {
             self.candidates.insert(address);
         }

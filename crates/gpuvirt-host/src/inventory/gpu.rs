@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gpuvirt_model::{ClassCode, DriverRules, Function, Gpu, GpuUsage, Holders, HostDriver, PciAddress};
+use gpuvirt_model::{DriverRules, Function, Gpu, GpuUsage, Holders, HostDriver, PciAddress};
 
 use super::bus::Bus;
 use super::function::Seen;
@@ -39,7 +39,7 @@ pub(super) fn cards(bus: &Bus, seen: &mut dyn FnMut(PciAddress) -> Option<Functi
 }
 
 fn companion_candidate(bus: &Bus, address: PciAddress) -> Option<PciAddress> {
-    let by_class = bus.classes.get(&address).is_some_and(|class: &ClassCode| class.is_gpu_companion());
+    let by_class = bus.known_class(address).is_some_and(|class| class.is_gpu_companion());
     (by_class || bus.candidates.contains(&address)).then_some(address)
 }
 

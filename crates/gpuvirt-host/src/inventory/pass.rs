@@ -33,11 +33,8 @@ pub(crate) fn observe(
     names: &KnownNames,
     only: Option<PciAddress>,
 ) -> Result<Observed, HostError> {
-    let mut bus = bus::look(files, rules)?;
-    if let Some(gpu) = only {
-        // A card is one slot.
-        bus.candidates.retain(|found| PciAddress { function: gpu.function, ..*found } == gpu);
-    }
+    // A card is one slot.
+    let bus = bus::look(files, rules, only)?;
     let mut pass =
         Pass { files, bus, seen: BTreeMap::new(), groups: BTreeMap::new(), vgpus: BTreeMap::new() };
     let mut gpus = pass.gpus();
@@ -53,7 +50,7 @@ pub(crate) fn observe(
         .collect();
     names.fill(files, &mut functions);
     Ok(Observed {
-        host: host::read(files, &rules.drivers, bus.classes.len(), bus.oddities),
+        host: host::read(files, &rules.drivers, bus.count, bus.oddities),
         gpus: gpus.into_iter().map(|gpu| (gpu.address, gpu)).collect(),
         functions,
         groups,
@@ -66,8 +63,8 @@ pub(crate) fn observe(
 impl Pass<'_> {
     /// Reads a function once.
     fn read(&mut self, address: PciAddress) -> Option<&Function> {
-        let class = *self.bus.classes.get(&address)?;
         let files = self.files;
+        let class = self.bus.class(files, address)?;
         let seen = self.seen.entry(address).or_insert_with(|| function::read(files, address, class));
         Some(&seen.function)
     }
@@ -77,7 +74,7 @@ impl Pass<'_> {
         let bus = std::mem::take(&mut self.bus);
         let (files, seen) = (self.files, &mut self.seen);
         let cards = gpu::cards(&bus, &mut |address| {
-            let class = *bus.classes.get(&address)?;
+            let class = bus.known_class(address)?;
             let seen = seen.entry(address).or_insert_with(|| function::read(files, address, class));
             Some(seen.function.clone())
         });

@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 use super::request::{BlockingWrite, LINE_LIMIT};
 use crate::files::Files;
-use crate::parse::pci;
 use crate::paths;
+use crate::program;
 use crate::sysfs::Sysfs;
 use crate::vendor::ProgramCall;
 
@@ -83,14 +83,14 @@ pub struct WaitingWriter {
 /// The writers that are at work on this host, whichever daemon started them.
 ///
 /// The daemon can look into every process (CAP_SYS_PTRACE), an earlier daemon's writers among them, however privileged
-/// they are: a process that it can't look into is no writer.
+/// they are: a process that it can't look into is no writer. Nor is one of another name: a writer that can't take its
+/// name takes no request.
 ///
 /// # Errors
 /// When processes can't be listed.
 pub fn waiting_writers(sysfs: &dyn Sysfs) -> io::Result<Vec<WaitingWriter>> {
     let files = Files::new(sysfs);
-    let announced = |name: &String| {
-        let pid = pci::count(name)?;
+    let announced = |pid: u32| {
         // Only those that are named like one are looked into: descriptors of a whole host are many, and this is asked
         // again and again. Anybody may name a process and a memory file like this; only root's and our own are believed.
         (is_named(files, pid) && is_trusted(files, pid))
@@ -98,7 +98,7 @@ pub fn waiting_writers(sysfs: &dyn Sysfs) -> io::Result<Vec<WaitingWriter>> {
             .flatten()
             .map(|write| WaitingWriter { pid, write })
     };
-    Ok(sysfs.list(paths::PROC)?.iter().filter_map(announced).collect())
+    Ok(program::processes(files)?.into_iter().filter_map(announced).collect())
 }
 
 /// Whether a process is named like a writer: each one names itself before it takes a request.
@@ -116,10 +116,10 @@ fn is_trusted(files: Files<'_>, pid: u32) -> bool {
 
 /// What a process announces. One that has ended meanwhile announces nothing.
 fn announced(files: Files<'_>, pid: u32) -> Option<BlockingAct> {
-    let names = files.sysfs.list(&paths::process_file(pid, "fd")).ok()?;
-    names.iter().find_map(|name| {
-        let link = files.sysfs.read_link(&paths::process_file(pid, &format!("fd/{name}")));
-        link.is_ok_and(|link| link == LINK).then(|| announced_in(files, pid, name)).flatten()
+    let links = files.sysfs.links(&paths::process_file(pid, "fd")).ok()?;
+    links.iter().find_map(|(name, target)| {
+        let is_ours = target.as_ref().is_ok_and(|target| target == LINK);
+        is_ours.then(|| announced_in(files, pid, name)).flatten()
     })
 }
 

@@ -7,10 +7,13 @@ use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::announce::NAME;
 
 /// How a writer is started: a program that calls [`super::writer_main`] on its standard input and output.
 #[derive(Debug, Clone)]
@@ -77,6 +80,7 @@ impl WriterOrigin {
 
 fn child(command: &WriterCommand) -> io::Result<Started> {
     let mut child = Command::new(&command.program)
+        .arg0(NAME)
         .args(&command.args)
         .env_clear()
         .current_dir("/")

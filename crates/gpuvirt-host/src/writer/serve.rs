@@ -20,12 +20,12 @@ const READ_LIMIT: usize = 512;
 /// write, finds nobody to answer to, and ends.
 ///
 /// # Errors
-/// When input or output fail.
+/// When input or output fail, and when the process can't be named: a daemon that is started later would not find it.
 pub fn writer_main(input: impl Read, output: impl Write, root: &str) -> io::Result<()> {
     // Fails only for a group's leader, which then is alone in its group already.
     let _ = nix::unistd::setsid();
-    // For people who look for what still waits (started through /proc/self/exe, the process would be named `exe`), and
-    // for a later daemon, which looks at processes of this name alone: without it nothing is written.
+    // For people who look for what still waits (by its file it may be named otherwise), and for a later daemon, which looks at
+    // processes of this name alone: without it nothing is written.
     write_once(Path::new(paths::OWN_COMM), NAME.as_bytes())?;
     match serve(input, output, root) {
         // Whoever asked has gone.

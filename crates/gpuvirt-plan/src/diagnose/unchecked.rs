@@ -15,6 +15,24 @@ pub(super) fn list(case: &Case<'_>) -> Vec<(String, Unknown)> {
     add("the kernel's command line", unknown(&health.boot.command_line));
     add("the firmware's IOMMU table", unknown(&health.iommu.table));
     add("VFIO's settings", unknown(&health.vfio.noiommu));
+    add("modules' options", unknown(&health.modules.options));
+    add("installed display drivers", unknown(&health.modules.display_drivers));
+    add("the host's memory", unknown(&health.memory.total_kib));
+    add("huge pages", unknown(&health.memory.pools));
+    add("what libvirt's daemons may lock", unknown(&health.memory.lockers));
+    add("Secure Boot", unknown(&health.security.secure_boot));
+    add("the kernel's lockdown", unknown(&health.security.lockdown));
+    add("SELinux", unknown(&health.security.selinux));
+    add("AppArmor's profile of libvirt", unknown(&health.security.apparmor_hooks));
+    add("libvirt's hook", unknown(&health.install.hook));
+    add("what is installed", unknown(&health.install.libvirt));
+    add("claims of the cards' memory", unknown(&health.display.claims));
+    if let Reading::Unknown(why) = &case.libvirt.versions {
+        add("libvirt's version", Some(why));
+    }
+    if let Reading::Unknown(why) = &case.libvirt.machines {
+        add("VMs' definitions", Some(why));
+    }
     if let Reading::Unknown(why) = &case.observed.host.interrupt_remapping {
         add("interrupt remapping", Some(why));
     }

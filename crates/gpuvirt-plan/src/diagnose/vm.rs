@@ -1,6 +1,6 @@
 //! A VM's devices: against the rules, against its requests, and against what is on the host.
 
-use gpuvirt_model::{Domain, Finding, FindingCode, Hostdev, Severity, Subject, VgpuId};
+use gpuvirt_model::{Domain, Evidence, Finding, FindingCode, Hostdev, Severity, Subject, VgpuId};
 
 use super::Case;
 use crate::checks::start::mixed_modes;
@@ -57,7 +57,15 @@ fn drifted(case: &Case<'_>, domain: &Domain) -> Vec<Finding> {
                 .remedy(format!("gpuvirt vm show {}", domain.name)),
         )
     };
-    warnings.filter_map(finding).collect()
+    // One card has several functions: what is said of each is one matter.
+    let mut found: Vec<Finding> = Vec::new();
+    for next in warnings.filter_map(finding) {
+        match found.iter_mut().find(|have| have.code == next.code) {
+            Some(have) => have.evidence.push(Evidence { source: definition(domain), value: next.cause }),
+            None => found.push(next),
+        }
+    }
+    found
 }
 
 /// libvirt would bind and unbind a card that is ours to bind.

@@ -89,11 +89,12 @@ impl<'a> Request<'a> {
 /// The refusal that says of every GPU why not, boxed for its size.
 pub fn choose(request: &Request, host: &HostPicture) -> Result<Choice, Box<Refusal>> {
     let claims = others_claims(request, host);
-    let open = open_cards(host);
+    let living = host.living();
+    let open = open_cards(host, &living);
     let (mut suitable, mut rejected, mut codes) = (Vec::new(), Vec::new(), Vec::new());
     for gpu in host.observed.gpus.values() {
-        let card = host.card(gpu);
-        match unsuitable(request, host, gpu, &card, &Kept { open: &open, claims: &claims }) {
+        let card = host.card_with(gpu, &living);
+        match unsuitable(request, host, (gpu, &living), &card, &Kept { open: &open, claims: &claims }) {
             None => suitable.push((score(request, host, &card), card)),
             Some(reason) => {
                 codes.push(reason.code);
@@ -130,7 +131,7 @@ pub fn refusals_on(gpu: &Gpu, request: &Request, host: &HostPicture) -> Vec<Refu
         .filter(|closed| matches!(closed.code, RefusalCode::Maintenance | RefusalCode::Cordoned));
     let found =
         closed.map(|closed| Unsuitable { code: closed.code, because: closed.because }).or_else(|| {
-            let (open, claims) = (open_cards(host), others_claims(request, host));
+            let (open, claims) = (open_cards(host, &host.living()), others_claims(request, host));
             kept_for_others(request, &card, &Kept { open: &open, claims: &claims })
         });
     let summary = || format!("{} cannot get {request}", gpu.address);

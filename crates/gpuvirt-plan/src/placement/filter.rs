@@ -5,7 +5,7 @@ use gpuvirt_model::{Gpu, Hostdev, RefusalCode};
 use super::card::{Card, Lock, Rule};
 use super::choice::Request;
 use super::claim::{Claim, Claimant, claims, settle};
-use super::picture::HostPicture;
+use super::picture::{HostPicture, Living};
 
 /// Why a GPU is not suitable.
 pub(super) struct Unsuitable {
@@ -19,9 +19,9 @@ pub(super) struct Kept<'a> {
     pub(super) claims: &'a [Claim],
 }
 
-pub(super) fn open_cards(host: &HostPicture) -> Vec<Card> {
+pub(super) fn open_cards(host: &HostPicture, living: &Living) -> Vec<Card> {
     let open = |gpu: &&Gpu| host.closed(gpu).is_none();
-    host.observed.gpus.values().filter(open).map(|gpu| host.card(gpu)).collect()
+    host.observed.gpus.values().filter(open).map(|gpu| host.card_with(gpu, living)).collect()
 }
 
 /// What is kept for others than the one that is asked for.
@@ -37,7 +37,7 @@ pub(super) fn others_claims(request: &Request, host: &HostPicture) -> Vec<Claim>
 pub(super) fn unsuitable(
     request: &Request,
     host: &HostPicture,
-    gpu: &Gpu,
+    (gpu, living): (&Gpu, &Living),
     card: &Card,
     kept: &Kept,
 ) -> Option<Unsuitable> {
@@ -59,14 +59,14 @@ pub(super) fn unsuitable(
     if room == 0 {
         let because = match (&card.rule, card.lock(), offer.size_mib) {
             (Rule::SameSize, Lock::Size(locked), Some(size)) if locked != size => {
-                format!("locked to {} by {}", mib(locked), owners(host, gpu))
+                format!("locked to {} by {}", mib(locked), owners(host, gpu, living))
             }
             (Rule::Mig(Some(_)), ..) => "no GPU instance for it is free".to_owned(),
             (Rule::MixedSize(Some(_)), ..) if offer.available > 0 => {
                 format!("no placement of {} is free", offer.size_mib.map(mib).unwrap_or_default())
             }
             _ if card.alive() == 0 => "its driver says that none is available".to_owned(),
-            _ => format!("no room is left beside {}", owners(host, gpu)),
+            _ => format!("no room is left beside {}", owners(host, gpu, living)),
         };
         return found(RefusalCode::NoCapacity, because);
     }
@@ -104,11 +104,11 @@ pub(super) fn kept_for_others(request: &Request, card: &Card, kept: &Kept) -> Op
 }
 
 /// The VMs that run on a GPU's vGPUs, or the vGPUs where no VM is known.
-fn owners(host: &HostPicture, gpu: &Gpu) -> String {
+fn owners(host: &HostPicture, gpu: &Gpu, living: &Living) -> String {
     let domains = || host.observed.domains.known().into_iter().flatten();
     let owner = |device: &Hostdev| domains().find(|domain| domain.has_live(device));
     let mut names: Vec<String> = Vec::new();
-    for vgpu in host.observed.vgpus_of(gpu) {
+    for vgpu in living.get(&gpu.address).into_iter().flatten() {
         let name = owner(&vgpu.id.hostdev())
             .map_or_else(|| format!("vGPU {}", vgpu.id), |domain| format!("VM {}", domain.name));
         if !names.contains(&name) {

@@ -27,6 +27,9 @@ pub struct HostPicture<'a> {
     pub details: &'a Details,
 }
 
+/// Live vGPUs by their GPUs.
+pub(super) type Living<'a> = BTreeMap<PciAddress, Vec<&'a Vgpu>>;
+
 /// What placement minds and a picture of the host does not show.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Details {
@@ -50,16 +53,29 @@ pub struct Closed {
 impl HostPicture<'_> {
     /// Every GPU that has anything to do with vGPUs, in the order of the addresses.
     pub fn cards(&self) -> Vec<Card> {
-        let gpus = self.observed.gpus.values();
-        gpus.map(|gpu| self.card(gpu))
+        let (gpus, living) = (self.observed.gpus.values(), self.living());
+        gpus.map(|gpu| self.card_with(gpu, &living))
             .filter(|card| !card.offers.is_empty() || !card.alive.is_empty())
             .collect()
     }
 
     /// One GPU as the allocators see it.
     pub fn card(&self, gpu: &Gpu) -> Card {
+        self.card_with(gpu, &self.living())
+    }
+
+    /// The live vGPUs by their GPUs: for whoever looks at all GPUs.
+    pub(super) fn living(&self) -> Living<'_> {
+        let mut living = Living::new();
+        for vgpu in self.observed.vgpus.values() {
+            living.entry(vgpu.gpu).or_default().push(vgpu);
+        }
+        living
+    }
+
+    pub(super) fn card_with(&self, gpu: &Gpu, living: &Living) -> Card {
         let mut alive = BTreeMap::new();
-        for vgpu in self.observed.vgpus_of(gpu) {
+        for vgpu in living.get(&gpu.address).into_iter().flatten() {
             let count = alive.entry(self.profile_of(vgpu)).or_insert(0_u32);
             *count = count.saturating_add(1);
         }
@@ -67,7 +83,7 @@ impl HostPicture<'_> {
         let offers = offers(gpu, &alive);
         let free_parents = free_parents(gpu);
         let mut card = Card { gpu: gpu.address, rule: Rule::Driver, offers, alive, free_parents, numa_node };
-        card.rule = self.rule(gpu, &card);
+        card.rule = self.rule(gpu, &card, living);
         if matches!(card.rule, Rule::MixedSize(_)) {
             mixed_maxima(&mut card);
         }
@@ -80,10 +96,10 @@ impl HostPicture<'_> {
         record.map_or_else(|| vgpu.profile.clone(), |record| record.profile.clone())
     }
 
-    fn rule(&self, gpu: &Gpu, card: &Card) -> Rule {
+    fn rule(&self, gpu: &Gpu, card: &Card, living: &Living) -> Rule {
         match self.desired.gpu(gpu.address).and_then(|entry| entry.vgpu_mode) {
             Some(VgpuMode::SameSize) => Rule::SameSize,
-            Some(VgpuMode::MixedSize) => Rule::MixedSize(self.slots(gpu, card)),
+            Some(VgpuMode::MixedSize) => Rule::MixedSize(self.slots(gpu, card, living)),
             Some(VgpuMode::Mig) => Rule::Mig(self.details.instances.get(&gpu.address).cloned()),
             None if self.looks_same_size(gpu, card) => Rule::SameSize,
             None => Rule::Driver,
@@ -100,11 +116,11 @@ impl HostPicture<'_> {
     }
 
     /// The slots of a mixed-size card; none where the vendor's table or a vGPU's place is missing.
-    fn slots(&self, gpu: &Gpu, card: &Card) -> Option<Slots> {
+    fn slots(&self, gpu: &Gpu, card: &Card, living: &Living) -> Option<Slots> {
         let whole =
             card.offers.iter().filter_map(|offer| offer.size_mib?.checked_mul(offer.max?.into())).max();
         let mut slots = Slots::empty(gib(whole?)?)?;
-        for vgpu in self.observed.vgpus_of(gpu) {
+        for vgpu in living.get(&gpu.address).into_iter().flatten() {
             let size = card.size(&self.profile_of(vgpu)).and_then(gib)?;
             slots.put(vgpu.placement_id.or_else(|| self.details.placements.get(&vgpu.id).copied())?, size);
         }

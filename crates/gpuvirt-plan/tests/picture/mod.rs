@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use gpuvirt_model::{
-    ClassCode, ConfiguredType, Desired, DesiredGpu, DriverBinding, DriverName, Function, Gpu, Holders,
-    HostFacts, IommuGroup, ModulePresence, Observed, PciAddress, PciIdentity, Reading,
+    ClassCode, ConfiguredType, Desired, DesiredGpu, DriverBinding, DriverName, Function, Gpu, HostFacts,
+    IommuGroup, ModulePresence, Observed, PciAddress, PciIdentity, Reading,
 };
 use gpuvirt_plan::Step;
 
@@ -34,28 +34,10 @@ pub fn function(address: &str, class: u32, bound: DriverBinding) -> Function {
         class: ClassCode(class),
     };
     Function {
-        address: at(address),
-        identity,
-        vendor_name: None,
-        device_name: None,
         binding: bound,
         iommu_group: Some(17),
-        numa_node: None,
-        bars: Vec::new(),
         reset_methods: Reading::Known(vec!["flr".to_owned()]),
-        boot_vga: None,
-        boot_display: None,
-        sriov: None,
-        physfn: None,
-        drm_nodes: Vec::new(),
-        device_nodes: Vec::new(),
-        vfio_device: None,
-        power_state: None,
-        endpoint: true,
-        unresponsive: false,
-        locked: false,
-        binding_unknown: None,
-        oddities: Vec::new(),
+        ..Function::new(at(address), identity)
     }
 }
 
@@ -63,19 +45,7 @@ pub fn function(address: &str, class: u32, bound: DriverBinding) -> Function {
 pub fn host(gpu: DriverBinding, audio: DriverBinding) -> Observed {
     let functions: BTreeMap<PciAddress, Function> =
         [function(GPU, 0x03_00_00, gpu), function(AUDIO, 0x04_03_00, audio)].map(|f| (f.address, f)).into();
-    let card = Gpu {
-        address: at(GPU),
-        functions: vec![at(GPU), at(AUDIO)],
-        frameworks: Vec::new(),
-        profiles: Vec::new(),
-        host_driver: false,
-        driver: Default::default(),
-        on_vfio: false,
-        live_vgpus: 0,
-        live_vfs: 0,
-        holders: Holders::default(),
-        usage: Default::default(),
-    };
+    let card = Gpu::new(at(GPU), vec![at(GPU), at(AUDIO)]);
     let members = vec![at(GPU), at(AUDIO)];
     let group = IommuGroup { id: 17, members, others: Vec::new(), domain_type: None, noiommu: false };
     let mut observed = Observed {

@@ -26,6 +26,7 @@ use super::reconcile::Stir;
 use super::restore::Restored;
 use crate::events::EventLog;
 use crate::hearing::Hearing;
+use crate::hook_watch::HookWatch;
 use gpuvirt_model::chain;
 
 /// How many starts are judged at once: libvirt's workers, 20 by default, and some.
@@ -79,6 +80,8 @@ pub struct Context {
     pub hearing: Arc<Hearing>,
     /// What happened that may let something pending come into force.
     pub stir: Arc<Stir>,
+    /// Whether libvirt runs our hook.
+    pub(super) hook_watch: Arc<HookWatch>,
     pub(super) pictures: Pictures,
     pub(super) answers: Answers,
     pub(super) restored: Restored,
@@ -119,6 +122,7 @@ impl Context {
             events: Arc::default(),
             hearing: Arc::default(),
             stir: Arc::default(),
+            hook_watch: Arc::default(),
             pictures: Pictures::default(),
             answers: Answers::default(),
             restored: Restored::default(),
@@ -135,6 +139,12 @@ impl Context {
     #[must_use]
     pub fn hearing(self, hearing: Arc<Hearing>, events: Arc<EventLog>, stir: Arc<Stir>) -> Self {
         Self { hearing, events, stir, ..self }
+    }
+
+    /// The same, with what libvirt tells of starts.
+    #[must_use]
+    pub fn with_hook_watch(self, hook_watch: Arc<HookWatch>) -> Self {
+        Self { hook_watch, ..self }
     }
 
     /// The same with others who may write.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use gpuvirt_api::DoctorDocument;
+use gpuvirt_engine::View;
 use gpuvirt_model::health::{DaemonHealth, LibvirtHealth};
-use gpuvirt_model::{Domain, Machine, Reading, Unknown};
+use gpuvirt_model::{Domain, Hostdev, Machine, Reading, Unknown, VgpuId};
 use gpuvirt_plan::diagnose::{self, Case};
 
 use super::answer::Failure;
@@ -74,9 +75,25 @@ fn machines(context: &Context, domains: &[Domain]) -> Reading<Vec<Machine>> {
     Reading::Known(machines)
 }
 
+/// VMs that have a device of a managed GPU, and started without a call of our hook's: it calls for no others.
+fn unhooked(context: &Context, view: &View) -> Vec<String> {
+    let started = context.hook_watch.without();
+    let managed = |device: &Hostdev| {
+        let gpu = match device {
+            Hostdev::Pci { address, .. } => view.observed.gpu_of(*address).map(|gpu| gpu.address),
+            Hostdev::Mdev { uuid } => view.observed.vgpus.get(&VgpuId::Mdev(*uuid)).map(|vgpu| vgpu.gpu),
+        };
+        gpu.is_some_and(|gpu| view.desired.gpu(gpu).is_some())
+    };
+    let running = view.observed.domains.known().into_iter().flatten();
+    let concerned =
+        running.filter(|domain| domain.live.iter().any(managed) && started.contains(&domain.name));
+    concerned.map(|domain| domain.name.clone()).collect()
+}
+
 /// What the daemon knows of itself.
 fn daemon(context: &Context, picture: &Picture) -> DaemonHealth {
-    let store = &context.outside.store;
+    let (store, view) = (&context.outside.store, &picture.view);
     let (unsettled, unreadable) = match store.open_intents() {
         Ok(intents) => (intents.into_iter().map(|plan| (plan.gpu, plan.purpose)).collect(), None),
         Err(error) => (Vec::new(), Some(chain(&error))),
@@ -87,6 +104,6 @@ fn daemon(context: &Context, picture: &Picture) -> DaemonHealth {
         stale_boot_image: store.stale_boot_image(),
         problems: problems.collect(),
         unsettled,
-        unhooked: Vec::new(),
+        unhooked: unhooked(context, view),
     }
 }

@@ -29,6 +29,9 @@ pub(super) async fn call(
     }
     let HookCall { event, domain } = asked;
     let (vm, uuid) = (domain.name.clone(), domain.uuid);
+    if event != HookEvent::Release {
+        context.hook_watch.called(&vm);
+    }
     let result = match event {
         HookEvent::Prepare => {
             let result = prepare(&context, domain).await;

@@ -21,6 +21,7 @@ use crate::cli::Cli;
 use crate::config::{Config, GpuInstances};
 use crate::events::EventLog;
 use crate::hearing::Hearing;
+use crate::hook_watch::HookWatch;
 use crate::server::polkit::Polkit;
 use crate::server::reconcile::Stir;
 use crate::server::{Context, Definitions, Outside, ReadGate, WriteGate};
@@ -48,11 +49,11 @@ pub fn assemble(cli: &Cli, config: &Config) -> anyhow::Result<Assembled> {
     }
     let store = FileStore(Arc::new(StateDir::open(&cli.state_dir)?));
     let (hearing, events) = (Arc::<Hearing>::default(), Arc::<EventLog>::default());
-    let stir = Arc::<Stir>::default();
+    let (stir, watch) = (Arc::<Stir>::default(), Arc::<HookWatch>::default());
     let (context, libvirt) = match &cli.host {
         None => {
             let domains =
-                LibvirtDomains::new(&config.libvirt_uri)?.with_events(told(&hearing, &events, &stir));
+                LibvirtDomains::new(&config.libvirt_uri)?.with_events(told(&hearing, &events, &stir, &watch));
             let gate = domains.gate();
             let host = HostPort::this_machine(config, cli.writers.as_deref());
             let store = ClaimingStore::new(store, ClaimFiles::of(&cli.state_dir), host.kernel_release());
@@ -65,6 +66,7 @@ pub fn assemble(cli: &Cli, config: &Config) -> anyhow::Result<Assembled> {
     };
     let context = context
         .hearing(hearing, events, stir)
+        .with_hook_watch(watch)
         .with_gate(write_gate(config))
         .with_read_gate(read_gate(config))
         .with_write_deadline(config.write_deadline());
@@ -72,10 +74,16 @@ pub fn assemble(cli: &Cli, config: &Config) -> anyhow::Result<Assembled> {
 }
 
 /// What libvirt's events lead to: listings look again, and whoever listens is told.
-fn told(hearing: &Arc<Hearing>, events: &Arc<EventLog>, stir: &Arc<Stir>) -> Told {
+fn told(hearing: &Arc<Hearing>, events: &Arc<EventLog>, stir: &Arc<Stir>, watch: &Arc<HookWatch>) -> Told {
     let (hearing, events, stir) = (Arc::clone(hearing), Arc::clone(events), Arc::clone(stir));
+    let watch = Arc::clone(watch);
     Arc::new(move |event| {
         hearing.changed();
+        match event.happened {
+            Happened::Started => watch.started(&event.name),
+            Happened::Stopped => watch.stopped(&event.name),
+            _ => {}
+        }
         if event.happened == Happened::Stopped {
             stir.released();
         }
@@ -115,7 +123,7 @@ fn recorded(file: &Path, config: &Config) -> anyhow::Result<(RehearsedHost, Reco
     // A snapshot has its host's /proc; a bare dump can't hold one.
     let kernel = if recording.manifest().is_some() { kernel } else { kernel.with_proc() };
     install_programs(&kernel, config);
-    Ok((RehearsedHost::new(Arc::new(kernel), config), domains))
+    Ok((RehearsedHost::new(Arc::new(kernel), Arc::new(recording), config), domains))
 }
 
 /// Stand-ins for the programs that the rules of drivers name, so that a recorded card can be prepared too.

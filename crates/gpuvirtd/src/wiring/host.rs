@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use gpuvirt_engine::ports::{Host, PortError, StepError, WaitingWrite};
 use gpuvirt_fakekernel::FakeKernel;
-use gpuvirt_host::{
-    GpuMatch, HostError, LinuxHost, LinuxSysfs, ObserveScope, Sysfs, WriterCommand, WriterOrigin, writer_main,
-};
+use gpuvirt_host::{GpuMatch, HostError, LinuxHost, LinuxSysfs, ObserveScope, Sysfs, WriterOrigin};
 use gpuvirt_model::{Health, HostMemory, MigState, Observed, PciAddress, ProgramPath};
 use gpuvirt_plan::{Performed, Step};
+use gpuvirt_recording::RecordedHost;
 
 use crate::config::{Config, ExtraGpu, GpuInstances};
 
@@ -20,13 +19,10 @@ use crate::config::{Config, ExtraGpu, GpuInstances};
 pub struct HostPort(LinuxHost, GpuInstances);
 
 impl HostPort {
-    /// This machine. Writes are made by our own program, started again as the writer: by whoever listens on `writers`,
-    /// or by ourselves.
+    /// This machine. Writes are made by other processes, writers: those that `writers` hands out, or our children.
     pub fn this_machine(config: &Config, writers: Option<&Path>) -> Self {
-        // /proc/self/exe: an upgrade may have replaced the file, and both sides must be of one version.
-        let child = || WriterCommand { program: "/proc/self/exe".into(), args: vec!["writer".into()] };
-        let origin = writers
-            .map_or_else(|| WriterOrigin::Child(child()), |socket| WriterOrigin::Socket(socket.to_owned()));
+        let ours = || WriterOrigin::Child(super::writer::command());
+        let origin = writers.map_or_else(ours, |socket| WriterOrigin::Socket(socket.to_owned()));
         let host = Self::over(Arc::new(LinuxSysfs::this_machine().with_writer(origin)), config);
         Self(host.0, config.gpu_instances)
     }
@@ -88,6 +84,10 @@ impl Host for HostPort {
         self.observe_scope(ObserveScope::Gpu(gpu))
     }
 
+    fn observe_gpu_and_holders(&self, gpu: PciAddress) -> Result<Observed, PortError> {
+        self.observe_scope(ObserveScope::GpuAndHolders(gpu))
+    }
+
     fn health(&self, observed: &Observed) -> Health {
         self.0.health(observed)
     }
@@ -127,17 +127,24 @@ impl Host for HostPort {
 #[derive(Clone)]
 pub struct RehearsedHost {
     port: HostPort,
+    /// The host as it was recorded: what the doctor asks, the fake kernel does not model.
+    recorded: LinuxHost,
     kernel: Arc<FakeKernel>,
 }
 
 impl RehearsedHost {
     /// A host on this kernel.
-    pub fn new(kernel: Arc<FakeKernel>, config: &Config) -> Self {
-        Self { port: HostPort::over(Arc::<FakeKernel>::clone(&kernel), config), kernel }
+    pub fn new(kernel: Arc<FakeKernel>, recording: Arc<RecordedHost>, config: &Config) -> Self {
+        let recorded = HostPort::over(recording, config).0;
+        Self { port: HostPort::over(Arc::<FakeKernel>::clone(&kernel), config), recorded, kernel }
     }
 }
 
 impl Host for RehearsedHost {
+    fn health(&self, observed: &Observed) -> Health {
+        self.recorded.health(observed)
+    }
+
     fn observe(&self) -> Result<Observed, PortError> {
         self.port.observe()
     }
@@ -148,6 +155,10 @@ impl Host for RehearsedHost {
 
     fn observe_gpu(&self, gpu: PciAddress) -> Result<Observed, PortError> {
         self.port.observe_gpu(gpu)
+    }
+
+    fn observe_gpu_and_holders(&self, gpu: PciAddress) -> Result<Observed, PortError> {
+        self.port.observe_gpu_and_holders(gpu)
     }
 
     fn is_present(&self, function: PciAddress) -> bool {
@@ -177,12 +188,4 @@ fn step_error(error: HostError) -> StepError {
         }
         HostError::StillWaiting { what, writer, waited } => StepError::StillWaiting { what, writer, waited },
     }
-}
-
-/// Our program as the writer: requests on standard input, answers on standard output.
-///
-/// # Errors
-/// When one of the two fails.
-pub fn be_writer() -> anyhow::Result<()> {
-    Ok(writer_main(io::stdin().lock(), io::stdout().lock(), "")?)
 }

@@ -6,6 +6,7 @@ pub mod host;
 #[cfg(feature = "nvml")]
 pub mod nvml;
 pub mod store;
+pub mod writer;
 
 mod assemble;
 

@@ -93,28 +93,11 @@ fn identity() -> PciIdentity {
 
 fn function(address: PciAddress) -> Function {
     Function {
-        address,
-        identity: identity(),
-        vendor_name: None,
         device_name: Some("a card".to_owned()),
         binding: DriverBinding { driver: DriverName::parse("nouveau").ok(), driver_override: None },
         iommu_group: Some(17),
-        numa_node: None,
-        bars: Vec::new(),
         reset_methods: Reading::Known(vec!["flr".to_owned()]),
-        boot_vga: None,
-        boot_display: None,
-        sriov: None,
-        physfn: None,
-        drm_nodes: Vec::new(),
-        device_nodes: Vec::new(),
-        vfio_device: None,
-        power_state: None,
-        endpoint: true,
-        unresponsive: false,
-        locked: false,
-        binding_unknown: None,
-        oddities: Vec::new(),
+        ..Function::new(address, identity())
     }
 }
 
@@ -153,17 +136,11 @@ fn observed() -> Observed {
         oddities: vec!["an oddity".to_owned()],
     };
     let gpu = Gpu {
-        address: GPU,
-        functions: vec![GPU, AUDIO],
         frameworks: vec![Framework::Mdev],
         profiles: vec![profile()],
         host_driver: true,
-        driver: Default::default(),
-        on_vfio: false,
         live_vgpus: 1,
-        live_vfs: 0,
-        holders: Holders::default(),
-        usage: Default::default(),
+        ..Gpu::new(GPU, vec![GPU, AUDIO])
     };
     let vgpu = Vgpu {
         id: VGPU.into(),

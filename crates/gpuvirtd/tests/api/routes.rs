@@ -1,8 +1,8 @@
 //! What each route answers.
 
 use gpuvirt_api::{
-    Capacity, ErrorKind, GpuDocument, HostDocument, List, MigDocument, MigrationDocument, ProfileDocument,
-    StatusDocument, VgpuDocument, VmDocument, XmlDocument, route,
+    Capacity, DoctorDocument, ErrorKind, GpuDocument, HostDocument, List, MigDocument, MigrationDocument,
+    ProfileDocument, StatusDocument, VgpuDocument, VmDocument, XmlDocument, route,
 };
 use gpuvirt_model::{AssignmentPolicy, RefusalCode};
 use gpuvirt_plan::migration::Answer;
@@ -242,4 +242,25 @@ fn a_refresh_tells_what_changed_since_the_last_one() {
     let denied = Daemon::start_with(Script::default(), as_other);
     assert_eq!(send(&denied.socket(), "POST", route::HOST_REFRESH, "").status, 403);
     assert_eq!(send(&daemon.socket(), "POST", "/v1/host/refresh?what=all", "").status, 400);
+}
+
+#[test]
+fn the_doctor_answers_anybody_with_what_it_found() {
+    let daemon = Daemon::start_with(Script::default(), as_other);
+    for path in [route::doctor(None), "/v1/doctor?gpu=41:00.0".to_owned()] {
+        let answer = get(&daemon.socket(), &path);
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        let found: DoctorDocument = serde_json::from_value(answer.json()).unwrap();
+        assert_eq!((found.kind.as_str(), found.domains_unknown), ("Doctor", None));
+        // What the fake host does not tell is said, and is no finding.
+        assert!(
+            found.unchecked.iter().any(|fact| fact.what == "the processor's flags"),
+            "{:?}",
+            found.unchecked
+        );
+        let worst = found.findings.iter().map(|finding| finding.severity).max();
+        assert_eq!(found.worst, worst);
+    }
+    assert_eq!(get(&daemon.socket(), "/v1/doctor?gpu=77:00.0").status, 404);
+    assert_eq!(get(&daemon.socket(), "/v1/doctor?gpus=41:00.0").status, 400);
 }

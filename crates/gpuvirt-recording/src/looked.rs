@@ -1,0 +1,199 @@
+//! What the doctor looks at, as files of a snapshot: each file that it reads is recorded as far as it may be shown, and
+//! each that is not there is named, so that the recording tells absent from not recorded.
+//!
+//! The doctor's own code runs over a seam that listens. So a snapshot has what `--host` asks of it, no less and no more.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use gpuvirt_host::{DeviceNumber, Sysfs, WriteError, host_health};
+use nix::libc;
+
+/// What a path was found to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Looked {
+    /// A file with this text.
+    File(String),
+    /// A file whose content is nobody's business, or a folder's entry that was only asked for.
+    Present,
+    /// A folder with these names.
+    Folder(Vec<String>),
+    /// Not there.
+    Absent,
+}
+
+/// Everything that the doctor looks at on a host, by path.
+pub(crate) fn at(host: &dyn Sysfs, release: Option<&str>) -> BTreeMap<String, Looked> {
+    let listener = Listener { host, heard: Mutex::default() };
+    let _ = host_health(&listener, release);
+    let mut heard = listener.heard.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // Devices are in the dump, and processes are gone in a moment.
+    heard.retain(|path, _| !path.starts_with("/sys/bus/pci/") && !is_process(path));
+    heard
+}
+
+fn is_process(path: &str) -> bool {
+    let name = path.strip_prefix("/proc/").and_then(|rest| rest.split('/').next());
+    path == "/proc" || name.is_some_and(|name| name.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// What of a file goes into a snapshot; none: only that it is there.
+pub(crate) fn part(path: &str, text: &str) -> Option<String> {
+    let lines = |keep: &dyn Fn(&str) -> bool| -> String {
+        text.lines().filter(|line| keep(line)).map(|line| format!("{line}\n")).collect()
+    };
+    match path {
+        "/proc/cpuinfo" => {
+            let first = text.split("\n\n").next().unwrap_or_default();
+            let keys = ["vendor_id", "model name", "flags", "address sizes"];
+            let kept = first.lines().filter(|line| keys.iter().any(|key| line.starts_with(key)));
+            Some(kept.map(|line| format!("{line}\n")).collect())
+        }
+        "/proc/meminfo" => {
+            Some(lines(&|line| line.starts_with("MemTotal") || line.starts_with("Hugepagesize")))
+        }
+        // Where the kernel lies in memory is a secret of its own; names and functions are enough.
+        "/proc/iomem" => Some(without_addresses(text)),
+        "/etc/libvirt/hooks/qemu.d/50-gpuvirt" => {
+            Some(if text.contains("gpuvirt") { "gpuvirt\n" } else { "another program\n" }.to_owned())
+        }
+        path if path.starts_with("/etc/apparmor.d/") => {
+            Some(lines(&|line| line.contains("/etc/libvirt/hooks/")))
+        }
+        path if path.starts_with("/etc/modprobe.d/") => Some(lines(&|line| {
+            ["options ", "blacklist ", "install ", "softdep "]
+                .iter()
+                .any(|word| line.trim_start().starts_with(word))
+        })),
+        path if path.starts_with("/boot/config-") => Some(lines(&|line| {
+            [
+                "CONFIG_VFIO",
+                "CONFIG_IOMMU",
+                "CONFIG_INTEL_IOMMU",
+                "CONFIG_AMD_IOMMU",
+                "CONFIG_KVM",
+                "CONFIG_IRQ_REMAP",
+                "CONFIG_PCI_IOV",
+            ]
+            .iter()
+            .any(|start| line.starts_with(start))
+        })),
+        path if path.starts_with("/proc/") || path.starts_with("/sys/") => Some(text.to_owned()),
+        _ => None,
+    }
+}
+
+/// The lines with their indentation and names.
+fn without_addresses(text: &str) -> String {
+    let line = |line: &str| {
+        let indent = line.len() - line.trim_start().len();
+        line.split_once(" : ").map(|(_, name)| format!("{:indent$}0-0 : {}\n", "", name.trim()))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// A seam that remembers what was asked.
+struct Listener<'a> {
+    host: &'a dyn Sysfs,
+    heard: Mutex<BTreeMap<String, Looked>>,
+}
+
+impl Listener<'_> {
+    fn hear<T>(&self, path: &str, result: io::Result<T>, found: impl FnOnce(&T) -> Looked) -> io::Result<T> {
+        let looked = match &result {
+            Ok(value) => Some(found(value)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Some(Looked::Absent),
+            // What may not be read stays unknown in the recording too.
+            Err(_) => None,
+        };
+        if let Some(looked) = looked {
+            let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+            // A text says more than that there is a file.
+            let better = !matches!(looked, Looked::Present) || !heard.contains_key(path);
+            if better {
+                heard.insert(path.to_owned(), looked);
+            }
+        }
+        result
+    }
+}
+
+impl Sysfs for Listener<'_> {
+    fn read(&self, path: &str, limit: usize) -> io::Result<Vec<u8>> {
+        let text = |bytes: &Vec<u8>| Looked::File(String::from_utf8_lossy(bytes).into_owned());
+        self.hear(path, self.host.read(path, limit), text)
+    }
+
+    fn list(&self, path: &str) -> io::Result<Vec<String>> {
+        self.hear(path, self.host.list(path), |names| Looked::Folder(names.clone()))
+    }
+
+    fn read_link(&self, path: &str) -> io::Result<String> {
+        self.host.read_link(path)
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        let there = self.host.exists(path);
+        if there {
+            let _ = self.hear(path, Ok(()), |()| Looked::Present);
+        }
+        there
+    }
+
+    fn mode(&self, path: &str) -> io::Result<u32> {
+        self.hear(path, self.host.mode(path), |_| Looked::Present)
+    }
+
+    fn knows_absence(&self, path: &str) -> bool {
+        self.host.knows_absence(path)
+    }
+
+    fn device_number(&self, path: &str) -> io::Result<Option<DeviceNumber>> {
+        self.host.device_number(path)
+    }
+
+    fn write(&self, _path: &str, _data: &[u8]) -> io::Result<()> {
+        Err(io::Error::from_raw_os_error(libc::EROFS))
+    }
+
+    fn write_that_may_block(&self, _: &str, _: &[u8], _: Duration) -> Result<(), WriteError> {
+        Err(WriteError::Errno(io::Error::from_raw_os_error(libc::EROFS)))
+    }
+
+    fn load_module(&self, _name: &str) -> io::Result<()> {
+        Err(io::Error::from_raw_os_error(libc::EROFS))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_file_only_what_the_doctor_reads_is_kept() {
+        for (path, text, want) in [
+            (
+                "/proc/cpuinfo",
+                "processor\t: 0\nflags\t: vmx\nserial\t: 12\n\nprocessor\t: 1\nflags\t: x\n",
+                Some("flags\t: vmx\n"),
+            ),
+            (
+                "/proc/iomem",
+                "0010-00ff : Kernel code\n  00aa-00bb : BOOTFB\n",
+                Some("0-0 : Kernel code\n  0-0 : BOOTFB\n"),
+            ),
+            (
+                "/etc/modprobe.d/x.conf",
+                "# my secret\noptions vfio-pci ids=1:2\n",
+                Some("options vfio-pci ids=1:2\n"),
+            ),
+            ("/etc/libvirt/hooks/qemu.d/50-gpuvirt", "#!/bin/sh\ncurl secret\n", Some("another program\n")),
+            ("/usr/bin/gpuvirt", "binary", None),
+        ] {
+            assert_eq!(part(path, text).as_deref(), want, "{path}");
+        }
+        assert!(is_process("/proc/12/comm") && is_process("/proc") && !is_process("/proc/meminfo"));
+    }
+}

@@ -1,0 +1,259 @@
+//! A host on the examination bed.
+
+use std::path::Path;
+
+use gpuvirt_command::local;
+use gpuvirt_model::health::{DaemonHealth, LibvirtHealth, LibvirtVersions};
+use gpuvirt_model::{
+    ConfiguredType, Desired, DesiredGpu, Domain, DomainState, FindingCode, Guest, Health, Hostdev, Machine,
+    MachineBus, MachineDevice, MachineFirmware, Observed, PciAddress, Reading, Records, Requests, Severity,
+};
+use gpuvirt_plan::diagnose::{self, Diagnosis};
+use gpuvirt_recording::made_hosts;
+use gpuvirt_recording::made_snapshot::MadeSnapshot;
+use uuid::Uuid;
+
+/// The healthy host's cards: alike, the first with the firmware's picture.
+pub const FIRST: &str = "0000:01:00.0";
+pub const SECOND: &str = "0000:02:00.0";
+const RELEASE: &str = "6.12.0-test";
+
+/// A change of a healthy host, and what must be found then.
+pub struct Case {
+    pub what: &'static str,
+    pub code: FindingCode,
+    pub severity: Severity,
+    pub bed: fn(Bed) -> Bed,
+    /// What goes with it.
+    pub also: &'static [FindingCode],
+}
+
+impl Case {
+    pub fn new(what: &'static str, code: FindingCode, severity: Severity, bed: fn(Bed) -> Bed) -> Self {
+        Self { what, code, severity, bed, also: &[] }
+    }
+
+    /// The same, where another finding can't but be there too.
+    pub fn also(self, also: &'static [FindingCode]) -> Self {
+        Self { also, ..self }
+    }
+
+    /// Whether exactly this is found.
+    pub fn check(&self) -> Result<(), String> {
+        let found = (self.bed)(Bed::healthy()).examine().findings;
+        let seen: Vec<String> =
+            found.iter().map(|f| format!("{} {} ({})", f.severity, f.code, f.cause)).collect();
+        let mut unasked: Vec<_> = found.iter().filter(|finding| !self.also.contains(&finding.code)).collect();
+        let rest = self.also.iter().all(|code| found.iter().any(|finding| finding.code == *code));
+        match (unasked.pop(), unasked.is_empty() && rest) {
+            (Some(one), true) if one.code == self.code && one.severity == self.severity => Ok(()),
+            _ => Err(format!("{}: wanted {} {}, found {seen:?}", self.what, self.severity, self.code)),
+        }
+    }
+}
+
+/// What a host is examined from.
+pub struct Bed {
+    dump: String,
+    files: MadeSnapshot,
+    pub desired: Desired,
+    pub domains: Reading<Vec<Domain>>,
+    pub libvirt: LibvirtHealth,
+    pub daemon: DaemonHealth,
+    /// What is changed of the picture itself, where a recording can't be made so.
+    pub retouch: fn(&mut Observed),
+    /// The same of the other facts.
+    pub treat: fn(&mut Health),
+    file: Option<std::path::PathBuf>,
+}
+
+impl Bed {
+    /// Two cards, everything installed, everything known, nothing configured.
+    pub fn healthy() -> Self {
+        let dump = made_hosts::two_gpus().dump();
+        let files = MadeSnapshot::new(dump.clone())
+            .file(
+                "/proc/cpuinfo",
+                "vendor_id\t: GenuineIntel\nflags\t\t: fpu vmx\naddress sizes\t: 46 bits physical\n\n",
+            )
+            .file("/dev/kvm", "")
+            .file("/proc/cmdline", "BOOT_IMAGE=/vmlinuz ro intel_iommu=on\n")
+            .file("/proc/sys/kernel/osrelease", &format!("{RELEASE}\n"))
+            .file("/proc/interrupts", "           CPU0\n  1:          9  IR-IO-APIC    1-edge      i8042\n")
+            .file("/proc/meminfo", "MemTotal:       67108864 kB\nHugepagesize:       2048 kB\n")
+            .file("/proc/iomem", "0-0 : PCI Bus 0000:01\n  0-0 : 0000:01:00.0\n    0-0 : nouveau\n")
+            .file(&format!("/boot/config-{RELEASE}"), "CONFIG_INTEL_IOMMU=y\nCONFIG_VFIO_PCI=m\n")
+            .file(
+                &format!("/lib/modules/{RELEASE}/modules.dep"),
+                "kernel/drivers/vfio/pci/vfio-pci.ko:\nkernel/drivers/gpu/drm/nouveau/nouveau.ko:\n",
+            )
+            .file("/sys/firmware/acpi/tables/DMAR", "")
+            .file("/sys/devices/system/node/online", "0-1\n")
+            .file("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "0\n")
+            .file("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "0\n")
+            .file("/sys/module/nouveau/initstate", "live\n")
+            .file("/sys/module/apparmor/parameters/enabled", "Y\n")
+            .file("/etc/apparmor.d/usr.sbin.libvirtd", "  /etc/libvirt/hooks/** rmix,\n")
+            .file("/etc/libvirt/hooks/qemu.d/50-gpuvirt", "gpuvirt\n")
+            .file("/etc/systemd/system/multi-user.target.wants/gpuvirtd.service", "")
+            .file("/usr/bin/gpuvirt", "")
+            .file("/usr/sbin/gpuvirtd", "")
+            .file("/usr/sbin/libvirtd", "")
+            .file("/usr/bin/qemu-system-x86_64", "")
+            .folder("/etc/modprobe.d");
+        let absent = [
+            "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
+            "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c",
+            "/sys/kernel/security/lockdown",
+            "/sys/fs/selinux/enforce",
+            "/sys/fs/selinux/booleans/virt_hooks_unconfined",
+            "/etc/apparmor.d/usr.sbin.virtqemud",
+            "/sys/fs/cgroup/system.slice/nvidia-fabricmanager.service",
+        ];
+        let versions = LibvirtVersions { libvirt: 11_003_000, qemu: 10_000_000 };
+        Self {
+            dump,
+            files: absent.into_iter().fold(files, MadeSnapshot::absent),
+            desired: Desired::default(),
+            domains: Reading::Known(Vec::new()),
+            libvirt: LibvirtHealth {
+                uri: Some("qemu:///system".to_owned()),
+                versions: Reading::Known(versions),
+                machines: Reading::Known(Vec::new()),
+            },
+            daemon: DaemonHealth::default(),
+            retouch: |_| {},
+            treat: |_| {},
+            file: None,
+        }
+    }
+
+    /// A recorded host of which nothing else is known.
+    pub fn of_file(path: &Path) -> Self {
+        let healthy = Self::healthy();
+        let libvirt = LibvirtHealth::default();
+        Self { file: Some(path.to_owned()), libvirt, ..healthy }
+    }
+
+    pub fn file(self, path: &str, text: &str) -> Self {
+        Self { files: self.files.file(path, text), ..self }
+    }
+
+    pub fn absent(self, path: &str) -> Self {
+        Self { files: self.files.absent(path), ..self }
+    }
+
+    /// The dump with one text in the place of another, in the block of one device.
+    pub fn device(self, address: &str, from: &str, to: &str) -> Self {
+        let of_device = |block: &&str| block.lines().next().is_some_and(|line| line.ends_with(address));
+        let (mut changed, mut blocks) = (false, Vec::new());
+        for block in self.dump.split("\n\n") {
+            if of_device(&block) && block.contains(from) {
+                changed = true;
+                blocks.push(block.replacen(from, to, 1));
+            } else {
+                blocks.push(block.to_owned());
+            }
+        }
+        assert!(changed, "{address} has no {from:?}");
+        let dump = blocks.join("\n\n");
+        Self { files: self.files.with_dump(dump.clone()), dump, ..self }
+    }
+
+    /// Another device in the dump.
+    pub fn with_device(self, block: &str) -> Self {
+        let dump = format!("{}\n{block}", self.dump);
+        Self { files: self.files.with_dump(dump.clone()), dump, ..self }
+    }
+
+    pub fn retouched(self, retouch: fn(&mut Observed)) -> Self {
+        Self { retouch, ..self }
+    }
+
+    pub fn treated(self, treat: fn(&mut Health)) -> Self {
+        Self { treat, ..self }
+    }
+
+    /// A GPU that the admin configured.
+    pub fn configured(mut self, gpu: &str, graphics_type: ConfiguredType) -> Self {
+        let address = at(gpu);
+        let identity = self.picture().functions[&address].identity;
+        self.desired = self.desired.with_gpu(DesiredGpu::new(address, identity, graphics_type));
+        self
+    }
+
+    /// A VM that is off and has the first card as a whole, in a machine of today.
+    pub fn vm(self, name: &str, change: fn(&mut Domain, &mut Machine)) -> Self {
+        let functions = [at(SECOND), at("0000:02:00.1")];
+        let mut domain = Domain {
+            name: name.to_owned(),
+            uuid: Uuid::from_u128(u128::from(name.len() as u64 + 1)),
+            state: DomainState::ShutOff,
+            autostart: false,
+            config: functions
+                .iter()
+                .map(|address| Hostdev::Pci { address: *address, managed: false })
+                .collect(),
+            live: Vec::new(),
+            requests: Requests::default(),
+            guest: Guest { memory_kib: Some(16 << 20), ..Guest::default() },
+        };
+        let device = |address| MachineDevice { address, on_root_bus: false, rom_file: false };
+        let mut machine = Machine {
+            name: name.to_owned(),
+            kvm: true,
+            current_kib: Some(16 << 20),
+            bus: MachineBus::Express,
+            firmware: MachineFirmware::Uefi,
+            cpu_mode: Some("host-passthrough".to_owned()),
+            host_physical_bits: true,
+            devices: functions.into_iter().map(device).collect(),
+            ..Machine::default()
+        };
+        change(&mut domain, &mut machine);
+        let add = |domains: Reading<Vec<Domain>>| domains.map(|list| [list, vec![domain]].concat());
+        let machines = self.libvirt.machines.map(|list| [list, vec![machine]].concat());
+        Self { domains: add(self.domains), libvirt: LibvirtHealth { machines, ..self.libvirt }, ..self }
+    }
+
+    fn picture(&self) -> Observed {
+        self.read().0
+    }
+
+    fn read(&self) -> (Observed, Health) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("host.tar");
+        let path = match &self.file {
+            Some(file) => file,
+            None => {
+                let mut file = std::fs::File::create(&path).unwrap();
+                std::io::Write::write_all(&mut file, &self.files.bytes().unwrap()).unwrap();
+                &path
+            }
+        };
+        let host = local::recorded(path).unwrap();
+        let health = host.health();
+        (host.picture.observed, health)
+    }
+
+    pub fn examine(&self) -> Diagnosis {
+        let (mut observed, mut health) = self.read();
+        (self.treat)(&mut health);
+        if self.file.is_none() {
+            observed.domains = self.domains.clone();
+        }
+        (self.retouch)(&mut observed);
+        diagnose::diagnose(&diagnose::Case {
+            health: &health,
+            observed: &observed,
+            desired: &self.desired,
+            records: &Records::default(),
+            libvirt: &self.libvirt,
+            daemon: &self.daemon,
+        })
+    }
+}
+
+pub fn at(address: &str) -> PciAddress {
+    PciAddress::parse(address).unwrap()
+}

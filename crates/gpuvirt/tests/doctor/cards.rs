@@ -1,0 +1,200 @@
+//! GPUs: group, driver, reset, power, display, windows, virtual functions, and what was asked for.
+
+use gpuvirt_model::{
+    Bar, ConfiguredType, DriverName, FindingCode as F, Framework, GraphicsType, HostDriver, HostDriverKind,
+    Observed, Reading, Severity as S,
+};
+
+use super::bed::{Bed, Case, FIRST, SECOND, at};
+
+fn of(observed: &mut Observed, address: &str) -> gpuvirt_model::Function {
+    observed.functions[&at(address)].clone()
+}
+
+fn change(observed: &mut Observed, address: &str, with: impl FnOnce(&mut gpuvirt_model::Function)) {
+    with(observed.functions.get_mut(&at(address)).unwrap());
+}
+
+/// The whole card on vfio-pci, as after `gpu set --type direct`.
+fn direct(observed: &mut Observed, gpu: &str) {
+    let card = observed.gpus.get_mut(&at(gpu)).unwrap();
+    (card.on_vfio, card.host_driver) = (true, false);
+    for address in card.functions.clone() {
+        observed.functions.get_mut(&address).unwrap().binding.driver = Some(DriverName::vfio_pci());
+    }
+}
+
+/// A virtual function of the second card, with a driver.
+fn vf(observed: &mut Observed, address: &str, driver: &str) {
+    let mut made = of(observed, SECOND);
+    made.address = at(address);
+    made.physfn = Some(at(SECOND));
+    made.binding.driver = DriverName::parse(driver).ok();
+    observed.functions.insert(made.address, made);
+}
+
+pub fn cases() -> Vec<Case> {
+    [platform(), asked_for(), windows()].into_iter().flatten().collect()
+}
+
+fn platform() -> Vec<Case> {
+    let case = Case::new;
+    vec![
+        case("a disk in the group, not configured", F::GroupNotViable, S::Note, |bed: Bed| {
+            bed.device("0000:00:1d.0", "iommu_groups/3", "iommu_groups/12")
+        }),
+        case("a disk in the group, for passthrough", F::GroupNotViable, S::Error, |bed| {
+            bed.device("0000:00:1d.0", "iommu_groups/3", "iommu_groups/12")
+                .configured(SECOND, ConfiguredType::Direct)
+                .retouched(|observed| direct(observed, SECOND))
+        }),
+        case("no reset", F::NoResetMethod, S::Note, |bed| {
+            bed.device(SECOND, "A: reset_method=flr bus\\n", "A: reset_method=\\n")
+        }),
+        case("Polaris", F::ResetBug, S::Note, |bed| {
+            bed.retouched(|observed| {
+                change(observed, SECOND, |function| {
+                    (function.identity.vendor, function.identity.device) = (0x1002, 0x67df);
+                });
+            })
+        }),
+        case("all ones", F::GpuUnresponsive, S::Error, |bed| {
+            bed.retouched(|observed| change(observed, SECOND, |function| function.unresponsive = true))
+        }),
+        case("asleep and not to be woken", F::PowerStuck, S::Error, |bed| {
+            bed.device(SECOND, "A: power_state=D0\\n", "A: power_state=D3cold\\n")
+        }),
+        case("a driver without signature", F::DriverUnsigned, S::Warning, |bed| {
+            bed.file(
+                "/lib/modules/6.12.0-test/modules.dep",
+                "kernel/drivers/vfio/pci/vfio-pci.ko:\nupdates/dkms/nvidia.ko:\n",
+            )
+            .file(
+                "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c",
+                "\u{6}\0\0\0\u{1}",
+            )
+            .retouched(|observed| change(observed, SECOND, |function| function.binding.driver = None))
+        }),
+        case("lockdown", F::DriverUnsigned, S::Warning, |bed| {
+            bed.file(
+                "/lib/modules/6.12.0-test/modules.dep",
+                "kernel/drivers/vfio/pci/vfio-pci.ko:\nupdates/dkms/nvidia.ko:\n",
+            )
+            .file("/sys/kernel/security/lockdown", "none [integrity] confidentiality\n")
+            .retouched(|observed| change(observed, SECOND, |function| function.binding.driver = None))
+        }),
+    ]
+}
+
+fn asked_for() -> Vec<Case> {
+    let case = Case::new;
+    vec![
+        case("a card that is gone", F::GpuNotFound, S::Error, |mut bed: Bed| {
+            bed = bed.configured(SECOND, ConfiguredType::Shared);
+            bed.desired.gpus[0].address = at("0000:77:00.0");
+            bed
+        }),
+        case("another card", F::IdentityChanged, S::Error, |mut bed| {
+            bed = bed.configured(SECOND, ConfiguredType::Shared);
+            bed.desired.gpus[0].identity.device = 0x1111;
+            bed
+        }),
+        case("not direct yet", F::TypePending, S::Warning, |bed| {
+            bed.configured(SECOND, ConfiguredType::Direct)
+        }),
+        case("NVIDIA's plain driver", F::WrongHostDriver, S::Error, |bed| {
+            bed.configured(SECOND, ConfiguredType::SharedDirect).retouched(|observed| {
+                let gpu = observed.gpus.get_mut(&at(SECOND)).unwrap();
+                let (version, evidence) = (None, "/proc/driver/nvidia/version".to_owned());
+                gpu.driver = HostDriver { kind: HostDriverKind::Plain, version, evidence };
+                // As asked, so that nothing else is found.
+                (gpu.live_vgpus, gpu.host_driver) = (1, true);
+                assert_eq!(gpu.active_type(None), GraphicsType::SharedDirect);
+            })
+        }),
+        case("a blacklisted driver", F::NoHostDriver, S::Warning, |mut bed| {
+            bed = bed
+                .file(
+                    "/lib/modules/6.12.0-test/modules.dep",
+                    "kernel/drivers/vfio/pci/vfio-pci.ko:\nkernel/drivers/gpu/drm/radeon/radeon.ko:\nx/nvidia.ko:\n",
+                )
+                .file("/etc/modprobe.d/no.conf", "blacklist nvidia\n")
+                .configured(SECOND, ConfiguredType::Shared);
+            bed.retouched(|observed| {
+                change(observed, SECOND, |function| function.binding.driver = None);
+            })
+        }),
+        case("the boot display, for a VM", F::BootDisplay, S::Warning, |mut bed| {
+            bed = bed.configured(FIRST, ConfiguredType::Shared);
+            bed.desired.gpus[0].when = gpuvirt_model::When::Vm;
+            bed
+        }),
+        case("the firmware's picture", F::FirmwareFramebuffer, S::Error, |bed| {
+            bed.file("/proc/iomem", "0-0 : 0000:02:00.0\n  0-0 : BOOTFB\n")
+                .configured(SECOND, ConfiguredType::Direct)
+                .retouched(|observed| direct(observed, SECOND))
+        }),
+    ]
+}
+
+fn windows() -> Vec<Case> {
+    let case = Case::new;
+    vec![
+        case("a window without a place", F::BarUnassigned, S::Error, |bed: Bed| {
+            bed.device(
+                SECOND,
+                "0x0000004800000000 0x0000004fffffffff 0x000000000014220c",
+                "0x0000000000000000 0x00000007ffffffff 0x000000002014220c",
+            )
+        }),
+        case("a window that could be larger", F::BarResizable, S::Note, |bed| {
+            bed.device(SECOND, "A: reset=", "A: resource1_resize=0000000000010000\\n\nA: reset=")
+                .configured(SECOND, ConfiguredType::Direct)
+                .retouched(|observed| direct(observed, SECOND))
+        }),
+        case("virtual functions that nobody makes again", F::LostAtReboot, S::Note, |bed| {
+            bed.retouched(|observed| observed.gpus.get_mut(&at(SECOND)).unwrap().live_vfs = 4)
+        }),
+        case("virtual functions on the host's driver", F::VfTakenByHost, S::Warning, |bed| {
+            bed.retouched(|observed| {
+                vf(observed, "0000:02:00.4", "nouveau");
+                observed.gpus.get_mut(&at(SECOND)).unwrap().frameworks = vec![Framework::Sriov];
+            })
+        }),
+        case("NVIDIA's virtual functions on vfio-pci", F::VgpuVfOnVfio, S::Error, |bed| {
+            bed.retouched(|observed| {
+                vf(observed, "0000:02:00.4", "vfio-pci");
+                change(observed, SECOND, |function| {
+                    function.binding.driver = DriverName::parse("nvidia").ok()
+                });
+            })
+        }),
+        case("a guest without room for 32 GiB", F::ApertureSmall, S::Warning, |bed| {
+            bed.vm("games", |_, machine| machine.host_physical_bits = false)
+        }),
+        case("memory on the other node", F::NumaRemote, S::Warning, |bed| {
+            bed.vm("games", |_, machine| machine.memory_nodes = Some("1".to_owned()))
+        }),
+        case("the boot display's ROM", F::ShadowedRom, S::Note, |bed| {
+            bed.device(SECOND, "A: reset=", "A: rom=\nA: reset=").vm("games", |_, _| {}).retouched(
+                |observed| {
+                    direct(observed, SECOND);
+                    change(observed, FIRST, |function| function.boot_vga = Some(false));
+                    change(observed, SECOND, |function| function.boot_vga = Some(true));
+                },
+            )
+        }),
+        case("a large window that a small one would do for", F::ApertureSmall, S::Warning, |bed| {
+            bed.vm("games", |_, machine| {
+                machine.host_physical_bits = false;
+                machine.mmio64_mib = Some(1024);
+            })
+            .retouched(|observed| {
+                let bars =
+                    vec![Bar { index: 1, size: 64 << 30, memory: true, wide: true, prefetchable: true }];
+                change(observed, SECOND, |function| function.bars = bars);
+                assert!(matches!(observed.domains, Reading::Known(_)));
+            })
+        }),
+    ]
+}

@@ -1,0 +1,135 @@
+//! The host: processor, IOMMU, VFIO, modules, what is installed, the hook, libvirt, boot.
+
+use gpuvirt_model::{ConfiguredType, FindingCode as F, Reading, Severity as S, Unknown};
+
+use super::bed::{Bed, Case, FIRST, at};
+
+const CMDLINE: &str = "/proc/cmdline";
+const HOOK: &str = "/etc/libvirt/hooks/qemu.d/50-gpuvirt";
+
+/// The same host with its IOMMU off: no groups.
+fn without_groups(observed: &mut gpuvirt_model::Observed) {
+    observed.host.iommu = false;
+    observed.groups.clear();
+    observed.functions.values_mut().for_each(|function| function.iommu_group = None);
+}
+
+fn with_remapping(observed: &mut gpuvirt_model::Observed, remapped: bool, waived: bool) {
+    observed.host.interrupt_remapping = Reading::Known(remapped);
+    observed.host.unsafe_interrupts_allowed = waived;
+}
+
+pub fn cases() -> Vec<Case> {
+    let case = Case::new;
+    let mut cases = vec![
+        case("a processor without VT-x", F::NoCpuVirtualization, S::Error, |bed: Bed| {
+            bed.file("/proc/cpuinfo", "vendor_id\t: GenuineIntel\nflags\t: fpu\n\n")
+        }),
+        case("a VM without nesting", F::NoCpuVirtualization, S::Error, |bed| {
+            bed.file("/proc/cpuinfo", "vendor_id\t: AuthenticAMD\nflags\t: fpu hypervisor\n\n")
+        }),
+        case("KVM's module is not loaded", F::KvmMissing, S::Error, |bed| bed.absent("/dev/kvm")),
+        case("no groups", F::NoIommu, S::Error, |bed| bed.retouched(without_groups)),
+        case("no groups: switched off", F::NoIommu, S::Error, |bed| {
+            bed.file(CMDLINE, "ro intel_iommu=off\n").retouched(without_groups)
+        }),
+        case("interrupts are not remapped", F::NoInterruptRemapping, S::Error, |bed| {
+            bed.retouched(|observed| with_remapping(observed, false, false))
+        }),
+        case("interrupts are not remapped, and waived", F::UnsafeInterrupts, S::Warning, |bed| {
+            bed.retouched(|observed| with_remapping(observed, false, true))
+        }),
+        case("remapped and waived", F::UnsafeInterrupts, S::Warning, |bed| {
+            bed.file("/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts", "Y\n")
+        }),
+        case("VFIO without IOMMU", F::NoIommuMode, S::Warning, |bed| {
+            bed.file("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "Y\n")
+        }),
+        case("the ACS override", F::AcsOverride, S::Warning, |bed| {
+            bed.file(CMDLINE, "ro intel_iommu=on pcie_acs_override=downstream,multifunction\n")
+        }),
+        case("a kernel without vfio-pci", F::VfioMissing, S::Error, |bed| {
+            bed.file("/lib/modules/6.12.0-test/modules.dep", "kernel/drivers/gpu/drm/nouveau/nouveau.ko:\n")
+        }),
+        case("twins by ids on the command line", F::TakenById, S::Warning, |bed| {
+            bed.file(CMDLINE, "ro intel_iommu=on vfio-pci.ids=10de:2204,10de:1aef\n")
+        }),
+        case("twins by ids in a file", F::TakenById, S::Warning, |bed| {
+            bed.file("/etc/modprobe.d/vfio.conf", "# mine\noptions vfio-pci \\\n ids=10de:2204\n")
+        }),
+        case("NVSwitches", F::Nvswitch, S::Note, |bed| {
+            bed.with_device(
+                "P: /devices/pci0000:00/0000:00:05.0\nE: SUBSYSTEM=pci\nE: PCI_CLASS=68000\nE: PCI_ID=10DE:22A3\n\
+                 E: PCI_SUBSYS_ID=10DE:1796\nE: PCI_SLOT_NAME=0000:00:05.0\nA: class=0x068000\\n\nA: vendor=0x10de\\n\n\
+                 A: device=0x22a3\\n\nA: subsystem_vendor=0x10de\\n\nA: subsystem_device=0x1796\\n\n",
+            )
+        }),
+    ];
+    cases.extend(installed());
+    cases
+}
+
+fn installed() -> Vec<Case> {
+    let case = Case::new;
+    vec![
+        case("no libvirt", F::LibvirtMissing, S::Error, |bed: Bed| {
+            bed.absent("/usr/sbin/libvirtd").absent("/usr/sbin/virtqemud")
+        }),
+        case("no QEMU", F::QemuMissing, S::Error, |bed| {
+            ["/usr/bin/qemu-system-x86_64", "/usr/libexec/qemu-kvm", "/usr/bin/qemu-kvm"]
+                .into_iter()
+                .fold(bed, Bed::absent)
+        }),
+        case("libvirt does not answer", F::LibvirtUnreachable, S::Error, |mut bed| {
+            let why = Unknown::Unreadable { what: "no answer after 5s".to_owned() };
+            bed.domains = Reading::Unknown(why.clone());
+            bed
+        }),
+        case("a session's libvirt", F::LibvirtUri, S::Warning, |mut bed| {
+            bed.libvirt.uri = Some("qemu:///session".to_owned());
+            bed
+        }),
+        case("libvirt 6.0", F::LibvirtOld, S::Error, |mut bed| {
+            let versions = gpuvirt_model::health::LibvirtVersions { libvirt: 6_000_000, qemu: 4_002_000 };
+            bed.libvirt.versions = Reading::Known(versions);
+            bed
+        }),
+        case("no daemon", F::DaemonUnreachable, S::Warning, |mut bed| {
+            bed.daemon.unanswered = Some("gpuvirtd does not answer".to_owned());
+            bed
+        }),
+        case("a daemon that is not enabled", F::DaemonNotEnabled, S::Warning, |bed| {
+            bed.absent("/etc/systemd/system/multi-user.target.wants/gpuvirtd.service")
+                .configured(FIRST, ConfiguredType::Shared)
+        }),
+        case("no hook", F::HookMissing, S::Error, |bed| bed.absent(HOOK)),
+        case("another's hook", F::HookForeign, S::Error, |bed| bed.file(HOOK, "another program\n")),
+        case("a hook without x", F::HookNotExecutable, S::Error, |bed| {
+            bed.treated(|health| health.install.hook_executable.value = Reading::Known(false))
+        }),
+        case("half an installation", F::HookProgramMissing, S::Error, |bed| bed.absent("/usr/bin/gpuvirt")),
+        case("SELinux", F::HookBlocked, S::Error, |bed| {
+            bed.file("/sys/fs/selinux/enforce", "1")
+                .file("/sys/fs/selinux/booleans/virt_hooks_unconfined", "0 0")
+        }),
+        case("AppArmor", F::HookBlocked, S::Error, |bed| {
+            bed.file("/etc/apparmor.d/usr.sbin.libvirtd", "profile libvirtd {\n}\n")
+        }),
+        case("a start without the hook", F::HookNotRun, S::Error, |mut bed| {
+            bed.daemon.unhooked = vec!["games".to_owned()];
+            bed
+        }),
+        case("an old initramfs", F::InitramfsStale, S::Warning, |mut bed| {
+            bed.daemon.stale_boot_image = Some("/boot/initrd.img is older: update-initramfs -u".to_owned());
+            bed
+        }),
+        case("a state that can't be read", F::StateUnreadable, S::Error, |mut bed| {
+            bed.daemon.problems = vec!["state.json: expected value at line 1".to_owned()];
+            bed
+        }),
+        case("a change that is not settled", F::HandsOff, S::Error, |mut bed| {
+            bed.daemon.unsettled = vec![(at(FIRST), format!("{FIRST} becomes direct"))];
+            bed
+        }),
+    ]
+}

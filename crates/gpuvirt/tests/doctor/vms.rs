@@ -1,0 +1,181 @@
+//! VMs: devices, memory, machine.
+
+use gpuvirt_model::health::Locker;
+use gpuvirt_model::{
+    ConfiguredType, DomainState, FindingCode as F, Framework, Holders, Hostdev, HugePages, MachineBus,
+    ProfileName, Reading, Request, Severity as S, Vgpu, Viommu, Wanted,
+};
+use uuid::Uuid;
+
+use super::bed::{Bed, Case, SECOND, at};
+
+const VGPU: Uuid = Uuid::from_u128(7);
+
+/// The first card has a vGPU.
+fn with_vgpu(observed: &mut gpuvirt_model::Observed) {
+    let id = gpuvirt_model::VgpuId::Mdev(VGPU);
+    let gpu = at("0000:01:00.0");
+    let vgpu = Vgpu {
+        id,
+        uuid: Some(VGPU),
+        parent: gpu,
+        gpu,
+        framework: Framework::Mdev,
+        type_id: "nvidia-222".to_owned(),
+        profile: ProfileName("grid_t4-1b".to_owned()),
+        iommu_group: None,
+        gpu_instance: None,
+        placement_id: None,
+        removing: false,
+        params: None,
+        holders: Holders::default(),
+    };
+    observed.vgpus.insert(id, vgpu);
+}
+
+fn request(assigned: Option<Hostdev>) -> Request {
+    let wanted = Wanted::Vgpu { vgpu: gpuvirt_model::VgpuId::Mdev(VGPU) };
+    Request { id: 1, alias: "ua-gpuvirt-1".to_owned(), wanted, assigned }
+}
+
+pub fn cases() -> Vec<Case> {
+    let mut cases = devices();
+    cases.extend(memory());
+    cases.extend(machines());
+    cases
+}
+
+fn devices() -> Vec<Case> {
+    let case = Case::new;
+    vec![
+        case("a GPU and a vGPU", F::MixedModes, S::Error, |bed: Bed| {
+            bed.vm("games", |domain, _| domain.config.push(Hostdev::Mdev { uuid: VGPU })).retouched(with_vgpu)
+        }),
+        case("a vGPU that is not there", F::DeviceAbsent, S::Error, |bed| {
+            bed.vm("games", |domain, _| domain.config = vec![Hostdev::Mdev { uuid: VGPU }])
+        }),
+        case("a card that is not there", F::DeviceAbsent, S::Error, |bed| {
+            bed.vm("games", |domain, machine| {
+                domain.config = vec![Hostdev::Pci { address: at("0000:77:00.0"), managed: false }];
+                machine.devices.clear();
+            })
+        }),
+        case("libvirt binds a card of ours", F::HostdevManaged, S::Warning, |bed| {
+            bed.configured(SECOND, ConfiguredType::Shared).vm("games", |domain, _| {
+                domain.config[0] = Hostdev::Pci { address: at(SECOND), managed: true };
+            })
+        })
+        .also(&[F::DeviceWithoutRequest]),
+        case("a device that nobody asked for", F::DeviceWithoutRequest, S::Warning, |bed| {
+            bed.configured(SECOND, ConfiguredType::Shared).vm("games", |_, _| {})
+        }),
+        case("a request whose device was taken out", F::RequestWithoutDevice, S::Warning, |bed| {
+            bed.vm("games", |domain, _| {
+                domain.config.clear();
+                domain.requests.domain = Some(domain.uuid);
+                domain.requests.list = vec![request(None)];
+            })
+        }),
+        case("a clone", F::CopiedRequest, S::Warning, |bed| {
+            bed.vm("games", |domain, machine| {
+                let device = Hostdev::Mdev { uuid: VGPU };
+                domain.requests.domain = Some(Uuid::from_u128(99));
+                domain.requests.list = vec![request(Some(device.clone()))];
+                domain.config = vec![device];
+                machine.devices.clear();
+            })
+        }),
+        case("two modes while it runs", F::LiveViolation, S::Error, |bed| {
+            bed.vm("games", |domain, _| {
+                domain.state = DomainState::Active;
+                domain.live = domain.config.clone();
+                domain.live.push(Hostdev::Mdev { uuid: VGPU });
+            })
+            .retouched(with_vgpu)
+        }),
+        case("two VMs take turns", F::AlsoDefinedIn, S::Note, |bed| {
+            bed.vm("a", |_, _| {}).vm("bb", |_, _| {})
+        }),
+        case("two VMs start with the host", F::AlsoDefinedIn, S::Warning, |bed| {
+            bed.vm("a", |domain, _| domain.autostart = true).vm("bb", |domain, _| domain.autostart = true)
+        }),
+    ]
+}
+
+fn memory() -> Vec<Case> {
+    let case = Case::new;
+    vec![
+        case("a hard limit that is too low", F::MemoryNotLockable, S::Error, |bed: Bed| {
+            bed.vm("games", |domain, _| domain.guest.hard_limit_kib = Some(8 << 20))
+        }),
+        case("more memory than the host has", F::MemoryNotLockable, S::Error, |bed| {
+            bed.vm("games", |domain, _| domain.guest.memory_kib = Some(128 << 20))
+        }),
+        case("too few huge pages", F::MemoryNotLockable, S::Error, |bed| {
+            bed.vm("games", |domain, _| domain.guest.huge_pages = Some(HugePages::HostDefault))
+        }),
+        case("all of them together", F::MemoryOvercommitted, S::Warning, |bed| {
+            bed.vm("games", |domain, _| {
+                (domain.autostart, domain.guest.memory_kib) = (true, Some(48 << 20));
+            })
+            .vm("work1", |domain, machine| {
+                (domain.state, domain.guest.memory_kib) = (DomainState::Active, Some(32 << 20));
+                domain.config = vec![Hostdev::Pci { address: at("0000:01:00.0"), managed: false }];
+                machine.devices.clear();
+            })
+        })
+        .also(&[F::BootDisplay]),
+        case("a balloon", F::BalloonUseless, S::Note, |bed| {
+            bed.vm("games", |_, machine| (machine.balloon, machine.current_kib) = (true, Some(8 << 20)))
+        }),
+        case("libvirt in a container", F::LockLimitLow, S::Error, |bed| {
+            bed.vm("games", |_, _| {}).treated(|health| {
+                let command = "virtqemud".to_owned();
+                let locker = Locker { pid: 7, command, limit_kib: Some(64), may_raise: false };
+                health.memory.lockers.value = Reading::Known(vec![locker]);
+            })
+        }),
+        case("a vGPU whose driver may lock too little", F::MemoryLimit, S::Warning, |bed| {
+            bed.vm("games", |domain, machine| {
+                domain.config = vec![Hostdev::Mdev { uuid: VGPU }];
+                domain.guest.hard_limit_kib = Some(8 << 20);
+                machine.devices.clear();
+            })
+            .retouched(with_vgpu)
+        }),
+        case("an IOMMU of the guest's without caching mode", F::ViommuCachingMode, S::Warning, |bed| {
+            bed.vm("games", |domain, _| {
+                domain.guest.viommu = Some(Viommu { model: "intel".to_owned(), caching_mode: false });
+            })
+        }),
+        case("an IOMMU of the guest's and a vGPU", F::ViommuWithVgpu, S::Error, |bed| {
+            bed.vm("games", |domain, machine| {
+                domain.config = vec![Hostdev::Mdev { uuid: VGPU }];
+                domain.guest.viommu = Some(Viommu { model: "intel".to_owned(), caching_mode: true });
+                machine.devices.clear();
+            })
+            .retouched(with_vgpu)
+        }),
+    ]
+}
+
+fn machines() -> Vec<Case> {
+    let case = Case::new;
+    vec![
+        case("i440fx", F::ConventionalBus, S::Warning, |bed: Bed| {
+            bed.vm("games", |_, machine| machine.bus = MachineBus::Conventional)
+        }),
+        case("on the root bus", F::OnRootBus, S::Note, |bed| {
+            bed.vm("games", |_, machine| machine.devices[0].on_root_bus = true)
+        }),
+        case("Fermi", F::Code43, S::Warning, |bed| {
+            bed.vm("games", |_, _| {}).retouched(|observed| {
+                observed.functions.get_mut(&at(SECOND)).unwrap().identity.device = 0x1080;
+            })
+        }),
+        case("hidden for nothing", F::Code43Needless, S::Note, |bed| {
+            bed.vm("games", |_, machine| machine.kvm_hidden = true)
+        }),
+        case("software", F::NotKvm, S::Warning, |bed| bed.vm("games", |_, machine| machine.kvm = false)),
+    ]
+}

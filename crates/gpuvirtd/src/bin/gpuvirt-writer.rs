@@ -1,0 +1,10 @@
+//! The writer as a program of its own: requests on standard input, answers on standard output, and nothing else.
+//!
+//! It links neither libvirt nor the server. A writer is started for the first write of a plan, and loading the daemon
+//! with the sixty libraries behind libvirt would take several times as long as the write.
+
+use std::io;
+
+fn main() -> io::Result<()> {
+    gpuvirt_host::writer_main(io::stdin().lock(), io::stdout().lock(), "")
+}

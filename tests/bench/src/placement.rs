@@ -1,0 +1,152 @@
+//! Placement of one vGPU on hosts of one to ten thousand GPUs: pure computing, in this process.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow};
+use gpuvirt_host::{GpuRules, LinuxHost};
+use gpuvirt_model::{
+    ConfiguredType, Desired, DesiredGpu, Framework, Gpu, Observed, PciAddress, Profile, ProfileName, Records,
+    Vgpu, VgpuId,
+};
+use gpuvirt_plan::placement::{Details, HostPicture, Request, choose};
+use gpuvirt_recording::RecordedHost;
+
+use crate::recorded;
+use crate::sample::tenths;
+
+/// GPUs of the hosts.
+const SIZES: &[u32] = &[1, 10, 100, 1000, 10_000];
+/// Choices of which the median is shown; odd.
+const RUNS: usize = 11;
+/// GiB of a profile, and how many of it a card takes.
+const PROFILES: &[(u64, u32)] = &[(5, 8), (10, 4), (20, 2), (40, 1)];
+
+/// The table.
+pub fn table(folder: &Path) -> Result<String> {
+    let mut out = String::from(
+        "Of every second GPU half is taken already. Every GPU is judged, and a sentence says of each why it is not the chosen \
+         one.\n\n| GPUs | live vGPUs | one choice | for each GPU |\n|---|---|---|---|\n",
+    );
+    let template = template(folder)?;
+    for gpus in SIZES {
+        let host = Host::of(*gpus, &template)?;
+        let nanoseconds = host.median()?;
+        writeln!(
+            out,
+            "| {gpus} | {} | {} ms | {} µs |",
+            host.observed.vgpus.len(),
+            tenths(nanoseconds, 1_000_000),
+            tenths(nanoseconds / u64::from(*gpus), 1000)
+        )?;
+    }
+    Ok(out)
+}
+
+/// A generated host with one GPU and its primary function.
+fn template(folder: &Path) -> Result<Observed> {
+    let (file, _) = recorded::make(folder, 8)?;
+    let recording = RecordedHost::open(&file).context("load the generated host")?;
+    Ok(LinuxHost::new(Arc::new(recording), GpuRules::default()).observe()?)
+}
+
+struct Host {
+    observed: Observed,
+    desired: Desired,
+}
+
+impl Host {
+    fn of(gpus: u32, template: &Observed) -> Result<Self> {
+        let card = template.gpus.values().next().context("the generated host has no GPU")?;
+        let primary = template.primary_of(card).context("the GPU has no primary function")?;
+        let (functions, cards) = (BTreeMap::new(), BTreeMap::new());
+        let mut observed = Observed { functions, gpus: cards, ..template.clone() };
+        let mut desired = Desired::default();
+        for number in 0..gpus {
+            let address =
+                PciAddress { domain: number >> 8, bus: u8::try_from(number & 0xff)?, slot: 0, function: 0 };
+            let taken = number % 2 == 1;
+            let gpu = Gpu {
+                address,
+                functions: vec![address],
+                frameworks: vec![Framework::Mdev],
+                profiles: PROFILES.iter().map(|(gib, max)| profile(address, *gib, *max, taken)).collect(),
+                host_driver: true,
+                on_vfio: false,
+                live_vgpus: usize::from(taken),
+                ..card.clone()
+            };
+            observed.gpus.insert(address, gpu);
+            observed.functions.insert(address, gpuvirt_model::Function { address, ..primary.clone() });
+            desired.gpus.push(DesiredGpu::new(address, primary.identity, ConfiguredType::SharedDirect));
+            if taken {
+                let vgpu = vgpu(address, number);
+                observed.vgpus.insert(vgpu.id, vgpu);
+            }
+        }
+        Ok(Self { observed, desired })
+    }
+
+    /// Nanoseconds.
+    fn median(&self) -> Result<u64> {
+        let (records, details) = (Records::default(), Details::default());
+        let (observed, desired) = (&self.observed, &self.desired);
+        let picture = HostPicture { observed, desired, records: &records, details: &details };
+        let wanted = name(20);
+        let mut times = Vec::new();
+        for _ in 0..RUNS {
+            let start = Instant::now();
+            let choice = choose(&Request::one(&wanted), &picture);
+            times.push(u64::try_from(start.elapsed().as_nanos())?);
+            std::hint::black_box(choice).map_err(|refusal| anyhow!("{}", refusal.because))?;
+        }
+        times.sort_unstable();
+        times.get(RUNS / 2).copied().context("no time was taken")
+    }
+}
+
+fn name(gib: u64) -> ProfileName {
+    ProfileName(format!("card-{gib}q"))
+}
+
+/// As its driver would offer it on a card of 40 GiB of one size, with one of 20 GiB on it or none.
+fn profile(parent: PciAddress, gib: u64, max: u32, taken: bool) -> Profile {
+    Profile {
+        blocked: None,
+        name: name(gib),
+        parent,
+        framework: Framework::Mdev,
+        type_id: format!("card-{gib}"),
+        title: format!("Card {gib}Q"),
+        device_api: "vfio-pci".to_owned(),
+        available: if taken { u32::from(gib == 20) } else { max },
+        max: Some(max),
+        framebuffer_mib: Some(gib * 1024),
+        class: None,
+        sharing: None,
+        heads: None,
+        max_resolution: None,
+    }
+}
+
+fn vgpu(gpu: PciAddress, number: u32) -> Vgpu {
+    let uuid = uuid::Uuid::from_u128(u128::from(number) + 1);
+    Vgpu {
+        id: VgpuId::Mdev(uuid),
+        uuid: Some(uuid),
+        parent: gpu,
+        gpu,
+        framework: Framework::Mdev,
+        type_id: "card-20".to_owned(),
+        profile: name(20),
+        iommu_group: None,
+        gpu_instance: None,
+        placement_id: None,
+        removing: false,
+        params: None,
+        holders: gpuvirt_model::Holders::default(),
+    }
+}

@@ -1,0 +1,120 @@
+//! The doctor on the real kernel and libvirt: silent where nothing is wrong, and each finding that the lab can be brought to.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a failed expectation is a failed test
+
+use gpuvirt_e2e::Lab;
+use serde_json::Value;
+
+const HOOK: &str = "/etc/libvirt/hooks/qemu.d/50-gpuvirt";
+
+fn findings(lab: &Lab, gpu: &str) -> Vec<Value> {
+    let said = lab.gpuvirt(&format!("doctor {gpu} -o json"));
+    said.json()["findings"].as_array().unwrap().clone()
+}
+
+/// The codes of what is found of a severity.
+fn codes(found: &[Value], severity: &str) -> Vec<String> {
+    let of = found.iter().filter(|finding| finding["severity"] == severity);
+    of.map(|finding| finding["code"].as_str().unwrap().to_owned()).collect()
+}
+
+fn alarms(lab: &Lab, gpu: &str) -> Vec<String> {
+    let found = findings(lab, gpu);
+    [codes(&found, "error"), codes(&found, "warning")].concat()
+}
+
+/// Runs `provoke`, looks for the finding, and runs `mend`, after which it must be gone.
+fn provoked(lab: &Lab, provoke: &str, mend: &str, gpu: &str, code: &str) {
+    lab.sh(provoke).expect(0);
+    let found = alarms(lab, gpu);
+    lab.sh(mend).expect(0);
+    assert!(found.iter().any(|have| have == code), "{provoke}: {found:?} has no {code}");
+    let left = alarms(lab, gpu);
+    assert!(!left.iter().any(|have| have == code), "{mend}: {code} is still found");
+}
+
+#[test]
+fn a_healthy_host_is_let_go() {
+    let lab = Lab::fresh();
+    let found = findings(&lab, "");
+    let all = [codes(&found, "error"), codes(&found, "warning")].concat();
+    assert!(all.is_empty(), "{found:#?}");
+    // The card behind the conventional bridge shares its group: worth a note while it is nobody's.
+    let dirty = lab.devices.get("DIRTY_GPU");
+    let noted = found
+        .iter()
+        .any(|finding| finding["code"] == "group-not-viable" && finding["subject"]["name"] == dirty);
+    assert!(noted, "{found:#?}");
+    lab.gpuvirt("doctor").expect(0);
+    // As a user, and without the daemon: less is seen, and what is not seen is no finding.
+    lab.sh("setpriv --reuid nobody --clear-groups gpuvirt doctor >/dev/null 2>/tmp/doctor.err; [ $? = 0 ]")
+        .expect(0);
+    lab.sh("gpuvirt doctor --socket /run/nobody.sock").expect(4).says("daemon-unreachable").says("VMs");
+}
+
+#[test]
+fn it_takes_less_than_a_second() {
+    let lab = Lab::fresh();
+    lab.gpuvirt("doctor").expect(0);
+    lab.sh("timeout 1 gpuvirt doctor >/dev/null 2>&1; [ $? != 124 ]").expect(0);
+}
+
+#[test]
+fn what_is_wrong_with_the_installation_is_found() {
+    let lab = Lab::fresh();
+    for (provoke, mend, code) in [
+        (format!("mv {HOOK} /root/hook"), format!("mv /root/hook {HOOK}"), "hook-missing"),
+        (format!("chmod 644 {HOOK}"), format!("chmod 755 {HOOK}"), "hook-not-executable"),
+        (
+            format!("cp -p {HOOK} /root/hook && printf '#!/bin/sh\\n' > {HOOK}"),
+            format!("cp -p /root/hook {HOOK}"),
+            "hook-foreign",
+        ),
+    ] {
+        provoked(&lab, &provoke, &mend, "", code);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_card_is_found() {
+    let lab = Lab::fresh();
+    let plain = lab.devices.get("PLAIN_GPU").to_owned();
+    // Configured, and taken away again behind our back.
+    lab.gpuvirt(&format!("gpu set {plain} --type direct")).expect(0);
+    assert!(alarms(&lab, &plain).is_empty());
+    let path = format!("/sys/bus/pci/devices/{plain}");
+    provoked(
+        &lab,
+        &format!("echo {plain} > {path}/driver/unbind"),
+        &format!("echo {plain} > /sys/bus/pci/drivers_probe"),
+        &plain,
+        "type-pending",
+    );
+    // All of its resets are switched off, as an admin may do.
+    provoked(
+        &lab,
+        &format!("cat {path}/reset_method > /root/reset && echo > {path}/reset_method"),
+        &format!("cat /root/reset > {path}/reset_method"),
+        &plain,
+        "no-reset-method",
+    );
+    lab.gpuvirt(&format!("gpu set {plain} --type shared")).expect(0);
+}
+
+#[test]
+fn what_is_wrong_with_a_vm_is_found() {
+    let lab = Lab::fresh();
+    let plain = lab.devices.get("PLAIN_GPU").to_owned();
+    lab.gpuvirt(&format!("gpu set {plain} --type direct")).expect(0);
+    let _guest = lab.guest("patient", "");
+    lab.gpuvirt(&format!("vm add patient --gpu {plain}")).expect(0);
+    assert!(alarms(&lab, "").is_empty());
+    provoked(
+        &lab,
+        "virsh memtune patient --config --hard-limit 1024",
+        "virsh memtune patient --config --hard-limit -1",
+        "",
+        "memory-not-lockable",
+    );
+    lab.sh("virsh undefine patient").expect(0);
+    lab.gpuvirt(&format!("gpu set {plain} --type shared")).expect(0);
+}
