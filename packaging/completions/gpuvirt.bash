@@ -16,6 +16,9 @@ _gpuvirt() {
             ",$1")
                 cmd="gpuvirt"
                 ;;
+            gpuvirt,advise)
+                cmd="gpuvirt__subcmd__advise"
+                ;;
             gpuvirt,capacity)
                 cmd="gpuvirt__subcmd__capacity"
                 ;;
@@ -327,6 +330,9 @@ _gpuvirt() {
                 ;;
             gpuvirt__subcmd__gpu__subcmd__help,unset)
                 cmd="gpuvirt__subcmd__gpu__subcmd__help__subcmd__unset"
+                ;;
+            gpuvirt__subcmd__help,advise)
+                cmd="gpuvirt__subcmd__help__subcmd__advise"
                 ;;
             gpuvirt__subcmd__help,capacity)
                 cmd="gpuvirt__subcmd__help__subcmd__capacity"
@@ -683,12 +689,62 @@ _gpuvirt() {
 
     case "${cmd}" in
         gpuvirt)
-            opts="-o -h -V --output --host --socket --key --help --version gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status doctor events esxcli recover hook help"
+            opts="-o -h -V --output --host --socket --key --help --version gpu profile mig vgpu capacity host vm xml snapshot driver advise config import explain status doctor events esxcli recover hook help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__advise)
+            opts="-o -h --workload --vms --gpu --need --output --host --socket --key --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --workload)
+                    COMPREPLY=($(compgen -W "vdi cad ml-training inference transcode gaming ci hpc" -- "${cur}"))
+                    return 0
+                    ;;
+                --vms)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --gpu)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --need)
+                    COMPREPLY=($(compgen -W "migration isolation performance density no-licence" -- "${cur}"))
+                    return 0
+                    ;;
                 --output)
                     COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
                     return 0
@@ -2717,8 +2773,22 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__help)
-            opts="gpu profile mig vgpu capacity host vm xml snapshot driver config import explain status doctor events esxcli recover hook help"
+            opts="gpu profile mig vgpu capacity host vm xml snapshot driver advise config import explain status doctor events esxcli recover hook help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__advise)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
