@@ -117,6 +117,25 @@ fn a_power_cut_while_a_removal_waits_leaves_the_vgpu_that_was_asked_for() {
     lab.sh(CLEAN).expect(0);
 }
 
+/// The power goes while that call of the command's waits in the kernel; the host is as it was asked to be before.
+fn power_cut_during(lab: &Lab, function: &str, command: &str) {
+    let before = lab.picture();
+    lab.sh(&format!(
+        "modprobe -a vfio-pci mdev; sync
+         insmod /lab/modules/gpuvirt_fault.ko function={function} errno=0 hold=Y || exit 1
+         setsid {command} >/dev/null 2>&1 </dev/null &
+         timeout 60 bash -c 'until [ $(cat /sys/module/gpuvirt_fault/parameters/struck) = Y ]; do read -rt 0.1 <> <(:) || :; done'"
+    ))
+    .expect(0);
+    lab.sh("ls /var/lib/gpuvirt/journal").expect(0).says(".json");
+    lab.reboot(Reboot::PowerCut);
+    lab.assert_settled(command);
+    assert_eq!(lab.picture(), before, "{command}");
+    // Nothing is in the way of the same change now.
+    lab.sh(command).expect(0);
+    assert_ne!(lab.picture(), before, "{command}");
+}
+
 #[test]
 fn a_card_that_moved_is_reported_and_the_disk_in_its_place_is_left_alone() {
     let lab = Lab::fresh();
@@ -230,4 +249,34 @@ fn on_a_full_disk_a_change_fails_and_what_was_stored_stands() {
     lab.gpuvirt("gpu set kept --type shared").expect(0);
     lab.sh("systemctl stop gpuvirtd && umount /var/lib/gpuvirt && systemctl start gpuvirtd").expect(0);
     lab.assert_pristine();
+}
+
+/// What takes more boots: `scripts/test --full`.
+mod full {
+    use super::*;
+
+    #[test]
+    fn a_power_cut_on_the_way_to_direct_leaves_what_was_asked_for_before() {
+        let lab = Lab::fresh();
+        let gpu = lab.devices.get("PLAIN_GPU");
+        power_cut_during(&lab, "unbind_store", &format!("gpuvirt gpu set {gpu} --type direct"));
+        // And of what is done and stored nothing is lost: the way back is cut, and it is direct again.
+        power_cut_during(&lab, "unbind_store", &format!("gpuvirt gpu set {gpu} --type shared"));
+        assert_eq!(lab.binding(gpu), "bochs-drm/(null)");
+    }
+
+    #[test]
+    fn a_power_cut_while_virtual_functions_or_a_vgpu_are_made_leaves_what_was_asked_for_before() {
+        let lab = Lab::fresh();
+        lab.sh(MODULE_AT_BOOT).expect(0);
+        let card = lab.sriov_gpu();
+        lab.gpuvirt(&format!("gpu set {card} --type shared")).expect(0);
+        let enable = format!("gpuvirt gpu set {card} --type shared-direct");
+        power_cut_during(&lab, "sriov_numvfs_store", &enable);
+        let mdev = lab.devices.get("MDEV_GPU");
+        lab.gpuvirt(&format!("gpu set {mdev} --type shared-direct")).expect(0);
+        let create = format!("gpuvirt vgpu create --gpu {mdev} --profile lab-1q");
+        power_cut_during(&lab, "mdev_device_create", &create);
+        lab.sh(CLEAN).expect(0);
+    }
 }

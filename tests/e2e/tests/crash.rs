@@ -170,7 +170,7 @@ fn kill_while_virtual_functions_are_enabled_and_taken_away(kills: Kills) {
     let enable = [vec![RENAME, "sriov_numvfs_store", UNLINK], own].concat();
     killed_everywhere(&lab, &Change { command: &direct, functions: &enable, back: &shared }, kills);
     lab.sh(&direct).expect(0);
-    let disable = ["sriov_numvfs_store", UNLINK];
+    let disable = [RENAME, "sriov_numvfs_store", UNLINK];
     killed_everywhere(&lab, &Change { command: &shared, functions: &disable, back: &direct }, kills);
     lab.sh(&shared).expect(0);
     lab.assert_pristine();

@@ -87,6 +87,35 @@ fn a_card_that_somebody_takes_back_by_hand_is_shown_and_left_to_them() {
 }
 
 #[test]
+fn vgpus_come_back_with_their_driver_and_what_others_remove_is_gone() {
+    let lab = Lab::fresh();
+    let gpu = lab.devices.get("MDEV_GPU");
+    let uuid = |n: u32| format!("00000000-0000-4000-8000-00000000000{n}");
+    lab.gpuvirt(&format!("gpu set {gpu} --type shared-direct")).expect(0);
+    for n in [1, 2] {
+        lab.gpuvirt(&format!("vgpu create --gpu {gpu} --profile lab-1q --uuid {}", uuid(n))).expect(0);
+    }
+    let before = lab.picture();
+    // The driver goes and its vGPUs with it; it is said what the card is without it.
+    lab.sh("rmmod gpuvirt_mdev").expect(0);
+    event(&lab, &format!("unbind {gpu}"));
+    assert_eq!(lab.vgpus().len(), 0);
+    assert_ne!(word(&lab, gpu, "pending"), "");
+    lab.sh("insmod /lab/modules/gpuvirt_mdev.ko").expect(0);
+    event(&lab, "2 vGPUs");
+    assert_eq!(lab.picture(), before);
+    // Somebody removes one by hand: it is not made again behind their back, and removing it is done.
+    lab.sh(&format!("echo 1 > /sys/bus/mdev/devices/{}/remove", uuid(1))).expect(0);
+    event(&lab, &format!("remove {}", uuid(1)));
+    let left = lab.vgpus();
+    assert!(left.len() == 1 && left[0]["uuid"] == uuid(2).as_str(), "{left:?}");
+    lab.gpuvirt(&format!("vgpu remove {}", uuid(1))).expect(0).says("gone already");
+    lab.gpuvirt(&format!("vgpu remove {}", uuid(2))).expect(0);
+    lab.gpuvirt(&format!("gpu unset {gpu}")).expect(0);
+    lab.assert_pristine();
+}
+
+#[test]
 fn a_libvirt_that_was_stopped_is_not_woken_and_one_that_comes_back_is_heard_again() {
     let lab = Lab::fresh();
     let gpu = lab.devices.get("PLAIN_GPU");

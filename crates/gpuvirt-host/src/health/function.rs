@@ -25,14 +25,23 @@ fn function(reader: Reader<'_>, address: PciAddress) -> FunctionHealth {
         upstream: upstream(reader, address),
         runtime_status: text("power/runtime_status").map(|text| text.trim().to_owned()),
         unassigned_bars: text("resource").map(|text| pci_resource::unassigned(&text)).unwrap_or_default(),
-        resizable_bars: (0..6)
-            .filter_map(|index: u8| {
-                let largest = pci_resource::largest(&text(&format!("resource{index}_resize"))?)?;
-                Some(ResizableBar { index, largest })
-            })
-            .collect(),
+        resizable_bars: resizable(reader, address),
         rom: reader.files.sysfs.exists(&paths::function_file(address, "rom")),
     }
+}
+
+/// The windows whose size can be chosen. Reading a list of sizes resumes the card (`pci_config_pm_runtime_get` in the
+/// kernel's pci-sysfs.c): one that sleeps is left to.
+fn resizable(reader: Reader<'_>, address: PciAddress) -> Vec<ResizableBar> {
+    let text = |name: &str| reader.files.text(&paths::function_file(address, name)).ok();
+    if text("power_state").is_none_or(|state| state.trim() != "D0") {
+        return Vec::new();
+    }
+    let window = |index: u8| {
+        let largest = pci_resource::largest(&text(&format!("resource{index}_resize"))?)?;
+        Some(ResizableBar { index, largest })
+    };
+    (0..6).filter_map(window).collect()
 }
 
 /// The bridges on the way to a function, from the link that leads to its device.

@@ -16,7 +16,9 @@ fn not_viable(case: &Case<'_>, gpu: &Gpu, group: &IommuGroup) -> Option<Finding>
     let members = group.members.iter().filter_map(|address| case.observed.functions.get(address));
     let foreign: Vec<&Function> =
         members.filter(|member| MemberRole::of(member, &gpu.functions) == MemberRole::Foreign).collect();
-    let names: Vec<String> = foreign.iter().map(|member| described(member)).collect();
+    let unread =
+        group.unread(&case.observed.functions).map(|address| format!("{address} (which could not be read)"));
+    let names: Vec<String> = foreign.iter().map(|member| described(member)).chain(unread).collect();
     let names = if names.is_empty() { return None } else { names.join(", ") };
     let severity = case.for_passthrough(gpu, Severity::Error);
     let finding = Finding::new(

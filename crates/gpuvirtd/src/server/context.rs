@@ -44,6 +44,14 @@ pub trait Definitions: Send + Sync {
     /// [`PortError`] when libvirt does not answer.
     fn public_xml(&self, name: &str) -> Result<Option<String>, PortError>;
 
+    /// The same, of a domain that a listing has just shown, so that none is made before it.
+    ///
+    /// # Errors
+    /// As [`Definitions::public_xml`].
+    fn listed_xml(&self, name: &str) -> Result<Option<String>, PortError> {
+        self.public_xml(name)
+    }
+
     /// Where libvirt is asked, and the versions that it and QEMU have.
     ///
     /// Without another implementation there is no libvirt.

@@ -65,7 +65,7 @@ fn machines(context: &Context, domains: &[Domain]) -> Reading<Vec<Machine>> {
     });
     let mut machines = Vec::new();
     for domain in concerned {
-        let xml = match context.outside.definitions.public_xml(&domain.name) {
+        let xml = match context.outside.definitions.listed_xml(&domain.name) {
             Ok(xml) => xml,
             Err(error) => return Reading::Unknown(Unknown::Unreadable { what: chain(&error) }),
         };

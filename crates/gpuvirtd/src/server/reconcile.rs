@@ -62,6 +62,7 @@ impl Context {
     /// Leads GPUs to what was asked for as things happen. It never ends.
     pub async fn reconcile(self: Arc<Self>) {
         let mut failed = BTreeSet::new();
+        let mut late = BTreeSet::new();
         // What an earlier daemon's writes still wait for.
         let mut blocked = self.settle_ended(BTreeSet::new()).await;
         let mut waiting = !blocked.is_empty();
@@ -75,6 +76,7 @@ impl Context {
             failed.retain(|gpu: &PciAddress| !stirred.came.iter().any(|came| came.same_slot(gpu)));
             blocked = self.settle_ended(blocked).await;
             waiting = !blocked.is_empty();
+            self.recover_late(&stirred, &mut late).await;
             for gpu in self.due(stirred).await {
                 if failed.contains(&gpu) {
                     continue;
@@ -109,6 +111,29 @@ impl Context {
             }
         }
         waiting
+    }
+
+    /// Takes back what could not be taken back before a card or its driver was there, as at a boot. Once for each function
+    /// that comes: the way back itself has drivers bind, and must not be its own occasion.
+    async fn recover_late(self: &Arc<Self>, stirred: &Stirred, late: &mut BTreeSet<PciAddress>) {
+        let came: Vec<PciAddress> =
+            stirred.came.union(&stirred.driven).filter(|function| late.insert(**function)).copied().collect();
+        if came.is_empty() {
+            return;
+        }
+        let open = self.read(|context| Ok(context.outside.store.open_intents()?)).await.unwrap_or_default();
+        let is_back = |gpu: &PciAddress| came.iter().any(|function| function.same_slot(gpu));
+        let gpus: BTreeSet<PciAddress> = open.into_iter().map(|plan| plan.gpu).filter(is_back).collect();
+        if gpus.is_empty() {
+            return;
+        }
+        if let Err(error) = self.recover_these(gpus.clone()).await {
+            tracing::error!(%error, "a change could not be taken back when its card or driver had come");
+            return;
+        }
+        for gpu in gpus {
+            self.lead(gpu).await;
+        }
     }
 
     async fn due(self: &Arc<Self>, stirred: Stirred) -> Vec<PciAddress> {

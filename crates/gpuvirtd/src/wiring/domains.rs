@@ -116,6 +116,11 @@ impl Definitions for LibvirtDomains {
         // first, so that a libvirt that answers nobody costs them one wait together and not one each.
         self.definitions()?;
         drop(self.lists.domains());
+        self.listed_xml(name)
+    }
+
+    fn listed_xml(&self, name: &str) -> Result<Option<String>, PortError> {
+        self.definitions()?;
         if self.lists.is_overdue() {
             let doing = format!("the definition of VM {name:?} was not asked for");
             return Err(failed(&doing, "libvirt still owes the answer to a listing"));
