@@ -26,7 +26,7 @@ pub struct Asker {
 impl Asker {
     /// For the options of an invocation.
     pub fn new(global: &Global) -> Self {
-        let client = Client::new(&global.socket).with_key(global.key);
+        let client = Client::new(&local::socket(&global.socket)).with_key(global.key);
         Self { global: global.clone(), client, notes: RefCell::new(Page::new()) }
     }
 

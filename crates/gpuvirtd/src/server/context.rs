@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::access::{Caller, Peer, ReadGate, WriteGate, Writer};
 use super::answer::Failure;
+use super::autostart::Retried;
 use super::input::Freshness;
 use super::once::Answers;
 use super::pictures::Pictures;
@@ -93,13 +94,14 @@ pub struct Context {
     pub(super) pictures: Pictures,
     pub(super) answers: Answers,
     pub(super) restored: Restored,
+    pub(super) retried: Retried,
     reads: Semaphore,
     pub(super) changes: Semaphore,
     dry_runs: Semaphore,
     /// Starts of VMs: as many at once as libvirt has workers for them.
     pub(super) hooks: Semaphore,
     pub(super) releases: Semaphore,
-    starts: Semaphore,
+    pub(super) starts: Semaphore,
 }
 
 /// What a caller wants done.
@@ -134,6 +136,7 @@ impl Context {
             pictures: Pictures::default(),
             answers: Answers::default(),
             restored: Restored::default(),
+            retried: Retried::default(),
             reads: Semaphore::new(READS_AT_ONCE),
             changes: Semaphore::new(1),
             dry_runs: Semaphore::new(1),

@@ -42,6 +42,7 @@ fn text(context: &Context, picture: &Picture) -> Result<String, Failure> {
     profiles(&mut registry, picture);
     vms(&mut registry, picture);
     health(&mut registry, context, picture);
+    violations(&mut registry, picture);
     let mut text = String::new();
     // Writing to a string can't fail.
     encode(&mut text, &registry).map_err(|_| Failure::bug())?;
@@ -118,6 +119,19 @@ fn health(registry: &mut Registry, context: &Context, picture: &Picture) {
     registry.register("libvirt_answers", "1 while libvirt's domains are known", plain(known));
     let generation = i64::try_from(picture.view.desired.generation).unwrap_or(i64::MAX);
     registry.register("desired_generation", "Generation of the desired document", plain(generation));
+}
+
+/// By VM, so that an alert can name it.
+fn violations(registry: &mut Registry, picture: &Picture) {
+    let found = Numbers::default();
+    let view = &picture.view;
+    for domain in view.observed.domains.known().into_iter().flatten() {
+        let count = drift::violations(domain, &view.observed, &view.desired).len();
+        if count > 0 {
+            found.get_or_create(&vec![("vm", domain.name.clone())]).set(number(count));
+        }
+    }
+    registry.register("live_violations", "Rules that a running VM breaks", found);
 }
 
 fn number(count: usize) -> i64 {
