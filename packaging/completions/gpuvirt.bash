@@ -508,6 +508,9 @@ _gpuvirt() {
             gpuvirt__subcmd__help__subcmd__vm,add)
                 cmd="gpuvirt__subcmd__help__subcmd__vm__subcmd__add"
                 ;;
+            gpuvirt__subcmd__help__subcmd__vm,adopt)
+                cmd="gpuvirt__subcmd__help__subcmd__vm__subcmd__adopt"
+                ;;
             gpuvirt__subcmd__help__subcmd__vm,list)
                 cmd="gpuvirt__subcmd__help__subcmd__vm__subcmd__list"
                 ;;
@@ -637,6 +640,9 @@ _gpuvirt() {
             gpuvirt__subcmd__vm,add)
                 cmd="gpuvirt__subcmd__vm__subcmd__add"
                 ;;
+            gpuvirt__subcmd__vm,adopt)
+                cmd="gpuvirt__subcmd__vm__subcmd__adopt"
+                ;;
             gpuvirt__subcmd__vm,help)
                 cmd="gpuvirt__subcmd__vm__subcmd__help"
                 ;;
@@ -660,6 +666,9 @@ _gpuvirt() {
                 ;;
             gpuvirt__subcmd__vm__subcmd__help,add)
                 cmd="gpuvirt__subcmd__vm__subcmd__help__subcmd__add"
+                ;;
+            gpuvirt__subcmd__vm__subcmd__help,adopt)
+                cmd="gpuvirt__subcmd__vm__subcmd__help__subcmd__adopt"
                 ;;
             gpuvirt__subcmd__vm__subcmd__help,help)
                 cmd="gpuvirt__subcmd__vm__subcmd__help__subcmd__help"
@@ -3571,7 +3580,7 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__help__subcmd__vm)
-            opts="list show migratable xml add remove start"
+            opts="list show migratable xml add remove adopt start"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3585,6 +3594,20 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__help__subcmd__vm__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__vm__subcmd__adopt)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -4843,7 +4866,7 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__vm)
-            opts="-o -h --output --host --socket --key --help list show migratable xml add remove start help"
+            opts="-o -h --output --host --socket --key --help list show migratable xml add remove adopt start help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4938,8 +4961,42 @@ _gpuvirt() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        gpuvirt__subcmd__vm__subcmd__adopt)
+            opts="-o -h --dry-run --output --host --socket --key --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         gpuvirt__subcmd__vm__subcmd__help)
-            opts="list show migratable xml add remove start help"
+            opts="list show migratable xml add remove adopt start help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4953,6 +5010,20 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__vm__subcmd__help__subcmd__add)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__vm__subcmd__help__subcmd__adopt)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

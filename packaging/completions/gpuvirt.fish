@@ -28,7 +28,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_needs_command" -s o -l output -d 'How to 
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_needs_command" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_needs_command" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_needs_command" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_needs_command" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_needs_command" -s V -l version -d 'Print version'
@@ -57,7 +57,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and not __fish_seen
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and not __fish_seen_subcommand_from list show set cordon uncordon unset help" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and not __fish_seen_subcommand_from list show set cordon uncordon unset help" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and not __fish_seen_subcommand_from list show set cordon uncordon unset help" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and not __fish_seen_subcommand_from list show set cordon uncordon unset help" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and not __fish_seen_subcommand_from list show set cordon uncordon unset help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and not __fish_seen_subcommand_from list show set cordon uncordon unset help" -f -a "list" -d 'List all GPUs: types configured and active, driver, IOMMU group, vGPUs, VMs. Changes nothing'
@@ -71,14 +71,14 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_sub
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from list" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from list" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from list" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from list" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from show" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from show" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from show" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from show" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from show" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from set" -l type -d 'shared, direct, shared-direct or default; vSphere\'s spellings are understood too' -r
@@ -92,7 +92,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_sub
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from set" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from set" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from set" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from set" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from set" -l dry-run -d 'Show the plan, as sentences and as the equivalent shell writes; change nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -100,21 +100,21 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_sub
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from cordon" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from cordon" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from cordon" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from cordon" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from cordon" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from uncordon" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from uncordon" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from uncordon" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from uncordon" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from uncordon" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from uncordon" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from unset" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from unset" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from unset" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from unset" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from unset" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from unset" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from help" -f -a "list" -d 'List all GPUs: types configured and active, driver, IOMMU group, vGPUs, VMs. Changes nothing'
@@ -128,7 +128,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand profile; and not __fish_
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand profile; and not __fish_seen_subcommand_from list help" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand profile; and not __fish_seen_subcommand_from list help" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand profile; and not __fish_seen_subcommand_from list help" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand profile; and not __fish_seen_subcommand_from list help" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand profile; and not __fish_seen_subcommand_from list help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand profile; and not __fish_seen_subcommand_from list help" -f -a "list" -d 'List the vGPU profiles that GPUs offer now. Changes nothing'
@@ -138,7 +138,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand profile; and __fish_seen
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand profile; and __fish_seen_subcommand_from list" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand profile; and __fish_seen_subcommand_from list" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand profile; and __fish_seen_subcommand_from list" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand profile; and __fish_seen_subcommand_from list" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand profile; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand profile; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the vGPU profiles that GPUs offer now. Changes nothing'
@@ -147,7 +147,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and not __fish_seen
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and not __fish_seen_subcommand_from list create remove help" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and not __fish_seen_subcommand_from list create remove help" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and not __fish_seen_subcommand_from list create remove help" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and not __fish_seen_subcommand_from list create remove help" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and not __fish_seen_subcommand_from list create remove help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and not __fish_seen_subcommand_from list create remove help" -f -a "list" -d 'List the GPU instances of GPUs, and the profiles that more can be made of. Changes nothing'
@@ -158,7 +158,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and __fish_seen_sub
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and __fish_seen_subcommand_from list" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and __fish_seen_subcommand_from list" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and __fish_seen_subcommand_from list" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and __fish_seen_subcommand_from list" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and __fish_seen_subcommand_from create" -l count -d 'How many' -r
@@ -166,7 +166,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and __fish_seen_sub
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and __fish_seen_subcommand_from create" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and __fish_seen_subcommand_from create" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and __fish_seen_subcommand_from create" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and __fish_seen_subcommand_from create" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and __fish_seen_subcommand_from create" -l dry-run -d 'Show the plan, as sentences and as the equivalent shell lines; change nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and __fish_seen_subcommand_from create" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -174,7 +174,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and __fish_seen_sub
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and __fish_seen_subcommand_from remove" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and __fish_seen_subcommand_from remove" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and __fish_seen_subcommand_from remove" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and __fish_seen_subcommand_from remove" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and __fish_seen_subcommand_from remove" -l all -d 'All that gpuvirt made on the GPU'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand mig; and __fish_seen_subcommand_from remove" -l dry-run -d 'Show the plan, as sentences and as the equivalent shell lines; change nothing'
@@ -187,7 +187,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and not __fish_see
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and not __fish_seen_subcommand_from list show create set remove help" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and not __fish_seen_subcommand_from list show create set remove help" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and not __fish_seen_subcommand_from list show create set remove help" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and not __fish_seen_subcommand_from list show create set remove help" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and not __fish_seen_subcommand_from list show create set remove help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and not __fish_seen_subcommand_from list show create set remove help" -f -a "list" -d 'List the vGPUs that exist now, whoever made them. Changes nothing'
@@ -200,14 +200,14 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_su
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from list" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from list" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from list" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from list" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from show" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from show" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from show" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from show" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from show" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from create" -l gpu -d 'The GPU: its address or label; chosen by gpuvirtd when left out' -r
@@ -219,7 +219,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_su
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from create" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from create" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from create" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from create" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from create" -l explain -d 'Say why the vGPU is placed where it is, and why on no other GPU'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from create" -l dry-run -d 'Show the plan, as sentences and as the equivalent shell writes; change nothing'
@@ -229,7 +229,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_su
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from set" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from set" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from set" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from set" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from set" -l clear-params -d 'Clear all parameters; with --param, all but those'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from set" -l dry-run -d 'Show the plan, as sentences and as the equivalent shell writes; change nothing'
@@ -239,7 +239,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_su
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from remove" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from remove" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from remove" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from remove" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from remove" -l all -d 'Every vGPU that gpuvirt made on the GPU, and none of others'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vgpu; and __fish_seen_subcommand_from remove" -l dry-run -d 'Show the plan, as sentences and as the equivalent shell writes; change nothing'
@@ -255,14 +255,14 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand capacity" -s o -l output
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand capacity" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand capacity" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand capacity" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand capacity" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand capacity" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set refresh maintenance reserve help" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set refresh maintenance reserve help" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set refresh maintenance reserve help" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set refresh maintenance reserve help" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set refresh maintenance reserve help" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set refresh maintenance reserve help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and not __fish_seen_subcommand_from show set refresh maintenance reserve help" -f -a "show" -d 'Show the host\'s defaults, reservations and maintenance. Changes nothing'
@@ -275,7 +275,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_su
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from show" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from show" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from show" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from show" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from set" -l default-type -d 'What a GPU of type default is: shared or shared-direct' -r
@@ -284,7 +284,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_su
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from set" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from set" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from set" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from set" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from set" -l yes -d 'Change the GPUs that follow the default type with it'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -292,21 +292,21 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_su
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from refresh" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from refresh" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from refresh" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from refresh" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from refresh" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from maintenance" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from maintenance" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from maintenance" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from maintenance" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from maintenance" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from maintenance" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from reserve" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from reserve" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from reserve" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from reserve" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from reserve" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from reserve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show the host\'s defaults, reservations and maintenance. Changes nothing'
@@ -315,33 +315,34 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_su
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "maintenance" -d 'Place nothing more on this host, or do so again. Changes the configuration only'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "reserve" -d 'Keep room for so many vGPUs of a profile. Changes the configuration only'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -l socket -d 'The socket of gpuvirtd' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -f -a "list" -d 'List libvirt\'s domains with the GPUs and vGPUs that they have or name. Changes nothing'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -f -a "show" -d 'Show one domain: state and GPU devices, in its definition and in the running QEMU. Changes nothing'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -f -a "migratable" -d 'Say whether a domain can move to another host while it runs, and why not. Changes nothing'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -f -a "xml" -d 'Print a domain\'s definition without its secrets. Changes nothing'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -f -a "add" -d 'Add a GPU or a vGPU to a domain\'s definition. Changes the stored definition, for the next start'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -f -a "remove" -d 'Take a GPU or a vGPU out of a domain\'s definition. Changes the stored definition, for the next start'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -f -a "start" -d 'Start a domain, with devices chosen for what it asks for. Changes its definition where others than the last ones are chosen'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove start help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -f -a "list" -d 'List libvirt\'s domains with the GPUs and vGPUs that they have or name. Changes nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -f -a "show" -d 'Show one domain: state and GPU devices, in its definition and in the running QEMU. Changes nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -f -a "migratable" -d 'Say whether a domain can move to another host while it runs, and why not. Changes nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -f -a "xml" -d 'Print a domain\'s definition without its secrets. Changes nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -f -a "add" -d 'Add a GPU or a vGPU to a domain\'s definition. Changes the stored definition, for the next start'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -f -a "remove" -d 'Take a GPU or a vGPU out of a domain\'s definition. Changes the stored definition, for the next start'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -f -a "adopt" -d 'Note requests for the GPUs and vGPUs that a domain has without. Changes the stored definition\'s metadata alone'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -f -a "start" -d 'Start a domain, with devices chosen for what it asks for. Changes its definition where others than the last ones are chosen'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from list" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from list" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from list" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from list" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from list" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from show" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from show" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from show" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from show" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from show" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from migratable" -l to-host -d 'The other host: a snapshot or a recording of it, or its configuration as `gpuvirt config export` writes it (.yaml, .yml, .json)' -r -F
@@ -349,14 +350,14 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subc
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from migratable" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from migratable" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from migratable" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from migratable" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from migratable" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from xml" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from xml" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from xml" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from xml" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from xml" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from xml" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from add" -l profile -d 'A vGPU of a profile, as `gpuvirt profile list` shows it; made when the VM starts, on a GPU that has room then' -r
@@ -370,7 +371,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subc
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from add" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from add" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from add" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from add" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from add" -l dry-run -d 'Show the elements that would be added; change nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -378,14 +379,22 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subc
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from remove" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from remove" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from remove" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from remove" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from adopt" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
+json\t'One JSON document'
+yaml\t'The same document as YAML'"
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from adopt" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from adopt" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from adopt" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from adopt" -l dry-run -d 'Show what would be adopted; change nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from adopt" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from start" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from start" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from start" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from start" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from start" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from start" -l explain -d 'Show which devices it would get and why not others; change and start nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from start" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -395,6 +404,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subc
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "xml" -d 'Print a domain\'s definition without its secrets. Changes nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "add" -d 'Add a GPU or a vGPU to a domain\'s definition. Changes the stored definition, for the next start'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Take a GPU or a vGPU out of a domain\'s definition. Changes the stored definition, for the next start'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "adopt" -d 'Note requests for the GPUs and vGPUs that a domain has without. Changes the stored definition\'s metadata alone'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "start" -d 'Start a domain, with devices chosen for what it asks for. Changes its definition where others than the last ones are chosen'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand xml" -l gpu -d 'A whole GPU, all its functions: its address or label' -r
@@ -403,7 +413,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand xml" -s o -l output -d '
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand xml" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand xml" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand xml" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand xml" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand xml" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand snapshot" -l file -d 'The file to write' -r -F
@@ -411,14 +421,14 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand snapshot" -s o -l output
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand snapshot" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand snapshot" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand snapshot" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand snapshot" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand snapshot" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and not __fish_seen_subcommand_from check list help" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and not __fish_seen_subcommand_from check list help" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and not __fish_seen_subcommand_from check list help" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and not __fish_seen_subcommand_from check list help" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and not __fish_seen_subcommand_from check list help" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and not __fish_seen_subcommand_from check list help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and not __fish_seen_subcommand_from check list help" -f -a "check" -d 'Say what a driver package is, and whether it fits a GPU or a VM. Changes nothing, opens no file'
@@ -430,14 +440,14 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from check" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from check" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from check" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from check" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from list" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from list" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from list" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from list" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from list" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and __fish_seen_subcommand_from help" -f -a "check" -d 'Say what a driver package is, and whether it fits a GPU or a VM. Changes nothing, opens no file'
@@ -462,14 +472,14 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand advise" -s o -l output -
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand advise" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand advise" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand advise" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand advise" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand advise" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and not __fish_seen_subcommand_from export diff apply help" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and not __fish_seen_subcommand_from export diff apply help" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and not __fish_seen_subcommand_from export diff apply help" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and not __fish_seen_subcommand_from export diff apply help" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and not __fish_seen_subcommand_from export diff apply help" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and not __fish_seen_subcommand_from export diff apply help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and not __fish_seen_subcommand_from export diff apply help" -f -a "export" -d 'Print what is configured as a document that `config apply` takes. Changes nothing'
@@ -480,7 +490,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from export" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from export" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from export" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from export" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from diff" -s f -l file -d 'The file, YAML or JSON; - is standard input' -r -F
@@ -488,7 +498,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from diff" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from diff" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from diff" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from diff" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from diff" -l prune -d 'Managed GPUs that the document does not name become unmanaged, as by `gpu unset`'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -498,7 +508,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from apply" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from apply" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from apply" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from apply" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from apply" -l prune -d 'Managed GPUs that the document does not name become unmanaged, as by `gpu unset`'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from apply" -l dry-run -d 'Show the plan of each GPU, and whatever is in the way; change nothing'
@@ -515,7 +525,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand import" -s o -l output -
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand import" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand import" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand import" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand import" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand import" -l apply -d 'Make the host so, as `config apply` would; refused while anything contradicts'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand import" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -523,7 +533,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand explain" -s o -l output 
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand explain" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand explain" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand explain" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand explain" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand explain" -l all-markdown -d 'Print docs/refusals.md'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand explain" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -531,21 +541,21 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand status" -s o -l output -
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand status" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand status" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand status" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand status" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand doctor" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand doctor" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand doctor" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand doctor" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand doctor" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand events" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand events" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand events" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand events" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand events" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand events" -s f -l follow -d 'Wait for more, until interrupted or until gpuvirtd ends'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand events" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -553,7 +563,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and not __fish_s
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and not __fish_seen_subcommand_from graphics help" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and not __fish_seen_subcommand_from graphics help" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and not __fish_seen_subcommand_from graphics help" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and not __fish_seen_subcommand_from graphics help" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and not __fish_seen_subcommand_from graphics help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and not __fish_seen_subcommand_from graphics help" -f -a "graphics" -d 'GPUs, as `esxcli graphics` has them'
@@ -562,7 +572,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and __fish_seen_
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and __fish_seen_subcommand_from graphics" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and __fish_seen_subcommand_from graphics" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and __fish_seen_subcommand_from graphics" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and __fish_seen_subcommand_from graphics" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and __fish_seen_subcommand_from graphics" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand esxcli; and __fish_seen_subcommand_from graphics" -f -a "device" -d 'Graphics devices'
@@ -575,14 +585,14 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand recover" -s o -l output 
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand recover" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand recover" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand recover" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand recover" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand recover" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand hook" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand hook" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand hook" -l socket -d 'The socket of gpuvirtd' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand hook" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand hook" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand hook" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and not __fish_seen_subcommand_from gpu profile mig vgpu capacity host vm xml snapshot driver advise config import explain status doctor events esxcli recover hook help" -f -a "gpu" -d 'GPUs: what they are, how they are used, who holds them; and giving them another type'
@@ -632,6 +642,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_su
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "xml" -d 'Print a domain\'s definition without its secrets. Changes nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "add" -d 'Add a GPU or a vGPU to a domain\'s definition. Changes the stored definition, for the next start'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "remove" -d 'Take a GPU or a vGPU out of a domain\'s definition. Changes the stored definition, for the next start'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "adopt" -d 'Note requests for the GPUs and vGPUs that a domain has without. Changes the stored definition\'s metadata alone'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "start" -d 'Start a domain, with devices chosen for what it asks for. Changes its definition where others than the last ones are chosen'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from driver" -f -a "check" -d 'Say what a driver package is, and whether it fits a GPU or a VM. Changes nothing, opens no file'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from driver" -f -a "list" -d 'List the releases of NVIDIA\'s vGPU software that are known here, and what goes with what. Changes nothing'
