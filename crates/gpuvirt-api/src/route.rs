@@ -9,7 +9,7 @@
 //! | `GET /v1/vms`, `/v1/vms/{name}` | `List<VmDocument>` (`VmList`, `Vm`) |
 //! | `GET /v1/gpus/{gpu}/xml`, `/v1/vgpus/{id}/xml`, `/v1/vms/{name}/xml` | `XmlDocument` (`Xml`) |
 //! | `GET /v1/vms/{name}/migration` | `List<MigrationDocument>` (`Migration`) |
-//! | `POST /v1/vms/{name}/start` with `VmStart` | `Change` |
+//! | `POST /v1/vms/{name}/start` with `VmStart`, `POST /v1/vms/{name}/adopt` with `VmAdopt` | `Change` |
 //! | `POST /v1/hook` with `HookCall`, for libvirt's hook alone | `HookAnswer` |
 //! | `GET /v1/capacity[?profile=]` | `List<Capacity>` (`CapacityList`) |
 //! | `GET /v1/host` | `List<HostDocument>` (`Host`) |
@@ -175,6 +175,11 @@ pub fn vm_migration(name: &str) -> String {
 /// `/v1/vms/{name}/start`
 pub fn vm_start(name: &str) -> String {
     vm(name) + "/start"
+}
+
+/// `/v1/vms/{name}/adopt`
+pub fn vm_adopt(name: &str) -> String {
+    vm(name) + "/adopt"
 }
 
 /// `/v1/vms/{name}/devices`

@@ -67,7 +67,7 @@ pub struct Global {
     /// Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub host: Option<PathBuf>,
-    /// The socket of gpuvirtd
+    /// The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "PATH", default_value = gpuvirt_api::client::DEFAULT_SOCKET)]
     pub socket: PathBuf,
 }

@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 
 use super::access::{Caller, Peer, ReadGate, WriteGate, Writer};
 use super::answer::Failure;
+use super::autostart::Retried;
 use super::input::Freshness;
 use super::pictures::Pictures;
 use super::presence;
@@ -91,13 +92,14 @@ pub struct Context {
     pub(super) hook_watch: Arc<HookWatch>,
     pub(super) pictures: Pictures,
     pub(super) restored: Restored,
+    pub(super) retried: Retried,
     reads: Semaphore,
     pub(super) changes: Semaphore,
     dry_runs: Semaphore,
     /// Starts of VMs: as many at once as libvirt has workers for them.
     pub(super) hooks: Semaphore,
     pub(super) releases: Semaphore,
-    starts: Semaphore,
+    pub(super) starts: Semaphore,
 }
 
 /// What a caller wants done.
@@ -131,6 +133,7 @@ impl Context {
             hook_watch: Arc::default(),
             pictures: Pictures::default(),
             restored: Restored::default(),
+            retried: Retried::default(),
             reads: Semaphore::new(READS_AT_ONCE),
             changes: Semaphore::new(1),
             dry_runs: Semaphore::new(1),

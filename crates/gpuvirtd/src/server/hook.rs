@@ -34,14 +34,16 @@ pub(super) async fn call(
     }
     let result = match event {
         HookEvent::Prepare => {
-            let result = prepare(&context, domain).await;
-            if result.is_err() {
+            let result = prepare(&context, domain.clone()).await;
+            if let Err(failure) = &result {
+                context.start_was_refused(domain, failure);
                 remove_released(Arc::clone(&context));
             }
             result
         }
         HookEvent::Running => {
             context.engine.hook_runs(&domain);
+            context.retried.runs(uuid);
             Ok(Vec::new())
         }
         HookEvent::Release => {
@@ -50,6 +52,9 @@ pub(super) async fn call(
             Ok(Vec::new())
         }
     };
+    if event == HookEvent::Prepare && result.is_ok() {
+        context.retried.runs(uuid);
+    }
     match &result {
         Ok(made) => tracing::info!(vm, %uuid, ?event, made = made.len(), "hook"),
         Err(failure) => tracing::warn!(vm, %uuid, ?event, why = failure.error.message, "hook refused"),

@@ -10,6 +10,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use gpuvirt_api::GpuDocument;
 use gpuvirt_model::Reading;
+use gpuvirt_plan::drift;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -40,6 +41,7 @@ fn text(context: &Context, picture: &Picture) -> Result<String, Failure> {
     gpus(&mut registry, picture);
     profiles(&mut registry, picture);
     health(&mut registry, context, picture);
+    violations(&mut registry, picture);
     let mut text = String::new();
     // Writing to a string can't fail.
     encode(&mut text, &registry).map_err(|_| Failure::bug())?;
@@ -96,6 +98,19 @@ fn health(registry: &mut Registry, context: &Context, picture: &Picture) {
     registry.register("libvirt_answers", "1 while libvirt's domains are known", plain(known));
     let generation = i64::try_from(picture.view.desired.generation).unwrap_or(i64::MAX);
     registry.register("desired_generation", "Generation of the desired document", plain(generation));
+}
+
+/// By VM, so that an alert can name it.
+fn violations(registry: &mut Registry, picture: &Picture) {
+    let found = Numbers::default();
+    let view = &picture.view;
+    for domain in view.observed.domains.known().into_iter().flatten() {
+        let count = drift::violations(domain, &view.observed, &view.desired).len();
+        if count > 0 {
+            found.get_or_create(&vec![("vm", domain.name.clone())]).set(number(count));
+        }
+    }
+    registry.register("live_violations", "Rules that a running VM breaks", found);
 }
 
 fn number(count: usize) -> i64 {

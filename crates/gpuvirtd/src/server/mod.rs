@@ -9,6 +9,8 @@
 //!     pictures the picture of the host that questions share
 //!     context  the engine, called on a thread of its own, if the client is still present when its turn comes
 //!     restore  what was asked for, made so at the daemon's start
+//!     autostart VMs that start with the host, tried again where their devices' places no longer fit
+//!     violation what running VMs got against the rules, told as it comes
 //!     answer   documents and errors as they travel
 //! ```
 //!
@@ -16,6 +18,7 @@
 
 pub mod access;
 mod answer;
+mod autostart;
 mod capacity;
 mod change;
 mod config;
@@ -41,6 +44,7 @@ mod restore;
 mod routes;
 mod status;
 mod vgpu;
+mod violation;
 mod vm;
 
 pub use access::{Peer, ReadGate, WriteGate};

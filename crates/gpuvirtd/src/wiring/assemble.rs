@@ -87,6 +87,9 @@ fn told(hearing: &Arc<Hearing>, events: &Arc<EventLog>, stir: &Arc<Stir>, watch:
         if event.happened == Happened::Stopped {
             stir.released();
         }
+        if event.happened == Happened::DevicesChanged {
+            stir.device_changed();
+        }
         let happened = match event.happened {
             Happened::Defined => "was defined",
             Happened::Undefined => "is defined no more",
