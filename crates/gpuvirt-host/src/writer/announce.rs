@@ -97,7 +97,9 @@ pub fn waiting_writers(sysfs: &dyn Sysfs) -> io::Result<Vec<WaitingWriter>> {
             .flatten()
             .map(|write| WaitingWriter { pid, write })
     };
-    Ok(program::processes(files)?.into_iter().filter_map(announced).collect())
+    // One that is in a write has its memory, killed or not: it ends when the kernel lets go of it.
+    let processes = program::processes(files)?.into_iter().filter(|process| process.may_map);
+    Ok(processes.filter_map(|process| announced(process.pid)).collect())
 }
 
 /// Whether a process is named like a writer: each one names itself before it takes a request.
