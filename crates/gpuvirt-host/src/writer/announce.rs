@@ -82,8 +82,9 @@ pub struct WaitingWriter {
 
 /// The writers that are at work on this host, whichever daemon started them.
 ///
-/// A writer is as privileged as its daemon, so that a daemon can look into an earlier one's: a process that it can't
-/// look into is no writer. Nor is one of another name: a writer that can't take its name takes no request.
+/// The daemon can look into every process (CAP_SYS_PTRACE), an earlier daemon's writers among them, however privileged
+/// they are: a process that it can't look into is no writer. Nor is one of another name: a writer that can't take its
+/// name takes no request.
 ///
 /// # Errors
 /// When processes can't be listed.
