@@ -44,8 +44,8 @@ pub use migration::MigrationDocument;
 pub use passthrough::PassthroughDocument;
 pub use profile::{OfferingFunction, ProfileDocument};
 pub use request::{
-    Change, CreateVgpu, MOST_VGPUS, RemoveVgpus, SetCordon, SetHost, SetType, SetVgpuParams, VmAdd, VmRemove,
-    VmStart,
+    Change, CreateVgpu, MOST_VGPUS, RemoveVgpus, SetCordon, SetHost, SetType, SetVgpuParams, VmAdd, VmAdopt,
+    VmRemove, VmStart,
 };
 pub use selector::GpuSelector;
 pub use status::StatusDocument;

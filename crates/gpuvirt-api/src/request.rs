@@ -4,7 +4,7 @@ use gpuvirt_model::{
     AssignmentPolicy, CardMatch, ConfiguredType, Outcome, PciAddress, ProfileName, RefusalCode, Reservation,
     VgpuId, VgpuMode, VgpuParams, Warning, When,
 };
-use gpuvirt_plan::placement::Choice;
+use gpuvirt_plan::placement::{Assignment, Choice};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -191,6 +191,16 @@ pub struct VmStart {
     pub dry_run: bool,
 }
 
+/// `POST /v1/vms/{name}/adopt`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VmAdopt {
+    /// Show what would be adopted, change nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
 /// `POST /v1/vms/{name}/devices/remove`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -246,4 +256,7 @@ pub struct Change {
     /// Where the vGPU was placed and why, when no GPU was named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement: Option<Choice>,
+    /// What each request of a VM got or would get, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assignments: Vec<Assignment>,
 }

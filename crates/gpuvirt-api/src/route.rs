@@ -9,7 +9,7 @@
 //! | `GET /v1/vms`, `/v1/vms/{name}` | `List<VmDocument>` (`VmList`, `Vm`) |
 //! | `GET /v1/gpus/{gpu}/xml`, `/v1/vgpus/{id}/xml`, `/v1/vms/{name}/xml` | `XmlDocument` (`Xml`) |
 //! | `GET /v1/vms/{name}/migration` | `List<MigrationDocument>` (`Migration`) |
-//! | `POST /v1/vms/{name}/start` with `VmStart` | `Change` |
+//! | `POST /v1/vms/{name}/start` with `VmStart`, `POST /v1/vms/{name}/adopt` with `VmAdopt` | `Change` |
 //! | `POST /v1/hook` with `HookCall`, for libvirt's hook alone | `HookAnswer` |
 //! | `GET /v1/capacity[?profile=]` | `List<Capacity>` (`CapacityList`) |
 //! | `GET /v1/host` | `List<HostDocument>` (`Host`) |
@@ -36,6 +36,9 @@
 //! Listings show what the kernel told of since they were last made, and at most two seconds of what it tells nobody
 //! (attributes that others write, processes that open a device); `Cache-Control: no-cache` asks for a look at the host.
 //!
+//! A change may carry `Idempotency-Key`, a UUID: asked for again with it, by a client that lost the answer, it is made
+//! once and the first answer is given again.
+//!
 //! A single document is a list of one item. Every error is an `ApiError` with the status of its kind.
 
 use std::fmt::Write as _;
@@ -43,6 +46,9 @@ use std::fmt::Write as _;
 use gpuvirt_model::VgpuId;
 
 use crate::GpuSelector;
+
+/// The header of a change's key: a UUID. A change that is asked for again with it is made once.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// `/v1/gpus`
 pub const GPUS: &str = "/v1/gpus";
@@ -175,6 +181,11 @@ pub fn vm_migration(name: &str) -> String {
 /// `/v1/vms/{name}/start`
 pub fn vm_start(name: &str) -> String {
     vm(name) + "/start"
+}
+
+/// `/v1/vms/{name}/adopt`
+pub fn vm_adopt(name: &str) -> String {
+    vm(name) + "/adopt"
 }
 
 /// `/v1/vms/{name}/devices`

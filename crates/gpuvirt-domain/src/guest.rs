@@ -12,8 +12,15 @@ pub(crate) fn guest(root: &Node<'_, '_>) -> Guest {
         memory_kib: child(root, "memory").and_then(|memory| kib(&memory)),
         hard_limit_kib: limit.and_then(|limit| kib(&limit)),
         huge_pages: child(root, "memoryBacking").and_then(|backing| huge_pages(&backing)),
+        numa_node: child(root, "numatune").and_then(|tune| numa_node(&tune)),
         viommu: devices(root).find(|device| is(device, "iommu")).map(|device| viommu(&device)),
     }
+}
+
+/// One node that memory is bound to, or preferred from; several are none to be near to.
+fn numa_node(tune: &Node<'_, '_>) -> Option<u32> {
+    let nodes = child(tune, "memory")?.attribute("nodeset")?.trim();
+    nodes.bytes().all(|byte| byte.is_ascii_digit()).then(|| nodes.parse().ok()).flatten()
 }
 
 fn viommu(device: &Node<'_, '_>) -> Viommu {
@@ -112,6 +119,11 @@ mod tests {
             let found = backing(&format!("<hugepages>{several}</hugepages>"));
             assert_eq!(found, Some(HugePages::Several), "{several}");
         }
+        let near = |nodes: &str| of(&format!("<numatune><memory nodeset='{nodes}'/></numatune>")).numa_node;
+        assert_eq!(
+            [near("1"), near("0-1"), near("0,2"), near(""), near("99999999999")],
+            [Some(1), None, None, None, None]
+        );
         let viommu = |xml: &str| of(&format!("<devices>{xml}</devices>")).viommu;
         assert_eq!(viommu("<disk/>"), None);
         let found = viommu("<iommu model='intel'><driver intremap='on' caching_mode='on'/></iommu>");

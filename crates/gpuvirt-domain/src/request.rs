@@ -5,7 +5,7 @@
 //!   <gpuvirt:profile id="1" alias="ua-gpuvirt-…" name="nvidia_a40-24c" params="a=1"/>
 //!   <gpuvirt:gpu id="2" alias="…" address="0000:41:00.0" identity="10de:2235:10de:145a" class="030200"/>
 //!   <gpuvirt:match id="3" alias="…" ids="10de:2235" label="compute"/>
-//!   <gpuvirt:vgpu id="4" alias="…" vgpu="UUID or address"/>
+//!   <gpuvirt:vgpu id="4" alias="…" vgpu="UUID or address"/>      without alias: adopted, the hostdev is not ours
 //! </gpuvirt:requests>
 //! ```
 //!
@@ -35,7 +35,7 @@ pub(crate) fn requests(root: &Node<'_, '_>) -> Requests {
     let mut found = Requests { domain, ..Requests::default() };
     for node in element.children().filter(Node::is_element).take(MOST) {
         match request(&node) {
-            Some(request) => found.list.push(Request { assigned: assigned(root, &request.alias), ..request }),
+            Some(request) => found.list.push(Request { assigned: assigned(root, &request), ..request }),
             None => found.unreadable += 1,
         }
     }
@@ -93,7 +93,9 @@ fn request(node: &Node<'_, '_>) -> Option<Request> {
         (true, "vgpu") => Wanted::Vgpu { vgpu: text("vgpu")?.parse().ok()? },
         _ => return None,
     };
-    let alias = text("alias")?.to_owned();
+    // A device that was there before it was asked for has no alias of ours: the request says which it is.
+    let by_itself = matches!(wanted, Wanted::Gpu { .. } | Wanted::Vgpu { .. });
+    let alias = text("alias").map(str::to_owned).or_else(|| by_itself.then(String::new))?;
     Some(Request { id: text("id")?.parse().ok()?, alias, wanted, assigned: None })
 }
 
@@ -110,10 +112,19 @@ fn identity(ids: &str, class: &str) -> Option<PciIdentity> {
     Some(PciIdentity { vendor: ids.vendor, device: ids.device, subsystem_vendor, subsystem_device, class })
 }
 
-/// The host device of the hostdev with this alias.
-fn assigned(root: &Node<'_, '_>, alias: &str) -> Option<Hostdev> {
-    let device = read::devices(root).find(|device| read::alias(device) == Some(alias))?;
-    read::hostdev(&device).ok().flatten()
+/// The host device of the hostdev with the request's alias; of an adopted one that which the request names.
+fn assigned(root: &Node<'_, '_>, request: &Request) -> Option<Hostdev> {
+    let mut devices = read::devices(root);
+    if !request.alias.is_empty() {
+        let device = devices.find(|device| read::alias(device) == Some(request.alias.as_str()))?;
+        return read::hostdev(&device).ok().flatten();
+    }
+    let named = match &request.wanted {
+        Wanted::Gpu { gpu, .. } => Hostdev::Pci { address: *gpu, managed: false },
+        Wanted::Vgpu { vgpu } => vgpu.hostdev(),
+        Wanted::Profile { .. } | Wanted::Match { .. } => return None,
+    };
+    devices.filter_map(|device| read::hostdev(&device).ok().flatten()).find(|found| found.same_device(&named))
 }
 
 fn written(domain: Uuid, requests: &[Request]) -> Element {
@@ -125,7 +136,11 @@ fn written(domain: Uuid, requests: &[Request]) -> Element {
 
 fn one(request: &Request) -> Element {
     let named = |name| {
-        Element::new(name).attribute("id", request.id.to_string()).attribute("alias", request.alias.as_str())
+        let element = Element::new(name).attribute("id", request.id.to_string());
+        match request.alias.as_str() {
+            "" => element,
+            alias => element.attribute("alias", alias),
+        }
     };
     match &request.wanted {
         Wanted::Profile { profile, params } => {
@@ -215,6 +230,26 @@ mod tests {
             assert_eq!(with.matches("<metadata").count(), 1, "{with}");
             assert_eq!(crate::read(&with).unwrap().requests, all(), "{with}");
         }
+    }
+
+    #[test]
+    fn an_adopted_device_is_found_by_what_its_request_names() {
+        let vgpu = VgpuId::Mdev(Uuid::from_u128(7));
+        let adopted = |id| Request {
+            id,
+            alias: String::new(),
+            wanted: Wanted::Vgpu { vgpu },
+            assigned: Some(Hostdev::Mdev { uuid: Uuid::from_u128(7) }),
+        };
+        let requests = Requests { domain: Some(Uuid::from_u128(1)), list: vec![adopted(1)], unreadable: 0 };
+        // A hostdev that somebody wrote by hand, and that stays as it is.
+        let by_hand = PLAIN.replace("      <alias name='ua-gpuvirt-7'/>\n", "");
+        let with = set_requests(&by_hand, &requests).unwrap();
+        assert!(with.contains("<gpuvirt:vgpu id='1' vgpu="), "{with}");
+        assert_eq!(crate::read(&with).unwrap().requests, requests);
+        assert_eq!(set_requests(&with, &Requests::default()).unwrap(), by_hand);
+        let gone = with.replace("type='mdev'", "type='usb'");
+        assert_eq!(crate::read(&gone).unwrap().requests.list[0].assigned, None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use gpuvirt_model::{
     VgpuId, VgpuMode, Warning, When,
 };
 use gpuvirt_plan::Plan;
-use gpuvirt_plan::placement::Choice;
+use gpuvirt_plan::placement::{Assignment, Choice};
 use gpuvirt_plan::profile::remember_names;
 use gpuvirt_plan::vgpu::Wish;
 use uuid::Uuid;
@@ -181,6 +181,8 @@ pub struct Report {
     pub xml: Option<String>,
     /// Where a vGPU was or would be placed, and why there.
     pub placement: Option<Choice>,
+    /// What each request of a VM got or would get.
+    pub assignments: Vec<Assignment>,
 }
 
 /// Why a request did not succeed.
@@ -233,6 +235,7 @@ impl Report {
             vgpus: [self.vgpus, next.vgpus].concat(),
             xml: self.xml.or(next.xml),
             placement: self.placement.or(next.placement),
+            assignments: [self.assignments, next.assignments].concat(),
         }
     }
 
@@ -250,6 +253,7 @@ impl Report {
             vgpus: Vec::new(),
             xml: None,
             placement: None,
+            assignments: Vec::new(),
         }
     }
 }

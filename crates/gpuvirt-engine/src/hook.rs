@@ -16,6 +16,7 @@ use gpuvirt_model::{
     Wanted as Asked, chain,
 };
 use gpuvirt_plan::checks::start::{Judgement, Missing, Start, judge};
+use gpuvirt_plan::placement::Details;
 use gpuvirt_plan::vgpu;
 use uuid::Uuid;
 
@@ -155,9 +156,9 @@ impl Engine {
         self.remove_released(deadline)
     }
 
-    /// The host as a start sees it: VMs are those that hooks told of.
+    /// The host as a start sees it: VMs are those that hooks told of, and those that room is kept for.
     fn start_view(&self) -> Result<View, EngineError> {
-        self.view_of(gpuvirt_model::Reading::Known(Vec::new()))
+        self.view_of(gpuvirt_model::Reading::Known(self.starts.awaited()))
     }
 
     pub(crate) fn judged(&self, domain: &Domain, view: &View) -> Result<Judgement, EngineError> {
@@ -167,8 +168,24 @@ impl Engine {
         // It matters to devices that reach all of the guest's memory.
         let locks = domain.config.iter().any(|device| matches!(device, Hostdev::Pci { .. }));
         let memory = if locks { self.host.memory() } else { None };
-        let start =
-            Start { domain, observed, desired, records, hands_off: &hands_off, memory: memory.as_ref() };
+        // What waits in the kernel is looked for only where something is to be placed.
+        let known = |device: &Hostdev| match device {
+            Hostdev::Mdev { uuid } => view.observed.vgpus.contains_key(&VgpuId::Mdev(*uuid)),
+            Hostdev::Pci { address, .. } => view.observed.vgpus.contains_key(&VgpuId::Vf(*address)),
+        };
+        let places = domain.requests.list.iter().any(|request| {
+            matches!(request.wanted, Asked::Profile { .. }) && !request.assigned.as_ref().is_some_and(known)
+        });
+        let details = if places { self.details(view)? } else { Details::default() };
+        let start = Start {
+            domain,
+            observed,
+            desired,
+            records,
+            hands_off: &hands_off,
+            memory: memory.as_ref(),
+            details: &details,
+        };
         Ok(judge(&start))
     }
 
@@ -334,7 +351,11 @@ impl Engine {
 }
 
 fn is_about_room(refusal: &Refusal) -> bool {
-    refusal.code == RefusalCode::NoCapacity
+    // A card that is locked to one size may not even name the others.
+    matches!(
+        refusal.code,
+        RefusalCode::NoCapacity | RefusalCode::CapacityReserved | RefusalCode::ProfileNotOffered
+    )
 }
 
 /// A fresh picture for a start that has made so much. Nobody holds what is not there, or was made in this turn: only

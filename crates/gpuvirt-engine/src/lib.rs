@@ -8,6 +8,7 @@
 //! The outside worlds are traits of this crate ([`ports`]); the daemon wires the Linux host, libvirt and the
 //! state files to them, tests wire the fake kernel.
 
+mod adopt;
 mod apply;
 mod change;
 pub mod config;

@@ -110,6 +110,11 @@ pub trait Domains: Send + Sync {
     /// [`PortError`] when libvirt refuses; `Ok(false)` when it changed meanwhile.
     fn redefine(&self, name: &str, expected: &str, xml: &str) -> Result<bool, PortError>;
 
+    /// Whether libvirt answers on a connection that is open now, told without asking it anything. False while libvirt starts the VMs that start with the host, since it answers nobody then.
+    fn is_connected(&self) -> bool {
+        true
+    }
+
     /// Starts a domain, hooks included: whoever calls this holds nothing that a hook waits for.
     ///
     /// # Errors

@@ -1,14 +1,20 @@
 //! `vm add` and `vm remove` as requests: what a VM asks for goes into its metadata, and a host device with it.
 
+use std::collections::BTreeSet;
+
 use gpuvirt_domain::{Added, Device, GpuForGuest, set_requests};
 use gpuvirt_model::{
     CardMatch, Domain, Framework, GraphicsType, Hostdev, PciAddress, ProfileName, Refusal, RefusalCode,
     Request, Requests, VgpuId, VgpuParams, Wanted, chain,
 };
-use gpuvirt_plan::{checks, first_fit};
+use gpuvirt_plan::checks;
+use gpuvirt_plan::placement::{
+    self, Details, Naming, Room, WholeChoice, WholeRequest, choose_whole, named_by_others,
+};
 use uuid::Uuid;
 
-use crate::vm::{Definition, Edit, as_guest_device, not_editable, whole};
+use crate::placement::picture;
+use crate::vm::{Definition, Edit, as_guest_device, not_editable};
 use crate::{DeviceRequest, EngineError, View};
 
 /// What a VM is to ask for.
@@ -58,12 +64,32 @@ pub(crate) struct Grant {
     pub(crate) checked: checks::domain::Device,
 }
 
+/// Who asks, and what it is decided on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    pub(crate) domain: &'a Domain,
+    pub(crate) view: &'a View,
+    pub(crate) details: &'a Details,
+}
+
+/// The whole GPUs that a domain has in its definition for other requests. One whose request lost its device gets it
+/// back.
+fn whole_gpus(domain: &Domain, view: &View) -> BTreeSet<PciAddress> {
+    let devices = checks::several::devices_of(domain, &view.observed).into_iter();
+    let whole = |device| match device {
+        checks::domain::Device::Gpu(gpu) => Some(gpu),
+        checks::domain::Device::Vgpu(_) | checks::domain::Device::NewVgpu(_) => None,
+    };
+    devices.filter_map(whole).collect()
+}
+
 /// The devices that a request gets now. For what is made or chosen at the start it is the last word only if it fits
 /// then too.
 ///
 /// # Errors
 /// [`EngineError::Refused`] when there is nothing that it could get.
-pub(crate) fn grants(domain: &Domain, view: &View, request: &VmRequest) -> Result<Vec<Grant>, EngineError> {
+pub(crate) fn grants(asking: &Asking<'_>, request: &VmRequest) -> Result<Vec<Grant>, EngineError> {
+    let Asking { domain, view, details } = *asking;
     match request {
         VmRequest::Device(DeviceRequest::Gpu(gpu)) => {
             let device = as_guest_device(view, DeviceRequest::Gpu(*gpu))?;
@@ -83,10 +109,29 @@ pub(crate) fn grants(domain: &Domain, view: &View, request: &VmRequest) -> Resul
         }
         VmRequest::Profile { profile, params, uuids } => {
             let wanted = Wanted::Profile { profile: profile.clone(), params: params.clone() };
-            let ids = vgpu_ids(domain, view, profile, uuids)?;
+            let ids = vgpu_ids(asking, profile, uuids)?;
             Ok(ids.into_iter().map(|id| vgpu_grant(wanted.clone(), id)).collect())
         }
-        VmRequest::Match(kind) => Ok(vec![card_grant(domain, view, kind)?]),
+        VmRequest::Match(kind) => {
+            let besides = whole_gpus(domain, view);
+            let wanted = WholeRequest { kind, domain, besides: &besides };
+            let gpu = card_grant(&wanted, view, details)?.gpu;
+            let device = as_guest_device(view, DeviceRequest::Gpu(gpu))?;
+            let wanted = Wanted::Match { kind: kind.clone() };
+            Ok(vec![Grant { wanted, device, checked: checks::domain::Device::Gpu(gpu) }])
+        }
+    }
+}
+
+impl Grant {
+    /// A vGPU that is made at the start, with its profile.
+    pub(crate) fn new_vgpu(&self) -> Option<(VgpuId, ProfileName)> {
+        match (&self.wanted, self.checked) {
+            (Wanted::Profile { profile, .. }, checks::domain::Device::NewVgpu(id)) => {
+                Some((id, profile.clone()))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -98,52 +143,56 @@ fn vgpu_grant(wanted: Wanted, id: VgpuId) -> Grant {
     Grant { wanted, device, checked: checks::domain::Device::NewVgpu(id) }
 }
 
-/// A whole GPU of a kind that is free; else, for a VM that starts later, any of that kind that is direct.
-pub(crate) fn card_grant(domain: &Domain, view: &View, kind: &CardMatch) -> Result<Grant, EngineError> {
-    let (observed, desired) = (&view.observed, &view.desired);
-    let named = first_fit::named_by_others(domain, observed, false);
-    let chosen = first_fit::card(kind, &named, observed, desired).or_else(|_| {
-        first_fit::card(kind, &first_fit::named_by_others(domain, observed, true), observed, desired)
-    });
-    let gpu = chosen.map_err(|rejected| {
+/// A whole GPU of a kind, chosen.
+///
+/// # Errors
+/// [`EngineError::Refused`] with a line for each GPU of that kind.
+pub(crate) fn card_grant(
+    wanted: &WholeRequest<'_>,
+    view: &View,
+    details: &Details,
+) -> Result<WholeChoice, EngineError> {
+    choose_whole(wanted, &picture(view, details)).map_err(|rejected| {
         let see = "gpuvirt gpu set GPU --type direct, for one of that kind".to_owned();
-        no_gpu(domain, &format!("no GPU {} is free for it: {}", kind.ids, rejected.join("; ")), see)
-    })?;
-    let device = whole(gpu.functions.clone(), gpu.address)?;
-    let wanted = Wanted::Match { kind: kind.clone() };
-    Ok(Grant { wanted, device, checked: checks::domain::Device::Gpu(gpu.address) })
+        let because = format!("no GPU {} is free for it: {}", wanted.kind.ids, rejected.join("; "));
+        no_gpu(wanted.domain, &because, see)
+    })
 }
 
 /// What will name the vGPUs: the uuids where a GPU makes mediated devices, else virtual functions that have room now.
-fn vgpu_ids(
-    domain: &Domain,
-    view: &View,
-    profile: &ProfileName,
-    uuids: &[Uuid],
-) -> Result<Vec<VgpuId>, EngineError> {
+fn vgpu_ids(asking: &Asking<'_>, profile: &ProfileName, uuids: &[Uuid]) -> Result<Vec<VgpuId>, EngineError> {
+    let Asking { domain, view, details } = *asking;
     if offered_as_mdev(view, profile) {
         return Ok(uuids.iter().copied().map(VgpuId::Mdev).collect());
     }
-    let mut avoid = first_fit::named_by_others(domain, &view.observed, false);
+    let mut avoid = named_by_others(domain, &view.observed, Naming::Defined);
     avoid.extend(domain.config.iter().filter_map(|device| match device {
         Hostdev::Pci { address, .. } => Some(*address),
         Hostdev::Mdev { .. } => None,
     }));
-    uuids.iter().map(|_| free_vf(domain, view, profile, &mut avoid)).collect()
+    let mut room = Room::of(&picture(view, details));
+    uuids.iter().map(|_| free_vf(asking, profile, &mut room, &mut avoid)).collect()
 }
 
+/// A virtual function of the GPU that placement would choose now; one that no definition names, where there is one.
 fn free_vf(
-    domain: &Domain,
-    view: &View,
+    asking: &Asking<'_>,
     profile: &ProfileName,
-    avoid: &mut std::collections::BTreeSet<PciAddress>,
+    room: &mut Room<'_>,
+    avoid: &mut BTreeSet<PciAddress>,
 ) -> Result<VgpuId, EngineError> {
-    let wish = first_fit::Wish { profile, gpu: None, parent: None, avoid };
-    let placed = first_fit::vgpu(&wish, &view.observed, &view.desired);
-    let parent = placed.map(|(_, offer)| offer.parent).map_err(|rejected| {
-        let because = format!("no vGPU of profile {profile} can be made: {}", rejected.join("; "));
-        no_gpu(domain, &because, "gpuvirt profile list".to_owned())
-    })?;
+    let Asking { domain, view, .. } = *asking;
+    let numa_node = domain.guest.numa_node;
+    let wanted = placement::Request { numa_node, ..placement::Request::one(profile) };
+    let chosen = room.choose(&wanted).map_err(|refusal| EngineError::Refused(vec![*refusal]))?;
+    let offers = view.observed.gpus.get(&chosen.gpu).map(|gpu| gpu.profiles.as_slice()).unwrap_or_default();
+    let mut free = offers.iter().filter(|offer| offer.name == *profile && offer.available > 0);
+    let parent =
+        free.find(|offer| !avoid.contains(&offer.parent)).map(|offer| offer.parent).ok_or_else(|| {
+            let because = format!("every virtual function of {} is named by a VM", chosen.gpu);
+            no_gpu(domain, &because, "gpuvirt vm list".to_owned())
+        })?;
+    room.take(chosen.gpu, profile);
     avoid.insert(parent);
     Ok(VgpuId::Vf(parent))
 }

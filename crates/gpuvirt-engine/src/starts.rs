@@ -35,6 +35,8 @@ struct State {
     ended: BTreeMap<Uuid, u64>,
     changing: Option<PciAddress>,
     last_change: u64,
+    /// VMs that start with the host and were off when libvirt last listed them: room is kept for those.
+    awaited: Vec<Domain>,
 }
 
 #[derive(Debug)]
@@ -175,6 +177,8 @@ impl Starts {
         };
         state.claims.retain(|uuid, claim| claim.since > before || active(uuid));
         state.ended.retain(|_, when| *when > before);
+        let awaits = |domain: &&Domain| domain.autostart && domain.state == DomainState::ShutOff;
+        state.awaited = domains.iter().filter(awaits).cloned().collect();
         for domain in domains.iter().filter(|domain| domain.state == DomainState::Active) {
             let fresh = state.claims.get(&domain.uuid).is_some_and(|claim| claim.since > before);
             let ended = state.ended.get(&domain.uuid).is_some_and(|when| *when > before);
@@ -185,6 +189,12 @@ impl Starts {
                 );
             }
         }
+    }
+
+    /// The VMs that were to start with the host when libvirt last listed them. A start, which can't ask, keeps their
+    /// room for them; that one of them is gone since costs a refusal until the next listing.
+    pub(crate) fn awaited(&self) -> Vec<Domain> {
+        self.state().awaited.clone()
     }
 
     /// These domains with what the claims know better: a VM that starts is active, with its devices.

@@ -142,7 +142,8 @@ impl Engine {
     pub(crate) fn hook_turn(&self, end: Instant) -> Option<Turn<'_>> {
         let host = self.host_lock.take_until(end)?;
         HAS_HOST.set(true);
-        Some(Turn { engine: self, domains: Reading::Known(Vec::new()), _host: Some(host), _orders: None })
+        let domains = Reading::Known(self.starts.awaited());
+        Some(Turn { engine: self, domains, _host: Some(host), _orders: None })
     }
 
     /// libvirt's domains; what they tell of running VMs is noted.

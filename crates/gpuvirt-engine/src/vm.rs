@@ -27,10 +27,10 @@ impl Engine {
         let view = self.view()?;
         let domain = domain(&view, name)?;
         request::not_a_clone(domain)?;
-        let lent =
-            |refusal: &Refusal| refusal.code == RefusalCode::NotPassthrough && is_lent_card(&request, &view);
         let mut refusals = already_refused(domain, &view, &request);
-        let grants = match request::grants(domain, &view, &request) {
+        let details = self.details(&view)?;
+        let asking = request::Asking { domain, view: &view, details: &details };
+        let grants = match request::grants(&asking, &request) {
             Ok(grants) => grants,
             Err(EngineError::Refused(more)) => {
                 add_each_once(&mut refusals, more);
@@ -43,13 +43,16 @@ impl Engine {
             add_each_once(&mut refusals, found);
         }
         let devices = with_devices(domain, &grants, &view);
-        let together = checks::several::together(&domain.name, &devices, &view.observed);
+        let mut wanted = checks::several::wanted_of(&domain.requests);
+        wanted.extend(grants.iter().filter_map(request::Grant::new_vgpu));
+        let together = checks::several::together(&domain.name, &devices, &wanted, &view.observed);
         add_each_once(&mut refusals, together.refusals);
         let memory = self.host.memory();
         let (vm, guest) = (domain.name.as_str(), &domain.guest);
         let judged = checks::guest::Judged { vm, guest, devices: &devices, memory: memory.as_ref() };
         add_each_once(&mut refusals, checks::guest::not_addable(&judged));
-        refusals.retain(|refusal| !lent(refusal));
+        let lent = is_lent_card(&request, &view) || grants.iter().any(|grant| gets_lent(grant, &view));
+        refusals.retain(|refusal| !(lent && refusal.code == RefusalCode::NotPassthrough));
         if !refusals.is_empty() {
             return Err(EngineError::Refused(refusals));
         }
@@ -175,6 +178,12 @@ fn is_lent_card(request: &VmRequest, view: &View) -> bool {
     view.desired.gpu(*address).is_some_and(|entry| crate::lend::is_lent(entry, view))
 }
 
+/// The same of a card of a kind that was chosen.
+fn gets_lent(grant: &request::Grant, view: &View) -> bool {
+    let checks::domain::Device::Gpu(gpu) = grant.checked else { return false };
+    view.desired.gpu(gpu).is_some_and(|entry| crate::lend::is_lent(entry, view))
+}
+
 /// What is refused before a device is looked for: a domain that runs, a device that is not there.
 fn already_refused(domain: &Domain, view: &View, request: &VmRequest) -> Vec<Refusal> {
     match request {
@@ -191,7 +200,11 @@ fn removed(name: &str, device: DeviceRequest, wanted: &Device, xml: &str) -> Res
     match gpuvirt_domain::remove(xml, wanted).map_err(|error| cannot(&error))? {
         Removed::Changed { xml, fragment } => {
             let left = request::without(&before, wanted);
-            let xml = gpuvirt_domain::set_requests(&xml, &left).map_err(|error| cannot(&error))?;
+            // libvirt writes metadata in a form of its own: what says the same already is left as it stands.
+            let xml = match left == before {
+                true => xml,
+                false => gpuvirt_domain::set_requests(&xml, &left).map_err(|error| cannot(&error))?,
+            };
             Ok(Edit::Define(Definition { xml, fragment, subject: device.to_string(), verb: "removed" }))
         }
         Removed::NotPresent => {

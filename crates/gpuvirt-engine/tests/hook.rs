@@ -9,8 +9,8 @@ use std::time::Duration;
 use gpuvirt_engine::{CreateRequest, DeviceRequest, Engine, EngineError, SwitchRequest, VmRequest, Wish};
 use gpuvirt_fakekernel::Process;
 use gpuvirt_model::{
-    CardMatch, ConfiguredType, Domain, DomainState, Hostdev, ProfileName, RefusalCode, Requests, VgpuId,
-    VgpuParams,
+    CardMatch, ConfiguredType, Domain, DomainState, HostMemory, Hostdev, ProfileName, RefusalCode, Requests,
+    VgpuId, VgpuParams, Viommu,
 };
 use uuid::Uuid;
 use world::{GPU, OTHER, TYPED, VF, World, at, switch};
@@ -41,6 +41,7 @@ fn relist(world: &World) {
         let known = earlier.iter().find(|known| known.uuid == domain.uuid);
         domain.state = known.map_or(DomainState::ShutOff, |known| known.state);
         domain.live = known.map(|known| known.live.clone()).unwrap_or_default();
+        domain.autostart = known.is_some_and(|known| known.autostart);
         domains.push(domain);
     }
 }
@@ -186,18 +187,183 @@ fn node(world: &World, number: u128) -> String {
 fn what_fits_no_more_is_refused_and_nothing_is_left() {
     let world = with_mdevs();
     let engine = world.engine();
-    define(&world, "web", 1);
-    define(&world, "big", 2);
-    add_profile(&world, &engine, "web", "lab-4q", 7);
-    for number in [10, 11, 12] {
-        add_profile(&world, &engine, "big", "lab-4q", number);
+    for number in 1..=3 {
+        define(&world, &format!("vm{number}"), number);
+        add_profile(&world, &engine, &format!("vm{number}"), "lab-4q", 10 + number);
     }
-    // Two fit, the third does not: none stays.
-    let refused = codes(engine.hook_prepare(&hooked(&world, "big")));
-    assert!(refused.contains(&RefusalCode::NoCapacity), "{refused:?}");
+    engine.hook_prepare(&hooked(&world, "vm1")).unwrap();
+    engine.hook_prepare(&hooked(&world, "vm2")).unwrap();
+    assert_eq!(codes(engine.hook_prepare(&hooked(&world, "vm3"))), [RefusalCode::NoCapacity]);
+    assert_eq!(world.observed().vgpus.len(), 2);
+    assert_eq!(world.files().records.vgpus.len(), 2);
+    // A VM that has ended leaves its room to whoever needs it, removed or not.
+    engine.hook_release(uuid(1));
+    engine.hook_prepare(&hooked(&world, "vm3")).unwrap();
+}
+
+#[test]
+fn several_new_vgpus_of_one_vm_are_judged_before_the_first_is_made() {
+    let world = with_mdevs();
+    let engine = world.engine();
+    define(&world, "web", 1);
+    add_profile(&world, &engine, "web", "lab-4q", 7);
+    // The board is of the older kind, and a 4q is half of it.
+    let profile = ProfileName("lab-4q".to_owned());
+    let more = VmRequest::Profile { profile, params: VgpuParams::default(), uuids: vec![uuid(8)] };
+    assert_eq!(codes(engine.vm_add("web", more, false)), [RefusalCode::NotFullSize]);
+    // Written by hand, it is refused at the start, and nothing was made.
+    let mut both = hooked(&world, "web");
+    let mut second = both.requests.list[0].clone();
+    (second.id, second.assigned) = (2, Some(Hostdev::Mdev { uuid: uuid(8) }));
+    both.requests.list.push(second);
+    both.config.push(Hostdev::Mdev { uuid: uuid(8) });
+    assert_eq!(codes(engine.hook_prepare(&both)), [RefusalCode::NotFullSize]);
+    assert!(world.observed().vgpus.is_empty() && world.files().records.vgpus.is_empty());
+    // Three of them do not even fit, and both is said at once.
+    both.requests.list.push(gpuvirt_model::Request {
+        id: 3,
+        assigned: Some(Hostdev::Mdev { uuid: uuid(9) }),
+        ..both.requests.list[0].clone()
+    });
+    both.config.push(Hostdev::Mdev { uuid: uuid(9) });
+    assert_eq!(codes(engine.hook_prepare(&both)), [RefusalCode::NotFullSize, RefusalCode::NoCapacity]);
     assert!(world.observed().vgpus.is_empty());
-    assert!(world.files().records.vgpus.is_empty());
-    engine.hook_prepare(&hooked(&world, "web")).unwrap();
+}
+
+#[test]
+fn room_is_kept_for_a_vm_that_starts_with_the_host() {
+    let world = with_mdevs();
+    let engine = world.engine();
+    for (name, number) in [("cad", 1), ("first", 2), ("second", 3)] {
+        define(&world, name, number);
+        add_profile(&world, &engine, name, "lab-4q", 10 + number);
+    }
+    world.libvirt.lock().unwrap().iter_mut().find(|domain| domain.name == "cad").unwrap().autostart = true;
+    engine.view().unwrap();
+    engine.hook_prepare(&hooked(&world, "first")).unwrap();
+    // The other half is for the VM that never ran yet: its request says what it wants.
+    assert_eq!(codes(engine.hook_prepare(&hooked(&world, "second"))), [RefusalCode::CapacityReserved]);
+    assert_eq!(codes(engine.vm_start("second", true)), [RefusalCode::NoSuitableGpu]);
+    engine.hook_prepare(&hooked(&world, "cad")).unwrap();
+}
+
+#[test]
+fn memory_and_an_iommu_of_the_guests_own_are_judged_at_edit_and_at_start() {
+    let world = World::new();
+    let engine = world.engine();
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    define(&world, "games", 1);
+    let with = |inside: &str| {
+        let mut definitions = world.definitions.lock().unwrap();
+        let xml = DEFINITION.replace("NAME", "games").replace("UUID", &uuid(1).to_string());
+        definitions.insert("games".to_owned(), xml.replace("  <os>", &format!("  {inside}\n  <os>")));
+    };
+    let card = || VmRequest::Device(DeviceRequest::Gpu(at(GPU)));
+    with("<memory unit='GiB'>8</memory><memtune><hard_limit unit='GiB'>4</hard_limit></memtune>");
+    relist(&world);
+    assert_eq!(codes(engine.vm_add("games", card(), true)), [RefusalCode::MemoryNotLockable]);
+    // An ordinary one is given the card, and its memory is judged again when it starts.
+    with("<memory unit='GiB'>8</memory>");
+    relist(&world);
+    engine.vm_add("games", card(), false).unwrap();
+    let memory = |available_kib| HostMemory { total_kib: 16 << 20, available_kib, ..HostMemory::default() };
+    *world.memory.lock().unwrap() = Some(memory(7 << 20));
+    assert_eq!(codes(engine.hook_prepare(&hooked(&world, "games"))), [RefusalCode::MemoryNotLockable]);
+    *world.memory.lock().unwrap() = Some(memory(9 << 20));
+    engine.hook_prepare(&hooked(&world, "games")).unwrap();
+    engine.hook_release(uuid(1));
+    // Only with vGPUs an IOMMU of the guest's own is refused.
+    let viommu = Some(Viommu { model: "intel".to_owned(), caching_mode: true });
+    let mut games = hooked(&world, "games");
+    games.guest.viommu.clone_from(&viommu);
+    engine.hook_prepare(&games).unwrap();
+    let world = with_mdevs();
+    let engine = world.engine();
+    define(&world, "web", 1);
+    add_profile(&world, &engine, "web", "lab-4q", 7);
+    let mut web = hooked(&world, "web");
+    web.guest.viommu = viommu;
+    assert_eq!(codes(engine.hook_prepare(&web)), [RefusalCode::ViommuWithVgpu]);
+    assert!(world.observed().vgpus.is_empty());
+}
+
+#[test]
+fn a_domain_that_was_written_by_hand_is_adopted_and_keeps_what_qemu_gets() {
+    let world = with_mdevs();
+    let engine = world.engine();
+    world.set(OTHER, ConfiguredType::Direct).unwrap();
+    let profile = ProfileName("lab-4q".to_owned());
+    engine.create_vgpus(&CreateRequest::one(at(GPU), profile, uuid(7))).unwrap();
+    let hostdevs = format!(
+        "<hostdev mode='subsystem' type='mdev' model='vfio-pci'><source><address uuid='{}'/></source></hostdev>\n    \
+         <hostdev mode='subsystem' type='mdev' model='vfio-pci'><source><address uuid='{}'/></source></hostdev>\n    \
+         <hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0' bus='2' slot='0' \
+         function='0'/></source></hostdev>\n  ",
+        uuid(7),
+        uuid(8)
+    );
+    let xml = DEFINITION.replace("NAME", "web").replace("UUID", &uuid(1).to_string());
+    let xml = xml.replace("</devices>", &format!("{hostdevs}</devices>"));
+    world.definitions.lock().unwrap().insert("web".to_owned(), xml.clone());
+    relist(&world);
+    let devices = hooked(&world, "web").config;
+    let report = engine.vm_adopt("web", true).unwrap();
+    assert_eq!(world.definitions.lock().unwrap()["web"], xml, "a dry run");
+    let text = report.outcome.value().clone();
+    for said in
+        ["request-1 for vGPU", "profile lab-4q", "managed='yes'", &format!("mdev {} is not there", uuid(8))]
+    {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    assert!(engine.vm_adopt("web", false).unwrap().outcome.is_changed());
+    relist(&world);
+    let now = hooked(&world, "web");
+    assert_eq!((now.config.clone(), now.requests.list.len()), (devices, 2));
+    assert!(now.requests.list.iter().all(|request| request.assigned.is_some()), "{:?}", now.requests);
+    let adopted = world.definitions.lock().unwrap()["web"].clone();
+    assert!(adopted.contains(&hostdevs), "{adopted}");
+    // Again, there is nothing left to do; and both modes in one VM are refused as ever.
+    assert!(!engine.vm_adopt("web", false).unwrap().outcome.is_changed());
+    assert_eq!(codes(engine.hook_prepare(&now)), [RefusalCode::MixedModes]);
+    // The request goes, the device stays: it is not ours.
+    engine.vm_remove_request("web", 2).unwrap();
+    engine.vm_remove_request("web", 1).unwrap();
+    assert_eq!(world.definitions.lock().unwrap()["web"], xml);
+    // A clone is told so; what nobody configured is no business of ours.
+    let clone = adopted.replace(&uuid(1).to_string(), &uuid(9).to_string()).replacen("web", "copy", 1);
+    let clone = clone.replace(&format!("domain='{}'", uuid(9)), &format!("domain='{}'", uuid(1)));
+    world.definitions.lock().unwrap().insert("copy".to_owned(), clone);
+    relist(&world);
+    assert_eq!(codes(engine.vm_adopt("copy", false)), [RefusalCode::ClonedRequest]);
+    assert_eq!(codes(engine.vm_adopt("nobody", false)), [RefusalCode::DomainNotFound]);
+}
+
+#[test]
+fn a_vm_goes_from_one_mode_to_the_other_powered_off_and_by_no_other_way() {
+    let world = with_mdevs();
+    let engine = world.engine();
+    world.set(OTHER, ConfiguredType::Direct).unwrap();
+    define(&world, "vm", 1);
+    add_profile(&world, &engine, "vm", "lab-4q", 7);
+    let card = || VmRequest::Device(DeviceRequest::Gpu(at(OTHER)));
+    assert_eq!(codes(engine.vm_add("vm", card(), false)), [RefusalCode::MixedModes]);
+    let running = |state, devices: bool| {
+        let mut domains = world.libvirt.lock().unwrap();
+        domains[0].state = state;
+        domains[0].live = if devices { domains[0].config.clone() } else { Vec::new() };
+    };
+    running(DomainState::Active, true);
+    // Everything that is in the way is said at once, and how to go on.
+    let Err(EngineError::Refused(refusals)) = engine.vm_add("vm", card(), false) else { panic!() };
+    let named: Vec<RefusalCode> = refusals.iter().map(|refusal| refusal.code).collect();
+    assert_eq!(named, [RefusalCode::DomainRunning, RefusalCode::MixedModes]);
+    assert_eq!(refusals[0].remedy[0], "virsh shutdown -- vm");
+    assert_eq!(codes(engine.vm_remove_request("vm", 1)), [RefusalCode::DomainRunning]);
+    running(DomainState::ShutOff, false);
+    engine.vm_remove_request("vm", 1).unwrap();
+    relist(&world);
+    engine.vm_add("vm", card(), false).unwrap();
+    engine.hook_prepare(&hooked(&world, "vm")).unwrap();
 }
 
 #[test]

@@ -73,6 +73,12 @@ impl Libvirt {
         drop(self.slot().take());
     }
 
+    /// Whether a connection is open, and its other end too, as far as is seen without asking it anything.
+    pub fn is_alive(&self) -> bool {
+        let present = self.slot().clone();
+        present.is_some_and(|present| present.is_alive().unwrap_or(false))
+    }
+
     /// Runs a request on a connection that answered just before.
     pub(crate) fn request<T: Send + 'static>(
         &self,

@@ -16,6 +16,9 @@ pub struct Guest {
     /// Its memory is of huge pages, all of one size (`<memoryBacking><hugepages>`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub huge_pages: Option<HugePages>,
+    /// The host's NUMA node that all its memory is on (`<numatune>`), where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numa_node: Option<u32>,
     /// The IOMMU that it has itself (`<iommu>`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub viommu: Option<Viommu>,

@@ -33,7 +33,8 @@ pub struct Requests {
 pub struct Request {
     /// Names it within its domain.
     pub id: u32,
-    /// The alias of its hostdev, the first function's where a card has several.
+    /// The alias of its hostdev, the first function's where a card has several. Empty for a GPU or a vGPU that was there
+    /// before it was asked for: the request names it.
     pub alias: String,
     /// What is asked for.
     #[serde(flatten)]

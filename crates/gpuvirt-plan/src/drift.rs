@@ -86,17 +86,19 @@ pub fn violations(domain: &Domain, observed: &Observed, desired: &Desired) -> Ve
         found.extend(not_for_this(*device, observed, desired));
         found.extend(with_another_vm(domain, *device, observed));
     }
+    let breaks = |because: String| format!("VM {} breaks a rule while it runs: {because}", domain.name);
+    let mut said: Vec<String> = found.into_iter().map(breaks).collect();
     for device in domain.live.iter().filter(|device| is_managed(device, observed, desired)) {
         if !domain.has_configured(device) {
-            let what = named(device);
-            found.push(format!("it got {what} while it ran, without a request, and not for its next start"));
+            said.push(format!(
+                "VM {} runs with {}, which its definition does not name: it was attached while the VM ran, or taken out \
+                 of the definition since",
+                domain.name,
+                named(device)
+            ));
         }
     }
-    let said = |because: String| Warning {
-        code: WarningCode::LiveViolation,
-        text: format!("VM {} breaks a rule while it runs: {because}", domain.name),
-    };
-    found.into_iter().map(said).collect()
+    said.into_iter().map(|text| Warning { code: WarningCode::LiveViolation, text }).collect()
 }
 
 /// A device of a managed GPU that is configured for something else.

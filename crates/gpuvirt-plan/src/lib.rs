@@ -17,7 +17,6 @@ pub mod driver;
 pub mod driver_matrix;
 pub mod explain;
 pub mod explain_code;
-pub mod first_fit;
 pub mod gpu;
 pub mod import;
 pub mod mark;

@@ -86,7 +86,7 @@ fn what_was_attached_while_a_vm_ran_is_judged_by_the_same_rules() {
         (vm(1, &many, &many), vec![], &nobodys, "it has 17 GPUs and vGPUs, and 16 are the most"),
         (vm(1, &[&gpu], &[&gpu]), vec![], &shared, "configured as shared"),
         (vm(1, &[&gpu], &[&gpu]), vec![another], &direct, "so has the running VM vm2"),
-        (vm(1, &[], &[&gpu]), vec![], &direct, "without a request"),
+        (vm(1, &[], &[&gpu]), vec![], &direct, "which its definition does not name"),
         (vm(1, &[], &[&gpu]), vec![], &nobodys, ""),
     ] {
         let text = told(&domain, &others, &observed, desired);

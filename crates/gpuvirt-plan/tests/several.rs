@@ -79,7 +79,7 @@ fn nvidias_vgpus_go_together_where_its_documents_say_so() {
         ("of a type that says nothing", &[("nvidia-7", None), ("T4-16Q", Some(1))], false, false, true),
     ] {
         let observed = with_vgpus(profiles, on_functions);
-        let judged = together("vm", &all(&observed), &observed);
+        let judged = together("vm", &all(&observed), &[], &observed);
         let codes = |yes: bool, code: &str| if yes { vec![code.to_owned()] } else { Vec::new() };
         let refusals: Vec<String> = judged.refusals.iter().map(|refusal| refusal.code.to_string()).collect();
         let warnings: Vec<String> = judged.warnings.iter().map(|warning| warning.code.to_string()).collect();
@@ -92,7 +92,7 @@ fn nvidias_vgpus_go_together_where_its_documents_say_so() {
 fn another_vendors_vgpus_have_no_such_rule() {
     let mut observed = with_vgpus(&[("X-1B", Some(8)), ("X-2B", Some(4))], false);
     observed.functions.get_mut(&at(GPU)).unwrap().identity.vendor = 0x8086;
-    assert_eq!(together("vm", &all(&observed), &observed), Default::default());
+    assert_eq!(together("vm", &all(&observed), &[], &observed), Default::default());
 }
 
 #[test]
@@ -100,8 +100,8 @@ fn one_vm_gets_sixteen() {
     let observed = host(binding("vfio-pci", ""), binding("vfio-pci", ""));
     let vgpus =
         |count| (0..count).map(|n| Device::Vgpu(VgpuId::Mdev(Uuid::from_u128(n)))).collect::<Vec<_>>();
-    assert!(together("vm", &vgpus(16), &observed).refusals.is_empty(), "not there yet, and counted");
-    let refusals = together("vm", &vgpus(17), &observed).refusals;
+    assert!(together("vm", &vgpus(16), &[], &observed).refusals.is_empty(), "not there yet, and counted");
+    let refusals = together("vm", &vgpus(17), &[], &observed).refusals;
     assert_eq!(refusals[0].code.as_str(), "too-many-devices");
     assert!(refusals[0].because.contains("17"), "{refusals:?}");
 }

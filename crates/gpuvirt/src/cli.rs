@@ -67,9 +67,12 @@ pub struct Global {
     /// Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "FILE")]
     pub host: Option<PathBuf>,
-    /// The socket of gpuvirtd
+    /// The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "PATH", default_value = gpuvirt_api::client::DEFAULT_SOCKET)]
     pub socket: PathBuf,
+    /// A UUID for this change: the same order given again with it, after its answer was lost, is carried out once
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "UUID")]
+    pub key: Option<uuid::Uuid>,
 }
 
 /// How an answer is printed.

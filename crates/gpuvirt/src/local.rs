@@ -4,10 +4,11 @@
 
 mod rules;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use gpuvirt_api::Source;
+use gpuvirt_api::client::DEFAULT_SOCKET;
 use gpuvirt_host::{GpuRules, LinuxHost, LinuxSysfs};
 use gpuvirt_model::{Desired, Health, Observed, Reading, Records, Unknown};
 use gpuvirt_recording::RecordedHost;
@@ -59,6 +60,12 @@ pub fn live() -> Result<Host, Failure> {
 /// What counts as a GPU here besides display controllers, as far as the configuration can be read.
 pub fn rules() -> GpuRules {
     rules::read(Path::new(CONFIG)).unwrap_or_default()
+}
+
+/// The daemon's socket: the one that was named, else the one that the daemon's configuration names.
+pub fn socket(named: &Path) -> PathBuf {
+    let configured = (named == Path::new(DEFAULT_SOCKET)).then(|| rules::socket(Path::new(CONFIG))).flatten();
+    configured.unwrap_or_else(|| named.to_owned())
 }
 
 /// The host that a recording holds. Nothing in it was configured with gpuvirt.

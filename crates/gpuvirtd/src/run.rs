@@ -154,6 +154,7 @@ async fn become_ready(context: Arc<Context>, libvirt: Gate, socket: PathBuf) {
             "GPUs are still being led to what was asked for; `gpuvirt status` shows which"
         );
     }
+    drop(tokio::spawn(Arc::clone(&forgotten).watch_violations()));
     tell(Notice::Ready);
     libvirt.open();
     // libvirt is asked beside: it may not be there yet.

@@ -129,6 +129,9 @@ fn power_cut_during(lab: &Lab, function: &str, command: &str) {
     .expect(0);
     lab.sh("ls /var/lib/gpuvirt/journal").expect(0).says(".json");
     lab.reboot(Reboot::PowerCut);
+    // Settled without a hand, when the host's driver has come too.
+    lab.sh("timeout 60 bash -c 'while [ -n \"$(ls /var/lib/gpuvirt/journal)\" ]; do read -rt 0.2 <> <(:) || :; done'")
+        .expect(0);
     lab.assert_settled(command);
     assert_eq!(lab.picture(), before, "{command}");
     // Nothing is in the way of the same change now.

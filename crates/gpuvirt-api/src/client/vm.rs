@@ -6,8 +6,8 @@ use ureq::http::Method;
 
 use super::{Call, Client, ClientError};
 use crate::{
-    Change, HookAnswer, HookCall, List, MigrationDocument, VmAdd, VmDocument, VmRemove, VmStart, XmlDocument,
-    route,
+    Change, HookAnswer, HookCall, List, MigrationDocument, VmAdd, VmAdopt, VmDocument, VmRemove, VmStart,
+    XmlDocument, route,
 };
 
 impl Client {
@@ -65,6 +65,14 @@ impl Client {
     /// [`ClientError`].
     pub fn vm_start(&self, name: &str, request: &VmStart) -> Result<Change, ClientError> {
         self.change(Method::POST, route::vm_start(name), Some(request))
+    }
+
+    /// Notes requests for what a domain has without any.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn vm_adopt(&self, name: &str, request: &VmAdopt) -> Result<Change, ClientError> {
+        self.change(Method::POST, route::vm_adopt(name), Some(request))
     }
 
     /// What libvirt's hook asks, with the longest wait for it.

@@ -14,8 +14,8 @@ use gpuvirt_engine::{Engine, EngineError, Preparation, Removal, RemoveRequest, R
 use gpuvirt_fakekernel::{FakeKernel, Process, Program, SizeRule};
 use gpuvirt_host::{GpuRules, HostError, LinuxHost, ObserveScope, Sysfs as _};
 use gpuvirt_model::{
-    ConfiguredType, Desired, Domain, DriverBinding, MigState, Observed, PciAddress, ProgramPath, Reading,
-    Records, RefusalCode, VgpuId,
+    ConfiguredType, Desired, Domain, DriverBinding, HostMemory, MigState, Observed, PciAddress, ProgramPath,
+    Reading, Records, RefusalCode, VgpuId,
 };
 use gpuvirt_plan::{MdevPlace, Performed, Plan, Step, VfSetting};
 
@@ -77,6 +77,8 @@ pub struct World {
     pub libvirt_panics: Arc<AtomicBool>,
     /// How long each look at GPU instances was to take at most.
     pub waits: Arc<Mutex<Vec<Duration>>>,
+    /// The host's memory.
+    pub memory: Arc<Mutex<Option<HostMemory>>>,
     /// Steps wait here, when there is one.
     pub hold: Arc<Mutex<Option<Arc<Hold>>>>,
 }
@@ -165,6 +167,7 @@ impl World {
             libvirt_panics: Arc::default(),
             waits: Arc::default(),
             hold: Arc::default(),
+            memory: Arc::default(),
         };
         world.kernel.forget_writes();
         world
@@ -281,6 +284,10 @@ impl Host for World {
     fn observe_gpu(&self, gpu: PciAddress) -> Result<Observed, PortError> {
         let observed = self.host().observe_scope(ObserveScope::Gpu(gpu));
         observed.map_err(|error| port("reading the host", error))
+    }
+
+    fn memory(&self) -> Option<HostMemory> {
+        self.memory.lock().unwrap().clone()
     }
 
     fn observe_gpu_and_holders(&self, gpu: PciAddress) -> Result<Observed, PortError> {

@@ -1,8 +1,8 @@
 //! Rules on several devices of one VM.
 
 use gpuvirt_model::{
-    Domain, Hostdev, Observed, Profile, ProfileClass, Refusal, RefusalCode, Vgpu, VgpuId, Warning,
-    WarningCode,
+    Domain, Hostdev, Observed, PciAddress, Profile, ProfileClass, ProfileName, Refusal, RefusalCode, Request,
+    Requests, Vgpu, VgpuId, Wanted, Warning, WarningCode,
 };
 
 use super::domain::Device;
@@ -46,21 +46,71 @@ pub fn devices_among(hostdevs: &[Hostdev], observed: &Observed) -> Vec<Device> {
     found
 }
 
-/// Judges the devices that a VM would have. One that is not there now counts, and nothing else is known of it.
-pub fn together(vm: &str, devices: &[Device], observed: &Observed) -> Together {
+/// The profiles that a domain asks for, by the vGPUs that are to have them.
+pub fn wanted_of(requests: &Requests) -> Vec<(VgpuId, ProfileName)> {
+    let of = |request: &Request| match (&request.wanted, &request.assigned) {
+        (Wanted::Profile { profile, .. }, Some(Hostdev::Mdev { uuid })) => {
+            Some((VgpuId::Mdev(*uuid), profile.clone()))
+        }
+        (Wanted::Profile { profile, .. }, Some(Hostdev::Pci { address, .. })) => {
+            Some((VgpuId::Vf(*address), profile.clone()))
+        }
+        _ => None,
+    };
+    requests.list.iter().filter_map(of).collect()
+}
+
+/// Judges the devices that a VM would have. Of those that are not made yet `wanted` tells the profile; one of which
+/// nothing is known counts, and is not judged.
+pub fn together(
+    vm: &str,
+    devices: &[Device],
+    wanted: &[(VgpuId, ProfileName)],
+    observed: &Observed,
+) -> Together {
     let mut found = Together::default();
     found.refusals.extend(too_many(vm, devices));
-    let vgpus = devices.iter().filter_map(|device| match device {
-        // One that is not made yet has no size to judge.
-        Device::Vgpu(id) | Device::NewVgpu(id) => observed.vgpus.get(id),
+    let parts = devices.iter().filter_map(|device| match device {
+        Device::Vgpu(id) | Device::NewVgpu(id) => part(*id, wanted, observed),
         Device::Gpu(_) => None,
     });
-    let vgpus: Vec<&Vgpu> = vgpus.filter(|vgpu| is_nvidias(vgpu, observed)).collect();
-    if vgpus.len() > 1 {
-        found.refusals.extend(not_combinable(vm, &vgpus, observed));
-        found.warnings.extend(fractional(vm, &vgpus, observed));
+    let parts: Vec<Part> = parts.filter(|part| part.is_nvidias).collect();
+    if parts.len() > 1 {
+        found.refusals.extend(not_combinable(vm, &parts));
+        found.warnings.extend(fractional(vm, &parts));
     }
     found
+}
+
+/// A vGPU as these rules see it, made or not.
+struct Part<'a> {
+    /// For people.
+    name: String,
+    /// What its GPU offers as its profile, or another GPU that it may come from.
+    profile: Option<&'a Profile>,
+    /// It is on a virtual function: the board is of the newer kind.
+    on_function: bool,
+    is_nvidias: bool,
+}
+
+fn part<'a>(id: VgpuId, wanted: &[(VgpuId, ProfileName)], observed: &'a Observed) -> Option<Part<'a>> {
+    let on = |profile: Option<&'a Profile>, parent: PciAddress, name: String| {
+        let function = observed.functions.get(&parent);
+        Part {
+            name,
+            profile,
+            on_function: function.is_some_and(|function| function.physfn.is_some()),
+            is_nvidias: function.is_some_and(|function| function.identity.vendor == NVIDIA),
+        }
+    };
+    if let Some(vgpu) = observed.vgpus.get(&id) {
+        let profile = profile_of(vgpu, observed);
+        return Some(on(profile, vgpu.parent, format!("{id} ({})", vgpu.profile)));
+    }
+    let (_, name) = wanted.iter().find(|(wanted, _)| *wanted == id)?;
+    let mut offers = observed.gpus.values().flat_map(|gpu| &gpu.profiles);
+    let profile = offers.find(|profile| profile.name == *name)?;
+    Some(on(Some(profile), profile.parent, format!("a new one ({name})")))
 }
 
 fn too_many(vm: &str, devices: &[Device]) -> Option<Refusal> {
@@ -73,14 +123,10 @@ fn too_many(vm: &str, devices: &[Device]) -> Option<Refusal> {
     })
 }
 
-fn is_nvidias(vgpu: &Vgpu, observed: &Observed) -> bool {
-    observed.functions.get(&vgpu.parent).is_some_and(|parent| parent.identity.vendor == NVIDIA)
-}
-
 /// On boards without virtual functions each must have all of its GPU's frame buffer, and on all boards only the
 /// classes for workstations and computing go together (NVIDIA vGPU software documentation, "Multiple vGPU support").
-fn not_combinable(vm: &str, vgpus: &[&Vgpu], observed: &Observed) -> Option<Refusal> {
-    let bad: Vec<String> = vgpus.iter().filter_map(|vgpu| why_not(vgpu, observed)).collect();
+fn not_combinable(vm: &str, parts: &[Part]) -> Option<Refusal> {
+    let bad: Vec<String> = parts.iter().filter_map(why_not).collect();
     let code = RefusalCode::NotFullSize;
     (!bad.is_empty()).then(|| Refusal {
         code,
@@ -95,25 +141,22 @@ fn not_combinable(vm: &str, vgpus: &[&Vgpu], observed: &Observed) -> Option<Refu
     })
 }
 
-fn why_not(vgpu: &Vgpu, observed: &Observed) -> Option<String> {
-    let profile = profile_of(vgpu, observed)?;
-    let (id, name) = (vgpu.id, &vgpu.profile);
+fn why_not(part: &Part) -> Option<String> {
+    let profile = part.profile?;
     if matches!(profile.class, Some(ProfileClass::Application | ProfileClass::Desktop)) {
-        return Some(format!("{id} ({name}) is of a class that has no second vGPU beside it"));
+        return Some(format!("{} is of a class that has no second vGPU beside it", part.name));
     }
-    let older = !on_function(vgpu, observed);
     let fraction = profile.max.is_some_and(|max| max > 1);
-    (older && fraction).then(|| format!("{id} ({name}) has a part of its GPU only"))
+    (!part.on_function && fraction).then(|| format!("{} has a part of its GPU only", part.name))
 }
 
 /// Newer boards take parts too, some of them and with some drivers; and not every driver tells sizes.
-fn fractional(vm: &str, vgpus: &[&Vgpu], observed: &Observed) -> Option<Warning> {
-    let doubtful = vgpus.iter().filter(|vgpu| {
-        let profile = profile_of(vgpu, observed);
-        let whole = profile.is_some_and(|profile| profile.max == Some(1) && profile.class.is_some());
-        !whole && why_not(vgpu, observed).is_none()
+fn fractional(vm: &str, parts: &[Part]) -> Option<Warning> {
+    let doubtful = parts.iter().filter(|part| {
+        let whole = part.profile.is_some_and(|profile| profile.max == Some(1) && profile.class.is_some());
+        !whole && why_not(part).is_none()
     });
-    let doubtful: Vec<String> = doubtful.map(|vgpu| format!("{} ({})", vgpu.id, vgpu.profile)).collect();
+    let doubtful: Vec<&str> = doubtful.map(|part| part.name.as_str()).collect();
     (!doubtful.is_empty()).then(|| Warning {
         code: WarningCode::FractionalVgpus,
         text: format!(
@@ -122,10 +165,6 @@ fn fractional(vm: &str, vgpus: &[&Vgpu], observed: &Observed) -> Option<Warning>
             list(&doubtful)
         ),
     })
-}
-
-fn on_function(vgpu: &Vgpu, observed: &Observed) -> bool {
-    observed.functions.get(&vgpu.parent).is_some_and(|parent| parent.physfn.is_some())
 }
 
 fn profile_of<'a>(vgpu: &Vgpu, observed: &'a Observed) -> Option<&'a Profile> {

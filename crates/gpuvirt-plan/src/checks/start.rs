@@ -2,6 +2,19 @@
 //!
 //! The host devices are judged, whatever put them there; requests tell what may be made for them. Whatever concerns
 //! unmanaged GPUs, and devices that are no GPUs', is let through: that is libvirt's and the admin's business.
+//!
+//! What vSphere refuses at a power-on, and what says its sense here:
+//!
+//! | vSphere's words, in short | here |
+//! |---|---|
+//! | graphics resource is insufficient | `no-capacity`, `capacity-reserved`, `profile-not-offered`, `not-shared-direct` |
+//! | memory reservation should be equal to memsize | `memory-not-lockable` |
+//! | total number of pages needed exceeds limit | none: firmware and QEMU size the guest's window themselves |
+//! | device is not a passthrough device | `not-passthrough` |
+//! | the device at that address does not match | `identity-changed` |
+//! | IOMMU virtualization is not allowed with vGPU | `viommu-with-vgpu` |
+//! | virtualization with a passthrough device | none: nested virtualization works beside one |
+//! | not in the allowed passthrough list | `not-passthrough`, at edit |
 
 use std::collections::BTreeSet;
 
@@ -14,7 +27,7 @@ use super::domain::Device;
 use super::guest::{Judged, Moment};
 use super::holder::shell_word;
 use super::{list, with_explain};
-use crate::first_fit;
+use crate::placement::{self, Details, HostPicture, Room};
 
 /// A domain that is about to start: what the checks look at.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +44,8 @@ pub struct Start<'a> {
     pub hands_off: &'a BTreeSet<PciAddress>,
     /// The host's memory now, where it is known.
     pub memory: Option<&'a HostMemory>,
+    /// What placement minds besides.
+    pub details: &'a Details,
 }
 
 /// What is to be said of a start.
@@ -74,11 +89,12 @@ pub fn judge(start: &Start<'_>) -> Judgement {
         },
     ));
     let devices = super::several::devices_of(start.domain, start.observed);
-    let together = super::several::together(&start.domain.name, &devices, start.observed);
+    let vm = start.domain.name.as_str();
+    let wanted = super::several::wanted_of(&start.domain.requests);
+    let together = super::several::together(vm, &devices, &wanted, start.observed);
     judgement.refusals.extend(together.refusals);
     let ours: Vec<Device> = devices.into_iter().filter(|device| start.is_ours(*device)).collect();
-    let (vm, guest) = (start.domain.name.as_str(), &start.domain.guest);
-    let judged = Judged { vm, guest, devices: &ours, memory: start.memory };
+    let judged = Judged { vm, guest: &start.domain.guest, devices: &ours, memory: start.memory };
     let of_guest = super::guest::refusals(&judged, Moment::Now).into_iter();
     judgement.refusals.extend(of_guest.map(|(code, because, remedy)| start.refuse(code, because, remedy)));
     let mut seen = BTreeSet::new();
@@ -98,6 +114,7 @@ pub fn judge(start: &Start<'_>) -> Judgement {
             },
         }
     }
+    judgement.refusals.extend(start.room_for(&judgement.missing));
     judgement
 }
 
@@ -280,22 +297,72 @@ impl Start<'_> {
         self.refuse(RefusalCode::VgpuNotFound, because, vec![make])
     }
 
-    /// A vGPU that is to be made, if it still fits anywhere.
+    /// A vGPU that is to be made: whether it fits is seen when all are known.
     fn missing(&self, id: VgpuId, profile: &ProfileName, params: &VgpuParams, judgement: &mut Judgement) {
-        let wish = first_fit::Wish { profile, gpu: None, parent: id.vf(), avoid: self.hands_off };
-        match first_fit::vgpu(&wish, self.observed, self.desired) {
-            Ok(_) => {
-                let (profile, params) = (profile.clone(), params.clone());
-                judgement.missing.push(Missing { id, profile, params, replaces: false });
-            }
-            Err(rejected) => {
-                let because =
-                    format!("no vGPU of profile {profile} can be made for it: {}", rejected.join("; "));
-                let other_vf = id.vf().map(|_| self.start_command());
-                let free = other_vf.unwrap_or_else(|| "stop a VM that has one: gpuvirt vgpu list".to_owned());
-                judgement.refusals.push(self.refuse(RefusalCode::NoCapacity, because, vec![free]));
+        let (profile, params) = (profile.clone(), params.clone());
+        judgement.missing.push(Missing { id, profile, params, replaces: false });
+    }
+
+    /// Whether all that is to be made fits, each on what the others leave.
+    fn room_for(&self, missing: &[Missing]) -> Vec<Refusal> {
+        if missing.is_empty() {
+            return Vec::new();
+        }
+        let Self { observed, desired, records, details, .. } = *self;
+        let mut room = Room::of(&HostPicture { observed, desired, records, details });
+        let ids: Vec<VgpuId> = missing.iter().map(|missing| missing.id).collect();
+        let mut found = Vec::new();
+        // Those that have a place already, and give it up, need no other one.
+        for missing in missing.iter().filter(|missing| !missing.replaces) {
+            let numa_node = self.domain.guest.numa_node;
+            let request =
+                placement::Request { vgpus: &ids, numa_node, ..placement::Request::one(&missing.profile) };
+            match self.place(missing, &request, &room) {
+                Ok(gpu) => room.take(gpu, &missing.profile),
+                Err((code, because)) => {
+                    let other_vf = missing.id.vf().map(|_| self.start_command());
+                    let free = other_vf.unwrap_or_else(|| match code {
+                        RefusalCode::Maintenance => "gpuvirt host maintenance off".to_owned(),
+                        _ => "stop a VM that has one: gpuvirt vgpu list".to_owned(),
+                    });
+                    let refusal = self.refuse(code, because, vec![free]);
+                    if !found.contains(&refusal) {
+                        found.push(refusal);
+                    }
+                }
             }
         }
+        found
+    }
+
+    /// The GPU for one of them: that of the virtual function that the definition names, or the one that is chosen.
+    fn place(
+        &self,
+        missing: &Missing,
+        request: &placement::Request<'_>,
+        room: &Room<'_>,
+    ) -> Result<PciAddress, (RefusalCode, String)> {
+        let profile = &missing.profile;
+        let cannot = |why: &str| format!("no vGPU of profile {profile} can be made for it: {why}");
+        let Some(vf) = missing.id.vf() else {
+            return room.choose(request).map(|choice| choice.gpu).map_err(|refusal| {
+                let code = match refusal.code {
+                    RefusalCode::NoSuitableGpu => RefusalCode::NoCapacity,
+                    other => other,
+                };
+                (code, cannot(&refusal.because))
+            });
+        };
+        let gpu = self.observed.gpu_of(vf).ok_or((RefusalCode::GpuNotFound, cannot("it is not there")))?;
+        if let Some(obstacle) = room.obstacle(request, gpu.address) {
+            return Err((obstacle.code, cannot(&format!("{}: {}", gpu.address, obstacle.because))));
+        }
+        let offers = |offer: &gpuvirt_model::Profile| {
+            offer.parent == vf && offer.name == *profile && offer.available > 0
+        };
+        let here = gpu.profiles.iter().any(offers);
+        here.then_some(gpu.address)
+            .ok_or_else(|| (RefusalCode::NoCapacity, cannot(&format!("{vf} has no room for it now"))))
     }
 
     /// A vGPU that is there: nobody else's, and what was asked for.

@@ -11,6 +11,7 @@ use super::card::{Card, Rule};
 use super::filter::{Kept, Unsuitable, kept_for_others, open_cards, others_claims, unsuitable};
 use super::mixed_size::{Cost, PlacementId};
 use super::picture::HostPicture;
+use super::room::Room;
 
 /// vGPUs that are to be placed, all on one GPU.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +58,21 @@ pub struct Rejected {
     pub because: String,
 }
 
+/// What a request of a VM gets at a start, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Assignment {
+    /// The request's number.
+    pub request: u32,
+    /// What it gets, for people.
+    pub text: String,
+    /// Why that one.
+    pub reasons: Vec<String>,
+    /// Every other GPU, and why not.
+    pub rejected: Vec<Rejected>,
+}
+
 /// What decides between suitable GPUs; the smallest is chosen.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Score {
@@ -88,14 +104,18 @@ impl<'a> Request<'a> {
 /// # Errors
 /// The refusal that says of every GPU why not, boxed for its size.
 pub fn choose(request: &Request, host: &HostPicture) -> Result<Choice, Box<Refusal>> {
+    Room::of(host).choose(request)
+}
+
+/// The same on what is left of the cards.
+pub(super) fn chosen(request: &Request, room: &Room) -> Result<Choice, Box<Refusal>> {
+    let host = room.host();
     let claims = others_claims(request, host);
-    let living = host.living();
-    let open = open_cards(host, &living);
+    let open = room.open();
     let (mut suitable, mut rejected, mut codes) = (Vec::new(), Vec::new(), Vec::new());
-    for gpu in host.observed.gpus.values() {
-        let card = host.card_with(gpu, &living);
-        match unsuitable(request, host, (gpu, &living), &card, &Kept { open: &open, claims: &claims }) {
-            None => suitable.push((score(request, host, &card), card)),
+    for (gpu, card) in room.cards() {
+        match unsuitable(request, host, (gpu, room.living()), card, &Kept { open: &open, claims: &claims }) {
+            None => suitable.push((score(request, host, card), card)),
             Some(reason) => {
                 codes.push(reason.code);
                 rejected.push(Rejected { gpu: gpu.address, because: reason.because });

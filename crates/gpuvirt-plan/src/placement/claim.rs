@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gpuvirt_model::{Domain, DomainState, Hostdev, PciAddress, ProfileName, VgpuId};
+use gpuvirt_model::{Domain, DomainState, Hostdev, PciAddress, ProfileName, VgpuId, Wanted};
 
 use super::card::{Card, Lock, Rule};
 use super::picture::HostPicture;
@@ -67,16 +67,28 @@ pub fn claims(host: &HostPicture) -> Vec<Claim> {
     claims
 }
 
-/// The vGPUs that a domain which starts with the host will want, and which are not there.
+/// The vGPUs that a domain which starts with the host will want, and which are not there: those that its requests are
+/// for, and those that it names without any.
 fn of_domain<'a>(domain: &'a Domain, host: &'a HostPicture) -> impl Iterator<Item = Claim> + 'a {
     let waits = domain.autostart && domain.state == DomainState::ShutOff;
-    let named = domain.config.iter().filter(move |_| waits).map(|hostdev| match hostdev {
-        Hostdev::Mdev { uuid } => VgpuId::Mdev(*uuid),
-        Hostdev::Pci { address, .. } => VgpuId::Vf(*address),
-    });
-    let missing = named.filter(|id| !host.observed.vgpus.contains_key(id));
-    missing.filter_map(|vgpu| {
-        let (profile, gpu) = remembered(vgpu, host)?;
+    // Its start is refused as a clone's.
+    let waits = waits && !domain.requests.of_another(domain.uuid);
+    domain.config.iter().filter(move |_| waits).filter_map(|hostdev| {
+        let vgpu = match hostdev {
+            Hostdev::Mdev { uuid } => VgpuId::Mdev(*uuid),
+            Hostdev::Pci { address, .. } => VgpuId::Vf(*address),
+        };
+        let wanted = domain.requests.of_device(hostdev).map(|request| &request.wanted);
+        let there = host.observed.vgpus.get(&vgpu);
+        let (profile, gpu) = match wanted {
+            // A virtual function that has become another's vGPU leaves the request unmet.
+            Some(Wanted::Profile { profile, .. }) => {
+                let unmet = there.is_none_or(|there| host.profile_of(there) != *profile);
+                unmet.then(|| (profile.clone(), None))?
+            }
+            _ if there.is_some() => return None,
+            _ => remembered(vgpu, host)?,
+        };
         Some(Claim { profile, count: 1, gpu, whose: Claimant::Domain { name: domain.name.clone(), vgpu } })
     })
 }

@@ -9,6 +9,9 @@
 //! driver tells too little has none: then what the driver calls available is all that counts, and it has the last word
 //! everywhere. The outcome is data, a line for each GPU that was not chosen among it.
 //!
+//! Several vGPUs that one VM wants are placed one after the other on a [`Room`]; whole GPUs of a kind are chosen by rules of
+//! their own (`whole`).
+//!
 //! Nothing here is a promise: availability is read again when the vGPU is made.
 
 mod card;
@@ -18,9 +21,13 @@ mod filter;
 pub mod mig;
 pub mod mixed_size;
 mod picture;
+mod room;
 pub mod table;
+mod whole;
 
 pub use card::{Card, Offer, Rule};
-pub use choice::{Choice, Rejected, Request, choose, refusals_on};
+pub use choice::{Assignment, Choice, Rejected, Request, choose, refusals_on};
 pub use claim::{Claim, Claimant, Settled, claims, settle};
 pub use picture::{Closed, Details, HostPicture};
+pub use room::Room;
+pub use whole::{Naming, WholeChoice, WholeRequest, choose_whole, named_by_others};

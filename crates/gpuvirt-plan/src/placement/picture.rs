@@ -50,7 +50,7 @@ pub struct Closed {
     pub because: String,
 }
 
-impl HostPicture<'_> {
+impl<'a> HostPicture<'a> {
     /// Every GPU that has anything to do with vGPUs, in the order of the addresses.
     pub fn cards(&self) -> Vec<Card> {
         let (gpus, living) = (self.observed.gpus.values(), self.living());
@@ -65,7 +65,7 @@ impl HostPicture<'_> {
     }
 
     /// The live vGPUs by their GPUs: for whoever looks at all GPUs.
-    pub(super) fn living(&self) -> Living<'_> {
+    pub(super) fn living(&self) -> Living<'a> {
         let mut living = Living::new();
         for vgpu in self.observed.vgpus.values() {
             living.entry(vgpu.gpu).or_default().push(vgpu);

@@ -69,6 +69,22 @@ pub enum VmCommand {
         /// The device: a GPU's address or label, a vGPU's UUID or address, or request-N as `gpuvirt vm show` lists it
         device: DeviceArg,
     },
+    /// Note requests for the GPUs and vGPUs that a domain has without. Changes the stored definition's metadata alone
+    ///
+    /// For domains that virt-manager, virsh or a script gave their host devices. What QEMU gets stays byte by byte as it
+    /// was, managed= and aliases included; a running domain goes on. From then on `gpuvirt vm show` tells when devices and
+    /// requests drift apart, and another card at the address is refused at a start. GPUs that nobody configured with
+    /// gpuvirt are left alone.
+    ///
+    /// Example: gpuvirt vm adopt win11
+    Adopt {
+        /// The domain's name
+        #[arg(value_parser = parse_name)]
+        vm: String,
+        /// Show what would be adopted; change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Start a domain, with devices chosen for what it asks for. Changes its definition where others than the last ones are chosen
     ///
     /// virsh start does the same, but with the virtual functions and the cards of a kind that the definition names.

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gpuvirt_host::{GpuMatch, GpuMatchError, GpuRules};
 use gpuvirt_model::{DriverRule, DriverRules};
@@ -35,6 +35,11 @@ struct Config {
     driver: Vec<DriverRule>,
 }
 
+#[derive(Deserialize)]
+struct Daemon {
+    socket: Option<PathBuf>,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Gpu {
@@ -62,6 +67,17 @@ pub fn read(path: &Path) -> Result<GpuRules, RulesError> {
     parse(&text)
 }
 
+/// Where the daemon listens by its configuration; none where that says nothing, or nothing that can be read.
+pub fn socket(path: &Path) -> Option<PathBuf> {
+    let mut text = String::new();
+    File::open(path).ok()?.take(LIMIT).read_to_string(&mut text).ok()?;
+    socket_in(&text)
+}
+
+fn socket_in(text: &str) -> Option<PathBuf> {
+    toml::from_str::<Daemon>(text).ok()?.socket.filter(|socket| socket.is_absolute())
+}
+
 fn parse(text: &str) -> Result<GpuRules, RulesError> {
     let config: Config = toml::from_str(text).map_err(RulesError::Wrong)?;
     let read = |extra: &Extra| match extra {
@@ -84,6 +100,16 @@ mod tests {
         assert_eq!(parse(text).unwrap().extra, want);
         assert_eq!(parse("").unwrap(), GpuRules::default());
         assert_eq!(read(Path::new("/nonexistent/gpuvirtd.toml")).unwrap(), GpuRules::default());
+    }
+
+    #[test]
+    fn the_socket_is_found_whatever_else_is_wrong_there() {
+        let moved = Some(PathBuf::from("/run/x/y.sock"));
+        assert_eq!(socket_in("socket = \"/run/x/y.sock\"\ngpu = 1\n"), moved);
+        for text in ["", "# socket", "socket = 3", "socket = \"x.sock\"", "socket = \""] {
+            assert_eq!(socket_in(text), None, "{text}");
+        }
+        assert_eq!(socket(Path::new("/nonexistent/gpuvirtd.toml")), None);
     }
 
     #[test]

@@ -18,6 +18,14 @@ pub fn change(change: &Change) -> String {
             change.ids.iter().for_each(|id| page.line(format_args!("  {id}")));
         }
     }
+    // A start that is explained says of each request why it gets what it gets.
+    for assignment in change.assignments.iter().filter(|_| change.dry_run) {
+        page.heading(&assignment.text);
+        page.list("because", &assignment.reasons);
+        for rejected in &assignment.rejected {
+            page.field("not", format_args!("{}: {}", rejected.gpu, rejected.because));
+        }
+    }
     if let Some(xml) = &change.xml {
         page.heading(if change.dry_run { "XML that would change" } else { "XML that changed" });
         xml.lines().for_each(|line| page.line(line));

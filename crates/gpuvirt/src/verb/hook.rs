@@ -42,12 +42,12 @@ pub fn run(global: &Global, args: &HookArgs) -> Answer {
         // migrate and restore are filters: no output leaves the document as it is. The rest is none of our business.
         _ => return Answer::default(),
     };
-    let answer = handle(&Client::new(&global.socket), event);
+    let answer = handle(&global.socket, event);
     // Only a start can be refused. After `reconnect` libvirt would kill the running VM.
     if event == HookEvent::Prepare { answer } else { Answer::default() }
 }
 
-fn handle(client: &Client, event: HookEvent) -> Answer {
+fn handle(socket: &Path, event: HookEvent) -> Answer {
     let xml = match document() {
         Ok(xml) => xml,
         Err(error) => {
@@ -93,6 +93,8 @@ fn handle(client: &Client, event: HookEvent) -> Answer {
         HookEvent::Prepare => VALIDATION,
         HookEvent::Release | HookEvent::Running => TELLING,
     };
+    // The admin may have moved the socket.
+    let client = Client::new(&local::socket(socket));
     match client.hook(&HookCall { event, domain: domain.clone() }, deadline) {
         Ok(_) => Answer::default(),
         Err(error) => refused(&sentences(&domain.name, &error)),

@@ -1,7 +1,8 @@
 //! `gpuvirt vm ...`
 
 use gpuvirt_api::{
-    ApiError, Client, ClientError, ErrorKind, GpuSelector, List, VmAdd, VmDocument, VmRemove, VmStart,
+    ApiError, Client, ClientError, ErrorKind, GpuSelector, List, VmAdd, VmAdopt, VmDocument, VmRemove,
+    VmStart,
 };
 use gpuvirt_model::{CardMatch, ProfileName, Unknown, VgpuParams};
 
@@ -33,6 +34,10 @@ pub fn run(asker: &Asker, command: &VmCommand) -> Result<Answer, Failure> {
         VmCommand::Start { vm, explain } => {
             let request = VmStart { dry_run: *explain };
             show_change(asker, &asker.order(|client| client.vm_start(vm, &request))?)
+        }
+        VmCommand::Adopt { vm, dry_run } => {
+            let request = VmAdopt { dry_run: *dry_run };
+            show_change(asker, &asker.order(|client| client.vm_adopt(vm, &request))?)
         }
         VmCommand::Remove { vm, device } => {
             let change = asker.order(|client| client.vm_remove(vm, &removal(client, device)?))?;

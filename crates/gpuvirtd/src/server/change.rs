@@ -25,5 +25,6 @@ pub(super) fn document(report: Report, dry_run: bool) -> Change {
         uuid: id.and_then(VgpuId::uuid),
         xml: report.xml,
         placement: report.placement,
+        assignments: report.assignments,
     }
 }

@@ -12,7 +12,7 @@ use gpuvirt_model::{Domain, VgpuId};
 
 use super::access::Caller;
 use super::answer::Failure;
-use super::context::Context;
+use super::context::{Context, codes};
 use super::input::{Body, Nothing, Params};
 
 /// `POST /v1/hook`
@@ -34,14 +34,16 @@ pub(super) async fn call(
     }
     let result = match event {
         HookEvent::Prepare => {
-            let result = prepare(&context, domain).await;
-            if result.is_err() {
+            let result = prepare(&context, domain.clone()).await;
+            if let Err(failure) = &result {
+                context.start_was_refused(domain, failure);
                 remove_released(Arc::clone(&context));
             }
             result
         }
         HookEvent::Running => {
             context.engine.hook_runs(&domain);
+            context.retried.runs(uuid);
             Ok(Vec::new())
         }
         HookEvent::Release => {
@@ -50,9 +52,15 @@ pub(super) async fn call(
             Ok(Vec::new())
         }
     };
+    if event == HookEvent::Prepare && result.is_ok() {
+        context.retried.runs(uuid);
+    }
     match &result {
         Ok(made) => tracing::info!(vm, %uuid, ?event, made = made.len(), "hook"),
-        Err(failure) => tracing::warn!(vm, %uuid, ?event, why = failure.error.message, "hook refused"),
+        Err(failure) => {
+            let code = codes(&failure.error);
+            tracing::warn!(vm, %uuid, ?event, code, why = failure.error.message, "hook refused");
+        }
     }
     result.map(|made| Json(HookAnswer { api_version: API_VERSION.to_owned(), made }))
 }

@@ -5,10 +5,13 @@
 //!   places   how many connections at once, and of one user
 //!   access   who the peer is, and whether it may read and write; polkit: who else may write
 //!   routes   paths to handlers; one file for each noun: gpu, host, capacity, profile, vgpu, vm, status, event
+//!   once     a change that is asked for again by its key is answered and not made again
 //!     input    path, query and body, checked
 //!     pictures the picture of the host that questions share
 //!     context  the engine, called on a thread of its own, if the client is still present when its turn comes
 //!     restore  what was asked for, made so at the daemon's start
+//!     autostart VMs that start with the host, tried again where their devices' places no longer fit
+//!     violation what running VMs got against the rules, told as it comes
 //!     answer   documents and errors as they travel
 //! ```
 //!
@@ -16,6 +19,7 @@
 
 pub mod access;
 mod answer;
+mod autostart;
 mod capacity;
 mod change;
 mod config;
@@ -29,6 +33,7 @@ mod input;
 pub mod listen;
 mod metrics;
 mod mig;
+mod once;
 mod openapi;
 mod peer;
 mod pictures;
@@ -41,6 +46,7 @@ mod restore;
 mod routes;
 mod status;
 mod vgpu;
+mod violation;
 mod vm;
 
 pub use access::{Peer, ReadGate, WriteGate};

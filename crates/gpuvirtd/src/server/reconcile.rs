@@ -27,6 +27,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 pub struct Stir {
     stirred: Mutex<Stirred>,
     notify: Notify,
+    devices: Notify,
 }
 
 impl Stir {
@@ -46,6 +47,16 @@ impl Stir {
     /// Something was let go of: a VM stopped, a change ended.
     pub fn released(&self) {
         self.notify.notify_one();
+    }
+
+    /// A running VM got or lost a device.
+    pub fn device_changed(&self) {
+        self.devices.notify_one();
+    }
+
+    /// Ends when a running VM got or lost a device since this ended last.
+    pub(super) async fn devices_changed(&self) {
+        self.devices.notified().await;
     }
 
     fn take(&self) -> Stirred {

@@ -8,13 +8,14 @@ use gpuvirt_api::status::{DaemonStatus, Working};
 use gpuvirt_api::{Change, GpuDocument, StatusDocument};
 use gpuvirt_engine::View;
 use gpuvirt_model::{Reading, WarningCode};
-use gpuvirt_plan::{Plan, drift};
+use gpuvirt_plan::Plan;
 
 use super::access::Writer;
 use super::answer::Failure;
 use super::change;
 use super::context::{Context, Picture};
 use super::input::{Freshness, Nothing, Params};
+use super::violation;
 use gpuvirt_model::chain;
 
 /// `GET /v1/status`
@@ -67,9 +68,8 @@ fn status(context: &Context, picture: &Picture) -> Result<StatusDocument, Failur
         Err(error) => status.problems.push(chain(&error)),
     }
     // What runs against the rules is left alone and told.
-    let domains = view.observed.domains.known().into_iter().flatten();
-    let violations = domains.flat_map(|domain| drift::violations(domain, &view.observed, &view.desired));
-    status.problems.extend(violations.map(|violation| violation.text));
+    status.problems.extend(violation::all(view));
+    context.retried.tell(&mut status);
     status.problems.extend(picture.problems.iter().cloned());
     absent(&mut status, view);
     Ok(status)

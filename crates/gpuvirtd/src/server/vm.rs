@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use gpuvirt_api::{
-    Change, GpuSelector, List, MOST_VGPUS, MigrationDocument, VmAdd, VmDocument, VmRemove, VmStart,
+    Change, GpuSelector, List, MOST_VGPUS, MigrationDocument, VmAdd, VmAdopt, VmDocument, VmRemove, VmStart,
     XmlDocument,
 };
 use gpuvirt_engine::{DeviceRequest, VmRequest};
@@ -126,6 +126,21 @@ pub(super) async fn start(
     let work =
         move |context: &Context| Ok(change::document(context.engine.vm_start(&name, dry_run)?, dry_run));
     context.start(caller, order, work).await.map(Json)
+}
+
+/// `POST /v1/vms/{name}/adopt`
+pub(super) async fn adopt(
+    State(context): State<Arc<Context>>,
+    caller: Caller,
+    Name(name): Name,
+    _: Params<Nothing>,
+    Body(asked): Body<VmAdopt>,
+) -> Result<Json<Change>, Failure> {
+    let dry_run = asked.dry_run;
+    let order = Order { what: format!("vm adopt {name:?}"), dry_run };
+    let work =
+        move |context: &Context| Ok(change::document(context.engine.vm_adopt(&name, dry_run)?, dry_run));
+    context.change_or_dry_run(caller, order, work).await.map(Json)
 }
 
 /// `POST /v1/vms/{name}/devices/remove`

@@ -93,6 +93,10 @@ impl Domains for LibvirtDomains {
         Ok(redefined == Redefined::Done)
     }
 
+    fn is_connected(&self) -> bool {
+        self.lists.is_alive()
+    }
+
     fn start(&self, name: &str) -> Result<(), PortError> {
         self.definitions()?;
         self.starts.start(name).map_err(libvirt)

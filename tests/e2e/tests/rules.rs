@@ -1,0 +1,166 @@
+//! The rules of what a VM may have, for every client of libvirt's: at edit, at start, and for what was attached meanwhile.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a failed expectation is a failed test
+
+use gpuvirt_e2e::{Lab, Output};
+
+/// A lab whose mediated-device GPU makes vGPUs, and whose plain GPU is direct.
+fn with_both() -> Lab {
+    let lab = Lab::fresh();
+    lab.gpuvirt(&format!("gpu set {} --type shared-direct", lab.devices.get("MDEV_GPU"))).expect(0);
+    lab.gpuvirt(&format!("gpu set {} --type direct", lab.devices.get("PLAIN_GPU"))).expect(0);
+    lab
+}
+
+/// Starts a domain without running it: all hooks, no guest.
+fn start(lab: &Lab, name: &str) -> Output {
+    lab.sh(&format!("virsh -q start --paused {name}"))
+}
+
+fn stop(lab: &Lab, name: &str) {
+    lab.sh(&format!("virsh -q destroy {name}")).expect(0);
+}
+
+/// Edits a domain's stored definition as virsh edit does, with a sed script.
+fn edit(lab: &Lab, name: &str, script: &str) {
+    let file = format!("/tmp/e2e-{name}.xml");
+    lab.sh(&format!(
+        "virsh dumpxml --inactive --security-info {name} | sed \"{script}\" > {file} && virsh -q define {file}"
+    ))
+    .expect(0);
+}
+
+/// Gives a domain a device as others do: by its bare element, without our alias.
+fn attach(lab: &Lab, name: &str, source: &str, how: &str) {
+    lab.sh(&format!(
+        "gpuvirt xml {source} | sed '/<alias/d' > /tmp/e2e-attach.xml && virsh -q attach-device {name} /tmp/e2e-attach.xml {how}"
+    ))
+    .expect(0);
+}
+
+/// Waits for the condition, no longer than two minutes; then shows what is the matter.
+fn until(lab: &Lab, condition: &str) {
+    lab.sh(&format!(
+        "for i in $(seq 600); do {condition} && exit 0; sleep 0.2; done; gpuvirt status; journalctl -u gpuvirtd -n 40; exit 1"
+    ))
+    .expect(0);
+}
+
+#[test]
+fn memory_that_cannot_be_locked_is_refused_and_an_ordinary_domain_is_not() {
+    let lab = with_both();
+    let whole = lab.devices.get("PLAIN_GPU");
+    lab.guest("limited", "");
+    lab.sh("virsh -q memtune --config --hard-limit 131072 --domain limited").expect(0);
+    lab.gpuvirt(&format!("vm add limited --gpu {whole}"))
+        .expect(3)
+        .says("[memory-not-lockable]")
+        .says("virsh memtune --config --hard-limit -1 --domain limited");
+    attach(&lab, "limited", &format!("--gpu {whole}"), "--config");
+    start(&lab, "limited").expect(1).says("[memory-not-lockable]").says("224 MiB").says("128 MiB");
+    // What was said to help does.
+    lab.sh("virsh -q memtune --config --hard-limit -1 --domain limited").expect(0);
+    start(&lab, "limited").expect(0);
+    stop(&lab, "limited");
+}
+
+#[test]
+fn an_iommu_of_the_guests_own_goes_with_no_vgpu() {
+    let lab = with_both();
+    lab.guest("nested", "");
+    lab.gpuvirt("vm add nested --profile lab-1q").expect(0);
+    edit(&lab, "nested", "s|</devices>|<iommu model='intel'/></devices>|");
+    start(&lab, "nested").expect(1).says("[viommu-with-vgpu]").says("gpuvirt vm remove nested");
+    assert_eq!(lab.sh("ls /sys/bus/mdev/devices").expect(0).text(), "", "nothing was made for it");
+    lab.gpuvirt("vm remove nested request-1").expect(0);
+    lab.gpuvirt("vm add nested --profile lab-1q").expect(3).says("[viommu-with-vgpu]");
+}
+
+#[test]
+fn what_is_attached_to_a_running_vm_is_shown_and_refused_at_its_next_start() {
+    let lab = with_both();
+    let whole = lab.devices.get("PLAIN_GPU");
+    lab.guest("live", "");
+    let port = "<controller type='pci' model='pcie-root-port'/>";
+    edit(&lab, "live", &format!("s|</devices>|{port}{port}{port}</devices>|"));
+    let made = lab.gpuvirt("vgpu create --profile lab-1q -o json").expect(0).json();
+    let vgpu = made["id"].as_str().unwrap().to_owned();
+    start(&lab, "live").expect(0);
+    attach(&lab, "live", &format!("--vgpu {vgpu}"), "--live");
+    until(&lab, "gpuvirt vm show live | grep -q live-violation");
+    lab.gpuvirt("status").expect(0).says("which its definition does not name");
+    attach(&lab, "live", &format!("--gpu {whole}"), "--live --config");
+    until(&lab, "gpuvirt events | grep -q 'VM live breaks a rule while it runs: it has the whole GPU'");
+    lab.gpuvirt("vm show live").expect(0).says("the whole GPU").says("[live-violation]");
+    lab.sh("curl -s --unix-socket /run/gpuvirt/gpuvirt.sock http://gpuvirt/metrics | grep live_violations")
+        .expect(0)
+        .says("vm=\"live\"");
+    stop(&lab, "live");
+    // What is only live goes with it; what is in the definition too is judged.
+    attach(&lab, "live", &format!("--vgpu {vgpu}"), "--config");
+    start(&lab, "live").expect(1).says("[mixed-modes]");
+}
+
+#[test]
+fn a_domain_written_by_hand_is_adopted_and_stays_what_it_was() {
+    let lab = with_both();
+    let whole = lab.devices.get("PLAIN_GPU");
+    let guest = lab.guest("byhand", "--vnc-password hunter2");
+    attach(&lab, "byhand", &format!("--gpu {whole}"), "--config");
+    lab.gpuvirt("vm show byhand").expect(0).says("[device-without-request]").says("gpuvirt vm adopt byhand");
+    let devices = || lab.sh("virsh dumpxml --inactive byhand | sed -n '/<devices>/,$p'").expect(0).stdout;
+    let before = devices();
+    lab.gpuvirt("vm adopt byhand --dry-run").expect(0).says("request-1").says(whole);
+    lab.gpuvirt("vm show byhand").expect(0).says("[device-without-request]");
+    lab.gpuvirt("vm adopt byhand").expect(0).says("request-1").never_says("hunter2");
+    assert_eq!(devices(), before);
+    assert!(guest.xml().contains("hunter2"));
+    lab.gpuvirt("vm show byhand").expect(0).says("request-1").never_says("device-without-request");
+    lab.gpuvirt("vm adopt byhand").expect(0).says("nothing to do");
+    start(&lab, "byhand").expect(0);
+    stop(&lab, "byhand");
+}
+
+#[test]
+fn a_vm_changes_its_mode_powered_off_and_by_no_other_way() {
+    let lab = with_both();
+    let whole = lab.devices.get("PLAIN_GPU");
+    lab.guest("modes", "");
+    lab.gpuvirt("vm add modes --profile lab-1q").expect(0);
+    start(&lab, "modes").expect(0);
+    lab.gpuvirt(&format!("vm add modes --gpu {whole}"))
+        .expect(3)
+        .says("[domain-running]")
+        .says("[mixed-modes]")
+        .says("virsh shutdown -- modes");
+    lab.gpuvirt("vm remove modes request-1").expect(3).says("[domain-running]");
+    stop(&lab, "modes");
+    lab.gpuvirt("vm remove modes request-1").expect(0);
+    lab.gpuvirt(&format!("vm add modes --gpu {whole}")).expect(0);
+    start(&lab, "modes").expect(0);
+    stop(&lab, "modes");
+}
+
+#[test]
+fn a_vm_that_starts_with_the_host_is_started_again_where_its_card_no_longer_fits() {
+    let lab = Lab::fresh();
+    let (first, second) = (lab.devices.get("TWIN_A"), lab.devices.get("TWIN_B"));
+    for twin in [first, second] {
+        lab.gpuvirt(&format!("gpu set {twin} --type direct")).expect(0);
+    }
+    let identity = &lab.gpu(first)["functionDetails"][0]["identity"];
+    let ids = format!("{}:{}", identity["vendor"].as_str().unwrap(), identity["device"].as_str().unwrap());
+    lab.guest("boots", "--hold");
+    lab.gpuvirt(&format!("vm add boots --match {ids} -o json")).expect(0);
+    let hint = if lab.gpuvirt("vm show boots").expect(0).stdout.contains(first) { first } else { second };
+    let other = if hint == first { second } else { first };
+    lab.gpuvirt(&format!("gpu set {hint} --type shared")).expect(0);
+    // Started by hand it is refused, with what to do.
+    start(&lab, "boots").expect(1).says("[not-passthrough]");
+    // As libvirt does once after a boot: it remembers that in a file.
+    lab.sh("virsh -q autostart boots && systemctl stop libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket libvirtd; rm -f /run/libvirt/qemu/autostarted; systemctl start libvirtd")
+        .expect(0);
+    until(&lab, "[ \"$(virsh -q domstate boots)\" = running ]");
+    lab.gpuvirt("vm show boots").expect(0).says(other);
+    lab.gpuvirt("events").expect(0).says("on a second try");
+    lab.sh("virsh -q destroy boots; virsh -q autostart --disable boots").expect(0);
+}
