@@ -21,9 +21,8 @@ accel_args() {
 qemu_start() {
   local image=$1 disk=$2 run=$3 accel=$4
   local append='root=/dev/vda rw console=ttyS0 quiet intel_iommu=on iommu=pt oops=panic net.ifnames=0'
-  # Under emulation a nested guest whose memory khugepaged joins can hold that thread, and with it the machine, for ever: no
-  # huge pages but those that are asked for. A machine that hangs all the same panics, and whoever waits for it is told.
-  append+=' transparent_hugepage=never softlockup_panic=1 watchdog_thresh=60'
+  # A machine that hangs panics, and whoever waits for it is told.
+  append+=' softlockup_panic=1 watchdog_thresh=60'
   append+=' mitigations=off nokaslr tsc=reliable no_timer_check'
   # shellcheck disable=SC2046 # words on purpose
   (cd "$run" && qemu-system-x86_64 -name "gpuvirt-lab-$LAB_NAME" -nodefaults -display none -daemonize -pidfile "$run/pid" \
