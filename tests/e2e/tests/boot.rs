@@ -16,7 +16,7 @@ ExecStart=/bin/sh -c 'modprobe -a vfio mdev && insmod /lab/modules/gpuvirt_mdev.
 [Install]
 WantedBy=multi-user.target
 UNIT
-systemctl daemon-reload && systemctl -q enable e2e-module.service";
+systemctl daemon-reload && systemctl -q enable e2e-module.service && sync";
 
 /// The way into the lab's host, which its own initramfs makes and Debian's does not.
 const NETWORK_AT_BOOT: &str = r"
