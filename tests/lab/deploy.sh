@@ -31,4 +31,6 @@ fi
   DEBIAN_FRONTEND=noninteractive dpkg -i --force-confold /lab/gpuvirt.deb >/dev/null &&
   install -m 644 /lab/gpuvirtd.toml /etc/gpuvirt/ && systemctl restart gpuvirtd
   # libvirt looks for hooks when it starts
-  systemctl try-restart libvirtd virtqemud 2>/dev/null || true'
+  systemctl try-restart libvirtd virtqemud 2>/dev/null || true
+  # tests cut the power
+  sync'

@@ -37,6 +37,7 @@ impl Lab {
         let mut lab = Self { devices: Devices::read(), pristine: String::new() };
         lab.sh("/lab/e2e/reset").expect(0);
         lab.pristine = lab.picture();
+        assert_ne!(lab.pristine, "", "the lab's own scripts are not whole: tests/lab/deploy.sh --tests");
         lab
     }
 

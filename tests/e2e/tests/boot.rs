@@ -16,7 +16,7 @@ ExecStart=/bin/sh -c 'modprobe -a vfio mdev && insmod /lab/modules/gpuvirt_mdev.
 [Install]
 WantedBy=multi-user.target
 UNIT
-systemctl daemon-reload && systemctl -q enable e2e-module.service";
+systemctl daemon-reload && systemctl -q enable e2e-module.service && sync";
 
 /// The way into the lab's host, which its own initramfs makes and Debian's does not.
 const NETWORK_AT_BOOT: &str = r"
@@ -261,11 +261,13 @@ mod full {
     #[test]
     fn a_power_cut_on_the_way_to_direct_leaves_what_was_asked_for_before() {
         let lab = Lab::fresh();
+        lab.sh(MODULE_AT_BOOT).expect(0);
         let gpu = lab.devices.get("PLAIN_GPU");
         power_cut_during(&lab, "unbind_store", &format!("gpuvirt gpu set {gpu} --type direct"));
         // And of what is done and stored nothing is lost: the way back is cut, and it is direct again.
         power_cut_during(&lab, "unbind_store", &format!("gpuvirt gpu set {gpu} --type shared"));
         assert_eq!(lab.binding(gpu), "bochs-drm/(null)");
+        lab.sh(CLEAN).expect(0);
     }
 
     #[test]
