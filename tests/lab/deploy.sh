@@ -1,6 +1,7 @@
 #!/bin/bash
 # Installs gpuvirt in the lab VM from its package, with the lab's configuration (its stand-ins as GPUs), and starts it.
 # usage: deploy.sh [--tests]   --tests: also what the end-to-end and conformance tests need
+# environment: GPUVIRT_LAB_PROFILE: cargo's profile for the package, `release` where it is not set
 set -euo pipefail
 # shellcheck source=tests/lab/env.sh
 . "$(dirname "$0")/env.sh"
@@ -8,7 +9,7 @@ root=$(cd "$LAB_SRC/../.." && pwd)
 lab=$root/scripts/lab
 target=$(cargo metadata --manifest-path "$root/Cargo.toml" --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
 
-package=$("$root/scripts/package" --profile release --out "$target")
+package=$("$root/scripts/package" --profile "${GPUVIRT_LAB_PROFILE:-release}" --out "$target")
 if [ "${1:-}" = --tests ]; then
   cargo build --manifest-path "$root/Cargo.toml" --release --locked -p gpuvirt-conformance -p gpuvirt-e2e
 fi

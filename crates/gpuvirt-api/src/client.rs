@@ -18,10 +18,11 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::http::Method;
+use uuid::Uuid;
 
 pub use error::ClientError;
 
-use crate::{API_VERSION, ApiError, Change};
+use crate::{API_VERSION, ApiError, Change, route};
 
 /// Where the daemon listens unless it is told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/gpuvirt/gpuvirt.sock";
@@ -39,6 +40,7 @@ const MAX_ANSWER: u64 = 32 * 1024 * 1024;
 pub struct Client {
     socket: PathBuf,
     agent: ureq::Agent,
+    key: Option<Uuid>,
 }
 
 /// One question or order.
@@ -61,7 +63,14 @@ impl Client {
             .build();
         let agent =
             ureq::Agent::with_parts(config, transport::UnixConnector::new(socket), transport::NoNames);
-        Self { socket: socket.to_owned(), agent }
+        Self { socket: socket.to_owned(), agent, key: None }
+    }
+
+    /// The same client for one change under a key: asked for again with it, by whatever client of the same user, the change
+    /// is not made again, and the first answer is given.
+    #[must_use]
+    pub fn with_key(self, key: Option<Uuid>) -> Self {
+        Self { key, ..self }
     }
 
     /// The socket.
@@ -86,15 +95,19 @@ impl Client {
         let deadline = call.deadline;
         let failed = |error| ClientError::from_ureq(&self.socket, deadline, error);
         let body = call.body.map(serde_json::to_vec).transpose().map_err(ClientError::Request)?;
+        let key = self.key.filter(|_| call.method != Method::GET);
         let request = ureq::http::Request::builder()
             .method(call.method)
             .uri(format!("http://gpuvirt{}", call.path))
             .header("accept", "application/json")
             // Whoever runs the command wants to see the host, and not what it was a second ago.
             .header("cache-control", "no-cache")
-            .header("content-type", "application/json")
-            .body(body.unwrap_or_default())
-            .map_err(|error| failed(error.into()))?;
+            .header("content-type", "application/json");
+        let request = match key {
+            Some(key) => request.header(route::IDEMPOTENCY_KEY, key.to_string()),
+            None => request,
+        };
+        let request = request.body(body.unwrap_or_default()).map_err(|error| failed(error.into()))?;
         let request = self
             .agent
             .configure_request(request)

@@ -16,6 +16,9 @@ pub struct ApplyConfig {
     /// Managed GPUs that the document does not name become unmanaged.
     #[serde(default)]
     pub prune: bool,
+    /// A new default type is meant for those GPUs too that follow it; without this they are listed, and nothing is done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub yes: bool,
     /// vGPUs of the document that live already and that others made become gpuvirt's, where GPU and profile are the same.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopt: bool,

@@ -62,7 +62,12 @@ const ABOUT: &str = "HTTP/1.1 with JSON on the daemon's Unix socket. The kernel 
     A query key or a field of a request that is not known is an error. A change that finds everything as asked answers \
     200 with the outcome `unchanged`: asking again is safe.";
 
-const ERRORS: &str = "Every error has this one shape. 400, 405, 408 and 413: usage; 403: denied; 404: usage, or the one \
+const KEY: &str = "made by the client for this change alone: asked for again with it, by the same user, the change is made \
+    once and the first answer is given again, with the header Idempotency-Replayed. The answers of changes that were made, or \
+    tried and failed, are kept, 64 for each user, until the daemon ends; vGPUs get their uuids from it, so that the next daemon \
+    finds mediated devices made. With another request it is answered with 422.";
+
+const ERRORS: &str = "Every error has this one shape. 400, 405, 408, 413 and 422: usage; 403: denied; 404: usage, or the one \
     refusal that says what is absent; 409: refused, with every refusal's code; 500: failed or bug; 503: a place, a helper \
     or libvirt is missing now, ask again.";
 
@@ -106,7 +111,13 @@ fn parameters(operation: &Operation) -> Vec<Value> {
         let (schema, what) = query_parameter(name);
         json!({ "name": name, "in": "query", "required": false, "description": what, "schema": schema })
     });
-    in_path.chain(in_query).collect()
+    // The hook's calls are libvirt's, which never asks twice.
+    let changes = operation.method != "get" && operation.id != "hook";
+    let key = changes.then(|| {
+        json!({ "name": "Idempotency-Key", "in": "header", "required": false, "description": KEY,
+        "schema": { "type": "string", "format": "uuid" } })
+    });
+    in_path.chain(in_query).chain(key).collect()
 }
 
 fn path_parameter(name: &str) -> (Value, &'static str) {

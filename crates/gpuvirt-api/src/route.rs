@@ -36,6 +36,9 @@
 //! Listings show what the kernel told of since they were last made, and at most two seconds of what it tells nobody
 //! (attributes that others write, processes that open a device); `Cache-Control: no-cache` asks for a look at the host.
 //!
+//! A change may carry `Idempotency-Key`, a UUID: asked for again with it, by a client that lost the answer, it is made
+//! once and the first answer is given again.
+//!
 //! A single document is a list of one item. Every error is an `ApiError` with the status of its kind.
 
 use std::fmt::Write as _;
@@ -43,6 +46,9 @@ use std::fmt::Write as _;
 use gpuvirt_model::VgpuId;
 
 use crate::GpuSelector;
+
+/// The header of a change's key: a UUID. A change that is asked for again with it is made once.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// `/v1/gpus`
 pub const GPUS: &str = "/v1/gpus";

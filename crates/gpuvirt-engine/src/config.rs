@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use gpuvirt_model::{
-    Configuration, Desired, DesiredGpu, DesiredHost, DesiredVgpu, Outcome, PciAddress, VgpuId, VgpuRecord,
-    When,
+    Configuration, ConfiguredType, Desired, DesiredGpu, DesiredHost, DesiredVgpu, Outcome, PciAddress,
+    Refusal, VgpuId, VgpuRecord, When,
 };
 use gpuvirt_plan::config::{Difference, Unnamed, Wanted, export, gpu_differences, host_differences, wanted};
 use gpuvirt_plan::pending_reason;
 
+use crate::host::{affects_others, followers};
 use crate::{Engine, EngineError, Preparation, Removal, RemoveRequest, Report, SwitchRequest, View, Wish};
 
 /// `config apply` and `config diff`.
@@ -22,6 +23,8 @@ pub struct ConfigRequest {
     pub unnamed: Unnamed,
     /// How far to go.
     pub until: Until,
+    /// GPUs that follow the default type are changed with it.
+    pub yes: bool,
     /// vGPUs of the document that live already and that somebody else made.
     pub strangers: Strangers,
     /// Longest wait for one write that can block.
@@ -133,6 +136,7 @@ impl Engine {
             result: self.forgettable(*address, view),
         });
         let (mut gpus, mut refusals) = (Vec::new(), Vec::new());
+        refusals.extend((!request.yes).then(|| follows(wanted, view)).flatten());
         for gpu in named.chain(forgotten) {
             match gpu.result {
                 Err(EngineError::Refused(more)) => refusals.extend(more),
@@ -356,6 +360,19 @@ fn asked_in(entry: &DesiredGpu, view: &View) -> DesiredGpu {
         When::Now | When::Idle | When::Vm => None,
     };
     DesiredGpu { asked_in, ..entry.clone() }
+}
+
+/// The refusal that lists those who follow the default type to another one: stored as followers, and not meant to be
+/// anything else by the document.
+fn follows(wanted: &Wanted, view: &View) -> Option<Refusal> {
+    let stays = |gpu: &&DesiredGpu| {
+        let said = wanted.gpus.get(&gpu.address);
+        !wanted.forgotten.contains(&gpu.address)
+            && said.is_none_or(|said| said.graphics_type == ConfiguredType::Default)
+    };
+    let after = view.desired.with_host(wanted.host.clone());
+    let followers: Vec<DesiredGpu> = followers(&view.desired, &after).filter(stays).cloned().collect();
+    affects_others(&wanted.host, &followers)
 }
 
 /// The picture with the entry stored, so that a switch finds label, counts and modes as they are to be.

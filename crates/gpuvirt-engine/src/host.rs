@@ -42,7 +42,7 @@ impl Engine {
             let desired = view.desired.with_host(host);
             let followers: Vec<DesiredGpu> = followers(&view.desired, &desired).cloned().collect();
             let mut refusals: Vec<Refusal> = Vec::new();
-            refusals.extend((!request.yes).then(|| affects_others(request, &followers)).flatten());
+            refusals.extend((!request.yes).then(|| affects_others(&desired.host, &followers)).flatten());
             if let Some(reservation) = &request.reserve {
                 refusals.extend(self.not_reservable(reservation, &view, &desired)?);
             }
@@ -158,14 +158,18 @@ fn wanted(host: &DesiredHost, request: &HostRequest) -> DesiredHost {
 }
 
 /// The GPUs that follow the default type to another one.
-fn followers<'a>(before: &'a Desired, after: &'a Desired) -> impl Iterator<Item = &'a DesiredGpu> + 'a {
+pub(crate) fn followers<'a>(
+    before: &'a Desired,
+    after: &'a Desired,
+) -> impl Iterator<Item = &'a DesiredGpu> + 'a {
     let resolves = |gpu: &DesiredGpu, desired: &Desired| gpu.graphics_type.resolve(&desired.host);
     before.gpus.iter().filter(move |gpu| resolves(gpu, before) != resolves(gpu, after))
 }
 
-fn affects_others(request: &HostRequest, followers: &[DesiredGpu]) -> Option<Refusal> {
+/// Those who would become something else with a new default type, as a refusal that lists them.
+pub(crate) fn affects_others(host: &DesiredHost, followers: &[DesiredGpu]) -> Option<Refusal> {
     let names: Vec<String> = followers.iter().map(|gpu| gpu.address.to_string()).collect();
-    let to = request.default_type?;
+    let to = host.default_type;
     let code = RefusalCode::AffectsOthers;
     (!names.is_empty()).then(|| Refusal {
         code,

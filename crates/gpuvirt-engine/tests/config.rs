@@ -30,6 +30,7 @@ fn request(config: Configuration) -> ConfigRequest {
         config,
         unnamed: Unnamed::Kept,
         until: Until::Done,
+        yes: false,
         strangers: Strangers::Left,
         deadline: Duration::from_secs(1),
     }
@@ -203,6 +204,37 @@ fn vgpus_come_and_go_with_the_document() {
     apply(&world, config).unwrap();
     assert!(alive(&world).is_empty());
     assert!(world.files().desired.gpus[0].vgpus.is_empty());
+}
+
+#[test]
+fn a_new_default_type_lists_those_who_follow_it_and_wants_yes() {
+    let world = World::new();
+    apply(&world, document(&[(OTHER, ConfiguredType::Default)])).unwrap();
+    let files = world.files();
+    let codes = |gpus: &[(&str, ConfiguredType)], until: Until, yes: bool| {
+        let mut config = document(gpus);
+        config.host.default_type = Some(ConfiguredType::SharedDirect);
+        match world.engine().apply_config(&ConfigRequest { until, yes, ..request(config) }) {
+            Err(EngineError::Refused(refusals)) => refusals,
+            other => panic!("{other:?}"),
+        }
+    };
+    let affects = |refusals: &[gpuvirt_model::Refusal]| {
+        refusals.iter().find(|r| r.code == RefusalCode::AffectsOthers).map(|r| r.because.clone())
+    };
+    // Check mode says the same as the real thing.
+    for until in [Until::Plans, Until::Done] {
+        let because = affects(&codes(&[], until, false)).unwrap();
+        assert!(because.contains(OTHER), "{because}");
+        assert!(affects(&codes(&[(OTHER, ConfiguredType::Default)], until, false)).is_some());
+    }
+    // With yes what is left is whatever else is in the way: this card makes no vGPUs.
+    assert_eq!(affects(&codes(&[(OTHER, ConfiguredType::Default)], Until::Done, true)), None);
+    assert_eq!(world.files(), files);
+    // One that the document gives a type of its own does not follow any more.
+    let mut config = document(&[(OTHER, ConfiguredType::Shared)]);
+    config.host.default_type = Some(ConfiguredType::SharedDirect);
+    assert_eq!(changed(&apply(&world, config).unwrap()), [true]);
 }
 
 #[test]

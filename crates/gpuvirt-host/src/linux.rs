@@ -16,17 +16,23 @@ use nix::sys::stat::Mode;
 use crate::modprobe;
 use crate::sysfs::{DeviceNumber, ReadError, Sysfs, WriteError};
 use crate::vendor::{ProgramCall, ProgramEnd, ProgramError};
-use crate::writer::{BlockingRead, BlockingWrite, WriterCommand, Writers};
+use crate::writer::{BlockingRead, BlockingWrite, ModuleName, WriterOrigin, Writers};
 
 /// What one `read(2)` asks for: an attribute of sysfs is at most a page.
 const PAGE: usize = 4096;
+
+/// Longest wait for a write that the kernel answers at once, on a machine however busy.
+const ANSWERED_AT_ONCE: Duration = Duration::from_secs(30);
+
+/// Longest wait for a module: longer than the writer's own for modprobe.
+const LOAD_DEADLINE: Duration = modprobe::LOAD_DEADLINE.saturating_add(Duration::from_secs(5));
 
 /// The kernel's file trees below one root.
 #[derive(Debug)]
 pub struct LinuxSysfs {
     /// Put in front of every path; empty for this machine.
     root: String,
-    /// Carries out the reads and writes that can block; none in a program that only reads, which then waits itself.
+    /// Carries out every write, and the reads that can block; none in a program that only reads, which then waits itself.
     writers: Option<Writers>,
 }
 
@@ -41,10 +47,10 @@ impl LinuxSysfs {
         Self { root: root.trim_end_matches('/').to_owned(), writers: None }
     }
 
-    /// The same files, with `writer` as the program that carries out writes that can block.
+    /// The same files, with writers that carry out every write and load modules.
     #[must_use]
-    pub fn with_writer(self, writer: WriterCommand) -> Self {
-        Self { writers: Some(Writers::new(writer)), ..self }
+    pub fn with_writer(self, writers: impl Into<WriterOrigin>) -> Self {
+        Self { writers: Some(Writers::new(writers.into())), ..self }
     }
 
     /// The file behind a path of the kernel.
@@ -191,7 +197,14 @@ impl Sysfs for LinuxSysfs {
     }
 
     fn write(&self, path: &str, data: &[u8]) -> io::Result<()> {
-        write_once(&self.file(path)?, data)
+        if self.writers.is_none() {
+            return write_once(&self.file(path)?, data);
+        }
+        self.write_that_may_block(path, data, ANSWERED_AT_ONCE).map_err(|error| match error {
+            WriteError::Errno(errno) => errno,
+            WriteError::Writer(failed) => failed,
+            WriteError::StillWaiting { .. } => io::Error::new(io::ErrorKind::TimedOut, error.to_string()),
+        })
     }
 
     fn write_that_may_block(&self, path: &str, data: &[u8], deadline: Duration) -> Result<(), WriteError> {
@@ -216,6 +229,9 @@ impl Sysfs for LinuxSysfs {
     }
 
     fn load_module(&self, name: &str) -> io::Result<()> {
+        if let Some(writers) = &self.writers {
+            return writers.load(&ModuleName::parse(name).map_err(io::Error::other)?, LOAD_DEADLINE);
+        }
         if self.root.is_empty() {
             return modprobe::load(name);
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 const PROGRAMS: [&str; 3] = ["/usr/sbin/modprobe", "/sbin/modprobe", "/usr/bin/modprobe"];
 
 /// How long a module's own initialisation may take: GPU drivers train links and load firmware in it.
-const LOAD_DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const LOAD_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Loads `name`, and returns when it is loaded or cannot be.
 ///
@@ -47,7 +47,7 @@ pub(crate) fn load(name: &str) -> io::Result<()> {
 }
 
 /// Letters, digits, `_` and `-` only: it becomes an argument of modprobe.
-fn is_module_name(name: &str) -> bool {
+pub(crate) fn is_module_name(name: &str) -> bool {
     (1..64).contains(&name.len())
         && !name.starts_with('-')
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')

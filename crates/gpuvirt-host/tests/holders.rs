@@ -79,22 +79,31 @@ fn a_descriptor_is_matched_by_device_number_whatever_its_path() {
 }
 
 #[test]
-fn a_kernel_thread_is_passed_over_where_programs_show() {
-    // What no kernel thread has: it would be found if it were looked at.
-    let tree = card();
-    tree.link("/proc/90/fd/3", "/dev/full").file("/proc/90/maps", "").file("/proc/90/comm", "kworker\n");
-    tree.link("/proc/91/fd/3", "/dev/full").file("/proc/91/maps", "").file("/proc/91/comm", "cat\n");
-    tree.link("/proc/91/exe", "/usr/bin/cat");
+fn who_has_no_memory_has_descriptors_and_no_mappings() {
+    let range = "7f1000000000-7f1001000000";
+    let maps = |pid: u32, tree: &Tree| {
+        let text = format!("{range} rw-s 00000000 00:06 {pid} /dev/dri/card0\n");
+        tree.folder(&format!("/proc/{pid}/fd")).file(&format!("/proc/{pid}/maps"), text);
+        tree.link(&format!("/proc/{pid}/map_files/{range}"), "/dev/full");
+    };
     let pids = |tree: Tree| -> Vec<u32> {
         let pid = |holder: &Holder| if let Holder::Process { pid, .. } = holder { Some(*pid) } else { None };
         holders(tree).seen.iter().filter_map(pid).collect()
     };
+    // One that is ending, one that no kernel makes (memory without a program), and one as others are.
+    let host = || {
+        let tree = card();
+        tree.link("/proc/90/fd/3", "/dev/full").file("/proc/90/maps", "");
+        maps(91, &tree);
+        maps(92, &tree);
+        tree.link("/proc/92/exe", "/usr/bin/cat");
+        tree
+    };
+    let tree = host();
     tree.link("/proc/1/exe", "/usr/lib/systemd/systemd");
-    assert_eq!(pids(tree), [91]);
+    assert_eq!(pids(tree), [90, 92]);
     // Where process 1 does not show its program, nobody's lack of one tells anything.
-    let tree = card();
-    tree.link("/proc/90/fd/3", "/dev/full").file("/proc/90/maps", "").file("/proc/90/comm", "kworker\n");
-    assert_eq!(pids(tree), [90]);
+    assert_eq!(pids(host()), [90, 91, 92]);
 }
 
 #[test]

@@ -6,12 +6,15 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use gpuvirt_host::{
-    LinuxSysfs, ProgramCall, ProgramError, ReadError, Sysfs, WriteError, WriterCommand, waiting_writers,
-    writer_main,
+    LinuxSysfs, ProgramCall, ProgramError, ReadError, Sysfs, WriteError, WriterCommand, WriterOrigin,
+    waiting_writers, writer_main,
 };
 use gpuvirt_model::ProgramPath;
 
@@ -25,7 +28,7 @@ fn main() {
         [_, mode, root] if mode == "writer" => return writer_main(io::stdin(), io::stdout(), root).unwrap(),
         _ => {}
     }
-    let tests: [(&str, fn()); 8] = [
+    let tests: [(&str, fn()); 12] = [
         ("a_write_is_made_and_its_errno_comes_back", a_write_is_made_and_its_errno_comes_back),
         ("a_write_that_does_not_end_is_left_alone", a_write_that_does_not_end_is_left_alone),
         ("a_writer_that_dies_is_an_error", a_writer_that_dies_is_an_error),
@@ -34,6 +37,10 @@ fn main() {
         ("what_needs_the_lock_is_read_outside", what_needs_the_lock_is_read_outside),
         ("a_read_that_does_not_end_is_not_repeated", a_read_that_does_not_end_is_not_repeated),
         ("a_program_that_does_not_end_is_left_alone", a_program_that_does_not_end_is_left_alone),
+        ("what_the_kernel_answers_at_once_is_written_outside_too", quick_writes_are_made_outside_too),
+        ("a_writer_behind_a_socket_writes", a_writer_behind_a_socket_writes),
+        ("a_writer_behind_a_socket_is_left_alone", a_writer_behind_a_socket_is_left_alone),
+        ("nobody_behind_the_socket_is_an_error", nobody_behind_the_socket_is_an_error),
     ];
     // What cargo-nextest asks of a program without the usual harness: a list, and one test by its exact name.
     let has = |flag: &str| args.iter().any(|arg| arg == flag);
@@ -60,8 +67,84 @@ fn sysfs() -> (tempfile::TempDir, LinuxSysfs) {
     (folder, sysfs)
 }
 
+/// The same with writers that somebody else starts for each connection, as systemd does.
+fn sysfs_behind_a_socket() -> (tempfile::TempDir, LinuxSysfs) {
+    let (folder, _) = sysfs();
+    let (root, socket) = (folder.path().to_owned(), folder.path().join("writers"));
+    let listener = UnixListener::bind(&socket).unwrap();
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let connection = connection.unwrap();
+            let end = || Stdio::from(OwnedFd::from(connection.try_clone().unwrap()));
+            let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["writer".as_ref(), root.as_os_str()])
+                .stdin(end())
+                .stdout(end())
+                .spawn()
+                .unwrap();
+            std::thread::spawn(move || child.wait());
+        }
+    });
+    let sysfs = LinuxSysfs::below(folder.path().to_str().unwrap()).with_writer(WriterOrigin::Socket(socket));
+    (folder, sysfs)
+}
+
 fn a_write_is_made_and_its_errno_comes_back() {
+    writes_come_back(&sysfs());
+}
+
+fn a_writer_behind_a_socket_writes() {
+    writes_come_back(&sysfs_behind_a_socket());
+}
+
+fn a_writer_behind_a_socket_is_left_alone() {
+    what_does_not_end_is_left_alone(&sysfs_behind_a_socket());
+}
+
+fn nobody_behind_the_socket_is_an_error() {
+    let (folder, _) = sysfs();
+    let root = folder.path().to_str().unwrap();
+    let write = |socket: &Path| {
+        let sysfs = LinuxSysfs::below(root).with_writer(WriterOrigin::Socket(socket.to_owned()));
+        match sysfs.write_that_may_block(&format!("{FUNCTION}/remove"), b"1", LONG) {
+            Err(WriteError::Writer(error)) => error,
+            other => panic!("{other:?}"),
+        }
+    };
+    let absent = write(&folder.path().join("absent"));
+    assert_eq!(absent.kind(), io::ErrorKind::NotFound);
+    assert!(absent.to_string().contains("absent"), "{absent}");
+    // One that hangs up at once, as systemd does where too many are there.
+    let socket = folder.path().join("busy");
+    let listener = UnixListener::bind(&socket).unwrap();
+    std::thread::spawn(move || listener.incoming().take(1).for_each(drop));
+    write(&socket);
+    // One that speaks another version.
+    let socket = folder.path().join("other");
+    let listener = UnixListener::bind(&socket).unwrap();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(b"{\"introduced\":{\"pid\":1,\"protocol\":999}}\n").unwrap();
+        let _ = io::copy(&mut stream, &mut io::sink());
+    });
+    assert!(write(&socket).to_string().contains("another version"));
+}
+
+fn quick_writes_are_made_outside_too() {
     let (folder, sysfs) = sysfs();
+    let path = format!("{FUNCTION}/sriov_drivers_autoprobe");
+    let file = folder.path().join(&path[1..]);
+    std::fs::File::create(&file).unwrap();
+    sysfs.write(&path, b"0").unwrap();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "0");
+    // Only what a writer takes.
+    std::fs::File::create(folder.path().join("passwd")).unwrap();
+    assert!(sysfs.write("/passwd", b"0").is_err());
+    assert_eq!(std::fs::read_to_string(folder.path().join("passwd")).unwrap(), "");
+    assert!(sysfs.load_module("../x").is_err());
+}
+
+fn writes_come_back((folder, sysfs): &(tempfile::TempDir, LinuxSysfs)) {
     let file = folder.path().join(&FUNCTION[1..]).join("sriov_numvfs");
     std::fs::File::create(&file).unwrap();
     for count in ["4", "0", "7"] {
@@ -74,7 +157,10 @@ fn a_write_is_made_and_its_errno_comes_back() {
 }
 
 fn a_write_that_does_not_end_is_left_alone() {
-    let (folder, sysfs) = sysfs();
+    what_does_not_end_is_left_alone(&sysfs());
+}
+
+fn what_does_not_end_is_left_alone((folder, sysfs): &(tempfile::TempDir, LinuxSysfs)) {
     let pipe = folder.path().join(&FUNCTION[1..]).join("remove");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let before = Instant::now();

@@ -14,7 +14,7 @@ use crate::health::LibvirtVersions;
 pub struct VfioMigration {
     /// Its driver saves and restores its state.
     pub supported: bool,
-    /// The features that it names, from Linux 6.18 on: `stop-copy`, `p2p`, `pre-copy`; none: the kernel does not tell.
+    /// The features that it names, from Linux 6.18 on: `stop-copy`, `p2p`, `pre-copy`, `dirty-tracking`; none: the kernel does not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub features: Option<Vec<String>>,
 }

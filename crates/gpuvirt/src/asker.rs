@@ -26,11 +26,8 @@ pub struct Asker {
 impl Asker {
     /// For the options of an invocation.
     pub fn new(global: &Global) -> Self {
-        Self {
-            global: global.clone(),
-            client: Client::new(&local::socket(&global.socket)),
-            notes: RefCell::new(Page::new()),
-        }
+        let client = Client::new(&local::socket(&global.socket)).with_key(global.key);
+        Self { global: global.clone(), client, notes: RefCell::new(Page::new()) }
     }
 
     /// The format to print in.

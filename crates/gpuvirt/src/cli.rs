@@ -70,6 +70,9 @@ pub struct Global {
     /// The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names
     #[arg(long, global = true, help_heading = GLOBAL, value_name = "PATH", default_value = gpuvirt_api::client::DEFAULT_SOCKET)]
     pub socket: PathBuf,
+    /// A UUID for this change: the same order given again with it, after its answer was lost, is carried out once
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "UUID")]
+    pub key: Option<uuid::Uuid>,
 }
 
 /// How an answer is printed.

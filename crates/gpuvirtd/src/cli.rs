@@ -20,6 +20,9 @@ pub struct Cli {
     /// Where it listens [default: what the configuration says]
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
+    /// Where writers are to be had, processes that write to the host and run vendors' tools [default: its own children]
+    #[arg(long, value_name = "SOCKET", conflicts_with = "host")]
+    pub writers: Option<PathBuf>,
     /// Runs on a recorded host instead of this machine: nothing of this machine is read or changed
     #[arg(long, value_name = "RECORDING", requires_all = ["state_dir", "socket"])]
     pub host: Option<PathBuf>,

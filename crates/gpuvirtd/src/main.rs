@@ -5,7 +5,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use gpuvirtd::cli::{Cli, Command};
+use gpuvirtd::journal::{Journal, OBJECT};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -30,9 +33,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// The log goes to stderr; the journal adds the time itself.
+/// The log goes to the journal with its fields, or to stderr.
 fn start_log() {
     let filter = EnvFilter::try_from_env("GPUVIRT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    if let Some(journal) = Journal::of_this_service() {
+        // What a request is about is told by a span, which text does without.
+        let filter = match format!("{OBJECT}=trace").parse() {
+            Ok(objects) => filter.add_directive(objects),
+            Err(_) => filter,
+        };
+        return tracing_subscriber::registry().with(filter).with(journal).init();
+    }
     let log =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     if std::io::stderr().is_terminal() { log.init() } else { log.without_time().init() }

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use crate::manual;
 use crate::program::{cargo, output, program};
 use crate::tally::Tally;
 use crate::tree::Tree;
@@ -46,11 +47,12 @@ pub fn run(tree: &Tree, mode: Mode) -> Result<Tally> {
     for document in DOCUMENTS {
         tally.add(one(tree, document, mode)?);
     }
+    tally.add(manual::run(tree, mode)?);
     Ok(tally)
 }
 
 fn one(tree: &Tree, document: &Document, mode: Mode) -> Result<Tally> {
-    let program = program(tree, &built(tree, document)?, document.args);
+    let program = program(tree, &built(tree, document.build, document.program)?, document.args);
     let text = output(program)?;
     if tree.read(document.path).is_ok_and(|present| present == text) {
         return Ok(Tally::pass());
@@ -68,15 +70,15 @@ fn one(tree: &Tree, document: &Document, mode: Mode) -> Result<Tally> {
 }
 
 /// Builds one of our programs.
-fn built(tree: &Tree, document: &Document) -> Result<String> {
+pub fn built(tree: &Tree, build: &[&str], name: &str) -> Result<String> {
     let common = ["build", "--quiet", "--locked", "--message-format", "json"];
-    let args = [&common, document.build].concat();
+    let args = [&common, build].concat();
     let messages = output(cargo(tree, &args))?;
     let executable = messages.lines().find_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;
         message.get("executable")?.as_str().map(str::to_owned)
     });
-    executable.with_context(|| format!("cargo built no program {}", document.program))
+    executable.with_context(|| format!("cargo built no program {name}"))
 }
 
 // A document of the source tree is no durable file of the product.

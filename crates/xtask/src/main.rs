@@ -7,6 +7,7 @@ mod docs;
 mod fuzz;
 mod generate;
 mod layers;
+mod manual;
 mod names;
 mod nextest;
 mod oldest;

@@ -103,7 +103,7 @@ pub fn live() -> Result<String> {
     request::once(socket, "/v1/vms", Look::Fresh)?;
     out.push_str(&idle("gpuvirtd, libvirt connected")?);
     let asked = questions(socket)?;
-    out.push_str(&row("gpuvirtd, right after 10,000 questions", process::daemon()?, "")?);
+    out.push_str(&row("gpuvirtd, right after the questions below", process::daemon()?, "")?);
     let others = others()?;
     must("systemctl", &[&["stop"], LIBVIRT].concat())?;
     let alone = must("systemctl", &["restart", "gpuvirtd"]).and_then(|_| idle("gpuvirtd, libvirt stopped"));

@@ -24,6 +24,13 @@ fn a_host_of_driverctl_and_mdevctl_is_taken_over_as_it_runs() {
          mdevctl start --uuid {WITH_THE_HOST}"
     ))
     .expect(0);
+    let (whole, part) = (lab.guest("whole", ""), lab.guest("part", ""));
+    for (guest, device) in [("whole", format!("--gpu {card}")), ("part", format!("--vgpu {WITH_THE_HOST}"))] {
+        lab.sh(&format!(
+            "gpuvirt xml {device} > /tmp/e2e-{guest}.xml && virsh -q attach-device --config {guest} /tmp/e2e-{guest}.xml"
+        ))
+        .expect(0);
+    }
     let before = lab.picture();
 
     let shown = lab.gpuvirt("import").expect(0);
@@ -53,6 +60,10 @@ fn a_host_of_driverctl_and_mdevctl_is_taken_over_as_it_runs() {
     let ours = lab.vgpus().into_iter().find(|vgpu| vgpu["uuid"] == WITH_THE_HOST).unwrap();
     assert_eq!(ours["ours"], true);
     lab.gpuvirt("import --apply").expect(0);
+    for (guest, sees) in [(&whole, "class=0300"), (&part, "class=0302")] {
+        lab.gpuvirt(&format!("vm adopt {}", guest.name)).expect(0);
+        guest.run().expect(0).says(sees);
+    }
 
     // The other tools out of the way, everything goes gpuvirt's own ways.
     lab.sh(&format!(

@@ -4,8 +4,6 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::thread::JoinHandle;
 
-use uuid::Uuid;
-
 use super::*;
 use crate::{GpuDocument, List, Source, VmRemove, XmlDocument, route};
 
@@ -85,6 +83,20 @@ fn an_order_carries_its_body() {
     let seen = server.join().unwrap();
     assert!(seen.starts_with("POST /v1/vms/web1/devices/remove HTTP/1.1\r\n"), "{seen}");
     assert!(seen.ends_with(r#"{"device":"vgpu","id":"00000000-0000-0000-0000-000000000000"}"#), "{seen}");
+}
+
+#[test]
+fn a_change_carries_its_key_and_a_question_does_not() {
+    let key = Uuid::from_u128(7);
+    for question in [true, false] {
+        let (_dir, path) = socket();
+        let server = serve_once(&path, http("500 Internal Server Error", "{}"));
+        let client = Client::new(&path).with_key(Some(key));
+        let failed = if question { client.gpus().is_err() } else { client.recover().is_err() };
+        assert!(failed);
+        let seen = server.join().unwrap().to_lowercase();
+        assert_eq!(seen.contains(&format!("idempotency-key: {key}\r\n")), !question, "{seen}");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::parse::container::container;
 use crate::parse::maps::{self, Mapping};
 use crate::parse::pci;
 use crate::paths;
-use crate::program;
+use crate::program::{self, Process};
 use crate::sysfs::DeviceNumber;
 use crate::writer::{LINK, announced_in};
 
@@ -38,15 +38,15 @@ pub(super) fn scan(files: Files<'_>, targets: &Targets) -> Found {
     if targets.is_empty() {
         return scan.found;
     }
-    let pids = program::processes(files).unwrap_or_default();
+    let processes = program::processes(files).unwrap_or_default();
     // Process 1 is always there; where it is not shown (hidepid), others are not either.
-    if pids.is_empty() {
+    if processes.is_empty() {
         scan.found.unseen = Some(Unknown::NotRecorded);
-    } else if !pids.contains(&1) {
+    } else if !processes.iter().any(|process| process.pid == 1) {
         scan.found.unseen = Some(Unknown::NeedsRoot);
     }
-    for pid in pids {
-        scan.process(pid);
+    for process in processes {
+        scan.process(process);
     }
     scan.found
 }
@@ -64,11 +64,14 @@ struct Scan<'a> {
 type Ways = BTreeMap<Target, Vec<Via>>;
 
 impl Scan<'_> {
-    fn process(&mut self, pid: u32) {
+    fn process(&mut self, Process { pid, may_map }: Process) {
         let mut ways = Ways::new();
         let mut namespace = Namespace::of(pid);
         let fds = self.descriptors(pid, &mut namespace, &mut ways);
-        let mappings = fds.and_then(|()| self.mappings(pid, &mut namespace, &mut ways));
+        let mappings = fds.and_then(|()| match may_map {
+            true => self.mappings(pid, &mut namespace, &mut ways),
+            false => Ok(()),
+        });
         match mappings {
             Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied) => {
                 self.found.unseen = Some(Unknown::NeedsRoot);

@@ -82,8 +82,9 @@ pub struct WaitingWriter {
 
 /// The writers that are at work on this host, whichever daemon started them.
 ///
-/// A writer is as privileged as its daemon, so that a daemon can look into an earlier one's: a process that it can't
-/// look into is no writer. Nor is one of another name: a writer that can't take its name takes no request.
+/// The daemon can look into every process (CAP_SYS_PTRACE), an earlier daemon's writers among them, however privileged
+/// they are: a process that it can't look into is no writer. Nor is one of another name: a writer that can't take its
+/// name takes no request.
 ///
 /// # Errors
 /// When processes can't be listed.
@@ -97,7 +98,9 @@ pub fn waiting_writers(sysfs: &dyn Sysfs) -> io::Result<Vec<WaitingWriter>> {
             .flatten()
             .map(|write| WaitingWriter { pid, write })
     };
-    Ok(program::processes(files)?.into_iter().filter_map(announced).collect())
+    // One that is in a write has its memory, killed or not: it ends when the kernel lets go of it.
+    let processes = program::processes(files)?.into_iter().filter(|process| process.may_map);
+    Ok(processes.filter_map(|process| announced(process.pid)).collect())
 }
 
 /// Whether a process is named like a writer: each one names itself before it takes a request.

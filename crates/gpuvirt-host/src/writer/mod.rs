@@ -7,19 +7,20 @@
 //! deadline. While it writes it announces what, so that a daemon started later finds it.
 //!
 //! The writer goes into a session of its own, so that no terminal's or supervisor's signal to our group reaches it.
-//! systemd's `KillMode=control-group` would still: the daemon's unit has to keep it out (`KillMode=process`, or a
-//! scope of its own for the writer).
+//! systemd's `KillMode=control-group` would still: the daemon's unit keeps it out (`KillMode=process`). Writers may also be
+//! had from a socket, where somebody else starts them. Every write to the host, those that can't block too, is made by one.
 
 mod announce;
 mod left;
+mod origin;
 mod process;
 mod request;
 mod serve;
 
 pub use announce::{BlockingAct, WaitingWriter, waiting_writers};
 pub(crate) use announce::{LINK, announced_in};
-pub use process::WriterCommand;
+pub use origin::{WriterCommand, WriterOrigin};
 pub(crate) use process::Writers;
-pub(crate) use request::BlockingRead;
+pub(crate) use request::{BlockingRead, ModuleName};
 pub use request::{BlockingWrite, BlockingWriteError};
 pub use serve::writer_main;

@@ -1,35 +1,28 @@
 //! The asking side: starts writers, asks, waits until the deadline and no longer.
 
-use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use gpuvirt_model::PciAddress;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::announce::NAME;
 use super::left::Left;
-use super::request::{ANSWER_LIMIT, Answer, BlockingRead, BlockingWrite, Request};
+use super::origin::{Started, WriterOrigin, WriterProcess};
+use super::request::{ANSWER_LIMIT, Answer, BlockingRead, BlockingWrite, ModuleName, PROTOCOL, Request};
 use crate::sysfs::{ReadError, WriteError};
 use crate::vendor::{ProgramCall, ProgramEnd, ProgramError};
 
-/// How a writer is started: a program that calls [`super::writer_main`] on its standard input and output.
-#[derive(Debug, Clone)]
-pub struct WriterCommand {
-    /// The program; `/proc/self/exe` for ourselves.
-    pub program: OsString,
-    /// Its arguments.
-    pub args: Vec<OsString>,
-}
+/// Longest wait for a writer that systemd starts to say that it is there: it may be busy booting. Nothing was asked of it
+/// until then.
+const STARTED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Writers: an idle one waits for the next write, so that a plan of several writes costs one process.
 #[derive(Debug)]
 pub(crate) struct Writers {
-    command: WriterCommand,
+    origin: WriterOrigin,
     idle: Mutex<Option<Writer>>,
     left: Left,
 }
@@ -37,9 +30,9 @@ pub(crate) struct Writers {
 /// A writer that waits for a request.
 #[derive(Debug)]
 struct Writer {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    process: WriterProcess,
+    input: File,
+    output: BufReader<File>,
 }
 
 /// What came of a request.
@@ -50,8 +43,8 @@ enum Asked {
 }
 
 impl Writers {
-    pub(crate) fn new(command: WriterCommand) -> Self {
-        Self { command, idle: Mutex::new(None), left: Left::default() }
+    pub(crate) fn new(origin: WriterOrigin) -> Self {
+        Self { origin, idle: Mutex::new(None), left: Left::default() }
     }
 
     /// Has one write made.
@@ -101,28 +94,53 @@ impl Writers {
         }
     }
 
+    /// Has a kernel module loaded.
+    pub(crate) fn load(&self, module: &ModuleName, deadline: Duration) -> io::Result<()> {
+        let name = module.as_str();
+        match self.ask(&Request::Load(module.clone()), None, deadline)? {
+            Asked::Answered(Answer::Done) => Ok(()),
+            Asked::Answered(other) => Err(other.unexpected()),
+            Asked::Waits(writer) => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("modprobe {name}: no end after {deadline:?}; process {writer} waits for it"),
+            )),
+        }
+    }
+
     /// Asks a writer. One that is idle is used; while it is busy, others get one of their own.
     fn ask(&self, request: &Request, function: Option<PciAddress>, deadline: Duration) -> io::Result<Asked> {
         self.left.reap();
-        let end = Instant::now() + deadline;
         let mut writer = self.writer_that_took(request)?;
-        match writer.answer(end) {
+        // From now on: how long a writer takes to start says nothing about the kernel.
+        match writer.answer(Instant::now() + deadline) {
             Ok(Some(answer)) => {
                 let before = self.idle.lock().unwrap_or_else(PoisonError::into_inner).replace(writer);
                 // One is kept. The other's input ends here, and it does too.
                 if let Some(surplus) = before {
-                    self.left.add(surplus.child, None);
+                    self.left.add(surplus.process, None);
                 }
                 Ok(Asked::Answered(answer))
             }
             Ok(None) => {
-                let pid = writer.child.id();
+                let pid = writer.process.id();
                 // Its input ends here: when the kernel lets go of the request, the writer ends by itself.
-                self.left.add(writer.child, function);
+                self.left.add(writer.process, function);
                 Ok(Asked::Waits(pid))
             }
             Err(e) => {
-                self.left.add(writer.child, None);
+                self.left.add(writer.process, None);
+                Err(e)
+            }
+        }
+    }
+
+    /// A writer that was just started.
+    fn fresh(&self) -> io::Result<Writer> {
+        let mut writer = Writer::of(self.origin.start()?);
+        match writer.introduced() {
+            Ok(()) => Ok(writer),
+            Err(e) => {
+                self.left.add(writer.process, None);
                 Err(e)
             }
         }
@@ -138,50 +156,72 @@ impl Writers {
             if writer.input.write_all(&line).is_ok() {
                 return Ok(writer);
             }
-            self.left.add(writer.child, None);
+            self.left.add(writer.process, None);
         }
-        let mut writer = Writer::start(&self.command)?;
-        writer.input.write_all(&line)?;
-        Ok(writer)
+        let mut writer = self.fresh()?;
+        match writer.input.write_all(&line) {
+            Ok(()) => Ok(writer),
+            Err(e) => {
+                self.left.add(writer.process, None);
+                Err(e)
+            }
+        }
     }
 }
 
 impl Writer {
-    fn start(command: &WriterCommand) -> io::Result<Self> {
-        let mut child = Command::new(&command.program)
-            .arg0(NAME)
-            .args(&command.args)
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(io::Error::other("the writer has no standard input or output"));
-        };
-        Ok(Self { child, input, output: BufReader::new(output) })
+    fn of(started: Started) -> Self {
+        let Started { process, input, output } = started;
+        Self { process, input, output: BufReader::new(output) }
+    }
+
+    /// Asks a writer that is not our child who it is, and whether it speaks as we do: an upgrade replaces the program
+    /// below a daemon that runs on.
+    fn introduced(&mut self) -> io::Result<()> {
+        let WriterProcess::Elsewhere { pid, .. } = &mut self.process else { return Ok(()) };
+        let mut line = serde_json::to_vec(&Request::Introduce)?;
+        line.push(b'\n');
+        self.input.write_all(&line)?;
+        let (end, known) = (Instant::now() + STARTED_WITHIN, pid);
+        match answer(&mut self.output, end)? {
+            Some(Answer::Introduced { pid, protocol: PROTOCOL }) => {
+                *known = pid;
+                Ok(())
+            }
+            Some(Answer::Introduced { .. }) => {
+                Err(io::Error::other("the writer is of another version; systemctl restart gpuvirtd"))
+            }
+            Some(other) => Err(other.unexpected()),
+            None => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("no writer was started within {STARTED_WITHIN:?}; nothing was asked of it"),
+            )),
+        }
     }
 
     /// Waits for the answer; `None` at the deadline.
     fn answer(&mut self, end: Instant) -> io::Result<Option<Answer>> {
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            // Rounded up: a wait of less than a millisecond must not become a busy loop.
-            let left = PollTimeout::try_from(left + Duration::from_micros(999)).unwrap_or(PollTimeout::MAX);
-            let mut ready = [PollFd::new(self.output.get_ref().as_fd(), PollFlags::POLLIN)];
-            match poll(&mut ready, left) {
-                Ok(0) if Instant::now() >= end => return Ok(None),
-                Ok(0) | Err(nix::errno::Errno::EINTR) => {}
-                Ok(_) => break,
-                Err(e) => return Err(e.into()),
-            }
-        }
-        let mut line = String::new();
-        // A whole line is on its way: the writer answers once, and waits for nobody while it does.
-        if self.output.by_ref().take(ANSWER_LIMIT).read_line(&mut line)? == 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the writer ended without an answer"));
-        }
-        Ok(Some(serde_json::from_str(&line)?))
+        answer(&mut self.output, end)
     }
+}
+
+fn answer(output: &mut BufReader<File>, end: Instant) -> io::Result<Option<Answer>> {
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        // Rounded up: a wait of less than a millisecond must not become a busy loop.
+        let left = PollTimeout::try_from(left + Duration::from_micros(999)).unwrap_or(PollTimeout::MAX);
+        let mut ready = [PollFd::new(output.get_ref().as_fd(), PollFlags::POLLIN)];
+        match poll(&mut ready, left) {
+            Ok(0) if Instant::now() >= end => return Ok(None),
+            Ok(0) | Err(nix::errno::Errno::EINTR) => {}
+            Ok(_) => break,
+            Err(e) => return Err(e.into()),
+        }
+    }
+    let mut line = String::new();
+    // A whole line is on its way: the writer answers once, and waits for nobody while it does.
+    if output.by_ref().take(ANSWER_LIMIT).read_line(&mut line)? == 0 {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the writer ended without an answer"));
+    }
+    Ok(Some(serde_json::from_str(&line)?))
 }

@@ -6,6 +6,7 @@ use gpuvirt_model::{DriverName, PciAddress, VgpuParams};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::modprobe;
 use crate::parse::mdev::is_type_id;
 use crate::vendor::{ProgramCall, ProgramEnd};
 
@@ -140,10 +141,57 @@ pub(crate) enum Request {
     Read(BlockingRead),
     /// A program to be run.
     Run(ProgramCall),
+    /// A kernel module to be loaded.
+    Load(ModuleName),
+    /// Who it is.
+    Introduce,
 }
 
-/// Overriding a function's driver, unbinding and probing a function, removing one, setting the number of its VFs,
-/// setting a VF's vGPU type and a vGPU's parameters, and making and removing a mediated device.
+/// Rises with each change of these lines that the other side would not understand.
+pub(super) const PROTOCOL: u32 = 1;
+
+/// A module's name: letters, digits, `_` and `-`, for it becomes an argument of modprobe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct ModuleName(String);
+
+/// Why a text is no module's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no module name")]
+pub(crate) struct ModuleNameError(String);
+
+impl ModuleName {
+    /// Checks a name.
+    pub(crate) fn parse(name: &str) -> Result<Self, ModuleNameError> {
+        if modprobe::is_module_name(name) {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err(ModuleNameError(name.to_owned()))
+        }
+    }
+
+    /// The name.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ModuleName {
+    type Error = ModuleNameError;
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::parse(&name)
+    }
+}
+
+impl From<ModuleName> for String {
+    fn from(name: ModuleName) -> Self {
+        name.0
+    }
+}
+
+/// Overriding a function's driver, unbinding and probing a function, removing one, setting the number of its VFs and
+/// whether they are probed, setting a VF's vGPU type and a vGPU's parameters, making and removing a mediated device, and
+/// taking the lock of a card's driver.
 fn is_allowed(path: &str, data: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
@@ -163,6 +211,12 @@ fn is_allowed(path: &str, data: &str) -> bool {
         ["", "sys", "bus", "pci", "devices", function, "remove"] => is_function(function) && data == "1",
         ["", "sys", "bus", "pci", "devices", function, "sriov_numvfs"] => {
             is_function(function) && data.parse::<u16>().is_ok_and(|count| count.to_string() == data)
+        }
+        ["", "sys", "bus", "pci", "devices", function, "sriov_drivers_autoprobe"] => {
+            is_function(function) && matches!(data, "0" | "1")
+        }
+        ["", "proc", "driver", driver, "gpus", function, "unbindLock"] => {
+            DriverName::parse(driver).is_ok() && is_function(function) && matches!(data, "0" | "1")
         }
         // The driver asks the card's firmware, which may be busy with a guest.
         ["", "sys", "bus", "pci", "devices", function, "nvidia", "current_vgpu_type"] => {
@@ -219,6 +273,13 @@ pub(crate) enum Answer {
     Content(Vec<u8>),
     /// How a program ended.
     Ended(ProgramEnd),
+    /// Who it is: its process, and how it speaks.
+    Introduced {
+        /// Its process.
+        pid: u32,
+        /// [`PROTOCOL`].
+        protocol: u32,
+    },
     /// The kernel's errno.
     Errno(i32),
     /// The request was not understood or not allowed; nothing was written.
@@ -230,7 +291,7 @@ impl Answer {
     pub(crate) fn unexpected(self) -> io::Error {
         match self {
             Self::Rejected(why) => io::Error::other(why),
-            Self::Done | Self::Content(_) | Self::Ended(_) | Self::Errno(_) => {
+            Self::Done | Self::Content(_) | Self::Ended(_) | Self::Introduced { .. } | Self::Errno(_) => {
                 io::Error::other("it answered another question")
             }
         }
@@ -252,6 +313,8 @@ mod tests {
             ("/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs", "0"),
             ("/sys/bus/pci/devices/0000:41:00.0/driver_override", "vfio-pci"),
             ("/sys/bus/pci/devices/0000:41:00.0/driver_override", "\n"),
+            ("/sys/bus/pci/devices/0000:41:00.0/sriov_drivers_autoprobe", "0"),
+            ("/proc/driver/nvidia/gpus/0000:41:00.0/unbindLock", "1"),
             ("/sys/bus/pci/devices/0000:41:00.0/mdev_supported_types/nvidia-563/create", uuid),
             ("/sys/bus/pci/devices/0000:41:00.4/nvidia/current_vgpu_type", "0"),
             ("/sys/bus/pci/devices/0000:41:00.4/nvidia/current_vgpu_type", "1145"),
@@ -299,6 +362,11 @@ mod tests {
             ("/sys/bus/pci/devices/0000:41:00.4/nvidia/current_vgpu_type", "+1145"),
             ("/sys/bus/pci/devices/0000:41:00.4/nvidia/vgpu_params", "1145"),
             ("/sys/bus/pci/devices/0000:41:00.0//remove", "1"),
+            ("/sys/bus/pci/devices/0000:41:00.0/sriov_drivers_autoprobe", "2"),
+            ("/proc/driver/nvidia/gpus/../unbindLock", "1"),
+            ("/proc/driver/../gpus/0000:41:00.0/unbindLock", "1"),
+            ("/proc/driver/nvidia/gpus/0000:41:00.0/registry", "1"),
+            ("/proc/sys/kernel/core_pattern", "1"),
             ("/sys/bus/pci/devices/0000:41:00.0/driver_override", "vfio-pci\nigb"),
             ("/sys/bus/pci/devices/0000:41:00.0/driver_override", "a/b"),
             ("/sys/bus/pci/devices/0000:41:00.0/mdev_supported_types/../create", uuid),

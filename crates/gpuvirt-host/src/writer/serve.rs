@@ -4,8 +4,9 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::announce::{BlockingAct, NAME, announce};
-use super::request::{Answer, BlockingRead, BlockingWrite, LINE_LIMIT, Request};
+use super::request::{Answer, BlockingRead, BlockingWrite, LINE_LIMIT, ModuleName, PROTOCOL, Request};
 use crate::linux::{LinuxSysfs, write_once};
+use crate::modprobe;
 use crate::paths;
 use crate::sysfs::Sysfs;
 use crate::vendor::{self, ProgramCall};
@@ -26,7 +27,11 @@ pub fn writer_main(input: impl Read, output: impl Write, root: &str) -> io::Resu
     // For people who look for what still waits (by its file it may be named otherwise), and for a later daemon, which looks at
     // processes of this name alone: without it nothing is written.
     write_once(Path::new(paths::OWN_COMM), NAME.as_bytes())?;
-    serve(input, output, root)
+    match serve(input, output, root) {
+        // Whoever asked has gone.
+        Err(e) if matches!(e.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(()),
+        ended => ended,
+    }
 }
 
 fn serve(input: impl Read, mut output: impl Write, root: &str) -> io::Result<()> {
@@ -40,6 +45,8 @@ fn serve(input: impl Read, mut output: impl Write, root: &str) -> io::Result<()>
             Ok(Request::Write(write)) => carry_out(&write, root),
             Ok(Request::Read(read)) => read_out(&read, root),
             Ok(Request::Run(call)) => run(&call, root),
+            Ok(Request::Load(module)) => load(&module, root),
+            Ok(Request::Introduce) => Answer::Introduced { pid: std::process::id(), protocol: PROTOCOL },
             Err(e) => Answer::Rejected(e.to_string()),
         };
         let mut line = serde_json::to_vec(&answer)?;
@@ -64,6 +71,16 @@ fn run(call: &ProgramCall, root: &str) -> Answer {
     match vendor::run(call, root) {
         Ok(end) => Answer::Ended(end),
         Err(e) => of_error(&e),
+    }
+}
+
+fn load(module: &ModuleName, root: &str) -> Answer {
+    if !root.is_empty() {
+        return Answer::Rejected("a folder's tree has no kernel to load modules into".to_owned());
+    }
+    match modprobe::load(module.as_str()) {
+        Ok(()) => Answer::Done,
+        Err(e) => Answer::Rejected(e.to_string()),
     }
 }
 

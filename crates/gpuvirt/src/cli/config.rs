@@ -26,7 +26,8 @@ pub enum ConfigCommand {
     ///
     /// Everything that is in the way of any GPU is shown before the first write, and then nothing is changed. GPUs are
     /// changed one after the other; one that fails is undone and stops no other. GPUs that the document does not name
-    /// are left alone, and so is a setting that it doesn't name. Run twice, it does nothing the second time.
+    /// are left alone, and so is a setting that it doesn't name. Run twice, it does nothing the second time. A new default
+    /// type wants --yes where GPUs follow it.
     ///
     /// Example: gpuvirt config apply -f gpus.yaml --dry-run
     Apply {
@@ -43,6 +44,9 @@ pub enum ConfigCommand {
         /// Longest wait for a write that can block, e.g. 30s or 5m
         #[arg(long, value_name = "TIME", value_parser = parse_seconds)]
         wait: Option<u64>,
+        /// A new default type is meant for the GPUs that follow it too; without this they are listed, and nothing is changed
+        #[arg(long)]
+        yes: bool,
     },
 }
 

@@ -18,9 +18,10 @@ pub fn run(asker: &Asker, command: &ConfigCommand) -> Result<Answer, Failure> {
     match command {
         ConfigCommand::Export => export(asker),
         ConfigCommand::Diff(args) => carry_out(asker, ask(args, ConfigUntil::Differences)?),
-        ConfigCommand::Apply { document, dry_run, adopt, wait } => {
+        ConfigCommand::Apply { document, dry_run, adopt, wait, yes } => {
             let until = if *dry_run { ConfigUntil::Plans } else { ConfigUntil::Done };
-            carry_out(asker, ApplyConfig { adopt: *adopt, wait_seconds: *wait, ..ask(document, until)? })
+            let request = ask(document, until)?;
+            carry_out(asker, ApplyConfig { adopt: *adopt, yes: *yes, wait_seconds: *wait, ..request })
         }
     }
 }
@@ -35,7 +36,7 @@ fn export(asker: &Asker) -> Result<Answer, Failure> {
 
 fn ask(args: &DiffArgs, until: ConfigUntil) -> Result<ApplyConfig, Failure> {
     let config = document::read(&args.document.file)?;
-    Ok(ApplyConfig { config, until, prune: args.prune, adopt: false, wait_seconds: None })
+    Ok(ApplyConfig { config, until, prune: args.prune, yes: false, adopt: false, wait_seconds: None })
 }
 
 fn carry_out(asker: &Asker, request: ApplyConfig) -> Result<Answer, Failure> {

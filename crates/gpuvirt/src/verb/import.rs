@@ -47,6 +47,7 @@ pub fn run(asker: &Asker, args: &ImportArgs) -> Result<Answer, Failure> {
         until: ConfigUntil::Done,
         prune: false,
         adopt: true,
+        yes: false,
         wait_seconds: args.wait,
     };
     let change = asker.order(|client| client.apply_config(&request))?;

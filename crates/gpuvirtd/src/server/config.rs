@@ -44,6 +44,7 @@ pub(super) async fn apply(
                 ConfigUntil::Plans => Until::Plans,
                 ConfigUntil::Done => Until::Done,
             },
+            yes: asked.yes,
             strangers: if asked.adopt { Strangers::Adopted } else { Strangers::Left },
             config: asked.config,
             deadline,

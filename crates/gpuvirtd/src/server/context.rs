@@ -20,6 +20,7 @@ use super::access::{Caller, Peer, ReadGate, WriteGate, Writer};
 use super::answer::Failure;
 use super::autostart::Retried;
 use super::input::Freshness;
+use super::once::Answers;
 use super::pictures::Pictures;
 use super::presence;
 use super::reconcile::Stir;
@@ -91,6 +92,7 @@ pub struct Context {
     /// Whether libvirt runs our hook.
     pub(super) hook_watch: Arc<HookWatch>,
     pub(super) pictures: Pictures,
+    pub(super) answers: Answers,
     pub(super) restored: Restored,
     pub(super) retried: Retried,
     reads: Semaphore,
@@ -132,6 +134,7 @@ impl Context {
             stir: Arc::default(),
             hook_watch: Arc::default(),
             pictures: Pictures::default(),
+            answers: Answers::default(),
             restored: Restored::default(),
             retried: Retried::default(),
             reads: Semaphore::new(READS_AT_ONCE),
@@ -283,7 +286,7 @@ impl Context {
                     None,
                     format!("{what} (uid {uid}): {why} {refusals}"),
                 );
-                tracing::warn!(uid, pid, what, ?kind, refusals, why, "not done");
+                tracing::warn!(uid, pid, what, ?kind, code = refusals, why, "not done");
             }
         }
         result
@@ -341,8 +344,8 @@ impl Context {
             () = presence::left() => return Err(Failure::unavailable("its client left before it began")),
             turn = lane.acquire() => turn.map_err(|_| Failure::bug())?,
         };
-        let context = Arc::clone(self);
-        match tokio::task::spawn_blocking(move || work(&context)).await {
+        let (context, about) = (Arc::clone(self), tracing::Span::current());
+        match tokio::task::spawn_blocking(move || about.in_scope(|| work(&context))).await {
             Ok(result) => result,
             // The panic's message and place are on stderr already.
             Err(_) => Err(Failure::bug()),
@@ -390,7 +393,7 @@ impl Context {
 }
 
 /// The names of all refusals, as `gpuvirt explain` knows them.
-fn codes(error: &ApiError) -> String {
+pub(super) fn codes(error: &ApiError) -> String {
     let codes: Vec<&str> = error.refusals.iter().map(|refusal| refusal.code.as_str()).collect();
     codes.join(",")
 }

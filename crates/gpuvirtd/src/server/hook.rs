@@ -12,7 +12,7 @@ use gpuvirt_model::{Domain, VgpuId};
 
 use super::access::Caller;
 use super::answer::Failure;
-use super::context::Context;
+use super::context::{Context, codes};
 use super::input::{Body, Nothing, Params};
 
 /// `POST /v1/hook`
@@ -57,7 +57,10 @@ pub(super) async fn call(
     }
     match &result {
         Ok(made) => tracing::info!(vm, %uuid, ?event, made = made.len(), "hook"),
-        Err(failure) => tracing::warn!(vm, %uuid, ?event, why = failure.error.message, "hook refused"),
+        Err(failure) => {
+            let code = codes(&failure.error);
+            tracing::warn!(vm, %uuid, ?event, code, why = failure.error.message, "hook refused");
+        }
     }
     result.map(|made| Json(HookAnswer { api_version: API_VERSION.to_owned(), made }))
 }

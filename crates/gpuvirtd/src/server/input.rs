@@ -5,11 +5,12 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::header::CACHE_CONTROL;
 use axum::http::request::Parts;
-use gpuvirt_api::GpuSelector;
+use gpuvirt_api::{GpuSelector, route};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -19,7 +20,7 @@ use super::context::Context;
 /// The largest body: no request of ours takes a tenth of it.
 const MAX_BODY: usize = 64 * 1024;
 /// The largest document of a whole host's configuration: hundreds of GPUs with their vGPUs.
-const MAX_LARGE_BODY: usize = 1024 * 1024;
+pub(super) const MAX_LARGE_BODY: usize = 1024 * 1024;
 /// Longest wait for the whole body.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -87,6 +88,11 @@ pub(super) struct OfProfile {
     pub(super) profile: Option<String>,
 }
 
+/// Says in the log what the request is about.
+pub(super) fn about(field: &str, object: &dyn std::fmt::Display) {
+    tracing::Span::current().record(field, tracing::field::display(object));
+}
+
 /// Reads a GPU's name.
 pub(super) fn selector(text: &str) -> Result<GpuSelector, Failure> {
     text.parse().map_err(|error| bad(&error))
@@ -112,7 +118,12 @@ impl FromRequestParts<Arc<Context>> for Name {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, Failure> {
         match Path::<String>::from_request_parts(parts, context).await {
-            Ok(Path(name)) => Ok(Self(name)),
+            Ok(Path(name)) => {
+                if parts.uri.path().starts_with(route::VMS) {
+                    about("vm", &name);
+                }
+                Ok(Self(name))
+            }
             Err(error) => Err(bad(&error)),
         }
     }
@@ -122,7 +133,9 @@ impl FromRequestParts<Arc<Context>> for GpuName {
     type Rejection = Failure;
     async fn from_request_parts(parts: &mut Parts, context: &Arc<Context>) -> Result<Self, Failure> {
         let Name(name) = Name::from_request_parts(parts, context).await?;
-        selector(&name).map(Self)
+        let gpu = selector(&name)?;
+        about("gpu", &gpu);
+        Ok(Self(gpu))
     }
 }
 
@@ -172,17 +185,21 @@ impl<T: DeserializeOwned> FromRequest<Arc<Context>> for LargeBody<T> {
 
 /// A body of at most `limit` bytes, understood.
 async fn body<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T, Failure> {
-    let body = axum::body::to_bytes(request.into_body(), limit);
-    let bytes = match tokio::time::timeout(BODY_DEADLINE, body).await {
+    let bytes = bytes(request.into_body(), limit).await?;
+    serde_json::from_slice(&bytes).map_err(|error| bad(&error))
+}
+
+/// A body of at most `limit` bytes, within the deadline.
+pub(super) async fn bytes(body: axum::body::Body, limit: usize) -> Result<Bytes, Failure> {
+    match tokio::time::timeout(BODY_DEADLINE, axum::body::to_bytes(body, limit)).await {
         Err(_) => {
             let text = format!("the body did not come within {} s", BODY_DEADLINE.as_secs());
-            return Err(Failure::usage(StatusCode::REQUEST_TIMEOUT, text));
+            Err(Failure::usage(StatusCode::REQUEST_TIMEOUT, text))
         }
         Ok(Err(error)) => {
             let text = format!("the body can't be read, the limit is {limit} bytes: {error}");
-            return Err(Failure::usage(StatusCode::PAYLOAD_TOO_LARGE, text));
+            Err(Failure::usage(StatusCode::PAYLOAD_TOO_LARGE, text))
         }
-        Ok(Ok(bytes)) => bytes,
-    };
-    serde_json::from_slice(&bytes).map_err(|error| bad(&error))
+        Ok(Ok(bytes)) => Ok(bytes),
+    }
 }

@@ -23,11 +23,14 @@ use hyper_util::service::TowerToHyperService;
 use nix::sys::socket::{Shutdown, shutdown};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::access::Peer;
 use super::answer::Failure;
 use super::places::{Place, Places};
 use super::presence::Presence;
+use crate::journal::OBJECT;
 
 /// Places for root.
 const ROOT_PLACES: u32 = 32;
@@ -212,10 +215,13 @@ async fn answer(
     let what = format!("{} {:?}", request.method(), request.uri().path());
     // Dropped with this future, when the connection ends.
     let presence = Presence::new();
-    let task = tokio::spawn(presence.of(async move {
+    // Whoever reads the path and the body fills it in.
+    let about = tracing::trace_span!(target: OBJECT, "object", gpu = Empty, vm = Empty);
+    let work = async move {
         let _place = place;
         routes.call(request).await
-    }));
+    };
+    let task = tokio::spawn(presence.of(work.instrument(about)));
     match task.await {
         Ok(Ok(response)) => response,
         Err(error) => {

@@ -40,6 +40,7 @@ fn text(context: &Context, picture: &Picture) -> Result<String, Failure> {
     let mut registry = Registry::with_prefix("gpuvirt");
     gpus(&mut registry, picture);
     profiles(&mut registry, picture);
+    vms(&mut registry, picture);
     health(&mut registry, context, picture);
     violations(&mut registry, picture);
     let mut text = String::new();
@@ -79,6 +80,19 @@ fn profiles(registry: &mut Registry, picture: &Picture) {
     registry.register("profile_available", "vGPUs of the profile that could be created now", available);
 }
 
+/// What runs against the rules: left alone, and to be looked at by an admin.
+fn vms(registry: &mut Registry, picture: &Picture) {
+    let violations = Numbers::default();
+    let view = &picture.view;
+    for domain in view.observed.domains.known().into_iter().flatten() {
+        for violation in drift::violations(domain, &view.observed, &view.desired) {
+            let labels = vec![("vm", domain.name.clone()), ("code", violation.code.to_string())];
+            violations.get_or_create(&labels).inc();
+        }
+    }
+    registry.register("vm_violations", "Rules that a VM breaks; absent where it breaks none", violations);
+}
+
 fn health(registry: &mut Registry, context: &Context, picture: &Picture) {
     let plain = |value| {
         let gauge: Gauge = Gauge::default();
@@ -92,6 +106,13 @@ fn health(registry: &mut Registry, context: &Context, picture: &Picture) {
         "GPUs that nothing is done to until recover",
         plain(number(hands_off)),
     );
+    let each = Numbers::default();
+    for plan in intents.iter().flatten() {
+        each.get_or_create(&vec![("gpu", plan.gpu.to_string())]).set(1);
+    }
+    registry.register("gpu_hands_off", "1 for a GPU that nothing is done to until recover", each);
+    let maintenance = i64::from(picture.view.desired.host.maintenance);
+    registry.register("maintenance", "1 while nothing more is placed on the host", plain(maintenance));
     let readable = i64::from(intents.is_ok() && picture.problems.is_empty());
     registry.register("state_readable", "1 while the state files can be understood", plain(readable));
     let known = i64::from(matches!(picture.view.observed.domains, Reading::Known(_)));

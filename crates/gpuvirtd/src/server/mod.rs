@@ -5,6 +5,7 @@
 //!   places   how many connections at once, and of one user
 //!   access   who the peer is, and whether it may read and write; polkit: who else may write
 //!   routes   paths to handlers; one file for each noun: gpu, host, capacity, profile, vgpu, vm, status, event
+//!   once     a change that is asked for again by its key is answered and not made again
 //!     input    path, query and body, checked
 //!     pictures the picture of the host that questions share
 //!     context  the engine, called on a thread of its own, if the client is still present when its turn comes
@@ -32,6 +33,7 @@ mod input;
 pub mod listen;
 mod metrics;
 mod mig;
+mod once;
 mod openapi;
 mod peer;
 mod pictures;

@@ -10,6 +10,7 @@ use axum::routing::{delete, get, post, put};
 use super::access::readers_only;
 use super::answer::Failure;
 use super::context::Context;
+use super::once::once;
 use super::{
     capacity, config, doctor, event, gpu, hook, host, metrics, mig, openapi, profile, status, vgpu, vm,
 };
@@ -53,6 +54,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/v1/recover", post(status::recover))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
+        .layer(middleware::from_fn_with_state(Arc::clone(&context), once))
         .layer(middleware::from_fn_with_state(Arc::clone(&context), readers_only))
         .with_state(context)
 }

@@ -18,7 +18,8 @@ use super::answer::Failure;
 use super::change;
 use super::context::{Context, Order, Picture};
 use super::gpu;
-use super::input::{Body, Freshness, Id, Nothing, Params};
+use super::input::{Body, Freshness, Id, Nothing, Params, about};
+use super::once::Key;
 
 /// How many names of a long list go to the log.
 const NAMES_LOGGED: usize = 4;
@@ -68,10 +69,14 @@ pub(super) async fn xml(
 pub(super) async fn create(
     State(context): State<Arc<Context>>,
     caller: Caller,
+    Key(key): Key,
     _: Params<Nothing>,
     Body(asked): Body<CreateVgpu>,
 ) -> Result<Json<Change>, Failure> {
-    let uuids = uuids(&asked)?;
+    if let Some(gpu) = &asked.gpu {
+        about("gpu", gpu);
+    }
+    let uuids = uuids(&asked, key)?;
     let (profile, count) = (&asked.profile.0, uuids.len());
     let on = asked.gpu.map(|gpu| format!(" --gpu {gpu}")).unwrap_or_default();
     let names: Vec<String> = uuids.iter().take(NAMES_LOGGED).map(|uuid| format!(" --uuid {uuid}")).collect();
@@ -95,8 +100,9 @@ pub(super) async fn create(
 }
 
 /// The uuids of all vGPUs asked for: those that were given, then new ones. The engine takes them as arguments, so that
-/// its decisions can be replayed; here is where they are chosen.
-fn uuids(asked: &CreateVgpu) -> Result<Vec<Uuid>, Failure> {
+/// its decisions can be replayed; here is where they are chosen. With a key they follow from it, so that a daemon that was
+/// started meanwhile, and knows no answers of the last one, finds them made.
+fn uuids(asked: &CreateVgpu, key: Option<Uuid>) -> Result<Vec<Uuid>, Failure> {
     let mut uuids: Vec<Uuid> = asked.uuid.iter().chain(&asked.uuids).copied().collect();
     let given = u32::try_from(uuids.len()).unwrap_or(u32::MAX);
     let count = asked.count.unwrap_or(given.max(1));
@@ -107,7 +113,11 @@ fn uuids(asked: &CreateVgpu) -> Result<Vec<Uuid>, Failure> {
     if given > count {
         return Err(usage(format!("{given} uuids for {count} vGPUs: leave some out, or raise the count")));
     }
-    uuids.extend((given..count).map(|_| Uuid::new_v4()));
+    let new = |number: u32| match key {
+        Some(key) => Uuid::from_u128(key.as_u128().wrapping_add(u128::from(number))),
+        None => Uuid::new_v4(),
+    };
+    uuids.extend((given..count).map(new));
     Ok(uuids)
 }
 

@@ -55,7 +55,7 @@ pub fn assemble(cli: &Cli, config: &Config) -> anyhow::Result<Assembled> {
             let domains =
                 LibvirtDomains::new(&config.libvirt_uri)?.with_events(told(&hearing, &events, &stir, &watch));
             let gate = domains.gate();
-            let host = HostPort::this_machine(config);
+            let host = HostPort::this_machine(config, cli.writers.as_deref());
             let store = ClaimingStore::new(store, ClaimFiles::of(&cli.state_dir), host.kernel_release());
             (over(host, domains, store, Source::Daemon), gate)
         }

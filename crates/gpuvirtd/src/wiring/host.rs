@@ -1,12 +1,13 @@
 //! The engine's host over the Linux host: this machine's kernel, or the fake one.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gpuvirt_engine::ports::{Host, PortError, StepError, WaitingWrite};
 use gpuvirt_fakekernel::FakeKernel;
-use gpuvirt_host::{GpuMatch, HostError, LinuxHost, LinuxSysfs, ObserveScope, Sysfs};
+use gpuvirt_host::{GpuMatch, HostError, LinuxHost, LinuxSysfs, ObserveScope, Sysfs, WriterOrigin};
 use gpuvirt_model::{Health, HostMemory, MigState, Observed, PciAddress, ProgramPath};
 use gpuvirt_plan::{Performed, Step};
 use gpuvirt_recording::RecordedHost;
@@ -18,10 +19,11 @@ use crate::config::{Config, ExtraGpu, GpuInstances};
 pub struct HostPort(LinuxHost, GpuInstances);
 
 impl HostPort {
-    /// This machine. Writes that can block are made by another process, the writer.
-    pub fn this_machine(config: &Config) -> Self {
-        let sysfs = LinuxSysfs::this_machine().with_writer(super::writer::command());
-        let host = Self::over(Arc::new(sysfs), config);
+    /// This machine. Writes are made by other processes, writers: those that `writers` hands out, or our children.
+    pub fn this_machine(config: &Config, writers: Option<&Path>) -> Self {
+        let ours = || WriterOrigin::Child(super::writer::command());
+        let origin = writers.map_or_else(ours, |socket| WriterOrigin::Socket(socket.to_owned()));
+        let host = Self::over(Arc::new(LinuxSysfs::this_machine().with_writer(origin)), config);
         Self(host.0, config.gpu_instances)
     }
 

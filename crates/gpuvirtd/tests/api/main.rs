@@ -7,6 +7,7 @@ mod access;
 mod fakes;
 mod http;
 mod leaving;
+mod once;
 mod routes;
 mod stuck;
 mod watching;

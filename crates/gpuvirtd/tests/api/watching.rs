@@ -45,6 +45,8 @@ fn numbers_are_there_for_prometheus() {
         "gpuvirt_vgpus{gpu=\"0000:41:00.0\",ours=\"false\"} 1",
         "gpuvirt_profile_available{gpu=\"0000:41:00.0\",profile=\"test_small\"} 3",
         "gpuvirt_hands_off_gpus 1",
+        "gpuvirt_gpu_hands_off{gpu=\"0000:41:00.0\"} 1",
+        "gpuvirt_maintenance 0",
         "gpuvirt_libvirt_answers 1",
         "# EOF",
     ] {
