@@ -392,6 +392,26 @@ fn a_write_that_blocks_anywhere_is_waited_for_and_taken_back() {
     }
 }
 
+#[test]
+fn a_way_back_from_vfio_that_the_power_cut_ends_where_it_began() {
+    let world = World::new();
+    TO_DIRECT(&world).unwrap();
+    let (direct, files) = (world.picture(), world.files());
+    for step in 0..steps_of("to shared") {
+        let world = World::new();
+        TO_DIRECT(&world).unwrap();
+        *world.dies_before.lock().unwrap() = Some(step);
+        assert!(catch_unwind(AssertUnwindSafe(|| TO_SHARED(&world))).is_err());
+        *world.dies_before.lock().unwrap() = None;
+        // The next boot has nothing bound to VFIO, and its module not loaded.
+        let world = world.rebooted(include_str!("../../../tests/hosts/two-gpus.umockdev"));
+        assert_ne!(world.picture(), direct);
+        world.engine().recover(Duration::from_secs(1)).unwrap();
+        assert_eq!(world.picture(), direct, "cut before step {step}");
+        assert_eq!(world.files(), files, "cut before step {step}");
+    }
+}
+
 /// Carries a change out and returns the plan that its journal held.
 fn intent_of(world: &World, act: Act) -> gpuvirt_plan::Plan {
     act(world).unwrap().plan.unwrap()

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gpuvirt_model::{DriverBinding, Function, Observed, PciAddress, UnitName, VgpuId};
+use gpuvirt_model::{
+    DriverBinding, DriverName, Function, ModulePresence, Observed, PciAddress, UnitName, VgpuId,
+};
 use uuid::Uuid;
 
 use crate::driver::{self, BindingGoal};
@@ -30,7 +32,12 @@ pub fn plan(plan: &Plan, now: &Observed) -> Plan {
     let instances = mig::undo(plan, now, !taken.is_empty() || !made.is_empty());
     steps.extend(taken);
     steps.extend(instances.removals);
-    steps.extend(driver::steps(&functions, &goals));
+    let bindings = driver::steps(&functions, &goals);
+    // After a boot nobody has loaded it yet.
+    if now.host.vfio_pci == ModulePresence::Loadable && bindings.iter().any(wants_vfio_pci) {
+        steps.push(Step::LoadModule { module: DriverName::vfio_pci() });
+    }
+    steps.extend(bindings);
     steps.extend(instances.mode);
     // Only a driver can make virtual functions, so after it is back.
     steps.extend(made);
@@ -49,6 +56,10 @@ pub fn plan(plan: &Plan, now: &Observed) -> Plan {
         promises,
         marks: Marks::default(),
     }
+}
+
+fn wants_vfio_pci(step: &Step) -> bool {
+    matches!(step, Step::Probe { expect: Some(driver), .. } if *driver == DriverName::vfio_pci())
 }
 
 /// What `plan` is after its first `steps` steps: the part of it that a way back has to undo.
