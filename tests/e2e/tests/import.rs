@@ -60,7 +60,7 @@ fn a_host_of_driverctl_and_mdevctl_is_taken_over_as_it_runs() {
     let ours = lab.vgpus().into_iter().find(|vgpu| vgpu["uuid"] == WITH_THE_HOST).unwrap();
     assert_eq!(ours["ours"], true);
     lab.gpuvirt("import --apply").expect(0);
-    for (guest, sees) in [(&whole, "1234:11e8"), (&part, "class=0302")] {
+    for (guest, sees) in [(&whole, "1234:1111"), (&part, "class=0302")] {
         lab.gpuvirt(&format!("vm adopt {}", guest.name)).expect(0);
         guest.run().expect(0).says(sees);
     }
