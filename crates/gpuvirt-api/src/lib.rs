@@ -31,7 +31,7 @@ pub mod xml;
 #[cfg(feature = "client")]
 pub use client::{Client, ClientError};
 pub use config::{ApplyConfig, ConfigChange, ConfigUntil, GpuChange, GpuOutcome};
-pub use doctor::{DoctorDocument, Unchecked};
+pub use doctor::{DoctorDocument, TestimonyDocument, Unchecked};
 pub use error::{ApiError, ErrorKind};
 pub use gpu::GpuDocument;
 pub use gpuvirt_plan::capacity::{Capacity, GpuCapacity};

@@ -18,6 +18,7 @@
 //! | `PUT /v1/gpus/{gpu}/cordon` with `SetCordon` | `Change` |
 //! | `GET /v1/status` | `StatusDocument` (`Status`) |
 //! | `GET /v1/doctor[?gpu=]` | `DoctorDocument` (`Doctor`) |
+//! | `GET /v1/testimony`, for snapshots | `TestimonyDocument` (`Testimony`) |
 //! | `GET /v1/events[?after=N][&waitSeconds=S]` | `EventList` |
 //! | `GET /v1/openapi.json` | all of this as an OpenAPI document |
 //! | `GET /metrics` | numbers for Prometheus (OpenMetrics) |
@@ -80,6 +81,9 @@ pub fn doctor(gpu: Option<&GpuSelector>) -> String {
     let one = |gpu: &GpuSelector| format!("/v1/doctor?gpu={}", segment(&gpu.to_string()));
     gpu.map_or_else(|| "/v1/doctor".to_owned(), one)
 }
+
+/// `/v1/testimony`
+pub const TESTIMONY: &str = "/v1/testimony";
 
 /// `/v1/events`, those after one of them, waiting for the next for so many seconds.
 pub fn events(after: u64, wait_seconds: u64) -> String {

@@ -48,6 +48,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/v1/config", get(config::export).post(config::apply))
         .route("/v1/status", get(status::show))
         .route("/v1/doctor", get(doctor::show))
+        .route("/v1/testimony", get(doctor::testimony))
         .route("/v1/events", get(event::list))
         .route("/v1/openapi.json", get(openapi::show))
         .route("/metrics", get(metrics::show))
