@@ -45,7 +45,7 @@ pub use passthrough::PassthroughDocument;
 pub use profile::{OfferingFunction, ProfileDocument};
 pub use request::{
     Change, CreateVgpu, MOST_VGPUS, RemoveVgpus, SetCordon, SetHost, SetType, SetVgpuParams, VmAdd, VmAdopt,
-    VmRemove, VmStart,
+    VmGuestDriver, VmRemove, VmStart,
 };
 pub use selector::GpuSelector;
 pub use status::StatusDocument;

@@ -10,6 +10,7 @@
 //! | `GET /v1/gpus/{gpu}/xml`, `/v1/vgpus/{id}/xml`, `/v1/vms/{name}/xml` | `XmlDocument` (`Xml`) |
 //! | `GET /v1/vms/{name}/migration` | `List<MigrationDocument>` (`Migration`) |
 //! | `POST /v1/vms/{name}/start` with `VmStart`, `POST /v1/vms/{name}/adopt` with `VmAdopt` | `Change` |
+//! | `PUT /v1/vms/{name}/guest-driver` with `VmGuestDriver` | `Change` |
 //! | `POST /v1/hook` with `HookCall`, for libvirt's hook alone | `HookAnswer` |
 //! | `GET /v1/capacity[?profile=]` | `List<Capacity>` (`CapacityList`) |
 //! | `GET /v1/host` | `List<HostDocument>` (`Host`) |
@@ -190,6 +191,11 @@ pub fn vm_start(name: &str) -> String {
 /// `/v1/vms/{name}/adopt`
 pub fn vm_adopt(name: &str) -> String {
     vm(name) + "/adopt"
+}
+
+/// `/v1/vms/{name}/guest-driver`
+pub fn vm_guest_driver(name: &str) -> String {
+    vm(name) + "/guest-driver"
 }
 
 /// `/v1/vms/{name}/devices`

@@ -1,7 +1,7 @@
 //! Device requests in a domain's `<metadata>`: read, and written into the document beside everybody else's.
 //!
 //! ```xml
-//! <gpuvirt:requests xmlns:gpuvirt="urn:gpuvirt:requests:1" domain="UUID">
+//! <gpuvirt:requests xmlns:gpuvirt="urn:gpuvirt:requests:1" domain="UUID" guest-driver="550.127.05">
 //!   <gpuvirt:profile id="1" alias="ua-gpuvirt-…" name="nvidia_a40-24c" params="a=1"/>
 //!   <gpuvirt:gpu id="2" alias="…" address="0000:41:00.0" identity="10de:2235:10de:145a" class="030200"/>
 //!   <gpuvirt:match id="3" alias="…" ids="10de:2235" label="compute"/>
@@ -32,7 +32,8 @@ const MOST: usize = 1024;
 pub(crate) fn requests(root: &Node<'_, '_>) -> Requests {
     let Some(element) = element(root) else { return Requests::default() };
     let domain = element.attribute("domain").and_then(|uuid| Uuid::try_parse(uuid.trim()).ok());
-    let mut found = Requests { domain, ..Requests::default() };
+    let guest_driver = element.attribute("guest-driver").and_then(stated);
+    let mut found = Requests { domain, guest_driver, ..Requests::default() };
     for node in element.children().filter(Node::is_element).take(MOST) {
         match request(&node) {
             Some(request) => found.list.push(Request { assigned: assigned(root, &request), ..request }),
@@ -55,9 +56,10 @@ pub fn set_requests(xml: &str, requests: &Requests) -> Result<String, XmlError> 
         None => xml.to_owned(),
         Some(element) => splice::cut_metadata(xml, &root, &element).ok_or_else(missing)?,
     };
-    let (Some(domain), false) = (requests.domain, requests.list.is_empty()) else { return Ok(without) };
+    let nothing = requests.list.is_empty() && requests.guest_driver.is_none();
+    let (Some(domain), false) = (requests.domain, nothing) else { return Ok(without) };
     let document = read::parse(&without)?;
-    let written = written(domain, &requests.list);
+    let written = written(domain, requests);
     splice::insert_metadata(&without, &document.root_element(), written).ok_or_else(missing)
 }
 
@@ -67,6 +69,16 @@ impl DomainXml {
         let named = self.device_aliases.iter();
         named.filter(|(hostdev, _)| hostdev.same_device(device)).find_map(|(_, alias)| alias.as_deref())
     }
+}
+
+/// The longest name of a package: people write it, and every listing shows it.
+const LONGEST_DRIVER: usize = 120;
+
+/// What an admin stated of the guest's driver: one line of plain characters.
+fn stated(text: &str) -> Option<String> {
+    let text = text.trim();
+    let plain = !text.is_empty() && text.len() <= LONGEST_DRIVER && !text.chars().any(char::is_control);
+    plain.then(|| text.to_owned())
 }
 
 fn element<'a, 'i>(root: &Node<'a, 'i>) -> Option<Node<'a, 'i>> {
@@ -127,11 +139,15 @@ fn assigned(root: &Node<'_, '_>, request: &Request) -> Option<Hostdev> {
     devices.filter_map(|device| read::hostdev(&device).ok().flatten()).find(|found| found.same_device(&named))
 }
 
-fn written(domain: Uuid, requests: &[Request]) -> Element {
+fn written(domain: Uuid, requests: &Requests) -> Element {
     let list = Element::new("gpuvirt:requests")
         .attribute("xmlns:gpuvirt", NAMESPACE)
         .attribute("domain", domain.hyphenated().to_string());
-    requests.iter().map(one).fold(list, Element::child)
+    let list = match &requests.guest_driver {
+        Some(driver) => list.attribute("guest-driver", driver.as_str()),
+        None => list,
+    };
+    requests.list.iter().map(one).fold(list, Element::child)
 }
 
 fn one(request: &Request) -> Element {
@@ -204,7 +220,7 @@ mod tests {
             wanted,
             assigned: (id == 1).then(|| Hostdev::Mdev { uuid: Uuid::from_u128(7) }),
         });
-        Requests { domain: Some(Uuid::from_u128(1)), list: list.collect(), unreadable: 0 }
+        Requests { domain: Some(Uuid::from_u128(1)), list: list.collect(), ..Requests::default() }
     }
 
     #[test]
@@ -219,6 +235,29 @@ mod tests {
             assert_eq!(crate::read(&with).unwrap().requests, all(), "{with}");
             assert_eq!(set_requests(&with, &all()).unwrap(), with);
             assert_eq!(set_requests(&with, &Requests::default()).unwrap(), xml);
+        }
+    }
+
+    #[test]
+    fn a_stated_driver_is_kept_beside_requests_and_alone() {
+        let driver = Some("NVIDIA-Linux-x86_64-550.127.05-grid.run <'&\">".to_owned());
+        for requests in [all(), Requests { domain: Some(Uuid::from_u128(1)), ..Requests::default() }] {
+            let stated = Requests { guest_driver: driver.clone(), ..requests.clone() };
+            let with = set_requests(PLAIN, &stated).unwrap();
+            assert_eq!(crate::read(&with).unwrap().requests.guest_driver, driver, "{with}");
+            assert_eq!(crate::read(&with).unwrap().requests.list.len(), stated.list.len());
+            // Forgotten, the document is what it would be without.
+            assert_eq!(set_requests(&with, &requests).unwrap(), set_requests(PLAIN, &requests).unwrap());
+        }
+        let long = "x".repeat(121);
+        for (text, want) in
+            [("", None), ("  ", None), ("a&#10;b", None), (long.as_str(), None), (" 550.1 ", Some("550.1"))]
+        {
+            let metadata = format!(
+                "<metadata><g:requests xmlns:g='{NAMESPACE}' guest-driver='{text}'/></metadata><devices>"
+            );
+            let found = crate::read(&PLAIN.replace("<devices>", &metadata)).unwrap().requests;
+            assert_eq!(found.guest_driver.as_deref(), want, "{text}");
         }
     }
 
@@ -241,7 +280,8 @@ mod tests {
             wanted: Wanted::Vgpu { vgpu },
             assigned: Some(Hostdev::Mdev { uuid: Uuid::from_u128(7) }),
         };
-        let requests = Requests { domain: Some(Uuid::from_u128(1)), list: vec![adopted(1)], unreadable: 0 };
+        let requests =
+            Requests { domain: Some(Uuid::from_u128(1)), list: vec![adopted(1)], ..Requests::default() };
         // A hostdev that somebody wrote by hand, and that stays as it is.
         let by_hand = PLAIN.replace("      <alias name='ua-gpuvirt-7'/>\n", "");
         let with = set_requests(&by_hand, &requests).unwrap();

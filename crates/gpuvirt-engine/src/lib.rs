@@ -14,6 +14,7 @@ mod change;
 pub mod config;
 mod cordon;
 pub mod engine;
+mod guest_driver;
 pub mod hook;
 mod host;
 mod lend;

@@ -44,6 +44,7 @@ pub fn router(context: Arc<Context>) -> Router {
         .route("/v1/vms/{name}/devices/remove", post(vm::remove))
         .route("/v1/vms/{name}/start", post(vm::start))
         .route("/v1/vms/{name}/adopt", post(vm::adopt))
+        .route("/v1/vms/{name}/guest-driver", put(vm::set_guest_driver))
         .route("/v1/hook", post(hook::call))
         .route("/v1/config", get(config::export).post(config::apply))
         .route("/v1/status", get(status::show))
