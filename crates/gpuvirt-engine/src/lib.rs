@@ -48,7 +48,7 @@ pub use engine::{
     CreateGpuInstances, CreateRequest, DeviceRequest, Engine, EngineError, Preparation, Removal,
     RemoveGpuInstances, RemoveRequest, Report, SwitchRequest, View,
 };
-pub use gpuvirt_plan::vgpu::Wish;
+pub use gpuvirt_plan::wish::Wish;
 pub use host::HostRequest;
 pub use mig::MigView;
 pub use progress::Working;
