@@ -13,6 +13,7 @@ mod apply;
 mod change;
 pub mod config;
 mod cordon;
+mod definition;
 pub mod engine;
 pub mod hook;
 mod host;
