@@ -3,7 +3,7 @@
 use gpuvirt_domain::set_requests;
 use gpuvirt_model::{Requests, chain};
 
-use crate::vm::{Definition, Edit, domain, not_editable};
+use crate::definition::{Definition, Edit, domain, not_editable};
 use crate::{Engine, EngineError, Report};
 
 impl Engine {
