@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use gpuvirt_api::Source;
 use gpuvirt_api::client::DEFAULT_SOCKET;
-use gpuvirt_host::{GpuRules, LinuxHost, LinuxSysfs};
+use gpuvirt_host::{GpuRules, LinuxHost, LinuxSysfs, ObserveScope};
 use gpuvirt_model::{Desired, Health, Observed, Reading, Records, Unknown};
 use gpuvirt_recording::RecordedHost;
 
@@ -41,6 +41,18 @@ impl Host {
 /// # Errors
 /// [`Failure`] when not even the PCI bus can be read.
 pub fn live() -> Result<Host, Failure> {
+    live_in(ObserveScope::Full)
+}
+
+/// The same for what tells nothing of holders: no process is looked at.
+///
+/// # Errors
+/// As [`live`].
+pub fn live_without_holders() -> Result<Host, Failure> {
+    live_in(ObserveScope::WithoutHolders)
+}
+
+fn live_in(scope: ObserveScope) -> Result<Host, Failure> {
     let mut oddities = Vec::new();
     let (desired, records) = stored(&mut oddities);
     let rules = rules::read(Path::new(CONFIG)).unwrap_or_else(|error| {
@@ -51,7 +63,7 @@ pub fn live() -> Result<Host, Failure> {
         GpuRules::default()
     });
     let host = LinuxHost::new(Arc::new(LinuxSysfs::this_machine()), rules);
-    let mut observed = observe(&host)?;
+    let mut observed = observe(&host, scope)?;
     let records = records.of_boot(observed.host.boot_id);
     gpuvirt_plan::profile::remember_names(&mut observed, &records);
     Ok(Host { host, picture: Picture { observed, desired, records, source: Source::Host, oddities } })
@@ -83,14 +95,14 @@ pub fn recorded(path: &Path) -> Result<Host, Failure> {
     let domains = recording.domains().map(<[_]>::to_vec);
     let extra = recording.manifest().map(|manifest| manifest.extra_gpus.clone()).unwrap_or_default();
     let host = LinuxHost::new(Arc::new(recording), GpuRules { extra, ..GpuRules::default() });
-    let mut observed = observe(&host)?;
+    let mut observed = observe(&host, ObserveScope::Full)?;
     observed.domains = domains.map_or(Reading::Unknown(Unknown::NotRecorded), Reading::Known);
     let (desired, records) = (Desired::default(), Records::default());
     Ok(Host { host, picture: Picture { observed, desired, records, source: Source::Recording, oddities } })
 }
 
-fn observe(host: &LinuxHost) -> Result<Observed, Failure> {
-    host.observe().map_err(|error| Failure::failed(&error))
+fn observe(host: &LinuxHost, scope: ObserveScope) -> Result<Observed, Failure> {
+    host.observe_scope(scope).map_err(|error| Failure::failed(&error))
 }
 
 /// What the admin asked for. A file that can't be understood is said to be so: it is not an empty one.
