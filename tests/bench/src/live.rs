@@ -34,7 +34,7 @@ const GPUS: Listing = Listing {
         (
             "virsh",
             "`virsh nodedev-list --cap pci`, `nodedev-dumpxml` of each",
-            "for device in $(virsh -q nodedev-list --cap pci); do virsh -q nodedev-dumpxml $device || exit 1; done",
+            "all=$(virsh -q nodedev-list --cap pci) || exit 1; for device in $all; do virsh -q nodedev-dumpxml $device || exit 1; done",
         ),
     ],
 };
