@@ -7,7 +7,7 @@ use gpuvirt_model::{
     CardMatch, Domain, Framework, GraphicsType, Hostdev, PciAddress, ProfileName, Refusal, RefusalCode,
     Request, Requests, VgpuId, VgpuParams, Wanted, chain,
 };
-use gpuvirt_plan::checks;
+use gpuvirt_plan::checks::{self, guest::Moment};
 use gpuvirt_plan::placement::{
     self, Details, Naming, Room, WholeChoice, WholeRequest, choose_whole, named_by_others,
 };
@@ -114,7 +114,7 @@ pub(crate) fn grants(asking: &Asking<'_>, request: &VmRequest) -> Result<Vec<Gra
         }
         VmRequest::Match(kind) => {
             let besides = whole_gpus(domain, view);
-            let wanted = WholeRequest { kind, domain, besides: &besides };
+            let wanted = WholeRequest { kind, domain, besides: &besides, moment: Moment::Later };
             let gpu = card_grant(&wanted, view, details)?.gpu;
             let device = as_guest_device(view, DeviceRequest::Gpu(gpu))?;
             let wanted = Wanted::Match { kind: kind.clone() };

@@ -468,6 +468,33 @@ fn any_card_of_a_kind_is_chosen_and_chosen_anew() {
 }
 
 #[test]
+fn a_card_that_lost_the_label_asked_for_is_not_started_with() {
+    let world = World::new();
+    let engine = world.engine();
+    let label = |label: &str| {
+        let label = Some(label.to_owned());
+        engine.set_type(&SwitchRequest { label, ..switch(GPU, ConfiguredType::Direct) }).unwrap()
+    };
+    label("farm");
+    let ids = world.observed().functions[&at(GPU)].identity;
+    let ids = format!("{:04x}:{:04x}", ids.vendor, ids.device).parse().unwrap();
+    let kind = CardMatch { ids, label: Some("farm".to_owned()) };
+    define(&world, "games", 1);
+    engine.vm_add("games", VmRequest::Match(kind), false).unwrap();
+    relist(&world);
+    engine.hook_prepare(&hooked(&world, "games")).unwrap();
+    engine.hook_release(uuid(1));
+    for other in ["bench", ""] {
+        label(other);
+        let Err(EngineError::Refused(refusals)) = engine.hook_prepare(&hooked(&world, "games")) else {
+            panic!("started with the label {other:?}")
+        };
+        assert_eq!(refusals[0].code, RefusalCode::RequestUnmet);
+        assert!(refusals[0].because.contains("labelled farm"), "{}", refusals[0].because);
+    }
+}
+
+#[test]
 fn starts_wait_for_no_change_of_another_gpu_and_give_up_in_time_on_one_of_theirs() {
     let world = with_mdevs();
     let engine = Arc::new(world.engine());

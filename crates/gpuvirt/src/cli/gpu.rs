@@ -78,7 +78,8 @@ pub struct SetArgs {
     /// How many virtual functions it gets; without it, as many as it can have. Only with shared-direct
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub vfs: Option<u16>,
-    /// A name for it, usable wherever an address is
+    /// A name for it, usable wherever an address is; where several GPUs share one, VMs can ask for any of them. "" takes
+    /// it away
     #[arg(long, value_name = "LABEL", value_parser = parse_label)]
     pub label: Option<String>,
     /// Accept a refusal by its name; stored and shown. May be given more than once
@@ -97,6 +98,9 @@ pub struct SetArgs {
 }
 
 fn parse_label(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Ok(String::new());
+    }
     check_label(text).map(str::to_owned).map_err(|error| error.to_string())
 }
 
