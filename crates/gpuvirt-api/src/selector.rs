@@ -35,8 +35,8 @@ pub enum SelectorError {
 /// Why a text can't be a label.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} can't be a label: write 1 to {MAX_LABEL} characters without `/`, `:`, control characters or spaces \
-     at the ends, not beginning with `-` or `.`"
+    "{0:?} can't be a label: write 1 to {MAX_LABEL} visible characters without `/`, `:` or spaces at the ends, not \
+     beginning with `-` or `.`"
 )]
 pub struct LabelError(pub String);
 
@@ -51,8 +51,14 @@ pub fn check_label(text: &str) -> Result<&str, LabelError> {
     let sound = (1..=MAX_LABEL).contains(&text.chars().count())
         && text.trim() == text
         && !text.starts_with(['-', '.'])
-        && !text.chars().any(|c| c.is_control() || matches!(c, '/' | ':'));
+        && !text.chars().any(|c| unseen(c) || matches!(c, '/' | ':'));
     if sound { Ok(text) } else { Err(LabelError(text.to_owned())) }
+}
+
+/// A character that shows nothing of itself, or turns others around: two labels with it could look alike.
+fn unseen(c: char) -> bool {
+    let formats = matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}');
+    c.is_control() || formats || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 impl GpuSelector {
@@ -151,6 +157,8 @@ mod tests {
             ("a/b", None),
             (" a", None),
             ("a\nb", None),
+            ("\u{202e}evil", None),
+            ("two\u{200b}halves", None),
             ("\u{1b}[31m", None),
         ] {
             let read = text.parse::<GpuSelector>().ok().map(|gpu| gpu.to_string());

@@ -440,6 +440,39 @@ fn a_virtual_function_gets_its_type_where_the_definition_names_it() {
     assert!(world.libvirt.lock().unwrap()[0].state == DomainState::Active);
 }
 
+#[test]
+fn more_vms_are_defined_than_can_run_and_the_next_one_gets_what_ends() {
+    let world = World::typed();
+    let engine = world.engine();
+    let profile = world.observed().gpus[&at(TYPED)].profiles[0].name.clone();
+    let add = |number: u128| {
+        let uuids = vec![uuid(100 + number)];
+        let request = VmRequest::Profile { profile: profile.clone(), params: VgpuParams::default(), uuids };
+        define(&world, &format!("vm{number}"), number);
+        let report = engine.vm_add(&format!("vm{number}"), request, false).unwrap();
+        relist(&world);
+        report
+    };
+    let mut running = 0;
+    for number in 1..=5 {
+        assert!(add(number).outcome.is_changed(), "room is a matter of the start");
+        running += u32::from(engine.vm_start(&format!("vm{number}"), false).is_ok());
+    }
+    assert_eq!(running as usize, world.observed().vgpus.len());
+    assert!((1..5).contains(&running), "{running} run at once");
+    let warnings = engine.vm_add("vm5", DeviceRequest::Gpu(at(TYPED)), true);
+    assert!(codes(warnings).contains(&RefusalCode::MixedModes), "its virtual function is a vGPU");
+    let refused = engine.vm_start("vm5", false);
+    assert!(codes(refused).contains(&RefusalCode::NoSuitableGpu));
+    // The first one ends; what it had is free.
+    for ended in world.libvirt.lock().unwrap().iter_mut().filter(|domain| domain.name == "vm1") {
+        (ended.state, ended.live) = (DomainState::ShutOff, Vec::new());
+    }
+    engine.hook_release(uuid(1));
+    engine.remove_released(DEADLINE).unwrap();
+    assert!(engine.vm_start("vm5", false).unwrap().outcome.is_changed());
+}
+
 fn vf_node(world: &World) -> String {
     let group = world.observed().functions[&at(VF)].iommu_group.unwrap();
     format!("/dev/vfio/{group}")

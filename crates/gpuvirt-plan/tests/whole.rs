@@ -53,8 +53,7 @@ impl Host {
         for number in 0..cards {
             let address = gpu(number);
             let primary = function(&address.to_string(), 0x03_00_00, binding("vfio-pci", "vfio-pci"));
-            desired =
-                desired.with_gpu(DesiredGpu::new(address, primary.identity, ConfiguredType::Direct));
+            desired = desired.with_gpu(DesiredGpu::new(address, primary.identity, ConfiguredType::Direct));
             observed.functions.insert(address, primary);
             let functions = vec![address];
             let card = gpuvirt_model::Gpu { address, functions, on_vfio: true, ..template.clone() };
