@@ -53,10 +53,15 @@ fn bodies_that_make_no_sense_are_named() {
         (
             "POST",
             VM,
-            "{\"device\": \"match\", \"ids\": \"10de:2235\", \"label\": \"a\\u001b\"}",
+            "{\"device\": \"match\", \"match\": {\"ids\": \"10de:2235\", \"label\": \"a\\u001b\"}}",
             "can't be a label",
         ),
-        ("POST", VM, "{\"device\": \"match\", \"ids\": \"10de:2235\", \"label\": \"\"}", "can't be a label"),
+        (
+            "POST",
+            VM,
+            "{\"device\": \"match\", \"match\": {\"ids\": \"10de:2235\", \"label\": \"\"}}",
+            "can't be a label",
+        ),
     ] {
         let answer = send(&daemon.socket(), method, path, body);
         let error = answer.error();
