@@ -49,11 +49,11 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] with every reason; what was made for this start alone is removed again.
     pub fn hook_prepare(&self, domain: &Domain) -> Result<Vec<VgpuId>, EngineError> {
-        let began = Instant::now();
+        let (start, began) = (self.starts.begin(domain.uuid), Instant::now());
         let made = self.prepared(domain, began)?;
         if began.elapsed() > CREATION_DEADLINE {
             // Whoever asked has given up: libvirt has called the start off, and its release came before this.
-            self.hook_release(domain.uuid);
+            self.starts.came_too_late(domain.uuid, start);
             return Err(busy(domain, "making its vGPUs took too long"));
         }
         Ok(made)

@@ -30,15 +30,17 @@ fn any_runs<'a>(mut pid_files: impl Iterator<Item = &'a Path>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     #[test]
     fn a_file_that_names_a_living_process_tells_of_a_daemon() {
         let folder = tempfile::tempdir().unwrap();
         let says = |text: &str| {
-            let file = folder.path().join("pid");
-            std::fs::write(&file, text).unwrap();
-            any_runs([file.as_path(), &folder.path().join("none")].into_iter())
+            let mut file = tempfile::NamedTempFile::new_in(folder.path()).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            any_runs([file.path(), &folder.path().join("none")].into_iter())
         };
         assert!(says(&format!("{}\n", std::process::id())));
         let mut ended = std::process::Command::new("/bin/true").spawn().unwrap();
