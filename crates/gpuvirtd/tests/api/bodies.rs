@@ -66,7 +66,11 @@ fn good() -> Vec<Good> {
             json!({"device": "profile", "profile": "test_small", "count": 2,
             "params": {"a": "1"}, "dryRun": true}),
         ),
-        of("POST", "/v1/vms/web/devices", json!({"device": "match", "match": "10de:2235", "dryRun": true})),
+        of(
+            "POST",
+            "/v1/vms/web/devices",
+            json!({"device": "match", "match": {"ids": "10de:2235", "label": "left card"}, "dryRun": true}),
+        ),
         of("POST", "/v1/vms/web/devices/remove", json!({"device": "request", "request": 1})),
         of("POST", "/v1/vms/web/start", json!({"dryRun": true})),
         of("POST", "/v1/vms/web/adopt", json!({"dryRun": true})),
