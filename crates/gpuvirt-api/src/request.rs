@@ -5,6 +5,7 @@ use gpuvirt_model::{
     VgpuId, VgpuMode, VgpuParams, Warning, When,
 };
 use gpuvirt_plan::placement::{Assignment, Choice};
+use gpuvirt_plan::running::RunningVm;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -272,4 +273,8 @@ pub struct Change {
     /// What each request of a VM got or would get, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub assignments: Vec<Assignment>,
+    /// The VMs that still run where nothing more is placed: on the GPU that was cordoned, on the host in maintenance. None
+    /// where that is not known, which the outcome says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub still_running: Vec<RunningVm>,
 }

@@ -17,6 +17,8 @@ pub struct Stirred {
     pub came: BTreeSet<PciAddress>,
     /// Functions that a driver of the host's took.
     pub driven: BTreeSet<PciAddress>,
+    /// More happened than could be heard: any card or driver may have come or gone.
+    pub lost: bool,
 }
 
 impl Engine {
@@ -36,7 +38,8 @@ impl Engine {
     }
 
     /// The configured GPUs that are to be led to their type now: those that wait until nothing is in the way, and those
-    /// whose card or driver came. Others are as somebody left them, and are not taken back.
+    /// whose card or driver came. Others are as somebody left them, and are not taken back. Where events were lost nobody
+    /// can tell which came, and all are looked at, as when the daemon starts.
     ///
     /// # Errors
     /// [`EngineError::Port`] when the document can't be read.
@@ -48,8 +51,10 @@ impl Engine {
             let to = entry.graphics_type.resolve(&desired.host);
             to != GraphicsType::Direct && stirred.driven.contains(&entry.address)
         };
-        let due =
-            desired.gpus.iter().filter(|entry| entry.when == When::Idle || came(entry) || driven(entry));
+        let due = desired
+            .gpus
+            .iter()
+            .filter(|entry| stirred.lost || entry.when == When::Idle || came(entry) || driven(entry));
         Ok(due.map(|entry| entry.address).collect())
     }
 

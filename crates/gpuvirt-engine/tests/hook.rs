@@ -3,11 +3,12 @@
 
 mod world;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gpuvirt_engine::{CreateRequest, DeviceRequest, Engine, EngineError, SwitchRequest, VmRequest, Wish};
-use gpuvirt_fakekernel::Process;
+use gpuvirt_fakekernel::{Errno, On, Process};
 use gpuvirt_model::{
     CardMatch, ConfiguredType, Domain, DomainState, HostMemory, Hostdev, ProfileName, RefusalCode, Requests,
     VgpuId, VgpuParams, Viommu,
@@ -619,5 +620,37 @@ fn a_card_that_is_lent_is_direct_while_its_vm_runs() {
     // Whoever holds it on the host keeps it, and the VM is told who that is.
     world.kernel.start(Process::new(77, "Xorg").opens("/dev/dri/card0"));
     assert_eq!(codes(engine.hook_prepare(&hooked(&world, "games"))), [RefusalCode::GpuInUse]);
+    assert_eq!(world.picture(), before);
+}
+
+#[test]
+fn a_lent_card_that_cannot_go_back_stays_with_vfio_and_says_why() {
+    let world = World::new();
+    let engine = world.engine();
+    let when = Some(gpuvirt_model::When::Vm);
+    let cards = [GPU, OTHER];
+    let before = world.picture();
+    for (number, card) in (1..).zip(cards) {
+        engine.configure(&SwitchRequest { when, ..switch(card, ConfiguredType::Direct) }).unwrap();
+        let name = format!("vm{number}");
+        define(&world, &name, number);
+        engine.vm_add(&name, DeviceRequest::Gpu(at(card)), false).unwrap();
+        engine.hook_prepare(&hooked(&world, &name)).unwrap();
+    }
+    let driver = before.bindings[&at(GPU)].driver.clone().unwrap();
+    let broken = On::Bind { driver: driver.to_string(), function: at(GPU) };
+    world.kernel.fail(broken, Errno::ENODEV);
+    (1..3).for_each(|number| engine.hook_release(uuid(number)));
+    engine.remove_released(DEADLINE).unwrap();
+    let kept = engine.kept_cards(&engine.view().unwrap());
+    assert_eq!(kept.keys().copied().collect::<Vec<_>>(), [at(GPU)], "the other one went back: {kept:?}");
+    assert!(kept[&at(GPU)].contains(driver.as_str()), "{kept:?}");
+    let gpus = world.observed().gpus;
+    assert!(gpus[&at(GPU)].on_vfio && !gpus[&at(OTHER)].on_vfio);
+    assert!(world.files().intents.is_empty(), "it is with VFIO as it was, and not hands-off");
+    // The next occasion is taken, and the reason is over.
+    world.kernel.clear_faults();
+    engine.remove_released(DEADLINE).unwrap();
+    assert_eq!(engine.kept_cards(&engine.view().unwrap()), BTreeMap::new());
     assert_eq!(world.picture(), before);
 }

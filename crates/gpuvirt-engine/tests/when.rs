@@ -106,6 +106,14 @@ fn a_card_that_comes_back_is_due_and_one_that_somebody_took_is_not() {
 }
 
 #[test]
+fn where_events_were_lost_every_configured_card_is_looked_at() {
+    let world = World::new();
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    assert_eq!(due(&world, &Stirred::default()), Vec::<String>::new());
+    assert_eq!(due(&world, &Stirred { lost: true, ..Stirred::default() }), [GPU], "and nobody else's");
+}
+
+#[test]
 fn asking_for_now_ends_the_waiting() {
     let world = World::new();
     configure(&world, ConfiguredType::Direct, When::Boot).unwrap();
