@@ -169,8 +169,8 @@ fn a_snapshot_shows_byte_for_byte_what_the_host_showed() {
     let verbs = one.map(str::to_owned).into_iter().chain(of_one.into_iter().flatten());
     for verb in verbs.chain(["vm show recorded".to_owned()]) {
         for format in ["table", "json", "yaml"] {
-            let live =
-                live(&lab, &format!("{verb} -o {format}")).replace("source: daemon", "source: recording");
+            let live = live(&lab, &format!("{verb} -o {format}"))
+                .replace("source: \"daemon\"", "source: \"recording\"");
             let recorded = lab.gpuvirt(&format!("--host /tmp/e2e-bytes.tar {verb} -o {format}")).stdout;
             assert!(!live.is_empty(), "{verb} says nothing");
             if live != recorded {
