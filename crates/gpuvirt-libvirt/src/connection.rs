@@ -103,7 +103,8 @@ impl Libvirt {
         if let Some(connection) = present.filter(|present| present.lib_version().is_ok()) {
             return Ok(connection);
         }
-        let opened = self.opened().map_err(|source| LibvirtError::Connect { uri: self.uri.to_string(), source })?;
+        let opened =
+            self.opened().map_err(|source| LibvirtError::Connect { uri: self.uri.to_string(), source })?;
         let opened = Arc::new(match &self.told {
             Some(told) => Connected::with_events(opened, told),
             None => Connected::silent(opened),
@@ -113,7 +114,8 @@ impl Libvirt {
     }
 
     fn opened(&self) -> Result<Connect, Failure> {
-        library::load().map_err(|why| Failure { message: format!("its library can't be loaded: {why}"), code: 0 })?;
+        library::load()
+            .map_err(|why| Failure { message: format!("its library can't be loaded: {why}"), code: 0 })?;
         // The library's own handler prints every error to stderr, whatever is in it.
         static QUIET: Once = Once::new();
         QUIET.call_once(virt::error::clear_error_callback);

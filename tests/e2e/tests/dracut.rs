@@ -41,13 +41,18 @@ mod full {
         let image = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
         lab.reboot(Reboot::PowerCutInto(image.to_str().unwrap()));
         // The initramfs' own journal is the first part of the boot's.
-        let log = lab.sh("dmesg | grep -E 'bochs|vfio|nvme'; journalctl -b -o cat | grep -E 'dracut|gpuvirt'").stdout;
+        let log = lab
+            .sh("dmesg | grep -E 'bochs|vfio|nvme'; journalctl -b -o cat | grep -E 'dracut|gpuvirt'")
+            .stdout;
         assert!(log.contains("dracut"), "dracut's image was not booted:\n{log}");
         assert!(log.contains(&format!("only vfio-pci may bind {gpu}")), "nothing was claimed in it:\n{log}");
         assert!(!log.contains(&format!("bochs-drm {gpu}")), "the host's driver had the card:\n{log}");
         assert!(log.contains(&format!("bochs-drm {twin}")), "{log}");
         let first = |text: &str| log.lines().position(|line| line.contains(text));
-        assert!(first(&format!("bochs-drm {twin}")).is_some(), "the host's driver was not in the image:\n{log}");
+        assert!(
+            first(&format!("bochs-drm {twin}")).is_some(),
+            "the host's driver was not in the image:\n{log}"
+        );
         assert_eq!(lab.binding(gpu), "vfio-pci/vfio-pci");
         assert_eq!(lab.binding(twin), "bochs-drm/(null)");
         assert_eq!(lab.binding(disk), with_disk, "the disk has its driver, and no override");

@@ -6,7 +6,8 @@ mod full {
     use gpuvirt_e2e::{Lab, MODULE_AT_BOOT, NOTHING_AT_BOOT, Reboot};
 
     /// libvirt's own daemons that run now.
-    const RUNNING: &str = "systemctl list-units --state=running --plain --no-legend 'virt*.service' 'libvirtd.service'";
+    const RUNNING: &str =
+        "systemctl list-units --state=running --plain --no-legend 'virt*.service' 'libvirtd.service'";
 
     /// Waits until the event log has this line, at most a minute.
     fn event(lab: &Lab, text: &str) {
