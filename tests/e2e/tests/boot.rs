@@ -48,6 +48,15 @@ fn after_a_reboot_gpus_and_vgpus_are_as_asked_and_an_autostarted_vm_has_its_card
 }
 
 #[test]
+fn libvirts_library_comes_when_libvirt_is_asked_and_not_with_the_daemon() {
+    let lab = Lab::fresh();
+    // What is loaded with it holds up READY, and with it every VM of a boot.
+    lab.sh("ldd /usr/sbin/gpuvirtd").expect(0).says("libc.so").never_says("libvirt");
+    lab.gpuvirt("vm list").expect(0);
+    lab.sh("grep -q libvirt.so /proc/$(pidof gpuvirtd)/maps").expect(0);
+}
+
+#[test]
 fn after_a_reset_and_after_a_power_cut_a_gpu_is_as_asked() {
     let lab = Lab::fresh();
     let gpu = lab.devices.get("PLAIN_GPU");
