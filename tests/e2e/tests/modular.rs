@@ -1,7 +1,7 @@
 //! libvirt's modular daemons: virtqemud in libvirtd's place, socket-activated, as distributions other than Debian ship it.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a failed expectation is a failed test
 
-/// Its daemons are built from libvirt's source, once for a lab's cache.
+/// Its daemons are built from Debian's source of libvirt, once for a cache.
 mod full {
     use gpuvirt_e2e::{Lab, MODULE_AT_BOOT, NOTHING_AT_BOOT, Reboot};
 
