@@ -23,7 +23,7 @@ pub struct SetType {
     /// How many virtual functions it gets; for shared-direct. None leaves what was asked for before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vf_count: Option<u16>,
-    /// A name for the GPU; none leaves the present one.
+    /// A name for the GPU, which others may have too; none leaves the present one, an empty one takes it away.
     #[serde(default)]
     pub label: Option<String>,
     /// Refusals to accept.

@@ -65,7 +65,7 @@ pub struct SwitchRequest {
     pub to: ConfiguredType,
     /// How a card that becomes shared-direct is prepared.
     pub prepare: Preparation,
-    /// A new label; none leaves the present one.
+    /// A new label; none leaves the present one, an empty one takes it away.
     pub label: Option<String>,
     /// Refusals that the admin accepts.
     pub accept: Vec<RefusalCode>,

@@ -7,7 +7,7 @@ use gpuvirt_plan::{checks, pending_reason, switch};
 
 use crate::mig_read::READ_DEADLINE;
 use crate::prepare::wanted;
-use crate::switch::{entry, label_in_use, with_entry};
+use crate::switch::{entry, with_entry};
 use crate::{Engine, EngineError, Report, SwitchRequest, View};
 
 /// What has happened to cards since somebody last looked.
@@ -117,7 +117,6 @@ impl Engine {
         let (mut stand, accepted) = checks::without_accepted(checks::refusals(&change), &accept);
         stand.extend(checks::prepare::refusals(&change, &wanted));
         stand.extend(checks::mig::refusals(&change, &wanted, &view.records));
-        stand.extend(label_in_use(request, &view.desired));
         codes.extend(accepted.iter().map(|refusal| refusal.code));
         Ok((stand, codes))
     }

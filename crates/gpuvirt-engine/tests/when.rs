@@ -122,21 +122,3 @@ fn asking_for_now_ends_the_waiting() {
     let entry = world.files().desired.gpus[0].clone();
     assert_eq!((entry.when, entry.asked_in), (When::Now, None));
 }
-
-#[test]
-fn a_label_that_another_has_is_refused_for_later_too() {
-    let world = World::new();
-    let label = Some("left".to_owned());
-    world
-        .engine()
-        .set_type(&SwitchRequest { label: label.clone(), ..switch(OTHER, ConfiguredType::Shared) })
-        .unwrap();
-    for when in [When::Boot, When::Vm] {
-        let request =
-            SwitchRequest { when: Some(when), label: label.clone(), ..switch(GPU, ConfiguredType::Direct) };
-        let Err(EngineError::Refused(refusals)) = world.engine().configure(&request) else {
-            panic!("{when}")
-        };
-        assert_eq!(refusals[0].code, RefusalCode::LabelInUse, "{refusals:?}");
-    }
-}
