@@ -1,0 +1,83 @@
+//! A name in backquotes that looks like a refusal's is one: what was renamed is not explained any more.
+#![allow(clippy::panic)] // a failed expectation is a failed test
+
+use std::collections::BTreeSet;
+
+use gpuvirt_documents::{documents, spans};
+use gpuvirt_model::{FindingCode, RefusalCode, WarningCode};
+
+/// Words of the same shape that are no names of ours: types and modes, and what belongs to others.
+const OTHERS: &[&str] = &[
+    "gpuvirt-writer",
+    "libvirt-events",
+    "mixed-size",
+    "ml-training",
+    "no-licence",
+    "nodedev-reattach",
+    "nvidia-558",
+    "nvidia-dcgm",
+    "nvidia-persistenced",
+    "nvidia-smi",
+    "nvidia-vfio",
+    "pci-stub",
+    "rustc-web",
+    "same-size",
+    "shared-direct",
+    "sriov-manage",
+    "unset-override",
+    "update-grub",
+    "update-initramfs",
+    "vfio-dev",
+    "vfio-pci",
+    "virt-clone",
+    "virt-install",
+    "virt-manager",
+];
+
+fn has_the_shape(text: &str) -> bool {
+    let mut parts = text.split('-');
+    text.contains('-')
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && parts.all(|part| {
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        })
+}
+
+fn is_ours(name: &str) -> bool {
+    name.parse::<FindingCode>().is_ok()
+        || name.parse::<RefusalCode>().is_ok()
+        || name.parse::<WarningCode>().is_ok()
+}
+
+#[test]
+fn names_of_refusals_warnings_and_findings_exist() {
+    let mut names = 0;
+    let mut unknown = BTreeSet::new();
+    // Documents about tests have names of tests and of recordings; those have checks of their own.
+    let about_the_product = |name: &str| !name.starts_with("docs/testing/") && !name.starts_with("tests/");
+    for document in documents().into_iter().filter(|document| about_the_product(&document.name)) {
+        for span in spans(&document.text) {
+            let name = span.text.trim_start_matches('[').trim_end_matches(']');
+            if is_ours(name) {
+                names += 1;
+            } else if has_the_shape(name) && !OTHERS.contains(&name) {
+                unknown.insert(format!("{}: {name}", document.name));
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "neither a name of ours nor in OTHERS here:\n{unknown:#?}");
+    assert!(names > 100, "{names}");
+}
+
+#[test]
+fn what_has_the_shape_of_a_name_is_seen() {
+    for (text, shape) in [
+        ("group-not-viable", true),
+        ("vfio-pci", true),
+        ("gpuvirt", false),
+        ("--dry-run", false),
+        ("a.b-c", false),
+    ] {
+        assert_eq!(has_the_shape(text), shape, "{text}");
+    }
+}
