@@ -27,6 +27,7 @@ const CHOICES: &[&str] = &[
 /// The words behind `gpuvirt`, if that is what the command runs.
 fn of_gpuvirt(words: &[String]) -> Option<&[String]> {
     let words = match words {
+        [built, rest @ ..] if built == "target/debug/gpuvirt" => return Some(rest),
         [lab, exec, dashes, rest @ ..] if lab == "scripts/lab" && exec == "exec" && dashes == "--" => rest,
         [cargo, run, p, package, dashes, rest @ ..]
             if cargo == "cargo" && run == "run" && p == "-p" && dashes == "--" =>

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use gpuvirt_documents::{documents, spans};
+use gpuvirt_documents::{documents, read, spans};
 use gpuvirt_model::{FindingCode, RefusalCode, WarningCode};
 
 /// Words of the same shape that are no names of ours: types and modes, and what belongs to others.
@@ -80,4 +80,22 @@ fn what_has_the_shape_of_a_name_is_seen() {
     ] {
         assert_eq!(has_the_shape(text), shape, "{text}");
     }
+}
+
+/// What the API has stands in its document; people find it in the operations manual.
+#[test]
+fn every_route_of_the_api_is_told_of() {
+    let (api, manual) = (read("docs/openapi.json"), read("docs/operations.md"));
+    let routes = api.lines().filter_map(|line| line.strip_prefix("    \"/")?.strip_suffix("\": {"));
+    // libvirt's hook speaks to it, and nobody else.
+    let (mut known, mut missing) = (0, Vec::new());
+    for route in routes.filter(|route| *route != "v1/hook") {
+        known += 1;
+        let told = [format!("`/{route}`"), format!(" /{route}`"), format!(" /{route}?")];
+        let as_told = route.replace("{gpu}", "{address or label}");
+        let told = told.iter().any(|text| manual.contains(text)) || manual.contains(&format!("`/{as_told}`"));
+        missing.extend((!told).then_some(route));
+    }
+    assert!(missing.is_empty(), "docs/operations.md has no word of {missing:?}");
+    assert!(known > 30, "{known}");
 }

@@ -12,6 +12,7 @@ mod guest;
 mod kill;
 mod lab;
 mod output;
+mod reader;
 mod stand_in;
 
 pub use devices::Devices;
@@ -20,4 +21,5 @@ pub use guest::Guest;
 pub use kill::{Killed, Moment, Point, RENAME, SET_OVERRIDE, UNLINK};
 pub use lab::{Lab, Reboot};
 pub use output::Output;
+pub use reader::Reader;
 pub use stand_in::VfForm;
