@@ -201,6 +201,19 @@ pub struct VmAdopt {
     pub dry_run: bool,
 }
 
+/// `PUT /v1/vms/{name}/guest-driver`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VmGuestDriver {
+    /// The package in the guest by its name, or its version; none: what was stated is forgotten.
+    #[serde(default)]
+    pub package: Option<String>,
+    /// Say what would be noted, change nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
 /// `POST /v1/vms/{name}/devices/remove`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

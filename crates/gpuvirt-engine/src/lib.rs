@@ -13,7 +13,9 @@ mod apply;
 mod change;
 pub mod config;
 mod cordon;
+mod definition;
 pub mod engine;
+mod guest_driver;
 pub mod hook;
 mod host;
 mod lend;
@@ -48,7 +50,7 @@ pub use engine::{
     CreateGpuInstances, CreateRequest, DeviceRequest, Engine, EngineError, Preparation, Removal,
     RemoveGpuInstances, RemoveRequest, Report, SwitchRequest, View,
 };
-pub use gpuvirt_plan::vgpu::Wish;
+pub use gpuvirt_plan::wish::Wish;
 pub use host::HostRequest;
 pub use mig::MigView;
 pub use progress::Working;

@@ -24,6 +24,25 @@ fn create(gpu: &str, profile: &str, uuid: u128) -> CreateRequest {
 }
 
 #[test]
+fn what_is_stated_of_a_guests_driver_is_kept_and_forgotten() {
+    let world = World::new();
+    // While it runs, too: QEMU gets nothing of it.
+    with_domain(&world, DomainState::Active, Vec::new());
+    let definition = || world.definitions.lock().unwrap()["vm"].clone();
+    let before = definition();
+    let engine = world.engine();
+    let state = |package| engine.vm_guest_driver("vm", package, false);
+    assert!(engine.vm_guest_driver("vm", Some("550.127.05"), true).unwrap().outcome.is_changed());
+    assert_eq!(definition(), before, "a dry run");
+    assert!(state(Some("550.127.05")).unwrap().outcome.is_changed());
+    assert!(definition().contains("guest-driver='550.127.05'"), "{}", definition());
+    assert!(!state(Some("550.127.05")).unwrap().outcome.is_changed(), "again");
+    assert!(state(None).unwrap().outcome.is_changed());
+    assert_eq!(definition(), before);
+    assert_eq!(refused(engine.vm_guest_driver("nobody", None, false)), [RefusalCode::DomainNotFound]);
+}
+
+#[test]
 fn a_gpu_goes_direct_and_back_and_nothing_else_is_written() {
     let world = World::new();
     let before = world.observed();

@@ -85,6 +85,23 @@ pub enum VmCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// State which GPU driver a domain's guest has. Changes the stored definition's metadata alone
+    ///
+    /// Nobody sees into a guest. With this gpuvirt doctor tells when its driver and the host's no longer go together: before
+    /// an upgrade of either, or after the VM went from a whole card to a vGPU. A running domain goes on.
+    ///
+    /// Example: gpuvirt vm set win11 --guest-driver 553.24_grid_win10_win11_server2022_dch_64bit_international.exe
+    Set {
+        /// The domain's name
+        #[arg(value_parser = parse_name)]
+        vm: String,
+        /// The package's file name or its version, as `gpuvirt driver check` knows them; `none` forgets what was stated
+        #[arg(long, value_name = "PACKAGE")]
+        guest_driver: String,
+        /// Show what would be noted; change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Start a domain, with devices chosen for what it asks for. Changes its definition where others than the last ones are chosen
     ///
     /// virsh start does the same, but with the virtual functions and the cards of a kind that the definition names.

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use gpuvirt_api::{
-    Change, GpuSelector, List, MOST_VGPUS, MigrationDocument, VmAdd, VmAdopt, VmDocument, VmRemove, VmStart,
-    XmlDocument,
+    Change, GpuSelector, List, MOST_VGPUS, MigrationDocument, VmAdd, VmAdopt, VmDocument, VmGuestDriver,
+    VmRemove, VmStart, XmlDocument,
 };
 use gpuvirt_engine::{DeviceRequest, VmRequest};
 use gpuvirt_model::{Domain, Hypervisor, Observed, PciAddress, Reading};
 use gpuvirt_plan::checks::domain::not_found;
+use gpuvirt_plan::driver_matrix::Package;
 use uuid::Uuid;
 
 use super::access::{Caller, Writer};
 use super::answer::Failure;
 use super::change;
 use super::context::{Context, Order, Picture};
-use super::input::{Body, Freshness, Name, Nothing, Params};
+use super::input::{Body, Freshness, Name, Nothing, Params, bad};
 
 /// `GET /v1/vms`
 pub(super) async fn list(
@@ -140,6 +141,25 @@ pub(super) async fn adopt(
     let order = Order { what: format!("vm adopt {name:?}"), dry_run };
     let work =
         move |context: &Context| Ok(change::document(context.engine.vm_adopt(&name, dry_run)?, dry_run));
+    context.change_or_dry_run(caller, order, work).await.map(Json)
+}
+
+/// `PUT /v1/vms/{name}/guest-driver`
+pub(super) async fn set_guest_driver(
+    State(context): State<Arc<Context>>,
+    caller: Caller,
+    Name(name): Name,
+    _: Params<Nothing>,
+    Body(asked): Body<VmGuestDriver>,
+) -> Result<Json<Change>, Failure> {
+    let VmGuestDriver { package, dry_run } = asked;
+    // What nobody recognises would never be judged: it is a mistake in writing.
+    let package = package.map(|text| Package::recognise(&text).map(|known| known.name));
+    let package = package.transpose().map_err(|error| bad(&error))?;
+    let order = Order { what: format!("vm set {name:?} --guest-driver"), dry_run };
+    let work = move |context: &Context| {
+        Ok(change::document(context.engine.vm_guest_driver(&name, package.as_deref(), dry_run)?, dry_run))
+    };
     context.change_or_dry_run(caller, order, work).await.map(Json)
 }
 
