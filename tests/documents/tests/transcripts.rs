@@ -39,31 +39,3 @@ fn the_package_is_called_as_it_is_built() {
         );
     }
 }
-
-/// What `scripts/demo` runs, with what the lab's addresses stand for.
-#[test]
-fn the_demo_is_shown_as_it_runs() {
-    let devices: Vec<(String, String)> = read("tests/lab/devices.env")
-        .lines()
-        .filter_map(|line| line.split_once('='))
-        .map(|(name, address)| (format!("\"${name}\""), address.trim().to_owned()))
-        .collect();
-    let script = read("scripts/demo");
-    let uuid = script.lines().find_map(|line| line.strip_prefix("vgpu=")).unwrap_or_default();
-    let runs = script
-        .lines()
-        .filter_map(|line| line.strip_prefix("run "))
-        .map(|line| line.trim_end_matches(" || true"));
-    let now: Vec<String> = runs.map(|line| stands_for(line, &devices).replace("\"$vgpu\"", uuid)).collect();
-    assert!(now.len() > 10, "{now:?}");
-    let kept = read("docs/transcripts/demo.md");
-    let typed: Vec<&str> = kept
-        .lines()
-        .filter_map(|line| line.strip_prefix("# "))
-        .filter(|line| !line.starts_with("Transcript"))
-        .collect();
-    assert_eq!(
-        typed, now,
-        "docs/transcripts/demo.md is not of scripts/demo as it is: scripts/demo, kept as it prints"
-    );
-}

@@ -144,9 +144,12 @@ mod full {
             assert!(reader.transcript().contains(seen), "no guest saw {seen}:\n{}", reader.transcript());
         }
         // What the recipe says to type is what the command printed for this host.
-        for printed in
-            [format!("rm /etc/driverctl.d/pci-{whole}"), format!("mdevctl undefine --uuid {STARTED}")]
-        {
+        for printed in [
+            format!("rm /etc/driverctl.d/pci-{whole}"),
+            format!("mdevctl undefine --uuid {STARTED}"),
+            "gpuvirt vm adopt win11".to_owned(),
+            "gpuvirt vm adopt cad1".to_owned(),
+        ] {
             assert_eq!(
                 reader.transcript().matches(&printed).count(),
                 2,
