@@ -93,8 +93,8 @@ impl<'a> Reader<'a> {
         ));
         assert!(codes(&line).contains(&said.code), "{said}");
         let _ = write!(self.transcript, "\n```console\n{PROMPT}{line}\n");
-        for printed in said.stdout.lines() {
-            let _ = writeln!(self.transcript, "{}", printed.trim_end());
+        for printed in said.stdout.lines().filter(|line| !misses_a_terminal(line)) {
+            let _ = writeln!(self.transcript, "{}", on_a_terminal(printed));
         }
         self.transcript.push_str("```\n");
         match line.split(' ').collect::<Vec<_>>()[..] {
@@ -158,6 +158,17 @@ impl<'a> Reader<'a> {
             eprintln!("not run: {line}");
         }
     }
+}
+
+/// What a line looks like after what wrote over itself in it.
+fn on_a_terminal(line: &str) -> &str {
+    let line = line.trim_end();
+    line.rsplit('\r').next().unwrap_or(line)
+}
+
+/// What apt and debconf say to no person.
+fn misses_a_terminal(line: &str) -> bool {
+    line.starts_with("debconf: ") || line.starts_with("WARNING: apt does not have a stable CLI")
 }
 
 /// The exit codes that are no failure of a line: the doctor's tell how bad what it found is.
