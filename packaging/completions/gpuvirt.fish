@@ -84,7 +84,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_sub
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from set" -l type -d 'shared, direct, shared-direct or default; vSphere\'s spellings are understood too' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from set" -l vgpu-mode -d 'Which vGPU profiles may live together on it: same-size, mixed-size or mig. Only with shared-direct' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from set" -l vfs -d 'How many virtual functions it gets; without it, as many as it can have. Only with shared-direct' -r
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from set" -l label -d 'A name for it, usable wherever an address is' -r
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from set" -l label -d 'A name for it, usable wherever an address is; where several GPUs share one, VMs can ask for any of them. "" takes it away' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from set" -l accept -d 'Accept a refusal by its name; stored and shown. May be given more than once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from set" -l when -d 'When it comes into force: now; idle, as soon as nothing uses the card; boot, at the next one; vm, whenever a VM that asks for the card starts, and the host has it back afterwards' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from set" -l wait -d 'Longest wait for a write that can block, e.g. 30s or 5m' -r

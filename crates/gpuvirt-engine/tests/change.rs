@@ -136,16 +136,21 @@ fn vgpus_are_made_once_counted_and_removed_only_by_their_maker() {
 }
 
 #[test]
-fn labels_name_one_gpu_each() {
+fn a_label_is_that_of_several_gpus_and_taken_away_by_an_empty_one() {
     let world = World::new();
     let labelled = |gpu, label: &str| {
         let label = Some(label.to_owned());
         world.engine().set_type(&SwitchRequest { label, ..switch(gpu, ConfiguredType::Shared) })
     };
-    labelled(GPU, "left").unwrap();
-    assert_eq!(refused(labelled(OTHER, "left")), [RefusalCode::LabelInUse]);
-    labelled(OTHER, "right").unwrap();
-    assert!(!labelled(OTHER, "right").unwrap().outcome.is_changed());
+    let named = |label: &str| world.files().desired.labelled(label);
+    labelled(GPU, "farm").unwrap();
+    assert!(labelled(OTHER, "farm").unwrap().outcome.is_changed());
+    assert!(!labelled(OTHER, "farm").unwrap().outcome.is_changed());
+    assert_eq!(named("farm"), [at(GPU), at(OTHER)]);
+    labelled(GPU, "").unwrap();
+    assert_eq!(named("farm"), [at(OTHER)]);
+    assert_eq!(world.files().desired.gpu(at(GPU)).unwrap().label, None);
+    assert!(!labelled(GPU, "").unwrap().outcome.is_changed());
 }
 
 const DEFINITION: &str = "<domain type='kvm'>\n  <name>vm</name>\n  <!-- keep -->\n  <os><type arch='x86_64' machine='q35'>hvm</type></os>\n  <devices>\n    <graphics type='vnc' passwd='hunter2'/>\n  </devices>\n</domain>\n";

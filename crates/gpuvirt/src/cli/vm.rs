@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use gpuvirt_api::{GpuSelector, MOST_VGPUS};
+use gpuvirt_api::{GpuSelector, MOST_VGPUS, selector::check_label};
 use gpuvirt_model::{CardIds, VgpuId};
 
 use super::parse_name;
@@ -141,13 +141,13 @@ pub struct DeviceArgs {
     #[command(flatten)]
     pub wanted: WantedArgs,
     /// With --profile: how many vGPUs; one when left out
-    #[arg(long, value_name = "N", conflicts_with_all = WHOLE, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_VGPUS)))]
+    #[arg(long, value_name = "N", conflicts_with_all = WHOLE, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_VGPUS)))]
     pub count: Option<u32>,
     /// With --profile: a parameter for the vendor's driver, name=value. Repeatable
     #[arg(long, value_name = "NAME=VALUE", conflicts_with_all = WHOLE)]
     pub param: Vec<String>,
     /// With --match: only a GPU with this label
-    #[arg(long, value_name = "LABEL", conflicts_with_all = ["profile", "gpu", "vgpu"])]
+    #[arg(long, value_name = "LABEL", conflicts_with_all = ["profile", "gpu", "vgpu"], value_parser = parse_label)]
     pub label: Option<String>,
 }
 
@@ -167,6 +167,10 @@ pub struct WantedArgs {
     /// A vGPU that exists: its UUID, or the address of the virtual function that it is
     #[arg(long, value_name = "ID")]
     pub vgpu: Option<VgpuId>,
+}
+
+fn parse_label(text: &str) -> Result<String, String> {
+    check_label(text).map(str::to_owned).map_err(|error| error.to_string())
 }
 
 /// A device of a domain by one word.

@@ -12,6 +12,7 @@
 //!     restore  what was asked for, made so at the daemon's start
 //!     autostart VMs that start with the host, tried again where their devices' places no longer fit
 //!     violation what running VMs got against the rules, told as it comes
+//!     waiting  who has the device that a write waits for in the kernel
 //!     answer   documents and errors as they travel
 //! ```
 //!
@@ -49,6 +50,7 @@ mod status;
 mod vgpu;
 mod violation;
 mod vm;
+mod waiting;
 
 pub use access::{Peer, ReadGate, WriteGate};
 pub use context::{Context, Definitions, Outside};

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use gpuvirt_api::{
     Change, GpuSelector, List, MOST_VGPUS, MigrationDocument, VmAdd, VmAdopt, VmDocument, VmGuestDriver,
-    VmRemove, VmStart, XmlDocument,
+    VmRemove, VmStart, XmlDocument, selector::check_label,
 };
 use gpuvirt_engine::{DeviceRequest, VmRequest};
 use gpuvirt_model::{Domain, Hypervisor, Observed, PciAddress, Reading};
@@ -95,11 +96,18 @@ pub(super) async fn add(
         VmAdd::Vgpu { id, dry_run } => (DeviceRequest::Vgpu(id).into(), dry_run),
         VmAdd::Profile { profile, count, params, dry_run } => {
             // The engine takes uuids as arguments, so that its decisions can be replayed; here they are chosen.
-            let count = count.unwrap_or(1).clamp(1, MOST_VGPUS);
+            let count = count.unwrap_or(1);
+            if !(1..=MOST_VGPUS).contains(&count) {
+                let why = format!("count must be from 1 to {MOST_VGPUS}");
+                return Err(Failure::usage(StatusCode::BAD_REQUEST, why));
+            }
             let uuids = (0..count).map(|_| Uuid::new_v4()).collect();
             (VmRequest::Profile { profile, params, uuids }, dry_run)
         }
-        VmAdd::Match { kind, dry_run } => (VmRequest::Match(kind), dry_run),
+        VmAdd::Match { kind, dry_run } => {
+            kind.label.as_deref().map_or(Ok(""), check_label).map_err(|error| bad(&error))?;
+            (VmRequest::Match(kind), dry_run)
+        }
     };
     let order = Order { what: format!("vm add {name:?}: {device}"), dry_run };
     let work = move |context: &Context| {
