@@ -6,18 +6,22 @@
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // a failed expectation is a failed test
 
+mod at_boot;
 mod devices;
 mod form;
 mod guest;
 mod kill;
 mod lab;
 mod output;
+mod reader;
 mod stand_in;
 
+pub use at_boot::{MODULE_AT_BOOT, NETWORK_AT_BOOT, NOTHING_AT_BOOT};
 pub use devices::Devices;
 pub use form::Form;
 pub use guest::Guest;
 pub use kill::{Killed, Moment, Point, RENAME, SET_OVERRIDE, UNLINK};
 pub use lab::{Lab, Reboot};
 pub use output::Output;
+pub use reader::Reader;
 pub use stand_in::VfForm;
