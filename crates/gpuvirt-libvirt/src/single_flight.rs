@@ -183,7 +183,8 @@ mod tests {
                 .collect();
             others.iter().for_each(|_| asked.recv().unwrap());
             drop(release);
-            assert_eq!(first.join().unwrap(), Ok(0));
+            // Its own answer, or a later one that was there before its thread woke.
+            assert!(first.join().unwrap().is_ok());
             for other in others {
                 // Begun after it was asked for. Who only came after the release may have begun one of its own.
                 assert!(other.join().unwrap().unwrap() >= 1);
