@@ -55,6 +55,16 @@ fn the_daemon_itself_can_write_to_nothing_of_the_host_and_sees_all_that_it_must(
     let status = "status=/proc/$(systemctl show -P MainPID gpuvirtd)/status; cat $status";
     lab.sh(status).expect(0).says(CAPABILITIES).says("NoNewPrivs:\t1").says("Seccomp:\t2");
     lab.sh("pgrep -P $(systemctl show -P MainPID gpuvirtd)").expect(1);
+    // Of devices a vendor's tool may open a card, and no disk; the daemon neither.
+    let opened = |unit: &str| {
+        let script = "echo $$ >/sys/fs/cgroup/system.slice/$0/cgroup.procs || exit 9
+            for node in /dev/null /dev/vfio/vfio /dev/kvm /dev/vda; do
+                test -e $node || exit 9; (: <$node) 2>/dev/null && echo $node; done; true";
+        let opened = lab.sh(&format!("modprobe vfio; bash -c '{script}' {unit}.service")).expect(0);
+        opened.text().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(opened("gpuvirtd"), ["/dev/null"]);
+    assert_eq!(opened("gpuvirt-writer"), ["/dev/null", "/dev/vfio/vfio", "/dev/kvm"]);
     // It needs none of that: the doctor has everything that root may read, a bridge's whole config space too.
     let by_daemon = lab.gpuvirt("doctor -o json").expect(0).json();
     lab.sh("systemctl stop gpuvirtd").expect(0);
