@@ -10,6 +10,7 @@ use roxmltree::{Document, Node};
 use uuid::Uuid;
 
 use crate::hostdev::{GpuForGuest, Placement, gpu_elements, mdev_element, port_element, rendered};
+use crate::node;
 use crate::place::{self, NoPlace, Place};
 use crate::read::{self, ALIAS_PREFIX, DomainXml, PORT_ALIAS_PREFIX};
 use crate::{XmlError, splice};
@@ -97,7 +98,7 @@ fn listed(functions: &[PciAddress]) -> String {
 /// # Errors
 /// [`EditError`].
 pub fn add(xml: &str, device: &Device) -> Result<Added, EditError> {
-    let document = read::parse(xml)?;
+    let document = node::parse(xml)?;
     let domain = read::read_document(&document)?;
     let present = Present::find(&document, device)?;
     if present.missing.is_empty() {
@@ -114,7 +115,7 @@ pub fn add(xml: &str, device: &Device) -> Result<Added, EditError> {
     }
     match remove(xml, device)? {
         Removed::Changed { xml, .. } => {
-            let document = read::parse(&xml)?;
+            let document = node::parse(&xml)?;
             let domain = read::read_document(&document)?;
             insert(&xml, &document, &domain, device)
         }
@@ -127,7 +128,7 @@ pub fn add(xml: &str, device: &Device) -> Result<Added, EditError> {
 /// # Errors
 /// [`EditError::Xml`].
 pub fn remove(xml: &str, device: &Device) -> Result<Removed, EditError> {
-    let document = read::parse(xml)?;
+    let document = node::parse(xml)?;
     read::read_document(&document)?;
     let present = Present::find(&document, device)?;
     if present.nodes.is_empty() {
@@ -192,8 +193,8 @@ impl<'a, 'i> Present<'a, 'i> {
             managed: false,
         };
         let wanted = present.missing.clone();
-        for node in read::devices(&document.root_element()) {
-            let Some(hostdev) = read::hostdev(&node)? else { continue };
+        for node in node::devices(&document.root_element()) {
+            let Some(hostdev) = node::hostdev(&node)? else { continue };
             if !wanted.iter().any(|device| device.same_device(&hostdev)) {
                 continue;
             }
@@ -232,7 +233,7 @@ fn wanted(device: &Device) -> Vec<Hostdev> {
 }
 
 fn is_ours(node: &Node<'_, '_>) -> bool {
-    read::alias(node).is_some_and(|alias| alias.starts_with(ALIAS_PREFIX))
+    node::alias(node).is_some_and(|alias| alias.starts_with(ALIAS_PREFIX))
 }
 
 /// These devices, those of ours that share a root port of ours with them (a function that the card no longer
@@ -242,19 +243,19 @@ fn with_ports<'a, 'i>(root: &Node<'a, 'i>, listed: Vec<Node<'a, 'i>>) -> Result<
     for node in &listed {
         buses.extend(read::guest_address(node)?.map(|address| address.bus));
     }
-    let ports: Vec<(Node<'a, 'i>, u8)> = read::devices(root)
+    let ports: Vec<(Node<'a, 'i>, u8)> = node::devices(root)
         .filter_map(|node| Some((node, own_port(&node)?)))
         .filter(|(_, index)| buses.contains(index))
         .collect();
     let mut nodes = listed;
     let mut kept = BTreeSet::new();
-    for node in read::devices(root) {
+    for node in node::devices(root) {
         let Some(bus) = read::guest_address(&node)?.map(|address| address.bus) else { continue };
         let behind = ports.iter().any(|(_, index)| *index == bus);
         if !behind || nodes.contains(&node) {
             continue;
         }
-        if is_ours(&node) && read::hostdev(&node)?.is_some() {
+        if is_ours(&node) && node::hostdev(&node)?.is_some() {
             nodes.push(node);
         } else {
             kept.insert(bus);
@@ -267,6 +268,6 @@ fn with_ports<'a, 'i>(root: &Node<'a, 'i>, listed: Vec<Node<'a, 'i>>) -> Result<
 
 /// The index of a root port that we made.
 fn own_port(node: &Node<'_, '_>) -> Option<u8> {
-    let ours = read::is(node, "controller") && read::alias(node)?.starts_with(PORT_ALIAS_PREFIX);
+    let ours = node::is(node, "controller") && node::alias(node)?.starts_with(PORT_ALIAS_PREFIX);
     ours.then(|| node.attribute("index")?.parse().ok()).flatten()
 }

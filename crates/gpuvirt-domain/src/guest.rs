@@ -3,7 +3,7 @@
 use gpuvirt_model::{Guest, HugePages, Viommu};
 use roxmltree::Node;
 
-use crate::read::{child, devices, is, text};
+use crate::node::{child, devices, is, text};
 
 /// Reads it; what makes no sense is as if it were not there.
 pub(crate) fn guest(root: &Node<'_, '_>) -> Guest {

@@ -7,7 +7,8 @@ use roxmltree::Node;
 
 use crate::XmlError;
 use crate::guest::kib;
-use crate::read::{PciTopology, child, devices, guest_address, hostdev, is, parse, read_document};
+use crate::node::{child, devices, hostdev, is, parse};
+use crate::read::{PciTopology, guest_address, read_document};
 
 /// Reads a domain's machine.
 ///

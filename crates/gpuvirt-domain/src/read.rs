@@ -1,15 +1,15 @@
 //! A domain's XML as far as GPUs are concerned: its host devices, and what of its guest PCI topology is taken.
 //!
-//! First step of every listing and every edit. It reads what libvirt understands, no more: elements without a
-//! namespace, numbers as C writes them.
+//! First step of every listing and every edit. It reads what libvirt understands, no more.
 
 use std::collections::BTreeSet;
 
-use gpuvirt_model::{Guest, Hostdev, PciAddress, Requests};
-use roxmltree::{Document, Node, ParsingOptions};
+use gpuvirt_model::{Guest, Hostdev, Requests};
+use roxmltree::{Document, Node};
 use uuid::Uuid;
 
-use crate::{XmlError, guest, limits, request};
+use crate::node::{alias, bad, child, devices, hostdev, is, number, parse, text};
+use crate::{XmlError, guest, request};
 
 /// What all our aliases begin with. libvirt keeps aliases beginning with `ua-` as users wrote them.
 pub(crate) const ALIAS_PREFIX: &str = "ua-gpuvirt-";
@@ -87,20 +87,6 @@ pub fn read(xml: &str) -> Result<DomainXml, XmlError> {
     read_document(&parse(xml)?)
 }
 
-/// Parses within bounds, without DTD.
-pub(crate) fn parse(xml: &str) -> Result<Document<'_>, XmlError> {
-    limits::check(xml)?;
-    let options =
-        ParsingOptions { allow_dtd: false, nodes_limit: limits::MAX_NODES, ..ParsingOptions::default() };
-    Document::parse_with_options(xml, options).map_err(|error| match error {
-        roxmltree::Error::DtdDetected => XmlError::Dtd,
-        roxmltree::Error::NodesLimitReached => {
-            XmlError::Absurd { what: "nodes", limit: limits::MAX_NODES as usize }
-        }
-        other => XmlError::Malformed { line: other.pos().row, column: other.pos().col },
-    })
-}
-
 pub(crate) fn read_document(document: &Document<'_>) -> Result<DomainXml, XmlError> {
     let root = document.root_element();
     if !is(&root, "domain") {
@@ -136,6 +122,12 @@ pub(crate) fn read_document(document: &Document<'_>) -> Result<DomainXml, XmlErr
 }
 
 impl DomainXml {
+    /// The alias of a hostdev that gives the guest this device; of the first one, in document order.
+    pub fn alias_of(&self, device: &Hostdev) -> Option<&str> {
+        let named = self.device_aliases.iter();
+        named.filter(|(hostdev, _)| hostdev.same_device(device)).find_map(|(_, alias)| alias.as_deref())
+    }
+
     /// Adds what one device says.
     fn take(&mut self, device: &Node<'_, '_>) -> Result<(), XmlError> {
         if let Some(hostdev) = hostdev(device)? {
@@ -179,42 +171,6 @@ fn topology(machine: &str, controllers: &[PciController]) -> PciTopology {
     }
 }
 
-/// The elements below `<devices>`.
-pub(crate) fn devices<'a, 'i>(root: &Node<'a, 'i>) -> impl Iterator<Item = Node<'a, 'i>> + use<'a, 'i> {
-    let lists = root.children().filter(|node| is(node, "devices"));
-    lists.flat_map(|list| list.children()).filter(Node::is_element)
-}
-
-/// The host device that an element gives to the guest, if it is one that can be a GPU's function or a vGPU.
-pub(crate) fn hostdev(device: &Node<'_, '_>) -> Result<Option<Hostdev>, XmlError> {
-    let kind = device.attribute("type");
-    let pci = |address: Node<'_, '_>, managed: &Node<'_, '_>| {
-        let address = host_address(&address).ok_or_else(|| bad(device, "host address"))?;
-        Ok(Some(Hostdev::Pci { address, managed: managed.attribute("managed") == Some("yes") }))
-    };
-    let Some(source) = child(device, "source") else { return Ok(None) };
-    let address = child(&source, "address").ok_or_else(|| bad(device, "host address"));
-    match (device.tag_name().name(), kind) {
-        ("hostdev", Some("pci")) if mode_is_subsystem(device) => pci(address?, device),
-        ("hostdev", Some("mdev")) if mode_is_subsystem(device) => {
-            let uuid = address?.attribute("uuid").and_then(|uuid| Uuid::parse_str(uuid.trim()).ok());
-            uuid.map(|uuid| Some(Hostdev::Mdev { uuid })).ok_or_else(|| bad(device, "host address"))
-        }
-        // A network device's address may be a USB one.
-        ("interface", Some("hostdev")) if address.as_ref().is_ok_and(is_pci_address) => pci(address?, device),
-        ("disk", Some("nvme")) => pci(address?, &source),
-        _ => Ok(None),
-    }
-}
-
-fn mode_is_subsystem(device: &Node<'_, '_>) -> bool {
-    device.attribute("mode").is_none_or(|mode| mode == "subsystem")
-}
-
-fn is_pci_address(address: &Node<'_, '_>) -> bool {
-    address.attribute("type").is_none_or(|kind| kind == "pci")
-}
-
 /// The PCI address that a device has in the guest. libvirt takes an all-zero address for "choose one".
 pub(crate) fn guest_address(device: &Node<'_, '_>) -> Result<Option<GuestAddress>, XmlError> {
     let Some(address) = child(device, "address").filter(|node| node.attribute("type") == Some("pci")) else {
@@ -226,50 +182,4 @@ pub(crate) fn guest_address(device: &Node<'_, '_>) -> Result<Option<GuestAddress
     };
     let found = GuestAddress { bus: part("bus")?, slot: part("slot")?, function: part("function")? };
     Ok((found != GuestAddress { bus: 0, slot: 0, function: 0 }).then_some(found))
-}
-
-/// The alias that a device has.
-pub(crate) fn alias<'a>(device: &Node<'a, '_>) -> Option<&'a str> {
-    child(device, "alias").and_then(|alias| alias.attribute("name"))
-}
-
-fn host_address(address: &Node<'_, '_>) -> Option<PciAddress> {
-    let part = |name| address.attribute(name).map_or(Some(0), number::<u8>);
-    let found = PciAddress {
-        domain: address.attribute("domain").map_or(Some(0), number)?,
-        bus: part("bus")?,
-        slot: part("slot")?,
-        function: part("function")?,
-    };
-    // Without bus, slot and function it names nothing.
-    (address.has_attribute("bus") && found.slot < 32 && found.function < 8).then_some(found)
-}
-
-/// A number as C's `strtoul` reads it with base 0, which is how libvirt reads addresses: `0x1f`, `037`, `31`.
-fn number<T: TryFrom<u32>>(text: &str) -> Option<T> {
-    let (digits, radix) = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(hex) => (hex, 16),
-        None if text.len() > 1 && text.starts_with('0') => (text, 8),
-        None => (text, 10),
-    };
-    let plain = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    plain.then(|| u32::from_str_radix(digits, radix).ok()).flatten().and_then(|n| T::try_from(n).ok())
-}
-
-/// An element that libvirt would take for `name`: of no namespace.
-pub(crate) fn is(node: &Node<'_, '_>, name: &str) -> bool {
-    node.is_element() && node.tag_name().namespace().is_none() && node.tag_name().name() == name
-}
-
-pub(crate) fn child<'a, 'i>(parent: &Node<'a, 'i>, name: &str) -> Option<Node<'a, 'i>> {
-    parent.children().find(|node| is(node, name))
-}
-
-/// All text of an element, CDATA included, comments not.
-pub(crate) fn text(node: &Node<'_, '_>) -> String {
-    node.descendants().filter(Node::is_text).filter_map(|part| part.text()).collect()
-}
-
-fn bad(device: &Node<'_, '_>, what: &'static str) -> XmlError {
-    XmlError::BadDevice { element: device.tag_name().name().to_owned(), what }
 }

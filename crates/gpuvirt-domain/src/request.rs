@@ -1,4 +1,4 @@
-//! Device requests in a domain's `<metadata>`: read, and written into the document beside everybody else's.
+//! Device requests in a domain's `<metadata>`, read; `metadata` writes them.
 //!
 //! ```xml
 //! <gpuvirt:requests xmlns:gpuvirt="urn:gpuvirt:requests:1" domain="UUID">
@@ -19,9 +19,7 @@ use gpuvirt_model::{
 use roxmltree::Node;
 use uuid::Uuid;
 
-use crate::element::Element;
-use crate::read::{self, DomainXml};
-use crate::{XmlError, splice};
+use crate::node;
 
 /// The namespace, with its version.
 pub const NAMESPACE: &str = "urn:gpuvirt:requests:1";
@@ -42,36 +40,9 @@ pub(crate) fn requests(root: &Node<'_, '_>) -> Requests {
     found
 }
 
-/// The document with these requests instead of those that it has; without our element where there are none.
-///
-/// # Errors
-/// [`XmlError`] for a document that is no domain.
-pub fn set_requests(xml: &str, requests: &Requests) -> Result<String, XmlError> {
-    let document = read::parse(xml)?;
-    let root = document.root_element();
-    read::read_document(&document)?;
-    let missing = || XmlError::Missing { element: "name" };
-    let without = match element(&root) {
-        None => xml.to_owned(),
-        Some(element) => splice::cut_metadata(xml, &root, &element).ok_or_else(missing)?,
-    };
-    let (Some(domain), false) = (requests.domain, requests.list.is_empty()) else { return Ok(without) };
-    let document = read::parse(&without)?;
-    let written = written(domain, &requests.list);
-    splice::insert_metadata(&without, &document.root_element(), written).ok_or_else(missing)
-}
-
-impl DomainXml {
-    /// The alias of a hostdev that gives the guest this device; of the first one, in document order.
-    pub fn alias_of(&self, device: &Hostdev) -> Option<&str> {
-        let named = self.device_aliases.iter();
-        named.filter(|(hostdev, _)| hostdev.same_device(device)).find_map(|(_, alias)| alias.as_deref())
-    }
-}
-
-fn element<'a, 'i>(root: &Node<'a, 'i>) -> Option<Node<'a, 'i>> {
+pub(crate) fn element<'a, 'i>(root: &Node<'a, 'i>) -> Option<Node<'a, 'i>> {
     let ours = |node: &Node<'_, '_>| node.has_tag_name((NAMESPACE, "requests"));
-    root.children().filter(|node| read::is(node, "metadata")).flat_map(|list| list.children()).find(ours)
+    root.children().filter(|node| node::is(node, "metadata")).flat_map(|list| list.children()).find(ours)
 }
 
 fn request(node: &Node<'_, '_>) -> Option<Request> {
@@ -114,154 +85,15 @@ fn identity(ids: &str, class: &str) -> Option<PciIdentity> {
 
 /// The host device of the hostdev with the request's alias; of an adopted one that which the request names.
 fn assigned(root: &Node<'_, '_>, request: &Request) -> Option<Hostdev> {
-    let mut devices = read::devices(root);
+    let mut devices = node::devices(root);
     if !request.alias.is_empty() {
-        let device = devices.find(|device| read::alias(device) == Some(request.alias.as_str()))?;
-        return read::hostdev(&device).ok().flatten();
+        let device = devices.find(|device| node::alias(device) == Some(request.alias.as_str()))?;
+        return node::hostdev(&device).ok().flatten();
     }
     let named = match &request.wanted {
         Wanted::Gpu { gpu, .. } => Hostdev::Pci { address: *gpu, managed: false },
         Wanted::Vgpu { vgpu } => vgpu.hostdev(),
         Wanted::Profile { .. } | Wanted::Match { .. } => return None,
     };
-    devices.filter_map(|device| read::hostdev(&device).ok().flatten()).find(|found| found.same_device(&named))
-}
-
-fn written(domain: Uuid, requests: &[Request]) -> Element {
-    let list = Element::new("gpuvirt:requests")
-        .attribute("xmlns:gpuvirt", NAMESPACE)
-        .attribute("domain", domain.hyphenated().to_string());
-    requests.iter().map(one).fold(list, Element::child)
-}
-
-fn one(request: &Request) -> Element {
-    let named = |name| {
-        let element = Element::new(name).attribute("id", request.id.to_string());
-        match request.alias.as_str() {
-            "" => element,
-            alias => element.attribute("alias", alias),
-        }
-    };
-    match &request.wanted {
-        Wanted::Profile { profile, params } => {
-            let element = named("gpuvirt:profile").attribute("name", profile.0.as_str());
-            if params.is_empty() { element } else { element.attribute("params", params.to_string()) }
-        }
-        Wanted::Gpu { gpu, identity } => {
-            let ids = CardIds {
-                vendor: identity.vendor,
-                device: identity.device,
-                subsystem: Some((identity.subsystem_vendor, identity.subsystem_device)),
-            };
-            named("gpuvirt:gpu")
-                .attribute("address", gpu.to_string())
-                .attribute("identity", ids.to_string())
-                .attribute("class", identity.class.to_string())
-        }
-        Wanted::Match { kind } => {
-            let element = named("gpuvirt:match").attribute("ids", kind.ids.to_string());
-            match &kind.label {
-                Some(label) => element.attribute("label", label.as_str()),
-                None => element,
-            }
-        }
-        Wanted::Vgpu { vgpu } => named("gpuvirt:vgpu").attribute("vgpu", vgpu.to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use gpuvirt_model::VgpuId;
-
-    const PLAIN: &str = "<domain type='kvm'>\n  <name>vm</name>\n  <uuid>00000000-0000-0000-0000-000000000001</uuid>\n  \
-                         <devices>\n    <hostdev mode='subsystem' type='mdev'>\n      <source>\n        <address \
-                         uuid='00000000-0000-0000-0000-000000000007'/>\n      </source>\n      <alias \
-                         name='ua-gpuvirt-7'/>\n    </hostdev>\n  </devices>\n</domain>\n";
-
-    fn all() -> Requests {
-        let identity = PciIdentity {
-            vendor: 0x10de,
-            device: 0x2235,
-            subsystem_vendor: 0x10de,
-            subsystem_device: 0x145a,
-            class: ClassCode(0x03_0200),
-        };
-        let gpu = PciAddress { domain: 0, bus: 0x41, slot: 0, function: 0 };
-        let kind = CardMatch { ids: "10de:2235".parse().unwrap(), label: Some("a<'&\">b".to_owned()) };
-        let wanted = [
-            Wanted::Profile {
-                profile: ProfileName("nvidia_a40-24c".to_owned()),
-                params: "a=1, b=2".parse().unwrap(),
-            },
-            Wanted::Gpu { gpu, identity },
-            Wanted::Match { kind },
-            Wanted::Vgpu { vgpu: VgpuId::Vf(gpu) },
-        ];
-        let list = wanted.into_iter().zip(1..).map(|(wanted, id)| Request {
-            id,
-            alias: if id == 1 { "ua-gpuvirt-7".to_owned() } else { format!("ua-{id}") },
-            wanted,
-            assigned: (id == 1).then(|| Hostdev::Mdev { uuid: Uuid::from_u128(7) }),
-        });
-        Requests { domain: Some(Uuid::from_u128(1)), list: list.collect(), unreadable: 0 }
-    }
-
-    #[test]
-    fn requests_read_back_and_leave_the_same_bytes_when_they_go() {
-        let noted = PLAIN.replace(
-            "  <devices>",
-            "  <metadata>\n\t<site:note xmlns:site=\"u\" owner='x'>do <b/> not</site:note>\n  </metadata>\n  <devices>",
-        );
-        let flat = PLAIN.replace('\n', "").replace("  ", "");
-        for xml in [PLAIN, &noted, &flat] {
-            let with = set_requests(xml, &all()).unwrap();
-            assert_eq!(crate::read(&with).unwrap().requests, all(), "{with}");
-            assert_eq!(set_requests(&with, &all()).unwrap(), with);
-            assert_eq!(set_requests(&with, &Requests::default()).unwrap(), xml);
-        }
-    }
-
-    #[test]
-    fn an_empty_metadata_is_used() {
-        for empty in ["<metadata/>", "<metadata></metadata>", "<metadata>\n  </metadata>"] {
-            let xml = PLAIN.replace("<devices>", &format!("{empty}\n  <devices>"));
-            let with = set_requests(&xml, &all()).unwrap();
-            assert_eq!(with.matches("<metadata").count(), 1, "{with}");
-            assert_eq!(crate::read(&with).unwrap().requests, all(), "{with}");
-        }
-    }
-
-    #[test]
-    fn an_adopted_device_is_found_by_what_its_request_names() {
-        let vgpu = VgpuId::Mdev(Uuid::from_u128(7));
-        let adopted = |id| Request {
-            id,
-            alias: String::new(),
-            wanted: Wanted::Vgpu { vgpu },
-            assigned: Some(Hostdev::Mdev { uuid: Uuid::from_u128(7) }),
-        };
-        let requests = Requests { domain: Some(Uuid::from_u128(1)), list: vec![adopted(1)], unreadable: 0 };
-        // A hostdev that somebody wrote by hand, and that stays as it is.
-        let by_hand = PLAIN.replace("      <alias name='ua-gpuvirt-7'/>\n", "");
-        let with = set_requests(&by_hand, &requests).unwrap();
-        assert!(with.contains("<gpuvirt:vgpu id='1' vgpu="), "{with}");
-        assert_eq!(crate::read(&with).unwrap().requests, requests);
-        assert_eq!(set_requests(&with, &Requests::default()).unwrap(), by_hand);
-        let gone = with.replace("type='mdev'", "type='usb'");
-        assert_eq!(crate::read(&gone).unwrap().requests.list[0].assigned, None);
-    }
-
-    #[test]
-    fn what_makes_no_sense_is_counted() {
-        let xml = PLAIN.replace(
-            "<devices>",
-            "<metadata><g:requests xmlns:g='urn:gpuvirt:requests:1' domain='x'><g:profile id='1'/><g:gpu id='2' \
-             alias='a' address='zz' identity='' class=''/><other/><g:match id='3' alias='b' ids='10de:2235' \
-             label=''/></g:requests></metadata><devices>",
-        );
-        let found = crate::read(&xml).unwrap().requests;
-        assert_eq!((found.domain, found.list.len(), found.unreadable), (None, 1, 3));
-        assert!(found.of_another(Uuid::from_u128(1)));
-    }
+    devices.filter_map(|device| node::hostdev(&device).ok().flatten()).find(|found| found.same_device(&named))
 }

@@ -9,11 +9,11 @@ use std::ops::Range;
 use roxmltree::Node;
 
 use crate::element::{Element, Style};
-use crate::read;
+use crate::node;
 
 /// The document with `elements` added at the end of `<devices>`. `None` when it has no `<devices>`.
 pub(crate) fn insert(xml: &str, root: &Node<'_, '_>, elements: &[Element]) -> Option<String> {
-    let devices = read::child(root, DEVICES)?;
+    let devices = node::child(root, DEVICES)?;
     let style = style(xml, &devices);
     let inserted: String =
         elements.iter().map(|element| format!("{}{}", style.line, element.render(&style))).collect();
@@ -33,7 +33,7 @@ pub(crate) fn insert(xml: &str, root: &Node<'_, '_>, elements: &[Element]) -> Op
 pub(crate) fn cut(xml: &str, root: &Node<'_, '_>, elements: &[Node<'_, '_>]) -> Option<String> {
     let mut ranges: Vec<Range<usize>> = elements.iter().map(Node::range).collect();
     ranges.sort_unstable_by_key(|range| std::cmp::Reverse(range.start));
-    let devices = read::child(root, DEVICES)?;
+    let devices = node::child(root, DEVICES)?;
     let (start, end) = (devices.first_child()?.range().start, devices.range().end);
     let mut edited = xml.to_owned();
     for range in ranges {
@@ -50,8 +50,8 @@ pub(crate) fn cut(xml: &str, root: &Node<'_, '_>, elements: &[Node<'_, '_>]) -> 
 
 /// The document with `element` at the end of `<metadata>`, which is made where there is none, after `<name>` and its like.
 pub(crate) fn insert_metadata(xml: &str, root: &Node<'_, '_>, element: Element) -> Option<String> {
-    let Some(metadata) = read::child(root, METADATA) else {
-        let before = root.children().rfind(|node| HEAD.iter().any(|name| read::is(node, name)))?;
+    let Some(metadata) = node::child(root, METADATA) else {
+        let before = root.children().rfind(|node| HEAD.iter().any(|name| node::is(node, name)))?;
         let style = style_of_child(xml, root, &before);
         let made = Element::new(METADATA).child(element);
         let at = before.range().end;
@@ -77,7 +77,7 @@ pub(crate) fn insert_metadata(xml: &str, root: &Node<'_, '_>, element: Element) 
 
 /// The document without an element of `<metadata>`, and without that too where nothing else is in it.
 pub(crate) fn cut_metadata(xml: &str, root: &Node<'_, '_>, element: &Node<'_, '_>) -> Option<String> {
-    let metadata = read::child(root, METADATA)?;
+    let metadata = node::child(root, METADATA)?;
     let others = metadata.children().filter(|node| node != element);
     let alone = others
         .into_iter()

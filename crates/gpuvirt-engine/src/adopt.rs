@@ -9,8 +9,8 @@ use gpuvirt_domain::{DomainXml, set_requests};
 use gpuvirt_model::{Hostdev, Outcome, PciAddress, Request, Requests, VgpuId, Wanted, chain};
 use gpuvirt_plan::placement::Assignment;
 
+use crate::definition::{Definition, Edit, domain, not_editable};
 use crate::request::not_a_clone;
-use crate::vm::{Definition, Edit, domain, not_editable};
 use crate::{Engine, EngineError, Report, View};
 
 /// What was found in a definition.

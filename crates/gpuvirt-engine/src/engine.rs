@@ -9,7 +9,7 @@ use gpuvirt_model::{
 use gpuvirt_plan::Plan;
 use gpuvirt_plan::placement::{Assignment, Choice};
 use gpuvirt_plan::profile::remember_names;
-use gpuvirt_plan::vgpu::Wish;
+use gpuvirt_plan::wish::Wish;
 use uuid::Uuid;
 
 use crate::pace::Pace;

@@ -13,6 +13,7 @@ mod apply;
 mod change;
 pub mod config;
 mod cordon;
+mod definition;
 pub mod engine;
 pub mod hook;
 mod host;
@@ -48,7 +49,7 @@ pub use engine::{
     CreateGpuInstances, CreateRequest, DeviceRequest, Engine, EngineError, Preparation, Removal,
     RemoveGpuInstances, RemoveRequest, Report, SwitchRequest, View,
 };
-pub use gpuvirt_plan::vgpu::Wish;
+pub use gpuvirt_plan::wish::Wish;
 pub use host::HostRequest;
 pub use mig::MigView;
 pub use progress::Working;

@@ -13,8 +13,8 @@ use gpuvirt_plan::placement::{
 };
 use uuid::Uuid;
 
+use crate::definition::{Definition, Edit, as_guest_device, not_editable};
 use crate::placement::picture;
-use crate::vm::{Definition, Edit, as_guest_device, not_editable};
 use crate::{DeviceRequest, EngineError, View};
 
 /// What a VM is to ask for.

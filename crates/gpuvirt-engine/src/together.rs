@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use gpuvirt_model::{Domain, Gpu, GraphicsType, ProfileName, VgpuId};
 use gpuvirt_plan::checks::start::Missing;
-use gpuvirt_plan::vgpu::Wish;
+use gpuvirt_plan::wish::Wish;
 
 use crate::starts::Wanted;
 use crate::turn::Turn;

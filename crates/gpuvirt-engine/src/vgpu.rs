@@ -7,7 +7,8 @@ use gpuvirt_model::{
 };
 use gpuvirt_plan::checks::{self, wish};
 use gpuvirt_plan::params;
-use gpuvirt_plan::vgpu::{self, Making, Wish};
+use gpuvirt_plan::vgpu;
+use gpuvirt_plan::wish::{Making, Wish};
 
 use crate::mig_read::READ_DEADLINE;
 use crate::placement;

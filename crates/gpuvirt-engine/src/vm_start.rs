@@ -15,9 +15,9 @@ use gpuvirt_plan::placement::{
     self, Assignment, Details, Naming, Rejected, Room, WholeRequest, named_by_others,
 };
 
+use crate::definition::{Definition, Edit, domain, not_editable, whole};
 use crate::placement::picture;
 use crate::request::{card_grant, first_hostdev, no_gpu, not_a_clone};
-use crate::vm::{Definition, Edit, domain, not_editable, whole};
 use crate::{Engine, EngineError, Report, View};
 
 /// What a request gets at this start.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Domain, Function, Gpu, HostFacts, IommuGroup, MigState, PciAddress, Reading, Vgpu, VgpuId};
+use crate::{
+    Domain, Framework, Function, Gpu, HostFacts, IommuGroup, MigState, PciAddress, Reading, Vgpu, VgpuId,
+};
 
 /// The host as one pass over sysfs shows it, joined with libvirt's domains.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,5 +57,12 @@ impl Observed {
     /// The live vGPUs of a GPU.
     pub fn vgpus_of<'a>(&'a self, gpu: &'a Gpu) -> impl Iterator<Item = &'a Vgpu> + 'a {
         self.vgpus.values().filter(move |vgpu| vgpu.gpu == gpu.address)
+    }
+
+    /// The number of the vGPU type that a virtual function of NVIDIA's has; 0 is none.
+    pub fn vgpu_type_of(&self, vf: PciAddress) -> u32 {
+        let found = self.vgpus.get(&VgpuId::Vf(vf));
+        let typed = found.filter(|vgpu| vgpu.framework == Framework::NvidiaVfio);
+        typed.and_then(|vgpu| vgpu.type_id.parse().ok()).unwrap_or(0)
     }
 }

@@ -12,10 +12,12 @@ pub mod aspect;
 mod card;
 mod decide;
 mod mode;
+mod question;
 mod steps;
 mod workload;
 
 pub use card::{Card, Makes, Offered};
-pub use decide::{Advice, Question, Recommendation, advise};
+pub use decide::{Advice, Recommendation, advise};
 pub use mode::{Mode, ModeAdvice};
+pub use question::Question;
 pub use workload::{Need, Workload};

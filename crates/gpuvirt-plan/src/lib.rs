@@ -39,6 +39,7 @@ pub mod vendor;
 pub mod verify;
 pub mod vgpu;
 pub mod wanted;
+pub mod wish;
 
 pub use gpu::{domains_using, pending_reason, undecided};
 pub use mark::{Marks, Performed};

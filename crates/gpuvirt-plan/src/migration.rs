@@ -11,10 +11,12 @@
 //! a virtual machine with an attached NVIDIA vGPU" (equal driver versions on both hosts, no vIOMMU), NVIDIA AI Enterprise's "Live
 //! Migration" (hosts).
 
+mod check;
 mod device;
 mod readiness;
 mod target;
 
+pub use check::{Answer, Check};
 pub use device::{of_device, of_profile};
-pub use readiness::{Answer, Check, Migration, Need, of_devices, of_domain};
+pub use readiness::{Migration, Need, of_devices, of_domain};
 pub use target::{Target, compare};

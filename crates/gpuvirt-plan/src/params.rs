@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use gpuvirt_model::{Observed, Vgpu, VgpuId, VgpuParams};
 
-use crate::vgpu::{Making, Wish, type_of};
+use crate::wish::{Making, Wish};
 use crate::{Marks, Plan, Promise, Snapshot, Step};
 
 /// Adds the wanted parameters to a plan that makes the vGPUs; those without any get no step.
@@ -102,6 +102,6 @@ fn known(vgpu: VgpuId, now: &Observed) -> Option<&VgpuParams> {
 fn lives(vgpu: VgpuId, now: &Observed) -> bool {
     match vgpu {
         VgpuId::Mdev(_) => now.vgpus.contains_key(&vgpu),
-        VgpuId::Vf(vf) => type_of(vf, now) != 0,
+        VgpuId::Vf(vf) => now.vgpu_type_of(vf) != 0,
     }
 }

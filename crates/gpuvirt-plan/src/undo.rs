@@ -121,7 +121,7 @@ fn type_steps(plan: &Plan, now: &Observed) -> Vec<Step> {
     let (mut removals, mut additions) = (Vec::new(), Vec::new());
     for step in &plan.steps {
         let Step::SetVgpuType { vf, from, to, profile } = step else { continue };
-        if from != to && now.functions.contains_key(vf) && vgpu::type_of(*vf, now) == *to {
+        if from != to && now.functions.contains_key(vf) && now.vgpu_type_of(*vf) == *to {
             let back = Step::SetVgpuType { vf: *vf, from: *to, to: *from, profile: profile.clone() };
             if *from == 0 { removals.push(back) } else { additions.push(back) }
         }
@@ -230,7 +230,7 @@ fn now_as_snapshot(plan: &Plan, now: &Observed) -> Snapshot {
         mig: plan.before.mig.keys().filter_map(|gpu| mig::now(plan, *gpu, now)).collect(),
         mixed_sizes: plan.before.mixed_sizes.clone(),
         services: services(plan, now),
-        vgpu_types: plan.before.vgpu_types.keys().map(|vf| (*vf, vgpu::type_of(*vf, now))).collect(),
+        vgpu_types: plan.before.vgpu_types.keys().map(|vf| (*vf, now.vgpu_type_of(*vf))).collect(),
     }
 }
 
@@ -247,7 +247,7 @@ fn promises(plan: &Plan, now: &Observed) -> Vec<Promise> {
         now.vgpus.get(&VgpuId::Mdev(*uuid)).is_some_and(|vgpu| !vgpu.removing && !made_by(plan, vgpu))
     };
     let others_type = |vf: &PciAddress, was: u32| {
-        let is = vgpu::type_of(*vf, now);
+        let is = now.vgpu_type_of(*vf);
         let ours =
             |step: &Step| matches!(step, Step::SetVgpuType { vf: of, to, .. } if of == vf && *to == is);
         was == 0 && is != 0 && !plan.steps.iter().any(ours)

@@ -60,7 +60,7 @@ fn broken(promise: &Promise, now: &Observed) -> Option<String> {
             })
         }
         Promise::VgpuType { vf, type_id } => {
-            let found = vgpu::type_of(*vf, now);
+            let found = now.vgpu_type_of(*vf);
             let words = |type_id: u32| match type_id {
                 0 => "no vGPU type".to_owned(),
                 set => format!("the vGPU type {set}"),

@@ -3,58 +3,14 @@
 use std::collections::BTreeSet;
 
 use gpuvirt_model::{
-    DesiredVgpu, DriverBinding, DriverName, Framework, Function, Gpu, ModulePresence, Observed, PciAddress,
-    Profile, ProfileName, Vgpu, VgpuId, VgpuParams,
+    DriverBinding, DriverName, Framework, Function, Gpu, ModulePresence, Observed, PciAddress, Profile,
+    ProfileName, Vgpu, VgpuId,
 };
 use uuid::Uuid;
 
 use crate::driver::{self, BindingGoal};
+use crate::wish::Making;
 use crate::{Marks, MdevPlace, Plan, Promise, Snapshot, Step, params};
-
-/// A vGPU that somebody wants, on a GPU that is chosen already.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
-    /// What is to name it. A uuid is a mediated device's; where the profile is made of virtual functions, any free
-    /// one will do, and its address becomes the name. An address is that virtual function and no other.
-    pub id: VgpuId,
-    /// The profile.
-    pub profile: ProfileName,
-    /// Its parameters.
-    pub params: VgpuParams,
-    /// The domain for whose start it is made: it ends with that, and is never restored. None: the admin wants it, so
-    /// the desired document gets it too.
-    pub domain: Option<Uuid>,
-}
-
-/// A vGPU with the place that was found for it.
-#[derive(Debug, Clone, Copy)]
-pub struct Making<'a> {
-    /// What will name it.
-    pub id: VgpuId,
-    /// The profile as the function offers it on which it is made.
-    pub profile: &'a Profile,
-}
-
-impl Wish {
-    /// A vGPU that an admin wants, without parameters.
-    pub fn new(id: VgpuId, profile: ProfileName) -> Self {
-        Self { id, profile, params: VgpuParams::default(), domain: None }
-    }
-
-    /// One that the desired document has.
-    pub fn lasting(vgpu: &DesiredVgpu) -> Self {
-        Self { id: vgpu.id, profile: vgpu.profile.clone(), params: vgpu.params.clone(), domain: None }
-    }
-
-    /// The same with the place that was found for it.
-    pub fn at<'a>(&self, profile: &'a Profile) -> Making<'a> {
-        let id = match profile.framework {
-            Framework::Mdev => self.id,
-            Framework::NvidiaVfio | Framework::Sriov => VgpuId::Vf(profile.parent),
-        };
-        Making { id, profile }
-    }
-}
 
 /// Plans new vGPUs, in this order.
 ///
@@ -171,12 +127,6 @@ fn set_type(plan: &mut Plan, change: &TypeChange, profile: &ProfileName) {
 /// A type's number; 0 is no type.
 fn number(type_id: &str) -> Option<u32> {
     type_id.parse().ok().filter(|number| *number != 0)
-}
-
-/// The vGPU type that a virtual function of NVIDIA's has; 0 is none.
-pub fn type_of(vf: PciAddress, observed: &Observed) -> u32 {
-    let found = observed.vgpus.get(&VgpuId::Vf(vf)).filter(|vgpu| vgpu.framework == Framework::NvidiaVfio);
-    found.and_then(|vgpu| number(&vgpu.type_id)).unwrap_or(0)
 }
 
 /// Where a live mediated device is.

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
+use crate::document::Mode;
 use crate::program::{cargo, check, installed, program};
 use crate::tally::Tally;
 use crate::tree::Tree;
@@ -67,10 +68,10 @@ pub fn run(tree: &Tree, wanted: &[&str]) -> Result<Tally> {
 }
 
 fn format(tree: &Tree) -> Result<Tally> {
-    let mut tally = check("format", cargo(tree, &["fmt", "--all", "--check"]))?;
+    let mut tally = check("format", cargo(tree.root(), &["fmt", "--all", "--check"]))?;
     if tree.has("tests/fuzz/Cargo.toml") {
         let fuzz = ["fmt", "--manifest-path", "tests/fuzz/Cargo.toml", "--check"];
-        tally.add(check("format of tests/fuzz", cargo(tree, &fuzz))?);
+        tally.add(check("format of tests/fuzz", cargo(tree.root(), &fuzz))?);
     }
     Ok(tally)
 }
@@ -78,20 +79,20 @@ fn format(tree: &Tree) -> Result<Tally> {
 fn lint(tree: &Tree) -> Result<Tally> {
     let mut tally = check(
         "lint",
-        cargo(tree, &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
+        cargo(tree.root(), &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
     )?;
     let with_nvml = ["clippy", "-p", "gpuvirtd", "--features", "nvml", "--locked", "--", "-D", "warnings"];
-    tally.add(check("lint with NVML", cargo(tree, &with_nvml))?);
+    tally.add(check("lint with NVML", cargo(tree.root(), &with_nvml))?);
     let with_schema =
         ["clippy", "-p", "gpuvirt-api", "--features", "schema", "--all-targets", "--locked", "--"];
     let with_schema = [&with_schema[..], &["-D", "warnings"]].concat();
-    tally.add(check("lint with schemas", cargo(tree, &with_schema))?);
+    tally.add(check("lint with schemas", cargo(tree.root(), &with_schema))?);
     Ok(tally)
 }
 
 fn rustdoc(tree: &Tree) -> Result<Tally> {
     let mut command =
-        cargo(tree, &["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"]);
+        cargo(tree.root(), &["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"]);
     // The command's doc comments are its help texts first, and those name XML elements.
     command
         .env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links -A rustdoc::invalid_html_tags");
@@ -110,8 +111,8 @@ fn tests(tree: &Tree) -> Result<Tally> {
 }
 
 fn doctests(tree: &Tree) -> Result<Tally> {
-    let out =
-        cargo(tree, &["test", "--doc", "--workspace", "--exclude", "gpuvirt-e2e", "--locked"]).output()?;
+    let out = cargo(tree.root(), &["test", "--doc", "--workspace", "--exclude", "gpuvirt-e2e", "--locked"])
+        .output()?;
     let said = String::from_utf8_lossy(&out.stdout);
     if !out.status.success() {
         eprintln!("{said}{}", String::from_utf8_lossy(&out.stderr));
@@ -122,7 +123,7 @@ fn doctests(tree: &Tree) -> Result<Tally> {
 }
 
 fn generated(tree: &Tree) -> Result<Tally> {
-    generate::run(tree, generate::Mode::Check)
+    generate::run(tree, Mode::Check)
 }
 
 fn supply_chain(tree: &Tree) -> Result<Tally> {
@@ -134,7 +135,10 @@ fn supply_chain(tree: &Tree) -> Result<Tally> {
     }
     check(
         "supply-chain",
-        cargo(tree, &["deny", "--offline", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]),
+        cargo(
+            tree.root(),
+            &["deny", "--offline", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"],
+        ),
     )
 }
 
@@ -154,5 +158,5 @@ fn shell(tree: &Tree) -> Result<Tally> {
     // SC2187: busybox's shell is checked as dash, which is near enough.
     let mut args = vec!["--external-sources", "--exclude=SC2187"];
     args.extend(scripts.iter().map(String::as_str));
-    check("shell", program(tree, "shellcheck", &args))
+    check("shell", program(tree.root(), "shellcheck", &args))
 }

@@ -36,8 +36,10 @@ pub fn run(tree: &Tree, args: &[&str]) -> Result<Tally> {
     if let Some(unknown) = wanted.iter().find(|name| !targets.iter().any(|target| target == *name)) {
         anyhow::bail!("no fuzz target {unknown:?}; there are: {}", targets.join(", "));
     }
-    let mut build =
-        cargo(tree, &["build", "--release", "--locked", "--manifest-path", MANIFEST, "--target", TRIPLE]);
+    let mut build = cargo(
+        tree.root(),
+        &["build", "--release", "--locked", "--manifest-path", MANIFEST, "--target", TRIPLE],
+    );
     // A folder of its own, so that other flags don't throw away what the rest of the project built.
     build.env("RUSTFLAGS", RUSTFLAGS).env("CARGO_TARGET_DIR", tree.root().join(TARGET_DIR));
     anyhow::ensure!(build.status().context("start cargo build")?.success(), "the fuzz targets do not build");
@@ -52,7 +54,7 @@ pub fn run(tree: &Tree, args: &[&str]) -> Result<Tally> {
 /// The binaries that the manifest declares.
 fn targets(tree: &Tree) -> Result<Vec<String>> {
     let metadata = output(cargo(
-        tree,
+        tree.root(),
         &["metadata", "--no-deps", "--format-version", "1", "--locked", "--manifest-path", MANIFEST],
     ))?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata).context("read cargo's metadata")?;
@@ -75,7 +77,7 @@ fn one(tree: &Tree, target: &str, seconds: u64) -> Result<Tally> {
     }
     let log = built.join(format!("{target}.log"));
     let binary = built.join(TRIPLE).join("release").join(target);
-    let mut fuzzer = program(tree, &path(&binary)?, &[]);
+    let mut fuzzer = program(tree.root(), &path(&binary)?, &[]);
     fuzzer
         .arg(&found)
         .args(seeds.is_dir().then_some(&seeds))

@@ -1,21 +1,12 @@
 //! Documents that are printed by our own programs, so that text and code can't differ.
 
 use anyhow::{Context, Result};
-use serde_json::Value;
 
+use crate::document::{Mode, built};
 use crate::manual;
-use crate::program::{cargo, output, program};
+use crate::program::{output, program};
 use crate::tally::Tally;
 use crate::tree::Tree;
-
-/// Write the documents, or only compare them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Write them.
-    Write,
-    /// Compare them with what is there.
-    Check,
-}
 
 struct Document {
     path: &'static str,
@@ -52,7 +43,7 @@ pub fn run(tree: &Tree, mode: Mode) -> Result<Tally> {
 }
 
 fn one(tree: &Tree, document: &Document, mode: Mode) -> Result<Tally> {
-    let program = program(tree, &built(tree, document.build, document.program)?, document.args);
+    let program = program(tree.root(), &built(tree, document.build, document.program)?, document.args);
     let text = output(program)?;
     if tree.read(document.path).is_ok_and(|present| present == text) {
         return Ok(Tally::pass());
@@ -67,18 +58,6 @@ fn one(tree: &Tree, document: &Document, mode: Mode) -> Result<Tally> {
             Ok(Tally::pass())
         }
     }
-}
-
-/// Builds one of our programs.
-pub fn built(tree: &Tree, build: &[&str], name: &str) -> Result<String> {
-    let common = ["build", "--quiet", "--locked", "--message-format", "json"];
-    let args = [&common, build].concat();
-    let messages = output(cargo(tree, &args))?;
-    let executable = messages.lines().find_map(|line| {
-        let message: Value = serde_json::from_str(line).ok()?;
-        message.get("executable")?.as_str().map(str::to_owned)
-    });
-    executable.with_context(|| format!("cargo built no program {name}"))
 }
 
 // A document of the source tree is no durable file of the product.

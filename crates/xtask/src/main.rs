@@ -4,6 +4,7 @@
 
 mod ci;
 mod docs;
+mod document;
 mod fuzz;
 mod generate;
 mod layers;
@@ -59,8 +60,8 @@ fn chore(args: &[&str]) -> Result<Option<Tally>> {
         ["ci", steps @ ..] => ci::run(&tree, steps).map(Some),
         ["test", args @ ..] => nextest::run(&tree, args).map(Some),
         ["fuzz", args @ ..] => fuzz::run(&tree, args).map(Some),
-        ["gen"] => generate::run(&tree, generate::Mode::Write).map(Some),
-        ["gen", "--check"] => generate::run(&tree, generate::Mode::Check).map(Some),
+        ["gen"] => generate::run(&tree, document::Mode::Write).map(Some),
+        ["gen", "--check"] => generate::run(&tree, document::Mode::Check).map(Some),
         _ => anyhow::bail!("{USAGE}"),
     }
 }

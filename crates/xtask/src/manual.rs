@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::generate::{Mode, built};
+use crate::document::{Mode, built};
 use crate::program::{output, program};
 use crate::tally::Tally;
 use crate::tree::Tree;
@@ -30,7 +30,7 @@ pub fn run(tree: &Tree, mode: Mode) -> Result<Tally> {
     for example in EXAMPLES {
         // With the whole workspace's features: what the tests built is used again.
         let executable = built(tree, &["--workspace", "--example", example], example)?;
-        output(program(tree, &executable, &[folder]))?;
+        output(program(tree.root(), &executable, &[folder]))?;
     }
     let (made, kept) = (files(&fresh)?, files(&tree.root().join(KEPT))?);
     let differs = |path: &&PathBuf| made.get(*path) != kept.get(*path);

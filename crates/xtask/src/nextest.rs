@@ -26,7 +26,7 @@ pub fn run(tree: &Tree, args: &[&str]) -> Result<Tally> {
     }
     let run: Vec<&str> =
         ["nextest", "run", "--locked", "--no-tests=fail"].iter().chain(args).copied().collect();
-    let status = cargo(tree, &run).status().context("start cargo nextest run")?;
+    let status = cargo(tree.root(), &run).status().context("start cargo nextest run")?;
     let Ok(report) = std::fs::read_to_string(&junit) else {
         return Ok(Tally::fail(format!("tests: cargo nextest {}: no report at {}", status, junit.display())));
     };
@@ -36,7 +36,7 @@ pub fn run(tree: &Tree, args: &[&str]) -> Result<Tally> {
     }
     let list: Vec<&str> =
         ["nextest", "list", "--locked", "--message-format", "json"].iter().chain(args).copied().collect();
-    tally.not_run = filtered_out(&output(cargo(tree, &list))?, profile)?;
+    tally.not_run = filtered_out(&output(cargo(tree.root(), &list))?, profile)?;
     Ok(tally)
 }
 

@@ -1,23 +1,23 @@
 //! Programs that the chores start: in the tree's root, with their output shown.
 
 use std::io::ErrorKind;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
 use crate::tally::Tally;
-use crate::tree::Tree;
 
-/// A program with its arguments, to be run in the root of the tree.
-pub fn program(tree: &Tree, name: &str, args: &[&str]) -> Command {
+/// A program with its arguments, to be run in `root`, the tree's.
+pub fn program(root: &Path, name: &str, args: &[&str]) -> Command {
     let mut command = Command::new(name);
-    command.args(args).current_dir(tree.root()).stdin(Stdio::null());
+    command.args(args).current_dir(root).stdin(Stdio::null());
     command
 }
 
 /// Cargo itself, the one that runs us.
-pub fn cargo(tree: &Tree, args: &[&str]) -> Command {
-    program(tree, &std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()), args)
+pub fn cargo(root: &Path, args: &[&str]) -> Command {
+    program(root, &std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()), args)
 }
 
 /// Runs it as one check named `name`.

@@ -40,8 +40,11 @@ impl Tree {
 
     /// Files that git has or would take (not ignored ones), with this ending, sorted, named from the root.
     pub fn files(&self, ending: &str) -> Result<Vec<String>> {
-        let git =
-            program::program(self, "git", &["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+        let git = program::program(
+            self.root(),
+            "git",
+            &["ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        );
         let listing = program::output(git)?;
         let mut files: Vec<String> = listing
             .split('\0')
@@ -55,7 +58,8 @@ impl Tree {
 
     /// The workspace's own packages, without what they depend on from outside.
     pub fn packages(&self) -> Result<Vec<Package>> {
-        let cargo = program::cargo(self, &["metadata", "--no-deps", "--format-version", "1", "--locked"]);
+        let cargo =
+            program::cargo(self.root(), &["metadata", "--no-deps", "--format-version", "1", "--locked"]);
         let metadata: Value =
             serde_json::from_str(&program::output(cargo)?).context("read cargo's metadata")?;
         let packages =

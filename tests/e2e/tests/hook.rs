@@ -160,12 +160,19 @@ s=socket.socket(socket.AF_UNIX); s.bind(\"/run/gpuvirt/gpuvirt.sock\"); s.listen
 fn a_hook_for_others_is_done_at_once() {
     let lab = with_vgpus();
     lab.guest("plain", "");
+    // Beside a shell that starts a program which does nothing: a machine that is busy is slow with both.
     let measured = lab
-        .sh("virsh dumpxml plain > /tmp/e2e-plain.xml; for i in $(seq 11); do s=$EPOCHREALTIME; /etc/libvirt/hooks/qemu.d/50-gpuvirt plain prepare begin - < /tmp/e2e-plain.xml || exit 1; e=$EPOCHREALTIME; echo $(( ${e/./} - ${s/./} )); done | sort -n | sed -n 6p")
+        .sh(r#"virsh dumpxml plain > /tmp/e2e-plain.xml; rm -f /tmp/e2e-took-*
+            took() { s=$EPOCHREALTIME; "${@:2}" < /tmp/e2e-plain.xml || exit 1; e=$EPOCHREALTIME; echo $(( ${e/./} - ${s/./} )) >>/tmp/e2e-took-$1; }
+            for i in $(seq 21); do
+                took hook /etc/libvirt/hooks/qemu.d/50-gpuvirt plain prepare begin -
+                took nothing /bin/sh -c 'exec /bin/true'
+            done
+            for what in hook nothing; do sort -n /tmp/e2e-took-$what | sed -n 11p; done"#)
         .expect(0);
-    let micros: u64 = measured.text().parse().unwrap();
-    println!("hook for a VM without our devices: {micros} microseconds, median of 11, emulated");
-    assert!(micros < 50_000, "{micros} us");
+    let micros: Vec<u64> = measured.text().lines().map(|line| line.parse().unwrap()).collect();
+    println!("hook for a VM without our devices, a program that does nothing: {micros:?} microseconds");
+    assert!(micros[0] < micros[1] * 5, "{micros:?} us");
     // Filters leave the document unchanged by saying nothing; a running VM is never harmed.
     for operation in
         ["migrate begin", "restore begin", "reconnect begin", "started begin", "attach begin", "nonsense"]

@@ -4,20 +4,9 @@ use serde::Serialize;
 
 use super::card::{Card, Makes};
 use super::mode::{self, Mode, ModeAdvice};
+use super::question::Question;
 use super::steps;
 use super::workload::{Need, Workload};
-
-/// What is asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Question {
-    /// What the GPU is for; none: the modes are only compared.
-    pub workload: Option<Workload>,
-    /// How many VMs run at once.
-    pub vms: u32,
-    /// What must be given.
-    pub needs: Vec<Need>,
-}
 
 /// What comes of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

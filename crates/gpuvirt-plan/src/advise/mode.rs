@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::card::{Card, Makes};
-use super::decide::Question;
+use super::question::Question;
 use super::workload::Need;
 
 /// Passthrough or vGPU.

@@ -3,7 +3,7 @@
 use gpuvirt_model::{GraphicsType, Sharing};
 
 use super::card::{Card, Makes, Offered};
-use super::decide::Question;
+use super::question::Question;
 use super::workload::Need;
 
 /// Whole cards: as many as VMs run at once.

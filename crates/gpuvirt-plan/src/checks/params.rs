@@ -3,7 +3,7 @@
 use gpuvirt_model::{Framework, Observed, Reading, Records, Refusal, RefusalCode, Vgpu, VgpuId};
 
 use super::with_explain;
-use crate::vgpu::{Making, Wish};
+use crate::wish::{Making, Wish};
 
 /// Types of a driver that is known to take no parameters.
 const TAKE_NONE: [&str; 1] = ["i915-"];

@@ -8,7 +8,7 @@ use gpuvirt_model::{
 
 use super::sriov;
 use super::vgpu::{Creation, not_for_vgpus, without_room};
-use crate::vgpu::Wish;
+use crate::wish::Wish;
 
 /// Everything that is in the way of new vGPUs on a GPU; on success the place of each, in the order of the wishes.
 ///

@@ -2,7 +2,7 @@
 
 use gpuvirt_model::{DriverName, Framework, Gpu, HostDriverKind, Observed, PciAddress, Profile, VgpuId};
 
-use super::readiness::{Answer, Check};
+use super::check::Check;
 use crate::driver_matrix::{Branch, DriverVersion};
 
 /// The first branch of NVIDIA's for whose vGPUs live migration on KVM hosts is documented as far as was read for this:
@@ -113,18 +113,4 @@ fn nvidia(what: String, gpu: &Gpu) -> Check {
 
 fn driver_of(address: PciAddress, observed: &Observed) -> Option<&DriverName> {
     observed.functions.get(&address)?.binding.driver.as_ref()
-}
-
-impl Check {
-    pub(super) fn yes(what: impl Into<String>, because: impl Into<String>) -> Self {
-        Self { what: what.into(), answer: Answer::Yes, because: because.into() }
-    }
-
-    pub(super) fn no(what: impl Into<String>, because: impl Into<String>) -> Self {
-        Self { what: what.into(), answer: Answer::No, because: because.into() }
-    }
-
-    pub(super) fn unknown(what: impl Into<String>, because: impl Into<String>) -> Self {
-        Self { what: what.into(), answer: Answer::Unknown, because: because.into() }
-    }
 }

@@ -8,6 +8,7 @@ use gpuvirt_model::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::check::{Answer, Check};
 use super::device::{of_device, of_profile};
 
 /// VFIO's migration protocol of now came with this kernel.
@@ -16,32 +17,6 @@ const LIBVIRT: ReleaseNumber = ReleaseNumber::new(8, 6);
 const QEMU: ReleaseNumber = ReleaseNumber::new(8, 1);
 /// What a link of 10 Gbit/s takes for a MiB, in tenths of a microsecond.
 const LINK_PER_MIB: u64 = 8389;
-
-/// Whether something can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Answer {
-    /// As far as it shows.
-    Yes,
-    /// It can't.
-    No,
-    /// It can't be told.
-    Unknown,
-}
-
-/// One thing that a migration takes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct Check {
-    /// What: a device, `kernel`, `libvirt`, `QEMU`, `other host`.
-    pub what: String,
-    /// Whether it is so.
-    pub answer: Answer,
-    /// Why.
-    pub because: String,
-}
 
 /// What the other host must offer for a vGPU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

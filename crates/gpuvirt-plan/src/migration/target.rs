@@ -5,7 +5,8 @@ use gpuvirt_model::{
     Configuration, ConfiguredType, Gpu, GpuMatch, GraphicsType, HostSettings, Observed, PciIdentity,
 };
 
-use super::readiness::{Answer, Check, KERNEL, Need, kernel};
+use super::check::{Answer, Check};
+use super::readiness::{KERNEL, Need, kernel};
 
 /// What is known of the other host.
 #[derive(Debug)]

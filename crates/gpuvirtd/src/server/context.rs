@@ -18,9 +18,9 @@ use tokio::sync::Semaphore;
 
 use super::access::{Caller, Peer, ReadGate, WriteGate, Writer};
 use super::answer::Failure;
+use super::answers::Answers;
 use super::autostart::Retried;
 use super::input::Freshness;
-use super::once::Answers;
 use super::pictures::Pictures;
 use super::presence;
 use super::reconcile::Stir;

@@ -5,7 +5,7 @@
 //!   places   how many connections at once, and of one user
 //!   access   who the peer is, and whether it may read and write; polkit: who else may write
 //!   routes   paths to handlers; one file for each noun: gpu, host, capacity, profile, vgpu, vm, status, event
-//!   once     a change that is asked for again by its key is answered and not made again
+//!   once     a change that is asked for again by its key is answered and not made again, from the answers that were kept
 //!     input    path, query and body, checked
 //!     pictures the picture of the host that questions share
 //!     context  the engine, called on a thread of its own, if the client is still present when its turn comes
@@ -19,6 +19,7 @@
 
 pub mod access;
 mod answer;
+mod answers;
 mod autostart;
 mod capacity;
 mod change;
