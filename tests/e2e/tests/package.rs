@@ -31,11 +31,11 @@ systemctl stop gpuvirt-writer.socket gpuvirt-writer.service 2>/dev/null || true
 /// Takes a vGPU from a GPU whose driver lets nobody go; the process whose write waits.
 fn removal_that_waits(lab: &Lab, uuid: &str) -> String {
     let removed = lab.sh(&format!(
-        "blocked() {{ for pid in $(pgrep -x gpuvirt-writer); do
-            ! grep -q '^State:.D' /proc/$pid/status || echo $pid; done; }}
+        "at_work() {{ for pid in $(pgrep -x gpuvirt-writer); do
+            ! ls -l /proc/$pid/fd 2>/dev/null | grep -q memfd:gpuvirt-writer || echo $pid; done; }}
          echo Y >/sys/module/gpuvirt_mdev/parameters/hold_remove
          setsid gpuvirt vgpu remove {uuid} >/tmp/e2e-removal 2>&1 </dev/null &
-         for try in {{1..600}}; do [ -z \"$(blocked)\" ] || break; read -rt 0.1 <> <(:); done; blocked"
+         for try in {{1..600}}; do [ -e /sys/bus/mdev/devices/{uuid} ] || break; read -rt 0.1 <> <(:); done; at_work"
     ));
     let pid = removed.expect(0).text().to_owned();
     assert!(pid.parse::<u32>().is_ok(), "one process waits: {pid:?}");
@@ -74,7 +74,7 @@ fn an_upgrade_keeps_what_is_configured_what_runs_and_what_waits() {
         // From the old layout, and then over itself: neither waits for the write or ends it.
         lab.sh(&format!("timeout 100 sh -c '{INSTALL}'")).expect(0);
         lab.sh("systemctl is-active gpuvirtd gpuvirt-writer.service gpuvirt-writer.socket").expect(0);
-        lab.sh(&format!("grep '^State:.D' /proc/{waits}/status && cat /proc/{waits}/cgroup"))
+        lab.sh(&format!("ls -l /proc/{waits}/fd | grep memfd:gpuvirt-writer && cat /proc/{waits}/cgroup"))
             .expect(0)
             .says(unit);
         lab.gpuvirt("status").expect(0).says("hands-off").says("still waits in the kernel");

@@ -132,16 +132,16 @@ fn a_write_that_waits_outlives_the_restart_of_both_units_and_holds_up_no_other()
     let made = lab.gpuvirt(&format!("vgpu create --gpu {mdev} --profile lab-1q -o json")).expect(0).json();
     let id = made["id"].as_str().unwrap();
     let waits = lab.sh(&format!(
-        "blocked() {{ for pid in $(pgrep -x gpuvirt-writer); do
-            ! grep -q '^State:.D' /proc/$pid/status || echo $pid; done; }}
+        "at_work() {{ for pid in $(pgrep -x gpuvirt-writer); do
+            ! ls -l /proc/$pid/fd 2>/dev/null | grep -q memfd:gpuvirt-writer || echo $pid; done; }}
          echo Y >/sys/module/gpuvirt_mdev/parameters/hold_remove
          setsid gpuvirt vgpu remove {id} >/tmp/e2e-removal 2>&1 </dev/null &
-         for try in {{1..600}}; do [ -z \"$(blocked)\" ] || break; read -rt 0.1 <> <(:); done; blocked"
+         for try in {{1..600}}; do [ -e /sys/bus/mdev/devices/{id} ] || break; read -rt 0.1 <> <(:); done; at_work"
     ));
     let waits = waits.expect(0).text().to_owned();
     let still = |lab: &Lab, after: &str| {
-        let state = lab.sh(&format!("grep ^State: /proc/{waits}/status; cat /proc/{waits}/cgroup"));
-        state.expect(0).says("State:\tD").says("/gpuvirt-writer.service");
+        let state = lab.sh(&format!("ls -l /proc/{waits}/fd; cat /proc/{waits}/cgroup"));
+        state.expect(0).says("memfd:gpuvirt-writer").says("/gpuvirt-writer.service");
         lab.gpuvirt("status").expect(0).says("still waits in the kernel");
         lab.gpuvirt(&format!("gpu set {other} --type direct")).expect(0);
         lab.gpuvirt(&format!("gpu set {other} --type shared")).expect(0);
