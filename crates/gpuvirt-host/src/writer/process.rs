@@ -214,9 +214,7 @@ impl Writer {
 }
 
 fn nobody_came() -> io::Error {
-    let text = format!(
-        "no writer was started within {STARTED_WITHIN:?}, and nothing was asked of it; systemctl status gpuvirt-writer"
-    );
+    let text = format!("no writer was started within {STARTED_WITHIN:?}, and nothing was asked of it");
     io::Error::new(io::ErrorKind::TimedOut, text)
 }
 
