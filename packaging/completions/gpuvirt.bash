@@ -520,6 +520,9 @@ _gpuvirt() {
             gpuvirt__subcmd__help__subcmd__vm,remove)
                 cmd="gpuvirt__subcmd__help__subcmd__vm__subcmd__remove"
                 ;;
+            gpuvirt__subcmd__help__subcmd__vm,set)
+                cmd="gpuvirt__subcmd__help__subcmd__vm__subcmd__set"
+                ;;
             gpuvirt__subcmd__help__subcmd__vm,show)
                 cmd="gpuvirt__subcmd__help__subcmd__vm__subcmd__show"
                 ;;
@@ -655,6 +658,9 @@ _gpuvirt() {
             gpuvirt__subcmd__vm,remove)
                 cmd="gpuvirt__subcmd__vm__subcmd__remove"
                 ;;
+            gpuvirt__subcmd__vm,set)
+                cmd="gpuvirt__subcmd__vm__subcmd__set"
+                ;;
             gpuvirt__subcmd__vm,show)
                 cmd="gpuvirt__subcmd__vm__subcmd__show"
                 ;;
@@ -681,6 +687,9 @@ _gpuvirt() {
                 ;;
             gpuvirt__subcmd__vm__subcmd__help,remove)
                 cmd="gpuvirt__subcmd__vm__subcmd__help__subcmd__remove"
+                ;;
+            gpuvirt__subcmd__vm__subcmd__help,set)
+                cmd="gpuvirt__subcmd__vm__subcmd__help__subcmd__set"
                 ;;
             gpuvirt__subcmd__vm__subcmd__help,show)
                 cmd="gpuvirt__subcmd__vm__subcmd__help__subcmd__show"
@@ -3580,7 +3589,7 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__help__subcmd__vm)
-            opts="list show migratable xml add remove adopt start"
+            opts="list show migratable xml add remove adopt set start"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3650,6 +3659,20 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__help__subcmd__vm__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__vm__subcmd__set)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -4464,7 +4487,7 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__snapshot)
-            opts="-o -h --file --output --host --socket --key --help"
+            opts="-o -h --file --hide-names --output --host --socket --key --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4866,7 +4889,7 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__vm)
-            opts="-o -h --output --host --socket --key --help list show migratable xml add remove adopt start help"
+            opts="-o -h --output --host --socket --key --help list show migratable xml add remove adopt set start help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -4996,7 +5019,7 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__vm__subcmd__help)
-            opts="list show migratable xml add remove adopt start help"
+            opts="list show migratable xml add remove adopt set start help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -5080,6 +5103,20 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__vm__subcmd__help__subcmd__remove)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__vm__subcmd__help__subcmd__set)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -5214,6 +5251,44 @@ _gpuvirt() {
                 return 0
             fi
             case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__vm__subcmd__set)
+            opts="-o -h --guest-driver --dry-run --output --host --socket --key --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --guest-driver)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --output)
                     COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
                     return 0

@@ -84,7 +84,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_sub
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from set" -l type -d 'shared, direct, shared-direct or default; vSphere\'s spellings are understood too' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from set" -l vgpu-mode -d 'Which vGPU profiles may live together on it: same-size, mixed-size or mig. Only with shared-direct' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from set" -l vfs -d 'How many virtual functions it gets; without it, as many as it can have. Only with shared-direct' -r
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from set" -l label -d 'A name for it, usable wherever an address is' -r
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from set" -l label -d 'A name for it, usable wherever an address is; where several GPUs share one, VMs can ask for any of them. "" takes it away' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from set" -l accept -d 'Accept a refusal by its name; stored and shown. May be given more than once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from set" -l when -d 'When it comes into force: now; idle, as soon as nothing uses the card; boot, at the next one; vm, whenever a VM that asks for the card starts, and the host has it back afterwards' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand gpu; and __fish_seen_subcommand_from set" -l wait -d 'Longest wait for a write that can block, e.g. 30s or 5m' -r
@@ -315,22 +315,23 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_su
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "maintenance" -d 'Place nothing more on this host, or do so again. Changes the configuration only'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "reserve" -d 'Keep room for so many vGPUs of a profile. Changes the configuration only'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand host; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt set start help" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -f -a "list" -d 'List libvirt\'s domains with the GPUs and vGPUs that they have or name. Changes nothing'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -f -a "show" -d 'Show one domain: state and GPU devices, in its definition and in the running QEMU. Changes nothing'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -f -a "migratable" -d 'Say whether a domain can move to another host while it runs, and why not. Changes nothing'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -f -a "xml" -d 'Print a domain\'s definition without its secrets. Changes nothing'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -f -a "add" -d 'Add a GPU or a vGPU to a domain\'s definition. Changes the stored definition, for the next start'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -f -a "remove" -d 'Take a GPU or a vGPU out of a domain\'s definition. Changes the stored definition, for the next start'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -f -a "adopt" -d 'Note requests for the GPUs and vGPUs that a domain has without. Changes the stored definition\'s metadata alone'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -f -a "start" -d 'Start a domain, with devices chosen for what it asks for. Changes its definition where others than the last ones are chosen'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt start help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt set start help" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt set start help" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt set start help" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt set start help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt set start help" -f -a "list" -d 'List libvirt\'s domains with the GPUs and vGPUs that they have or name. Changes nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt set start help" -f -a "show" -d 'Show one domain: state and GPU devices, in its definition and in the running QEMU. Changes nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt set start help" -f -a "migratable" -d 'Say whether a domain can move to another host while it runs, and why not. Changes nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt set start help" -f -a "xml" -d 'Print a domain\'s definition without its secrets. Changes nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt set start help" -f -a "add" -d 'Add a GPU or a vGPU to a domain\'s definition. Changes the stored definition, for the next start'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt set start help" -f -a "remove" -d 'Take a GPU or a vGPU out of a domain\'s definition. Changes the stored definition, for the next start'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt set start help" -f -a "adopt" -d 'Note requests for the GPUs and vGPUs that a domain has without. Changes the stored definition\'s metadata alone'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt set start help" -f -a "set" -d 'State which GPU driver a domain\'s guest has. Changes the stored definition\'s metadata alone'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt set start help" -f -a "start" -d 'Start a domain, with devices chosen for what it asks for. Changes its definition where others than the last ones are chosen'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and not __fish_seen_subcommand_from list show migratable xml add remove adopt set start help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from list" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
@@ -390,6 +391,15 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subc
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from adopt" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from adopt" -l dry-run -d 'Show what would be adopted; change nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from adopt" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from set" -l guest-driver -d 'The package\'s file name or its version, as `gpuvirt driver check` knows them; `none` forgets what was stated' -r
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from set" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
+json\t'One JSON document'
+yaml\t'The same document as YAML'"
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from set" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from set" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from set" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from set" -l dry-run -d 'Show what would be noted; change nothing'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from start" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
 yaml\t'The same document as YAML'"
@@ -405,6 +415,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subc
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "add" -d 'Add a GPU or a vGPU to a domain\'s definition. Changes the stored definition, for the next start'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Take a GPU or a vGPU out of a domain\'s definition. Changes the stored definition, for the next start'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "adopt" -d 'Note requests for the GPUs and vGPUs that a domain has without. Changes the stored definition\'s metadata alone'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "set" -d 'State which GPU driver a domain\'s guest has. Changes the stored definition\'s metadata alone'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "start" -d 'Start a domain, with devices chosen for what it asks for. Changes its definition where others than the last ones are chosen'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand vm; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand xml" -l gpu -d 'A whole GPU, all its functions: its address or label' -r
@@ -423,6 +434,7 @@ yaml\t'The same document as YAML'"
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand snapshot" -l host -d 'Read a recorded host instead of this machine: a umockdev dump or a snapshot. Reading verbs only' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand snapshot" -l socket -d 'The socket of gpuvirtd; when left out, the one that /etc/gpuvirt/gpuvirtd.toml names' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand snapshot" -l key -d 'A UUID for this change: the same order given again with it, after its answer was lost, is carried out once' -r
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand snapshot" -l hide-names -d 'Put vm1, vm2, gpu1, ... in the place of the names of VMs and labels of GPUs; leave out those of processes'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand snapshot" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand driver; and not __fish_seen_subcommand_from check list help" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'
@@ -643,6 +655,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_su
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "add" -d 'Add a GPU or a vGPU to a domain\'s definition. Changes the stored definition, for the next start'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "remove" -d 'Take a GPU or a vGPU out of a domain\'s definition. Changes the stored definition, for the next start'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "adopt" -d 'Note requests for the GPUs and vGPUs that a domain has without. Changes the stored definition\'s metadata alone'
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "set" -d 'State which GPU driver a domain\'s guest has. Changes the stored definition\'s metadata alone'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from vm" -f -a "start" -d 'Start a domain, with devices chosen for what it asks for. Changes its definition where others than the last ones are chosen'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from driver" -f -a "check" -d 'Say what a driver package is, and whether it fits a GPU or a VM. Changes nothing, opens no file'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand help; and __fish_seen_subcommand_from driver" -f -a "list" -d 'List the releases of NVIDIA\'s vGPU software that are known here, and what goes with what. Changes nothing'

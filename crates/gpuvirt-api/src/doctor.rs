@@ -1,6 +1,6 @@
 //! What keeps GPUs from working in VMs.
 
-use gpuvirt_model::{Finding, Severity, Unknown};
+use gpuvirt_model::{Finding, Severity, Testimony, Unknown};
 use gpuvirt_plan::diagnose::Diagnosis;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,26 @@ pub struct DoctorDocument {
     pub findings: Vec<Finding>,
     /// What could not be looked at, so that nothing is said of it.
     pub unchecked: Vec<Unchecked>,
+}
+
+/// What a snapshot holds beside the host's files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct TestimonyDocument {
+    /// Always [`crate::API_VERSION`].
+    pub api_version: String,
+    /// Always `Testimony`.
+    pub kind: String,
+    /// What gpuvirtd knows of its host that no file shows.
+    pub testimony: Testimony,
+}
+
+impl TestimonyDocument {
+    /// The document of a testimony.
+    pub fn new(testimony: Testimony) -> Self {
+        Self { api_version: API_VERSION.to_owned(), kind: "Testimony".to_owned(), testimony }
+    }
 }
 
 /// A fact that is not known.

@@ -31,7 +31,7 @@ pub mod xml;
 #[cfg(feature = "client")]
 pub use client::{Client, ClientError};
 pub use config::{ApplyConfig, ConfigChange, ConfigUntil, GpuChange, GpuOutcome};
-pub use doctor::{DoctorDocument, Unchecked};
+pub use doctor::{DoctorDocument, TestimonyDocument, Unchecked};
 pub use error::{ApiError, ErrorKind};
 pub use gpu::GpuDocument;
 pub use gpuvirt_plan::capacity::{Capacity, GpuCapacity};
@@ -45,7 +45,7 @@ pub use passthrough::PassthroughDocument;
 pub use profile::{OfferingFunction, ProfileDocument};
 pub use request::{
     Change, CreateVgpu, MOST_VGPUS, RemoveVgpus, SetCordon, SetHost, SetType, SetVgpuParams, VmAdd, VmAdopt,
-    VmRemove, VmStart,
+    VmGuestDriver, VmRemove, VmStart,
 };
 pub use selector::GpuSelector;
 pub use status::StatusDocument;

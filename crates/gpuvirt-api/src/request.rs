@@ -5,6 +5,7 @@ use gpuvirt_model::{
     VgpuId, VgpuMode, VgpuParams, Warning, When,
 };
 use gpuvirt_plan::placement::{Assignment, Choice};
+use gpuvirt_plan::running::RunningVm;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -22,7 +23,7 @@ pub struct SetType {
     /// How many virtual functions it gets; for shared-direct. None leaves what was asked for before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vf_count: Option<u16>,
-    /// A name for the GPU; none leaves the present one.
+    /// A name for the GPU, which others may have too; none leaves the present one, an empty one takes it away.
     #[serde(default)]
     pub label: Option<String>,
     /// Refusals to accept.
@@ -201,6 +202,19 @@ pub struct VmAdopt {
     pub dry_run: bool,
 }
 
+/// `PUT /v1/vms/{name}/guest-driver`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VmGuestDriver {
+    /// The package in the guest by its name, or its version; none: what was stated is forgotten.
+    #[serde(default)]
+    pub package: Option<String>,
+    /// Say what would be noted, change nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
 /// `POST /v1/vms/{name}/devices/remove`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -259,4 +273,8 @@ pub struct Change {
     /// What each request of a VM got or would get, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub assignments: Vec<Assignment>,
+    /// The VMs that still run where nothing more is placed: on the GPU that was cordoned, on the host in maintenance. None
+    /// where that is not known, which the outcome says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub still_running: Vec<RunningVm>,
 }

@@ -10,6 +10,7 @@
 //! | `GET /v1/gpus/{gpu}/xml`, `/v1/vgpus/{id}/xml`, `/v1/vms/{name}/xml` | `XmlDocument` (`Xml`) |
 //! | `GET /v1/vms/{name}/migration` | `List<MigrationDocument>` (`Migration`) |
 //! | `POST /v1/vms/{name}/start` with `VmStart`, `POST /v1/vms/{name}/adopt` with `VmAdopt` | `Change` |
+//! | `PUT /v1/vms/{name}/guest-driver` with `VmGuestDriver` | `Change` |
 //! | `POST /v1/hook` with `HookCall`, for libvirt's hook alone | `HookAnswer` |
 //! | `GET /v1/capacity[?profile=]` | `List<Capacity>` (`CapacityList`) |
 //! | `GET /v1/host` | `List<HostDocument>` (`Host`) |
@@ -18,6 +19,7 @@
 //! | `PUT /v1/gpus/{gpu}/cordon` with `SetCordon` | `Change` |
 //! | `GET /v1/status` | `StatusDocument` (`Status`) |
 //! | `GET /v1/doctor[?gpu=]` | `DoctorDocument` (`Doctor`) |
+//! | `GET /v1/testimony`, for snapshots | `TestimonyDocument` (`Testimony`) |
 //! | `GET /v1/events[?after=N][&waitSeconds=S]` | `EventList` |
 //! | `GET /v1/openapi.json` | all of this as an OpenAPI document |
 //! | `GET /metrics` | numbers for Prometheus (OpenMetrics) |
@@ -80,6 +82,9 @@ pub fn doctor(gpu: Option<&GpuSelector>) -> String {
     let one = |gpu: &GpuSelector| format!("/v1/doctor?gpu={}", segment(&gpu.to_string()));
     gpu.map_or_else(|| "/v1/doctor".to_owned(), one)
 }
+
+/// `/v1/testimony`
+pub const TESTIMONY: &str = "/v1/testimony";
 
 /// `/v1/events`, those after one of them, waiting for the next for so many seconds.
 pub fn events(after: u64, wait_seconds: u64) -> String {
@@ -186,6 +191,11 @@ pub fn vm_start(name: &str) -> String {
 /// `/v1/vms/{name}/adopt`
 pub fn vm_adopt(name: &str) -> String {
     vm(name) + "/adopt"
+}
+
+/// `/v1/vms/{name}/guest-driver`
+pub fn vm_guest_driver(name: &str) -> String {
+    vm(name) + "/guest-driver"
 }
 
 /// `/v1/vms/{name}/devices`

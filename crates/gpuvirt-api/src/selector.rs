@@ -35,8 +35,8 @@ pub enum SelectorError {
 /// Why a text can't be a label.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} can't be a label: write 1 to {MAX_LABEL} characters without `/`, `:`, control characters or spaces \
-     at the ends, not beginning with `-` or `.`"
+    "{0:?} can't be a label: write 1 to {MAX_LABEL} visible characters without `/`, `:` or spaces at the ends, not \
+     beginning with `-` or `.`"
 )]
 pub struct LabelError(pub String);
 
@@ -51,8 +51,14 @@ pub fn check_label(text: &str) -> Result<&str, LabelError> {
     let sound = (1..=MAX_LABEL).contains(&text.chars().count())
         && text.trim() == text
         && !text.starts_with(['-', '.'])
-        && !text.chars().any(|c| c.is_control() || matches!(c, '/' | ':'));
+        && !text.chars().any(|c| unseen(c) || matches!(c, '/' | ':'));
     if sound { Ok(text) } else { Err(LabelError(text.to_owned())) }
+}
+
+/// A character that shows nothing of itself, or turns others around: two labels with it could look alike.
+fn unseen(c: char) -> bool {
+    let formats = matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}');
+    c.is_control() || formats || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 impl GpuSelector {
@@ -60,11 +66,11 @@ impl GpuSelector {
     /// is no name for its GPU: it is a device of its own, which a VM may have.
     ///
     /// # Errors
-    /// The refusal `gpu-not-found`, boxed for its size.
+    /// The refusals `gpu-not-found` and `label-ambiguous`, boxed for their size.
     pub fn find<'a>(&self, observed: &'a Observed, desired: &Desired) -> Result<&'a Gpu, Box<Refusal>> {
         let address = match self {
             Self::Address(address) => *address,
-            Self::Label(label) => desired.labelled(label).ok_or_else(|| Box::new(no_label(label)))?,
+            Self::Label(label) => the_one(label, desired)?.ok_or_else(|| Box::new(no_label(label)))?,
         };
         let is_vf = observed.functions.get(&address).is_some_and(|function| function.physfn.is_some());
         let gpu = observed.gpu_of(address).filter(|_| !is_vf);
@@ -72,12 +78,29 @@ impl GpuSelector {
     }
 
     /// The configured GPU that it names by its label or its own address, whether this host has it now or not.
-    pub fn configured(&self, desired: &Desired) -> Option<PciAddress> {
+    ///
+    /// # Errors
+    /// The refusal `label-ambiguous`, boxed for its size.
+    pub fn configured(&self, desired: &Desired) -> Result<Option<PciAddress>, Box<Refusal>> {
         match self {
-            Self::Address(address) => desired.gpu(*address).map(|gpu| gpu.address),
-            Self::Label(label) => desired.labelled(label),
+            Self::Address(address) => Ok(desired.gpu(*address).map(|gpu| gpu.address)),
+            Self::Label(label) => the_one(label, desired),
         }
     }
+}
+
+/// The GPU with a label, where it is one: a label that VMs ask for may be that of several.
+fn the_one(label: &str, desired: &Desired) -> Result<Option<PciAddress>, Box<Refusal>> {
+    let labelled = desired.labelled(label);
+    let [first, _, ..] = labelled.as_slice() else { return Ok(labelled.first().copied()) };
+    let all: Vec<String> = labelled.iter().map(PciAddress::to_string).collect();
+    let code = RefusalCode::LabelAmbiguous;
+    Err(Box::new(Refusal {
+        code,
+        summary: format!("{label} names no single GPU"),
+        because: format!("{} GPUs have this label: {}", all.len(), all.join(", ")),
+        remedy: vec![format!("name one by its address, such as {first}"), format!("gpuvirt explain {code}")],
+    }))
 }
 
 fn no_label(label: &str) -> Refusal {
@@ -114,6 +137,8 @@ impl fmt::Display for GpuSelector {
 
 #[cfg(test)]
 mod tests {
+    use gpuvirt_model::{ClassCode, ConfiguredType, DesiredGpu, PciIdentity};
+
     use super::*;
 
     #[test]
@@ -132,12 +157,40 @@ mod tests {
             ("a/b", None),
             (" a", None),
             ("a\nb", None),
+            ("\u{202e}evil", None),
+            ("two\u{200b}halves", None),
             ("\u{1b}[31m", None),
         ] {
             let read = text.parse::<GpuSelector>().ok().map(|gpu| gpu.to_string());
             assert_eq!(read.as_deref(), want, "{text:?}");
         }
         assert!("x".repeat(MAX_LABEL + 1).parse::<GpuSelector>().is_err());
+    }
+
+    #[test]
+    fn a_label_of_several_gpus_names_none_of_them() {
+        let identity = PciIdentity {
+            vendor: 0x10de,
+            device: 0x2235,
+            subsystem_vendor: 0x10de,
+            subsystem_device: 0x145a,
+            class: ClassCode(0x03_00_00),
+        };
+        let gpus = [(0x41, "farm"), (0x42, "farm"), (0x43, "left")].map(|(bus, label)| DesiredGpu {
+            label: Some(label.to_owned()),
+            ..DesiredGpu::new(
+                PciAddress { domain: 0, bus, slot: 0, function: 0 },
+                identity,
+                ConfiguredType::Direct,
+            )
+        });
+        let desired = Desired { gpus: gpus.to_vec(), ..Desired::default() };
+        let named = |label: &str| GpuSelector::Label(label.to_owned()).configured(&desired);
+        assert_eq!(named("left"), Ok(Some(gpus[2].address)));
+        assert_eq!(named("other"), Ok(None));
+        let refusal = named("farm").unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::LabelAmbiguous);
+        assert!(refusal.because.contains("0000:41:00.0, 0000:42:00.0"), "{}", refusal.because);
     }
 
     proptest::proptest! {

@@ -25,6 +25,9 @@ pub struct VmDocument {
     /// What it asks for, each with the device that it got.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<Request>,
+    /// The driver package in its guest, as an admin stated it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guest_driver: Option<String>,
     /// Whether its devices let it move to another host while it runs; `gpuvirt vm migratable` tells the rest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live_migration: Option<Check>,
@@ -72,6 +75,7 @@ impl VmDocument {
         let (name, uuid) = (domain.name.clone(), domain.uuid);
         let (requests, warnings) = (domain.requests.list.clone(), drift::warnings(domain, observed, desired));
         let (state, autostart) = (domain.state, domain.autostart);
-        Self { name, uuid, state, autostart, devices, requests, live_migration, warnings }
+        let guest_driver = domain.requests.guest_driver.clone();
+        Self { name, uuid, state, autostart, devices, requests, guest_driver, live_migration, warnings }
     }
 }

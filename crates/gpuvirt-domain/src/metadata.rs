@@ -20,17 +20,22 @@ pub fn set_requests(xml: &str, requests: &Requests) -> Result<String, XmlError> 
         None => xml.to_owned(),
         Some(element) => splice::cut_metadata(xml, &root, &element).ok_or_else(missing)?,
     };
-    let (Some(domain), false) = (requests.domain, requests.list.is_empty()) else { return Ok(without) };
+    let nothing = requests.list.is_empty() && requests.guest_driver.is_none();
+    let (Some(domain), false) = (requests.domain, nothing) else { return Ok(without) };
     let document = node::parse(&without)?;
-    let written = written(domain, &requests.list);
+    let written = written(domain, requests);
     splice::insert_metadata(&without, &document.root_element(), written).ok_or_else(missing)
 }
 
-fn written(domain: Uuid, requests: &[Request]) -> Element {
+fn written(domain: Uuid, requests: &Requests) -> Element {
     let list = Element::new("gpuvirt:requests")
         .attribute("xmlns:gpuvirt", NAMESPACE)
         .attribute("domain", domain.hyphenated().to_string());
-    requests.iter().map(one).fold(list, Element::child)
+    let list = match &requests.guest_driver {
+        Some(driver) => list.attribute("guest-driver", driver.as_str()),
+        None => list,
+    };
+    requests.list.iter().map(one).fold(list, Element::child)
 }
 
 fn one(request: &Request) -> Element {
@@ -103,7 +108,7 @@ mod tests {
             wanted,
             assigned: (id == 1).then(|| Hostdev::Mdev { uuid: Uuid::from_u128(7) }),
         });
-        Requests { domain: Some(Uuid::from_u128(1)), list: list.collect(), unreadable: 0 }
+        Requests { domain: Some(Uuid::from_u128(1)), list: list.collect(), ..Requests::default() }
     }
 
     #[test]
@@ -118,6 +123,29 @@ mod tests {
             assert_eq!(crate::read(&with).unwrap().requests, all(), "{with}");
             assert_eq!(set_requests(&with, &all()).unwrap(), with);
             assert_eq!(set_requests(&with, &Requests::default()).unwrap(), xml);
+        }
+    }
+
+    #[test]
+    fn a_stated_driver_is_kept_beside_requests_and_alone() {
+        let driver = Some("NVIDIA-Linux-x86_64-550.127.05-grid.run <'&\">".to_owned());
+        for requests in [all(), Requests { domain: Some(Uuid::from_u128(1)), ..Requests::default() }] {
+            let stated = Requests { guest_driver: driver.clone(), ..requests.clone() };
+            let with = set_requests(PLAIN, &stated).unwrap();
+            assert_eq!(crate::read(&with).unwrap().requests.guest_driver, driver, "{with}");
+            assert_eq!(crate::read(&with).unwrap().requests.list.len(), stated.list.len());
+            // Forgotten, the document is what it would be without.
+            assert_eq!(set_requests(&with, &requests).unwrap(), set_requests(PLAIN, &requests).unwrap());
+        }
+        let long = "x".repeat(121);
+        for (text, want) in
+            [("", None), ("  ", None), ("a&#10;b", None), (long.as_str(), None), (" 550.1 ", Some("550.1"))]
+        {
+            let metadata = format!(
+                "<metadata><g:requests xmlns:g='{NAMESPACE}' guest-driver='{text}'/></metadata><devices>"
+            );
+            let found = crate::read(&PLAIN.replace("<devices>", &metadata)).unwrap().requests;
+            assert_eq!(found.guest_driver.as_deref(), want, "{text}");
         }
     }
 
@@ -140,7 +168,8 @@ mod tests {
             wanted: Wanted::Vgpu { vgpu },
             assigned: Some(Hostdev::Mdev { uuid: Uuid::from_u128(7) }),
         };
-        let requests = Requests { domain: Some(Uuid::from_u128(1)), list: vec![adopted(1)], unreadable: 0 };
+        let requests =
+            Requests { domain: Some(Uuid::from_u128(1)), list: vec![adopted(1)], ..Requests::default() };
         // A hostdev that somebody wrote by hand, and that stays as it is.
         let by_hand = PLAIN.replace("      <alias name='ua-gpuvirt-7'/>\n", "");
         let with = set_requests(&by_hand, &requests).unwrap();

@@ -1,7 +1,7 @@
 //! Device requests in a domain's `<metadata>`, read; `metadata` writes them.
 //!
 //! ```xml
-//! <gpuvirt:requests xmlns:gpuvirt="urn:gpuvirt:requests:1" domain="UUID">
+//! <gpuvirt:requests xmlns:gpuvirt="urn:gpuvirt:requests:1" domain="UUID" guest-driver="550.127.05">
 //!   <gpuvirt:profile id="1" alias="ua-gpuvirt-…" name="nvidia_a40-24c" params="a=1"/>
 //!   <gpuvirt:gpu id="2" alias="…" address="0000:41:00.0" identity="10de:2235:10de:145a" class="030200"/>
 //!   <gpuvirt:match id="3" alias="…" ids="10de:2235" label="compute"/>
@@ -30,7 +30,8 @@ const MOST: usize = 1024;
 pub(crate) fn requests(root: &Node<'_, '_>) -> Requests {
     let Some(element) = element(root) else { return Requests::default() };
     let domain = element.attribute("domain").and_then(|uuid| Uuid::try_parse(uuid.trim()).ok());
-    let mut found = Requests { domain, ..Requests::default() };
+    let guest_driver = element.attribute("guest-driver").and_then(stated);
+    let mut found = Requests { domain, guest_driver, ..Requests::default() };
     for node in element.children().filter(Node::is_element).take(MOST) {
         match request(&node) {
             Some(request) => found.list.push(Request { assigned: assigned(root, &request), ..request }),
@@ -38,6 +39,16 @@ pub(crate) fn requests(root: &Node<'_, '_>) -> Requests {
         }
     }
     found
+}
+
+/// The longest name of a package: people write it, and every listing shows it.
+const LONGEST_DRIVER: usize = 120;
+
+/// What an admin stated of the guest's driver: one line of plain characters.
+fn stated(text: &str) -> Option<String> {
+    let text = text.trim();
+    let plain = !text.is_empty() && text.len() <= LONGEST_DRIVER && !text.chars().any(char::is_control);
+    plain.then(|| text.to_owned())
 }
 
 pub(crate) fn element<'a, 'i>(root: &Node<'a, 'i>) -> Option<Node<'a, 'i>> {

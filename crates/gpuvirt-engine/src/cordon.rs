@@ -1,7 +1,7 @@
 //! `gpu cordon` and `gpu uncordon`: whether anything more is placed on a GPU. The host is not touched.
 
 use gpuvirt_model::{DesiredGpu, PciAddress, Refusal, RefusalCode};
-use gpuvirt_plan::checks;
+use gpuvirt_plan::{checks, running};
 
 use crate::{Engine, EngineError, Report, View};
 
@@ -15,7 +15,7 @@ pub enum Cordon {
 }
 
 impl Engine {
-    /// Stores whether anything more is placed on a GPU. It need not be on the host now.
+    /// Stores whether anything more is placed on a GPU, and tells what still runs there. It need not be on the host now.
     ///
     /// # Errors
     /// [`EngineError::Refused`] when nobody configured the GPU: nothing is placed there anyway.
@@ -25,15 +25,22 @@ impl Engine {
         let Some(entry) = view.desired.gpu(address) else { return Err(refused(address, &view)) };
         let cordoned = cordon == Cordon::On;
         let state = if cordoned { "cordoned" } else { "not cordoned" };
+        let still = cordoned.then(|| running::running_vms(&view.observed, Some(address)));
+        let told = still.as_ref().map(|still| format!("; {}", running::sentence(still))).unwrap_or_default();
+        let still_running = still.and_then(|still| still.known().cloned()).unwrap_or_default();
         if entry.cordoned == cordoned {
-            return Ok(Report::unchanged(format!("{address} is {state}; nothing to do")));
+            let report = Report::unchanged(format!("{address} is {state}; nothing to do{told}"));
+            return Ok(Report { still_running, ..report });
         }
         let desired = view.desired.with_gpu(DesiredGpu { cordoned, ..entry.clone() });
         self.store.commit(&desired, &view.records)?;
-        Ok(Report::changed(match cordon {
-            Cordon::On => format!("{address} is cordoned: what is on it stays, nothing more is placed there"),
+        let report = Report::changed(match cordon {
+            Cordon::On => {
+                format!("{address} is cordoned: what is on it stays, nothing more is placed there{told}")
+            }
             Cordon::Off => format!("{address} is not cordoned any more"),
-        }))
+        });
+        Ok(Report { still_running, ..report })
     }
 }
 

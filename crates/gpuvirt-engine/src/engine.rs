@@ -1,5 +1,7 @@
 //! The engine: requests in, reports out. One change at a time.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use gpuvirt_model::{
@@ -9,6 +11,7 @@ use gpuvirt_model::{
 use gpuvirt_plan::Plan;
 use gpuvirt_plan::placement::{Assignment, Choice};
 use gpuvirt_plan::profile::remember_names;
+use gpuvirt_plan::running::RunningVm;
 use gpuvirt_plan::wish::Wish;
 use uuid::Uuid;
 
@@ -38,6 +41,8 @@ pub struct Engine {
     pub(crate) removals: Pace,
     /// The step that is under way.
     pub(crate) progress: Progress,
+    /// Cards that were lent to VMs and could not be given back, with the reason.
+    pub(crate) kept_cards: Mutex<BTreeMap<PciAddress, String>>,
 }
 
 /// Everything that a listing is made from.
@@ -60,7 +65,7 @@ pub struct SwitchRequest {
     pub to: ConfiguredType,
     /// How a card that becomes shared-direct is prepared.
     pub prepare: Preparation,
-    /// A new label; none leaves the present one.
+    /// A new label; none leaves the present one, an empty one takes it away.
     pub label: Option<String>,
     /// Refusals that the admin accepts.
     pub accept: Vec<RefusalCode>,
@@ -183,6 +188,8 @@ pub struct Report {
     pub placement: Option<Choice>,
     /// What each request of a VM got or would get.
     pub assignments: Vec<Assignment>,
+    /// The VMs that still run where nothing more is placed.
+    pub still_running: Vec<RunningVm>,
 }
 
 /// Why a request did not succeed.
@@ -236,6 +243,7 @@ impl Report {
             xml: self.xml.or(next.xml),
             placement: self.placement.or(next.placement),
             assignments: [self.assignments, next.assignments].concat(),
+            still_running: [self.still_running, next.still_running].concat(),
         }
     }
 
@@ -254,6 +262,7 @@ impl Report {
             xml: None,
             placement: None,
             assignments: Vec::new(),
+            still_running: Vec::new(),
         }
     }
 }
@@ -276,6 +285,7 @@ impl Engine {
             creations,
             removals,
             progress,
+            kept_cards: Mutex::default(),
         }
     }
 
@@ -291,6 +301,15 @@ impl Engine {
     pub fn view(&self) -> Result<View, EngineError> {
         self.store.load()?;
         self.view_of(self.listed())
+    }
+
+    /// The same for what nobody asked: a libvirt that does not run is not started for it, and its domains are unknown.
+    ///
+    /// # Errors
+    /// [`EngineError::Port`].
+    pub fn view_waking_nobody(&self) -> Result<View, EngineError> {
+        self.store.load()?;
+        self.view_of(self.listed_if_running())
     }
 
     /// A fresh picture of what the kernel shows, domains unknown: libvirt is not asked.

@@ -33,6 +33,14 @@ pub const CREATION_DEADLINE: Duration = Duration::from_secs(10);
 /// Longest wait for the host's turn to remove what nobody needs any more; then it is tried at the next occasion.
 const REMOVAL_TURN: Duration = Duration::from_secs(120);
 
+/// What a domain is judged on besides a view.
+pub(crate) struct Grounds {
+    /// GPUs whose change is not settled.
+    hands_off: BTreeSet<PciAddress>,
+    /// What placement minds.
+    details: Details,
+}
+
 impl Engine {
     /// A domain is about to start with these host devices: judged, and given what its requests ask for.
     ///
@@ -41,11 +49,11 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] with every reason; what was made for this start alone is removed again.
     pub fn hook_prepare(&self, domain: &Domain) -> Result<Vec<VgpuId>, EngineError> {
-        let began = Instant::now();
+        let (start, began) = (self.starts.begin(domain.uuid), Instant::now());
         let made = self.prepared(domain, began)?;
         if began.elapsed() > CREATION_DEADLINE {
             // Whoever asked has given up: libvirt has called the start off, and its release came before this.
-            self.hook_release(domain.uuid);
+            self.starts.came_too_late(domain.uuid, start);
             return Err(busy(domain, "making its vGPUs took too long"));
         }
         Ok(made)
@@ -136,24 +144,25 @@ impl Engine {
         }
     }
 
-    /// Finds out which VMs ended while nobody told us, and removes what was made for them.
+    /// Finds out which VMs ended while nobody told us, and removes what was made for them; whether that is known. Where
+    /// libvirt does not run it is not: nobody asked for this, and a libvirt that the admin stopped stays so.
     ///
     /// # Errors
     /// As [`Engine::remove_released`].
-    pub fn remove_forgotten(&self, deadline: Duration) -> Result<(), EngineError> {
+    pub fn remove_forgotten(&self, deadline: Duration) -> Result<bool, EngineError> {
         let (_, records) = self.store.load()?;
         let owners: BTreeSet<Uuid> = records.vgpus.values().filter_map(|record| record.domain).collect();
         if owners.is_empty() {
-            // No reason to wake a libvirt that somebody stopped.
-            return Ok(());
+            return Ok(true);
         }
-        let domains = self.listed();
-        let Some(domains) = domains.known() else { return Ok(()) };
+        let domains = self.listed_if_running();
+        let Some(domains) = domains.known() else { return Ok(false) };
         let off = |uuid: &Uuid| {
             !domains.iter().any(|d| d.uuid == *uuid && d.state == gpuvirt_model::DomainState::Active)
         };
         owners.into_iter().filter(off).for_each(|owner| self.starts.expire(owner));
-        self.remove_released(deadline)
+        self.remove_released(deadline)?;
+        Ok(true)
     }
 
     /// The host as a start sees it: VMs are those that hooks told of, and those that room is kept for.
@@ -162,12 +171,6 @@ impl Engine {
     }
 
     pub(crate) fn judged(&self, domain: &Domain, view: &View) -> Result<Judgement, EngineError> {
-        let hands_off: BTreeSet<PciAddress> =
-            self.store.open_intents()?.into_iter().map(|plan| plan.gpu).collect();
-        let View { observed, desired, records } = view;
-        // It matters to devices that reach all of the guest's memory.
-        let locks = domain.config.iter().any(|device| matches!(device, Hostdev::Pci { .. }));
-        let memory = if locks { self.host.memory() } else { None };
         // What waits in the kernel is looked for only where something is to be placed.
         let known = |device: &Hostdev| match device {
             Hostdev::Mdev { uuid } => view.observed.vgpus.contains_key(&VgpuId::Mdev(*uuid)),
@@ -177,16 +180,29 @@ impl Engine {
             matches!(request.wanted, Asked::Profile { .. }) && !request.assigned.as_ref().is_some_and(known)
         });
         let details = if places { self.details(view)? } else { Details::default() };
-        let start = Start {
-            domain,
-            observed,
-            desired,
-            records,
-            hands_off: &hands_off,
-            memory: memory.as_ref(),
-            details: &details,
-        };
-        Ok(judge(&start))
+        let hands_off = self.hands_off()?;
+        Ok(self.judged_on(domain, view, &Grounds { hands_off, details }))
+    }
+
+    /// What domains are judged on besides a view, read once for however many.
+    ///
+    /// # Errors
+    /// [`EngineError::Port`].
+    pub(crate) fn grounds(&self, view: &View) -> Result<Grounds, EngineError> {
+        Ok(Grounds { hands_off: self.hands_off()?, details: self.details(view)? })
+    }
+
+    fn hands_off(&self) -> Result<BTreeSet<PciAddress>, EngineError> {
+        Ok(self.store.open_intents()?.into_iter().map(|plan| plan.gpu).collect())
+    }
+
+    pub(crate) fn judged_on(&self, domain: &Domain, view: &View, grounds: &Grounds) -> Judgement {
+        let View { observed, desired, records } = view;
+        // It matters to devices that reach all of the guest's memory.
+        let locks = domain.config.iter().any(|device| matches!(device, Hostdev::Pci { .. }));
+        let memory = if locks { self.host.memory() } else { None };
+        let Grounds { hands_off, details } = grounds;
+        judge(&Start { domain, observed, desired, records, hands_off, memory: memory.as_ref(), details })
     }
 
     /// Judges again when nobody else changes anything, which made the first look an unsure one, and makes what is

@@ -6,7 +6,7 @@ use gpuvirt_model::{
     AssignmentPolicy, ConfiguredType, Desired, DesiredGpu, DesiredHost, Refusal, RefusalCode, Reservation,
     VgpuMode, Warning, WarningCode, chain,
 };
-use gpuvirt_plan::capacity;
+use gpuvirt_plan::{capacity, running};
 
 use crate::placement::picture;
 use crate::{Engine, EngineError, Preparation, Report, SwitchRequest, View};
@@ -49,11 +49,19 @@ impl Engine {
             if !refusals.is_empty() {
                 return Err(EngineError::Refused(refusals));
             }
+            // Asked again, the same tells what is left of it.
+            let maintenance = request.maintenance == Some(true);
+            let still = maintenance.then(|| running::running_vms(&view.observed, None));
+            let told =
+                still.as_ref().map(|still| format!("; {}", running::sentence(still))).unwrap_or_default();
+            let still_running = still.and_then(|still| still.known().cloned()).unwrap_or_default();
             if desired.host == view.desired.host {
-                return Ok(Report::unchanged("the host is set so already; nothing to do".to_owned()));
+                let text = format!("the host is set so already; nothing to do{told}");
+                return Ok(Report { still_running, ..Report::unchanged(text) });
             }
             self.store.commit(&desired, &view.records)?;
-            let report = Report::changed(changes(&view.desired.host, &desired.host));
+            let text = format!("{}{told}", changes(&view.desired.host, &desired.host));
+            let report = Report { still_running, ..Report::changed(text) };
             let asked = request.assignment_policy.is_some();
             (
                 followers,
@@ -221,7 +229,7 @@ fn changes(before: &DesiredHost, after: &DesiredHost) -> String {
 }
 
 /// An error in one line.
-fn why(error: &EngineError) -> String {
+pub(crate) fn why(error: &EngineError) -> String {
     match error {
         EngineError::Refused(refusals) => {
             let each = refusals.iter().map(|refusal| format!("{} [{}]", refusal.because, refusal.code));

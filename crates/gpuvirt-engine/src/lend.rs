@@ -3,11 +3,14 @@
 //! The same checked switch as `gpu set`, in the turn of whoever has the host, and without a word in the desired
 //! document: that goes on to say "direct, with a VM".
 
+use std::collections::BTreeMap;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use gpuvirt_model::{DesiredGpu, Gpu, GraphicsType, Hostdev, PciAddress, When};
 use gpuvirt_plan::{Plan, Wanted, checks, switch};
 
+use crate::host::why;
 use crate::records::records_after;
 use crate::records::with_instances_after;
 use crate::turn::Turn;
@@ -54,16 +57,37 @@ impl Engine {
         Ok(())
     }
 
-    /// Gives the host back the cards that no VM has any more. One that can't go back stays with VFIO, and `gpuvirt
-    /// status` says so.
+    /// Gives the host back the cards that no VM has any more. One that can't go back stays with VFIO, keeps no other from
+    /// going, and is told with the reason: [`Engine::kept_cards`].
     pub(crate) fn take_cards_back(&self, turn: &Turn<'_>, deadline: Duration) -> Result<(), EngineError> {
         let view = turn.view()?;
         let free: Vec<PciAddress> =
             view.desired.gpus.iter().filter(|entry| self.is_free(entry, &view)).map(|e| e.address).collect();
         for address in free {
-            self.lend(address, GraphicsType::Shared, &turn.view()?, deadline)?;
+            let back = turn.view().and_then(|now| self.lend(address, GraphicsType::Shared, &now, deadline));
+            match back {
+                Ok(()) => drop(self.kept().remove(&address)),
+                Err(error) => {
+                    let why = why(&error);
+                    tracing::warn!(gpu = %address, why, "a card that was lent to a VM stays with VFIO");
+                    self.kept().insert(address, why);
+                }
+            }
         }
         Ok(())
+    }
+
+    /// The cards that were lent to VMs and could not be given back to the host, as a picture shows that they still are, each
+    /// with the reason.
+    pub fn kept_cards(&self, view: &View) -> BTreeMap<PciAddress, String> {
+        let still =
+            |address: &PciAddress| view.desired.gpu(*address).is_some_and(|entry| self.is_free(entry, view));
+        self.kept().iter().filter(|(address, _)| still(address)).map(|(a, why)| (*a, why.clone())).collect()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<PciAddress, String>> {
+        // Entries are added and removed whole.
+        self.kept_cards.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a card that is lent to VMs is with VFIO, and nobody has it.

@@ -15,6 +15,7 @@ pub mod config;
 mod cordon;
 mod definition;
 pub mod engine;
+mod guest_driver;
 pub mod hook;
 mod host;
 mod lend;

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use gpuvirt_domain::{Added, Device, GpuForGuest, set_requests};
 use gpuvirt_model::{
-    CardMatch, Domain, Framework, GraphicsType, Hostdev, PciAddress, ProfileName, Refusal, RefusalCode,
-    Request, Requests, VgpuId, VgpuParams, Wanted, chain,
+    CardMatch, Domain, Framework, GraphicsType, Hostdev, PciAddress, Profile, ProfileName, Refusal,
+    RefusalCode, Request, Requests, VgpuId, VgpuParams, Wanted, chain,
 };
-use gpuvirt_plan::checks;
+use gpuvirt_plan::checks::{self, guest::Moment};
 use gpuvirt_plan::placement::{
     self, Details, Naming, Room, WholeChoice, WholeRequest, choose_whole, named_by_others,
 };
@@ -114,7 +114,7 @@ pub(crate) fn grants(asking: &Asking<'_>, request: &VmRequest) -> Result<Vec<Gra
         }
         VmRequest::Match(kind) => {
             let besides = whole_gpus(domain, view);
-            let wanted = WholeRequest { kind, domain, besides: &besides };
+            let wanted = WholeRequest { kind, domain, besides: &besides, moment: Moment::Later };
             let gpu = card_grant(&wanted, view, details)?.gpu;
             let device = as_guest_device(view, DeviceRequest::Gpu(gpu))?;
             let wanted = Wanted::Match { kind: kind.clone() };
@@ -165,48 +165,64 @@ fn vgpu_ids(asking: &Asking<'_>, profile: &ProfileName, uuids: &[Uuid]) -> Resul
     if offered_as_mdev(view, profile) {
         return Ok(uuids.iter().copied().map(VgpuId::Mdev).collect());
     }
-    let mut avoid = named_by_others(domain, &view.observed, Naming::Defined);
-    avoid.extend(domain.config.iter().filter_map(|device| match device {
-        Hostdev::Pci { address, .. } => Some(*address),
-        Hostdev::Mdev { .. } => None,
-    }));
+    let mut own: BTreeSet<PciAddress> = domain.config.iter().filter_map(function_of).collect();
     let mut room = Room::of(&picture(view, details));
-    uuids.iter().map(|_| free_vf(asking, profile, &mut room, &mut avoid)).collect()
+    uuids.iter().map(|_| some_vf(asking, profile, &mut room, &mut own)).collect()
 }
 
-/// A virtual function of the GPU that placement would choose now; one that no definition names, where there is one.
-fn free_vf(
+fn function_of(device: &Hostdev) -> Option<PciAddress> {
+    match device {
+        Hostdev::Pci { address, .. } => Some(*address),
+        Hostdev::Mdev { .. } => None,
+    }
+}
+
+/// A virtual function of the GPU that placement would choose now; one that no definition names, where there is one. With
+/// no room now, one that the VM may have when another one has ended: room is a matter of its start.
+fn some_vf(
     asking: &Asking<'_>,
     profile: &ProfileName,
     room: &mut Room<'_>,
-    avoid: &mut BTreeSet<PciAddress>,
+    own: &mut BTreeSet<PciAddress>,
 ) -> Result<VgpuId, EngineError> {
     let Asking { domain, view, .. } = *asking;
     let numa_node = domain.guest.numa_node;
     let wanted = placement::Request { numa_node, ..placement::Request::one(profile) };
-    let chosen = room.choose(&wanted).map_err(|refusal| EngineError::Refused(vec![*refusal]))?;
-    let offers = view.observed.gpus.get(&chosen.gpu).map(|gpu| gpu.profiles.as_slice()).unwrap_or_default();
-    let mut free = offers.iter().filter(|offer| offer.name == *profile && offer.available > 0);
-    let parent =
-        free.find(|offer| !avoid.contains(&offer.parent)).map(|offer| offer.parent).ok_or_else(|| {
-            let because = format!("every virtual function of {} is named by a VM", chosen.gpu);
-            no_gpu(domain, &because, "gpuvirt vm list".to_owned())
-        })?;
-    room.take(chosen.gpu, profile);
-    avoid.insert(parent);
-    Ok(VgpuId::Vf(parent))
+    let others = named_by_others(domain, &view.observed, Naming::Defined);
+    let now = room.choose(&wanted);
+    let chosen = now.as_ref().ok().and_then(|chosen| view.observed.gpus.get(&chosen.gpu));
+    let fits = |offer: &&Profile| offer.name == *profile && !own.contains(&offer.parent);
+    let free = |offer: &&Profile| offer.available > 0 && !others.contains(&offer.parent);
+    let best = chosen.and_then(|gpu| gpu.profiles.iter().filter(fits).find(free));
+    let vf = best.or_else(|| offers_for_vgpus(view).find(fits)).map(|offer| offer.parent);
+    let vf = vf.ok_or_else(|| match now {
+        Err(refusal) => EngineError::Refused(vec![*refusal]),
+        Ok(_) => {
+            let because = format!("it has every virtual function that offers {profile}");
+            no_gpu(domain, &because, "gpuvirt profile list".to_owned())
+        }
+    })?;
+    if let (Some(gpu), true) = (chosen, best.is_some()) {
+        room.take(gpu.address, profile);
+    }
+    own.insert(vf);
+    Ok(VgpuId::Vf(vf))
 }
 
 /// Whether a GPU that makes vGPUs offers the profile as mediated devices, room or not.
 fn offered_as_mdev(view: &View, profile: &ProfileName) -> bool {
+    offers_for_vgpus(view).any(|offer| offer.name == *profile && offer.framework == Framework::Mdev)
+}
+
+/// What the GPUs offer that are configured for vGPUs.
+fn offers_for_vgpus(view: &View) -> impl Iterator<Item = &Profile> {
     let for_vgpus = |gpu: &&gpuvirt_model::Gpu| {
         let entry = view.desired.gpu(gpu.address);
         entry.is_some_and(|entry| {
             entry.graphics_type.resolve(&view.desired.host) == GraphicsType::SharedDirect
         })
     };
-    let mut offers = view.observed.gpus.values().filter(for_vgpus).flat_map(|gpu| &gpu.profiles);
-    offers.any(|offer| offer.name == *profile && offer.framework == Framework::Mdev)
+    view.observed.gpus.values().filter(for_vgpus).flat_map(|gpu| &gpu.profiles)
 }
 
 pub(crate) fn no_gpu(domain: &Domain, because: &str, remedy: String) -> EngineError {

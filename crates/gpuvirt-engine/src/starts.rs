@@ -31,6 +31,8 @@ struct State {
     now: u64,
     claims: BTreeMap<Uuid, Claim>,
     tickets: BTreeSet<Uuid>,
+    /// Which start of each VM began last.
+    begun: BTreeMap<Uuid, u64>,
     /// When each VM ended that did: an older listing may still show it.
     ended: BTreeMap<Uuid, u64>,
     changing: Option<PciAddress>,
@@ -121,12 +123,25 @@ impl Starts {
 
     /// The VM ended: what was made for it may go, unless it starts again first.
     pub(crate) fn release(&self, domain: Uuid) {
+        self.state().release(domain);
+    }
+
+    /// A start begins: its number, for [`Starts::came_too_late`].
+    pub(crate) fn begin(&self, domain: Uuid) -> u64 {
         let mut state = self.state();
         state.now += 1;
         let now = state.now;
-        state.ended.insert(domain, now);
-        state.claims.remove(&domain);
-        state.tickets.insert(domain);
+        state.begun.insert(domain, now);
+        now
+    }
+
+    /// A start has what it wanted after libvirt had called it off: as [`Starts::release`], unless its VM starts anew
+    /// already. What is there is that start's then.
+    pub(crate) fn came_too_late(&self, domain: Uuid, start: u64) {
+        let mut state = self.state();
+        if state.begun.get(&domain) == Some(&start) {
+            state.release(domain);
+        }
     }
 
     /// libvirt says that the VM is off: what was made for it may go, unless it starts now.
@@ -223,6 +238,13 @@ impl State {
         claim.map(|claim| claim.name.clone())
     }
 
+    fn release(&mut self, domain: Uuid) {
+        self.now += 1;
+        self.ended.insert(domain, self.now);
+        self.claims.remove(&domain);
+        self.tickets.insert(domain);
+    }
+
     fn note(&mut self, domain: &Domain) {
         self.now += 1;
         let claim = Claim { name: domain.name.clone(), devices: domain.config.clone(), since: self.now };
@@ -260,5 +282,30 @@ impl Drop for Changing<'_> {
         state.now += 1;
         state.last_change = state.now;
         self.starts.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_that_came_too_late_takes_nothing_from_the_next_one_of_its_vm() {
+        let starts = Starts::default();
+        let device = Hostdev::Mdev { uuid: Uuid::from_u128(9) };
+        let claim = Claim { name: "vm".to_owned(), devices: vec![device.clone()], since: 0 };
+        let domain = claim.as_domain(Uuid::from_u128(1));
+        let domain = Domain { config: domain.live.clone(), ..domain };
+        let first = starts.begin(domain.uuid);
+        starts.runs(&domain);
+        // libvirt has called it off, and somebody starts the VM again while the first one still works.
+        starts.release(domain.uuid);
+        let second = starts.begin(domain.uuid);
+        starts.runs(&domain);
+        starts.came_too_late(domain.uuid, first);
+        assert!(starts.has(&device) && starts.tickets().is_empty(), "the second start has it");
+        starts.came_too_late(domain.uuid, second);
+        assert!(!starts.has(&device));
+        assert_eq!(starts.tickets(), BTreeSet::from([domain.uuid]));
     }
 }

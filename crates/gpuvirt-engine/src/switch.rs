@@ -50,7 +50,6 @@ impl Engine {
         let (mut stand, accepted) = checks::without_accepted(checks::refusals(&change), &accept);
         stand.extend(checks::prepare::refusals(&change, &wanted));
         stand.extend(checks::mig::refusals(&change, &wanted, &view.records));
-        stand.extend(label_in_use(request, &view.desired));
         if !stand.is_empty() {
             return Err(EngineError::Refused(explain_acceptance(stand, &request.accept)));
         }
@@ -116,18 +115,6 @@ impl Engine {
     }
 }
 
-/// Two GPUs with one label could not be told apart.
-pub(crate) fn label_in_use(request: &SwitchRequest, desired: &Desired) -> Option<Refusal> {
-    let label = request.label.as_ref()?;
-    let other = desired.labelled(label).filter(|other| *other != request.gpu)?;
-    Some(Refusal {
-        code: RefusalCode::LabelInUse,
-        summary: format!("{} cannot be labelled {label}", request.gpu),
-        because: format!("{other} has that label"),
-        remedy: vec!["choose another label".to_owned()],
-    })
-}
-
 /// The stored entry that the request leads to, with the identity as it is now.
 pub(crate) fn entry(
     request: &SwitchRequest,
@@ -156,7 +143,7 @@ pub(crate) fn entry(
         graphics_type: request.to,
         when,
         asked_in,
-        label: request.label.clone().or_else(|| kept.label.clone()),
+        label: label(request, kept.label.as_ref()),
         gpu_instances: match prepare.vgpu_mode {
             Some(VgpuMode::Mig) => kept.gpu_instances.clone(),
             Some(VgpuMode::SameSize | VgpuMode::MixedSize) | None => Vec::new(),
@@ -166,6 +153,11 @@ pub(crate) fn entry(
         accepted,
         ..kept
     })
+}
+
+/// The label that the request leads to: an empty one takes it away.
+fn label(request: &SwitchRequest, kept: Option<&String>) -> Option<String> {
+    request.label.as_ref().or(kept).filter(|label| !label.is_empty()).cloned()
 }
 
 /// The document with the entry; unchanged, generation and all, where it says the same already.

@@ -87,8 +87,10 @@ impl Engine {
         let fits = |missing: &Missing| {
             missing.profile == *profile && missing.id.uuid().is_some() && !missing.replaces
         };
+        // Once for all of them: it takes a look at every process.
+        let Ok(grounds) = self.grounds(view) else { return Vec::new() };
         let judged = |domain: Domain| {
-            let judgement = self.judged(&domain, view).ok()?;
+            let judgement = self.judged_on(&domain, view, &grounds);
             let nothing_else = judgement.refusals.is_empty() && judgement.lent.is_empty();
             let wanted = nothing_else && !judgement.missing.is_empty() && judgement.missing.iter().all(fits);
             // Nobody was looked for who holds anything: it must want nothing that is there.

@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use gpuvirt_model::{Domain, Observed, PciAddress, Reading, Unknown};
 
+use crate::ports::Domains;
 use crate::{Engine, EngineError, View};
 
 /// A lock whose waiters are served in the order in which they came, and may give up.
@@ -148,9 +149,18 @@ impl Engine {
 
     /// libvirt's domains; what they tell of running VMs is noted.
     pub(crate) fn listed(&self) -> Reading<Vec<Domain>> {
+        self.listed_by(|domains| domains.list())
+    }
+
+    /// The same where libvirt runs, and unknown where it would have to be started for it.
+    pub(crate) fn listed_if_running(&self) -> Reading<Vec<Domain>> {
+        self.listed_by(|domains| domains.list_if_running())
+    }
+
+    fn listed_by(&self, list: impl FnOnce(&dyn Domains) -> Reading<Vec<Domain>>) -> Reading<Vec<Domain>> {
         may_ask_libvirt();
         let before = self.starts.mark();
-        let domains = self.domains.list();
+        let domains = list(&*self.domains);
         if let Reading::Known(known) = &domains {
             self.starts.sync(before, known);
         }
@@ -160,6 +170,18 @@ impl Engine {
     /// A picture with these domains and, among them, the VMs that start now.
     pub(crate) fn view_of(&self, domains: Reading<Vec<Domain>>) -> Result<View, EngineError> {
         let view = self.kernel_view()?;
+        let domains = self.starts.joined(domains);
+        Ok(View { observed: Observed { domains, ..view.observed }, ..view })
+    }
+
+    /// A fresh picture for listings of what GPUs offer, which tell nothing of holders: no process is looked at.
+    ///
+    /// # Errors
+    /// [`EngineError::Port`].
+    pub fn view_without_holders(&self) -> Result<View, EngineError> {
+        self.store.load()?;
+        let domains = self.listed();
+        let view = self.view_by(|host| host.observe_without_holders())?;
         let domains = self.starts.joined(domains);
         Ok(View { observed: Observed { domains, ..view.observed }, ..view })
     }

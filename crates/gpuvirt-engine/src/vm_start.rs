@@ -10,7 +10,7 @@ use gpuvirt_model::{
     CardMatch, Domain, DomainState, Framework, Hostdev, PciAddress, Profile, ProfileName, Request, Requests,
     VgpuId, Wanted, chain,
 };
-use gpuvirt_plan::checks;
+use gpuvirt_plan::checks::{self, guest::Moment};
 use gpuvirt_plan::placement::{
     self, Assignment, Details, Naming, Rejected, Room, WholeRequest, named_by_others,
 };
@@ -230,7 +230,8 @@ impl Chooser<'_> {
 
     /// A card of a kind: the last one if it will do.
     fn card(&mut self, request: &Request, kind: &CardMatch) -> Result<Chosen, EngineError> {
-        let wanted = WholeRequest { kind, domain: self.domain, besides: &self.besides };
+        let (domain, besides, moment) = (self.domain, &self.besides, Moment::Now);
+        let wanted = WholeRequest { kind, domain, besides, moment };
         let grant = card_grant(&wanted, self.view, self.details)?;
         let last = match request.assigned {
             Some(Hostdev::Pci { address, .. }) => self.view.observed.gpu_of(address),

@@ -7,7 +7,7 @@ use gpuvirt_plan::{checks, pending_reason, switch};
 
 use crate::mig_read::READ_DEADLINE;
 use crate::prepare::wanted;
-use crate::switch::{entry, label_in_use, with_entry};
+use crate::switch::{entry, with_entry};
 use crate::{Engine, EngineError, Report, SwitchRequest, View};
 
 /// What has happened to cards since somebody last looked.
@@ -17,6 +17,8 @@ pub struct Stirred {
     pub came: BTreeSet<PciAddress>,
     /// Functions that a driver of the host's took.
     pub driven: BTreeSet<PciAddress>,
+    /// More happened than could be heard: any card or driver may have come or gone.
+    pub lost: bool,
 }
 
 impl Engine {
@@ -36,7 +38,8 @@ impl Engine {
     }
 
     /// The configured GPUs that are to be led to their type now: those that wait until nothing is in the way, and those
-    /// whose card or driver came. Others are as somebody left them, and are not taken back.
+    /// whose card or driver came. Others are as somebody left them, and are not taken back. Where events were lost nobody
+    /// can tell which came, and all are looked at, as when the daemon starts.
     ///
     /// # Errors
     /// [`EngineError::Port`] when the document can't be read.
@@ -48,8 +51,10 @@ impl Engine {
             let to = entry.graphics_type.resolve(&desired.host);
             to != GraphicsType::Direct && stirred.driven.contains(&entry.address)
         };
-        let due =
-            desired.gpus.iter().filter(|entry| entry.when == When::Idle || came(entry) || driven(entry));
+        let due = desired
+            .gpus
+            .iter()
+            .filter(|entry| stirred.lost || entry.when == When::Idle || came(entry) || driven(entry));
         Ok(due.map(|entry| entry.address).collect())
     }
 
@@ -112,7 +117,6 @@ impl Engine {
         let (mut stand, accepted) = checks::without_accepted(checks::refusals(&change), &accept);
         stand.extend(checks::prepare::refusals(&change, &wanted));
         stand.extend(checks::mig::refusals(&change, &wanted, &view.records));
-        stand.extend(label_in_use(request, &view.desired));
         codes.extend(accepted.iter().map(|refusal| refusal.code));
         Ok((stand, codes))
     }

@@ -24,6 +24,25 @@ fn create(gpu: &str, profile: &str, uuid: u128) -> CreateRequest {
 }
 
 #[test]
+fn what_is_stated_of_a_guests_driver_is_kept_and_forgotten() {
+    let world = World::new();
+    // While it runs, too: QEMU gets nothing of it.
+    with_domain(&world, DomainState::Active, Vec::new());
+    let definition = || world.definitions.lock().unwrap()["vm"].clone();
+    let before = definition();
+    let engine = world.engine();
+    let state = |package| engine.vm_guest_driver("vm", package, false);
+    assert!(engine.vm_guest_driver("vm", Some("550.127.05"), true).unwrap().outcome.is_changed());
+    assert_eq!(definition(), before, "a dry run");
+    assert!(state(Some("550.127.05")).unwrap().outcome.is_changed());
+    assert!(definition().contains("guest-driver='550.127.05'"), "{}", definition());
+    assert!(!state(Some("550.127.05")).unwrap().outcome.is_changed(), "again");
+    assert!(state(None).unwrap().outcome.is_changed());
+    assert_eq!(definition(), before);
+    assert_eq!(refused(engine.vm_guest_driver("nobody", None, false)), [RefusalCode::DomainNotFound]);
+}
+
+#[test]
 fn a_gpu_goes_direct_and_back_and_nothing_else_is_written() {
     let world = World::new();
     let before = world.observed();
@@ -117,16 +136,21 @@ fn vgpus_are_made_once_counted_and_removed_only_by_their_maker() {
 }
 
 #[test]
-fn labels_name_one_gpu_each() {
+fn a_label_is_that_of_several_gpus_and_taken_away_by_an_empty_one() {
     let world = World::new();
     let labelled = |gpu, label: &str| {
         let label = Some(label.to_owned());
         world.engine().set_type(&SwitchRequest { label, ..switch(gpu, ConfiguredType::Shared) })
     };
-    labelled(GPU, "left").unwrap();
-    assert_eq!(refused(labelled(OTHER, "left")), [RefusalCode::LabelInUse]);
-    labelled(OTHER, "right").unwrap();
-    assert!(!labelled(OTHER, "right").unwrap().outcome.is_changed());
+    let named = |label: &str| world.files().desired.labelled(label);
+    labelled(GPU, "farm").unwrap();
+    assert!(labelled(OTHER, "farm").unwrap().outcome.is_changed());
+    assert!(!labelled(OTHER, "farm").unwrap().outcome.is_changed());
+    assert_eq!(named("farm"), [at(GPU), at(OTHER)]);
+    labelled(GPU, "").unwrap();
+    assert_eq!(named("farm"), [at(OTHER)]);
+    assert_eq!(world.files().desired.gpu(at(GPU)).unwrap().label, None);
+    assert!(!labelled(GPU, "").unwrap().outcome.is_changed());
 }
 
 const DEFINITION: &str = "<domain type='kvm'>\n  <name>vm</name>\n  <!-- keep -->\n  <os><type arch='x86_64' machine='q35'>hvm</type></os>\n  <devices>\n    <graphics type='vnc' passwd='hunter2'/>\n  </devices>\n</domain>\n";

@@ -3,11 +3,12 @@
 
 mod world;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gpuvirt_engine::{CreateRequest, DeviceRequest, Engine, EngineError, SwitchRequest, VmRequest, Wish};
-use gpuvirt_fakekernel::Process;
+use gpuvirt_fakekernel::{Errno, On, Process};
 use gpuvirt_model::{
     CardMatch, ConfiguredType, Domain, DomainState, HostMemory, Hostdev, ProfileName, RefusalCode, Requests,
     VgpuId, VgpuParams, Viommu,
@@ -440,6 +441,39 @@ fn a_virtual_function_gets_its_type_where_the_definition_names_it() {
     assert!(world.libvirt.lock().unwrap()[0].state == DomainState::Active);
 }
 
+#[test]
+fn more_vms_are_defined_than_can_run_and_the_next_one_gets_what_ends() {
+    let world = World::typed();
+    let engine = world.engine();
+    let profile = world.observed().gpus[&at(TYPED)].profiles[0].name.clone();
+    let add = |number: u128| {
+        let uuids = vec![uuid(100 + number)];
+        let request = VmRequest::Profile { profile: profile.clone(), params: VgpuParams::default(), uuids };
+        define(&world, &format!("vm{number}"), number);
+        let report = engine.vm_add(&format!("vm{number}"), request, false).unwrap();
+        relist(&world);
+        report
+    };
+    let mut running = 0;
+    for number in 1..=5 {
+        assert!(add(number).outcome.is_changed(), "room is a matter of the start");
+        running += u32::from(engine.vm_start(&format!("vm{number}"), false).is_ok());
+    }
+    assert_eq!(running as usize, world.observed().vgpus.len());
+    assert!((1..5).contains(&running), "{running} run at once");
+    let warnings = engine.vm_add("vm5", DeviceRequest::Gpu(at(TYPED)), true);
+    assert!(codes(warnings).contains(&RefusalCode::MixedModes), "its virtual function is a vGPU");
+    let refused = engine.vm_start("vm5", false);
+    assert!(codes(refused).contains(&RefusalCode::NoSuitableGpu));
+    // The first one ends; what it had is free.
+    for ended in world.libvirt.lock().unwrap().iter_mut().filter(|domain| domain.name == "vm1") {
+        (ended.state, ended.live) = (DomainState::ShutOff, Vec::new());
+    }
+    engine.hook_release(uuid(1));
+    engine.remove_released(DEADLINE).unwrap();
+    assert!(engine.vm_start("vm5", false).unwrap().outcome.is_changed());
+}
+
 fn vf_node(world: &World) -> String {
     let group = world.observed().functions[&at(VF)].iommu_group.unwrap();
     format!("/dev/vfio/{group}")
@@ -465,6 +499,33 @@ fn any_card_of_a_kind_is_chosen_and_chosen_anew() {
     kind.ids.device ^= 1;
     assert_eq!(codes(engine.hook_prepare(&other)), [RefusalCode::RequestUnmet]);
     assert!(engine.vm_start("games", true).unwrap().outcome.value().contains("gets 0000:01:00.0 again"));
+}
+
+#[test]
+fn a_card_that_lost_the_label_asked_for_is_not_started_with() {
+    let world = World::new();
+    let engine = world.engine();
+    let label = |label: &str| {
+        let label = Some(label.to_owned());
+        engine.set_type(&SwitchRequest { label, ..switch(GPU, ConfiguredType::Direct) }).unwrap()
+    };
+    label("farm");
+    let ids = world.observed().functions[&at(GPU)].identity;
+    let ids = format!("{:04x}:{:04x}", ids.vendor, ids.device).parse().unwrap();
+    let kind = CardMatch { ids, label: Some("farm".to_owned()) };
+    define(&world, "games", 1);
+    engine.vm_add("games", VmRequest::Match(kind), false).unwrap();
+    relist(&world);
+    engine.hook_prepare(&hooked(&world, "games")).unwrap();
+    engine.hook_release(uuid(1));
+    for other in ["bench", ""] {
+        label(other);
+        let Err(EngineError::Refused(refusals)) = engine.hook_prepare(&hooked(&world, "games")) else {
+            panic!("started with the label {other:?}")
+        };
+        assert_eq!(refusals[0].code, RefusalCode::RequestUnmet);
+        assert!(refusals[0].because.contains("labelled farm"), "{}", refusals[0].because);
+    }
 }
 
 #[test]
@@ -559,5 +620,37 @@ fn a_card_that_is_lent_is_direct_while_its_vm_runs() {
     // Whoever holds it on the host keeps it, and the VM is told who that is.
     world.kernel.start(Process::new(77, "Xorg").opens("/dev/dri/card0"));
     assert_eq!(codes(engine.hook_prepare(&hooked(&world, "games"))), [RefusalCode::GpuInUse]);
+    assert_eq!(world.picture(), before);
+}
+
+#[test]
+fn a_lent_card_that_cannot_go_back_stays_with_vfio_and_says_why() {
+    let world = World::new();
+    let engine = world.engine();
+    let when = Some(gpuvirt_model::When::Vm);
+    let cards = [GPU, OTHER];
+    let before = world.picture();
+    for (number, card) in (1..).zip(cards) {
+        engine.configure(&SwitchRequest { when, ..switch(card, ConfiguredType::Direct) }).unwrap();
+        let name = format!("vm{number}");
+        define(&world, &name, number);
+        engine.vm_add(&name, DeviceRequest::Gpu(at(card)), false).unwrap();
+        engine.hook_prepare(&hooked(&world, &name)).unwrap();
+    }
+    let driver = before.bindings[&at(GPU)].driver.clone().unwrap();
+    let broken = On::Bind { driver: driver.to_string(), function: at(GPU) };
+    world.kernel.fail(broken, Errno::ENODEV);
+    (1..3).for_each(|number| engine.hook_release(uuid(number)));
+    engine.remove_released(DEADLINE).unwrap();
+    let kept = engine.kept_cards(&engine.view().unwrap());
+    assert_eq!(kept.keys().copied().collect::<Vec<_>>(), [at(GPU)], "the other one went back: {kept:?}");
+    assert!(kept[&at(GPU)].contains(driver.as_str()), "{kept:?}");
+    let gpus = world.observed().gpus;
+    assert!(gpus[&at(GPU)].on_vfio && !gpus[&at(OTHER)].on_vfio);
+    assert!(world.files().intents.is_empty(), "it is with VFIO as it was, and not hands-off");
+    // The next occasion is taken, and the reason is over.
+    world.kernel.clear_faults();
+    engine.remove_released(DEADLINE).unwrap();
+    assert_eq!(engine.kept_cards(&engine.view().unwrap()), BTreeMap::new());
     assert_eq!(world.picture(), before);
 }

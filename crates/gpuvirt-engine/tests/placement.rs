@@ -124,6 +124,55 @@ fn nothing_is_placed_on_a_cordoned_gpu_and_what_is_there_stays() {
     assert_eq!(refused(unmanaged.engine().set_cordon(at("99:00.0"), Cordon::On)), [RefusalCode::GpuNotFound]);
 }
 
+/// Two running VMs, one with a vGPU of the first GPU and one with the whole of another card; one that is off names the same.
+fn run_two(world: &World, vgpu: Uuid) {
+    let domain = |name: &str, number, state, devices: Vec<Hostdev>| Domain {
+        name: name.to_owned(),
+        uuid: Uuid::from_u128(number),
+        state,
+        autostart: false,
+        live: if state == DomainState::Active { devices.clone() } else { Vec::new() },
+        config: devices,
+        requests: gpuvirt_model::Requests::default(),
+        guest: gpuvirt_model::Guest::default(),
+    };
+    let whole = || vec![Hostdev::Pci { address: at(OTHER), managed: false }];
+    *world.libvirt.lock().unwrap() = vec![
+        domain("cad", 70, DomainState::Active, vec![Hostdev::Mdev { uuid: vgpu }]),
+        domain("games", 71, DomainState::Active, whole()),
+        domain("off", 72, DomainState::ShutOff, whole()),
+    ];
+}
+
+#[test]
+fn what_still_runs_is_listed_and_again_when_asked_again() {
+    let world = two();
+    create_on(&world, Some(GPU), "lab-10q", 1).unwrap();
+    run_two(&world, Uuid::from_u128(1));
+    let names = |report: &gpuvirt_engine::Report| -> Vec<String> {
+        report.still_running.iter().map(|one| format!("{} {}", one.vm, one.gpu)).collect()
+    };
+    let engine = world.engine();
+    for changed in [true, false] {
+        let cordoned = engine.set_cordon(at(GPU), Cordon::On).unwrap();
+        assert_eq!(cordoned.outcome.is_changed(), changed);
+        assert_eq!(names(&cordoned), [format!("cad {GPU}")], "and no other card's");
+        let text = cordoned.outcome.value();
+        assert!(text.ends_with(&format!("still running: VM cad with {GPU}")), "{text}");
+    }
+    let maintenance = |on| HostRequest { maintenance: Some(on), ..nothing() };
+    for changed in [true, false] {
+        let on = engine.set_host(&maintenance(true)).unwrap();
+        assert_eq!((on.outcome.is_changed(), names(&on).len()), (changed, 2), "{on:?}");
+        assert!(on.outcome.value().contains(&format!("VM games with {OTHER}")), "{on:?}");
+    }
+    assert_eq!(names(&engine.set_cordon(at(GPU), Cordon::Off).unwrap()), Vec::<String>::new());
+    assert_eq!(names(&engine.set_host(&maintenance(false)).unwrap()), Vec::<String>::new());
+    world.libvirt.lock().unwrap().clear();
+    let on = engine.set_host(&maintenance(true)).unwrap();
+    assert!(on.outcome.value().ends_with("no VM runs there"), "{on:?}");
+}
+
 #[test]
 fn a_gpu_that_must_be_left_alone_is_passed_over() {
     let world = two();

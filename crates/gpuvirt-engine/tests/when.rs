@@ -106,6 +106,14 @@ fn a_card_that_comes_back_is_due_and_one_that_somebody_took_is_not() {
 }
 
 #[test]
+fn where_events_were_lost_every_configured_card_is_looked_at() {
+    let world = World::new();
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    assert_eq!(due(&world, &Stirred::default()), Vec::<String>::new());
+    assert_eq!(due(&world, &Stirred { lost: true, ..Stirred::default() }), [GPU], "and nobody else's");
+}
+
+#[test]
 fn asking_for_now_ends_the_waiting() {
     let world = World::new();
     configure(&world, ConfiguredType::Direct, When::Boot).unwrap();
@@ -113,22 +121,4 @@ fn asking_for_now_ends_the_waiting() {
     assert_eq!(active(&world), GraphicsType::Direct);
     let entry = world.files().desired.gpus[0].clone();
     assert_eq!((entry.when, entry.asked_in), (When::Now, None));
-}
-
-#[test]
-fn a_label_that_another_has_is_refused_for_later_too() {
-    let world = World::new();
-    let label = Some("left".to_owned());
-    world
-        .engine()
-        .set_type(&SwitchRequest { label: label.clone(), ..switch(OTHER, ConfiguredType::Shared) })
-        .unwrap();
-    for when in [When::Boot, When::Vm] {
-        let request =
-            SwitchRequest { when: Some(when), label: label.clone(), ..switch(GPU, ConfiguredType::Direct) };
-        let Err(EngineError::Refused(refusals)) = world.engine().configure(&request) else {
-            panic!("{when}")
-        };
-        assert_eq!(refusals[0].code, RefusalCode::LabelInUse, "{refusals:?}");
-    }
 }

@@ -46,6 +46,14 @@ pub fn host_health(sysfs: &dyn Sysfs, release: Option<&str>) -> Health {
     health::read(Files::new(sysfs), [], release)
 }
 
+/// What a listing asks of a host, who holds its cards not included: every file that it looks at is asked of `sysfs`.
+///
+/// # Errors
+/// As [`LinuxHost::observe`].
+pub fn host_inventory(sysfs: &dyn Sysfs, rules: &GpuRules) -> Result<Observed, HostError> {
+    inventory::observe(Files::new(sysfs), rules, &KnownNames::default(), None)
+}
+
 impl LinuxHost {
     /// A host over `sysfs`, with the admin's own list of what counts as a GPU.
     pub fn new(sysfs: Arc<dyn Sysfs>, rules: GpuRules) -> Self {

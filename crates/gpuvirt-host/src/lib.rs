@@ -27,7 +27,7 @@ pub mod vfio_probe;
 mod writer;
 
 pub use error::HostError;
-pub use host::{LinuxHost, ObserveScope, host_health};
+pub use host::{LinuxHost, ObserveScope, host_health, host_inventory};
 pub use inventory::{GpuMatch, GpuMatchError, GpuRules};
 pub use linux::LinuxSysfs;
 pub use perform::shell;

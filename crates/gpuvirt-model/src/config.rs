@@ -70,7 +70,7 @@ pub struct GpuSettings {
     /// The type asked for.
     #[serde(rename = "type")]
     pub graphics_type: ConfiguredType,
-    /// The admin's own name for it.
+    /// The admin's own name for it; several GPUs may share one, as a kind that VMs ask for.
     #[serde(default, deserialize_with = "named", skip_serializing_if = "Option::is_none")]
     pub label: Option<Option<String>>,
     /// When the type comes into force.
@@ -142,7 +142,7 @@ impl Configuration {
         if self.kind != CONFIG_KIND {
             return Err(ConfigurationError::Kind(self.kind.clone()));
         }
-        let (mut addresses, mut labels, mut vgpus) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut addresses, mut vgpus) = (BTreeSet::new(), BTreeSet::new());
         for (index, gpu) in self.gpus.iter().enumerate() {
             let wrong = |what: String| ConfigurationError::Gpu { index, what };
             if let Some(what) = gpu.nonsense() {
@@ -150,9 +150,6 @@ impl Configuration {
             }
             if let Some(address) = gpu.address.filter(|address| !addresses.insert(*address)) {
                 return Err(wrong(format!("{address} is there twice")));
-            }
-            if let Some(label) = gpu.label.iter().flatten().find(|label| !labels.insert((*label).clone())) {
-                return Err(wrong(format!("label {label:?} is there twice")));
             }
             if let Some(vgpu) = gpu.vgpus.iter().flatten().find(|vgpu| !vgpus.insert(vgpu.id)) {
                 return Err(wrong(format!("vGPU {} is there twice", vgpu.id)));
@@ -221,9 +218,6 @@ impl GpuMatch {
             return Some(format!("count must be from 1 to {MOST}"));
         }
         let several = self.count > 1;
-        if several && settings.label.as_ref().is_some_and(Option::is_some) {
-            return Some("one label can't name several GPUs".to_owned());
-        }
         if several && settings.vgpus.as_ref().is_some_and(|vgpus| !vgpus.is_empty()) {
             return Some("one vGPU can't be on several GPUs".to_owned());
         }
@@ -248,10 +242,6 @@ mod tests {
             (r#"{"address": "41:00.0", "match": {"device": "10de:2235"}, "type": "direct"}"#, "not both"),
             (r#"{"match": {}, "type": "direct"}"#, "needs device, subsystem or slot"),
             (r#"{"match": {"device": "10de:2235", "count": 0}, "type": "direct"}"#, "from 1 to"),
-            (
-                r#"{"match": {"device": "10de:2235", "count": 2}, "type": "direct", "label": "a"}"#,
-                "one label",
-            ),
             (r#"{"match": {"device": "10de"}, "type": "direct"}"#, "10de:2235"),
             (r#"{"match": {"slot": "41:00.0"}, "type": "direct"}"#, "no slot"),
             (r#"{"address": "41:00.0", "type": "direct", "accepted": ["group-not-viable"]}"#, "absolute"),
@@ -267,6 +257,13 @@ mod tests {
             let error = read(gpu).unwrap_err();
             assert!(error.contains(want), "{gpu}: {error}");
         }
+    }
+
+    #[test]
+    fn a_label_may_name_several_gpus() {
+        let both = r#"{"match": {"device": "10de:2235", "count": 2}, "type": "direct", "label": "a"},
+                      {"address": "42:00.0", "type": "direct", "label": "a"}"#;
+        assert_eq!(read(both).unwrap().gpus.len(), 2);
     }
 
     #[test]

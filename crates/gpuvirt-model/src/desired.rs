@@ -274,9 +274,9 @@ impl Desired {
             .or_else(|| self.gpus.iter().find(|gpu| gpu.address == address))
     }
 
-    /// The address of the GPU with this label.
-    pub fn labelled(&self, label: &str) -> Option<PciAddress> {
-        self.gpus.iter().find(|gpu| gpu.label.as_deref() == Some(label)).map(|gpu| gpu.address)
+    /// The addresses of the GPUs with this label: a kind of cards may share one.
+    pub fn labelled(&self, label: &str) -> Vec<PciAddress> {
+        self.gpus.iter().filter(|gpu| gpu.label.as_deref() == Some(label)).map(|gpu| gpu.address).collect()
     }
 
     /// The document with `entry` in it, replacing an earlier one for the same address, one generation on.

@@ -25,7 +25,7 @@ pub struct Domain {
     /// Host devices that the running QEMU has; empty when it is off.
     pub live: Vec<Hostdev>,
     /// What it asks for, in the definition that the next start uses.
-    #[serde(default, skip_serializing_if = "Requests::is_empty")]
+    #[serde(default, skip_serializing_if = "Requests::says_nothing")]
     pub requests: Requests,
     /// What of its guest matters to VFIO, in the definition that the next start uses.
     #[serde(default, skip_serializing_if = "Guest::is_unknown")]

@@ -175,6 +175,10 @@ codes! {
         IdentityChanged => "identity-changed",
         /// A GPU is not what was asked for.
         TypePending => "type-pending",
+        /// Somebody on the host holds a card that a VM is to have.
+        GpuInUse => "gpu-in-use",
+        /// The guest's driver and the host's do not go together.
+        DriverDoesNotFit => "driver-does-not-fit",
         /// The host's driver of the card is not the one that makes vGPUs.
         WrongHostDriver => "wrong-host-driver",
         /// No host driver has a card that the host is to use.

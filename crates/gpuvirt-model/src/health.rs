@@ -56,7 +56,9 @@ impl<T: PartialEq> Fact<T> {
 }
 
 /// libvirt, as whoever asked it found it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 pub struct LibvirtHealth {
     /// The URI at which it is asked; none where nobody asked.
     pub uri: Option<String>,
@@ -74,7 +76,9 @@ impl Default for LibvirtHealth {
 }
 
 /// Versions as libvirt counts them: major * 1,000,000 + minor * 1,000 + release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 pub struct LibvirtVersions {
     /// Of libvirt's daemon.
     pub libvirt: u32,
@@ -83,7 +87,9 @@ pub struct LibvirtVersions {
 }
 
 /// What gpuvirtd knows of itself and its part.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 pub struct DaemonHealth {
     /// Why it did not answer, when it was asked and did not.
     pub unanswered: Option<String>,
@@ -271,7 +277,9 @@ pub struct HugePages {
 }
 
 /// A daemon of libvirt's, and how much memory what it starts may lock.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
 pub struct Locker {
     /// Its pid.
     pub pid: u32,

@@ -38,6 +38,7 @@ pub mod reading;
 pub mod records;
 pub mod refusal;
 pub mod request;
+pub mod testimony;
 pub mod vgpu;
 pub mod vgpu_mode;
 
@@ -71,5 +72,6 @@ pub use reading::{Reading, Unknown};
 pub use records::{HostBinding, Records, VfsRecord, VgpuModeRecord, VgpuRecord};
 pub use refusal::{Refusal, RefusalCode, Warning, WarningCode};
 pub use request::{CardIds, CardMatch, Request, Requests, Wanted};
+pub use testimony::Testimony;
 pub use vgpu::{Framework, Vgpu, VgpuId};
 pub use vgpu_mode::VgpuMode;

@@ -6,6 +6,7 @@ use crate::PciAddress;
 
 /// A domain's machine.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Machine {
     /// The domain's name.
@@ -38,6 +39,7 @@ pub struct Machine {
 
 /// A PCI host device in its guest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MachineDevice {
     /// The host's address of it.
@@ -50,6 +52,7 @@ pub struct MachineDevice {
 
 /// How a guest's PCI bus is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum MachineBus {
     /// PCI Express (q35).
@@ -63,6 +66,7 @@ pub enum MachineBus {
 
 /// What a guest boots with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum MachineFirmware {
     /// UEFI (OVMF).

@@ -12,6 +12,7 @@ use crate::{
 
 /// What is ours, and how things were before us.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Records {
     /// Format version.
@@ -36,6 +37,7 @@ pub struct Records {
 
 /// A vGPU mode of our setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VgpuModeRecord {
     /// The mode.
@@ -47,6 +49,7 @@ pub struct VgpuModeRecord {
 
 /// Virtual functions of our making.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VfsRecord {
     /// How many.
@@ -64,6 +67,7 @@ fn version() -> u32 {
 
 /// How the host had a function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HostBinding {
     /// The driver that had it.
@@ -124,6 +128,7 @@ impl Records {
 
 /// A vGPU of our making.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct VgpuRecord {
     /// The function that it was made on.

@@ -112,8 +112,8 @@ codes! {
         BindingUnknown => "binding-unknown",
         /// An earlier change failed and could not be undone; nothing more is done to the card.
         HandsOff => "hands-off",
-        /// Another GPU has the label.
-        LabelInUse => "label-in-use",
+        /// Several GPUs have the label, and one is to be named.
+        LabelAmbiguous => "label-ambiguous",
         /// The GPU was never configured with gpuvirt, so it is not touched.
         Unmanaged => "unmanaged",
         /// The driver of the card offers no vGPUs.

@@ -24,6 +24,10 @@ pub struct Requests {
     /// How many entries could not be understood: somebody edited them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unreadable: usize,
+    /// The driver package in the guest, or its version, as an admin stated it: nobody sees into the guest. It is no request,
+    /// and a clone's disk has it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guest_driver: Option<String>,
 }
 
 /// A request for one device.
@@ -177,6 +181,11 @@ impl Requests {
         self.list.is_empty() && self.unreadable == 0
     }
 
+    /// Nothing asked for, and nothing stated.
+    pub fn says_nothing(&self) -> bool {
+        self.is_empty() && self.guest_driver.is_none()
+    }
+
     /// Whether they were written for another domain than this one: a clone copies its original's.
     pub fn of_another(&self, domain: Uuid) -> bool {
         !self.is_empty() && self.domain != Some(domain)
@@ -228,7 +237,8 @@ mod tests {
             wanted: Wanted::Vgpu { vgpu: VgpuId::Mdev(Uuid::from_u128(7)) },
             assigned: None,
         };
-        let requests = Requests { domain: Some(Uuid::from_u128(1)), list: vec![request], unreadable: 0 };
+        let requests =
+            Requests { domain: Some(Uuid::from_u128(1)), list: vec![request], ..Requests::default() };
         assert!(requests.of_another(Uuid::from_u128(2)));
         assert!(!requests.of_another(Uuid::from_u128(1)));
         assert!(!Requests::default().of_another(Uuid::from_u128(1)));

@@ -53,7 +53,7 @@ impl fmt::Display for Difference {
 /// Which GPUs of this host a document means, and their entries: what it doesn't name stays as it is stored.
 ///
 /// # Errors
-/// Every entry that means no GPU, or not so many as it says, and labels that other GPUs have.
+/// Every entry that means no GPU, or not so many as it says.
 pub fn wanted(
     config: &Configuration,
     observed: &Observed,
@@ -94,7 +94,6 @@ pub fn wanted(
         Unnamed::Kept => Vec::new(),
         Unnamed::Forgotten => desired.gpus.iter().filter(|e| !named(e)).map(|e| e.address).collect(),
     };
-    refusals.extend(labels_in_use(&gpus, desired, &forgotten));
     if refusals.is_empty() { Ok(Wanted { host, gpus, forgotten }) } else { Err(refusals) }
 }
 
@@ -199,29 +198,6 @@ fn host(settings: &HostSettings, stored: &DesiredHost) -> DesiredHost {
         reservations: settings.reservations.clone().unwrap_or_else(|| stored.reservations.clone()),
         ..stored.clone()
     }
-}
-
-/// Two GPUs with one label could not be told apart.
-fn labels_in_use(
-    gpus: &BTreeMap<PciAddress, DesiredGpu>,
-    desired: &Desired,
-    forgotten: &[PciAddress],
-) -> Vec<Refusal> {
-    let kept =
-        desired.gpus.iter().filter(|e| !gpus.contains_key(&e.address) && !forgotten.contains(&e.address));
-    let all: Vec<&DesiredGpu> = kept.chain(gpus.values()).collect();
-    let clash = |entry: &DesiredGpu| {
-        let label = entry.label.as_ref()?;
-        let other =
-            all.iter().find(|other| other.address != entry.address && other.label.as_ref() == Some(label))?;
-        Some(Refusal {
-            code: RefusalCode::LabelInUse,
-            summary: format!("{} cannot be labelled {label}", entry.address),
-            because: format!("{} has that label", other.address),
-            remedy: vec!["choose another label".to_owned()],
-        })
-    };
-    gpus.values().filter_map(clash).collect()
 }
 
 /// What a document changes of the host's defaults.

@@ -29,6 +29,7 @@ pub mod placement;
 pub mod plan;
 pub mod profile;
 pub mod promise;
+pub mod running;
 pub mod setting;
 pub mod snapshot;
 pub mod sriov;

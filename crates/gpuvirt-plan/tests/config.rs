@@ -94,12 +94,14 @@ fn every_entry_that_can_not_be_meant_is_refused_at_once() {
 }
 
 #[test]
-fn a_label_belongs_to_one_gpu() {
+fn a_label_may_be_that_of_several_gpus() {
     let entry = r#"{"address": "43:00.0", "type": "shared", "label": "render"}"#;
-    assert_eq!(only_code(want(entry, &stored())).0, RefusalCode::LabelInUse);
-    // Given away in the same document it is free, and so it is when the other GPU is forgotten.
+    let labels = |entries: &str| -> Vec<Option<String>> {
+        want(entries, &stored()).unwrap().gpus.into_values().map(|gpu| gpu.label).collect()
+    };
+    assert_eq!(labels(entry), [Some("render".to_owned())]);
     let given = format!(r#"{entry}, {{"address": "41:00.0", "type": "direct", "label": null}}"#);
-    assert!(want(&given, &stored()).is_ok());
+    assert_eq!(labels(&given), [None, Some("render".to_owned())]);
     let pruned = wanted(&read(entry), &twins(), &stored(), Unnamed::Forgotten).unwrap();
     assert_eq!(pruned.forgotten, [at(GPU)]);
 }

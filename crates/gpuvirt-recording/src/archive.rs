@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use gpuvirt_model::Domain;
+use gpuvirt_model::{Domain, Reading, Testimony};
 use serde::Deserialize;
 use tar::{Archive, Entry};
 
@@ -20,12 +20,14 @@ use crate::notes::Notes;
 pub const DUMP: &str = "host.umockdev";
 /// The manifest's name.
 pub const MANIFEST: &str = "manifest.json";
-/// The domains' name.
-pub const DOMAINS: &str = "domains.json";
+/// The name of what no file shows.
+pub const TESTIMONY: &str = "testimony.json";
+/// The domains' name in snapshots of before there was a testimony.
+const DOMAINS: &str = "domains.json";
 /// The folder of files that a dump can't hold, by their absolute paths.
 pub const FILES: &str = "files";
 
-/// A manifest or a list of domains is small.
+/// A manifest or a testimony is small.
 const MAX_JSON: u64 = 16 << 20;
 /// More entries than any snapshot has.
 const MAX_ENTRIES: usize = 100_000;
@@ -41,8 +43,8 @@ pub struct Contents {
     pub files: Vec<(String, Span)>,
     /// Folders by absolute path, which may be empty.
     pub folders: Vec<String>,
-    /// Recorded domains.
-    pub domains: Option<Vec<Domain>>,
+    /// What no file shows.
+    pub testimony: Option<Testimony>,
 }
 
 /// Whether the first 512 bytes are a tar header.
@@ -67,8 +69,11 @@ pub fn read(recording: &Bytes, notes: &mut Notes) -> Result<Contents, RecordingE
     let manifest = parts.manifest.ok_or_else(|| lacks(MANIFEST))?;
     let dump = parts.dump.ok_or_else(|| lacks(DUMP))?;
     let manifest = read_manifest(recording, manifest)?;
-    let domains = parts.domains.map(|span| read_json(recording, span, DOMAINS)).transpose()?;
-    Ok(Contents { manifest, dump, files: parts.files, folders: parts.folders, domains })
+    let domains = parts.domains.map(|span| read_json::<Vec<Domain>>(recording, span, DOMAINS)).transpose()?;
+    let alone = |domains| Testimony { domains: Reading::Known(domains), ..Testimony::default() };
+    let testimony = parts.testimony.map(|span| read_json(recording, span, TESTIMONY)).transpose()?;
+    let testimony = testimony.or_else(|| domains.map(alone));
+    Ok(Contents { manifest, dump, files: parts.files, folders: parts.folders, testimony })
 }
 
 #[derive(Default)]
@@ -77,6 +82,7 @@ struct Parts {
     manifest: Option<Span>,
     dump: Option<Span>,
     domains: Option<Span>,
+    testimony: Option<Span>,
     files: Vec<(String, Span)>,
     folders: Vec<String>,
 }
@@ -123,6 +129,7 @@ impl Parts {
             MANIFEST => self.manifest = Some(span),
             DUMP => self.dump = Some(span),
             DOMAINS => self.domains = Some(span),
+            TESTIMONY => self.testimony = Some(span),
             _ => match name.strip_prefix(FILES).filter(|path| path.starts_with('/')) {
                 Some(path) => self.files.push((path.to_owned(), span)),
                 None => notes.add(|| format!("snapshot entry {name:?} is not known; ignored")),

@@ -7,6 +7,7 @@
 //! [`Sysfs`](gpuvirt_host::Sysfs), [`snapshot`] writes what loads again, [`made`] makes hosts up for tests.
 
 pub mod archive;
+mod attribute;
 pub mod bytes;
 pub mod devices;
 pub mod dump;

@@ -1,14 +1,14 @@
-//! What the doctor looks at, as files of a snapshot: each file that it reads is recorded as far as it may be shown, and
-//! each that is not there is named, so that the recording tells absent from not recorded.
+//! What listings and the doctor look at beside devices, as files of a snapshot: each file that they read is recorded as far as
+//! it may be shown, and each that is not there is named, so that the recording tells absent from not recorded.
 //!
-//! The doctor's own code runs over a seam that listens. So a snapshot has what `--host` asks of it, no less and no more.
+//! Their own code runs over a seam that listens. So a snapshot has what `--host` asks of it, no less and no more.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use gpuvirt_host::{DeviceNumber, Sysfs, WriteError, host_health};
+use gpuvirt_host::{DeviceNumber, GpuMatch, GpuRules, Sysfs, WriteError, host_health, host_inventory};
 use nix::libc;
 
 /// What a path was found to be.
@@ -24,15 +24,43 @@ pub(crate) enum Looked {
     Absent,
 }
 
-/// Everything that the doctor looks at on a host, by path.
-pub(crate) fn at(host: &dyn Sysfs, release: Option<&str>) -> BTreeMap<String, Looked> {
+/// What was looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    /// What was found, by path.
+    pub(crate) found: BTreeMap<String, Looked>,
+    /// Permissions that were asked for.
+    pub(crate) modes: BTreeMap<String, u32>,
+}
+
+/// Everything that listings and the doctor look at on a host, but for devices and processes.
+pub(crate) fn at(host: &dyn Sysfs, release: Option<&str>, extra: &[GpuMatch]) -> Heard {
     let listener = Listener { host, heard: Mutex::default() };
     let _ = host_health(&listener, release);
+    let rules = GpuRules { extra: extra.to_vec(), ..GpuRules::default() };
+    // A host without a PCI bus is no snapshot, which its maker says.
+    let _ = host_inventory(&listener, &rules);
     let mut heard = listener.heard.into_inner().unwrap_or_else(PoisonError::into_inner);
-    // Devices are in the dump, and processes are gone in a moment.
-    heard.retain(|path, _| !path.starts_with("/sys/bus/pci/") && !is_process(path));
+    // Devices are in the dump, their names too, and processes are gone in a moment.
+    heard
+        .found
+        .retain(|path, _| !IN_THE_DUMP.iter().any(|start| path.starts_with(start)) && !is_process(path));
     heard
 }
+
+/// What the dump holds, or what is recorded in a way of its own, or not at all: a boot is one host's affair.
+const IN_THE_DUMP: [&str; 10] = [
+    "/proc/sys/kernel/random/",
+    "/sys/bus/mdev/",
+    "/sys/bus/pci/",
+    "/sys/class/drm",
+    "/sys/class/mdev_bus",
+    "/sys/class/vtconsole",
+    "/sys/kernel/debug/",
+    "/sys/kernel/iommu_groups",
+    "/usr/share/",
+    "/var/lib/pciutils/",
+];
 
 fn is_process(path: &str) -> bool {
     let name = path.strip_prefix("/proc/").and_then(|rest| rest.split('/').next());
@@ -58,6 +86,10 @@ pub(crate) fn part(path: &str, text: &str) -> Option<String> {
         "/proc/iomem" => Some(without_addresses(text)),
         "/etc/libvirt/hooks/qemu.d/50-gpuvirt" => {
             Some(if text.contains("gpuvirt") { "gpuvirt\n" } else { "another program\n" }.to_owned())
+        }
+        // Its number is its device node's; what else it tells are the card's serial numbers.
+        path if path.starts_with("/proc/driver/nvidia/gpus/") => {
+            Some(lines(&|line| line.starts_with("Device Minor")))
         }
         path if path.starts_with("/etc/apparmor.d/") => {
             Some(lines(&|line| line.contains("/etc/libvirt/hooks/")))
@@ -97,7 +129,7 @@ fn without_addresses(text: &str) -> String {
 /// A seam that remembers what was asked.
 struct Listener<'a> {
     host: &'a dyn Sysfs,
-    heard: Mutex<BTreeMap<String, Looked>>,
+    heard: Mutex<Heard>,
 }
 
 impl Listener<'_> {
@@ -111,9 +143,9 @@ impl Listener<'_> {
         if let Some(looked) = looked {
             let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
             // A text says more than that there is a file.
-            let better = !matches!(looked, Looked::Present) || !heard.contains_key(path);
+            let better = !matches!(looked, Looked::Present) || !heard.found.contains_key(path);
             if better {
-                heard.insert(path.to_owned(), looked);
+                heard.found.insert(path.to_owned(), looked);
             }
         }
         result
@@ -143,7 +175,12 @@ impl Sysfs for Listener<'_> {
     }
 
     fn mode(&self, path: &str) -> io::Result<u32> {
-        self.hear(path, self.host.mode(path), |_| Looked::Present)
+        let mode = self.host.mode(path);
+        if let Ok(mode) = mode {
+            let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+            heard.modes.insert(path.to_owned(), mode);
+        }
+        self.hear(path, mode, |_| Looked::Present)
     }
 
     fn knows_absence(&self, path: &str) -> bool {
@@ -190,6 +227,11 @@ mod tests {
                 Some("options vfio-pci ids=1:2\n"),
             ),
             ("/etc/libvirt/hooks/qemu.d/50-gpuvirt", "#!/bin/sh\ncurl secret\n", Some("another program\n")),
+            (
+                "/proc/driver/nvidia/gpus/0000:41:00.0/information",
+                "Model: \t NVIDIA\nGPU UUID: \t GPU-1-2\nDevice Minor: \t 3\n",
+                Some("Device Minor: \t 3\n"),
+            ),
             ("/usr/bin/gpuvirt", "binary", None),
         ] {
             assert_eq!(part(path, text).as_deref(), want, "{path}");

@@ -66,6 +66,7 @@ impl MadeSnapshot {
             redacted: Vec::new(),
             unreadable: Vec::new(),
             absent: self.absent.iter().cloned().collect(),
+            modes: BTreeMap::new(),
         };
         let mut tar = Builder::new(Vec::new());
         append(&mut tar, MANIFEST, Some(&serde_json::to_vec_pretty(&manifest)?))?;

@@ -1,5 +1,7 @@
 //! What a snapshot says of itself.
 
+use std::collections::BTreeMap;
+
 use gpuvirt_host::GpuMatch;
 use serde::{Deserialize, Serialize};
 
@@ -29,4 +31,7 @@ pub struct Manifest {
     /// What was looked for and was not there: without it, absent could not be told from not recorded.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub absent: Vec<String>,
+    /// Permissions of files where they matter: no archive's header tells them of the recorded host.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub modes: BTreeMap<String, u32>,
 }

@@ -1,16 +1,18 @@
 //! Writes a umockdev dump of what gpuvirt needs from any [`Sysfs`]: PCI functions, their display, sound and VFIO
 //! children, mediated devices and their types, IOMMU units, consoles.
 //!
-//! It only reads, and reads nothing that touches the hardware: no BAR, no ROM, no vital product data.
+//! It only reads, and never wakes a card: which attributes those are is in [`crate::attribute`].
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io;
+use std::time::Duration;
 
-use gpuvirt_host::Sysfs;
 use gpuvirt_host::parse::pci_ids;
+use gpuvirt_host::{ReadError, Sysfs};
 use gpuvirt_model::PciAddress;
 
+use crate::attribute::{self, Reading};
 use crate::dump::NAMES;
 use crate::error::RecordingError;
 use crate::escape;
@@ -37,11 +39,8 @@ const OTHER_ROOTS: [&str; 7] = [
 ];
 /// Children of a recorded device that are recorded too.
 const CHILDREN: [&str; 8] = ["drm", "graphics", "mdev", "pci_bus", "sound", "vfio", "vfio-dev", "vtconsole"];
-/// Files that can only be written: that they exist is recorded, reading them would be an error.
-const WRITE_ONLY: [&str; 7] =
-    ["create", "remove", "rescan", "reset", "reset_subordinate", "rotate_all", "sriov_vf_msix_count"];
-/// Folders of no interest with many files.
-const SKIPPED_FOLDERS: [&str; 3] = ["msi_irqs", "statistics", "wakeup"];
+/// How long a device's lock is waited for, for its override.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// The dump and what was left out of it.
 #[derive(Debug, Default)]
@@ -104,11 +103,12 @@ impl Recorder<'_> {
             return;
         }
         let _ = writeln!(self.dump.text, "P: {below}");
-        self.properties(path, subsystem.rsplit('/').next().unwrap_or_default());
-        let mut children = Vec::new();
-        self.attributes(path, "", &mut children);
+        let subsystem = subsystem.rsplit('/').next().unwrap_or_default();
+        self.properties(path, subsystem);
+        let mut device = Device { path, subsystem, awake: self.is_awake(path), children: Vec::new() };
+        self.attributes(&mut device, "");
         self.dump.text.push('\n');
-        for child in children {
+        for child in device.children {
             self.device(&child);
         }
     }
@@ -151,8 +151,15 @@ impl Recorder<'_> {
         [line(vendor_key, names.vendor), line(model_key, names.device)].into_iter().flatten().collect()
     }
 
-    fn attributes(&mut self, device: &str, folder: &str, children: &mut Vec<String>) {
-        let at = if folder.is_empty() { device.to_owned() } else { format!("{device}/{folder}") };
+    /// Whether a function may be asked what it would have to wake up for. The file itself is answered from memory.
+    fn is_awake(&self, path: &str) -> bool {
+        let state = self.host.read(&format!("{path}/power_state"), MAX_ATTRIBUTE);
+        state.is_ok_and(|state| state.trim_ascii() == b"D0")
+    }
+
+    fn attributes(&mut self, device: &mut Device<'_>, folder: &str) {
+        let path = device.path;
+        let at = if folder.is_empty() { path.to_owned() } else { format!("{path}/{folder}") };
         for name in self.host.list(&at).unwrap_or_default() {
             let key = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
             let path = format!("{at}/{name}");
@@ -165,39 +172,68 @@ impl Recorder<'_> {
                 }
             } else if let Some(why) = redact::left_out(&key) {
                 self.dump.redacted.insert(why.to_owned());
-            } else if WRITE_ONLY.contains(&name.as_str()) {
-                let _ = writeln!(self.dump.text, "A: {key}=");
-            } else if is_window(&name) {
-                // Reading these would touch the hardware.
-            } else if self.host.list(&path).is_ok() {
-                self.inner(device, &key, children);
+                if attribute::reading(device.subsystem, &key) == Reading::Existence {
+                    self.entry(device, &path, &key);
+                }
             } else {
-                self.attribute(&path, &key);
+                self.entry(device, &path, &key);
             }
         }
     }
 
+    /// A file or a folder of a device.
+    fn entry(&mut self, device: &mut Device<'_>, path: &str, key: &str) {
+        if self.host.list(path).is_ok() {
+            return self.inner(device, key);
+        }
+        match attribute::reading(device.subsystem, key) {
+            Reading::Always => self.attribute(path, key),
+            Reading::Awake if device.awake => self.attribute(path, key),
+            Reading::MayBlock => self.locked(path, key),
+            // That it exists tells what the device is, of what is read without waking it, and no more.
+            Reading::Existence => {
+                let _ = writeln!(self.dump.text, "A: {key}=");
+            }
+            Reading::Awake | Reading::Never => {}
+        }
+    }
+
     /// A folder of a device: a child, or a group of attributes.
-    fn inner(&mut self, device: &str, key: &str, children: &mut Vec<String>) {
-        let path = format!("{device}/{key}");
-        let name = key.rsplit('/').next().unwrap_or_default();
-        if PciAddress::parse(name).is_ok() || SKIPPED_FOLDERS.contains(&name) {
+    fn inner(&mut self, device: &mut Device<'_>, key: &str) {
+        let path = format!("{}/{key}", device.path);
+        if PciAddress::parse(key.rsplit('/').next().unwrap_or_default()).is_ok() {
             return;
         }
         match self.host.read_link(&format!("{path}/subsystem")) {
             Ok(subsystem) => {
                 let subsystem = subsystem.rsplit('/').next().unwrap_or_default();
                 if CHILDREN.contains(&subsystem) {
-                    children.push(path);
+                    device.children.push(path);
                 }
             }
-            Err(_) if key.split('/').count() < MAX_DEPTH => self.attributes(device, key, children),
+            Err(_) if key.split('/').count() < MAX_DEPTH => self.attributes(device, key),
             Err(_) => {}
         }
     }
 
+    /// An attribute of which the kernel may keep the answer while somebody holds the device.
+    fn locked(&mut self, path: &str, key: &str) {
+        match self.host.read_that_may_block(path, MAX_ATTRIBUTE, LOCK_WAIT) {
+            Ok(bytes) => self.written(key, Ok(bytes)),
+            Err(ReadError::Errno(error)) => self.written(key, Err(error)),
+            Err(error @ (ReadError::StillWaiting { .. } | ReadError::Reader(_))) => {
+                self.dump.unreadable.insert(format!("{key}: {error}"));
+            }
+        }
+    }
+
     fn attribute(&mut self, path: &str, key: &str) {
-        match self.host.read(path, MAX_ATTRIBUTE) {
+        let read = self.host.read(path, MAX_ATTRIBUTE);
+        self.written(key, read);
+    }
+
+    fn written(&mut self, key: &str, read: io::Result<Vec<u8>>) {
+        match read {
             Ok(mut bytes) if key == "config" => {
                 if redact::blank_serial(&mut bytes) {
                     self.dump.redacted.insert("serial numbers".to_owned());
@@ -221,10 +257,13 @@ impl Recorder<'_> {
     }
 }
 
-/// `resource0`, `resource0_wc`: windows onto the device itself, unlike the list `resource` and `resource0_resize`.
-fn is_window(name: &str) -> bool {
-    name.strip_prefix("resource").is_some_and(|rest| {
-        let number = rest.strip_suffix("_wc").unwrap_or(rest);
-        !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
-    })
+/// A device that is being recorded.
+struct Device<'a> {
+    /// Without links.
+    path: &'a str,
+    subsystem: &'a str,
+    /// A PCI function in D0.
+    awake: bool,
+    /// Devices below it that are recorded too.
+    children: Vec<String>,
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use gpuvirt_host::{DeviceNumber, Sysfs, WriteError};
-use gpuvirt_model::Domain;
+use gpuvirt_model::{Domain, Testimony};
 use nix::libc;
 
 use crate::archive;
@@ -31,7 +31,7 @@ pub struct RecordedHost {
     tree: Tree,
     notes: Notes,
     manifest: Option<Manifest>,
-    domains: Option<Vec<Domain>>,
+    testimony: Option<Testimony>,
 }
 
 impl RecordedHost {
@@ -71,7 +71,7 @@ impl RecordedHost {
             let devices = dump::index(&recording, &mut notes)?;
             let tree = Tree::of(&devices, &mut notes);
             let dump = recording.clone();
-            return Ok(Self { recording, dump, devices, tree, notes, manifest: None, domains: None });
+            return Ok(Self { recording, dump, devices, tree, notes, manifest: None, testimony: None });
         }
         let contents = archive::read(&recording, &mut notes)?;
         let dump = recording.clone().narrowed(contents.dump);
@@ -85,8 +85,8 @@ impl RecordedHost {
                 tree.add_file(path, *span);
             }
         }
-        let (manifest, domains) = (Some(contents.manifest), contents.domains);
-        Ok(Self { recording, dump, devices, tree, notes, manifest, domains })
+        let (manifest, testimony) = (Some(contents.manifest), contents.testimony);
+        Ok(Self { recording, dump, devices, tree, notes, manifest, testimony })
     }
 
     /// What is missing or strange in it, for people.
@@ -101,7 +101,12 @@ impl RecordedHost {
 
     /// The domains that were recorded with the host; none where they were not.
     pub fn domains(&self) -> Option<&[Domain]> {
-        self.domains.as_deref()
+        self.testimony.as_ref()?.domains.known().map(Vec::as_slice)
+    }
+
+    /// What no file of its kernel's shows; none where it was not recorded.
+    pub fn testimony(&self) -> Option<&Testimony> {
+        self.testimony.as_ref()
     }
 
     fn find(&self, path: &str, follow: bool) -> io::Result<(String, Found<'_>)> {
@@ -165,6 +170,11 @@ impl Sysfs for RecordedHost {
 
     fn exists(&self, path: &str) -> bool {
         self.find(path, false).is_ok()
+    }
+
+    fn mode(&self, path: &str) -> io::Result<u32> {
+        let recorded = self.manifest.as_ref().and_then(|manifest| manifest.modes.get(path));
+        recorded.copied().ok_or_else(|| io::ErrorKind::Unsupported.into())
     }
 
     fn knows_absence(&self, path: &str) -> bool {

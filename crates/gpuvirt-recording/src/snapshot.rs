@@ -1,17 +1,18 @@
 //! Writes a snapshot: a tar of a manifest, a umockdev dump and the files that a dump can't hold.
 //!
-//! It loads again with [`RecordedHost`](crate::RecordedHost). Who holds a card is not recorded: it is true for a
-//! moment only, and names people's processes.
+//! It loads again with [`RecordedHost`](crate::RecordedHost). What no file shows (libvirt's domains, what is configured, who
+//! holds a card) comes from whoever makes the snapshot, as values: see [`Testimony`].
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use gpuvirt_host::{GpuMatch, Sysfs};
-use gpuvirt_model::Domain;
+use gpuvirt_model::Testimony;
 use tar::{Builder, EntryType, Header};
 
-use crate::archive::{DOMAINS, DUMP, FILES, MANIFEST};
+use crate::archive::{DUMP, FILES, MANIFEST, TESTIMONY};
 use crate::error::RecordingError;
-use crate::looked::{self, Looked};
+use crate::looked::{self, Heard, Looked};
 use crate::manifest::{Manifest, SNAPSHOT_VERSION};
 use crate::record;
 use crate::redact::{self, HostNames};
@@ -87,8 +88,8 @@ const MAX_FILE: usize = 16 << 20;
 pub struct SnapshotOptions {
     /// When it is made, as text; this code knows no clock.
     pub date: String,
-    /// The domains, where they are known.
-    pub domains: Option<Vec<Domain>>,
+    /// What no file shows, where it is known.
+    pub testimony: Option<Testimony>,
     /// What counts as a GPU on this host besides display controllers.
     pub extra_gpus: Vec<GpuMatch>,
 }
@@ -105,8 +106,12 @@ pub fn write_snapshot(
     let mut dump = record::dump(host)?;
     let mut files = Files { host, names: host_names(host), entries: Vec::new() };
     files.collect();
+    if options.testimony.is_some() {
+        let what = "of VMs' definitions all but names, host devices, memory and machine (passwords, disks, networks)";
+        dump.redacted.insert(what.to_owned());
+    }
     let release = text(host, "/proc/sys/kernel/osrelease");
-    let absent = files.looked_at(release.as_deref());
+    let (absent, modes) = files.looked_at(release.as_deref(), &options.extra_gpus);
     if files.entries.iter().any(|(_, _, redacted)| *redacted) {
         dump.redacted.insert("host names and MAC addresses".to_owned());
     }
@@ -118,13 +123,14 @@ pub fn write_snapshot(
         redacted: dump.redacted.into_iter().collect(),
         unreadable: dump.unreadable.into_iter().collect(),
         absent,
+        modes,
     };
     let write = || -> io::Result<()> {
         let mut tar = Builder::new(to);
         append(&mut tar, MANIFEST, Some(&serde_json::to_vec_pretty(&manifest)?))?;
         append(&mut tar, DUMP, Some(dump.text.as_bytes()))?;
-        if let Some(domains) = &options.domains {
-            append(&mut tar, DOMAINS, Some(&serde_json::to_vec_pretty(domains)?))?;
+        if let Some(testimony) = &options.testimony {
+            append(&mut tar, TESTIMONY, Some(&serde_json::to_vec_pretty(testimony)?))?;
         }
         for (path, content, _) in &files.entries {
             append(&mut tar, &format!("{FILES}{path}"), content.as_deref().map(str::as_bytes))?;
@@ -211,10 +217,15 @@ impl Files<'_> {
         }
     }
 
-    /// Adds what the doctor looks at, and tells what of it is not there, in order.
-    fn looked_at(&mut self, release: Option<&str>) -> Vec<String> {
+    /// Adds what listings and the doctor look at, and tells what of it is not there, in order, and whose permissions were asked.
+    fn looked_at(
+        &mut self,
+        release: Option<&str>,
+        extra: &[GpuMatch],
+    ) -> (Vec<String>, BTreeMap<String, u32>) {
         let mut absent = Vec::new();
-        for (path, found) in looked::at(self.host, release) {
+        let Heard { found, modes } = looked::at(self.host, release, extra);
+        for (path, found) in found {
             if self.entries.iter().any(|(have, ..)| *have == path) {
                 continue;
             }
@@ -229,7 +240,7 @@ impl Files<'_> {
                 Looked::Present => self.entries.push((path, Some(String::new()), false)),
             }
         }
-        absent
+        (absent, modes)
     }
 
     /// A folder, with the names in it that are not recorded by themselves as empty files.

@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use gpuvirt_host::{DeviceNumber, Sysfs};
+use gpuvirt_model::{Reading, Testimony};
 use gpuvirt_recording::made::{MadeDevice, MadeFunction, MadeHost, MadeIdentity, many_functions};
 use gpuvirt_recording::{RecordedHost, SnapshotOptions, write_snapshot};
 
@@ -151,7 +152,7 @@ fn a_snapshot_of_a_recorded_host_is_that_host() {
     let mut tar = Vec::new();
     let options = SnapshotOptions {
         date: "2026-11-20".to_owned(),
-        domains: Some(Vec::new()),
+        testimony: Some(Testimony { domains: Reading::Known(Vec::new()), ..Testimony::default() }),
         extra_gpus: vec!["1234:11e8".parse().unwrap()],
     };
     let manifest = write_snapshot(&first, &options, &mut tar).unwrap();

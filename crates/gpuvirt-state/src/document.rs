@@ -72,17 +72,11 @@ impl State {
         serde_json::to_string_pretty(self).map(|text| text + "\n")
     }
 
-    /// Something that can't be meant, with the text that marks its line: an address or label that is there twice.
+    /// Something that can't be meant, with the text that marks its line: an address that is there twice.
     fn contradiction(&self) -> Option<(String, String)> {
-        let (mut addresses, mut labels) = (BTreeSet::new(), BTreeSet::new());
-        self.desired.gpus.iter().find_map(|gpu| {
-            let address = gpu.address.to_string();
-            if !addresses.insert(gpu.address) {
-                return Some((format!("GPU {address} is there twice"), address));
-            }
-            let label = gpu.label.as_ref()?;
-            (!labels.insert(label)).then(|| (format!("label {label:?} is there twice"), label.clone()))
-        })
+        let mut addresses = BTreeSet::new();
+        let twice = self.desired.gpus.iter().find(|gpu| !addresses.insert(gpu.address))?;
+        Some((format!("GPU {} is there twice", twice.address), twice.address.to_string()))
     }
 }
 

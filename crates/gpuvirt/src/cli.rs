@@ -123,8 +123,9 @@ pub enum Command {
     Xml(XmlArgs),
     /// Record this host into a file that --host reads again. Changes nothing but that file
     ///
-    /// Serial numbers, host names and MAC addresses are left out; VMs that have GPUs are in it, by name. As root it holds more than as a user; what could
-    /// not be read is listed in it. An existing file is never overwritten.
+    /// `gpuvirt --host FILE` then shows what this host showed, VMs and findings too. Serial numbers, host names and MAC addresses are
+    /// left out, and of VMs all but their names, host devices, memory and machine; --hide-names leaves names out too. As root it
+    /// holds more than as a user; what could not be read is listed. An existing file is never overwritten. It wakes no card.
     ///
     /// Example: sudo gpuvirt snapshot --file host1.tar
     Snapshot(SnapshotArgs),
@@ -235,6 +236,9 @@ pub struct SnapshotArgs {
     /// The file to write
     #[arg(long, value_name = "FILE")]
     pub file: PathBuf,
+    /// Put vm1, vm2, gpu1, ... in the place of the names of VMs and labels of GPUs; leave out those of processes
+    #[arg(long)]
+    pub hide_names: bool,
 }
 
 /// Which events.

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use gpuvirt_api::Source;
 use gpuvirt_api::client::DEFAULT_SOCKET;
-use gpuvirt_host::{GpuRules, LinuxHost, LinuxSysfs};
-use gpuvirt_model::{Desired, Health, Observed, Reading, Records, Unknown};
+use gpuvirt_host::{GpuRules, LinuxHost, LinuxSysfs, ObserveScope};
+use gpuvirt_model::health::{DaemonHealth, LibvirtHealth};
+use gpuvirt_model::{Desired, Health, Observed, Reading, Records, Testimony, Unknown};
 use gpuvirt_recording::RecordedHost;
 
 use crate::failure::Failure;
@@ -27,12 +28,33 @@ pub struct Host {
     host: LinuxHost,
     /// What it shows.
     pub picture: Picture,
+    /// What was known of it that no file shows; of this machine nothing, without its daemon.
+    testimony: Option<Testimony>,
 }
 
 impl Host {
     /// What only the doctor asks of it.
     pub fn health(&self) -> Health {
-        self.host.health(&self.picture.observed)
+        let mut health = self.host.health(&self.picture.observed);
+        if let Some(testimony) = &self.testimony {
+            // A recording holds no processes.
+            health.memory.lockers.value = testimony.lockers.clone();
+        }
+        health
+    }
+
+    /// What is known of this machine that no file shows, the daemon's part in hand.
+    pub fn testimony(&self, daemon: DaemonHealth) -> Testimony {
+        let Picture { observed, desired, records, .. } = &self.picture;
+        let lockers = self.health().memory.lockers.value;
+        let (desired, records) = (desired.clone(), records.clone());
+        Testimony { desired, records, daemon, lockers, ..Testimony::default() }.of(observed)
+    }
+
+    /// libvirt, and the daemon's own part, as they were found when the host was recorded.
+    pub fn known(&self) -> (LibvirtHealth, DaemonHealth) {
+        let known = self.testimony.as_ref();
+        known.map(|known| (known.libvirt.clone(), known.daemon.clone())).unwrap_or_default()
     }
 }
 
@@ -41,6 +63,18 @@ impl Host {
 /// # Errors
 /// [`Failure`] when not even the PCI bus can be read.
 pub fn live() -> Result<Host, Failure> {
+    live_in(ObserveScope::Full)
+}
+
+/// The same for what tells nothing of holders: no process is looked at.
+///
+/// # Errors
+/// As [`live`].
+pub fn live_without_holders() -> Result<Host, Failure> {
+    live_in(ObserveScope::WithoutHolders)
+}
+
+fn live_in(scope: ObserveScope) -> Result<Host, Failure> {
     let mut oddities = Vec::new();
     let (desired, records) = stored(&mut oddities);
     let rules = rules::read(Path::new(CONFIG)).unwrap_or_else(|error| {
@@ -51,10 +85,11 @@ pub fn live() -> Result<Host, Failure> {
         GpuRules::default()
     });
     let host = LinuxHost::new(Arc::new(LinuxSysfs::this_machine()), rules);
-    let mut observed = observe(&host)?;
+    let mut observed = observe(&host, scope)?;
     let records = records.of_boot(observed.host.boot_id);
     gpuvirt_plan::profile::remember_names(&mut observed, &records);
-    Ok(Host { host, picture: Picture { observed, desired, records, source: Source::Host, oddities } })
+    let picture = Picture { observed, desired, records, source: Source::Host, oddities };
+    Ok(Host { host, picture, testimony: None })
 }
 
 /// What counts as a GPU here besides display controllers, as far as the configuration can be read.
@@ -68,7 +103,7 @@ pub fn socket(named: &Path) -> PathBuf {
     configured.unwrap_or_else(|| named.to_owned())
 }
 
-/// The host that a recording holds. Nothing in it was configured with gpuvirt.
+/// The host that a recording holds. In a dump nothing was configured with gpuvirt; a snapshot tells what was.
 ///
 /// # Errors
 /// [`Failure`] that names the file: it is no recording, or holds no PCI bus.
@@ -79,18 +114,25 @@ pub fn recorded(path: &Path) -> Result<Host, Failure> {
         failure
             .try_this("--host reads umockdev dumps (umockdev-record --all) and what `gpuvirt snapshot` wrote")
     })?;
-    let oddities = recording.notes();
-    let domains = recording.domains().map(<[_]>::to_vec);
+    let mut oddities = recording.notes();
+    let testimony = recording.testimony().cloned();
     let extra = recording.manifest().map(|manifest| manifest.extra_gpus.clone()).unwrap_or_default();
     let host = LinuxHost::new(Arc::new(recording), GpuRules { extra, ..GpuRules::default() });
-    let mut observed = observe(&host)?;
-    observed.domains = domains.map_or(Reading::Unknown(Unknown::NotRecorded), Reading::Known);
-    let (desired, records) = (Desired::default(), Records::default());
-    Ok(Host { host, picture: Picture { observed, desired, records, source: Source::Recording, oddities } })
+    let mut observed = observe(&host, ObserveScope::Full)?;
+    observed.domains = Reading::Unknown(Unknown::NotRecorded);
+    let (mut desired, mut records) = (Desired::default(), Records::default());
+    if let Some(testimony) = &testimony {
+        testimony.tell(&mut observed);
+        (desired, records) = (testimony.desired.clone(), testimony.records.clone());
+        gpuvirt_plan::profile::remember_names(&mut observed, &records);
+        oddities.extend(testimony.problems.iter().cloned());
+    }
+    let picture = Picture { observed, desired, records, source: Source::Recording, oddities };
+    Ok(Host { host, picture, testimony })
 }
 
-fn observe(host: &LinuxHost) -> Result<Observed, Failure> {
-    host.observe().map_err(|error| Failure::failed(&error))
+fn observe(host: &LinuxHost, scope: ObserveScope) -> Result<Observed, Failure> {
+    host.observe_scope(scope).map_err(|error| Failure::failed(&error))
 }
 
 /// What the admin asked for. A file that can't be understood is said to be so: it is not an empty one.

@@ -16,6 +16,7 @@ mod doctor {
 use std::collections::BTreeSet;
 
 use doctor::bed::{Bed, Case};
+use doctor::cards::held;
 use gpuvirt_model::{FindingCode, Severity};
 
 fn cases() -> Vec<Case> {
@@ -43,6 +44,92 @@ fn no_finding_is_without_its_case() {
     let missing: Vec<&str> =
         FindingCode::ALL.iter().filter(|code| !provoked.contains(code)).map(|code| code.as_str()).collect();
     assert!(missing.is_empty(), "no case provokes {missing:?}");
+}
+
+#[test]
+fn what_goes_together_or_is_as_it_should_be_is_no_finding() {
+    let mut beds = doctor::vms::guest_drivers_without_fault();
+    // The host uses a card that no VM is to have, and QEMU runs with one that a VM has.
+    beds.push(("a program on the host's card", Bed::healthy().retouched(|observed| held(observed, "Xorg"))));
+    let qemu = Bed::healthy().vm("games", |_, _| {}).retouched(|observed| held(observed, "qemu-system-x86"));
+    beds.push(("the VM itself", qemu));
+    for (what, bed) in beds {
+        let found = bed.examine().findings;
+        assert!(found.is_empty(), "{what}: {found:#?}");
+    }
+}
+
+/// The words that begin a line which is a command as a whole, to be copied; all else is a sentence or a piece of XML.
+const COMMANDS: [&str; 17] = [
+    "apparmor_parser",
+    "apt",
+    "ausearch",
+    "chmod",
+    "dnf",
+    "echo",
+    "gpuvirt",
+    "grep",
+    "journalctl",
+    "ls",
+    "lspci",
+    "modprobe",
+    "ps",
+    "setsebool",
+    "systemctl",
+    "update-initramfs",
+    "virsh",
+];
+
+/// What a person puts in the place of a word in capitals.
+fn filled_in(command: &str) -> String {
+    [("DEVICE", "request-1"), ("PROFILE", "nvidia_a40-24c"), ("PACKAGE", "550.127.05")]
+        .iter()
+        .fold(command.to_owned(), |text, (word, value)| text.replace(word, value))
+}
+
+/// A VM whose name a shell would take for more than a name.
+fn odd_name(bed: Bed) -> Bed {
+    bed.vm("a; touch /tmp/owned 'b' $(id)", |domain, machine| {
+        domain.config = vec![gpuvirt_model::Hostdev::Mdev { uuid: uuid::Uuid::from_u128(9) }];
+        machine.devices.clear();
+    })
+}
+
+#[test]
+fn a_remedy_that_is_a_command_is_one_as_a_whole() {
+    let beds = cases().into_iter().map(|case| (case.bed)(Bed::healthy())).chain([odd_name(Bed::healthy())]);
+    let remedies: BTreeSet<String> =
+        beds.flat_map(|bed| bed.examine().findings).flat_map(|finding| finding.remedy).collect();
+    let mut of_ours = 0;
+    for line in &remedies {
+        if !COMMANDS.iter().any(|command| line.split(' ').next() == Some(command)) {
+            // A command in a sentence still has its own quotes right: nothing of it may end up outside them.
+            assert!(!line.contains("touch /tmp/owned") || line.contains("'a; touch"), "{line}");
+            continue;
+        }
+        let bash = std::process::Command::new("bash").args(["-n", "-c", line]).output().unwrap();
+        assert!(bash.status.success(), "{line}: {}", String::from_utf8_lossy(&bash.stderr));
+        // As the shell would split it: one command a line.
+        let split =
+            format!("gpuvirt() {{ printf '%s\\0' gpuvirt \"$@\"; printf '\\n'; }}; {}", filled_in(line));
+        for part in line.split('#').next().unwrap().split([';', '|']).map(str::trim) {
+            let first = part.split(' ').next().unwrap();
+            let quoted = line.contains("'a; touch") || line.contains("-e '");
+            assert!(quoted || COMMANDS.contains(&first), "{line}: {first} is no command that is known here");
+        }
+        if !line.starts_with("gpuvirt ") {
+            continue;
+        }
+        let said = std::process::Command::new("bash").args(["-c", &split]).output().unwrap();
+        for words in String::from_utf8(said.stdout).unwrap().lines() {
+            let words: Vec<&str> = words.trim_end_matches('\0').split('\0').collect();
+            let parsed = <gpuvirt_command::cli::Cli as clap::Parser>::try_parse_from(&words);
+            assert!(parsed.is_ok(), "{line}: {words:?}: {}", parsed.unwrap_err());
+            of_ours += 1;
+        }
+    }
+    assert!(of_ours > 12, "only {of_ours} of {remedies:#?}");
+    assert!(!std::path::Path::new("/tmp/owned").exists());
 }
 
 #[test]

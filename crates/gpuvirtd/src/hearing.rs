@@ -71,6 +71,7 @@ impl Hearing {
                     told(Some(event));
                 }
                 Ok(Heard::Overrun) => {
+                    tracing::warn!("the kernel's events came too fast: everything is looked at again");
                     self.changed();
                     told(None);
                 }
@@ -104,5 +105,21 @@ mod tests {
         assert_eq!(hearing.reliable_count(), None);
         drop(change);
         assert!(hearing.reliable_count() > before);
+    }
+
+    #[test]
+    fn an_overrun_makes_every_picture_an_old_one_and_the_end_of_listening_too() {
+        let hearing = Hearing::default();
+        let (mut counts, told) = (Vec::new(), std::cell::RefCell::new(Vec::new()));
+        let mut left = vec![Heard::Nothing, Heard::Overrun].into_iter();
+        let next = || {
+            counts.push(hearing.reliable_count().unwrap());
+            left.next().map_or_else(|| Err(io::ErrorKind::BrokenPipe.into()), Ok)
+        };
+        hearing.listen(next, |event| told.borrow_mut().push(event));
+        assert_eq!(counts.len(), 3);
+        assert!(counts[0] == counts[1] && counts[1] < counts[2], "{counts:?}");
+        assert_eq!(told.into_inner(), [None]);
+        assert_eq!(hearing.reliable_count(), None, "nobody listens any more");
     }
 }

@@ -114,3 +114,74 @@ fn what_is_wrong_with_a_vm_is_found() {
     lab.sh("virsh undefine patient").expect(0);
     lab.gpuvirt(&format!("gpu set {plain} --type shared")).expect(0);
 }
+
+/// What the host itself says, with the one word that must differ put in its place: where it comes from.
+fn live(lab: &Lab, args: &str) -> String {
+    let said = lab.gpuvirt(args).stdout;
+    assert!(said.matches("\"source\": \"daemon\"").count() <= 1, "{said}");
+    said.replace("\"source\": \"daemon\"", "\"source\": \"recording\"")
+}
+
+/// The lines that differ, few enough to be read.
+fn difference(live: &str, recorded: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let (mut a, mut b) = (live.lines(), recorded.lines());
+    loop {
+        match (a.next(), b.next()) {
+            (None, None) => return lines,
+            (x, y) if x == y => {}
+            (x, y) if lines.len() < 12 => lines.push(format!("{x:?} became {y:?}")),
+            _ => return lines,
+        }
+    }
+}
+
+/// The host with everything that a listing can show: a card for passthrough, vGPUs, a holder, VMs with and without requests
+/// and with a fault. Nothing is running, so that nothing changes between two looks.
+#[test]
+fn a_snapshot_shows_byte_for_byte_what_the_host_showed() {
+    let lab = Lab::fresh();
+    let plain = lab.devices.get("PLAIN_GPU").to_owned();
+    let dirty = lab.devices.get("DIRTY_GPU").to_owned();
+    let vgpu = lab.devices.get("MDEV_GPU").to_owned();
+    lab.gpuvirt(&format!("gpu set {plain} --type direct --label render")).expect(0);
+    lab.gpuvirt(&format!("gpu set {vgpu} --type shared-direct")).expect(0);
+    lab.gpuvirt(&format!("vgpu create --gpu {vgpu} --profile lab-1q")).expect(0);
+    let _guest = lab.guest("recorded", "");
+    lab.gpuvirt(&format!("vm add recorded --gpu {plain}")).expect(0);
+    lab.sh("virsh memtune recorded --config --hard-limit 1024").expect(0);
+    let multi = lab.devices.get("MULTI_GPU").to_owned();
+    let holder = format!(
+        "node=/dev/dri/by-path/pci-{multi}-card
+        setsid bash -c \"exec -a e2e-holder sleep 600 9<>$(readlink -f $node)\" >/dev/null 2>&1 </dev/null &
+        for try in {{1..200}}; do pgrep -f '^e2e-holder' && break; done"
+    );
+    lab.sh(&holder).expect(0);
+    let shown = lab.gpuvirt(&format!("doctor {plain}"));
+    assert!(shown.stdout.contains("memory-not-lockable"), "{}", shown.stdout);
+
+    lab.sh("rm -f /tmp/e2e-bytes.tar").expect(0);
+    lab.gpuvirt("snapshot --file /tmp/e2e-bytes.tar").expect(0);
+    let mut wrong: Vec<String> = Vec::new();
+    let one = ["gpu list", "profile list", "vgpu list", "vm list", "doctor", "capacity", "host show"];
+    let of_one =
+        ["gpu show", "doctor"].map(|verb| [&plain, &dirty, &vgpu, &multi].map(|gpu| format!("{verb} {gpu}")));
+    let verbs = one.map(str::to_owned).into_iter().chain(of_one.into_iter().flatten());
+    for verb in verbs.chain(["vm show recorded".to_owned()]) {
+        for format in ["table", "json", "yaml"] {
+            let live =
+                live(&lab, &format!("{verb} -o {format}")).replace("source: daemon", "source: recording");
+            let recorded = lab.gpuvirt(&format!("--host /tmp/e2e-bytes.tar {verb} -o {format}")).stdout;
+            assert!(!live.is_empty(), "{verb} says nothing");
+            if live != recorded {
+                wrong.push(format!("{verb} -o {format}: {:#?}", difference(&live, &recorded)));
+            }
+        }
+    }
+    assert!(
+        lab.gpuvirt(&format!("gpu show {multi}")).stdout.contains("e2e-holder"),
+        "nobody was seen to hold it"
+    );
+    lab.sh("pkill -f '^e2e-holder'; virsh undefine recorded; rm /tmp/e2e-bytes.tar").expect(0);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -182,6 +182,22 @@ fn a_hook_for_others_is_done_at_once() {
         assert_eq!((output.code, output.stdout.as_str()), (0, ""), "{operation}");
     }
     lab.sh("echo '<domain' | /etc/libvirt/hooks/qemu.d/50-gpuvirt plain reconnect begin -").expect(0);
+    // Nor is anything said of a document that has our devices: a filter's output would take its place.
+    lab.guest("ours", "");
+    lab.gpuvirt("vm add ours --profile lab-1q").expect(0);
+    lab.sh("virsh dumpxml ours >/tmp/e2e-ours.xml").expect(0);
+    for operation in ["migrate begin", "restore begin"] {
+        let filter = format!("/etc/libvirt/hooks/qemu.d/50-gpuvirt ours {operation} - < /tmp/e2e-ours.xml");
+        let output = lab.sh(&filter);
+        assert_eq!((output.code, output.stdout.as_str()), (0, ""), "{operation}");
+    }
+    // By libvirt itself, with nobody there to ask: what is restored is what was saved.
+    let state = "virsh dumpxml plain | sed \"s/ id='[0-9]*'//\"";
+    lab.sh("systemctl stop gpuvirtd && virsh -q start --paused plain").expect(0);
+    let before = lab.sh(state).expect(0).stdout;
+    lab.sh("virsh -q save plain /var/lib/libvirt/images/e2e-saved && virsh -q restore --paused /var/lib/libvirt/images/e2e-saved; code=$?; rm -f /var/lib/libvirt/images/e2e-saved; exit $code").expect(0);
+    assert_eq!(lab.sh(state).expect(0).stdout, before);
+    lab.sh("virsh -q destroy plain; systemctl start gpuvirtd").expect(0);
 }
 
 #[test]
@@ -203,6 +219,36 @@ fn vm_start_chooses_and_libvirtd_may_go_and_come_back() {
     }
     stop(&lab, "late");
     until_no_vgpu(&lab);
+}
+
+#[test]
+fn a_card_is_lent_to_a_vm_for_as_long_as_it_runs() {
+    let lab = Lab::fresh();
+    let gpu = lab.devices.get("PLAIN_GPU");
+    let host = lab.binding(gpu);
+    lab.gpuvirt(&format!("gpu set {gpu} --type direct --when vm")).expect(0);
+    assert_eq!(lab.binding(gpu), host, "nothing is done before a VM asks for it");
+    lab.guest("games", "");
+    lab.gpuvirt(&format!("vm add games --gpu {gpu}")).expect(0);
+    for _ in 0..2 {
+        start(&lab, "games").expect(0);
+        assert_eq!(lab.binding(gpu), "vfio-pci/vfio-pci");
+        stop(&lab, "games");
+        lab.sh(&format!(
+            "for try in $(seq 300); do [ $(basename $(readlink /sys/bus/pci/devices/{gpu}/driver)) != vfio-pci ] && exit 0; \
+             sleep 0.2; done; gpuvirt status; exit 1"
+        ))
+        .expect(0);
+    }
+    // What holds it on the host is named to who starts the VM, and the card stays where it is.
+    let holder = "setsid bash -c \"exec -a e2e-holder sleep 600 9<>$(readlink -f /dev/dri/by-path/pci-GPU-card)\" >/dev/null 2>&1 </dev/null &
+        for try in {1..200}; do pgrep -f '^e2e-holder' >/dev/null && exit 0; done; exit 1";
+    lab.sh(&holder.replace("GPU", gpu)).expect(0);
+    start(&lab, "games").expect(1).says("[gpu-in-use]").says("sleep");
+    lab.sh("pkill -f '^e2e-holder'; while pgrep -f '^e2e-holder' >/dev/null; do :; done").expect(0);
+    lab.gpuvirt("vm remove games request-1").expect(0);
+    lab.gpuvirt(&format!("gpu unset {gpu}")).expect(0);
+    lab.assert_pristine();
 }
 
 #[test]

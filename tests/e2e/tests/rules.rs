@@ -63,6 +63,73 @@ fn memory_that_cannot_be_locked_is_refused_and_an_ordinary_domain_is_not() {
     stop(&lab, "limited");
 }
 
+/// `virsh edit` itself, with an editor that runs a sed script.
+fn virsh_edit(lab: &Lab, name: &str, script: &str) {
+    lab.sh(&format!(
+        "printf '#!/bin/sh\\nexec sed -i -f /tmp/e2e-edit.sed \"$1\"\\n' > /tmp/e2e-editor && chmod +x /tmp/e2e-editor
+         cat > /tmp/e2e-edit.sed <<'EOF'\n{script}\nEOF
+         EDITOR=/tmp/e2e-editor virsh edit {name} </dev/null"
+    ))
+    .expect(0)
+    .says("edited");
+}
+
+#[test]
+fn whatever_virsh_edit_wrote_is_judged_when_virsh_starts_it() {
+    let lab = with_both();
+    let (whole, parts) = (lab.devices.get("PLAIN_GPU"), lab.devices.get("MDEV_GPU"));
+    let pci = |gpu: &str, managed: &str| {
+        let [domain, bus, rest]: [&str; 3] = gpu.split(':').collect::<Vec<_>>().try_into().unwrap();
+        let (slot, function) = rest.split_once('.').unwrap();
+        format!(
+            "<hostdev mode='subsystem' type='pci' managed='{managed}'><source><address domain='0x{domain}' bus='0x{bus}' \
+             slot='0x{slot}' function='0x{function}'/></source></hostdev>"
+        )
+    };
+    let mdev = |uuid: &str| {
+        format!(
+            "<hostdev mode='subsystem' type='mdev' model='vfio-pci'><source><address uuid='{uuid}'/></source></hostdev>"
+        )
+    };
+    let made = lab.gpuvirt("vgpu create --profile lab-1q -o json").expect(0).json();
+    let vgpu = made["id"].as_str().unwrap();
+    let seventeen: String = (1..=17).map(|n| mdev(&format!("00000000-0000-4000-8000-{n:012}"))).collect();
+    let add = |what: String| format!("s|</devices>|{what}</devices>|");
+    lab.guest("edited", "");
+    for (script, code, says) in [
+        (add(mdev(vgpu) + &pci(whole, "no")), "mixed-modes", whole),
+        (add(mdev(vgpu) + &pci(whole, "yes")), "mixed-modes", whole),
+        (add(pci(parts, "no")), "not-passthrough", parts),
+        (add(pci(parts, "yes")), "not-passthrough", parts),
+        (add(seventeen), "too-many-devices", "17"),
+        (add(mdev(vgpu) + "<iommu model='intel'/>"), "viommu-with-vgpu", "IOMMU"),
+        (
+            "s|</vcpu>|</vcpu><memtune><hard_limit unit='MiB'>64</hard_limit></memtune>|\n".to_owned()
+                + &add(pci(whole, "no")),
+            "memory-not-lockable",
+            "64 MiB",
+        ),
+    ] {
+        let clean =
+            lab.sh("virsh dumpxml --inactive edited > /tmp/e2e-clean.xml; cat /tmp/e2e-clean.xml").expect(0);
+        virsh_edit(&lab, "edited", &script);
+        let before = lab.picture();
+        start(&lab, "edited").expect(1).says(&format!("[{code}]")).says(says);
+        assert_eq!(lab.picture(), before, "{script}");
+        assert!(lab.sh("virsh domstate edited").expect(0).says("shut off").code == 0);
+        lab.sh("virsh -q define /tmp/e2e-clean.xml").expect(0);
+        assert_ne!(clean.stdout, "");
+    }
+    // A request rewritten by hand: to a profile that nobody offers, and to another card than the one at the address.
+    lab.gpuvirt("vm add edited --profile lab-1q").expect(0);
+    virsh_edit(&lab, "edited", "s|lab-1q|lab-9q|");
+    start(&lab, "edited").expect(1).says("lab-9q").says("[profile-not-offered]");
+    lab.gpuvirt("vm remove edited request-1").expect(0);
+    lab.gpuvirt(&format!("vm add edited --gpu {whole}")).expect(0);
+    virsh_edit(&lab, "edited", "s|1234:1111|1234:2222|");
+    start(&lab, "edited").expect(1).says("[identity-changed]").says("1234:2222");
+}
+
 #[test]
 fn an_iommu_of_the_guests_own_goes_with_no_vgpu() {
     let lab = with_both();

@@ -269,6 +269,103 @@ fn a_vm_that_asks_for_a_kind_of_card_finds_it_at_another_address() {
 }
 
 #[test]
+fn cards_with_one_label_serve_whichever_vm_starts() {
+    let lab = Lab::fresh();
+    let (here, there) = (lab.devices.get("TWIN_A"), lab.devices.get("TWIN_B"));
+    for twin in [here, there] {
+        lab.gpuvirt(&format!("gpu set {twin} --type direct --label farm")).expect(0);
+    }
+    // A label of two names neither of them.
+    for command in ["gpu show farm", "gpu set farm --type shared", "gpu unset farm", "xml --gpu farm"] {
+        lab.gpuvirt(command).expect(3).says("[label-ambiguous]").says(here).says(there);
+    }
+    for name in ["first", "second", "third"] {
+        lab.guest(name, "");
+        lab.gpuvirt(&format!("vm add {name} --match 1234:1111 --label farm")).expect(0);
+        lab.gpuvirt(&format!("vm show {name}")).expect(0).says("labelled farm");
+        if name != "third" {
+            lab.gpuvirt(&format!("vm start {name}")).expect(0);
+        }
+    }
+    let on = |name: &str| {
+        let shown = lab.gpuvirt(&format!("vm show {name}")).expect(0).stdout;
+        [here, there].map(|twin| shown.contains(twin))
+    };
+    assert_ne!(on("first"), on("second"), "each has its own");
+    // A third one is defined, and starts when one of them has ended.
+    lab.gpuvirt("vm start third").expect(3).says("[no-suitable-gpu]").says("another VM runs with it");
+    start(&lab, "third").expect(1).says("[gpu-in-use]");
+    let of_second = on("second");
+    stop(&lab, "second");
+    lab.gpuvirt("vm start third").expect(0);
+    assert_eq!(on("third"), of_second);
+    stop(&lab, "third");
+    stop(&lab, "first");
+    // A card that lost the label is none of them, for virsh either.
+    let lost = if of_second[0] { here } else { there };
+    lab.gpuvirt(&format!("gpu set {lost} --type direct --label ''")).expect(0);
+    start(&lab, "third")
+        .expect(1)
+        .says("[request-unmet]")
+        .says("labelled farm")
+        .says("gpuvirt vm start third");
+    lab.gpuvirt("vm start third").expect(0);
+    assert_ne!(on("third"), of_second);
+    stop(&lab, "third");
+}
+
+#[test]
+fn vms_are_spread_or_grouped_when_virsh_starts_them() {
+    let lab = Lab::fresh();
+    let (shared, _) = lab.vgpu_twin();
+    lab.sh("echo Y > /sys/module/gpuvirt_mdev/parameters/same_size").expect(0);
+    for gpu in [&shared, lab.devices.get("MDEV_GPU")] {
+        lab.gpuvirt(&format!("gpu set {gpu} --type shared-direct")).expect(0);
+    }
+    for (name, profile) in
+        [("small", "lab-4q"), ("little", "lab-4q"), ("large", "lab-8q"), ("tiny", "lab-2q")]
+    {
+        lab.guest(name, "");
+        lab.gpuvirt(&format!("vm add {name} --profile {profile}")).expect(0);
+    }
+    let gpu_of = |name: &str| {
+        let shown = block(&lab, "vm list", name);
+        shown.lines().find_map(|line| line.strip_prefix("   Graphics Device: ")).unwrap().to_owned()
+    };
+    // Spread: each of the two small ones locks a card to its size, and no card is left for the large one.
+    for name in ["small", "little"] {
+        start(&lab, name).expect(0);
+    }
+    assert_ne!(gpu_of("small"), gpu_of("little"), "performance: one on each");
+    for name in ["large", "tiny"] {
+        start(&lab, name).expect(1).says("[no-capacity]").says("gpuvirt:");
+        lab.gpuvirt(&format!("vm start {name}")).expect(3).says("VM small").says("VM little");
+    }
+    for name in ["small", "little"] {
+        stop(&lab, name);
+    }
+    until_no_vgpu(&lab);
+    // Grouped: the large one has a card.
+    lab.gpuvirt("host set --assignment-policy consolidation").expect(0);
+    for name in ["small", "little", "large"] {
+        start(&lab, name).expect(0);
+    }
+    assert_eq!(gpu_of("small"), gpu_of("little"), "consolidation: both on one");
+    assert_ne!(gpu_of("large"), gpu_of("small"));
+    start(&lab, "tiny").expect(1).says("[no-capacity]");
+    // The last one of its size is gone: the card is for any size again.
+    let freed = gpu_of("large");
+    stop(&lab, "large");
+    until(&lab, "[ $(ls /sys/bus/mdev/devices | wc -l) = 2 ]");
+    start(&lab, "tiny").expect(0);
+    assert_eq!(gpu_of("tiny"), freed);
+    for name in ["small", "little", "tiny"] {
+        stop(&lab, name);
+    }
+    until_no_vgpu(&lab);
+}
+
+#[test]
 fn a_new_default_type_waits_for_the_vm_that_runs_and_is_applied_after_it() {
     let lab = Lab::fresh();
     let (shared, _) = lab.vgpu_twin();

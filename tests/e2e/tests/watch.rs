@@ -116,19 +116,86 @@ fn vgpus_come_back_with_their_driver_and_what_others_remove_is_gone() {
 }
 
 #[test]
+fn events_that_came_faster_than_they_were_read_lead_to_a_look_at_everything() {
+    let lab = Lab::fresh();
+    let gpu = lab.devices.get("TWIN_A");
+    lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(0);
+    // The daemon is held while its card goes and comes back behind more events than the kernel keeps for it.
+    lab.sh(&format!(
+        "pid=$(systemctl show -P MainPID gpuvirtd); kill -STOP $pid; trap 'kill -CONT $pid' EXIT
+         udevadm control --stop-exec-queue
+         for n in {{1..2500}}; do echo change >/sys/module/vfio/uevent; done
+         echo 1 >/sys/bus/pci/devices/{gpu}/remove; echo 1 >/sys/bus/pci/rescan
+         udevadm control --start-exec-queue"
+    ))
+    .expect(0);
+    event(&lab, &format!("{gpu} became direct"));
+    assert_eq!(lab.binding(gpu), "vfio-pci/vfio-pci");
+    // The kernel did say ENOBUFS: the test tests what it says.
+    lab.sh("journalctl -b -o cat _PID=$(systemctl show -P MainPID gpuvirtd)").says("events came too fast");
+    assert!(!lab.binding(lab.devices.get("TWIN_B")).contains("vfio"), "a card of nobody's is left alone");
+}
+
+/// A round of the daemon's own: a card of ours goes and comes back, and is led to its type.
+fn round(lab: &Lab, gpu: &str) {
+    lab.sh(&format!("echo 1 > /sys/bus/pci/devices/{gpu}/remove; echo 1 > /sys/bus/pci/rescan")).expect(0);
+    event(lab, &format!("{gpu} became direct"));
+}
+
+#[test]
 fn a_libvirt_that_was_stopped_is_not_woken_and_one_that_comes_back_is_heard_again() {
     let lab = Lab::fresh();
-    let gpu = lab.devices.get("PLAIN_GPU");
-    lab.gpuvirt("vm list").expect(0);
-    lab.sh("systemctl stop libvirtd.service").expect(0);
-    // A round of the daemon's own: an event of the kernel's, and what it leads to.
-    lab.sh(&format!("echo 1 > /sys/bus/pci/devices/{gpu}/remove; echo 1 > /sys/bus/pci/rescan")).expect(0);
-    event(&lab, &format!("add {gpu}"));
-    lab.sh("systemctl is-active libvirtd.service").says("inactive");
+    let (gpu, mdev) = (lab.devices.get("TWIN_A"), lab.devices.get("MDEV_GPU"));
+    lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(0);
+    lab.gpuvirt(&format!("gpu set {mdev} --type shared-direct")).expect(0);
+    let sleeper = lab.guest("sleeper", "");
+    lab.gpuvirt("vm add sleeper --profile lab-1q").expect(0);
+    lab.sh("virsh -q start --paused sleeper").expect(0);
+    // Its socket stays, as the admin's `systemctl stop` leaves it: whoever connects starts it.
+    lab.sh("systemctl stop libvirtd.service; systemctl is-active libvirtd.socket").expect(0);
+    let sleeps = || drop(lab.sh("systemctl is-active libvirtd.service").expect(3).says("inactive"));
+    round(&lab, gpu);
+    sleeps();
+    // Nor by a daemon that starts and finds what it made for a VM, nor by who reads numbers all day.
+    lab.sh("systemctl restart gpuvirtd").expect(0);
+    round(&lab, gpu);
+    let metrics = "curl -sf --unix-socket /run/gpuvirt/gpuvirt.sock -H 'Cache-Control: no-cache' http://gpuvirt/metrics";
+    lab.sh(metrics).expect(0).says("gpuvirt_libvirt_answers 0");
+    sleeps();
+    assert_eq!(lab.vgpus().len(), 1, "what the VM runs with is left to it");
     lab.sh("systemctl start libvirtd.service").expect(0);
-    lab.gpuvirt("vm list").expect(0);
+    lab.gpuvirt("vm list").expect(0).says("sleeper");
+    lab.sh(metrics).expect(0).says("gpuvirt_libvirt_answers 1");
     let guest = lab.guest("heard-vm", "");
     lab.gpuvirt("vm list").expect(0).says("heard-vm");
     event(&lab, "VM heard-vm was defined");
     drop(guest);
+    sleeper.destroy();
+}
+
+#[test]
+fn what_runs_is_listed_by_a_cordon_and_by_maintenance_and_nothing_more_starts_there() {
+    let lab = Lab::fresh();
+    let mdev = lab.devices.get("MDEV_GPU");
+    lab.gpuvirt(&format!("gpu set {mdev} --type shared-direct")).expect(0);
+    for name in ["early", "late"] {
+        lab.guest(name, "");
+        lab.gpuvirt(&format!("vm add {name} --profile lab-1q")).expect(0);
+    }
+    let start = |name: &str| lab.sh(&format!("virsh -q start --paused {name}"));
+    start("early").expect(0);
+    lab.gpuvirt(&format!("gpu cordon {mdev}"))
+        .expect(0)
+        .says(&format!("still running: VM early with {mdev}"));
+    start("late").expect(1).says("cordoned");
+    let again = lab.gpuvirt(&format!("gpu cordon {mdev} -o json")).expect(0).json();
+    assert_eq!(again["stillRunning"], serde_json::json!([{"vm": "early", "gpu": mdev}]), "{again}");
+    lab.gpuvirt(&format!("gpu uncordon {mdev}")).expect(0);
+    lab.gpuvirt("host maintenance on").expect(0).says("VM early with");
+    start("late").expect(1).says("maintenance");
+    lab.sh("virsh -q destroy early").expect(0);
+    lab.gpuvirt("host maintenance on").expect(0).says("no VM runs there");
+    lab.gpuvirt("host maintenance off").expect(0);
+    start("late").expect(0);
+    lab.sh("virsh -q destroy late").expect(0);
 }

@@ -15,7 +15,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let dump = dump.join("\n");
     File::create(folder.join("dump"))?.write_all(dump.as_bytes())?;
     let host = RecordedHost::from_bytes(dump.into_bytes())?;
-    let options = SnapshotOptions { date: "2026-01-01T00:00:00Z".to_owned(), domains: Some(Vec::new()) };
+    let options = SnapshotOptions {
+        date: "2026-01-01T00:00:00Z".to_owned(),
+        testimony: Some(Default::default()),
+        ..SnapshotOptions::default()
+    };
     write_snapshot(&host, &options, File::create(folder.join("snapshot"))?)?;
     Ok(())
 }

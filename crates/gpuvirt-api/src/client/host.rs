@@ -9,7 +9,7 @@ use super::{CHANGE_DEADLINE, Call, Client, ClientError, READ_DEADLINE};
 use crate::event::EventList;
 use crate::{
     ApplyConfig, Change, ConfigChange, DoctorDocument, GpuSelector, HostDocument, List, SetHost,
-    StatusDocument, route,
+    StatusDocument, TestimonyDocument, route,
 };
 
 impl Client {
@@ -19,6 +19,14 @@ impl Client {
     /// [`ClientError`], here and below.
     pub fn doctor(&self, gpu: Option<&GpuSelector>) -> Result<DoctorDocument, ClientError> {
         self.get(route::doctor(gpu))
+    }
+
+    /// What the daemon knows of its host that no file shows.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn testimony(&self) -> Result<TestimonyDocument, ClientError> {
+        self.get(route::TESTIMONY.to_owned())
     }
 
     /// The host's defaults.

@@ -6,8 +6,8 @@ use ureq::http::Method;
 
 use super::{Call, Client, ClientError};
 use crate::{
-    Change, HookAnswer, HookCall, List, MigrationDocument, VmAdd, VmAdopt, VmDocument, VmRemove, VmStart,
-    XmlDocument, route,
+    Change, HookAnswer, HookCall, List, MigrationDocument, VmAdd, VmAdopt, VmDocument, VmGuestDriver,
+    VmRemove, VmStart, XmlDocument, route,
 };
 
 impl Client {
@@ -73,6 +73,14 @@ impl Client {
     /// [`ClientError`].
     pub fn vm_adopt(&self, name: &str, request: &VmAdopt) -> Result<Change, ClientError> {
         self.change(Method::POST, route::vm_adopt(name), Some(request))
+    }
+
+    /// States which driver a domain's guest has.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn vm_guest_driver(&self, name: &str, request: &VmGuestDriver) -> Result<Change, ClientError> {
+        self.change(Method::PUT, route::vm_guest_driver(name), Some(request))
     }
 
     /// What libvirt's hook asks, with the longest wait for it.

@@ -7,8 +7,8 @@ use crate::event::EventList;
 use crate::{
     ApplyConfig, Capacity, Change, ConfigChange, CreateGpuInstances, CreateVgpu, DoctorDocument, GpuDocument,
     HookAnswer, HookCall, HostDocument, List, MigDocument, MigrationDocument, ProfileDocument, RemoveVgpus,
-    SetCordon, SetHost, SetType, SetVgpuParams, StatusDocument, VgpuDocument, VmAdd, VmAdopt, VmDocument,
-    VmRemove, VmStart, XmlDocument,
+    SetCordon, SetHost, SetType, SetVgpuParams, StatusDocument, TestimonyDocument, VgpuDocument, VmAdd,
+    VmAdopt, VmDocument, VmGuestDriver, VmRemove, VmStart, XmlDocument,
 };
 
 /// The schema of a type; its definition is kept by the generator.
@@ -100,11 +100,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::new(("post", "/v1/vms/{name}/devices/remove"), "removeVmDevice", "Take a device or a request from a domain", CHANGE).body(|s| s.subschema_for::<VmRemove>()),
     Operation::new(("post", "/v1/vms/{name}/start"), "startVm", "Start a domain with the devices that it asks for", CHANGE).body(|s| s.subschema_for::<VmStart>()),
     Operation::new(("post", "/v1/vms/{name}/adopt"), "adoptVm", "Note requests for the GPUs that a domain has without", CHANGE).body(|s| s.subschema_for::<VmAdopt>()).more("Idempotent: what has a request is left as it is. Nothing of what QEMU gets is changed."),
+    Operation::new(("put", "/v1/vms/{name}/guest-driver"), "setVmGuestDriver", "State which driver a domain's guest has, for the doctor", CHANGE).body(|s| s.subschema_for::<VmGuestDriver>()).more("Idempotent. It changes the definition's metadata alone, and nothing of what QEMU gets."),
     Operation::new(("post", "/v1/hook"), "hook", "What libvirt's hook asks; not for other programs", Answer::Json(|s| s.subschema_for::<HookAnswer>())).body(|s| s.subschema_for::<HookCall>()),
     Operation::new(("get", "/v1/config"), "exportConfig", "What is configured", Answer::Json(|s| s.subschema_for::<Configuration>())),
     Operation::new(("post", "/v1/config"), "applyConfig", "Compare, check or carry out a configuration", Answer::Json(|s| s.subschema_for::<ConfigChange>())).body(|s| s.subschema_for::<ApplyConfig>()).more("Idempotent: a document that is in force changes nothing."),
     Operation::new(("get", "/v1/status"), "status", "How things stand", Answer::Json(|s| s.subschema_for::<StatusDocument>())),
     Operation::new(("get", "/v1/doctor"), "doctor", "What keeps GPUs from working in VMs", Answer::Json(|s| s.subschema_for::<DoctorDocument>())).query(&["gpu"]).more("Reads alone. A finding is no error of this call: it answers 200 whatever is found."),
+    Operation::new(("get", "/v1/testimony"), "testimony", "What gpuvirtd knows of its host that no file shows, for snapshots", Answer::Json(|s| s.subschema_for::<TestimonyDocument>())),
     Operation::new(("get", "/v1/events"), "listEvents", "What happened after an event, waiting for the next", Answer::Json(|s| s.subschema_for::<EventList>())).query(&["after", "waitSeconds"]).more("A stream by asking again, each time after `last`. `lost`, or another `daemon` than before: look at everything again."),
     Operation::new(("get", "/v1/openapi.json"), "openapi", "This document", Answer::Any),
     Operation::new(("post", "/v1/recover"), "recover", "Settle what a failed undo or a crash left open", CHANGE),

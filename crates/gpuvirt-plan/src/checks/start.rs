@@ -243,8 +243,19 @@ impl Start<'_> {
                 let because = format!("{} is {found}, and its request is for {}", gpu.address, kind.ids);
                 Some(self.refuse(RefusalCode::RequestUnmet, because, vec![self.start_command()]))
             }
+            Wanted::Match { kind } => self.other_label(gpu, kind.label.as_deref()?),
             _ => None,
         }
+    }
+
+    /// The card lost the label that the request asks for, or another one was given to it.
+    fn other_label(&self, gpu: &Gpu, wanted: &str) -> Option<Refusal> {
+        let found = self.desired.gpu(gpu.address).and_then(|entry| entry.label.as_deref());
+        (found != Some(wanted)).then(|| {
+            let has = found.map_or_else(|| "has no label".to_owned(), |found| format!("is labelled {found}"));
+            let because = format!("{} {has}, and its request is for one labelled {wanted}", gpu.address);
+            self.refuse(RefusalCode::RequestUnmet, because, vec![self.start_command()])
+        })
     }
 
     /// Another VM, or somebody else, has it.

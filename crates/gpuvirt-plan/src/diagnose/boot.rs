@@ -47,7 +47,7 @@ fn unsettled(case: &Case<'_>) -> Vec<Finding> {
         )
         .seen_at("/var/lib/gpuvirt/journal", purpose)
         .remedy("gpuvirt recover")
-        .remedy("gpuvirt gpu show ADDRESS, to see what holds it")
+        .remedy(format!("gpuvirt gpu show {gpu} # what holds it"))
     };
     case.daemon.unsettled.iter().map(finding).collect()
 }

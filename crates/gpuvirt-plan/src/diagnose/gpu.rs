@@ -30,10 +30,8 @@ fn absent(case: &Case<'_>) -> Vec<Finding> {
             ),
         )
         .seen_at(format!("/sys/bus/pci/devices/{address}"), "no GPU there")
-        .remedy(
-            "lspci -nn, to see whether it has another address: cards that are added or removed move others",
-        )
-        .remedy(format!("gpuvirt gpu unset {address}, when it is gone for good"))
+        .remedy("lspci -nn # has it another address? Cards that are added or removed move others")
+        .remedy(format!("gpuvirt gpu unset {address} # when it is gone for good"))
     };
     gone.map(finding).collect()
 }
@@ -51,7 +49,7 @@ fn identity_changed(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
         )
         .seen_at(format!("/sys/bus/pci/devices/{address}"), found)
         .seen_at("configured", entry.identity)
-        .remedy(format!("gpuvirt gpu unset {address}, then configure what sits there now"))
+        .remedy(format!("gpuvirt gpu unset {address} # then configure what sits there now"))
     })
 }
 
@@ -72,7 +70,9 @@ fn pending(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
     let finding = finding.seen_at(format!("/sys/bus/pci/devices/{address}/driver"), driver);
     let holders = gpu.holders.seen.iter().map(ToString::to_string);
     let finding = holders.fold(finding, |finding, holder| finding.seen_at("held by", holder));
-    Some(finding.remedy(format!(
-        "gpuvirt gpu set {address} --type {wanted} --dry-run, which names what is in the way"
-    )))
+    Some(
+        finding.remedy(format!(
+            "gpuvirt gpu set {address} --type {wanted} --dry-run # it names what is in the way"
+        )),
+    )
 }

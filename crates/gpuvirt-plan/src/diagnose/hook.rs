@@ -81,7 +81,7 @@ fn selinux(case: &Case<'_>) -> Option<Finding> {
         .seen(security.selinux.shows("1"))
         .seen(security.hooks_unconfined.shows("off"))
         .remedy("setsebool -P virt_hooks_unconfined on")
-        .remedy("ausearch -m avc -ts recent | grep -i virt, to see what is denied")
+        .remedy("ausearch -m avc -ts recent | grep -i virt # what is denied")
     })
 }
 
@@ -99,7 +99,7 @@ fn apparmor(case: &Case<'_>) -> Option<Finding> {
                  apparmor_parser -r {}",
             hooks.source
         ))
-        .remedy("journalctl -k | grep -i apparmor.*denied, to see what is denied")
+        .remedy("journalctl -k | grep -i 'apparmor.*denied' # what is denied")
     })
 }
 
@@ -112,7 +112,7 @@ fn not_run(case: &Case<'_>) -> Option<Finding> {
             format!("libvirt started VMs with our devices and did not run our hook: {SO}"),
         )
         .seen_at("gpuvirtd", format!("started without a hook's call: {}", unhooked.join(", ")))
-        .remedy("systemctl restart libvirtd (or virtqemud): one that found no hooks at its start looks for none later")
+        .remedy("systemctl try-restart libvirtd virtqemud # one that found no hooks at its start looks for none later")
         .remedy("ls -l /etc/libvirt/hooks/qemu.d")
     })
 }

@@ -52,7 +52,7 @@ fn daemon_unreachable(case: &Case<'_>) -> Option<Finding> {
     } else {
         finding
             .remedy("systemctl enable --now gpuvirtd")
-            .remedy("journalctl -u gpuvirtd, when it does not start")
+            .remedy("journalctl -u gpuvirtd # when it does not start")
     })
 }
 

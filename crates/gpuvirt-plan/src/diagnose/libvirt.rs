@@ -3,6 +3,7 @@
 use gpuvirt_model::{Finding, FindingCode, Framework, Reading, Severity, Subject, Unknown};
 
 use super::Case;
+use crate::checks::shell_word;
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     [unreachable(case), another_uri(case), old(case)].into_iter().flatten().collect()
@@ -29,7 +30,7 @@ fn unreachable(case: &Case<'_>) -> Option<Finding> {
     Some(
         finding
             .remedy("systemctl status libvirtd virtqemud.socket")
-            .remedy(format!("virsh -c {uri} list, as root"))
+            .remedy(format!("virsh -c {} list --all # as root", shell_word(uri)))
             .remedy("another URI: libvirt_uri in /etc/gpuvirt/gpuvirtd.toml"),
     )
 }

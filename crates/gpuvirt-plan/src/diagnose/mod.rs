@@ -11,6 +11,8 @@ mod display;
 mod driver;
 mod gpu;
 mod group;
+mod guest_driver;
+mod holder;
 mod hook;
 mod install;
 mod iommu;
@@ -62,6 +64,7 @@ pub fn diagnose(case: &Case<'_>) -> Diagnosis {
         gpu::findings,
         driver::findings,
         group::findings,
+        holder::findings,
         reset::findings,
         power::findings,
         display::findings,
@@ -71,6 +74,7 @@ pub fn diagnose(case: &Case<'_>) -> Diagnosis {
         nvswitch::findings,
         vm::findings,
         vm_machine::findings,
+        guest_driver::findings,
     ];
     let mut findings: Vec<Finding> = topics.iter().flat_map(|topic| topic(case)).collect();
     // The worst first; of equals, the host before its GPUs and those before the VMs.

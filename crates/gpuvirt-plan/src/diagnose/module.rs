@@ -71,7 +71,7 @@ fn taken_by_id(case: &Case<'_>, place: &Place) -> Option<Finding> {
         Finding::new(FindingCode::TakenById, severity, Subject::Host, cause).seen(place.evidence.clone());
     Some(
         finding
-            .remedy(format!("gpuvirt gpu set {} --type direct, which takes it by its address", first.address))
+            .remedy(format!("gpuvirt gpu set {} --type direct # takes it by its address", first.address))
             .remedy(format!(
                 "then drop the ids from {}, make the initramfs anew, and reboot",
                 place.evidence.source

@@ -31,7 +31,7 @@ fn lost(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
             ),
         )
         .seen_at(format!("/sys/bus/pci/devices/{address}/sriov_numvfs"), gpu.live_vfs)
-        .remedy(format!("gpuvirt gpu set {address} --type shared-direct --dry-run, to see what gpuvirt would take over"))
+        .remedy(format!("gpuvirt gpu set {address} --type shared-direct --dry-run # what gpuvirt would take over"))
         .remedy("nothing, where something else makes them again at boot (mdevctl, a unit of yours)")
     })
 }
@@ -58,7 +58,7 @@ fn taken_by_host(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
         )
         .seen_at(format!("/sys/bus/pci/drivers/{own}"), taken.join(" "))
         .remedy(format!(
-            "gpuvirt gpu set {} --type shared-direct, which makes them without the host's driver",
+            "gpuvirt gpu set {} --type shared-direct # makes them without the host's driver",
             gpu.address
         ))
         .remedy(format!(
@@ -84,7 +84,7 @@ fn nvidia_on_vfio(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
             "virtual functions for vGPUs are on vfio-pci: they have no vGPU type there, and a VM that gets one finds no card",
         )
         .seen_at("/sys/bus/pci/drivers/vfio-pci", bound.join(" "))
-        .remedy("gpuvirt gpu set ADDRESS --type shared-direct; VMs ask for a profile, and not for a function")
+        .remedy(format!("gpuvirt gpu set {} --type shared-direct # VMs ask for a profile, and not for a function", gpu.address))
         .remedy("their hostdevs need managed='no': managed='yes' is what binds them to vfio-pci")
     })
 }

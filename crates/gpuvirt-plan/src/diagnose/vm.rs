@@ -3,6 +3,7 @@
 use gpuvirt_model::{Domain, Evidence, Finding, FindingCode, Hostdev, Severity, Subject, VgpuId};
 
 use super::Case;
+use crate::checks::shell_word;
 use crate::checks::start::mixed_modes;
 use crate::drift;
 
@@ -38,7 +39,7 @@ fn mixed(case: &Case<'_>, domain: &Domain) -> Option<Finding> {
             format!("its next start is refused, since one VM may not have both: {because}"),
         )
         .seen_at(definition(domain), &because)
-        .remedy(format!("gpuvirt vm show {0}; gpuvirt vm remove {0} DEVICE", domain.name)),
+        .remedy(format!("gpuvirt vm show {0}; gpuvirt vm remove {0} DEVICE", shell_word(&domain.name))),
     )
 }
 
@@ -54,7 +55,7 @@ fn drifted(case: &Case<'_>, domain: &Domain) -> Vec<Finding> {
                     definition(domain),
                     format!("{} requests, {} devices", domain.requests.list.len(), domain.config.len()),
                 )
-                .remedy(format!("gpuvirt vm show {}", domain.name)),
+                .remedy(format!("gpuvirt vm show {}", shell_word(&domain.name))),
         )
     };
     // One card has several functions: what is said of each is one matter.
@@ -85,8 +86,8 @@ fn managed(case: &Case<'_>, domain: &Domain) -> Option<Finding> {
             format!("libvirt itself would take {device} from its driver and give it back, and gpuvirt has it configured"),
         )
         .seen_at(definition(domain), format!("managed='yes' for {device}"))
-        .remedy(format!("gpuvirt vm adopt {}", domain.name))
-        .remedy(format!("or by hand: virsh edit {}, and managed='no' there", domain.name)),
+        .remedy(format!("gpuvirt vm adopt {}", shell_word(&domain.name)))
+        .remedy(format!("virsh edit {} # or by hand: managed='no' there", shell_word(&domain.name))),
     )
 }
 
@@ -114,8 +115,11 @@ fn absent(case: &Case<'_>, domain: &Domain) -> Vec<Finding> {
         )
         .seen_at(definition(domain), &what)
         .seen_at(place, "not there")
-        .remedy(format!("gpuvirt vm remove {0} DEVICE; gpuvirt vm add {0} --profile PROFILE", domain.name))
-        .remedy("an address that moved: lspci -nn shows where the card is now")
+        .remedy(format!(
+            "gpuvirt vm remove {0} DEVICE; gpuvirt vm add {0} --profile PROFILE",
+            shell_word(&domain.name)
+        ))
+        .remedy("lspci -nn # an address that moved: where is the card now?")
     };
     gone.map(finding).collect()
 }
@@ -149,7 +153,10 @@ fn shared(case: &Case<'_>, domain: &Domain) -> Vec<Finding> {
         )
         .seen_at(definition(domain), &device)
         .seen_at(definition(other), &device)
-        .remedy(format!("nothing, when they take turns; else gpuvirt vm remove {} DEVICE", other.name))
+        .remedy(format!(
+            "gpuvirt vm remove {} DEVICE # nothing, when they take turns",
+            shell_word(&other.name)
+        ))
     };
     common.map(finding).collect()
 }

@@ -109,10 +109,12 @@ pub(super) const TEXTS: &[Explanation] = &[
         remedy: "`gpuvirt gpu set GPU --type TYPE` makes gpuvirt manage it. --dry-run shows what that would do.",
     },
     Explanation {
-        name: "label-in-use",
-        cause: "Another GPU has this label, and a label names one GPU.",
-        evidence: "The stored configuration has an entry with the label for another address.",
-        remedy: "Choose another label, or give the other GPU a new one first.",
+        name: "label-ambiguous",
+        cause: "A label stands for a GPU where only one GPU has it. Several have this one, so that VMs can ask for \
+                any of them, and here a single GPU must be named.",
+        evidence: "The stored configuration has several entries with the label; the message names them.",
+        remedy: "Name the GPU by its address. For a VM that may get any of them: `gpuvirt vm add VM --match \
+                 VVVV:DDDD --label LABEL`.",
     },
     Explanation {
         name: "not-passthrough",

@@ -9,6 +9,7 @@ use gpuvirt_model::{CardMatch, Domain, Gpu, GraphicsType, Hostdev, Observed, Pci
 
 use super::choice::Rejected;
 use super::picture::HostPicture;
+use crate::checks::guest::Moment;
 
 /// A whole GPU that is to be chosen.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +20,8 @@ pub struct WholeRequest<'a> {
     pub domain: &'a Domain,
     /// GPUs that it has for other requests already.
     pub besides: &'a BTreeSet<PciAddress>,
+    /// Whether it is to have the card now, or is edited: then a card that is only not free at the moment will do.
+    pub moment: Moment,
 }
 
 /// Which whole GPU, and why.
@@ -37,6 +40,8 @@ pub struct WholeChoice {
 struct Score {
     /// The one that it had last is kept: a definition that stays is one that others can rely on.
     not_the_last: bool,
+    /// Only where it is edited: nobody starts with a card that is not free.
+    not_free: bool,
     named_by_another: bool,
     other_node: bool,
     gpu: PciAddress,
@@ -51,9 +56,14 @@ pub fn choose_whole(request: &WholeRequest<'_>, host: &HostPicture<'_>) -> Resul
     let defined = named_by_others(request.domain, host.observed, Naming::Defined);
     let (mut suitable, mut rejected) = (Vec::new(), Vec::new());
     for gpu in host.observed.gpus.values().filter(|gpu| is_of_kind(gpu, request, host)) {
-        match unsuitable(gpu, request, &running, host) {
+        let never = unsuitable(gpu, request, host);
+        let now = not_free(gpu, &running, host);
+        match never.or_else(|| now.clone().filter(|_| request.moment == Moment::Now)) {
             Some(because) => rejected.push(Rejected { gpu: gpu.address, because }),
-            None => suitable.push(score(gpu, request, &defined, host)),
+            None => {
+                let score = score(gpu, request, &defined, host);
+                suitable.push(Score { not_free: now.is_some(), ..score });
+            }
         }
     }
     suitable.sort();
@@ -74,15 +84,8 @@ fn is_of_kind(gpu: &Gpu, request: &WholeRequest<'_>, host: &HostPicture<'_>) -> 
     primary.is_some_and(|function| request.kind.ids.fits(&function.identity))
 }
 
-fn unsuitable(
-    gpu: &Gpu,
-    request: &WholeRequest<'_>,
-    running: &BTreeSet<PciAddress>,
-    host: &HostPicture<'_>,
-) -> Option<String> {
-    if host.desired.host.maintenance {
-        return Some("the host is in maintenance".to_owned());
-    }
+/// Why it is not a card for this request.
+fn unsuitable(gpu: &Gpu, request: &WholeRequest<'_>, host: &HostPicture<'_>) -> Option<String> {
     let Some(entry) = host.desired.gpu(gpu.address) else { return Some("unmanaged".to_owned()) };
     let label = request.kind.label.as_deref();
     if label.is_some() && label != entry.label.as_deref() {
@@ -94,9 +97,6 @@ fn unsuitable(
     if let Some(left_alone) = host.details.left_alone.get(&gpu.address) {
         return Some(left_alone.because.clone());
     }
-    if entry.cordoned {
-        return Some("cordoned".to_owned());
-    }
     let configured = entry.graphics_type.resolve(&host.desired.host);
     let active = gpu.active_type(Some(configured));
     // One that is lent to VMs becomes direct when its VM starts.
@@ -104,10 +104,19 @@ fn unsuitable(
     if active != GraphicsType::Direct && !lent {
         return Some(format!("it is {active}, not direct"));
     }
-    if running.contains(&gpu.address) {
-        return Some("another VM runs with it".to_owned());
-    }
     request.besides.contains(&gpu.address).then(|| "this VM has it already".to_owned())
+}
+
+/// Why nobody gets it at the moment.
+fn not_free(gpu: &Gpu, running: &BTreeSet<PciAddress>, host: &HostPicture<'_>) -> Option<String> {
+    let cordoned = host.desired.gpu(gpu.address).is_some_and(|entry| entry.cordoned);
+    let why = match (host.desired.host.maintenance, cordoned, running.contains(&gpu.address)) {
+        (true, ..) => "the host is in maintenance",
+        (_, true, _) => "cordoned",
+        (.., true) => "another VM runs with it",
+        (false, false, false) => return None,
+    };
+    Some(why.to_owned())
 }
 
 fn score(
@@ -126,6 +135,7 @@ fn score(
         named_by_another: defined.contains(&gpu.address),
         other_node: wanted.is_some() && wanted != node,
         not_the_last: !request.domain.config.iter().any(has),
+        not_free: false,
         gpu: gpu.address,
     }
 }
@@ -133,6 +143,8 @@ fn score(
 fn behind(other: &Score, best: &Score) -> String {
     let why = if other.not_the_last != best.not_the_last {
         "the VM had the chosen one last"
+    } else if other.not_free != best.not_free {
+        "it is not free now"
     } else if other.named_by_another != best.named_by_another {
         "another VM has it in its definition"
     } else if other.other_node != best.other_node {
@@ -144,6 +156,9 @@ fn behind(other: &Score, best: &Score) -> String {
 }
 
 fn reason(best: &Score, only: bool) -> String {
+    if best.not_free {
+        return "none is free now, and the first one that is when the VM starts will do".to_owned();
+    }
     match (only, best.not_the_last, best.named_by_another) {
         (true, ..) => "the only one that is free",
         (false, false, _) => "the VM had it last, and it is free",

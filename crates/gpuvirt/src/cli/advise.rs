@@ -10,7 +10,7 @@ pub struct AdviseArgs {
     #[arg(long, value_name = "WORKLOAD", value_enum)]
     pub workload: Option<Workload>,
     /// How many VMs run at once with a GPU
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub vms: u32,
     /// Only this GPU: its address or label
     #[arg(long, value_name = "GPU")]

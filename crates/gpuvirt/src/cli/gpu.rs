@@ -76,9 +76,10 @@ pub struct SetArgs {
     #[arg(long, value_name = "MODE")]
     pub vgpu_mode: Option<VgpuMode>,
     /// How many virtual functions it gets; without it, as many as it can have. Only with shared-direct
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(1..))]
     pub vfs: Option<u16>,
-    /// A name for it, usable wherever an address is
+    /// A name for it, usable wherever an address is; where several GPUs share one, VMs can ask for any of them. "" takes
+    /// it away
     #[arg(long, value_name = "LABEL", value_parser = parse_label)]
     pub label: Option<String>,
     /// Accept a refusal by its name; stored and shown. May be given more than once
@@ -92,11 +93,14 @@ pub struct SetArgs {
     #[arg(long)]
     pub dry_run: bool,
     /// Longest wait for a write that can block, e.g. 30s or 5m
-    #[arg(long, value_name = "TIME", value_parser = parse_seconds)]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = parse_seconds)]
     pub wait: Option<u64>,
 }
 
 fn parse_label(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Ok(String::new());
+    }
     check_label(text).map(str::to_owned).map_err(|error| error.to_string())
 }
 

@@ -34,14 +34,20 @@ pub struct MigCreateArgs {
     /// The GPU: its address or label
     pub gpu: GpuSelector,
     /// The profile of GPU instances, as `gpuvirt mig list` shows it
-    #[arg(value_parser = super::parse_name)]
+    #[arg(value_parser = parse_profile)]
     pub profile: String,
     /// How many
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub count: u32,
     /// Show the plan, as sentences and as the equivalent shell lines; change nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// Names of instance profiles are such as `1g.5gb+me`.
+fn parse_profile(text: &str) -> Result<String, String> {
+    let sound = super::parse_name(text)?.bytes().all(|b| b.is_ascii_alphanumeric() || b".+_-".contains(&b));
+    if sound { Ok(text.to_owned()) } else { Err(format!("{text:?} is no profile of GPU instances")) }
 }
 
 /// `mig remove`

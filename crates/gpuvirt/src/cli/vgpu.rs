@@ -57,7 +57,7 @@ pub struct CreateArgs {
     #[arg(long, value_name = "PROFILE", value_parser = parse_name)]
     pub profile: String,
     /// How many; as many as there are --uuid when left out
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_VGPUS)))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_VGPUS)))]
     pub count: Option<u32>,
     /// The UUID to give it, where it is a mediated device; chosen by gpuvirtd when left out. Repeatable
     #[arg(long, value_name = "UUID")]

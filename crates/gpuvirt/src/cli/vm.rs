@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use gpuvirt_api::{GpuSelector, MOST_VGPUS};
+use gpuvirt_api::{GpuSelector, MOST_VGPUS, selector::check_label};
 use gpuvirt_model::{CardIds, VgpuId};
 
 use super::parse_name;
@@ -85,6 +85,23 @@ pub enum VmCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// State which GPU driver a domain's guest has. Changes the stored definition's metadata alone
+    ///
+    /// Nobody sees into a guest. With this gpuvirt doctor tells when its driver and the host's no longer go together: before
+    /// an upgrade of either, or after the VM went from a whole card to a vGPU. A running domain goes on.
+    ///
+    /// Example: gpuvirt vm set win11 --guest-driver 553.24_grid_win10_win11_server2022_dch_64bit_international.exe
+    Set {
+        /// The domain's name
+        #[arg(value_parser = parse_name)]
+        vm: String,
+        /// The package's file name or its version, as `gpuvirt driver check` knows them; `none` forgets what was stated
+        #[arg(long, value_name = "PACKAGE")]
+        guest_driver: String,
+        /// Show what would be noted; change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Start a domain, with devices chosen for what it asks for. Changes its definition where others than the last ones are chosen
     ///
     /// virsh start does the same, but with the virtual functions and the cards of a kind that the definition names.
@@ -124,13 +141,13 @@ pub struct DeviceArgs {
     #[command(flatten)]
     pub wanted: WantedArgs,
     /// With --profile: how many vGPUs; one when left out
-    #[arg(long, value_name = "N", conflicts_with_all = WHOLE, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_VGPUS)))]
+    #[arg(long, value_name = "N", conflicts_with_all = WHOLE, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_VGPUS)))]
     pub count: Option<u32>,
     /// With --profile: a parameter for the vendor's driver, name=value. Repeatable
     #[arg(long, value_name = "NAME=VALUE", conflicts_with_all = WHOLE)]
     pub param: Vec<String>,
     /// With --match: only a GPU with this label
-    #[arg(long, value_name = "LABEL", conflicts_with_all = ["profile", "gpu", "vgpu"])]
+    #[arg(long, value_name = "LABEL", conflicts_with_all = ["profile", "gpu", "vgpu"], value_parser = parse_label)]
     pub label: Option<String>,
 }
 
@@ -150,6 +167,10 @@ pub struct WantedArgs {
     /// A vGPU that exists: its UUID, or the address of the virtual function that it is
     #[arg(long, value_name = "ID")]
     pub vgpu: Option<VgpuId>,
+}
+
+fn parse_label(text: &str) -> Result<String, String> {
+    check_label(text).map(str::to_owned).map_err(|error| error.to_string())
 }
 
 /// A device of a domain by one word.

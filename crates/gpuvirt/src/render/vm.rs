@@ -38,6 +38,7 @@ pub fn show(vm: &VmDocument) -> String {
     page.field("UUID", vm.uuid);
     page.field("state", state(vm.state));
     page.field_if("live migration", vm.live_migration.as_ref().map(migration::in_short));
+    page.field_if("guest's driver", vm.guest_driver.as_ref());
     page.heading("GPU devices");
     if vm.devices.is_empty() {
         page.line("  none");

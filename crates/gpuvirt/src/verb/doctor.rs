@@ -20,12 +20,17 @@ use crate::render;
 pub fn run(asker: &Asker, args: &DoctorArgs) -> Result<Answer, Failure> {
     let gpu = args.gpu.as_ref();
     let found = match asker.recorded_host() {
-        Some(host) => examine(&host?, gpu, DaemonHealth::default())?,
+        Some(host) => {
+            let host = host?;
+            let known = host.known();
+            examine(&host, gpu, &known)?
+        }
         None => match asker.client().doctor(gpu) {
             Err(error) if error.is_unanswered() => {
                 let unanswered = Some(chain(&error));
                 asker.note(format_args!("{}; this host was read directly", chain(&error)));
-                examine(&local::live()?, gpu, DaemonHealth { unanswered, ..DaemonHealth::default() })?
+                let daemon = DaemonHealth { unanswered, ..DaemonHealth::default() };
+                examine(&local::live()?, gpu, &(LibvirtHealth::default(), daemon))?
             }
             answer => answer?,
         },
@@ -40,16 +45,19 @@ pub fn run(asker: &Asker, args: &DoctorArgs) -> Result<Answer, Failure> {
     Ok(answer)
 }
 
-fn examine(host: &Host, gpu: Option<&GpuSelector>, daemon: DaemonHealth) -> Result<DoctorDocument, Failure> {
-    let picture = &host.picture;
-    let (health, libvirt) = (host.health(), LibvirtHealth::default());
+fn examine(
+    host: &Host,
+    gpu: Option<&GpuSelector>,
+    (libvirt, daemon): &(LibvirtHealth, DaemonHealth),
+) -> Result<DoctorDocument, Failure> {
+    let (picture, health) = (&host.picture, host.health());
     let case = Case {
         health: &health,
         observed: &picture.observed,
         desired: &picture.desired,
         records: &picture.records,
-        libvirt: &libvirt,
-        daemon: &daemon,
+        libvirt,
+        daemon,
     };
     let diagnosis = match gpu {
         None => diagnose::diagnose(&case),

@@ -33,11 +33,7 @@ pub fn run(asker: &Asker, command: &DriverCommand) -> Result<Answer, Failure> {
 }
 
 fn check(asker: &Asker, args: &CheckArgs) -> Result<Answer, Failure> {
-    let package = Package::recognise(&args.package).map_err(|error| {
-        Failure::usage(error.to_string())
-            .try_this("name the file as its vendor does, e.g. NVIDIA-Linux-x86_64-550.163.02-vgpu-kvm.run")
-            .try_this("or its version, e.g. 550.163.02; `gpuvirt driver list` has those that are known here")
-    })?;
+    let package = recognised(&args.package)?;
     let check = match (&args.vm, &args.gpu) {
         (Some(vm), _) => for_vm(asker, package, vm)?,
         (None, Some(gpu)) => {
@@ -56,6 +52,15 @@ fn check(asker: &Asker, args: &CheckArgs) -> Result<Answer, Failure> {
         answer.err = render::refusal::failure(&failure);
     }
     Ok(answer)
+}
+
+/// The package of this name.
+pub(super) fn recognised(text: &str) -> Result<Package, Failure> {
+    Package::recognise(text).map_err(|error| {
+        Failure::usage(error.to_string())
+            .try_this("name the file as its vendor does, e.g. NVIDIA-Linux-x86_64-550.163.02-vgpu-kvm.run")
+            .try_this("or its version, e.g. 550.163.02; `gpuvirt driver list` has those that are known here")
+    })
 }
 
 fn for_vm(asker: &Asker, package: Package, name: &str) -> Result<DriverCheck, Failure> {

@@ -6,9 +6,10 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::SystemTime;
 
-use gpuvirt_api::{API_VERSION, VmDocument};
+use gpuvirt_api::API_VERSION;
 use gpuvirt_host::LinuxSysfs;
-use gpuvirt_model::{Domain, Hostdev};
+use gpuvirt_model::health::DaemonHealth;
+use gpuvirt_model::{Testimony, chain};
 use gpuvirt_recording::{Manifest, SnapshotOptions, write_snapshot};
 use serde::Serialize;
 
@@ -27,6 +28,8 @@ struct SnapshotDocument<'a> {
     kind: &'static str,
     file: String,
     manifest: &'a Manifest,
+    /// Names that people gave and that stand in it.
+    named: Vec<String>,
 }
 
 /// Runs the verb.
@@ -35,14 +38,16 @@ struct SnapshotDocument<'a> {
 /// [`Failure`]; the file is gone then.
 pub fn run(asker: &Asker, args: &SnapshotArgs) -> Result<Answer, Failure> {
     asker.refuse_recording("a snapshot is taken of this machine; --host names a recording")?;
-    let domains = domains(asker);
+    let testimony = testimony(asker)?;
+    let testimony = if args.hide_names { testimony.without_names() } else { testimony };
     // Root reads what others may not, and VMs are named in it: whoever it is for is given it.
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&args.file);
     let file = file.map_err(|error| {
         let failure = Failure::failed(&error);
         named(failure, &args.file).try_this("name a new file in a folder that you may write to")
     })?;
-    let manifest = write(file, domains).inspect_err(|_| {
+    let named_in_it = if args.hide_names { Vec::new() } else { testimony.names() };
+    let manifest = write(file, testimony).inspect_err(|_| {
         // It was made just now and holds nothing of use.
         let _ = fs::remove_file(&args.file);
     });
@@ -52,6 +57,7 @@ pub fn run(asker: &Asker, args: &SnapshotArgs) -> Result<Answer, Failure> {
         kind: "Snapshot",
         file: args.file.display().to_string(),
         manifest: &manifest,
+        named: named_in_it,
     };
     document(asker.format(), &written, text)
 }
@@ -61,10 +67,10 @@ fn named(mut failure: Failure, file: &Path) -> Failure {
     failure
 }
 
-fn write(file: File, domains: Option<Vec<Domain>>) -> Result<Manifest, Failure> {
+fn write(file: File, testimony: Testimony) -> Result<Manifest, Failure> {
     let options = SnapshotOptions {
         date: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
-        domains,
+        testimony: Some(testimony),
         extra_gpus: local::rules().extra,
     };
     let mut out = BufWriter::new(file);
@@ -74,31 +80,20 @@ fn write(file: File, domains: Option<Vec<Domain>>) -> Result<Manifest, Failure> 
     Ok(manifest)
 }
 
-/// The domains that have GPUs, when the daemon knows them; others are nobody's business.
-fn domains(asker: &Asker) -> Option<Vec<Domain>> {
-    let list = asker.client().vms().ok().filter(|list| list.domains_unknown.is_none());
-    if list.is_none() {
-        asker.note("libvirt's domains are not recorded: gpuvirtd does not tell them");
-    }
-    let vms = list?.items;
-    Some(vms.iter().filter(|vm| !vm.devices.is_empty()).map(domain).collect())
-}
-
-fn domain(vm: &VmDocument) -> Domain {
-    let of = |live: bool| -> Vec<Hostdev> {
-        let wanted = vm.devices.iter().filter(|device| if live { device.live } else { device.configured });
-        wanted.map(|device| device.hostdev.clone()).collect()
+/// What no file shows: from the daemon, where it answers, else as far as it shows without.
+fn testimony(asker: &Asker) -> Result<Testimony, Failure> {
+    let unanswered = match asker.client().testimony() {
+        Ok(document) => return Ok(document.testimony),
+        Err(error) if error.is_unanswered() => error,
+        // An older daemon does not know the question, and one that turns us away is no reason for no snapshot.
+        Err(error) => {
+            asker.note(format_args!("{}: VMs are not recorded", chain(&error)));
+            return local::live().map(|host| host.testimony(DaemonHealth::default()));
+        }
     };
-    Domain {
-        name: vm.name.clone(),
-        uuid: vm.uuid,
-        state: vm.state,
-        autostart: vm.autostart,
-        config: of(false),
-        live: of(true),
-        requests: Default::default(),
-        guest: Default::default(),
-    }
+    asker.note("libvirt's domains are not recorded: gpuvirtd does not tell them");
+    let daemon = DaemonHealth { unanswered: Some(chain(&unanswered)), ..DaemonHealth::default() };
+    local::live().map(|host| host.testimony(daemon))
 }
 
 fn text(written: &SnapshotDocument<'_>) -> String {
@@ -106,5 +101,6 @@ fn text(written: &SnapshotDocument<'_>) -> String {
     page.line(format_args!("written: {}", written.file));
     page.list("left out", &written.manifest.redacted);
     page.list("not readable", &written.manifest.unreadable);
+    page.list("named in it", &written.named);
     page.into_text()
 }

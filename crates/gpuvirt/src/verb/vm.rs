@@ -1,11 +1,12 @@
 //! `gpuvirt vm ...`
 
 use gpuvirt_api::{
-    ApiError, Client, ClientError, ErrorKind, GpuSelector, List, VmAdd, VmAdopt, VmDocument, VmRemove,
-    VmStart,
+    ApiError, Client, ClientError, ErrorKind, GpuSelector, List, VmAdd, VmAdopt, VmDocument, VmGuestDriver,
+    VmRemove, VmStart,
 };
 use gpuvirt_model::{CardMatch, ProfileName, Unknown, VgpuParams};
 
+use super::driver::recognised;
 use super::{gpu, migration, show_change, show_each, show_list, xml};
 use crate::asker::Asker;
 use crate::cli::{AddArgs, DeviceArg, DeviceArgs, VmCommand};
@@ -38,6 +39,14 @@ pub fn run(asker: &Asker, command: &VmCommand) -> Result<Answer, Failure> {
         VmCommand::Adopt { vm, dry_run } => {
             let request = VmAdopt { dry_run: *dry_run };
             show_change(asker, &asker.order(|client| client.vm_adopt(vm, &request))?)
+        }
+        VmCommand::Set { vm, guest_driver, dry_run } => {
+            let package = (guest_driver != "none").then(|| guest_driver.clone());
+            if let Some(text) = &package {
+                recognised(text)?;
+            }
+            let request = VmGuestDriver { package, dry_run: *dry_run };
+            show_change(asker, &asker.order(|client| client.vm_guest_driver(vm, &request))?)
         }
         VmCommand::Remove { vm, device } => {
             let change = asker.order(|client| client.vm_remove(vm, &removal(client, device)?))?;

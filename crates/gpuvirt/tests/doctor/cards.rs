@@ -1,8 +1,8 @@
 //! GPUs: group, driver, reset, power, display, windows, virtual functions, and what was asked for.
 
 use gpuvirt_model::{
-    Bar, ConfiguredType, DriverName, FindingCode as F, Framework, GraphicsType, HostDriver, HostDriverKind,
-    Observed, Reading, Severity as S,
+    Bar, ConfiguredType, DriverName, FindingCode as F, Framework, GraphicsType, Holder, Holders, HostDriver,
+    HostDriverKind, Observed, Reading, Severity as S, Via,
 };
 
 use super::bed::{Bed, Case, FIRST, SECOND, at};
@@ -22,6 +22,14 @@ fn direct(observed: &mut Observed, gpu: &str) {
     for address in card.functions.clone() {
         observed.functions.get_mut(&address).unwrap().binding.driver = Some(DriverName::vfio_pci());
     }
+}
+
+/// A process has the second card open.
+pub fn held(observed: &mut Observed, command: &str) {
+    let via = Via::Fd { fd: 7, path: "/dev/dri/card1".to_owned() };
+    let holder = Holder::Process { pid: 4242, command: command.to_owned(), via, container: None };
+    let holders = Holders { seen: vec![holder], unseen: None };
+    observed.gpus.get_mut(&at(SECOND)).unwrap().holders = holders;
 }
 
 /// A virtual function of the second card, with a driver.
@@ -111,6 +119,14 @@ fn asked_for() -> Vec<Case> {
                 (gpu.live_vgpus, gpu.host_driver) = (1, true);
                 assert_eq!(gpu.active_type(None), GraphicsType::SharedDirect);
             })
+        }),
+        case("a program on the card of a VM", F::GpuInUse, S::Warning, |bed| {
+            bed.vm("games", |_, _| {}).retouched(|observed| held(observed, "Xorg"))
+        }),
+        case("a program on a card that is lent", F::GpuInUse, S::Warning, |mut bed| {
+            bed = bed.configured(SECOND, ConfiguredType::Shared);
+            bed.desired.gpus[0].when = gpuvirt_model::When::Vm;
+            bed.retouched(|observed| held(observed, "blender"))
         }),
         case("a blacklisted driver", F::NoHostDriver, S::Warning, |mut bed| {
             bed = bed

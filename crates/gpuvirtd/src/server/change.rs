@@ -26,5 +26,6 @@ pub(super) fn document(report: Report, dry_run: bool) -> Change {
         xml: report.xml,
         placement: report.placement,
         assignments: report.assignments,
+        still_running: report.still_running,
     }
 }

@@ -6,14 +6,15 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use gpuvirt_api::event::EventKind;
 use gpuvirt_api::{ApiError, ErrorKind, List, Source};
 use gpuvirt_engine::ports::{Domains, Host, PortError, Store};
-use gpuvirt_engine::{Engine, Report, View};
+use gpuvirt_engine::{Engine, EngineError, Report, View};
 use gpuvirt_model::health::LibvirtVersions;
-use gpuvirt_model::{Desired, PciAddress, Reading, Records, Refusal, RefusalCode, Unknown};
+use gpuvirt_model::{Desired, Domain, PciAddress, Reading, Records, Refusal, RefusalCode, Unknown};
 use tokio::sync::Semaphore;
 
 use super::access::{Caller, Peer, ReadGate, WriteGate, Writer};
@@ -95,6 +96,8 @@ pub struct Context {
     pub(super) answers: Answers,
     pub(super) restored: Restored,
     pub(super) retried: Retried,
+    /// Which VMs ended while no daemon lived was found out.
+    pub(super) forgotten_are_known: AtomicBool,
     reads: Semaphore,
     pub(super) changes: Semaphore,
     dry_runs: Semaphore,
@@ -119,6 +122,25 @@ pub(super) struct Picture {
     pub(super) problems: Vec<String>,
 }
 
+/// How a picture is taken.
+struct Look {
+    take: fn(&Context) -> Result<Picture, Failure>,
+    /// Whether other questions may be answered from it too.
+    serves_others: fn(&Picture) -> bool,
+}
+
+impl Look {
+    /// For somebody's question.
+    const ASKED_FOR: Self = Self { take: Context::picture, serves_others: |_| true };
+    /// For what nobody asked. Whoever asks for VMs is told of them: a picture without is for this one alone.
+    const UNASKED: Self = Self {
+        take: |context| {
+            context.picture_of(context.engine.view_waking_nobody(), |domains| domains.list_if_running())
+        },
+        serves_others: |picture| picture.view.observed.domains.known().is_some(),
+    };
+}
+
 impl Context {
     /// A context over an engine and the worlds that it was made from.
     pub fn new(engine: Engine, outside: Outside, source: Source) -> Self {
@@ -137,6 +159,7 @@ impl Context {
             answers: Answers::default(),
             restored: Restored::default(),
             retried: Retried::default(),
+            forgotten_are_known: AtomicBool::new(false),
             reads: Semaphore::new(READS_AT_ONCE),
             changes: Semaphore::new(1),
             dry_runs: Semaphore::new(1),
@@ -226,6 +249,24 @@ impl Context {
         freshness: Freshness,
         work: impl FnOnce(&Self, &Picture) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
+        self.look_by(Look::ASKED_FOR, freshness, work).await
+    }
+
+    /// The same for what asks time and again of itself: it starts no libvirt that somebody stopped.
+    pub(super) async fn look_waking_nobody<T: Send + 'static>(
+        self: &Arc<Self>,
+        freshness: Freshness,
+        work: impl FnOnce(&Self, &Picture) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.look_by(Look::UNASKED, freshness, work).await
+    }
+
+    async fn look_by<T: Send + 'static>(
+        self: &Arc<Self>,
+        look: Look,
+        freshness: Freshness,
+        work: impl FnOnce(&Self, &Picture) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
         let count = self.hearing.reliable_count();
         let shared =
             count.filter(|_| freshness == Freshness::AsHeard).and_then(|count| self.pictures.at(count));
@@ -234,9 +275,9 @@ impl Context {
         }
         self.read(move |context| {
             let (count, taken) = (context.hearing.reliable_count(), Instant::now());
-            let picture = Arc::new(context.picture()?);
+            let picture = Arc::new((look.take)(context)?);
             context.pictures.seen(&picture);
-            if let Some(count) = count {
+            if let Some(count) = count.filter(|_| (look.serves_others)(&picture)) {
                 context.pictures.keep(&picture, count, taken);
             }
             work(context, &picture)
@@ -354,13 +395,21 @@ impl Context {
 
     /// A fresh picture. Where our own files can't be understood, the host is shown all the same, and the reason with it.
     pub(super) fn picture(&self) -> Result<Picture, Failure> {
-        let error = match self.engine.view() {
+        self.picture_of(self.engine.view(), |domains| domains.list())
+    }
+
+    fn picture_of(
+        &self,
+        view: Result<View, EngineError>,
+        domains: impl FnOnce(&dyn Domains) -> Reading<Vec<Domain>>,
+    ) -> Result<Picture, Failure> {
+        let error = match view {
             Ok(view) => return Ok(Picture { view, problems: Vec::new() }),
             Err(error) => error,
         };
         let Err(unreadable) = self.outside.store.load() else { return Err(error.into()) };
         let mut observed = self.outside.host.observe()?;
-        observed.domains = self.outside.domains.list();
+        observed.domains = domains(&*self.outside.domains);
         let view = View { observed, desired: Desired::default(), records: Records::default() };
         let problem =
             format!("what is configured is not known, and nothing is changed: {}", chain(&unreadable));

@@ -1,19 +1,20 @@
-//! `/v1/doctor`: what keeps GPUs from working in VMs, from all that the daemon can see.
+//! `/v1/doctor`: what keeps GPUs from working in VMs, from all that the daemon can see. `/v1/testimony`: what of that no file
+//! shows, so that a snapshot can show it again.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use gpuvirt_api::DoctorDocument;
+use gpuvirt_api::{DoctorDocument, TestimonyDocument};
 use gpuvirt_engine::View;
 use gpuvirt_model::health::{DaemonHealth, LibvirtHealth};
-use gpuvirt_model::{Domain, Hostdev, Machine, Reading, Unknown, VgpuId};
+use gpuvirt_model::{Domain, Hostdev, Machine, Reading, Testimony, Unknown, VgpuId};
 use gpuvirt_plan::diagnose::{self, Case};
 
 use super::answer::Failure;
 use super::context::{Context, Picture};
 use super::gpu;
-use super::input::{OfGpu, Params, selector};
+use super::input::{Nothing, OfGpu, Params, selector};
 use gpuvirt_model::chain;
 
 /// `GET /v1/doctor[?gpu=]`
@@ -44,6 +45,24 @@ pub(super) async fn show(
             Reading::Unknown(why) => Some(why.clone()),
         };
         Ok(DoctorDocument::new(context.source, domains_unknown, diagnosis))
+    };
+    context.read(read).await.map(Json)
+}
+
+/// `GET /v1/testimony`
+pub(super) async fn testimony(
+    State(context): State<Arc<Context>>,
+    _: Params<Nothing>,
+) -> Result<Json<TestimonyDocument>, Failure> {
+    let read = |context: &Context| {
+        let picture = context.picture()?;
+        let (libvirt, daemon) = (libvirt(context, &picture), daemon(context, &picture));
+        let lockers = context.outside.host.health(&picture.view.observed).memory.lockers.value;
+        let Picture { view, problems } = picture;
+        let View { observed, desired, records } = view;
+        let testimony =
+            Testimony { desired, records, problems, libvirt, daemon, lockers, ..Testimony::default() };
+        Ok(TestimonyDocument::new(testimony.of(&observed)))
     };
     context.read(read).await.map(Json)
 }

@@ -65,7 +65,7 @@ pub(super) async fn set_type(
     Body(asked): Body<SetType>,
 ) -> Result<Json<Change>, Failure> {
     let deadline = context.deadline(asked.wait_seconds)?;
-    if let Some(label) = &asked.label {
+    if let Some(label) = asked.label.as_ref().filter(|label| !label.is_empty()) {
         check_label(label).map_err(|error| bad(&error))?;
     }
     let not_for = matches!(asked.graphics_type, ConfiguredType::Shared | ConfiguredType::Direct);
@@ -137,7 +137,8 @@ pub(super) async fn unset(
 /// The address of the GPU that a selector names; a configured one need not be on the host.
 pub(super) fn address(selector: &GpuSelector, context: &Context) -> Result<PciAddress, Failure> {
     let (desired, _) = context.outside.store.load()?;
-    if let Some(configured) = selector.configured(&desired) {
+    let configured = selector.configured(&desired).map_err(|refusal| Failure::refused(*refusal))?;
+    if let Some(configured) = configured {
         return Ok(configured);
     }
     let observed = context.outside.host.observe()?;

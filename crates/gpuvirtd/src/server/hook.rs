@@ -4,6 +4,7 @@
 //! for no reader and no admin's change, only for whoever writes to the host at this moment, and not for long.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Json;
 use axum::extract::State;
@@ -89,14 +90,22 @@ fn remove_released(context: Arc<Context>) {
 }
 
 impl Context {
-    /// Removes what was made for VMs that ended while nobody told us. libvirt is asked, so not before it may be.
+    /// Removes what was made for VMs that ended while nobody told us, once. libvirt is asked, so not before it may be; and
+    /// where it does not run it is not started for this: the next occasion tells.
     pub async fn remove_forgotten(self: &Arc<Self>) {
+        if self.forgotten_are_known.load(Ordering::Acquire) {
+            return;
+        }
         let work = |context: &Self| {
             let _mark = context.hearing.own_change();
             Ok(context.engine.remove_forgotten(context.write_deadline)?)
         };
-        if let Err(failure) = self.on_a_thread(&self.releases, work).await {
-            tracing::warn!(why = failure.error.message, "what was made for VMs that ended may be left");
+        match self.on_a_thread(&self.releases, work).await {
+            Ok(known) => self.forgotten_are_known.store(known, Ordering::Release),
+            Err(failure) => {
+                self.forgotten_are_known.store(true, Ordering::Release);
+                tracing::warn!(why = failure.error.message, "what was made for VMs that ended may be left");
+            }
         }
     }
 }

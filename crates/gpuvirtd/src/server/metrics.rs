@@ -1,6 +1,6 @@
 //! `/metrics`: numbers for Prometheus, from the picture that listings share.
 //!
-//! A scrape costs no look at the host while nothing has changed. Over the socket:
+//! A scrape costs no look at the host while nothing has changed, and starts no libvirt that somebody stopped. Over the socket:
 //! `curl --unix-socket /run/gpuvirt/gpuvirt.sock http://gpuvirt/metrics`.
 
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(super) async fn show(
     freshness: Freshness,
     _: Params<Nothing>,
 ) -> Result<impl IntoResponse, Failure> {
-    let text = context.look(freshness, text).await?;
+    let text = context.look_waking_nobody(freshness, text).await?;
     Ok(([(CONTENT_TYPE, OPENMETRICS)], text))
 }
 

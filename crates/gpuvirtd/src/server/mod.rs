@@ -8,10 +8,12 @@
 //!   once     a change that is asked for again by its key is answered and not made again, from the answers that were kept
 //!     input    path, query and body, checked
 //!     pictures the picture of the host that questions share
+//!     offers   the one of questions that nobody's holders matter to
 //!     context  the engine, called on a thread of its own, if the client is still present when its turn comes
 //!     restore  what was asked for, made so at the daemon's start
 //!     autostart VMs that start with the host, tried again where their devices' places no longer fit
 //!     violation what running VMs got against the rules, told as it comes
+//!     waiting  who has the device that a write waits for in the kernel
 //!     answer   documents and errors as they travel
 //! ```
 //!
@@ -34,6 +36,7 @@ mod input;
 pub mod listen;
 mod metrics;
 mod mig;
+mod offers;
 mod once;
 mod openapi;
 mod peer;
@@ -49,6 +52,7 @@ mod status;
 mod vgpu;
 mod violation;
 mod vm;
+mod waiting;
 
 pub use access::{Peer, ReadGate, WriteGate};
 pub use context::{Context, Definitions, Outside};

@@ -31,9 +31,14 @@ pub struct Stir {
 }
 
 impl Stir {
-    /// The kernel told of this; none: of more than could be read.
+    /// The kernel told of this; none: of more than could be read, so that everything is to be looked at.
     pub fn heard(&self, event: Option<&Uevent>) {
-        let Some((event, function)) = event.and_then(|event| Some((event, event.function?))) else { return };
+        let Some(event) = event else {
+            self.stirred.lock().unwrap_or_else(PoisonError::into_inner).lost = true;
+            self.notify.notify_one();
+            return;
+        };
+        let Some(function) = event.function else { return };
         let mut stirred = self.stirred.lock().unwrap_or_else(PoisonError::into_inner);
         match event.action.as_str() {
             "add" => drop(stirred.came.insert(function)),
@@ -84,9 +89,14 @@ impl Context {
             }
             let stirred = self.stir.take();
             // A card that came is a new start for it.
-            failed.retain(|gpu: &PciAddress| !stirred.came.iter().any(|came| came.same_slot(gpu)));
+            failed.retain(|gpu: &PciAddress| {
+                !stirred.lost && !stirred.came.iter().any(|came| came.same_slot(gpu))
+            });
             blocked = self.settle_ended(blocked).await;
             waiting = !blocked.is_empty();
+            // libvirt may have come since.
+            let forgotten = Arc::clone(&self);
+            drop(tokio::spawn(async move { forgotten.remove_forgotten().await }));
             self.recover_late(&stirred, &mut late).await;
             for gpu in self.due(stirred).await {
                 if failed.contains(&gpu) {
@@ -129,12 +139,15 @@ impl Context {
     async fn recover_late(self: &Arc<Self>, stirred: &Stirred, late: &mut BTreeSet<PciAddress>) {
         let came: Vec<PciAddress> =
             stirred.came.union(&stirred.driven).filter(|function| late.insert(**function)).copied().collect();
-        if came.is_empty() {
+        if came.is_empty() && !stirred.lost {
             return;
         }
         let open = self.read(|context| Ok(context.outside.store.open_intents()?)).await.unwrap_or_default();
-        let is_back = |gpu: &PciAddress| came.iter().any(|function| function.same_slot(gpu));
-        let gpus: BTreeSet<PciAddress> = open.into_iter().map(|plan| plan.gpu).filter(is_back).collect();
+        let mut is_back = |gpu: &PciAddress| {
+            came.iter().any(|function| function.same_slot(gpu)) || (stirred.lost && late.insert(*gpu))
+        };
+        let open = open.into_iter().map(|plan| plan.gpu);
+        let gpus: BTreeSet<PciAddress> = open.filter(|gpu| is_back(gpu)).collect();
         if gpus.is_empty() {
             return;
         }
@@ -166,6 +179,8 @@ impl Context {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future as _;
+
     use super::*;
 
     fn heard(action: &str, driver: &str) -> Stirred {
@@ -185,5 +200,17 @@ mod tests {
         {
             assert_eq!(heard(action, driver), Stirred::default(), "{action} {driver}");
         }
+    }
+
+    #[test]
+    fn an_overrun_stirs_everything() {
+        let stir = Stir::default();
+        stir.heard(None);
+        assert_eq!(stir.take(), Stirred { lost: true, ..Stirred::default() });
+        assert_eq!(stir.take(), Stirred::default(), "once");
+        let waiting = stir.notify.notified();
+        let mut waiting = std::pin::pin!(waiting);
+        let mut nobody = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(waiting.as_mut().poll(&mut nobody).is_ready(), "whoever leads GPUs is woken");
     }
 }

@@ -7,7 +7,7 @@ use axum::extract::State;
 use gpuvirt_api::status::{DaemonStatus, Working};
 use gpuvirt_api::{Change, GpuDocument, StatusDocument};
 use gpuvirt_engine::View;
-use gpuvirt_model::{Reading, WarningCode};
+use gpuvirt_model::{Observed, Reading, WarningCode};
 use gpuvirt_plan::Plan;
 
 use super::access::Writer;
@@ -15,7 +15,7 @@ use super::answer::Failure;
 use super::change;
 use super::context::{Context, Picture};
 use super::input::{Freshness, Nothing, Params};
-use super::violation;
+use super::{violation, waiting};
 use gpuvirt_model::chain;
 
 /// `GET /v1/status`
@@ -64,12 +64,17 @@ fn status(context: &Context, picture: &Picture) -> Result<StatusDocument, Failur
     }
     context.restored.tell(&mut status);
     match context.outside.store.open_intents() {
-        Ok(intents) => intents.iter().for_each(|plan| mark(context, &mut status, plan)),
+        Ok(intents) => intents.iter().for_each(|plan| mark(context, &view.observed, &mut status, plan)),
         Err(error) => status.problems.push(chain(&error)),
     }
     // What runs against the rules is left alone and told.
     status.problems.extend(violation::all(view));
     context.retried.tell(&mut status);
+    for (address, why) in context.engine.kept_cards(view) {
+        status.problems.push(format!(
+            "{address} was lent to a VM and stays with VFIO: {why}; it is tried again when a VM ends"
+        ));
+    }
     status.problems.extend(picture.problems.iter().cloned());
     absent(&mut status, view);
     Ok(status)
@@ -87,9 +92,13 @@ fn absent(status: &mut StatusDocument, view: &View) {
 }
 
 /// A change that never settled: its GPU is left alone.
-fn mark(context: &Context, status: &mut StatusDocument, plan: &Plan) {
+fn mark(context: &Context, observed: &Observed, status: &mut StatusDocument, plan: &Plan) {
     let waits = match context.engine.waiting_for(plan) {
-        Ok(Some(write)) => format!("; process {} still waits in the kernel for it", write.writer),
+        Ok(Some(write)) => {
+            let who =
+                waiting::holders(&write, observed).map(|who| format!(": {who} has it")).unwrap_or_default();
+            format!("; process {} still waits in the kernel for it{who}", write.writer)
+        }
         Ok(None) => String::new(),
         Err(error) => format!("; whether a write still waits for it is unknown: {}", chain(&error)),
     };

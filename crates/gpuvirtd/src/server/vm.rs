@@ -4,20 +4,22 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use gpuvirt_api::{
-    Change, GpuSelector, List, MOST_VGPUS, MigrationDocument, VmAdd, VmAdopt, VmDocument, VmRemove, VmStart,
-    XmlDocument,
+    Change, GpuSelector, List, MOST_VGPUS, MigrationDocument, VmAdd, VmAdopt, VmDocument, VmGuestDriver,
+    VmRemove, VmStart, XmlDocument, selector::check_label,
 };
 use gpuvirt_engine::{DeviceRequest, VmRequest};
 use gpuvirt_model::{Domain, Hypervisor, Observed, PciAddress, Reading};
 use gpuvirt_plan::checks::domain::not_found;
+use gpuvirt_plan::driver_matrix::Package;
 use uuid::Uuid;
 
 use super::access::{Caller, Writer};
 use super::answer::Failure;
 use super::change;
 use super::context::{Context, Order, Picture};
-use super::input::{Body, Freshness, Name, Nothing, Params};
+use super::input::{Body, Freshness, Name, Nothing, Params, bad};
 
 /// `GET /v1/vms`
 pub(super) async fn list(
@@ -94,11 +96,18 @@ pub(super) async fn add(
         VmAdd::Vgpu { id, dry_run } => (DeviceRequest::Vgpu(id).into(), dry_run),
         VmAdd::Profile { profile, count, params, dry_run } => {
             // The engine takes uuids as arguments, so that its decisions can be replayed; here they are chosen.
-            let count = count.unwrap_or(1).clamp(1, MOST_VGPUS);
+            let count = count.unwrap_or(1);
+            if !(1..=MOST_VGPUS).contains(&count) {
+                let why = format!("count must be from 1 to {MOST_VGPUS}");
+                return Err(Failure::usage(StatusCode::BAD_REQUEST, why));
+            }
             let uuids = (0..count).map(|_| Uuid::new_v4()).collect();
             (VmRequest::Profile { profile, params, uuids }, dry_run)
         }
-        VmAdd::Match { kind, dry_run } => (VmRequest::Match(kind), dry_run),
+        VmAdd::Match { kind, dry_run } => {
+            kind.label.as_deref().map_or(Ok(""), check_label).map_err(|error| bad(&error))?;
+            (VmRequest::Match(kind), dry_run)
+        }
     };
     let order = Order { what: format!("vm add {name:?}: {device}"), dry_run };
     let work = move |context: &Context| {
@@ -140,6 +149,25 @@ pub(super) async fn adopt(
     let order = Order { what: format!("vm adopt {name:?}"), dry_run };
     let work =
         move |context: &Context| Ok(change::document(context.engine.vm_adopt(&name, dry_run)?, dry_run));
+    context.change_or_dry_run(caller, order, work).await.map(Json)
+}
+
+/// `PUT /v1/vms/{name}/guest-driver`
+pub(super) async fn set_guest_driver(
+    State(context): State<Arc<Context>>,
+    caller: Caller,
+    Name(name): Name,
+    _: Params<Nothing>,
+    Body(asked): Body<VmGuestDriver>,
+) -> Result<Json<Change>, Failure> {
+    let VmGuestDriver { package, dry_run } = asked;
+    // What nobody recognises would never be judged: it is a mistake in writing.
+    let package = package.map(|text| Package::recognise(&text).map(|known| known.name));
+    let package = package.transpose().map_err(|error| bad(&error))?;
+    let order = Order { what: format!("vm set {name:?} --guest-driver"), dry_run };
+    let work = move |context: &Context| {
+        Ok(change::document(context.engine.vm_guest_driver(&name, package.as_deref(), dry_run)?, dry_run))
+    };
     context.change_or_dry_run(caller, order, work).await.map(Json)
 }
 

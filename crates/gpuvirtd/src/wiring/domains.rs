@@ -10,6 +10,7 @@ use gpuvirt_libvirt::{Libvirt, LibvirtError, Redefined, Told};
 use gpuvirt_model::health::LibvirtVersions;
 use gpuvirt_model::{Domain, Reading, Unknown};
 
+use super::libvirt_daemon;
 use crate::server::Definitions;
 
 /// Longest wait for libvirt's answer to a question. libvirt lists none while one is being started, hooks included, so that a
@@ -81,6 +82,15 @@ impl Domains for LibvirtDomains {
             return Reading::Unknown(Unknown::Unreadable { what });
         }
         self.lists.domains()
+    }
+
+    fn list_if_running(&self) -> Reading<Vec<Domain>> {
+        if self.lists.is_alive() || libvirt_daemon::runs(self.lists.uri()) {
+            return self.list();
+        }
+        Reading::Unknown(Unknown::Unreadable {
+            what: "libvirt does not run, and is not started for this".to_owned(),
+        })
     }
 
     fn inactive_xml(&self, name: &str) -> Result<Option<String>, PortError> {

@@ -9,5 +9,6 @@ pub mod store;
 pub mod writer;
 
 mod assemble;
+mod libvirt_daemon;
 
 pub use assemble::{Assembled, assemble};

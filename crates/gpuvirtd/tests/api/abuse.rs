@@ -14,6 +14,8 @@ fn still_serves(daemon: &Daemon) {
     assert_eq!(get(&daemon.socket(), "/v1/gpus").status, 200);
 }
 
+/// The devices of a VM.
+const VM: &str = "/v1/vms/web/devices";
 /// The parameters of a vGPU.
 const PARAMS: &str = "/v1/vgpus/00000000-0000-0000-0000-000011112222/params";
 
@@ -45,7 +47,21 @@ fn bodies_that_make_no_sense_are_named() {
         ("PUT", PARAMS, "{\"params\": {\"a b\": \"1\"}}", "is no vGPU parameter"),
         ("PUT", PARAMS, "{\"params\": {\"a\": \"1\\n2\"}}", "is no vGPU parameter"),
         ("PUT", PARAMS, "{\"params\": {\"a\": \"1\"}, \"dryrun\": true}", "unknown field"),
-        ("POST", "/v1/vms/web/devices", "{\"device\": \"disk\"}", "unknown variant"),
+        ("POST", VM, "{\"device\": \"disk\"}", "unknown variant"),
+        ("POST", VM, "{\"device\": \"profile\", \"profile\": \"p\", \"count\": 0}", "from 1 to"),
+        ("POST", VM, "{\"device\": \"profile\", \"profile\": \"p\", \"count\": 4096}", "from 1 to"),
+        (
+            "POST",
+            VM,
+            "{\"device\": \"match\", \"match\": {\"ids\": \"10de:2235\", \"label\": \"a\\u001b\"}}",
+            "can't be a label",
+        ),
+        (
+            "POST",
+            VM,
+            "{\"device\": \"match\", \"match\": {\"ids\": \"10de:2235\", \"label\": \"\"}}",
+            "can't be a label",
+        ),
     ] {
         let answer = send(&daemon.socket(), method, path, body);
         let error = answer.error();

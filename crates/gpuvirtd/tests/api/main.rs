@@ -4,6 +4,7 @@
 
 mod abuse;
 mod access;
+mod bodies;
 mod fakes;
 mod http;
 mod leaving;
