@@ -6,8 +6,8 @@
 //! gpuvirt-writer connection CONFIG   such a writer: it runs only programs that the configuration names
 //! ```
 //!
-//! It links neither libvirt nor the server. A writer is started for the first write of a plan, and loading the daemon
-//! with the sixty libraries behind libvirt would take several times as long as the write.
+//! It links neither libvirt nor the server. A writer is started for the first write of a plan, and loading the whole
+//! daemon would take longer than the write.
 
 use std::fs::File;
 use std::io::{self, Read as _};
