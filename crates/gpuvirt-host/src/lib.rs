@@ -35,6 +35,6 @@ pub use perform::shell;
 pub use sysfs::{DeviceNumber, ReadError, Sysfs, WriteError};
 pub use vendor::{ProgramCall, ProgramCallError, ProgramEnd, ProgramError};
 pub use writer::{
-    BlockingAct, BlockingWrite, BlockingWriteError, WaitingWriter, WriterCommand, WriterOrigin,
-    waiting_writers, writer_main,
+    BlockingAct, BlockingWrite, BlockingWriteError, Programs, WaitingWriter, WriterCommand, WriterOrigin,
+    listen, waiting_writers, writer_main,
 };

@@ -85,6 +85,8 @@ pub(crate) const RUNNING_DOMAINS: &str = "/run/libvirt/qemu";
 pub(crate) const HOOK: &str = "/etc/libvirt/hooks/qemu.d/50-gpuvirt";
 /// What it calls.
 pub(crate) const COMMAND: &str = "/usr/bin/gpuvirt";
+/// systemd's command.
+pub(crate) const SYSTEMCTL: &str = "/usr/bin/systemctl";
 /// Our daemon.
 pub(crate) const DAEMON: &str = "/usr/sbin/gpuvirtd";
 /// There while systemd starts our daemon with the host.

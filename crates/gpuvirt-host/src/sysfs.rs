@@ -27,8 +27,8 @@ pub trait Sysfs: Send + Sync {
     fn read(&self, path: &str, limit: usize) -> io::Result<Vec<u8>>;
 
     /// The same, of an attribute for which the kernel takes the device's lock: while a write to the device waits,
-    /// reading it waits too (`driver_override_show` before the override moved into struct device). The deadline ends
-    /// our waiting, never the read.
+    /// reading it waits too (`driver_override_show` before the override moved into struct device); or of a function's config
+    /// space, which is read by whoever has the right to all of it. The deadline ends our waiting, never the read.
     ///
     /// Without another implementation it is a plain read, for whatever is no live kernel.
     ///

@@ -6,15 +6,13 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use gpuvirt_host::{
-    LinuxSysfs, ProgramCall, ProgramError, ReadError, Sysfs, WriteError, WriterCommand, WriterOrigin,
-    waiting_writers, writer_main,
+    LinuxSysfs, ProgramCall, ProgramError, Programs, ReadError, Sysfs, WriteError, WriterCommand,
+    WriterOrigin, listen, waiting_writers, writer_main,
 };
 use gpuvirt_model::ProgramPath;
 
@@ -25,7 +23,9 @@ const SHORT: Duration = Duration::from_millis(200);
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     match args.as_slice() {
-        [_, mode, root] if mode == "writer" => return writer_main(io::stdin(), io::stdout(), root).unwrap(),
+        [_, mode, root] if mode == "writer" => {
+            return writer_main(io::stdin(), io::stdout(), root, &Programs::All).unwrap();
+        }
         _ => {}
     }
     let tests: [(&str, fn()); 12] = [
@@ -58,33 +58,21 @@ fn main() {
 fn sysfs() -> (tempfile::TempDir, LinuxSysfs) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(folder.path().join(&FUNCTION[1..])).unwrap();
-    let root = folder.path().to_str().unwrap();
-    let command = WriterCommand {
-        program: std::env::current_exe().unwrap().into_os_string(),
-        args: vec![OsString::from("writer"), OsString::from(root)],
-    };
-    let sysfs = LinuxSysfs::below(root).with_writer(command);
+    let sysfs = LinuxSysfs::below(folder.path().to_str().unwrap()).with_writer(ourselves(folder.path()));
     (folder, sysfs)
 }
 
-/// The same with writers that somebody else starts for each connection, as systemd does.
+fn ourselves(root: &Path) -> WriterCommand {
+    let program = std::env::current_exe().unwrap().into_os_string();
+    WriterCommand { program, args: vec![OsString::from("writer"), root.as_os_str().to_owned()] }
+}
+
+/// The same with writers from a service of writers.
 fn sysfs_behind_a_socket() -> (tempfile::TempDir, LinuxSysfs) {
     let (folder, _) = sysfs();
-    let (root, socket) = (folder.path().to_owned(), folder.path().join("writers"));
+    let (writer, socket) = (ourselves(folder.path()), folder.path().join("writers"));
     let listener = UnixListener::bind(&socket).unwrap();
-    std::thread::spawn(move || {
-        for connection in listener.incoming() {
-            let connection = connection.unwrap();
-            let end = || Stdio::from(OwnedFd::from(connection.try_clone().unwrap()));
-            let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-                .args(["writer".as_ref(), root.as_os_str()])
-                .stdin(end())
-                .stdout(end())
-                .spawn()
-                .unwrap();
-            std::thread::spawn(move || child.wait());
-        }
-    });
+    std::thread::spawn(move || listen(&listener, &writer, |error| panic!("{error}")));
     let sysfs = LinuxSysfs::below(folder.path().to_str().unwrap()).with_writer(WriterOrigin::Socket(socket));
     (folder, sysfs)
 }
@@ -272,7 +260,7 @@ fn what_needs_the_lock_is_read_outside() {
     file.write_all(b"vfio-pci\n").unwrap();
     assert_eq!(sysfs.read_that_may_block(&path, 4096, LONG).unwrap(), b"vfio-pci\n");
     assert_eq!(sysfs.read_that_may_block(&path, 4, LONG).unwrap(), b"vfio");
-    let other = sysfs.read_that_may_block(&format!("{FUNCTION}/config"), 4, LONG);
+    let other = sysfs.read_that_may_block(&format!("{FUNCTION}/resource0"), 4, LONG);
     assert!(matches!(other, Err(ReadError::Reader(_))), "{other:?}");
     sysfs.write_that_may_block(&path, b"\n", LONG).unwrap();
 }

@@ -53,9 +53,12 @@ fn is_ours(name: &str) -> bool {
 fn names_of_refusals_warnings_and_findings_exist() {
     let mut names = 0;
     let mut unknown = BTreeSet::new();
-    // Documents about tests have names of tests and of recordings; those have checks of their own.
+    // Documents about tests have names of tests and of recordings; those have checks of their own. What changed speaks of
+    // names that are gone.
     let about_the_product = |name: &str| {
-        !["docs/testing/", "docs/transcripts/", "tests/"].iter().any(|folder| name.starts_with(folder))
+        !["CHANGELOG.md", "docs/testing/", "docs/transcripts/", "tests/"]
+            .iter()
+            .any(|folder| name.starts_with(folder))
     };
     for document in documents().into_iter().filter(|document| about_the_product(&document.name)) {
         for span in spans(&document.text) {

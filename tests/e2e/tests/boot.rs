@@ -183,34 +183,6 @@ fn a_passthrough_gpu_is_claimed_before_its_driver_loads() {
 }
 
 #[test]
-fn the_package_is_removed_and_installed_again_and_purged() {
-    let lab = Lab::fresh();
-    let gpu = lab.devices.get("PLAIN_GPU");
-    lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(0);
-    let before = lab.picture();
-    lab.sh("dpkg -r gpuvirt").expect(0);
-    assert_eq!(lab.picture(), before, "removal leaves the host as it is");
-    lab.sh(
-        "test -s /var/lib/gpuvirt/state.json && ! systemctl is-active -q gpuvirtd && ! command -v gpuvirt",
-    )
-    .expect(0);
-    let guest = lab.guest("plain", "");
-    guest.run().expect(0).says("L2-DONE");
-    lab.sh("DEBIAN_FRONTEND=noninteractive dpkg -i --force-confold /lab/gpuvirt.deb && systemctl is-active gpuvirtd")
-        .expect(0);
-    assert_eq!(lab.gpu(gpu)["configured"], "direct", "installed again it knows what was configured");
-    lab.gpuvirt(&format!("gpu set {gpu} --type shared")).expect(0);
-    lab.sh("dpkg -P gpuvirt && ! test -e /var/lib/gpuvirt && ! test -e /etc/gpuvirt/claims").expect(0);
-    lab.sh("! test -e /etc/gpuvirt/gpuvirtd.toml && ! systemctl cat gpuvirtd").expect(0);
-    lab.sh("DEBIAN_FRONTEND=noninteractive dpkg -i /lab/gpuvirt.deb && systemctl is-active gpuvirtd")
-        .expect(0);
-    lab.sh("mkdir -p /etc/gpuvirt && cp /lab/gpuvirtd.toml /etc/gpuvirt/ && systemctl restart gpuvirtd")
-        .expect(0);
-    lab.sh("virsh -q undefine plain").expect(0);
-    lab.assert_pristine();
-}
-
-#[test]
 fn on_a_full_disk_a_change_fails_and_what_was_stored_stands() {
     let lab = Lab::fresh();
     let gpu = lab.devices.get("PLAIN_GPU");

@@ -2,7 +2,7 @@
 #![no_main]
 
 use gpuvirt_host::parse::{interrupts, mdev, mig, modules, nvidia, pci, pci_ids};
-use gpuvirt_host::{BlockingWrite, writer_main};
+use gpuvirt_host::{BlockingWrite, Programs, writer_main};
 use libfuzzer_sys::fuzz_target;
 
 fn parsers(text: &str) {
@@ -72,7 +72,7 @@ fn writes(text: &str) {
 /// A writer process reads requests from a pipe. Its root is a folder that is not there, so nothing is written.
 fn writer(requests: &[u8]) {
     let mut answers = Vec::new();
-    let _ = writer_main(requests, &mut answers, "/nonexistent");
+    let _ = writer_main(requests, &mut answers, "/nonexistent", &Programs::All);
     let answers = String::from_utf8(answers).expect("answers are text");
     assert!(!answers.contains("done"), "wrote without a root: {answers}");
 }

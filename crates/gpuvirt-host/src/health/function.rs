@@ -1,6 +1,7 @@
 //! Functions of GPUs: what is upstream of them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use gpuvirt_model::health::{FunctionHealth, Port, ResizableBar};
 use gpuvirt_model::{PciAddress, Reading, Unknown};
@@ -11,6 +12,8 @@ use crate::paths;
 
 /// All of a PCI Express function's config space.
 const CONFIG: usize = 4096;
+/// Longest wait for it: a bridge that is awake answers at once.
+const CONFIG_DEADLINE: Duration = Duration::from_secs(5);
 
 pub(super) fn read(
     reader: Reader<'_>,
@@ -54,7 +57,8 @@ fn upstream(reader: Reader<'_>, address: PciAddress) -> Vec<Port> {
 fn port(reader: Reader<'_>, address: PciAddress) -> Port {
     let state = reader.files.text(&paths::function_file(address, "power_state")).unwrap_or_default();
     let acs = if state.trim() == "D0" {
-        let config = reader.files.sysfs.read(&paths::function_file(address, "config"), CONFIG);
+        let path = paths::function_file(address, "config");
+        let config = reader.files.sysfs.read_that_may_block(&path, CONFIG, CONFIG_DEADLINE);
         match config.map(|config| (capability::has_acs(&config), config.len())) {
             Ok((Some(has), _)) => Reading::Known(has),
             // The kernel shows others the first 64 bytes.

@@ -27,7 +27,6 @@ const SHOWN_WITHIN: Duration = Duration::from_secs(10);
 const STOPPED_WITHIN: Duration = Duration::from_secs(30);
 /// How long it may take from its start to its first process.
 const STARTED_WITHIN: Duration = Duration::from_secs(5);
-const SYSTEMCTL: &str = "/usr/bin/systemctl";
 
 /// Has the vendor's tool make all virtual functions, or remove them, and waits until so many show.
 pub(super) fn cycle_vfs(
@@ -196,7 +195,7 @@ fn service(
     if matches!(look(), State::Reached) {
         return Ok(());
     }
-    let systemctl = ProgramPath::parse(SYSTEMCTL).map_err(|e| not_as_planned(&what, e.to_string()))?;
+    let systemctl = ProgramPath::parse(paths::SYSTEMCTL).map_err(|e| not_as_planned(&what, e.to_string()))?;
     let ended =
         run(files, &call(&systemctl, ["--no-block", verb, unit.as_str()], gpu, &what)?, &what, deadline)?;
     let limit = if verb == "stop" { STOPPED_WITHIN } else { STARTED_WITHIN };

@@ -7,20 +7,28 @@
 //! deadline. While it writes it announces what, so that a daemon started later finds it.
 //!
 //! The writer goes into a session of its own, so that no terminal's or supervisor's signal to our group reaches it.
-//! systemd's `KillMode=control-group` would still: the daemon's unit keeps it out (`KillMode=process`). Writers may also be
-//! had from a socket, where somebody else starts them. Every write to the host, those that can't block too, is made by one.
+//! systemd's `KillMode=control-group` would still: the units keep it out (`KillMode=process`). Writers may also be had
+//! from a service of their own ([`listen`]), which starts one for each connection to its socket, for a daemon that has no right
+//! to write itself. Every write to the host, those that can't block too, is made by a writer.
+//!
+//! A writer of that service trusts nobody with its rights: it makes the writes and reads of a fixed list, as every writer does,
+//! and runs the programs that the admin's configuration names.
 
 mod announce;
 mod left;
+mod listen;
 mod origin;
 mod process;
+mod programs;
 mod request;
 mod serve;
 
 pub use announce::{BlockingAct, WaitingWriter, waiting_writers};
 pub(crate) use announce::{LINK, announced_in};
+pub use listen::listen;
 pub use origin::{WriterCommand, WriterOrigin};
 pub(crate) use process::Writers;
+pub use programs::Programs;
 pub(crate) use request::{BlockingRead, ModuleName};
 pub use request::{BlockingWrite, BlockingWriteError};
 pub use serve::writer_main;

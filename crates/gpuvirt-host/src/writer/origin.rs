@@ -1,17 +1,18 @@
-//! Where writers come from: children of the asking program, or processes that systemd starts for each connection to a
-//! socket, in a unit of their own and under that unit's limits.
+//! Where writers come from: children of the asking program, or of the service of writers, which starts one for each
+//! connection to its socket, in a unit of its own and under that unit's limits.
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, socket};
 
 use super::announce::NAME;
 
@@ -29,7 +30,7 @@ pub struct WriterCommand {
 pub enum WriterOrigin {
     /// They are our children.
     Child(WriterCommand),
-    /// Each connection to this socket has a writer at its other end (systemd.socket(5), `Accept=yes`).
+    /// Each connection to this socket has a writer at its other end ([`super::listen()`]).
     Socket(PathBuf),
 }
 
@@ -66,7 +67,7 @@ impl WriterOrigin {
         match self {
             Self::Child(command) => child(command),
             Self::Socket(path) => {
-                let connection = UnixStream::connect(path).map_err(|source| {
+                let connection = connect(path).map_err(|source| {
                     let text = format!("no writer is to be had at {}: {source}", path.display());
                     io::Error::new(source.kind(), text)
                 })?;
@@ -76,6 +77,17 @@ impl WriterOrigin {
             }
         }
     }
+}
+
+/// Connects without waiting: a listener that accepts nobody would keep a blocking connect(2) for ever once its backlog is
+/// full (unix_stream_connect in net/unix/af_unix.c). With room in it the connection is there at once.
+fn connect(path: &Path) -> io::Result<UnixStream> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    nix::sys::socket::connect(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+    let connection = UnixStream::from(socket);
+    connection.set_nonblocking(false)?;
+    Ok(connection)
 }
 
 fn child(command: &WriterCommand) -> io::Result<Started> {

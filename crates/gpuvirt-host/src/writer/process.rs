@@ -15,9 +15,11 @@ use super::request::{ANSWER_LIMIT, Answer, BlockingRead, BlockingWrite, ModuleNa
 use crate::sysfs::{ReadError, WriteError};
 use crate::vendor::{ProgramCall, ProgramEnd, ProgramError};
 
-/// Longest wait for a writer that systemd starts to say that it is there: it may be busy booting. Nothing was asked of it
-/// until then.
-const STARTED_WITHIN: Duration = Duration::from_secs(60);
+/// Longest wait for a writer that its service starts to say that it is there: the host may be busy booting. Nothing was asked of
+/// it until then.
+const STARTED_WITHIN: Duration = Duration::from_secs(20);
+/// How long nobody asks again then: a look at a host asks for each of its functions.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// Writers: an idle one waits for the next write, so that a plan of several writes costs one process.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(crate) struct Writers {
     origin: WriterOrigin,
     idle: Mutex<Option<Writer>>,
     left: Left,
+    /// When the last one was waited for in vain.
+    in_vain: Mutex<Option<Instant>>,
 }
 
 /// A writer that waits for a request.
@@ -44,7 +48,7 @@ enum Asked {
 
 impl Writers {
     pub(crate) fn new(origin: WriterOrigin) -> Self {
-        Self { origin, idle: Mutex::new(None), left: Left::default() }
+        Self { origin, idle: Mutex::new(None), left: Left::default(), in_vain: Mutex::new(None) }
     }
 
     /// Has one write made.
@@ -136,11 +140,18 @@ impl Writers {
 
     /// A writer that was just started.
     fn fresh(&self) -> io::Result<Writer> {
+        let in_vain = || self.in_vain.lock().unwrap_or_else(PoisonError::into_inner);
+        if in_vain().is_some_and(|when| when.elapsed() < ASKED_AGAIN_AFTER) {
+            return Err(nobody_came());
+        }
         let mut writer = Writer::of(self.origin.start()?);
         match writer.introduced() {
             Ok(()) => Ok(writer),
             Err(e) => {
                 self.left.add(writer.process, None);
+                if e.kind() == io::ErrorKind::TimedOut {
+                    *in_vain() = Some(Instant::now());
+                }
                 Err(e)
             }
         }
@@ -192,10 +203,7 @@ impl Writer {
                 Err(io::Error::other("the writer is of another version; systemctl restart gpuvirtd"))
             }
             Some(other) => Err(other.unexpected()),
-            None => Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("no writer was started within {STARTED_WITHIN:?}; nothing was asked of it"),
-            )),
+            None => Err(nobody_came()),
         }
     }
 
@@ -203,6 +211,11 @@ impl Writer {
     fn answer(&mut self, end: Instant) -> io::Result<Option<Answer>> {
         answer(&mut self.output, end)
     }
+}
+
+fn nobody_came() -> io::Error {
+    let text = format!("no writer was started within {STARTED_WITHIN:?}, and nothing was asked of it");
+    io::Error::new(io::ErrorKind::TimedOut, text)
 }
 
 fn answer(output: &mut BufReader<File>, end: Instant) -> io::Result<Option<Answer>> {

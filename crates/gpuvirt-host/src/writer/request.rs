@@ -76,7 +76,8 @@ impl BlockingWrite {
     }
 }
 
-/// A read that a writer makes: of an attribute that waits for its device's lock, and of nothing else.
+/// A read that a writer makes: of an attribute that waits for its device's lock, or of one that the kernel shows as a whole
+/// to CAP_SYS_ADMIN alone, which a daemon that does not write has no other use for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct BlockingRead {
@@ -85,12 +86,12 @@ pub(crate) struct BlockingRead {
 }
 
 /// The attributes that wait for their device's lock (drivers/pci/pci-sysfs.c, drivers/pci/iov.c; the latter's before
-/// Linux 6.10).
-const READ_UNDER_LOCK: [&str; 2] = ["driver_override", "sriov_numvfs"];
+/// Linux 6.10), and the config space, which others see the first 64 bytes of (`pci_read_config`).
+const READ_BY_WRITERS: [&str; 3] = ["driver_override", "sriov_numvfs", "config"];
 
 /// Why a read is none of a writer's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not among the files whose reading can block")]
+#[error("{0:?} is not among the files that a writer reads")]
 pub(crate) struct BlockingReadError(String);
 
 impl BlockingRead {
@@ -99,7 +100,7 @@ impl BlockingRead {
         let parts: Vec<&str> = path.split('/').collect();
         match parts.as_slice() {
             ["", "sys", "bus", "pci", "devices", function, file] if is_function(function) => {
-                let function = PciAddress::parse(function).ok().filter(|_| READ_UNDER_LOCK.contains(file));
+                let function = PciAddress::parse(function).ok().filter(|_| READ_BY_WRITERS.contains(file));
                 function.map(|function| Self { function, path: path.to_owned() })
             }
             _ => None,
@@ -380,16 +381,18 @@ mod tests {
     }
 
     #[test]
-    fn only_what_waits_for_a_lock_is_read() {
+    fn only_what_waits_for_a_lock_or_needs_more_rights_is_read() {
         for path in [
             "/sys/bus/pci/devices/0000:41:00.0/driver_override",
             "/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs",
+            "/sys/bus/pci/devices/0000:41:00.0/config",
         ] {
             assert_eq!(BlockingRead::parse(path).unwrap().path(), path);
         }
         for path in [
             "/etc/shadow",
-            "/sys/bus/pci/devices/0000:41:00.0/config",
+            "/sys/bus/pci/devices/0000:41:00.0/resource0",
+            "/sys/bus/pci/devices/0000:41:00.0/rom",
             "/sys/bus/pci/devices/41:00.0/driver_override",
             "/sys/bus/pci/devices/../driver_override",
             "",

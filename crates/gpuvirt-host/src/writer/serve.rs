@@ -4,6 +4,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::announce::{BlockingAct, NAME, announce};
+use super::programs::Programs;
 use super::request::{Answer, BlockingRead, BlockingWrite, LINE_LIMIT, ModuleName, PROTOCOL, Request};
 use crate::linux::{LinuxSysfs, write_once};
 use crate::modprobe;
@@ -11,30 +12,35 @@ use crate::paths;
 use crate::sysfs::Sysfs;
 use crate::vendor::{self, ProgramCall};
 
-/// Longer than any driver's name, and short enough for an answer of one line.
-const READ_LIMIT: usize = 512;
+/// All of a function's config space, the longest of what is read.
+const READ_LIMIT: usize = 4096;
 
 /// The whole life of a writer process: requests on `input`, answers on `output`, until `input` ends.
 ///
-/// `root` is put in front of every path; it is empty on a real host. A writer whose asker has gone finishes its
+/// `root` is put in front of every path; it is empty on a real host. `programs` are those that it runs. A writer whose asker has gone finishes its
 /// write, finds nobody to answer to, and ends.
 ///
 /// # Errors
 /// When input or output fail, and when the process can't be named: a daemon that is started later would not find it.
-pub fn writer_main(input: impl Read, output: impl Write, root: &str) -> io::Result<()> {
+pub fn writer_main(
+    input: impl Read,
+    output: impl Write,
+    root: &str,
+    programs: &Programs<'_>,
+) -> io::Result<()> {
     // Fails only for a group's leader, which then is alone in its group already.
     let _ = nix::unistd::setsid();
     // For people who look for what still waits (by its file it may be named otherwise), and for a later daemon, which looks at
     // processes of this name alone: without it nothing is written.
     write_once(Path::new(paths::OWN_COMM), NAME.as_bytes())?;
-    match serve(input, output, root) {
+    match serve(input, output, root, programs) {
         // Whoever asked has gone.
         Err(e) if matches!(e.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(()),
         ended => ended,
     }
 }
 
-fn serve(input: impl Read, mut output: impl Write, root: &str) -> io::Result<()> {
+fn serve(input: impl Read, mut output: impl Write, root: &str, programs: &Programs<'_>) -> io::Result<()> {
     let mut input = BufReader::new(input);
     loop {
         let mut line = String::new();
@@ -44,7 +50,7 @@ fn serve(input: impl Read, mut output: impl Write, root: &str) -> io::Result<()>
         let answer = match serde_json::from_str::<Request>(&line) {
             Ok(Request::Write(write)) => carry_out(&write, root),
             Ok(Request::Read(read)) => read_out(&read, root),
-            Ok(Request::Run(call)) => run(&call, root),
+            Ok(Request::Run(call)) => run(&call, root, programs),
             Ok(Request::Load(module)) => load(&module, root),
             Ok(Request::Introduce) => Answer::Introduced { pid: std::process::id(), protocol: PROTOCOL },
             Err(e) => Answer::Rejected(e.to_string()),
@@ -63,7 +69,10 @@ fn read_out(read: &BlockingRead, root: &str) -> Answer {
     }
 }
 
-fn run(call: &ProgramCall, root: &str) -> Answer {
+fn run(call: &ProgramCall, root: &str, programs: &Programs<'_>) -> Answer {
+    if let Err(why) = programs.permit(call) {
+        return Answer::Rejected(why);
+    }
     let _shown = match announce(&BlockingAct::Run(call.clone())) {
         Ok(file) => file,
         Err(e) => return Answer::Rejected(format!("the program could not be announced: {e}")),
@@ -102,12 +111,15 @@ fn carry_out(request: &BlockingWrite, root: &str) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use gpuvirt_model::DriverRules;
+
     use super::*;
 
     /// What a writer over `root` answers to `input`, line by line.
     fn answers(input: &str, root: &str) -> Vec<Answer> {
         let mut output = Vec::new();
-        serve(input.as_bytes(), &mut output, root).unwrap();
+        serve(input.as_bytes(), &mut output, root, &Programs::OfDrivers(&|| Ok(DriverRules::default())))
+            .unwrap();
         String::from_utf8(output).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
@@ -137,6 +149,13 @@ mod tests {
         assert!(matches!(&answers[2], Answer::Rejected(why) if why.contains("/etc/passwd")));
         assert!(matches!(answers[3], Answer::Rejected(_)));
         assert_eq!(std::fs::read_to_string(folder.join("remove")).unwrap(), "1");
+    }
+
+    #[test]
+    fn a_program_that_nobody_configured_is_not_run() {
+        let line = r#"{"run":{"program":"/bin/true","args":[],"function":null}}"#;
+        let answers = answers(&format!("{line}\n"), "");
+        assert!(matches!(&answers[..], [Answer::Rejected(why)] if why.contains("/bin/true")), "{answers:?}");
     }
 
     #[test]

@@ -52,8 +52,9 @@ impl HostPort {
         command: &ProgramPath,
         deadline: Duration,
     ) -> Result<MigState, HostError> {
-        // The writer runs it, and that is this program too.
-        let ourselves = ProgramPath::parse("/proc/self/exe").ok();
+        // By the name under which we were started: a writer runs it, and is another program.
+        let ourselves = std::env::current_exe().ok();
+        let ourselves = ourselves.and_then(|path| ProgramPath::parse(path.to_str()?).ok());
         let ourselves = ourselves.filter(|_| cfg!(feature = "nvml") && self.1 != GpuInstances::Command);
         let Some(ourselves) = ourselves else { return self.0.mig(gpu, command, deadline) };
         match self.0.mig_from(gpu, &ourselves, deadline) {

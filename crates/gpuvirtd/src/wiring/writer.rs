@@ -6,7 +6,7 @@ use std::os::fd::{IntoRawFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use gpuvirt_host::{WriterCommand, writer_main};
+use gpuvirt_host::{Programs, WriterCommand, writer_main};
 use nix::fcntl::OFlag;
 
 const NAME: &str = "gpuvirt-writer";
@@ -38,12 +38,12 @@ fn opened(path: &Path) -> io::Result<RawFd> {
     Ok(file.into_raw_fd())
 }
 
-/// Our program as the writer: requests on standard input, answers on standard output.
+/// Our program as the writer, a child of ours with our rights: requests on standard input, answers on standard output.
 ///
 /// # Errors
 /// When one of the two fails.
 pub fn be_writer() -> anyhow::Result<()> {
-    Ok(writer_main(io::stdin().lock(), io::stdout().lock(), "")?)
+    Ok(writer_main(io::stdin().lock(), io::stdout().lock(), "", &Programs::All)?)
 }
 
 #[cfg(test)]
