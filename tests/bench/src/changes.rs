@@ -34,6 +34,8 @@ pub fn tables(gpuvirt: &Path, on: &Gpus<'_>, folder: &Path) -> Result<String> {
     let gpuvirt = text(gpuvirt)?;
     must(&gpuvirt, &["gpu", "set", on.mdev, "--type", "shared-direct"])?;
     must(&gpuvirt, &["gpu", "set", on.plain, "--type", "shared"])?;
+    // Nobody's way begins with loading it.
+    must("modprobe", &["vfio-pci"])?;
     let mut out = format!(
         "### {COUNT} vGPUs made and removed\n\nMedians of {RUNS} interleaved runs, each after `udevadm settle`.\n\n"
     );
