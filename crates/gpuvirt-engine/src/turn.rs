@@ -173,6 +173,18 @@ impl Engine {
         let domains = self.starts.joined(domains);
         Ok(View { observed: Observed { domains, ..view.observed }, ..view })
     }
+
+    /// A fresh picture for listings of what GPUs offer, which tell nothing of holders: no process is looked at.
+    ///
+    /// # Errors
+    /// [`EngineError::Port`].
+    pub fn view_without_holders(&self) -> Result<View, EngineError> {
+        self.store.load()?;
+        let domains = self.listed();
+        let view = self.view_by(|host| host.observe_without_holders())?;
+        let domains = self.starts.joined(domains);
+        Ok(View { observed: Observed { domains, ..view.observed }, ..view })
+    }
 }
 
 impl Turn<'_> {

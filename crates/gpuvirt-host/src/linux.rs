@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use nix::dir::Dir;
@@ -14,6 +15,7 @@ use nix::fcntl::{OFlag, readlinkat};
 use nix::sys::stat::Mode;
 
 use crate::modprobe;
+use crate::paths;
 use crate::sysfs::{DeviceNumber, ReadError, Sysfs, WriteError};
 use crate::vendor::{ProgramCall, ProgramEnd, ProgramError};
 use crate::writer::{BlockingRead, BlockingWrite, ModuleName, WriterOrigin, Writers};
@@ -34,17 +36,20 @@ pub struct LinuxSysfs {
     root: String,
     /// Carries out every write, and the reads that can block; none in a program that only reads, which then waits itself.
     writers: Option<Writers>,
+    /// Whether the size of `/proc/PID/fd` is the number of open files.
+    fd_size_counts: OnceLock<bool>,
 }
 
 impl LinuxSysfs {
     /// This machine, for reading and for writes that the kernel answers at once.
     pub fn this_machine() -> Self {
-        Self { root: String::new(), writers: None }
+        Self { root: String::new(), writers: None, fd_size_counts: OnceLock::new() }
     }
 
     /// A tree of plain files below `root`, for tests.
     pub fn below(root: &str) -> Self {
-        Self { root: root.trim_end_matches('/').to_owned(), writers: None }
+        let root = root.trim_end_matches('/').to_owned();
+        Self { root, writers: None, fd_size_counts: OnceLock::new() }
     }
 
     /// The same files, with writers that carry out every write and load modules.
@@ -174,6 +179,17 @@ impl Sysfs for LinuxSysfs {
             (name, target.map_err(io::Error::from).and_then(link_target))
         };
         Ok(names.into_iter().map(with_target).collect())
+    }
+
+    /// The size of `/proc/PID/fd` is the number of open files since Linux 6.2 (fs/proc/fd.c, `proc_fd_getattr`), and 0 before:
+    /// our own, with this folder open, tells which. Elsewhere than in the kernel's own tree a folder's size is anything.
+    fn open_files(&self, pid: u32) -> Option<u64> {
+        let counts = || {
+            let own = File::open(paths::OWN_FILES).and_then(|folder| folder.metadata());
+            self.root.is_empty() && own.is_ok_and(|own| own.len() > 0)
+        };
+        let counts = *self.fd_size_counts.get_or_init(counts);
+        counts.then(|| std::fs::metadata(paths::process_file(pid, "fd")).ok().map(|folder| folder.len()))?
     }
 
     fn exists(&self, path: &str) -> bool {

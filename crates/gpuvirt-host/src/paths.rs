@@ -19,6 +19,8 @@ pub(crate) const VTCONSOLES: &str = "/sys/class/vtconsole";
 pub(crate) const PROC: &str = "/proc";
 /// Our own process's name.
 pub(crate) const OWN_COMM: &str = "/proc/self/comm";
+/// Our own open files.
+pub(crate) const OWN_FILES: &str = "/proc/self/fd";
 /// Frame buffers with their drivers.
 pub(crate) const PROC_FB: &str = "/proc/fb";
 /// The kernel's command line.

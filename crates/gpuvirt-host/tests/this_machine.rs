@@ -31,6 +31,27 @@ fn this_machine_is_read_without_an_oddity_in_its_functions() {
 }
 
 #[test]
+fn open_files_are_counted_without_listing_them_where_the_kernel_counts() {
+    let sysfs = LinuxSysfs::this_machine();
+    let own = std::process::id();
+    let Some(before) = sysfs.open_files(own) else {
+        // Before Linux 6.2: nothing may be told then.
+        assert_eq!(std::fs::metadata("/proc/self/fd").unwrap().len(), 0);
+        return;
+    };
+    let more: Vec<std::fs::File> = (0..50).map(|_| std::fs::File::open("/dev/null").unwrap()).collect();
+    // Other tests of this program open and close files meanwhile.
+    assert!(sysfs.open_files(own).unwrap() >= before.max(50), "{before}");
+    drop(more);
+    let listed = sysfs.links(&format!("/proc/{own}/fd")).unwrap();
+    assert!(!listed.is_empty());
+    let tree = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(tree.path().join("proc/1/fd")).unwrap();
+    assert_eq!(LinuxSysfs::below(tree.path().to_str().unwrap()).open_files(1), None);
+    assert_eq!(sysfs.open_files(u32::MAX), None, "no such process");
+}
+
+#[test]
 fn device_numbers_follow_links_and_know_files() {
     let sysfs = LinuxSysfs::this_machine();
     let null = sysfs.device_number("/dev/null").unwrap().unwrap();

@@ -10,7 +10,7 @@ use virt::connect::Connect;
 use crate::bounded::Requests;
 use crate::events::{self, Connected, Told};
 use crate::single_flight::SingleFlight;
-use crate::{Failure, LibvirtError};
+use crate::{Failure, LibvirtError, library};
 
 /// The longest that any request is waited for, connecting included. libvirtd's first connection after its start
 /// waits for it to probe QEMU's capabilities, which takes seconds on slow machines.
@@ -43,9 +43,6 @@ impl Libvirt {
     /// [`LibvirtError::Nul`].
     pub fn with_deadline(uri: &str, deadline: Duration) -> Result<Self, LibvirtError> {
         no_nul(uri, "the libvirt URI")?;
-        // The library's own handler prints every error to stderr, whatever is in it.
-        static QUIET: Once = Once::new();
-        QUIET.call_once(virt::error::clear_error_callback);
         Ok(Self {
             uri: uri.into(),
             connection: Arc::new(Mutex::new(None)),
@@ -59,7 +56,6 @@ impl Libvirt {
     /// The same, and `told` gets the events of each connection that is opened. It must neither block nor ask libvirt.
     #[must_use]
     pub fn with_events(self, told: Told) -> Self {
-        events::run_loop();
         Self { told: Some(told), ..self }
     }
 
@@ -107,16 +103,26 @@ impl Libvirt {
         if let Some(connection) = present.filter(|present| present.lib_version().is_ok()) {
             return Ok(connection);
         }
-        let opened = Connect::open(Some(&self.uri)).map_err(|error| LibvirtError::Connect {
-            uri: self.uri.to_string(),
-            source: Failure::from(&error),
-        })?;
+        let opened =
+            self.opened().map_err(|source| LibvirtError::Connect { uri: self.uri.to_string(), source })?;
         let opened = Arc::new(match &self.told {
             Some(told) => Connected::with_events(opened, told),
             None => Connected::silent(opened),
         });
         *self.slot() = Some(Arc::clone(&opened));
         Ok(opened)
+    }
+
+    fn opened(&self) -> Result<Connect, Failure> {
+        library::load()
+            .map_err(|why| Failure { message: format!("its library can't be loaded: {why}"), code: 0 })?;
+        // The library's own handler prints every error to stderr, whatever is in it.
+        static QUIET: Once = Once::new();
+        QUIET.call_once(virt::error::clear_error_callback);
+        if self.told.is_some() {
+            events::run_loop();
+        }
+        Connect::open(Some(&self.uri)).map_err(|error| Failure::from(&error))
     }
 
     /// The connection that was opened last, dead or alive.

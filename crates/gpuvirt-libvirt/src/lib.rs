@@ -1,6 +1,6 @@
 //! libvirt: which domains have which host devices, and a domain's stored definition, read and replaced.
 //!
-//! The only crate that links libvirt's library. It offers what the engine needs from libvirt and knows nothing of
+//! The only crate that loads libvirt's library. It offers what the engine needs from libvirt and knows nothing of
 //! GPUs; what the XML means is gpuvirt-domain's business.
 //!
 //! ```text
@@ -15,7 +15,8 @@
 //! - libvirt's keepalive is not used: it pings every few seconds on an idle host, and would tell only what the deadline
 //!   tells too. A libvirtd that died is noticed by the next call, which opens a new connection.
 //! - Events come on a thread of their own ([`events`]), for whoever wants them ([`Libvirt::with_events`]).
-//! - No connection is made before the first call, so that our own start does not wake a socket-activated libvirtd.
+//! - No connection is made before the first call, so that our own start does not wake a socket-activated libvirtd. Nor is the
+//!   library loaded before that ([`library`]).
 
 mod bounded;
 mod connection;
@@ -23,6 +24,8 @@ mod definition;
 mod domain;
 mod error;
 mod events;
+mod forward;
+mod library;
 pub mod pages;
 mod single_flight;
 

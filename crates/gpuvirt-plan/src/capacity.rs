@@ -2,6 +2,8 @@
 //!
 //! What others made counts as consumed. Where the maximum is known, it is never less than the other three together.
 
+use std::collections::BTreeMap;
+
 use gpuvirt_model::{PciAddress, ProfileName, Refusal, RefusalCode};
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +63,9 @@ pub fn of_host(host: &HostPicture) -> Vec<Capacity> {
     let open = cards.iter().filter(|(_, closed)| closed.is_none()).map(|(card, _)| card.clone()).collect();
     let claims = claims(host);
     let settled = settle(open, &claims);
-    let of = |profile| of_profile(profile, &cards, &settled);
+    let left = settled.cards.iter().map(|card| (card.gpu, card)).collect();
+    let after = After { settled: &settled, left };
+    let of = |profile| of_profile(profile, &cards, &after);
     profiles(&cards, &claims).into_iter().map(of).collect()
 }
 
@@ -82,6 +86,12 @@ pub fn named(all: Vec<Capacity>, profile: &ProfileName) -> Result<Capacity, Box<
     })
 }
 
+/// The cards with what is kept taken from them.
+struct After<'a> {
+    settled: &'a Settled,
+    left: BTreeMap<PciAddress, &'a Card>,
+}
+
 fn profiles(cards: &[(Card, Option<String>)], claims: &[Claim]) -> Vec<ProfileName> {
     let offered = cards.iter().flat_map(|(card, _)| card.offers.iter().map(|offer| &offer.profile));
     let alive = cards.iter().flat_map(|(card, _)| card.alive.keys());
@@ -94,12 +104,12 @@ fn profiles(cards: &[(Card, Option<String>)], claims: &[Claim]) -> Vec<ProfileNa
     names
 }
 
-fn of_profile(profile: ProfileName, cards: &[(Card, Option<String>)], settled: &Settled) -> Capacity {
+fn of_profile(profile: ProfileName, cards: &[(Card, Option<String>)], after: &After) -> Capacity {
     let concerned = |card: &Card| card.offer(&profile).is_some() || card.alive.contains_key(&profile);
     let gpus: Vec<GpuCapacity> = cards
         .iter()
         .filter(|(card, _)| concerned(card))
-        .map(|(card, closed)| of_card(&profile, card, closed.clone(), settled))
+        .map(|(card, closed)| of_card(&profile, card, closed.clone(), after))
         .collect();
     let sum = |value: fn(&GpuCapacity) -> u32| gpus.iter().map(value).fold(0, u32::saturating_add);
     let open = |gpu: &GpuCapacity| if gpu.closed.is_none() { gpu.remaining } else { 0 };
@@ -108,20 +118,20 @@ fn of_profile(profile: ProfileName, cards: &[(Card, Option<String>)], settled: &
         consumed: sum(|gpu| gpu.consumed),
         remaining: sum(open),
         reserved: sum(|gpu| gpu.reserved),
-        unmet: settled.unmet.get(&profile).copied().unwrap_or(0),
+        unmet: after.settled.unmet.get(&profile).copied().unwrap_or(0),
         gpus,
         profile,
     }
 }
 
-fn of_card(profile: &ProfileName, card: &Card, closed: Option<String>, settled: &Settled) -> GpuCapacity {
+fn of_card(profile: &ProfileName, card: &Card, closed: Option<String>, after: &After) -> GpuCapacity {
     let consumed = card.alive.get(profile).copied().unwrap_or(0);
-    let reserved = settled.kept.get(&(card.gpu, profile.clone())).copied().unwrap_or(0);
-    let after = settled.cards.iter().find(|after| after.gpu == card.gpu).unwrap_or(card);
+    let reserved = after.settled.kept.get(&(card.gpu, profile.clone())).copied().unwrap_or(0);
+    let left = after.left.get(&card.gpu).copied().unwrap_or(card);
     // A driver whose numbers contradict each other: what lives has fitted, and no more than fits can come.
     let max = card.offer(profile).and_then(|offer| offer.max);
     let max = max.map(|max| max.max(consumed.saturating_add(reserved)));
-    let room = after.room(profile);
+    let room = left.room(profile);
     let remaining = max.map_or(room, |max| room.min(max - consumed.saturating_add(reserved)));
     GpuCapacity { gpu: card.gpu, max, consumed, remaining, reserved, closed }
 }

@@ -507,6 +507,47 @@ proptest! {
         }
     }
 
+    /// Cards alike share one answer on what is kept for others: it is the one that each gets when it is asked about alone.
+    #[test]
+    fn what_is_kept_is_kept_from_every_card_that_it_is_kept_on(
+        modes in prop::collection::vec(mode(), 1..6),
+        alive in prop::collection::vec((any::<prop::sample::Index>(), 0..SIZES.len()), 0..6),
+        reserved in prop::collection::vec((0..SIZES.len(), 0..6_u32), 1..3),
+        want in 0..SIZES.len(),
+    ) {
+        let mut host = Host::new(u8::try_from(modes.len()).unwrap());
+        for (number, mode) in (0..).zip(&modes) {
+            host.entry(number).vgpu_mode = *mode;
+        }
+        host.drive();
+        for (index, size) in alive {
+            let card = gpu(u8::try_from(index.index(modes.len())).unwrap());
+            if host.observed.gpus[&card].profiles[size].available > 0 {
+                host.put(card, SIZES[size].0);
+            }
+        }
+        for (size, count) in reserved {
+            host.reserve(SIZES[size].0, count);
+        }
+        let profile = name(SIZES[want].0);
+        let (picture, request) = (host.picture(), Request::one(&profile));
+        let room = gpuvirt_plan::placement::Room::of(&picture);
+        let alone = |card: PciAddress| room.obstacle(&request, card).map(|closed| closed.because);
+        match room.choose(&request) {
+            Ok(choice) => {
+                prop_assert_eq!(alone(choice.gpu), None);
+                for other in choice.rejected {
+                    let because = alone(other.gpu).unwrap_or_else(|| "suitable".to_owned());
+                    prop_assert!(other.because.starts_with(&because), "{}: {because}", other.because);
+                }
+            }
+            Err(refusal) => {
+                let suitable = host.observed.gpus.keys().find(|card| alone(**card).is_none());
+                prop_assert_eq!(suitable, None, "{}", refusal.because);
+            }
+        }
+    }
+
     /// The numbers of capacity never claim more than there is, with reservations and with drivers that talk nonsense too,
     /// and as many as remain can really be made beside what is kept.
     #[test]

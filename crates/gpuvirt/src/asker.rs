@@ -54,13 +54,34 @@ impl Asker {
         daemon: impl FnOnce(&Client) -> Result<T, ClientError>,
         local: impl FnOnce(&Picture) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        self.ask_of(local::live, daemon, local)
+    }
+
+    /// The same about what GPUs offer: who holds them is not looked for.
+    ///
+    /// # Errors
+    /// As [`Asker::ask`].
+    pub fn ask_of_offers<T>(
+        &self,
+        daemon: impl FnOnce(&Client) -> Result<T, ClientError>,
+        local: impl FnOnce(&Picture) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.ask_of(local::live_without_holders, daemon, local)
+    }
+
+    fn ask_of<T>(
+        &self,
+        live: fn() -> Result<Host, Failure>,
+        daemon: impl FnOnce(&Client) -> Result<T, ClientError>,
+        local: impl FnOnce(&Picture) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         if let Some(picture) = self.recording() {
             return local(&picture?);
         }
         match daemon(&self.client) {
             Err(error) if error.is_unanswered() => {
                 self.note(format_args!("{}; this host was read directly, VMs are unknown", chain(&error)));
-                local(&self.live()?)
+                local(&live()?.picture)
             }
             answer => answer.map_err(Failure::from),
         }

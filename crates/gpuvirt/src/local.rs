@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use gpuvirt_api::Source;
 use gpuvirt_api::client::DEFAULT_SOCKET;
-use gpuvirt_host::{GpuRules, LinuxHost, LinuxSysfs};
+use gpuvirt_host::{GpuRules, LinuxHost, LinuxSysfs, ObserveScope};
 use gpuvirt_model::health::{DaemonHealth, LibvirtHealth};
 use gpuvirt_model::{Desired, Health, Observed, Reading, Records, Testimony, Unknown};
 use gpuvirt_recording::RecordedHost;
@@ -63,6 +63,18 @@ impl Host {
 /// # Errors
 /// [`Failure`] when not even the PCI bus can be read.
 pub fn live() -> Result<Host, Failure> {
+    live_in(ObserveScope::Full)
+}
+
+/// The same for what tells nothing of holders: no process is looked at.
+///
+/// # Errors
+/// As [`live`].
+pub fn live_without_holders() -> Result<Host, Failure> {
+    live_in(ObserveScope::WithoutHolders)
+}
+
+fn live_in(scope: ObserveScope) -> Result<Host, Failure> {
     let mut oddities = Vec::new();
     let (desired, records) = stored(&mut oddities);
     let rules = rules::read(Path::new(CONFIG)).unwrap_or_else(|error| {
@@ -73,7 +85,7 @@ pub fn live() -> Result<Host, Failure> {
         GpuRules::default()
     });
     let host = LinuxHost::new(Arc::new(LinuxSysfs::this_machine()), rules);
-    let mut observed = observe(&host)?;
+    let mut observed = observe(&host, scope)?;
     let records = records.of_boot(observed.host.boot_id);
     gpuvirt_plan::profile::remember_names(&mut observed, &records);
     let picture = Picture { observed, desired, records, source: Source::Host, oddities };
@@ -106,7 +118,7 @@ pub fn recorded(path: &Path) -> Result<Host, Failure> {
     let testimony = recording.testimony().cloned();
     let extra = recording.manifest().map(|manifest| manifest.extra_gpus.clone()).unwrap_or_default();
     let host = LinuxHost::new(Arc::new(recording), GpuRules { extra, ..GpuRules::default() });
-    let mut observed = observe(&host)?;
+    let mut observed = observe(&host, ObserveScope::Full)?;
     observed.domains = Reading::Unknown(Unknown::NotRecorded);
     let (mut desired, mut records) = (Desired::default(), Records::default());
     if let Some(testimony) = &testimony {
@@ -119,8 +131,8 @@ pub fn recorded(path: &Path) -> Result<Host, Failure> {
     Ok(Host { host, picture, testimony })
 }
 
-fn observe(host: &LinuxHost) -> Result<Observed, Failure> {
-    host.observe().map_err(|error| Failure::failed(&error))
+fn observe(host: &LinuxHost, scope: ObserveScope) -> Result<Observed, Failure> {
+    host.observe_scope(scope).map_err(|error| Failure::failed(&error))
 }
 
 /// What the admin asked for. A file that can't be understood is said to be so: it is not an empty one.

@@ -10,7 +10,7 @@ use std::process::{Command as Process, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use crate::command::{Command, text};
-use crate::sample::{self, Samples};
+use crate::contest::{Contest, Held};
 use crate::trace::Trace;
 
 /// vGPUs made and removed in one run: as many as the slowest peer makes in some seconds of an emulated machine.
@@ -37,14 +37,14 @@ pub fn tables(gpuvirt: &Path, on: &Gpus<'_>, folder: &Path) -> Result<String> {
     let mut out = format!(
         "### {COUNT} vGPUs made and removed\n\nMedians of {RUNS} interleaved runs, each after `udevadm settle`.\n\n"
     );
-    out.push_str(&table(&vgpus(&gpuvirt, on, folder)?)?);
+    out.push_str(&vgpus(&gpuvirt, on, folder)?.table()?);
     out.push_str(&counts(&gpuvirt, on, folder)?);
     write!(out, "\n### One GPU to passthrough and back\n\nMedians of {RUNS} interleaved runs.\n\n")?;
-    out.push_str(&table(&switch(&gpuvirt, on)?)?);
+    out.push_str(&switch(&gpuvirt, on)?.table()?);
     Ok(out)
 }
 
-fn vgpus(gpuvirt: &str, on: &Gpus<'_>, folder: &Path) -> Result<Vec<Samples>> {
+fn vgpus(gpuvirt: &str, on: &Gpus<'_>, folder: &Path) -> Result<Held> {
     let gpu = on.mdev;
     let count = COUNT.to_string();
     let ours = format!(
@@ -56,13 +56,12 @@ fn vgpus(gpuvirt: &str, on: &Gpus<'_>, folder: &Path) -> Result<Vec<Samples>> {
     );
     let xml = folder.join("vgpu.xml");
     let virsh = virsh_script(gpu, &xml, uuids)?;
-    let commands = [
-        Command::own("bare writes", &["floor", "vgpus", gpu, TYPE, &count])?,
-        shell("`gpuvirt vgpu create --count 16`, `vgpu remove --all`", &ours)?,
-        shell("`mdevctl start` and `stop`, 16 times each", &mdevctl)?,
-        shell("`virsh nodedev-create` and `-destroy`, 16 times each", &virsh)?,
-    ];
-    sample::rounds(RUNS, &commands, settle)
+    Contest::of(RUNS)
+        .floor(Command::own("bare writes", &["floor", "vgpus", gpu, TYPE, &count])?)
+        .ours(shell("`gpuvirt vgpu create --count 16`, `vgpu remove --all`", &ours)?)
+        .peer(shell("`mdevctl start` and `stop`, 16 times each", &mdevctl)?)
+        .peer(shell("`virsh nodedev-create` and `-destroy`, 16 times each", &virsh)?)
+        .held(settle)
 }
 
 /// libvirt names a node device after uuid and parent, with `_` for all signs. It lists a new one only when udev has told it,
@@ -80,25 +79,22 @@ fn virsh_script(gpu: &str, xml: &Path, uuids: &str) -> Result<String> {
     ))
 }
 
-fn switch(gpuvirt: &str, on: &Gpus<'_>) -> Result<Vec<Samples>> {
+fn switch(gpuvirt: &str, on: &Gpus<'_>) -> Result<Held> {
     let gpu = on.plain;
     let node = format!("pci_{}", gpu.replace([':', '.'], "_"));
     let set = format!("{gpuvirt} gpu set {gpu} --type");
-    let commands = [
-        Command::own("bare writes", &["floor", "switch", gpu])?,
-        shell("`gpuvirt gpu set --type direct`, `--type shared`", &format!("{set} direct && {set} shared"))?,
-        shell(
-            "`driverctl set-override`, `unset-override`",
-            &format!(
-                "driverctl --nosave set-override {gpu} vfio-pci && driverctl --nosave unset-override {gpu}"
-            ),
-        )?,
-        shell(
-            "`virsh nodedev-detach`, `nodedev-reattach`",
-            &format!("virsh -q nodedev-detach {node} && virsh -q nodedev-reattach {node}"),
-        )?,
-    ];
-    sample::rounds(RUNS, &commands, settle)
+    let driverctl =
+        format!("driverctl --nosave set-override {gpu} vfio-pci && driverctl --nosave unset-override {gpu}");
+    let virsh = format!("virsh -q nodedev-detach {node} && virsh -q nodedev-reattach {node}");
+    Contest::of(RUNS)
+        .floor(Command::own("bare writes", &["floor", "switch", gpu])?)
+        .ours(shell(
+            "`gpuvirt gpu set --type direct`, `--type shared`",
+            &format!("{set} direct && {set} shared"),
+        )?)
+        .peer(shell("`driverctl set-override`, `unset-override`", &driverctl)?)
+        .peer(shell("`virsh nodedev-detach`, `nodedev-reattach`", &virsh)?)
+        .held(settle)
 }
 
 /// What the daemon and its writer ask of the kernel for all of it.
@@ -121,18 +117,6 @@ fn counts(gpuvirt: &str, on: &Gpus<'_>, folder: &Path) -> Result<String> {
     out.push_str("| system call | times |\n|---|---|\n");
     for (call, times) in trace.most() {
         writeln!(out, "| `{call}` | {times} |")?;
-    }
-    Ok(out)
-}
-
-/// A row for each way; the first is what the others are held against.
-pub fn table(all: &[Samples]) -> Result<String> {
-    let floor = all.first().map_or(1, Samples::median).max(1);
-    let mut out = String::from("| way | time | times the bare writes |\n|---|---|---|\n");
-    for samples in all {
-        let hundredths = samples.median() * 100 / floor;
-        let (name, time) = (&samples.name, samples.milliseconds());
-        writeln!(out, "| {name} | {time} | {}.{:02} |", hundredths / 100, hundredths % 100)?;
     }
     Ok(out)
 }

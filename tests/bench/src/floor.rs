@@ -9,21 +9,28 @@ use anyhow::{Context, Result};
 /// An attribute is a page at most; what is longer (`/proc/interrupts`, the list of PCI names) is read in such parts.
 const PART: usize = 64 * 1024;
 
+/// What marks a folder in a list, and a link.
+pub const FOLDER: &str = "d";
+/// See [`FOLDER`].
+pub const LINK: &str = "l";
+
 /// Reads a file whole, in parts.
 pub fn file(path: &Path) -> Result<()> {
     read(path, &mut vec![0; PART]).with_context(|| format!("read {}", path.display()))
 }
 
-/// Reads each file of a list, a path on each line. One that can't be read costs its attempt, as in the original.
+/// Reads each file, folder and link of a list, a path on each line. One that can't be read costs its attempt, as in the
+/// original.
 pub fn list(path: &Path) -> Result<()> {
     let list = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
     let mut part = vec![0; PART];
     for path in list.lines() {
-        if Path::new(path).is_dir() {
-            let _ = std::fs::read_dir(path).map(Iterator::count);
-        } else {
-            let _ = read(Path::new(path), &mut part);
-        }
+        // What the original asked for tells which it was: the list marks folders and links.
+        let _ = match path.split_at_checked(1) {
+            Some((FOLDER, path)) => std::fs::read_dir(path).map(|names| names.for_each(drop)),
+            Some((LINK, path)) => std::fs::read_link(path).map(drop),
+            _ => read(Path::new(path), &mut part),
+        };
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The live inventory: time beside bare reads of the very same files and beside `lspci`, and its system calls.
+//! What a live host shows: time beside bare reads of the very same files and beside what tells of the same otherwise, and
+//! the system calls of the inventory.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -9,62 +10,92 @@ use anyhow::{Context, Result};
 
 use crate::changes::shell;
 use crate::command::{Command, text};
+use crate::contest::Contest;
 use crate::sample;
 use crate::trace::Trace;
 
-/// What else tells of the same devices: the program, its name in the table, and what is run.
-const PEERS: &[(&str, &str, &str)] = &[
-    ("lspci", "`lspci -nnk`", "exec lspci -nnk"),
-    ("driverctl", "`driverctl list-devices`", "exec driverctl list-devices"),
-    ("mdevctl", "`mdevctl types`", "exec mdevctl types"),
-    (
-        "virsh",
-        "`virsh nodedev-list --cap pci`, `nodedev-dumpxml` of each",
-        "for device in $(virsh -q nodedev-list --cap pci); do virsh -q nodedev-dumpxml $device || exit 1; done",
-    ),
-];
 /// Runs of each: the slowest peer takes seconds in an emulated machine.
 const RUNS: usize = 7;
 /// Where the daemon answers, if it runs here.
 const SOCKET: &str = "/run/gpuvirt/gpuvirt.sock";
 
-/// The table and the counts.
-pub fn table(gpuvirt: &Path, folder: &Path) -> Result<String> {
+/// A listing of ours and what tells of the same: the program, its name in the table, and what is run.
+struct Listing {
+    verb: &'static [&'static str],
+    peers: &'static [(&'static str, &'static str, &'static str)],
+}
+
+const GPUS: Listing = Listing {
+    verb: &["gpu", "list"],
+    peers: &[
+        ("lspci", "`lspci -nnk`", "exec lspci -nnk"),
+        ("driverctl", "`driverctl list-devices`", "exec driverctl list-devices"),
+        ("virsh", "`virsh nodedev-list --cap pci`", "exec virsh -q nodedev-list --cap pci"),
+        (
+            "virsh",
+            "`virsh nodedev-list --cap pci`, `nodedev-dumpxml` of each",
+            "all=$(virsh -q nodedev-list --cap pci) || exit 1; for device in $all; do virsh -q nodedev-dumpxml $device || exit 1; done",
+        ),
+    ],
+};
+const PROFILES: Listing =
+    Listing { verb: &["profile", "list"], peers: &[("mdevctl", "`mdevctl types`", "exec mdevctl types")] };
+
+/// All of it.
+pub fn tables(gpuvirt: &Path, folder: &Path) -> Result<String> {
+    let mut out = String::from("### Inventory\n\nWhich devices there are, and what has them.\n\n");
+    let trace = table(&GPUS, gpuvirt, folder, &mut out)?;
+    out.push_str(&calls(&trace)?);
+    out.push_str("\n### Types of vGPUs\n\nWhat the cards offer.\n\n");
+    table(&PROFILES, gpuvirt, folder, &mut out)?;
+    Ok(out)
+}
+
+/// One listing beside its floor and its peers.
+fn table(listing: &Listing, gpuvirt: &Path, folder: &Path, out: &mut String) -> Result<Trace> {
+    let name = listing.verb.join(" ");
     // A socket that nobody listens on: the command reads the host itself.
     let socket = text(&folder.join("no.sock"))?;
-    let live = Command::new("`gpuvirt gpu list`, live", gpuvirt, &["--socket", &socket, "gpu", "list"])?;
+    let args = [&["--socket", &socket], listing.verb].concat();
+    let live = Command::new(&format!("`gpuvirt {name}`, this host read by the command"), gpuvirt, &args)?;
     let trace = Trace::of(&live, &folder.join("trace"))?;
-    let list = folder.join("files");
-    write_lines(&list, &trace.files)?;
-    let mut commands = vec![live];
+    let list = folder.join(listing.verb.concat());
+    write_lines(&list, &[trace.files.as_slice(), trace.links.as_slice()].concat())?;
+    let floor = Command::own("only reading the same files and links", &["floor", "list", &text(&list)?])?;
+    let mut contest = Contest::of(RUNS).floor(floor).ours(live);
     if Path::new(SOCKET).exists() {
-        commands.push(Command::new("`gpuvirt gpu list`, from the daemon", gpuvirt, &["gpu", "list"])?);
+        let asked = format!("`gpuvirt {name}`, from the daemon, with the VMs");
+        contest = contest.ours(Command::new(&asked, gpuvirt, listing.verb)?);
     }
-    commands.push(Command::own("only reading the same files", &["floor", "list", &text(&list)?])?);
     let mut missing = Vec::new();
-    for (program, name, script) in PEERS {
-        if is_installed(program) {
-            commands.push(shell(name, script)?);
+    for (program, name, script) in listing.peers {
+        let peer = shell(name, script)?;
+        // One that has no service to talk to here is as good as not there.
+        if is_installed(program) && sample::rounds(0, std::slice::from_ref(&peer), || Ok(())).is_ok() {
+            contest = contest.peer(peer);
         } else {
-            missing.push(*program);
+            missing.push(*name);
         }
     }
-    let mut out = String::from("| work | time | memory |\n|---|---|---|\n");
-    for samples in sample::rounds(RUNS, &commands, || Ok(()))? {
-        writeln!(out, "| {} | {} | {} |", samples.name, samples.milliseconds(), samples.memory())?;
-    }
+    writeln!(out, "Medians of {RUNS} runs.\n")?;
+    out.push_str(&contest.held(|| Ok(()))?.table()?);
     if !missing.is_empty() {
-        writeln!(out, "\nNot installed here, and so not measured: {}.", missing.join(", "))?;
+        writeln!(out, "\nNot to be had here, and so not measured: {}.", missing.join(", "))?;
     }
+    Ok(trace)
+}
+
+fn calls(trace: &Trace) -> Result<String> {
+    let mut out = String::new();
     writeln!(
         out,
-        "\nSystem calls of the live `gpu list` after the program is loaded, over {} PCI functions: {} in all, to read {} files \
+        "\nSystem calls of `gpuvirt gpu list` after the program is loaded, over {} PCI functions: {} in all, to read {} files \
          and folders and {} links below `/sys`, `/proc` and `/usr/share`, so {} each. Processes started: {}.\n",
         functions()?,
         trace.calls,
         trace.files.len(),
-        trace.links,
-        tenths(trace.calls, trace.files.len() + trace.links),
+        trace.links.len(),
+        tenths(trace.calls, trace.files.len() + trace.links.len()),
         trace.processes
     )?;
     out.push_str("| system call | times |\n|---|---|\n");

@@ -1,11 +1,14 @@
-//! Measures the built `gpuvirt` beside the floor (a program that only reads) and the peers, and prints the document.
+//! Measures the built `gpuvirt` beside the floor (a program that only reads) and the peers, and prints parts of the document.
 //!
 //! A measured program runs below a copy of this one, so that its own memory is told apart from its siblings'.
 
 mod changes;
 mod command;
+mod contest;
 mod daemon;
+mod document;
 mod floor;
+mod growth;
 mod hook;
 mod live;
 mod machine;
@@ -19,11 +22,13 @@ mod trace;
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 const USAGE: &str = "\
-usage: gpuvirt-bench report GPUVIRT      measure this binary and print docs/performance.md
-       gpuvirt-bench live GPUVIRT        only the live inventory of this machine
+usage: gpuvirt-bench document PROFILE PART ...
+                                         put the parts, which all others print, together
+       gpuvirt-bench growth GPUVIRT      recorded hosts and placement, from small to large
+       gpuvirt-bench live GPUVIRT        this machine's inventory
        gpuvirt-bench changes GPUVIRT MDEV_GPU PLAIN_GPU
                                          vGPUs and switches on the lab VM, beside bare writes and the peers
        gpuvirt-bench daemon recorded GPUVIRTD GPUVIRT
@@ -32,9 +37,9 @@ usage: gpuvirt-bench report GPUVIRT      measure this binary and print docs/perf
                                          the lab VM's service: idle, asked; libvirt's hook; CARD is not managed
        gpuvirt-bench daemon restore GPUVIRT MDEV_GPU
                                          the lab VM's service restores vGPUs, beside bare writes and mdevctl
-       gpuvirt-bench sample PROGRAM ...  run once, print microseconds and KiB (used by report)
-       gpuvirt-bench floor file FILE     read a file whole (used by report)
-       gpuvirt-bench floor list FILE     read each file named in FILE (used by report)
+       gpuvirt-bench sample PROGRAM ...  run once, print microseconds and KiB (used by the others)
+       gpuvirt-bench floor file FILE     read a file whole (used by the others)
+       gpuvirt-bench floor list FILE     read each file named in FILE (used by the others)
        gpuvirt-bench floor vgpus PARENT TYPE COUNT | floor switch FUNCTION   bare writes (used by changes)
        gpuvirt-bench floor start PARENT TYPE COUNT                           bare writes (used by daemon)";
 
@@ -42,17 +47,17 @@ fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args.as_slice() {
-        ["report", gpuvirt] => report(Path::new(gpuvirt)),
+        ["document", profile, parts @ ..] => {
+            print!("{}", document::of(profile, parts)?);
+            Ok(())
+        }
+        ["growth", gpuvirt] => growth(&Path::new(gpuvirt).canonicalize()?),
         ["live", gpuvirt] => live(&Path::new(gpuvirt).canonicalize()?, tempfile::tempdir()?.path()),
         ["sample", program, args @ ..] => sample::once(program, args),
         ["floor", "file", file] => floor::file(Path::new(file)),
         ["changes", gpuvirt, mdev_gpu, plain_gpu] => {
             let on = changes::Gpus { mdev: mdev_gpu, plain: plain_gpu };
-            print!(
-                "{}",
-                changes::tables(&Path::new(gpuvirt).canonicalize()?, &on, tempfile::tempdir()?.path())?
-            );
-            Ok(())
+            changed(&Path::new(gpuvirt).canonicalize()?, &on)
         }
         ["floor", "vgpus", parent, type_id, count] => floor::vgpus(parent, type_id, count.parse()?),
         ["floor", "start", parent, type_id, count] => floor::start(parent, type_id, count.parse()?),
@@ -67,36 +72,46 @@ fn main() -> Result<()> {
     }
 }
 
-fn report(gpuvirt: &Path) -> Result<()> {
-    let gpuvirt = gpuvirt.canonicalize()?;
+fn growth(gpuvirt: &Path) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    println!("# What it costs\n");
-    println!("Written by `scripts/bench`, on {}.", machine::describe()?);
-    println!(
-        "Medians of {} interleaved runs of whole processes, from start to exit; the range in brackets.\n",
-        sample::RUNS
-    );
-    println!("## A recorded host\n");
-    print!("{}", recorded::table(&gpuvirt, folder.path())?);
-    println!("\n## Placement\n");
+    println!("## Growth, on {}\n", machine::describe()?);
+    let load = std::fs::read_to_string("/proc/loadavg").context("read the load")?;
+    let load = load.split(' ').next().unwrap_or_default();
+    println!("Load of this machine in the minute before: {load}. On a busy one all times are too long.\n");
+    println!("### Recorded hosts\n");
+    print!("{}", recorded::table(gpuvirt, folder.path())?);
+    println!("\n### Placement\n");
     print!("{}", placement::table(folder.path())?);
-    println!();
-    live(&gpuvirt, folder.path())
+    Ok(())
 }
 
 fn live(gpuvirt: &Path, folder: &Path) -> Result<()> {
+    headed("A live host")?;
+    print!("{}", live::tables(gpuvirt, folder)?);
+    Ok(())
+}
+
+fn changed(gpuvirt: &Path, on: &changes::Gpus<'_>) -> Result<()> {
+    headed("Changes")?;
+    print!("{}", changes::tables(gpuvirt, on, tempfile::tempdir()?.path())?);
+    Ok(())
+}
+
+/// What is measured, and on which machine.
+fn headed(what: &str) -> Result<()> {
     let machine = machine::describe()?;
-    println!("## A live host: {machine}\n");
+    println!("## {what}, on {machine}\n");
     if machine.contains("TCG") {
-        println!("An emulated processor: only the ratios mean anything.\n");
+        println!(
+            "An emulated processor: of times only the ratios mean anything. Memory and wakeups are as anywhere.\n"
+        );
     }
-    print!("{}", live::table(gpuvirt, folder)?);
     Ok(())
 }
 
 fn daemon_recorded(gpuvirtd: &Path, gpuvirt: &Path) -> Result<()> {
-    println!("## The daemon, on {}\n", machine::describe()?);
-    println!("### A recorded host\n");
+    headed("The daemon")?;
+    println!("### Questions about a recorded host\n");
     print!("{}", daemon::recorded(gpuvirtd, tempfile::tempdir()?.path())?);
     println!();
     // Every machine with PCI has its host bridge there.
@@ -114,19 +129,14 @@ fn hook(gpuvirt: &Path, card: &str) -> Result<()> {
 }
 
 fn daemon_live(gpuvirt: &Path, card: &str) -> Result<()> {
-    let machine = machine::describe()?;
-    println!("## The daemon, on {machine}\n");
-    if machine.contains("TCG") {
-        println!(
-            "An emulated processor: of times only the ratios mean anything. Memory and wakeups are as anywhere.\n"
-        );
-    }
+    headed("The daemon as a service")?;
     print!("{}", daemon::live()?);
     println!();
     hook(gpuvirt, card)
 }
 
 fn restored(gpuvirt: &Path, mdev_gpu: &str) -> Result<()> {
+    headed("A start")?;
     println!("### 64 vGPUs after a boot\n");
     println!("{}\n", restore::HOW);
     print!("{}", restore::table(gpuvirt, mdev_gpu)?);

@@ -9,6 +9,8 @@ use anyhow::{Context, Result};
 use gpuvirt_recording::made::many_functions;
 
 use crate::command::{Command, text};
+use crate::contest::VERDICT;
+use crate::growth::Growth;
 use crate::sample;
 
 /// PCI functions of the hosts.
@@ -20,6 +22,7 @@ pub fn table(gpuvirt: &Path, folder: &Path) -> Result<String> {
         "`gpuvirt gpu list --host FILE` over generated hosts, beside a program that only reads the same file.\n\n\
          | PCI functions | file | `gpu list` | memory | reading the file | memory |\n|---|---|---|---|---|---|\n",
     );
+    let mut growth = Growth::default();
     for functions in SIZES {
         let (path, bytes) = make(folder, *functions)?;
         let file = text(&path)?;
@@ -33,7 +36,11 @@ pub fn table(gpuvirt: &Path, folder: &Path) -> Result<String> {
             write!(out, " {} | {} |", samples.milliseconds(), samples.memory())?;
         }
         out.push('\n');
+        if let Some(ours) = samples.first() {
+            growth.add(u64::try_from(*functions)?, ours.median());
+        }
     }
+    writeln!(out, "\n{VERDICT}{}", growth.verdict("functions", "time"))?;
     Ok(out)
 }
 

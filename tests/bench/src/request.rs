@@ -82,7 +82,7 @@ impl Times {
     }
 
     /// The time, in nanoseconds, that so many of a hundred questions did not exceed.
-    fn percentile(&self, percent: usize) -> u64 {
+    pub fn percentile(&self, percent: usize) -> u64 {
         let index = (self.sorted.len() * percent).div_ceil(100).saturating_sub(1);
         self.sorted.get(index).copied().unwrap_or_default()
     }

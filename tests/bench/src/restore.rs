@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::changes::{self, shell};
+use crate::changes::shell;
 use crate::command::{Command, text};
+use crate::contest::Contest;
 use crate::floor;
 use crate::process::must;
 use crate::sample;
@@ -41,24 +42,23 @@ pub fn table(gpuvirt: &Path, parent: &str) -> Result<String> {
     let starts = "systemctl start gpuvirtd";
     // Each way ends only when all are there.
     let all = format!("[ $(ls {LIVE} | wc -l) = {COUNT} ]");
-    let commands = [
-        Command::own("bare writes", &["floor", "start", parent, TYPE, &count])?,
-        shell("start of gpuvirtd until it is ready", &format!("{starts} && {all}"))?,
-        shell(
+    let timed = Contest::of(RUNS)
+        .floor(Command::own("bare writes", &["floor", "start", parent, TYPE, &count])?)
+        .ours(shell("start of gpuvirtd until it is ready", &format!("{starts} && {all}"))?)
+        .peer(shell(
             "`mdevctl start-parent-mdevs`, as its udev rule does",
             &format!("mdevctl start-parent-mdevs {parent} && {all}"),
-        )?,
-    ];
-    let timed = sample::rounds(RUNS, &commands, empty);
+        )?)
+        .held(empty);
     // What a start costs with nothing to restore.
     empty()?;
     must("systemctl", &["start", "gpuvirtd"])?;
-    let alone = [shell("start of gpuvirtd where all 64 are there", starts)?];
+    let alone = [shell("The same start where all 64 are there", starts)?];
     let alone = sample::rounds(RUNS, &alone, || must("systemctl", &["stop", "gpuvirtd"]).map(drop));
     forget(&gpuvirt, parent)?;
-    let mut out = changes::table(&timed?)?;
+    let mut out = timed?.table()?;
     for samples in &alone? {
-        writeln!(out, "| {} | {} | |", samples.name, samples.milliseconds())?;
+        writeln!(out, "\n{}: {}.", samples.name, samples.milliseconds())?;
     }
     Ok(out)
 }

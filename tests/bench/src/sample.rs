@@ -78,6 +78,11 @@ impl Samples {
         times.get(times.len() / 2).copied().unwrap_or_default()
     }
 
+    /// The greatest resident set of all runs in KiB.
+    pub fn kibibytes(&self) -> u64 {
+        self.runs.iter().map(|run| run.kibibytes).max().unwrap_or_default()
+    }
+
     fn sorted(&self) -> Vec<u64> {
         let mut times: Vec<u64> = self.runs.iter().map(|run| run.microseconds).collect();
         times.sort_unstable();
@@ -95,8 +100,7 @@ impl Samples {
 
     /// The greatest resident set of all runs.
     pub fn memory(&self) -> String {
-        let most = self.runs.iter().map(|run| run.kibibytes).max().unwrap_or_default();
-        format!("{} MiB", tenths(most, 1024))
+        format!("{} MiB", tenths(self.kibibytes(), 1024))
     }
 }
 
@@ -107,13 +111,21 @@ pub fn tenths(value: u64, unit: u64) -> String {
 }
 
 #[cfg(test)]
+impl Samples {
+    /// Of runs of so many microseconds, each with as many KiB.
+    pub fn of(name: &str, times: &[u64]) -> Self {
+        let run = |time: &u64| Sample { microseconds: *time, kibibytes: *time };
+        Self { name: name.to_owned(), runs: times.iter().map(run).collect() }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn medians_are_of_one_run() {
-        let runs = [900, 1_150, 20_000].map(|microseconds| Sample { microseconds, kibibytes: microseconds });
-        let samples = Samples { name: String::new(), runs: runs.to_vec() };
+        let samples = Samples::of("", &[900, 1_150, 20_000]);
         assert_eq!(samples.milliseconds(), "1.2 ms (0.9 to 20.0)");
         assert_eq!(samples.memory(), "19.5 MiB");
     }

@@ -10,16 +10,17 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::command::{Command, text};
+use crate::floor;
 
 /// What a command asked for, from the first file below [`ROOTS`] on: what comes before is the loader's.
 #[derive(Debug, Default)]
 pub struct Trace {
     /// Calls.
     pub calls: usize,
-    /// Each file and folder that it opened or tried to open, in order.
+    /// Each file and folder that it opened or tried to open, in order; a folder is marked.
     pub files: Vec<String>,
-    /// Symbolic links that it read.
-    pub links: usize,
+    /// Symbolic links that it read, marked.
+    pub links: Vec<String>,
     /// Processes that it started.
     pub processes: usize,
     counts: BTreeMap<String, usize>,
@@ -33,7 +34,7 @@ impl Trace {
     /// Runs the command under strace.
     pub fn of(command: &Command, file: &Path) -> Result<Self> {
         let mut strace = Process::new("strace");
-        strace.args(["-f", "-s", "4096", "-o", &text(file)?]).args(&command.line);
+        strace.args(["-f", "-y", "-s", "4096", "-o", &text(file)?]).args(&command.line);
         let status = strace.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
         let status = status.context("start strace")?;
         ensure!(status.success(), "{} under strace: {status}", command.name);
@@ -75,7 +76,7 @@ impl Trace {
     }
 
     fn add(&mut self, name: &str, rest: &str) {
-        let path = rest.split('"').nth(1).unwrap_or_default();
+        let path = &path(rest);
         let ours = ROOTS.iter().any(|root| path.starts_with(root))
             && !LOADER.iter().any(|own| path.starts_with(own));
         if matches!(name, "clone" | "clone3" | "fork" | "vfork") && !rest.contains("CLONE_THREAD") {
@@ -85,10 +86,11 @@ impl Trace {
             return;
         }
         if ours && name.starts_with("open") {
-            self.files.push(path.to_owned());
+            let mark = if rest.contains("O_DIRECTORY") { floor::FOLDER } else { "" };
+            self.files.push(format!("{mark}{path}"));
         }
         if ours && name.starts_with("readlink") {
-            self.links += 1;
+            self.links.push(format!("{}{path}", floor::LINK));
         }
         self.calls += 1;
         *self.counts.entry(name.to_owned()).or_default() += 1;
@@ -109,6 +111,16 @@ impl Trace {
     }
 }
 
+/// The path that a call names: below the folder that it is told to begin at, which strace shows behind the descriptor.
+fn path(arguments: &str) -> String {
+    let path = arguments.split('"').nth(1).unwrap_or_default();
+    let at = arguments.split('"').next().and_then(|first| first.split_once('<')?.1.split_once('>'));
+    match at {
+        Some((folder, _)) if !path.is_empty() && !path.starts_with('/') => format!("{folder}/{path}"),
+        _ => path.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,11 +134,14 @@ mod tests {
              7 openat(AT_FDCWD, \"/sys/bus/pci/devices\", O_RDONLY|O_DIRECTORY) = 3\n\
              7 getdents64(3, 0x2, 32768) = 40\n\
              7 close(3) = 0\n\
+             7 readlinkat(4</proc/1/fd>, \"0\", \"/dev/null\", 9) = 9\n\
              7 readlink(\"/sys/bus/pci/devices/0000:00:00.0/driver\", \"x\", 9) = 1\n\
              7 openat(AT_FDCWD, \"/sys/bus/pci/devices/0000:00:00.0/numa\", O_RDONLY) = -1 ENOENT (No such file)\n\
              7 +++ exited with 0 +++\n",
         );
-        assert_eq!((trace.calls, trace.files.len(), trace.links, trace.processes), (5, 2, 1, 0));
+        assert_eq!((trace.calls, trace.processes), (6, 0));
+        assert_eq!(trace.files, ["d/sys/bus/pci/devices", "/sys/bus/pci/devices/0000:00:00.0/numa"]);
+        assert_eq!(trace.links, ["l/proc/1/fd/0", "l/sys/bus/pci/devices/0000:00:00.0/driver"]);
         assert_eq!(trace.most().first(), Some(&("openat", 2)));
     }
 

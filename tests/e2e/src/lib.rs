@@ -6,6 +6,7 @@
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)] // a failed expectation is a failed test
 
+mod at_boot;
 mod devices;
 mod form;
 mod guest;
@@ -14,6 +15,7 @@ mod lab;
 mod output;
 mod stand_in;
 
+pub use at_boot::{MODULE_AT_BOOT, NETWORK_AT_BOOT, NOTHING_AT_BOOT};
 pub use devices::Devices;
 pub use form::Form;
 pub use guest::Guest;

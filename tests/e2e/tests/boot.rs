@@ -1,40 +1,8 @@
 //! What the admin asked for is true after a reboot, a reset and a power cut, and it is said what is in the way.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a failed expectation is a failed test
 
-use gpuvirt_e2e::{Lab, Reboot};
+use gpuvirt_e2e::{Lab, MODULE_AT_BOOT, NETWORK_AT_BOOT, NOTHING_AT_BOOT, Reboot};
 use serde_json::Value;
-
-/// Loads the test module for mediated devices at every boot, as a distribution's modules are, before gpuvirtd looks.
-const MODULE_AT_BOOT: &str = r"
-cat >/etc/systemd/system/e2e-module.service <<UNIT
-[Unit]
-Before=gpuvirtd.service
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/bin/sh -c 'modprobe -a vfio mdev && insmod /lab/modules/gpuvirt_mdev.ko'
-[Install]
-WantedBy=multi-user.target
-UNIT
-systemctl daemon-reload && systemctl -q enable e2e-module.service && sync";
-
-/// The way into the lab's host, which its own initramfs makes and Debian's does not.
-const NETWORK_AT_BOOT: &str = r"
-cat >/etc/systemd/system/e2e-network.service <<UNIT
-[Unit]
-Before=ssh.service
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-ExecStart=/bin/sh -c 'modprobe virtio_net && udevadm settle && ip link set eth0 up && ip address replace 10.0.2.15/24 dev eth0'
-[Install]
-WantedBy=multi-user.target
-UNIT
-systemctl daemon-reload && systemctl -q enable e2e-network.service && sync";
-
-/// Takes away what a test put into the lab's host beyond what `reset` knows.
-const CLEAN: &str = "systemctl -q disable e2e-module.service e2e-network.service 2>/dev/null
-rm -f /etc/systemd/system/e2e-*.service; systemctl daemon-reload; true";
 
 fn status(lab: &Lab) -> Value {
     lab.gpuvirt("status -o json").expect(0).json()
@@ -76,7 +44,16 @@ fn after_a_reboot_gpus_and_vgpus_are_as_asked_and_an_autostarted_vm_has_its_card
         format!("timeout 240 sh -c 'until grep -aqs L2-READY {console}; do sleep 0.5; done'; cat {console}");
     lab.sh(&waits).expect(0).says("L2-READY").says("1002:");
     guest.destroy();
-    lab.sh(CLEAN).expect(0);
+    lab.sh(NOTHING_AT_BOOT).expect(0);
+}
+
+#[test]
+fn libvirts_library_comes_when_libvirt_is_asked_and_not_with_the_daemon() {
+    let lab = Lab::fresh();
+    // What is loaded with it holds up READY, and with it every VM of a boot.
+    lab.sh("ldd /usr/sbin/gpuvirtd").expect(0).says("libc.so").never_says("libvirt");
+    lab.gpuvirt("vm list").expect(0);
+    lab.sh("grep -q libvirt.so /proc/$(pidof gpuvirtd)/maps").expect(0);
 }
 
 #[test]
@@ -114,7 +91,7 @@ fn a_power_cut_while_a_removal_waits_leaves_the_vgpu_that_was_asked_for() {
     assert!(shown["gpus"].as_array().unwrap().iter().all(|gpu| gpu["handsOff"].is_null()), "{shown}");
     lab.sh(&format!("test -e /sys/bus/mdev/devices/{id} && ! ls /var/lib/gpuvirt/journal/*.json")).expect(0);
     lab.gpuvirt(&format!("vgpu remove {id}")).expect(0);
-    lab.sh(CLEAN).expect(0);
+    lab.sh(NOTHING_AT_BOOT).expect(0);
 }
 
 /// The power goes while that call of the command's waits in the kernel; the host is as it was asked to be before.
@@ -200,7 +177,7 @@ fn a_passthrough_gpu_is_claimed_before_its_driver_loads() {
     assert!(!log.contains(&format!("bochs-drm {gpu}")), "{log}");
     assert_eq!(lab.binding(gpu), "vfio-pci/vfio-pci");
     std::fs::remove_dir_all(folder).unwrap();
-    lab.sh(CLEAN).expect(0);
+    lab.sh(NOTHING_AT_BOOT).expect(0);
     lab.gpuvirt(&format!("gpu set {gpu} --type shared")).expect(0);
     assert_eq!(lab.binding(gpu), "bochs-drm/(null)");
 }
@@ -267,7 +244,7 @@ mod full {
         // And of what is done and stored nothing is lost: the way back is cut, and it is direct again.
         power_cut_during(&lab, "unbind_store", &format!("gpuvirt gpu set {gpu} --type shared"));
         assert_eq!(lab.binding(gpu), "bochs-drm/(null)");
-        lab.sh(CLEAN).expect(0);
+        lab.sh(NOTHING_AT_BOOT).expect(0);
     }
 
     #[test]
@@ -282,6 +259,6 @@ mod full {
         lab.gpuvirt(&format!("gpu set {mdev} --type shared-direct")).expect(0);
         let create = format!("gpuvirt vgpu create --gpu {mdev} --profile lab-1q");
         power_cut_during(&lab, "mdev_device_create", &create);
-        lab.sh(CLEAN).expect(0);
+        lab.sh(NOTHING_AT_BOOT).expect(0);
     }
 }

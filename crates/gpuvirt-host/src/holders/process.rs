@@ -12,7 +12,7 @@ use crate::parse::container::container;
 use crate::parse::maps::{self, Mapping};
 use crate::parse::pci;
 use crate::paths;
-use crate::program::{self, Process};
+use crate::program::Processes;
 use crate::sysfs::DeviceNumber;
 use crate::writer::{LINK, announced_in};
 
@@ -38,15 +38,18 @@ pub(super) fn scan(files: Files<'_>, targets: &Targets) -> Found {
     if targets.is_empty() {
         return scan.found;
     }
-    let processes = program::processes(files).unwrap_or_default();
-    // Process 1 is always there; where it is not shown (hidepid), others are not either.
-    if processes.is_empty() {
+    let Ok(processes) = Processes::list(files) else {
         scan.found.unseen = Some(Unknown::NotRecorded);
-    } else if !processes.iter().any(|process| process.pid == 1) {
+        return scan.found;
+    };
+    // Process 1 is always there; where it is not shown (hidepid), others are not either.
+    if processes.pids().is_empty() {
+        scan.found.unseen = Some(Unknown::NotRecorded);
+    } else if !processes.pids().contains(&1) {
         scan.found.unseen = Some(Unknown::NeedsRoot);
     }
-    for process in processes {
-        scan.process(process);
+    for pid in processes.pids() {
+        scan.process(*pid, &processes);
     }
     scan.found
 }
@@ -55,8 +58,8 @@ struct Scan<'a> {
     files: Files<'a>,
     targets: &'a Targets,
     mounts: MountTables,
-    /// Device numbers of files that some process maps, by file system and inode: libraries are asked about once.
-    mapped: BTreeMap<(u64, u64), Option<DeviceNumber>>,
+    /// What files that some process maps belong to, by file system and inode: libraries are asked about once.
+    mapped: BTreeMap<(u64, u64), Vec<Target>>,
     found: Found,
 }
 
@@ -64,11 +67,17 @@ struct Scan<'a> {
 type Ways = BTreeMap<Target, Vec<Via>>;
 
 impl Scan<'_> {
-    fn process(&mut self, Process { pid, may_map }: Process) {
+    /// The kernel's own threads, most of an idle host's processes, have neither descriptors nor memory: two looks tell that.
+    fn process(&mut self, pid: u32, processes: &Processes<'_>) {
         let mut ways = Ways::new();
         let mut namespace = Namespace::of(pid);
-        let fds = self.descriptors(pid, &mut namespace, &mut ways);
-        let mappings = fds.and_then(|()| match may_map {
+        let open = self.files.sysfs.open_files(pid);
+        let fds = match open {
+            Some(0) => Ok(()),
+            Some(_) | None => self.descriptors(pid, &mut namespace, &mut ways),
+        };
+        let has_files = open.is_some_and(|count| count > 0);
+        let mappings = fds.and_then(|()| match has_files || processes.may_map(pid) {
             true => self.mappings(pid, &mut namespace, &mut ways),
             false => Ok(()),
         });
@@ -125,37 +134,41 @@ impl Scan<'_> {
     fn mappings(&mut self, pid: u32, namespace: &mut Namespace, ways: &mut Ways) -> io::Result<()> {
         let text = self.files.long_text(&paths::process_file(pid, "maps"), MAPS)?;
         for mapping in maps::mappings(&text) {
-            let number = self.mapped_number(pid, namespace, mapping)?;
-            for target in held(self.targets, mapping.path, || number) {
-                ways.entry(target).or_insert_with(|| vec![Via::Mapping { path: mapping.path.to_owned() }]);
+            let key = (mapping.file_system, mapping.inode);
+            if !self.mapped.contains_key(&key) {
+                let Some(targets) = self.mapped_targets(pid, namespace, mapping)? else { continue };
+                self.mapped.insert(key, targets);
+            }
+            for target in self.mapped.get(&key).into_iter().flatten() {
+                ways.entry(*target).or_insert_with(|| vec![Via::Mapping { path: mapping.path.to_owned() }]);
             }
         }
         Ok(())
     }
 
-    fn mapped_number(
+    /// What a mapped file belongs to; none where it can't be told, and another process may tell.
+    fn mapped_targets(
         &mut self,
         pid: u32,
         namespace: &mut Namespace,
         mapping: Mapping<'_>,
-    ) -> io::Result<Option<DeviceNumber>> {
-        let key = (mapping.file_system, mapping.inode);
-        if let Some(known) = self.mapped.get(&key) {
-            return Ok(*known);
+    ) -> io::Result<Option<Vec<Target>>> {
+        if let Some(target) = self.targets.by_resource(mapping.path) {
+            return Ok(Some(vec![target]));
         }
         if self.mounts.may_hang(self.files, namespace, mapping.path) {
             return Ok(None);
         }
         let file = paths::process_file(pid, &format!("map_files/{}", mapping.range));
-        let number = match self.files.sysfs.device_number(&file) {
-            Ok(number) => number,
+        match self.files.sysfs.device_number(&file) {
+            Ok(number) => {
+                Ok(Some(number.into_iter().flat_map(|number| self.targets.by_number(number)).collect()))
+            }
             // Following these links takes CAP_CHECKPOINT_RESTORE: without it devices may be missed.
-            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return Err(e),
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Err(e),
             // Unmapped meanwhile: another process may still map the same file.
-            Err(_) => return Ok(None),
-        };
-        self.mapped.insert(key, number);
-        Ok(number)
+            Err(_) => Ok(None),
+        }
     }
 
     fn record(&mut self, pid: u32, ways: Ways) {

@@ -15,20 +15,29 @@ pub struct Mapping<'a> {
 
 /// The file mappings in `/proc/PID/maps`: `start-end perms offset major:minor inode    path`.
 pub fn mappings(text: &str) -> impl Iterator<Item = Mapping<'_>> {
-    text.lines().filter_map(|line| {
-        let (range, rest) = line.split_once(' ')?;
-        let (_permissions, rest) = rest.split_once(' ')?;
-        let (_offset, rest) = rest.split_once(' ')?;
-        let (file_system, rest) = rest.split_once(' ')?;
-        let (inode, path) = rest.split_once(' ')?;
-        let path = path.trim_start();
-        let plain = range.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-        let inode = inode.parse().ok().filter(|inode| *inode != 0)?;
-        let (major, minor) = file_system.split_once(':')?;
-        let number = |text| u32::from_str_radix(text, 16).map(u64::from).ok();
-        let file_system = number(major)? << 32 | number(minor)?;
-        (plain && path.starts_with('/')).then_some(Mapping { range, file_system, inode, path })
-    })
+    text.lines().filter_map(mapping)
+}
+
+/// A busy host has tens of thousands of these lines, most of them of no file: those are left before anything is understood.
+fn mapping(line: &str) -> Option<Mapping<'_>> {
+    let (range, rest) = word(line)?;
+    let (_permissions, rest) = word(rest)?;
+    let (_offset, rest) = word(rest)?;
+    let (file_system, rest) = word(rest)?;
+    let (inode, path) = word(rest)?;
+    let inode = inode.parse().ok().filter(|inode| *inode != 0)?;
+    let path = path.trim_start_matches(' ');
+    let plain = range.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    let (major, minor) = file_system.split_once(':')?;
+    let number = |text| u32::from_str_radix(text, 16).map(u64::from).ok();
+    let file_system = number(major)? << 32 | number(minor)?;
+    (plain && path.starts_with('/')).then_some(Mapping { range, file_system, inode, path })
+}
+
+/// Up to the first space, and what follows it. Words are short: a look at each byte is the least.
+fn word(text: &str) -> Option<(&str, &str)> {
+    let end = text.bytes().position(|byte| byte == b' ')?;
+    Some((text.get(..end)?, text.get(end + 1..)?))
 }
 
 /// A mount point, and whether asking about a file below it can wait for another machine or process.

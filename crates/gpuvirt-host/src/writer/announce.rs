@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::request::{BlockingWrite, LINE_LIMIT};
 use crate::files::Files;
 use crate::paths;
-use crate::program;
+use crate::program::Processes;
 use crate::sysfs::Sysfs;
 use crate::vendor::ProgramCall;
 
@@ -99,8 +99,9 @@ pub fn waiting_writers(sysfs: &dyn Sysfs) -> io::Result<Vec<WaitingWriter>> {
             .map(|write| WaitingWriter { pid, write })
     };
     // One that is in a write has its memory, killed or not: it ends when the kernel lets go of it.
-    let processes = program::processes(files)?.into_iter().filter(|process| process.may_map);
-    Ok(processes.filter_map(|process| announced(process.pid)).collect())
+    let processes = Processes::list(files)?;
+    let pids = processes.pids().iter().filter(|pid| processes.may_map(**pid));
+    Ok(pids.filter_map(|pid| announced(*pid)).collect())
 }
 
 /// Whether a process is named like a writer: each one names itself before it takes a request.

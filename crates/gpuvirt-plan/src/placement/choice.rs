@@ -8,7 +8,8 @@ use gpuvirt_model::{AssignmentPolicy, Gpu, PciAddress, ProfileName, Refusal, Ref
 use serde::{Deserialize, Serialize};
 
 use super::card::{Card, Rule};
-use super::filter::{Kept, Unsuitable, kept_for_others, open_cards, others_claims, unsuitable};
+use super::filter::{Unsuitable, unsuitable};
+use super::kept::Kept;
 use super::mixed_size::{Cost, PlacementId};
 use super::picture::HostPicture;
 use super::room::Room;
@@ -110,11 +111,10 @@ pub fn choose(request: &Request, host: &HostPicture) -> Result<Choice, Box<Refus
 /// The same on what is left of the cards.
 pub(super) fn chosen(request: &Request, room: &Room) -> Result<Choice, Box<Refusal>> {
     let host = room.host();
-    let claims = others_claims(request, host);
-    let open = room.open();
+    let kept = Kept::of(request, host, || room.open());
     let (mut suitable, mut rejected, mut codes) = (Vec::new(), Vec::new(), Vec::new());
     for (gpu, card) in room.cards() {
-        match unsuitable(request, host, (gpu, room.living()), card, &Kept { open: &open, claims: &claims }) {
+        match unsuitable(request, room, (gpu, card), &kept) {
             None => suitable.push((score(request, host, card), card)),
             Some(reason) => {
                 codes.push(reason.code);
@@ -151,8 +151,8 @@ pub fn refusals_on(gpu: &Gpu, request: &Request, host: &HostPicture) -> Vec<Refu
         .filter(|closed| matches!(closed.code, RefusalCode::Maintenance | RefusalCode::Cordoned));
     let found =
         closed.map(|closed| Unsuitable { code: closed.code, because: closed.because }).or_else(|| {
-            let (open, claims) = (open_cards(host, &host.living()), others_claims(request, host));
-            kept_for_others(request, &card, &Kept { open: &open, claims: &claims })
+            let kept = Kept::of(request, host, || Room::of(host).open());
+            kept.for_others(&card)
         });
     let summary = || format!("{} cannot get {request}", gpu.address);
     found.into_iter().map(|reason| refusal(reason.code, summary(), reason.because, gpu.address)).collect()

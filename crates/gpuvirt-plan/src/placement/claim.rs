@@ -1,10 +1,9 @@
-//! Claims: vGPUs that room is kept for, and whether all of them still find it.
+//! Claims: vGPUs that room is kept for.
 
 use std::collections::BTreeMap;
 
 use gpuvirt_model::{Domain, DomainState, Hostdev, PciAddress, ProfileName, VgpuId, Wanted};
 
-use super::card::{Card, Lock, Rule};
 use super::picture::HostPicture;
 
 /// vGPUs to come that room is kept for.
@@ -32,17 +31,6 @@ pub enum Claimant {
         /// The vGPU.
         vgpu: VgpuId,
     },
-}
-
-/// Cards on which all claims have been given their room, as far as there is any.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settled {
-    /// The cards, with what is kept taken from them.
-    pub cards: Vec<Card>,
-    /// How many of each profile are kept on each GPU.
-    pub kept: BTreeMap<(PciAddress, ProfileName), u32>,
-    /// How many of each profile find no room.
-    pub unmet: BTreeMap<ProfileName, u32>,
 }
 
 /// Everything that room is kept for, the unused part of reservations first.
@@ -101,54 +89,4 @@ fn remembered(vgpu: VgpuId, host: &HostPicture) -> Option<(ProfileName, Option<P
     });
     let recorded = || Some((host.records.vgpus.get(&vgpu)?.profile.clone(), None));
     stored.or_else(recorded)
-}
-
-/// Gives each claim its room, the largest profiles first, where it hurts others least.
-///
-/// It looks for no better distribution when one does not work out: the answer may be that a claim is unmet though a
-/// cleverer order had met it, never that it is met though it is not.
-pub fn settle(mut cards: Vec<Card>, claims: &[Claim]) -> Settled {
-    let size = |cards: &[Card], profile| cards.iter().filter_map(|card| card.size(profile)).max();
-    let mut ordered: Vec<&Claim> = claims.iter().collect();
-    ordered.sort_by_key(|claim| std::cmp::Reverse((claim.gpu.is_some(), size(&cards, &claim.profile))));
-    let (mut kept, mut unmet) = (BTreeMap::new(), BTreeMap::new());
-    for claim in ordered {
-        let mut left = claim.count;
-        while left > 0 {
-            let fits = |card: &&mut Card| {
-                claim.gpu.is_none_or(|gpu| gpu == card.gpu) && card.room(&claim.profile) > 0
-            };
-            let Some(card) = cards.iter_mut().filter(fits).min_by_key(|card| reluctance(card)) else { break };
-            let taken = card.take(&claim.profile, left);
-            if taken == 0 {
-                break;
-            }
-            left -= taken;
-            let kept = kept.entry((card.gpu, claim.profile.clone())).or_insert(0_u32);
-            *kept = kept.saturating_add(taken);
-        }
-        if left > 0 {
-            let unmet = unmet.entry(claim.profile.clone()).or_insert(0_u32);
-            *unmet = unmet.saturating_add(left);
-        }
-    }
-    Settled { cards, kept, unmet }
-}
-
-impl Settled {
-    /// How many vGPUs find no room, of all profiles.
-    pub fn unmet(&self) -> u64 {
-        self.unmet.values().map(|count| u64::from(*count)).sum()
-    }
-}
-
-/// Cards that are locked to a size already lose least; one that is open would be locked.
-fn reluctance(card: &Card) -> (u8, std::cmp::Reverse<u32>, PciAddress) {
-    let rank = match (&card.rule, card.lock()) {
-        (Rule::SameSize, Lock::Size(_) | Lock::Unknown) => 0,
-        (Rule::Driver | Rule::Mig(_), _) => 1,
-        (Rule::MixedSize(_), _) => 2,
-        (Rule::SameSize, Lock::Open) => 3,
-    };
-    (rank, std::cmp::Reverse(card.alive()), card.gpu)
 }

@@ -3,13 +3,15 @@
 //! One vGPU's place changes the next one's: several that one VM wants are chosen on one [`Room`], each on what the
 //! last one left. Nothing is made meanwhile, so all that is reckoned here is what the cards' rules tell.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use gpuvirt_model::{Gpu, PciAddress, ProfileName};
+use gpuvirt_model::{Gpu, Hostdev, PciAddress, ProfileName, Vgpu, VgpuId};
 
 use super::card::Card;
 use super::choice::{Choice, Request, chosen};
-use super::filter::{Kept, Unsuitable, others_claims, unsuitable};
+use super::filter::{Unsuitable, unsuitable};
+use super::kept::Kept;
 use super::picture::{Closed, HostPicture, Living};
 
 /// The cards of a host, with what was taken from them.
@@ -17,6 +19,8 @@ use super::picture::{Closed, HostPicture, Living};
 pub struct Room<'a> {
     host: HostPicture<'a>,
     living: Living<'a>,
+    /// The running VMs of vGPUs: looked up for many, and often for none.
+    owners: OnceCell<BTreeMap<VgpuId, &'a str>>,
     cards: BTreeMap<PciAddress, Card>,
 }
 
@@ -25,7 +29,7 @@ impl<'a> Room<'a> {
     pub fn of(host: &HostPicture<'a>) -> Self {
         let (gpus, living) = (host.observed.gpus.values(), host.living());
         let cards = gpus.map(|gpu| (gpu.address, host.card_with(gpu, &living))).collect();
-        Self { host: *host, living, cards }
+        Self { host: *host, living, owners: OnceCell::new(), cards }
     }
 
     /// Chooses the GPU for vGPUs. Nothing is taken.
@@ -42,14 +46,8 @@ impl<'a> Room<'a> {
             let because = "it is not on this host".to_owned();
             return Some(Closed { code: gpuvirt_model::RefusalCode::GpuNotFound, because });
         };
-        let (open, claims) = (self.open(), others_claims(request, &self.host));
-        let found = unsuitable(
-            request,
-            &self.host,
-            (gpu, &self.living),
-            card,
-            &Kept { open: &open, claims: &claims },
-        );
+        let kept = Kept::of(request, &self.host, || self.open());
+        let found = unsuitable(request, self, (gpu, card), &kept);
         found.map(|Unsuitable { code, because }| Closed { code, because })
     }
 
@@ -64,8 +62,14 @@ impl<'a> Room<'a> {
         &self.host
     }
 
-    pub(super) fn living(&self) -> &Living<'a> {
-        &self.living
+    /// The vGPUs that live on a GPU.
+    pub(super) fn living(&self, gpu: &Gpu) -> impl Iterator<Item = &'a Vgpu> + '_ {
+        self.living.get(&gpu.address).into_iter().flatten().copied()
+    }
+
+    /// The VM that runs with a vGPU, where one is known.
+    pub(super) fn owner(&self, vgpu: VgpuId) -> Option<&'a str> {
+        self.owners.get_or_init(|| owners(&self.host)).get(&vgpu).copied()
     }
 
     pub(super) fn cards(&self) -> impl Iterator<Item = (&'a Gpu, &Card)> + '_ {
@@ -80,4 +84,18 @@ impl<'a> Room<'a> {
             .map(|(_, card)| card.clone())
             .collect()
     }
+}
+
+fn owners<'a>(host: &HostPicture<'a>) -> BTreeMap<VgpuId, &'a str> {
+    let mut owners = BTreeMap::new();
+    for domain in host.observed.domains.known().into_iter().flatten() {
+        for device in &domain.live {
+            let vgpu = match device {
+                Hostdev::Mdev { uuid } => VgpuId::Mdev(*uuid),
+                Hostdev::Pci { address, .. } => VgpuId::Vf(*address),
+            };
+            owners.entry(vgpu).or_insert(domain.name.as_str());
+        }
+    }
+    owners
 }

@@ -13,6 +13,7 @@ use crate::render;
 /// [`Failure`].
 pub fn run(asker: &Asker, command: &ProfileCommand) -> Result<Answer, Failure> {
     let ProfileCommand::List { gpu } = command;
-    let list = asker.ask(|client| client.profiles(gpu.as_ref()), |host| host.profiles(gpu.as_ref()))?;
+    let list =
+        asker.ask_of_offers(|client| client.profiles(gpu.as_ref()), |host| host.profiles(gpu.as_ref()))?;
     show_list(asker, &list, render::profile::list)
 }

@@ -9,7 +9,7 @@ use gpuvirt_model::ProfileName;
 use gpuvirt_plan::capacity::named;
 
 use super::answer::Failure;
-use super::context::Context;
+use super::context::{Context, Picture};
 use super::input::{OfProfile, Params};
 
 /// `GET /v1/capacity[?profile=]`
@@ -18,13 +18,12 @@ pub(super) async fn list(
     Params(of): Params<OfProfile>,
 ) -> Result<Json<List<Capacity>>, Failure> {
     let only = of.profile.map(ProfileName);
-    let read = move |context: &Context| {
-        let picture = context.picture()?;
+    let read = move |context: &Context, picture: &Picture| {
         let mut all = context.engine.capacity(&picture.view)?;
         if let Some(only) = &only {
             all = vec![named(all, only).map_err(|refusal| Failure::refused(*refusal))?];
         }
-        Ok(context.list("CapacityList", &picture, all))
+        Ok(context.list("CapacityList", picture, all))
     };
-    context.read(read).await.map(Json)
+    context.look_at_offers(read).await.map(Json)
 }

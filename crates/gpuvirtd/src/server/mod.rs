@@ -8,6 +8,7 @@
 //!   once     a change that is asked for again by its key is answered and not made again, from the answers that were kept
 //!     input    path, query and body, checked
 //!     pictures the picture of the host that questions share
+//!     offers   the one of questions that nobody's holders matter to
 //!     context  the engine, called on a thread of its own, if the client is still present when its turn comes
 //!     restore  what was asked for, made so at the daemon's start
 //!     autostart VMs that start with the host, tried again where their devices' places no longer fit
@@ -35,6 +36,7 @@ mod input;
 pub mod listen;
 mod metrics;
 mod mig;
+mod offers;
 mod once;
 mod openapi;
 mod peer;

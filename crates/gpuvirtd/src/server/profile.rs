@@ -26,5 +26,8 @@ pub(super) async fn list(
         }
         Ok(context.list("ProfileList", picture, profiles))
     };
-    context.look(freshness, read).await.map(Json)
+    match freshness {
+        Freshness::AsHeard => context.look(freshness, read).await.map(Json),
+        Freshness::Now => context.look_at_offers(read).await.map(Json),
+    }
 }

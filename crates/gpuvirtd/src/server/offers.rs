@@ -1,0 +1,25 @@
+//! Pictures for questions about what GPUs offer, profiles and capacity: nobody who asks that is told of holders, and to look
+//! at every process is most of what a whole picture costs. Such a picture serves one question and no other.
+
+use std::sync::Arc;
+
+use super::answer::Failure;
+use super::context::{Context, Picture};
+
+impl Context {
+    /// Makes a document of a fresh picture without holders.
+    pub(super) async fn look_at_offers<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self, &Picture) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.read(move |context| {
+            let picture = match context.engine.view_without_holders() {
+                Ok(view) => Picture { view, problems: Vec::new() },
+                // Our own files may be unreadable: the whole picture says so.
+                Err(_) => context.picture()?,
+            };
+            work(context, &picture)
+        })
+        .await
+    }
+}

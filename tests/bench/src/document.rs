@@ -1,0 +1,64 @@
+//! The document of all parts: what was measured, what came of it in short, and the parts themselves.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::contest::VERDICT;
+use crate::sample::RUNS;
+
+/// Puts the parts, each a file, together. The programs were built with this profile of cargo's.
+pub fn of(profile: &str, parts: &[&str]) -> Result<String> {
+    let read = |part: &&str| {
+        std::fs::read_to_string(Path::new(part)).with_context(|| format!("read the part {part}"))
+    };
+    together(profile, &parts.iter().map(read).collect::<Result<Vec<_>>>()?)
+}
+
+fn together(profile: &str, parts: &[String]) -> Result<String> {
+    let mut out = String::from("# What it costs\n\n");
+    writeln!(
+        out,
+        "Written by `scripts/bench --lab`: every figure is of one run, none is put in by hand. The programs were built with \
+         cargo's profile `{profile}`; packages are built with `dist`. Each part names its machine. Times are medians of interleaved runs of whole processes, from start to exit, with the range in brackets; {RUNS} runs \
+         where nothing else is said. The floor is a minimal program that reads or writes what must be read or written, \
+         and nothing else.\n\n## In short\n"
+    )?;
+    for line in parts.iter().flat_map(|part| verdicts(part)) {
+        writeln!(out, "- {line}")?;
+    }
+    for part in parts {
+        write!(out, "\n{}\n", part.trim_end())?;
+    }
+    Ok(out)
+}
+
+/// Each verdict with the heading that it stands under.
+fn verdicts(part: &str) -> Vec<String> {
+    let (mut heading, mut found) = ("", Vec::new());
+    for line in part.lines() {
+        if let Some(name) = line.strip_prefix("## ").or_else(|| line.strip_prefix("### ")) {
+            heading = name;
+        }
+        found.extend(line.strip_prefix(VERDICT).map(|verdict| format!("{heading}: {verdict}")));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdicts_stand_at_the_beginning_with_their_headings() {
+        let parts = [
+            "## Machine\n\n### Listing\n\n| x |\n\nVerdict: ahead of every peer\n".to_owned(),
+            "## Growth\n\nVerdict: linear\n\n".to_owned(),
+        ];
+        let document = together("dist", &parts).unwrap();
+        let short = "## In short\n\n- Listing: ahead of every peer\n- Growth: linear\n\n## Machine\n";
+        assert!(document.contains(short), "{document}");
+        assert!(document.ends_with("## Growth\n\nVerdict: linear\n"), "{document}");
+    }
+}
