@@ -3,6 +3,7 @@
 //! [`Sysfs`] is the one seam: below it is the real kernel ([`LinuxSysfs`]), a recorded host or the fake kernel;
 //! above it is the same production code in all three cases ([`LinuxHost`]). Only this crate names kernel paths.
 
+pub mod domain;
 mod error;
 mod files;
 pub mod foreign;

@@ -75,6 +75,12 @@ pub(crate) const APPARMOR_LIBVIRT: [&str; 2] =
     ["/etc/apparmor.d/usr.sbin.libvirtd", "/etc/apparmor.d/usr.sbin.virtqemud"];
 /// What modules are told by the admin.
 pub(crate) const MODPROBE_D: &str = "/etc/modprobe.d";
+/// libvirt's stored definitions of QEMU's domains, for root alone.
+pub(crate) const DOMAINS: &str = "/etc/libvirt/qemu";
+/// Links to those that start with the host.
+pub(crate) const AUTOSTARTED_DOMAINS: &str = "/etc/libvirt/qemu/autostart";
+/// What libvirt notes of domains while they run.
+pub(crate) const RUNNING_DOMAINS: &str = "/run/libvirt/qemu";
 /// Our hook.
 pub(crate) const HOOK: &str = "/etc/libvirt/hooks/qemu.d/50-gpuvirt";
 /// What it calls.

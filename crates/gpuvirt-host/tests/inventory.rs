@@ -276,3 +276,22 @@ fn a_cards_load_and_memory_are_told_where_its_driver_shows_them_and_a_sleeping_c
     tree.attribute(GPU, "gpu_busy_percent", "5\n").attribute(GPU, "power_state", "D3hot");
     assert_eq!((usage().busy_percent, usage().memory_bytes.is_some()), (None, true));
 }
+
+#[test]
+fn libvirts_files_are_read_by_name_and_others_are_none() {
+    use gpuvirt_host::domain;
+    let tree = Tree::new();
+    let host = || gpuvirt_host::LinuxSysfs::below(tree.path("").to_str().unwrap());
+    assert!(domain::read(&host()).unwrap().is_none(), "no libvirt");
+    tree.file("/etc/libvirt/qemu/vm one.xml", "<domain/>")
+        .file("/etc/libvirt/qemu/networks/default.xml", "<network/>")
+        .file("/etc/libvirt/qemu/autostart/vm one.xml", "")
+        .file("/run/libvirt/qemu/gone.xml", "<domstatus/>")
+        .file("/run/libvirt/qemu/gone.pid", "7");
+    let found = domain::read(&host()).unwrap().unwrap();
+    let shown: Vec<_> = found
+        .iter()
+        .map(|files| (files.name.as_str(), files.stored.is_some(), files.running.is_some(), files.autostart))
+        .collect();
+    assert_eq!(shown, [("gone", false, true, false), ("vm one", true, false, true)]);
+}

@@ -1,7 +1,7 @@
 //! The functions of libvirt's that we call, under their own names: each finds the library's and goes on there.
 //!
 //! `virt` declares them; because they are defined here, no linker asks for the library, which is loaded when the first of them
-//! is called ([`library`](crate::library)). One that is missing in this table is linked as ever: then the program brings the library
+//! is called ([`library`]). One that is missing in this table is linked as ever: then the program brings the library
 //! along, which is slower and nothing else; an end-to-end test tells.
 
 #![allow(unsafe_code)] // C's calling convention and names

@@ -16,7 +16,7 @@
 //!   tells too. A libvirtd that died is noticed by the next call, which opens a new connection.
 //! - Events come on a thread of their own ([`events`]), for whoever wants them ([`Libvirt::with_events`]).
 //! - No connection is made before the first call, so that our own start does not wake a socket-activated libvirtd. Nor is the
-//!   library loaded before that ([`library`]).
+//!   library loaded before that (`library.rs`).
 
 mod bounded;
 mod connection;

@@ -9,8 +9,12 @@ mod wholes;
 use std::collections::BTreeMap;
 
 use gpuvirt_model::import::{ForeignSetup, Origin};
-use gpuvirt_model::{Configuration, ConfiguredType, Desired, DesiredVgpu, GpuSettings, Observed, PciAddress};
+use gpuvirt_model::{
+    Configuration, ConfiguredType, Desired, DesiredVgpu, Domain, GpuSettings, Observed, PciAddress,
+};
 use serde::{Deserialize, Serialize};
+
+use crate::checks::shell_word;
 
 /// What an import found, and the document that it would apply.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +79,11 @@ struct Collected {
     traces: Vec<Trace>,
     vgpus: BTreeMap<PciAddress, Vec<DesiredVgpu>>,
     afterwards: Vec<String>,
+}
+
+/// The command that notes a domain's requests, once the document is in force.
+fn adopt(domain: &Domain) -> String {
+    format!("gpuvirt vm adopt {}", shell_word(&domain.name))
 }
 
 /// What the files become.

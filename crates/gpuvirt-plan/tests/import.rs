@@ -209,4 +209,20 @@ fn a_domains_mediated_device_belongs_where_mdevctl_says() {
     let foreign = ForeignSetup { mdevs: vec![definition(false)], ..ForeignSetup::default() };
     let found = run(&foreign, &observed);
     assert!(found.traces.iter().all(|trace| trace.gpu == Some(at(GPU))), "{:?}", found.traces);
+    assert!(
+        found.afterwards.is_empty(),
+        "a device that nobody keeps is not asked for: {:?}",
+        found.afterwards
+    );
+
+    let foreign = ForeignSetup { mdevs: vec![definition(true)], ..ForeignSetup::default() };
+    let mut odd = observed.clone();
+    if let Reading::Known(domains) = &mut odd.domains {
+        domains[0].name = "win; reboot".to_owned();
+    }
+    for (observed, adopt) in [(&observed, "gpuvirt vm adopt win11"), (&odd, "gpuvirt vm adopt 'win; reboot'")]
+    {
+        let afterwards = run(&foreign, observed).afterwards;
+        assert!(afterwards.iter().any(|line| line == adopt), "{afterwards:?}");
+    }
 }

@@ -38,7 +38,8 @@ const OTHER_ROOTS: [&str; 7] = [
     "/sys/class/vtconsole",
 ];
 /// Children of a recorded device that are recorded too.
-const CHILDREN: [&str; 8] = ["drm", "graphics", "mdev", "pci_bus", "sound", "vfio", "vfio-dev", "vtconsole"];
+const CHILDREN: [&str; 11] =
+    ["accel", "drm", "graphics", "i2c", "mdev", "misc", "pci_bus", "sound", "vfio", "vfio-dev", "vtconsole"];
 /// How long a device's lock is waited for, for its override.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 

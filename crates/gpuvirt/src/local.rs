@@ -2,6 +2,7 @@
 //!
 //! Reads only. Of a live host's stored files it needs the public part, which everybody may read.
 
+mod domains;
 mod rules;
 
 use std::path::{Path, PathBuf};
@@ -44,11 +45,11 @@ impl Host {
     }
 
     /// What is known of this machine that no file shows, the daemon's part in hand.
-    pub fn testimony(&self, daemon: DaemonHealth) -> Testimony {
+    pub fn testimony(&self, libvirt: LibvirtHealth, daemon: DaemonHealth) -> Testimony {
         let Picture { observed, desired, records, .. } = &self.picture;
         let lockers = self.health().memory.lockers.value;
         let (desired, records) = (desired.clone(), records.clone());
-        Testimony { desired, records, daemon, lockers, ..Testimony::default() }.of(observed)
+        Testimony { desired, records, libvirt, daemon, lockers, ..Testimony::default() }.of(observed)
     }
 
     /// libvirt, and the daemon's own part, as they were found when the host was recorded.
@@ -92,6 +93,18 @@ fn live_in(scope: ObserveScope) -> Result<Host, Failure> {
     Ok(Host { host, picture, testimony: None })
 }
 
+/// The same with libvirt's domains from its own files, where we may read them, and libvirt as far as that tells of it.
+///
+/// # Errors
+/// As [`live`].
+pub fn live_with_domains() -> Result<(Host, LibvirtHealth), Failure> {
+    let (mut host, mut libvirt) = (live()?, LibvirtHealth::default());
+    if let Ok(Some(files)) = gpuvirt_host::domain::read(&LinuxSysfs::this_machine()) {
+        (host.picture.observed.domains, libvirt.machines) = domains::of(&files);
+    }
+    Ok((host, libvirt))
+}
+
 /// What counts as a GPU here besides display controllers, as far as the configuration can be read.
 pub fn rules() -> GpuRules {
     rules::read(Path::new(CONFIG)).unwrap_or_default()
@@ -132,7 +145,10 @@ pub fn recorded(path: &Path) -> Result<Host, Failure> {
 }
 
 fn observe(host: &LinuxHost, scope: ObserveScope) -> Result<Observed, Failure> {
-    host.observe_scope(scope).map_err(|error| Failure::failed(&error))
+    host.observe_scope(scope).map_err(|error| {
+        let whose = "in a container: run it on its host, or with the host's /sys; a machine without a PCI bus has no GPUs";
+        Failure::failed(&error).try_this(whose)
+    })
 }
 
 /// What the admin asked for. A file that can't be understood is said to be so: it is not an empty one.

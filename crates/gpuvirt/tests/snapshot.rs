@@ -186,7 +186,9 @@ fn a_daemon_of_before_costs_the_vms_and_not_the_snapshot() {
     let (output, recorded) = snapshot("404 Not Found", body, &[]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let note = String::from_utf8(output.stderr).unwrap();
-    assert!(note.contains("there is nothing here: VMs are not recorded"), "{note}");
+    // As root on a host with libvirt, its own files are there.
+    let from_files = note.contains("there is nothing here: VMs are those of libvirt's own files");
+    assert!(from_files || note.contains("there is nothing here: VMs are not recorded"), "{note}");
     let recorded = recorded.unwrap();
-    assert!(matches!(recorded.testimony().unwrap().domains, Reading::Unknown(_)));
+    assert_eq!(recorded.testimony().unwrap().domains.known().is_some(), from_files);
 }

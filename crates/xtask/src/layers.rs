@@ -110,8 +110,13 @@ const LAYERS: &[Layer] = &[
         why: "it holds the fake kernel to the real one, through the host's seam",
     },
     Layer {
+        name: "gpuvirt-documents",
+        may_use: &["gpuvirt", "gpuvirt-model"],
+        why: "it holds what documents say against the command's grammar and the names of refusals",
+    },
+    Layer {
         name: "gpuvirt-e2e",
-        may_use: &["gpuvirt-api", "gpuvirt-model"],
+        may_use: &["gpuvirt-api", "gpuvirt-documents", "gpuvirt-model"],
         why: "it drives the built binaries from outside, as an admin does",
     },
     Layer {

@@ -13,6 +13,7 @@ mod guest;
 mod kill;
 mod lab;
 mod output;
+mod reader;
 mod stand_in;
 
 pub use at_boot::{MODULE_AT_BOOT, NETWORK_AT_BOOT, NOTHING_AT_BOOT};
@@ -22,4 +23,5 @@ pub use guest::Guest;
 pub use kill::{Killed, Moment, Point, RENAME, SET_OVERRIDE, UNLINK};
 pub use lab::{Lab, Reboot};
 pub use output::Output;
+pub use reader::Reader;
 pub use stand_in::VfForm;

@@ -65,7 +65,7 @@ fn a_password_outlives_every_edit_and_is_written_nowhere() {
     let (mdev, card) = (lab.devices.get("MDEV_GPU"), lab.devices.get("TWIN_A"));
     lab.gpuvirt(&format!("gpu set {mdev} --type shared-direct")).expect(0);
     lab.gpuvirt(&format!("gpu set {card} --type direct")).expect(0);
-    let guest = lab.guest("secretive", "--vnc-password hunter2");
+    let guest = lab.guest("secretive", "--hold --vnc-password hunter2");
     let identity = &lab.gpu(card)["functionDetails"][0]["identity"];
     let kind = format!("{}:{}", identity["vendor"].as_str().unwrap(), identity["device"].as_str().unwrap());
     let edits = [

@@ -124,7 +124,7 @@ fn events_that_came_faster_than_they_were_read_lead_to_a_look_at_everything() {
     lab.sh(&format!(
         "pid=$(systemctl show -P MainPID gpuvirtd); kill -STOP $pid; trap 'kill -CONT $pid' EXIT
          udevadm control --stop-exec-queue
-         for n in {{1..2500}}; do echo change >/sys/module/vfio/uevent; done
+         for n in {{1..3000}}; do echo change >/sys/class/mem/null/uevent; done
          echo 1 >/sys/bus/pci/devices/{gpu}/remove; echo 1 >/sys/bus/pci/rescan
          udevadm control --start-exec-queue"
     ))

@@ -3,7 +3,7 @@
 use gpuvirt_model::import::{HostPci, MdevDefinition, Origin};
 use gpuvirt_model::{ConfiguredType, DesiredVgpu, Gpu, Hostdev, Observed, PciAddress, ProfileName, VgpuId};
 
-use super::{Collected, Sources, Trace, what_sits_at};
+use super::{Collected, Sources, Trace, adopt, what_sits_at};
 
 pub(super) fn collect(sources: &Sources<'_>, collected: &mut Collected) {
     for definition in &sources.foreign.mdevs {
@@ -18,6 +18,11 @@ pub(super) fn collect(sources: &Sources<'_>, collected: &mut Collected) {
             let parent = defined.map(|definition| definition.parent);
             let live = sources.observed.vgpus.get(&VgpuId::Mdev(*uuid)).map(|vgpu| vgpu.parent);
             let gpu = live.or(parent).and_then(|parent| sources.observed.gpu_of(parent));
+            // One that lives, or that the document has: another is nothing that the VM could ask for by its uuid.
+            let stays = live.is_some() || defined.is_some_and(|definition| definition.auto);
+            if gpu.is_some() && stays && domain.requests.list.is_empty() {
+                collected.afterwards.push(adopt(domain));
+            }
             collected.traces.push(match gpu {
                 Some(gpu) => trace.makes(gpu.address, ConfiguredType::SharedDirect),
                 None => trace.noting("it does not exist now, and no definition says where it belongs"),

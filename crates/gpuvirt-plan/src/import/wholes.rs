@@ -4,7 +4,7 @@
 use gpuvirt_model::import::{DriverOverride, HostPci, Origin, VfioIds};
 use gpuvirt_model::{ConfiguredType, Domain, Hostdev, Observed, PciAddress};
 
-use super::{Collected, Sources, Trace, what_sits_at};
+use super::{Collected, Sources, Trace, adopt, what_sits_at};
 
 pub(super) fn collect(sources: &Sources<'_>, collected: &mut Collected) {
     for over in &sources.foreign.overrides {
@@ -120,7 +120,7 @@ fn hostdevs(domain: &Domain, sources: &Sources<'_>, collected: &mut Collected) {
         let managed = managed.then_some("libvirt binds and unbinds it there (managed='yes')");
         collected.traces.push(Trace { note: managed.map(str::to_owned), ..trace });
         if domain.requests.list.is_empty() {
-            collected.afterwards.push(format!("gpuvirt vm adopt {}", domain.name));
+            collected.afterwards.push(adopt(domain));
         }
     }
 }

@@ -30,7 +30,13 @@ pub fn run(asker: &Asker, args: &DoctorArgs) -> Result<Answer, Failure> {
                 let unanswered = Some(chain(&error));
                 asker.note(format_args!("{}; this host was read directly", chain(&error)));
                 let daemon = DaemonHealth { unanswered, ..DaemonHealth::default() };
-                examine(&local::live()?, gpu, &(LibvirtHealth::default(), daemon))?
+                let (host, libvirt) = local::live_with_domains()?;
+                if host.picture.observed.domains.known().is_some() {
+                    asker.note(
+                        "VMs are those of libvirt's own files in /etc/libvirt/qemu and /run/libvirt/qemu",
+                    );
+                }
+                examine(&host, gpu, &(libvirt, daemon))?
             }
             answer => answer?,
         },

@@ -87,13 +87,23 @@ fn testimony(asker: &Asker) -> Result<Testimony, Failure> {
         Err(error) if error.is_unanswered() => error,
         // An older daemon does not know the question, and one that turns us away is no reason for no snapshot.
         Err(error) => {
-            asker.note(format_args!("{}: VMs are not recorded", chain(&error)));
-            return local::live().map(|host| host.testimony(DaemonHealth::default()));
+            let (host, libvirt) = local::live_with_domains()?;
+            asker.note(format_args!("{}: {}", chain(&error), vms(&host)));
+            return Ok(host.testimony(libvirt, DaemonHealth::default()));
         }
     };
-    asker.note("libvirt's domains are not recorded: gpuvirtd does not tell them");
+    let (host, libvirt) = local::live_with_domains()?;
+    asker.note(format_args!("gpuvirtd does not tell libvirt's domains: {}", vms(&host)));
     let daemon = DaemonHealth { unanswered: Some(chain(&unanswered)), ..DaemonHealth::default() };
-    local::live().map(|host| host.testimony(daemon))
+    Ok(host.testimony(libvirt, daemon))
+}
+
+/// What is recorded of VMs without gpuvirtd.
+fn vms(host: &local::Host) -> &'static str {
+    match host.picture.observed.domains.known() {
+        Some(_) => "VMs are those of libvirt's own files",
+        None => "VMs are not recorded",
+    }
 }
 
 fn text(written: &SnapshotDocument<'_>) -> String {

@@ -1,7 +1,7 @@
 //! The writer as a program of its own: requests on standard input, answers on standard output, and nothing else.
 //!
-//! It links neither libvirt nor the server. A writer is started for the first write of a plan, and loading the daemon
-//! with the sixty libraries behind libvirt would take several times as long as the write.
+//! It links neither libvirt nor the server. A writer is started for the first write of a plan, and loading the whole
+//! daemon would take longer than the write.
 
 use std::io;
 
