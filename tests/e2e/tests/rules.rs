@@ -71,7 +71,7 @@ fn virsh_edit(lab: &Lab, name: &str, script: &str) {
          EDITOR=/tmp/e2e-editor virsh edit {name} </dev/null"
     ))
     .expect(0)
-    .says("edited");
+    .says("XML configuration edited");
 }
 
 #[test]
@@ -110,15 +110,13 @@ fn whatever_virsh_edit_wrote_is_judged_when_virsh_starts_it() {
             "64 MiB",
         ),
     ] {
-        let clean =
-            lab.sh("virsh dumpxml --inactive edited > /tmp/e2e-clean.xml; cat /tmp/e2e-clean.xml").expect(0);
+        lab.sh("virsh dumpxml --inactive edited > /tmp/e2e-clean.xml").expect(0);
         virsh_edit(&lab, "edited", &script);
         let before = lab.picture();
         start(&lab, "edited").expect(1).says(&format!("[{code}]")).says(says);
         assert_eq!(lab.picture(), before, "{script}");
-        assert!(lab.sh("virsh domstate edited").expect(0).says("shut off").code == 0);
+        lab.sh("virsh domstate edited").expect(0).says("shut off");
         lab.sh("virsh -q define /tmp/e2e-clean.xml").expect(0);
-        assert_ne!(clean.stdout, "");
     }
     // A request rewritten by hand: to a profile that nobody offers, and to another card than the one at the address.
     lab.gpuvirt("vm add edited --profile lab-1q").expect(0);
