@@ -280,7 +280,7 @@ fn cards_with_one_label_serve_whichever_vm_starts() {
         lab.gpuvirt(command).expect(3).says("[label-ambiguous]").says(here).says(there);
     }
     for name in ["first", "second", "third"] {
-        lab.guest(name, "");
+        lab.guest(name, "--hold");
         lab.gpuvirt(&format!("vm add {name} --match 1234:1111 --label farm")).expect(0);
         lab.gpuvirt(&format!("vm show {name}")).expect(0).says("labelled farm");
         if name != "third" {
