@@ -249,6 +249,7 @@ fn a_card_is_lent_to_a_vm_for_as_long_as_it_runs() {
     lab.sh("pkill -f '^e2e-holder'; while pgrep -f '^e2e-holder' >/dev/null; do :; done").expect(0);
     lab.gpuvirt("vm remove games request-1").expect(0);
     lab.gpuvirt(&format!("gpu unset {gpu}")).expect(0);
+    lab.sh("virsh -q undefine games").expect(0);
     lab.assert_pristine();
 }
 
