@@ -125,6 +125,15 @@ impl Lab {
         self.sh("/lab/e2e/picture").expect(0).stdout
     }
 
+    /// What the daemon counts, from a fresh look.
+    #[track_caller]
+    pub fn metrics(&self) -> Output {
+        let question = "GET /metrics HTTP/1.1\\r\\nHost: gpuvirt\\r\\nCache-Control: no-cache\\r\\nConnection: close\\r\\n\\r\\n";
+        self.sh(&format!("printf '{question}' | socat -t 30 - UNIX-CONNECT:/run/gpuvirt/gpuvirt.sock"))
+            .expect(0)
+            .says("200 OK")
+    }
+
     /// Fails the test unless the host is as [`Lab::fresh`] left it, definitions of guests apart: those are the test's own.
     #[track_caller]
     pub fn assert_pristine(&self) {

@@ -159,9 +159,7 @@ fn what_is_attached_to_a_running_vm_is_shown_and_refused_at_its_next_start() {
     attach(&lab, "live", &format!("--gpu {whole}"), "--live --config");
     until(&lab, "gpuvirt events | grep -q 'VM live breaks a rule while it runs: it has the whole GPU'");
     lab.gpuvirt("vm show live").expect(0).says("the whole GPU").says("[live-violation]");
-    lab.sh("curl -s --unix-socket /run/gpuvirt/gpuvirt.sock http://gpuvirt/metrics | grep live_violations")
-        .expect(0)
-        .says("vm=\"live\"");
+    lab.metrics().says("gpuvirt_live_violations{vm=\"live\"}");
     stop(&lab, "live");
     // What is only live goes with it; what is in the definition too is judged.
     attach(&lab, "live", &format!("--vgpu {vgpu}"), "--config");

@@ -159,16 +159,12 @@ fn a_libvirt_that_was_stopped_is_not_woken_and_one_that_comes_back_is_heard_agai
     // Nor by a daemon that starts and finds what it made for a VM, nor by who reads numbers all day.
     lab.sh("systemctl restart gpuvirtd").expect(0);
     round(&lab, gpu);
-    let metrics = "python3 -c 'import socket
-s = socket.socket(socket.AF_UNIX); s.connect(\"/run/gpuvirt/gpuvirt.sock\")
-s.sendall(b\"GET /metrics HTTP/1.1\\r\\nhost: x\\r\\ncache-control: no-cache\\r\\n\\r\\n\")
-print(s.makefile().read())'";
-    lab.sh(metrics).expect(0).says("gpuvirt_libvirt_answers 0");
+    lab.metrics().says("gpuvirt_libvirt_answers 0");
     sleeps();
     assert_eq!(lab.vgpus().len(), 1, "what the VM runs with is left to it");
     lab.sh("systemctl start libvirtd.service").expect(0);
     lab.gpuvirt("vm list").expect(0).says("sleeper");
-    lab.sh(metrics).expect(0).says("gpuvirt_libvirt_answers 1");
+    lab.metrics().says("gpuvirt_libvirt_answers 1");
     let guest = lab.guest("heard-vm", "");
     lab.gpuvirt("vm list").expect(0).says("heard-vm");
     event(&lab, "VM heard-vm was defined");
