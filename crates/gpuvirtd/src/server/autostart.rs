@@ -4,11 +4,9 @@
 //! libvirt starts such VMs before it answers anybody, hooks included, so nothing could be placed for them then. A start
 //! that somebody asked libvirt for is left as it was refused: libvirt answers us at that time.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gpuvirt_api::StatusDocument;
 use gpuvirt_api::event::EventKind;
 use gpuvirt_model::{Domain, DomainState, Hostdev, RefusalCode, Wanted};
 use uuid::Uuid;
@@ -20,54 +18,6 @@ use super::context::Context;
 const UNTIL_UP: Duration = Duration::from_secs(600);
 /// How often it is asked whether it is.
 const ASK_AGAIN: Duration = Duration::from_secs(3);
-
-/// The VMs that were or are to be started once more, by what came of it.
-#[derive(Debug, Default)]
-pub(super) struct Retried(Mutex<BTreeMap<Uuid, Retry>>);
-
-#[derive(Debug, Clone)]
-struct Retry {
-    name: String,
-    /// Why its second start failed too, when it did.
-    failed: Option<String>,
-}
-
-impl Retried {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Uuid, Retry>> {
-        // Entries are added and replaced whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether this is the first time.
-    fn begin(&self, domain: &Domain) -> bool {
-        let retry = Retry { name: domain.name.clone(), failed: None };
-        self.lock().insert(domain.uuid, retry).is_none()
-    }
-
-    fn failed(&self, domain: Uuid, why: String) {
-        if let Some(retry) = self.lock().get_mut(&domain) {
-            retry.failed = Some(why);
-        }
-    }
-
-    /// The VM runs: whatever was the matter is over.
-    pub(super) fn runs(&self, domain: Uuid) {
-        if let Some(retry) = self.lock().get_mut(&domain) {
-            retry.failed = None;
-        }
-    }
-
-    /// Tells of those that do not run.
-    pub(super) fn tell(&self, status: &mut StatusDocument) {
-        for Retry { name, failed } in self.lock().values() {
-            if let Some(why) = failed {
-                status
-                    .problems
-                    .push(format!("VM {name} was not started with the host, nor on a second try: {why}"));
-            }
-        }
-    }
-}
 
 impl Context {
     /// A start was refused: it is tried again if it was libvirt's own, and if other devices may help.

@@ -9,8 +9,9 @@ use gpuvirt_model::ProfileName;
 use gpuvirt_plan::capacity::named;
 
 use super::answer::Failure;
-use super::context::{Context, Picture};
+use super::context::Context;
 use super::input::{OfProfile, Params};
+use super::pictures::Picture;
 
 /// `GET /v1/capacity[?profile=]`
 pub(super) async fn list(

@@ -14,8 +14,9 @@ use gpuvirt_plan::explain;
 
 use super::access::Caller;
 use super::answer::Failure;
-use super::context::{Context, Order};
+use super::context::Context;
 use super::input::{LargeBody, Nothing, Params, bad};
+use super::lanes::Order;
 
 /// `GET /v1/config`
 pub(super) async fn export(

@@ -12,9 +12,10 @@ use gpuvirt_model::{Domain, Hostdev, Machine, Reading, Testimony, Unknown, VgpuI
 use gpuvirt_plan::diagnose::{self, Case};
 
 use super::answer::Failure;
-use super::context::{Context, Picture};
+use super::context::Context;
 use super::gpu;
 use super::input::{Nothing, OfGpu, Params, selector};
+use super::pictures::Picture;
 use gpuvirt_model::chain;
 
 /// `GET /v1/doctor[?gpu=]`

@@ -13,8 +13,11 @@ use gpuvirt_model::{ConfiguredType, Gpu, PciAddress, Warning, WarningCode};
 use super::access::{Caller, Writer};
 use super::answer::Failure;
 use super::change;
-use super::context::{Context, Order, Picture};
-use super::input::{Body, Freshness, GpuName, Nothing, Params, bad};
+use super::context::Context;
+use super::input::{Body, GpuName, Nothing, Params, bad};
+use super::lanes::Order;
+use super::pictures::Freshness;
+use super::pictures::Picture;
 
 /// `GET /v1/gpus`
 pub(super) async fn list(

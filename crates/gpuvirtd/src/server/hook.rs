@@ -13,8 +13,9 @@ use gpuvirt_model::{Domain, VgpuId};
 
 use super::access::Caller;
 use super::answer::Failure;
-use super::context::{Context, codes};
+use super::context::Context;
 use super::input::{Body, Nothing, Params};
+use super::lanes::codes;
 
 /// `POST /v1/hook`
 pub(super) async fn call(

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 
 use super::answer::Failure;
 use super::context::Context;
+use super::pictures::Freshness;
 
 /// The largest body: no request of ours takes a tenth of it.
 const MAX_BODY: usize = 64 * 1024;
@@ -35,15 +36,6 @@ pub(super) struct Id(pub gpuvirt_model::VgpuId);
 
 /// The query. A key that the route does not know is an error: `?dryrun=true` must not be a change.
 pub(super) struct Params<T>(pub T);
-
-/// How much of the past an answer may show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Freshness {
-    /// What the kernel told since may be all that is looked for.
-    AsHeard,
-    /// A look at the host, now: `Cache-Control: no-cache` (RFC 9111).
-    Now,
-}
 
 /// The JSON body.
 pub(super) struct Body<T>(pub T);

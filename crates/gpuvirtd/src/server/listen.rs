@@ -26,8 +26,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
-use super::access::Peer;
 use super::answer::Failure;
+use super::peer::Peer;
 use super::places::{Place, Places};
 use super::presence::Presence;
 use crate::journal::OBJECT;

@@ -17,8 +17,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::answer::Failure;
-use super::context::{Context, Picture};
-use super::input::{Freshness, Nothing, Params};
+use super::context::Context;
+use super::input::{Nothing, Params};
+use super::pictures::Freshness;
+use super::pictures::Picture;
 
 /// What Prometheus takes (OpenMetrics 1.0).
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -13,9 +13,11 @@ use gpuvirt_model::mig::is_profile_name;
 use super::access::Caller;
 use super::answer::Failure;
 use super::change;
-use super::context::{Context, Order, Picture};
+use super::context::Context;
 use super::gpu;
 use super::input::{Body, GpuName, Nothing, OfGpu, Params, Removal, selector};
+use super::lanes::Order;
+use super::pictures::Picture;
 
 /// A GPU and one of its GPU instances in a path.
 pub(super) struct Instance(GpuSelector, u32);

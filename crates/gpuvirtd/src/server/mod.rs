@@ -3,23 +3,25 @@
 //! ```text
 //! listen   one connection, one request, every wait bounded
 //!   places   how many connections at once, and of one user
-//!   access   who the peer is, and whether it may read and write; polkit: who else may write
+//!   peer     who is at the other end; gate: whether they may read and write; polkit: who else may write
+//!   access   the gate at each route
 //!   routes   paths to handlers; one file for each noun: gpu, host, capacity, profile, vgpu, vm, status, event
-//!   once     a change that is asked for again by its key is answered and not made again, from the answers that were kept
+//!   once     a change that is asked for again by its key is answered from the answers that were kept, and not made again
 //!     input    path, query and body, checked
-//!     pictures the picture of the host that questions share
-//!     offers   the one of questions that nobody's holders matter to
-//!     context  the engine, called on a thread of its own, if the client is still present when its turn comes
-//!     restore  what was asked for, made so at the daemon's start
-//!     autostart VMs that start with the host, tried again where their devices' places no longer fit
-//!     violation what running VMs got against the rules, told as it comes
-//!     waiting  who has the device that a write waits for in the kernel
+//!     lanes    the engine, called on a thread of its own, if the client is still present when its turn comes
+//!     look     a question, answered from the pictures of the host that questions share
 //!     answer   documents and errors as they travel
+//!
+//! context  what every handler has: the engine, and what is kept: answers, pictures, restored, retried, stir
+//!   restore   what was asked for, made so at the daemon's start
+//!   reconcile the same when something happens that lets it
+//!   autostart VMs that start with the host, tried again where their devices' places no longer fit
+//!   violation what running VMs got against the rules, told as it comes
 //! ```
 //!
 //! Nothing here decides about GPUs: handlers translate between the wire and the engine.
 
-pub mod access;
+mod access;
 mod answer;
 mod answers;
 mod autostart;
@@ -29,11 +31,14 @@ mod config;
 mod context;
 mod doctor;
 mod event;
+mod gate;
 mod gpu;
 mod hook;
 mod host;
 mod input;
+mod lanes;
 pub mod listen;
+mod look;
 mod metrics;
 mod mig;
 mod offers;
@@ -45,17 +50,20 @@ mod places;
 pub mod polkit;
 mod presence;
 mod profile;
-pub mod reconcile;
+mod reconcile;
 mod restore;
+mod restored;
+mod retried;
 mod routes;
 mod status;
+pub mod stir;
 mod vgpu;
 mod violation;
 mod vm;
 mod waiting;
 
-pub use access::{Peer, ReadGate, WriteGate};
 pub use context::{Context, Definitions, Outside};
 pub(crate) use context::{HOOKS_AT_ONCE, STARTS_AT_ONCE};
-pub use peer::identify;
+pub use gate::{ReadGate, WriteGate};
+pub use peer::{Peer, identify};
 pub use routes::router;

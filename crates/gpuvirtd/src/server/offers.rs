@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::answer::Failure;
-use super::context::{Context, Picture};
+use super::context::Context;
+use super::pictures::Picture;
 
 impl Context {
     /// Makes a document of a fresh picture without holders.

@@ -15,11 +15,11 @@ use axum::middleware::Next;
 use axum::response::Response;
 use uuid::Uuid;
 
-use super::access::Peer;
 use super::answer::Failure;
 use super::answers::{Answered, Answers, Asked, Turn};
 use super::context::Context;
 use super::input;
+use super::peer::Peer;
 
 /// The key: a UUID that the client makes for one change.
 pub(super) const KEY: HeaderName = HeaderName::from_static("idempotency-key");

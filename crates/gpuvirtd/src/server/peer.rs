@@ -6,7 +6,27 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use nix::libc;
 use nix::sys::socket::{getsockopt, sockopt};
 
-use super::access::Peer;
+/// The process at the other end of the connection, as the kernel saw it when it connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// Effective user.
+    pub uid: u32,
+    /// Effective group.
+    pub gid: u32,
+    /// Supplementary groups; none where the kernel did not tell them.
+    pub groups: Option<Vec<u32>>,
+    /// Its process, for the log and for polkit: the number may belong to another one by now.
+    pub pid: Option<i32>,
+    /// When that process started, in clock ticks since boot (field 22 of /proc/PID/stat): with it the number is unique.
+    pub started: Option<u64>,
+}
+
+impl Peer {
+    /// Whether its user is in a group. What is not known counts as no.
+    pub(super) fn is_in(&self, gid: u32) -> bool {
+        self.gid == gid || self.groups.iter().flatten().any(|group| *group == gid)
+    }
+}
 
 /// More groups than any user has; the kernel's own limit is 65536 (NGROUPS_MAX).
 const MAX_GROUPS: usize = 65_536;

@@ -7,12 +7,27 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use gpuvirt_engine::View;
 use gpuvirt_plan::difference::HostSummary;
-
-use super::context::Picture;
 
 /// The longest that a picture serves, events or not: what changes without an event shows after that.
 const SERVES: Duration = Duration::from_secs(2);
+
+/// A picture of the host, and what is the matter with our own files.
+pub(super) struct Picture {
+    pub(super) view: View,
+    /// Why the desired document is not part of it, when it is not.
+    pub(super) problems: Vec<String>,
+}
+
+/// How much of the past an answer may show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Freshness {
+    /// What the kernel told since may be all that is looked for.
+    AsHeard,
+    /// A look at the host, now: `Cache-Control: no-cache` (RFC 9111).
+    Now,
+}
 
 /// The last picture, with the count of changes at which it was taken.
 #[derive(Default)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 
-use super::access::Peer;
+use super::peer::Peer;
 
 /// The action that the policy file declares.
 pub const ACTION: &str = "org.gpuvirt.manage";

@@ -7,9 +7,11 @@ use axum::extract::State;
 use gpuvirt_api::{List, ProfileDocument};
 
 use super::answer::Failure;
-use super::context::{Context, Picture};
+use super::context::Context;
 use super::gpu;
-use super::input::{Freshness, OfGpu, Params, selector};
+use super::input::{OfGpu, Params, selector};
+use super::pictures::Freshness;
+use super::pictures::Picture;
 
 /// `GET /v1/profiles[?gpu=]`
 pub(super) async fn list(

@@ -1,10 +1,12 @@
 //! What was asked for, made so at the daemon's start: GPU by GPU, and what came of it kept for `status`.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use gpuvirt_api::status::{RestoreOutcome, RestoreStatus, RestoredGpu};
-use gpuvirt_api::{ApiError, StatusDocument};
+use gpuvirt_api::ApiError;
+use gpuvirt_api::event::EventKind;
+use gpuvirt_api::status::{RestoreOutcome, RestoredGpu};
 use gpuvirt_engine::{EngineError, Report};
 use gpuvirt_model::{PciAddress, chain};
 
@@ -15,52 +17,43 @@ use super::context::Context;
 /// hands-off then, and the others have their turn.
 const RESTORE_DEADLINE: Duration = Duration::from_secs(20);
 
-/// What the start did so far.
-#[derive(Debug, Default)]
-pub(super) struct Restored(Mutex<Option<RestoreStatus>>);
-
-impl Restored {
-    fn lock(&self) -> MutexGuard<'_, Option<RestoreStatus>> {
-        // Entries are added whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn note(&self, gpu: RestoredGpu) {
-        let mut restored = self.lock();
-        let status = restored.get_or_insert_default();
-        status.gpus.retain(|earlier| earlier.address != gpu.address);
-        status.gpus.push(gpu);
-        status.gpus.sort_by_key(|gpu| gpu.address);
-    }
-
-    /// A change that an earlier daemon had left open is settled.
-    pub(super) fn note_settled(&self, what: String) {
-        self.lock().get_or_insert_default().settled.push(what);
-    }
-
-    fn finish(&self) {
-        if let Some(status) = self.lock().as_mut() {
-            status.finished = true;
-        }
-    }
-
-    /// Tells of it in the status: why a GPU is not as asked, and configured GPUs that are not on this host.
-    pub(super) fn tell(&self, status: &mut StatusDocument) {
-        let Some(restored) = self.lock().clone() else { return };
-        for gpu in restored.gpus.iter().filter(|gpu| gpu.outcome.is_trouble()) {
-            match status.gpus.iter_mut().find(|shown| shown.address == gpu.address) {
-                Some(shown) if shown.pending.is_some() => {
-                    shown.pending = Some(format!("it was not restored: {}", gpu.what));
-                }
-                Some(_) => {}
-                None => status.problems.push(format!("{} was not restored: {}", gpu.address, gpu.what)),
-            }
-        }
-        status.restore = Some(restored);
-    }
-}
-
 impl Context {
+    /// Takes back what an earlier daemon began and did not settle, in the turn of a change.
+    ///
+    /// # Errors
+    /// What stays hands-off, and why.
+    pub async fn recover(self: &Arc<Self>) -> Result<(), ApiError> {
+        let work = |context: &Self| {
+            let _mark = context.hearing.own_change();
+            Ok(context.engine.recover(context.write_deadline)?)
+        };
+        let report = self.on_a_thread(&self.changes, work).await.map_err(|failure| failure.error)?;
+        self.tell_recovered(&report);
+        Ok(())
+    }
+
+    /// Takes back what a write that has ended at last kept unsettled, in the turn of a change.
+    ///
+    /// # Errors
+    /// What stays hands-off, and why.
+    pub(super) async fn recover_these(self: &Arc<Self>, gpus: BTreeSet<PciAddress>) -> Result<(), ApiError> {
+        let work = move |context: &Self| {
+            let _mark = context.hearing.own_change();
+            Ok(context.engine.recover_these(&gpus, context.write_deadline)?)
+        };
+        let report = self.on_a_thread(&self.changes, work).await.map_err(|failure| failure.error)?;
+        self.tell_recovered(&report);
+        Ok(())
+    }
+
+    fn tell_recovered(&self, report: &Report) {
+        if report.outcome.is_changed() {
+            self.events.tell(EventKind::Reconciled, None, report.outcome.value().clone());
+            tracing::warn!(what = report.outcome.value(), "taken back");
+            self.restored.note_settled(report.outcome.value().clone());
+        }
+    }
+
     /// Makes every configured GPU what it was configured as, each in the turn of a change. One that can't be is reported
     /// and holds up no other.
     ///

@@ -13,8 +13,10 @@ use gpuvirt_plan::Plan;
 use super::access::Writer;
 use super::answer::Failure;
 use super::change;
-use super::context::{Context, Picture};
-use super::input::{Freshness, Nothing, Params};
+use super::context::Context;
+use super::input::{Nothing, Params};
+use super::pictures::Freshness;
+use super::pictures::Picture;
 use super::{violation, waiting};
 use gpuvirt_model::chain;
 

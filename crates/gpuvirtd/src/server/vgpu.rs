@@ -16,10 +16,13 @@ use uuid::Uuid;
 use super::access::Caller;
 use super::answer::Failure;
 use super::change;
-use super::context::{Context, Order, Picture};
+use super::context::Context;
 use super::gpu;
-use super::input::{Body, Freshness, Id, Nothing, Params, about};
+use super::input::{Body, Id, Nothing, Params, about};
+use super::lanes::Order;
 use super::once::Key;
+use super::pictures::Freshness;
+use super::pictures::Picture;
 
 /// How many names of a long list go to the log.
 const NAMES_LOGGED: usize = 4;

@@ -18,8 +18,11 @@ use uuid::Uuid;
 use super::access::{Caller, Writer};
 use super::answer::Failure;
 use super::change;
-use super::context::{Context, Order, Picture};
-use super::input::{Body, Freshness, Name, Nothing, Params, bad};
+use super::context::Context;
+use super::input::{Body, Name, Nothing, Params, bad};
+use super::lanes::Order;
+use super::pictures::Freshness;
+use super::pictures::Picture;
 
 /// `GET /v1/vms`
 pub(super) async fn list(

@@ -23,7 +23,7 @@ use crate::events::EventLog;
 use crate::hearing::Hearing;
 use crate::hook_watch::HookWatch;
 use crate::server::polkit::Polkit;
-use crate::server::reconcile::Stir;
+use crate::server::stir::Stir;
 use crate::server::{Context, Definitions, Outside, ReadGate, WriteGate};
 
 /// polkit's own program to ask it.

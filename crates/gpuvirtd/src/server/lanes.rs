@@ -1,0 +1,150 @@
+//! The engine called on a thread of its own, in its turn.
+//!
+//! Reads run a few at a time and never wait for a change; changes run one after the other, as the engine wants them.
+//! Dry runs only read, but may wait for libvirt longer than a listing does: they have a lane of their own. What has not
+//! begun when its client leaves is never begun.
+
+use std::sync::Arc;
+
+use gpuvirt_api::event::EventKind;
+use gpuvirt_api::{ApiError, ErrorKind};
+use gpuvirt_model::{Refusal, RefusalCode, chain};
+use tokio::sync::Semaphore;
+
+use super::access::{Caller, Writer};
+use super::answer::Failure;
+use super::context::Context;
+use super::peer::Peer;
+use super::presence;
+
+/// What a caller wants done.
+pub(super) struct Order {
+    /// For the log.
+    pub(super) what: String,
+    /// Only shown, not done.
+    pub(super) dry_run: bool,
+}
+
+impl Context {
+    /// Reads, while others may read too.
+    pub(super) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.on_a_thread(&self.reads, work).await
+    }
+
+    /// Changes, after all changes that were asked for earlier. Who asked goes to the log.
+    pub(super) async fn change<T: Send + 'static>(
+        self: &Arc<Self>,
+        peer: &Peer,
+        what: String,
+        work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.change_on(&self.changes, peer, what, work).await
+    }
+
+    async fn change_on<T: Send + 'static>(
+        self: &Arc<Self>,
+        lane: &Semaphore,
+        peer: &Peer,
+        what: String,
+        work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (uid, pid) = (peer.uid, peer.pid.unwrap_or_default());
+        tracing::info!(uid, pid, what, "asked");
+        let checked = |context: &Self| {
+            let _mark = context.hearing.own_change();
+            context.state_is_readable().and_then(|()| work(context))
+        };
+        let result = self.on_a_thread(lane, checked).await;
+        match &result {
+            Ok(_) => {
+                self.stir.released();
+                self.events.tell(EventKind::Changed, None, format!("{what} (uid {uid})"));
+                tracing::info!(uid, pid, what, "done");
+            }
+            Err(failure) => {
+                let (kind, why) = (failure.error.kind, failure.error.message.as_str());
+                if kind == ErrorKind::Failed {
+                    // A write of it may still wait: its end is looked for.
+                    self.stir.released();
+                }
+                let refusals = codes(&failure.error);
+                self.events.tell(
+                    EventKind::NotChanged,
+                    None,
+                    format!("{what} (uid {uid}): {why} {refusals}"),
+                );
+                tracing::warn!(uid, pid, what, ?kind, code = refusals, why, "not done");
+            }
+        }
+        result
+    }
+
+    /// A change that this caller may make, or a dry run of it, which everybody may see.
+    pub(super) async fn change_or_dry_run<T: Send + 'static>(
+        self: &Arc<Self>,
+        caller: Caller,
+        order: Order,
+        work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        if order.dry_run {
+            return self.on_a_thread(&self.dry_runs, work).await;
+        }
+        let Writer(peer) = caller.writer(self).await?;
+        self.change(&peer, order.what, work).await
+    }
+
+    /// Starts a domain, or shows how it would be. It takes the turn of changes by itself, and only while it needs it.
+    pub(super) async fn start<T: Send + 'static>(
+        self: &Arc<Self>,
+        caller: Caller,
+        order: Order,
+        work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        if order.dry_run {
+            return self.on_a_thread(&self.dry_runs, work).await;
+        }
+        let Writer(peer) = caller.writer(self).await?;
+        self.change_on(&self.starts, &peer, order.what, work).await
+    }
+
+    /// Nothing is changed on top of files that can't be understood: corrupt is not absent.
+    pub(super) fn state_is_readable(&self) -> Result<(), Failure> {
+        let store = &self.outside.store;
+        let Err(error) = store.load().map(drop).and_then(|()| store.open_intents().map(drop)) else {
+            return Ok(());
+        };
+        Err(Failure::refused(Refusal {
+            code: RefusalCode::StateUnreadable,
+            summary: "nothing can be changed".to_owned(),
+            because: chain(&error),
+            remedy: vec![format!("gpuvirt explain {}", RefusalCode::StateUnreadable)],
+        }))
+    }
+
+    pub(super) async fn on_a_thread<T: Send + 'static>(
+        self: &Arc<Self>,
+        lane: &Semaphore,
+        work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let _turn = tokio::select! {
+            biased;
+            () = presence::left() => return Err(Failure::unavailable("its client left before it began")),
+            turn = lane.acquire() => turn.map_err(|_| Failure::bug())?,
+        };
+        let (context, about) = (Arc::clone(self), tracing::Span::current());
+        match tokio::task::spawn_blocking(move || about.in_scope(|| work(&context))).await {
+            Ok(result) => result,
+            // The panic's message and place are on stderr already.
+            Err(_) => Err(Failure::bug()),
+        }
+    }
+}
+
+/// The names of all refusals, as `gpuvirt explain` knows them.
+pub(super) fn codes(error: &ApiError) -> String {
+    let codes: Vec<&str> = error.refusals.iter().map(|refusal| refusal.code.as_str()).collect();
+    codes.join(",")
+}

@@ -1,0 +1,51 @@
+//! What the daemon's start made of what was asked for, kept for `status`.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use gpuvirt_api::StatusDocument;
+use gpuvirt_api::status::{RestoreStatus, RestoredGpu};
+
+/// What the start did so far.
+#[derive(Debug, Default)]
+pub(super) struct Restored(Mutex<Option<RestoreStatus>>);
+
+impl Restored {
+    fn lock(&self) -> MutexGuard<'_, Option<RestoreStatus>> {
+        // Entries are added whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn note(&self, gpu: RestoredGpu) {
+        let mut restored = self.lock();
+        let status = restored.get_or_insert_default();
+        status.gpus.retain(|earlier| earlier.address != gpu.address);
+        status.gpus.push(gpu);
+        status.gpus.sort_by_key(|gpu| gpu.address);
+    }
+
+    /// A change that an earlier daemon had left open is settled.
+    pub(super) fn note_settled(&self, what: String) {
+        self.lock().get_or_insert_default().settled.push(what);
+    }
+
+    pub(super) fn finish(&self) {
+        if let Some(status) = self.lock().as_mut() {
+            status.finished = true;
+        }
+    }
+
+    /// Tells of it in the status: why a GPU is not as asked, and configured GPUs that are not on this host.
+    pub(super) fn tell(&self, status: &mut StatusDocument) {
+        let Some(restored) = self.lock().clone() else { return };
+        for gpu in restored.gpus.iter().filter(|gpu| gpu.outcome.is_trouble()) {
+            match status.gpus.iter_mut().find(|shown| shown.address == gpu.address) {
+                Some(shown) if shown.pending.is_some() => {
+                    shown.pending = Some(format!("it was not restored: {}", gpu.what));
+                }
+                Some(_) => {}
+                None => status.problems.push(format!("{} was not restored: {}", gpu.address, gpu.what)),
+            }
+        }
+        status.restore = Some(restored);
+    }
+}
