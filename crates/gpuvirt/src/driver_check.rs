@@ -7,6 +7,8 @@ use gpuvirt_plan::checks::shell_word;
 use gpuvirt_plan::driver_matrix::{Branch, Judgement, Package, Release, Use, UsedAs, Verdict, judge};
 use serde::Serialize;
 
+use crate::failure::Failure;
+
 /// What a package is, and whether it fits.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -169,4 +171,16 @@ fn offers(gpu: &GpuDocument, vm: &VmDocument) -> bool {
 /// It has or asks for something of which no GPU is known.
 fn unplaced(vm: &VmDocument, uses: &[Use]) -> bool {
     uses.is_empty() && (!vm.devices.is_empty() || !vm.requests.is_empty())
+}
+
+/// The package of this name.
+///
+/// # Errors
+/// A usage error for a name that is no driver's of NVIDIA's.
+pub fn recognised(text: &str) -> Result<Package, Failure> {
+    Package::recognise(text).map_err(|error| {
+        Failure::usage(error.to_string())
+            .try_this("name the file as its vendor does, e.g. NVIDIA-Linux-x86_64-550.163.02-vgpu-kvm.run")
+            .try_this("or its version, e.g. 550.163.02; `gpuvirt driver list` has those that are known here")
+    })
 }

@@ -1,33 +1,17 @@
 //! The choice: each GPU is filtered, those left are scored, and the best one is taken. Every reason is kept.
 
 use std::cmp::Reverse;
-use std::fmt;
-use std::num::NonZeroU32;
 
-use gpuvirt_model::{AssignmentPolicy, Gpu, PciAddress, ProfileName, Refusal, RefusalCode, VgpuId, VgpuMode};
+use gpuvirt_model::{AssignmentPolicy, Gpu, PciAddress, Refusal, RefusalCode, VgpuMode};
 use serde::{Deserialize, Serialize};
 
 use super::card::{Card, Rule};
-use super::filter::{Unsuitable, unsuitable};
+use super::filter::unsuitable;
 use super::kept::Kept;
 use super::mixed_size::{Cost, PlacementId};
-use super::picture::HostPicture;
+use super::picture::{Closed, HostPicture};
+use super::request::{Request, Unsuitable};
 use super::room::Room;
-
-/// vGPUs that are to be placed, all on one GPU.
-#[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
-    /// Their profile.
-    pub profile: &'a ProfileName,
-    /// How many.
-    pub count: NonZeroU32,
-    /// What will name them, where that is known: what is kept for those is their own.
-    pub vgpus: &'a [VgpuId],
-    /// Only on the GPU with this label.
-    pub label: Option<&'a str>,
-    /// Best on this NUMA node.
-    pub numa_node: Option<u32>,
-}
 
 /// Where vGPUs go, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,19 +77,33 @@ enum Load {
     Most(Reverse<u32>),
 }
 
-impl<'a> Request<'a> {
-    /// One vGPU, of which nothing else is known.
-    pub fn one(profile: &'a ProfileName) -> Self {
-        Self { profile, count: NonZeroU32::MIN, vgpus: &[], label: None, numa_node: None }
-    }
-}
-
 /// Chooses the GPU for vGPUs.
 ///
 /// # Errors
 /// The refusal that says of every GPU why not, boxed for its size.
 pub fn choose(request: &Request, host: &HostPicture) -> Result<Choice, Box<Refusal>> {
     Room::of(host).choose(request)
+}
+
+impl Room<'_> {
+    /// Chooses the GPU for vGPUs. Nothing is taken.
+    ///
+    /// # Errors
+    /// The refusal that says of every GPU why not, boxed for its size.
+    pub fn choose(&self, request: &Request<'_>) -> Result<Choice, Box<Refusal>> {
+        chosen(request, self)
+    }
+
+    /// Why a vGPU can't be made on this GPU, if it can't.
+    pub fn obstacle(&self, request: &Request<'_>, gpu: PciAddress) -> Option<Closed> {
+        let (Some(gpu), Some(card)) = (self.host().observed.gpus.get(&gpu), self.card(gpu)) else {
+            let because = "it is not on this host".to_owned();
+            return Some(Closed { code: RefusalCode::GpuNotFound, because });
+        };
+        let kept = Kept::of(request, self.host(), || self.open());
+        let found = unsuitable(request, self, (gpu, card), &kept);
+        found.map(|Unsuitable { code, because }| Closed { code, because })
+    }
 }
 
 /// The same on what is left of the cards.
@@ -291,13 +289,4 @@ fn refusal(code: RefusalCode, summary: String, because: String, gpu: PciAddress)
         _ => (because, "gpuvirt capacity".to_owned()),
     };
     Refusal { code, summary, because, remedy: vec![remedy, format!("gpuvirt explain {code}")] }
-}
-
-impl fmt::Display for Request<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.count.get() {
-            1 => write!(f, "a vGPU of profile {}", self.profile),
-            count => write!(f, "{count} vGPUs of profile {}", self.profile),
-        }
-    }
 }

@@ -3,15 +3,9 @@
 use gpuvirt_model::{Gpu, RefusalCode};
 
 use super::card::{Card, Lock, Rule};
-use super::choice::Request;
 use super::kept::Kept;
+use super::request::{Request, Unsuitable};
 use super::room::Room;
-
-/// Why a GPU is not suitable.
-pub(super) struct Unsuitable {
-    pub(super) code: RefusalCode,
-    pub(super) because: String,
-}
 
 /// Filters.
 pub(super) fn unsuitable(

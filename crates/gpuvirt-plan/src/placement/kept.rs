@@ -11,10 +11,9 @@ use std::hash::{Hash, Hasher};
 use gpuvirt_model::{PciAddress, RefusalCode};
 
 use super::card::Card;
-use super::choice::Request;
 use super::claim::{Claim, Claimant, claims};
-use super::filter::Unsuitable;
 use super::picture::HostPicture;
+use super::request::{Request, Unsuitable};
 use super::settle::{Settled, settle};
 
 /// Cards on which anything is placed, and what is kept on them for others than who asks.

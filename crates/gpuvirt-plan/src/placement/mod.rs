@@ -22,15 +22,17 @@ mod kept;
 pub mod mig;
 pub mod mixed_size;
 mod picture;
+mod request;
 mod room;
 mod settle;
 pub mod table;
 mod whole;
 
 pub use card::{Card, Offer, Rule};
-pub use choice::{Assignment, Choice, Rejected, Request, choose, refusals_on};
+pub use choice::{Assignment, Choice, Rejected, choose, refusals_on};
 pub use claim::{Claim, Claimant, claims};
 pub use picture::{Closed, Details, HostPicture};
+pub use request::Request;
 pub use room::Room;
 pub use settle::{Settled, settle};
 pub use whole::{Naming, WholeChoice, WholeRequest, choose_whole, named_by_others};

@@ -9,10 +9,7 @@ use std::collections::BTreeMap;
 use gpuvirt_model::{Gpu, Hostdev, PciAddress, ProfileName, Vgpu, VgpuId};
 
 use super::card::Card;
-use super::choice::{Choice, Request, chosen};
-use super::filter::{Unsuitable, unsuitable};
-use super::kept::Kept;
-use super::picture::{Closed, HostPicture, Living};
+use super::picture::{HostPicture, Living};
 
 /// The cards of a host, with what was taken from them.
 #[derive(Debug, Clone)]
@@ -30,25 +27,6 @@ impl<'a> Room<'a> {
         let (gpus, living) = (host.observed.gpus.values(), host.living());
         let cards = gpus.map(|gpu| (gpu.address, host.card_with(gpu, &living))).collect();
         Self { host: *host, living, owners: OnceCell::new(), cards }
-    }
-
-    /// Chooses the GPU for vGPUs. Nothing is taken.
-    ///
-    /// # Errors
-    /// The refusal that says of every GPU why not, boxed for its size.
-    pub fn choose(&self, request: &Request<'_>) -> Result<Choice, Box<gpuvirt_model::Refusal>> {
-        chosen(request, self)
-    }
-
-    /// Why a vGPU can't be made on this GPU, if it can't.
-    pub fn obstacle(&self, request: &Request<'_>, gpu: PciAddress) -> Option<Closed> {
-        let (Some(gpu), Some(card)) = (self.host.observed.gpus.get(&gpu), self.cards.get(&gpu)) else {
-            let because = "it is not on this host".to_owned();
-            return Some(Closed { code: gpuvirt_model::RefusalCode::GpuNotFound, because });
-        };
-        let kept = Kept::of(request, &self.host, || self.open());
-        let found = unsuitable(request, self, (gpu, card), &kept);
-        found.map(|Unsuitable { code, because }| Closed { code, because })
     }
 
     /// Takes the room of one vGPU, as far as there is any.
@@ -70,6 +48,10 @@ impl<'a> Room<'a> {
     /// The VM that runs with a vGPU, where one is known.
     pub(super) fn owner(&self, vgpu: VgpuId) -> Option<&'a str> {
         self.owners.get_or_init(|| owners(&self.host)).get(&vgpu).copied()
+    }
+
+    pub(super) fn card(&self, gpu: PciAddress) -> Option<&Card> {
+        self.cards.get(&gpu)
     }
 
     pub(super) fn cards(&self) -> impl Iterator<Item = (&'a Gpu, &Card)> + '_ {

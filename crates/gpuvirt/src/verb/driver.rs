@@ -8,7 +8,7 @@ use gpuvirt_plan::driver_matrix::release::RELEASES;
 use super::vm;
 use crate::asker::Asker;
 use crate::cli::{CheckArgs, DriverCommand};
-use crate::driver_check::{DriverCheck, DriverTable};
+use crate::driver_check::{DriverCheck, DriverTable, recognised};
 use crate::failure::Failure;
 use crate::output::{Answer, document};
 use crate::render;
@@ -52,15 +52,6 @@ fn check(asker: &Asker, args: &CheckArgs) -> Result<Answer, Failure> {
         answer.err = render::refusal::failure(&failure);
     }
     Ok(answer)
-}
-
-/// The package of this name.
-pub(super) fn recognised(text: &str) -> Result<Package, Failure> {
-    Package::recognise(text).map_err(|error| {
-        Failure::usage(error.to_string())
-            .try_this("name the file as its vendor does, e.g. NVIDIA-Linux-x86_64-550.163.02-vgpu-kvm.run")
-            .try_this("or its version, e.g. 550.163.02; `gpuvirt driver list` has those that are known here")
-    })
 }
 
 fn for_vm(asker: &Asker, package: Package, name: &str) -> Result<DriverCheck, Failure> {

@@ -6,10 +6,10 @@ use gpuvirt_api::{
 };
 use gpuvirt_model::{CardMatch, ProfileName, Unknown, VgpuParams};
 
-use super::driver::recognised;
 use super::{gpu, migration, show_change, show_each, show_list, xml};
 use crate::asker::Asker;
 use crate::cli::{AddArgs, DeviceArg, DeviceArgs, VmCommand};
+use crate::driver_check::recognised;
 use crate::failure::Failure;
 use crate::output::{Answer, document};
 use crate::picture::no_vm;
