@@ -47,7 +47,7 @@ fn a_host_of_driverctl_and_mdevctl_is_taken_over_as_it_runs() {
     assert_eq!(lab.picture(), before);
     lab.sh("gpuvirt import | gpuvirt config apply --dry-run -f -").expect(3).says("[uuid-in-use]");
 
-    lab.gpuvirt("import --apply").expect(0).says("rm /etc/driverctl.d/");
+    lab.gpuvirt("import --apply").expect(0).says("rm /etc/driverctl.d/").says("1234 1111 > ");
     assert_eq!(lab.picture(), before, "the host was as it is to be");
     for (gpu, active) in [(&card, "direct"), (&shared, "shared-direct")] {
         let gpu = lab.gpu(gpu);
@@ -67,7 +67,8 @@ fn a_host_of_driverctl_and_mdevctl_is_taken_over_as_it_runs() {
 
     // The other tools out of the way, everything goes gpuvirt's own ways.
     lab.sh(&format!(
-        "rm /etc/driverctl.d/pci-{card}; mdevctl undefine --uuid {WITH_THE_HOST}; mdevctl undefine --uuid {BY_HAND}"
+        "rm /etc/driverctl.d/pci-{card}; echo 1234 1111 > /sys/bus/pci/drivers/vfio-pci/remove_id
+         mdevctl undefine --uuid {WITH_THE_HOST}; mdevctl undefine --uuid {BY_HAND}"
     ))
     .expect(0);
     lab.gpuvirt(&format!("vgpu remove {WITH_THE_HOST}")).expect(0);

@@ -34,10 +34,21 @@ fn driverctl(over: &DriverOverride, observed: &Observed, collected: &mut Collect
         Some(gpu) => {
             // `driverctl unset-override` would take the function from its driver at once.
             collected.afterwards.push(format!("rm {}", over.origin.path));
+            let forget = observed.functions.get(&over.address).and_then(|function| {
+                let (vendor, device) = (function.identity.vendor, function.identity.device);
+                (over.driver == "vfio-pci").then(|| forget_id(vendor, device))
+            });
+            collected.afterwards.extend(forget.filter(|line| !collected.afterwards.contains(line)));
             trace.makes(gpu.address, ConfiguredType::Direct)
         }
     };
     collected.traces.push(trace);
+}
+
+/// driverctl teaches vfio-pci the ids of what it gives to it (`new_id`), and nothing shows that afterwards. With them, vfio-pci
+/// takes the card from the host again, and every other one of its kind.
+fn forget_id(vendor: u16, device: u16) -> String {
+    format!("echo {vendor:04x} {device:04x} > /sys/bus/pci/drivers/vfio-pci/remove_id")
 }
 
 /// `vfio-pci` and its variants, as the drivers themselves are called.
