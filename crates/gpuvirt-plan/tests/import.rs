@@ -97,7 +97,9 @@ fn overrides_of_a_cards_functions_are_one_entry_with_its_identity() {
     assert!(found.config.gpus[0].identity.is_some());
     assert_eq!(found.traces[2].gpu, None);
     assert_eq!(found.traces[2].note.as_deref(), Some("nothing sits there now"));
-    assert_eq!(found.afterwards.len(), 2, "{:?}", found.afterwards);
+    // Each file goes; vfio-pci forgets once what driverctl taught it, for both have the same ids here.
+    let told = |what: &str| found.afterwards.iter().filter(|line| line.starts_with(what)).count();
+    assert_eq!((told("rm "), told("echo 10de ")), (2, 1), "{:?}", found.afterwards);
     assert!(found.config.check().is_ok());
 }
 
