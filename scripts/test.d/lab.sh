@@ -23,15 +23,15 @@ lab_ready() {
         stage lab-deploy tests/lab/deploy.sh --tests
 }
 
-# The suite, and once more from a fresh lab if the lab VM's own kernel panicked in it: nested virtualisation under emulation
-# does that once in a long while, and it says nothing about what is tested.
+# The suite, and what did not pass once more from a fresh lab if the lab VM's own kernel panicked in it: nested virtualisation
+# under emulation does that once in a long while, and it says nothing about what is tested.
 lab_end_to_end() {
     local status=0
     cargo xtask test -p gpuvirt-e2e --profile "$1" || status=$?
     if [ "$status" = 0 ] || ! lab_panicked; then return "$status"; fi
     scripts/lab console | tail -n 60 || true
-    echo "=== void above: the lab VM's kernel panicked, and the suite runs again from a fresh lab"
-    scripts/lab up --fresh && tests/lab/deploy.sh --tests && cargo xtask test -p gpuvirt-e2e --profile "$1"
+    echo "=== void above: the lab VM's kernel panicked, and what did not pass runs again from a fresh lab"
+    scripts/lab up --fresh && tests/lab/deploy.sh --tests && cargo xtask test --again -p gpuvirt-e2e --profile "$1"
 }
 
 lab_panicked() {

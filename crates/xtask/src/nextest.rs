@@ -9,8 +9,13 @@ use crate::program::{cargo, installed, output};
 use crate::tally::Tally;
 use crate::tree::Tree;
 
-/// Runs `cargo nextest run ARGS`; the profile named in ARGS must write `junit.xml`.
+/// Runs `cargo nextest run ARGS`; the profile named in ARGS must write `junit.xml`. After `--again` only what did not pass the
+/// last time is run, and what passed then counts.
 pub fn run(tree: &Tree, args: &[&str]) -> Result<Tally> {
+    let (again, args) = match args {
+        ["--again", args @ ..] => (true, args),
+        args => (false, args),
+    };
     if !installed("cargo", &["nextest", "--version"])? {
         return Ok(Tally::fail(
             "tests: cargo-nextest is not installed (cargo install --locked cargo-nextest)",
@@ -18,6 +23,13 @@ pub fn run(tree: &Tree, args: &[&str]) -> Result<Tally> {
     }
     let profile = profile(args);
     let junit = tree.root().join("target/nextest").join(profile).join("junit.xml");
+    let mut passed_before = 0;
+    let mut only = Vec::new();
+    if again {
+        let report = std::fs::read_to_string(&junit).with_context(|| format!("read {}", junit.display()))?;
+        passed_before = from_junit(&report)?.passed;
+        only = vec!["-E".to_owned(), failed_there(&report)];
+    }
     match std::fs::remove_file(&junit) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             return Err(error).with_context(|| format!("remove {}", junit.display()));
@@ -26,11 +38,13 @@ pub fn run(tree: &Tree, args: &[&str]) -> Result<Tally> {
     }
     let run: Vec<&str> =
         ["nextest", "run", "--locked", "--no-tests=fail"].iter().chain(args).copied().collect();
+    let run: Vec<&str> = run.into_iter().chain(only.iter().map(String::as_str)).collect();
     let status = cargo(tree.root(), &run).status().context("start cargo nextest run")?;
     let Ok(report) = std::fs::read_to_string(&junit) else {
         return Ok(Tally::fail(format!("tests: cargo nextest {}: no report at {}", status, junit.display())));
     };
     let mut tally = from_junit(&report)?;
+    tally.passed += passed_before;
     if !status.success() && tally.failed.is_empty() {
         tally.failed.push(format!("tests: cargo nextest ended with {status}"));
     }
@@ -48,19 +62,40 @@ fn profile<'a>(args: &[&'a str]) -> &'a str {
 /// Each `<testcase>` is one test; one that holds a `<failure>` or `<error>` failed.
 fn from_junit(report: &str) -> Result<Tally> {
     let mut tally = Tally::default();
-    for case in report.split("<testcase ").skip(1) {
-        let body = case.split("</testcase>").next().unwrap_or(case);
-        let head = body.split('>').next().unwrap_or(body);
-        let body = if head.ends_with('/') { head } else { body };
-        if body.contains("<failure") || body.contains("<error") {
-            let attribute = |key| attribute(head, key).unwrap_or("?");
-            tally.failed.push(format!("test {} {}", attribute(" classname"), attribute("name")));
-        } else {
-            tally.passed += 1;
+    for case in cases(report) {
+        match case.passed {
+            true => tally.passed += 1,
+            false => tally.failed.push(format!("test {} {}", case.binary, case.name)),
         }
     }
     anyhow::ensure!(tally.passed > 0 || !tally.failed.is_empty(), "the JUnit report names no test");
     Ok(tally)
+}
+
+/// One `<testcase>`.
+struct Case<'a> {
+    binary: &'a str,
+    name: &'a str,
+    passed: bool,
+}
+
+fn cases(report: &str) -> impl Iterator<Item = Case<'_>> {
+    report.split("<testcase ").skip(1).map(|case| {
+        let body = case.split("</testcase>").next().unwrap_or(case);
+        let head = body.split('>').next().unwrap_or(body);
+        let body = if head.ends_with('/') { head } else { body };
+        let attribute = |key| attribute(head, key).unwrap_or("?");
+        let passed = !body.contains("<failure") && !body.contains("<error");
+        Case { binary: attribute(" classname"), name: attribute("name"), passed }
+    })
+}
+
+/// A filter for what failed in a report.
+fn failed_there(report: &str) -> String {
+    let failed = cases(report).filter(|case| !case.passed);
+    let each = failed.map(|case| format!("(binary_id(={}) & test(={}))", case.binary, case.name));
+    let each: Vec<String> = each.collect();
+    if each.is_empty() { "none()".to_owned() } else { each.join(" | ") }
 }
 
 fn attribute<'a>(head: &'a str, key: &str) -> Option<&'a str> {
@@ -107,6 +142,12 @@ mod tests {
         assert_eq!(tally.passed, 2);
         assert_eq!(tally.failed, ["test a::b bad"]);
         Ok(())
+    }
+
+    #[test]
+    fn what_failed_runs_again() {
+        assert_eq!(failed_there(REPORT), "(binary_id(=a::b) & test(=bad))");
+        assert_eq!(failed_there("<testsuites/>"), "none()");
     }
 
     #[test]
