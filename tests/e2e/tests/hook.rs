@@ -255,7 +255,7 @@ fn a_card_is_lent_to_a_vm_for_as_long_as_it_runs() {
 
 #[test]
 fn destroy_and_start_in_a_loop_loses_and_doubles_nothing() {
-    destroy_and_start(8);
+    destroy_and_start(4);
 }
 
 fn destroy_and_start(rounds: usize) {
