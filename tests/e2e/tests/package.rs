@@ -107,7 +107,7 @@ fn the_package_is_removed_and_installed_again_and_purged() {
     lab.sh("virsh -q undefine ours; dpkg -P gpuvirt").expect(0);
     // What is named like us is the lab's own.
     lab.sh(
-        "find / -xdev -path /proc -prune -o -path /sys -prune -o -path /lab -prune -o -path /tmp -prune -o \
+        "find / -xdev -path /proc -prune -o -path /sys -prune -o -path /lab -prune -o -path /tmp -prune -o -path /root -prune -o \
          -path /var/log -prune -o -name '*gpuvirt*' -print | grep -v gpuvirt-conformance; test ! -e /run/gpuvirt && \
          ! systemctl list-unit-files --no-legend | grep gpuvirt",
     )
