@@ -125,11 +125,11 @@ impl Lab {
         self.sh("/lab/e2e/picture").expect(0).stdout
     }
 
-    /// What the daemon counts, from a fresh look.
+    /// What the daemon counts, from a fresh look. The question's end is not shut: the daemon would take it for a client that left.
     #[track_caller]
     pub fn metrics(&self) -> Output {
         let question = "GET /metrics HTTP/1.1\\r\\nHost: gpuvirt\\r\\nCache-Control: no-cache\\r\\nConnection: close\\r\\n\\r\\n";
-        self.sh(&format!("printf '{question}' | socat -t 30 - UNIX-CONNECT:/run/gpuvirt/gpuvirt.sock"))
+        self.sh(&format!("printf '{question}' | socat -t 30 - UNIX-CONNECT:/run/gpuvirt/gpuvirt.sock,shut-none"))
             .expect(0)
             .says("200 OK")
     }
