@@ -129,9 +129,11 @@ impl Lab {
     #[track_caller]
     pub fn metrics(&self) -> Output {
         let question = "GET /metrics HTTP/1.1\\r\\nHost: gpuvirt\\r\\nCache-Control: no-cache\\r\\nConnection: close\\r\\n\\r\\n";
-        self.sh(&format!("printf '{question}' | socat -t 30 - UNIX-CONNECT:/run/gpuvirt/gpuvirt.sock,shut-none"))
-            .expect(0)
-            .says("200 OK")
+        self.sh(&format!(
+            "printf '{question}' | socat -t 30 - UNIX-CONNECT:/run/gpuvirt/gpuvirt.sock,shut-none"
+        ))
+        .expect(0)
+        .says("200 OK")
     }
 
     /// Fails the test unless the host is as [`Lab::fresh`] left it, definitions of guests apart: those are the test's own.
