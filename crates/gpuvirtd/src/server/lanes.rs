@@ -89,11 +89,7 @@ impl Context {
         order: Order,
         work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        if order.dry_run {
-            return self.on_a_thread(&self.dry_runs, work).await;
-        }
-        let Writer(peer) = caller.writer(self).await?;
-        self.change(&peer, order.what, work).await
+        self.order_on(&self.changes, caller, order, work).await
     }
 
     /// Starts a domain, or shows how it would be. It takes the turn of changes by itself, and only while it needs it.
@@ -103,11 +99,21 @@ impl Context {
         order: Order,
         work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
+        self.order_on(&self.starts, caller, order, work).await
+    }
+
+    async fn order_on<T: Send + 'static>(
+        self: &Arc<Self>,
+        lane: &Semaphore,
+        caller: Caller,
+        order: Order,
+        work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
         if order.dry_run {
             return self.on_a_thread(&self.dry_runs, work).await;
         }
         let Writer(peer) = caller.writer(self).await?;
-        self.change_on(&self.starts, &peer, order.what, work).await
+        self.change_on(lane, &peer, order.what, work).await
     }
 
     /// Nothing is changed on top of files that can't be understood: corrupt is not absent.
