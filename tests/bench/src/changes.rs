@@ -103,10 +103,14 @@ fn switch(gpuvirt: &str, on: &Gpus<'_>) -> Result<Held> {
 fn counts(gpuvirt: &str, on: &Gpus<'_>, folder: &Path) -> Result<String> {
     // A fresh daemon has no writer yet: the one that it starts is counted.
     must("systemctl", &["restart", "gpuvirtd"])?;
-    let pid = Process::new("systemctl").args(["show", "-P", "MainPID", "gpuvirtd"]).output()?.stdout;
-    let pid = String::from_utf8_lossy(&pid).trim().parse().context("the daemon's pid")?;
+    // Of the two units the daemon's, and the one that starts its writers.
+    let pids = ["gpuvirtd", "gpuvirt-writer"].map(|unit| {
+        let shown = Process::new("systemctl").args(["show", "-P", "MainPID", unit]).output()?.stdout;
+        String::from_utf8_lossy(&shown).trim().parse::<u32>().with_context(|| format!("the pid of {unit}"))
+    });
+    let pids = pids.into_iter().collect::<Result<Vec<u32>>>()?;
     let count = COUNT.to_string();
-    let trace = Trace::of_process(pid, &folder.join("trace"), || {
+    let trace = Trace::of_processes(&pids, &folder.join("trace"), || {
         must(gpuvirt, &["vgpu", "create", "--gpu", on.mdev, "--profile", PROFILE, "--count", &count])?;
         must(gpuvirt, &["vgpu", "remove", "--gpu", on.mdev, "--all"])
     })?;

@@ -41,16 +41,19 @@ impl Trace {
         Ok(Self::read(&std::fs::read_to_string(file).context("read the trace")?))
     }
 
-    /// What a running process and all that it starts do while `work` runs.
-    pub fn of_process(pid: u32, file: &Path, work: impl FnOnce() -> Result<()>) -> Result<Self> {
+    /// What running processes and all that they start do while `work` runs.
+    pub fn of_processes(pids: &[u32], file: &Path, work: impl FnOnce() -> Result<()>) -> Result<Self> {
         let mut strace = Process::new("strace");
-        strace.args(["-f", "-s", "256", "-o", &text(file)?, "-p", &pid.to_string()]);
+        strace.args(["-f", "-s", "256", "-o", &text(file)?]);
+        strace.args(pids.iter().flat_map(|pid| ["-p".to_owned(), pid.to_string()]));
         let mut strace =
             strace.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().context("start strace")?;
         let mut said = BufReader::new(strace.stderr.take().context("strace has no stderr")?);
-        let mut line = String::new();
-        said.read_line(&mut line).context("wait for strace")?;
-        ensure!(line.contains("attached"), "strace: {line}");
+        for _ in pids {
+            let mut line = String::new();
+            said.read_line(&mut line).context("wait for strace")?;
+            ensure!(line.contains("attached"), "strace: {line}");
+        }
         let done = work();
         let own = i32::try_from(strace.id()).context("strace's pid")?;
         kill(Pid::from_raw(own), Signal::SIGINT).context("end strace")?;

@@ -11,14 +11,22 @@ const CONFIGURE: &str =
 /// Every file that the host is made of, bar the package's own, and the modules that are loaded.
 const HOST: &str = "find /etc /boot /usr/lib/modules /usr/lib/systemd /var/lib/libvirt -xdev -type f ! -path '*gpuvirt*' \
      -print0 | sort -z | xargs -0 md5sum; lsmod | cut -d' ' -f1 | sort";
-/// The same package with a lower version.
+/// The same package as of an earlier version: an older number, and one unit for everything, in which the daemon is the
+/// parent of its writers.
 const OLD_PACKAGE: &str = r"
 set -e
-rm -rf /tmp/e2e-old && dpkg-deb -R /lab/gpuvirt.deb /tmp/e2e-old
-sed -i 's/^Version: .*/Version: 0.0.1/' /tmp/e2e-old/DEBIAN/control
-dpkg-deb --root-owner-group -Znone -b /tmp/e2e-old /tmp/e2e-old.deb >/dev/null
+rm -rf /tmp/e2e-old && dpkg-deb -R /lab/gpuvirt.deb /tmp/e2e-old && cd /tmp/e2e-old
+units=usr/lib/systemd/system
+sed -i 's/^Version: .*/Version: 0.0.1/' DEBIAN/control
+sed -i '/gpuvirt-writer\.\(service\|socket\)/d' DEBIAN/md5sums
+rm $units/gpuvirt-writer.*
+sed -i -e 's/ --writers .*//; /^\(Wants\|After\)=gpuvirt-writer/d' \
+  -e '/^\(ProtectKernelTunables\|ReadOnlyPaths\|CapabilityBoundingSet\|SystemCallFilter\|DevicePolicy\)=/d' $units/gpuvirtd.service
+sed -i '/gpuvirt-writer/d' DEBIAN/postinst DEBIAN/prerm
+dpkg-deb --root-owner-group -Znone -b . /tmp/e2e-old.deb >/dev/null
 DEBIAN_FRONTEND=noninteractive dpkg -i --force-confold /tmp/e2e-old.deb 2>&1
-[ $(dpkg-query -W -f '${Version}' gpuvirt) = 0.0.1 ]";
+systemctl stop gpuvirt-writer.socket gpuvirt-writer.service 2>/dev/null || true
+! systemctl cat gpuvirt-writer.service 2>/dev/null";
 
 /// Takes a vGPU from a GPU whose driver lets nobody go; the process whose write waits.
 fn removal_that_waits(lab: &Lab, uuid: &str) -> String {
@@ -56,22 +64,30 @@ fn an_upgrade_keeps_what_is_configured_what_runs_and_what_waits() {
     guest.run().expect(0).says("L2-READY");
     let before = lab.picture();
     let configured = lab.gpuvirt("config export").expect(0).stdout;
-    let uuid = "00000000-0000-4000-8000-000000000001";
-    lab.gpuvirt(&format!("vgpu create --gpu {mdev} --profile lab-1q --uuid {uuid}")).expect(0);
-    let waits = removal_that_waits(&lab, uuid);
-    // It neither waits for the write nor ends it.
-    lab.sh(&format!("timeout 100 sh -c '{INSTALL}' && systemctl is-active gpuvirtd")).expect(0);
-    lab.sh(&format!("ls -l /proc/{waits}/fd")).expect(0).says("memfd:gpuvirt-writer");
-    lab.gpuvirt("status").expect(0).says("hands-off").says("still waits in the kernel");
-    assert_eq!(lab.gpu("kept")["active"], "direct");
-    // Other changes are made, by the new version's writers.
-    let twin = lab.devices.get("TWIN_A");
-    lab.gpuvirt(&format!("gpu set {twin} --type direct")).expect(0);
-    lab.gpuvirt(&format!("gpu set {twin} --type shared")).expect(0);
-    lab.gpuvirt(&format!("gpu unset {twin}")).expect(0);
-    lets_go(&lab);
-    // Taken back, or done: either is settled.
-    lab.sh(&format!("[ ! -e /sys/bus/mdev/devices/{uuid} ] || gpuvirt vgpu remove {uuid}")).expect(0);
+    for (uuid, unit) in [
+        ("00000000-0000-4000-8000-000000000001", "gpuvirtd.service"),
+        ("00000000-0000-4000-8000-000000000002", "gpuvirt-writer.service"),
+    ] {
+        lab.gpuvirt(&format!("vgpu create --gpu {mdev} --profile lab-1q --uuid {uuid}")).expect(0);
+        let waits = removal_that_waits(&lab, uuid);
+        lab.sh(&format!("cat /proc/{waits}/cgroup")).expect(0).says(unit);
+        // From the old layout, and then over itself: neither waits for the write or ends it.
+        lab.sh(&format!("timeout 100 sh -c '{INSTALL}'")).expect(0);
+        lab.sh("systemctl is-active gpuvirtd gpuvirt-writer.service gpuvirt-writer.socket").expect(0);
+        lab.sh(&format!("ls -l /proc/{waits}/fd | grep memfd:gpuvirt-writer && cat /proc/{waits}/cgroup"))
+            .expect(0)
+            .says(unit);
+        lab.gpuvirt("status").expect(0).says("hands-off").says("still waits in the kernel");
+        assert_eq!(lab.gpu("kept")["active"], "direct");
+        // Other changes are made, by the new version's writers.
+        let twin = lab.devices.get("TWIN_A");
+        lab.gpuvirt(&format!("gpu set {twin} --type direct")).expect(0);
+        lab.gpuvirt(&format!("gpu set {twin} --type shared")).expect(0);
+        lab.gpuvirt(&format!("gpu unset {twin}")).expect(0);
+        lets_go(&lab);
+        // Taken back, or done: either is settled.
+        lab.sh(&format!("[ ! -e /sys/bus/mdev/devices/{uuid} ] || gpuvirt vgpu remove {uuid}")).expect(0);
+    }
     lab.sh("[ $(dpkg-query -W -f '${Version}' gpuvirt) != 0.0.1 ] && virsh domstate upgraded")
         .expect(0)
         .says("running");
@@ -100,7 +116,7 @@ fn the_package_is_removed_and_installed_again_and_purged() {
     lab.sh("test -x /etc/libvirt/hooks/qemu.d/50-gpuvirt").expect(0);
     guest.run().expect(0).says("L2-DONE").says("1234:1111");
     lab.sh(INSTALL).expect(0);
-    lab.sh("systemctl is-active gpuvirtd").expect(0);
+    lab.sh("systemctl is-active gpuvirtd gpuvirt-writer.service").expect(0);
     assert_eq!(lab.gpu(gpu)["configured"], "direct", "installed again it knows what was configured");
     lab.gpuvirt(&format!("vm remove ours {gpu}")).expect(0);
     lab.gpuvirt(&format!("gpu set {gpu} --type shared")).expect(0);

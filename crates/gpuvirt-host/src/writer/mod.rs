@@ -7,12 +7,12 @@
 //! deadline. While it writes it announces what, so that a daemon started later finds it.
 //!
 //! The writer goes into a session of its own, so that no terminal's or supervisor's signal to our group reaches it.
-//! systemd's `KillMode=control-group` would still: the units keep it out (`KillMode=process`). Writers may also be had
-//! from a service of their own ([`listen()`]), which starts one for each connection to its socket, for a daemon that has no right
-//! to write itself. Every write to the host, those that can't block too, is made by a writer.
+//! systemd's `KillMode=control-group` would still: the units keep it out (`KillMode=process`). Under the packaged units
+//! writers are no children of the daemon, which has no right to write: a service of its own ([`listen()`]) starts one for each
+//! connection to its socket. Every write to the host, those that can't block too, is made by a writer.
 //!
-//! A writer of that service trusts nobody with its rights: it makes the writes and reads of a fixed list, as every writer does,
-//! and runs the programs that the admin's configuration names.
+//! A writer trusts nobody with its rights: it makes the writes and reads of a fixed list and runs the programs that the
+//! admin's configuration names, whoever asks.
 
 mod announce;
 mod left;

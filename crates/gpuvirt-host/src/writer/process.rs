@@ -214,7 +214,9 @@ impl Writer {
 }
 
 fn nobody_came() -> io::Error {
-    let text = format!("no writer was started within {STARTED_WITHIN:?}, and nothing was asked of it");
+    let text = format!(
+        "no writer was started within {STARTED_WITHIN:?}, and nothing was asked of it; systemctl status gpuvirt-writer"
+    );
     io::Error::new(io::ErrorKind::TimedOut, text)
 }
 

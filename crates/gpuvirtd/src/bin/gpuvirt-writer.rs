@@ -40,7 +40,7 @@ fn main() -> anyhow::Result<()> {
         ["serve", config] => serve(config),
         ["connection", config] => be_writer(&Programs::OfDrivers(&|| driver_rules(config))),
         _ => {
-            bail!("usage: gpuvirt-writer [serve [CONFIG]]; started by gpuvirtd, or with a socket of systemd")
+            bail!("usage: gpuvirt-writer [serve [CONFIG]]; started by gpuvirt-writer.service and by gpuvirtd")
         }
     }
 }
@@ -52,7 +52,7 @@ fn be_writer(programs: &Programs<'_>) -> anyhow::Result<()> {
 /// Serves the socket. Writers are this very program, whatever an upgrade has put in its place meanwhile.
 fn serve(config: &str) -> anyhow::Result<()> {
     let handed_over = listenfd::ListenFd::from_env().take_unix_listener(0).context("systemd's socket")?;
-    let Some(listener) = handed_over else { bail!("no socket was handed over (systemd.socket)") };
+    let Some(listener) = handed_over else { bail!("no socket was handed over: start gpuvirt-writer.socket") };
     ours_alone(&listener)?;
     let args = vec!["connection".into(), config.into()];
     let writer = WriterCommand { program: "/proc/self/exe".into(), args };
