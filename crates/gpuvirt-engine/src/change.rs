@@ -16,6 +16,10 @@ impl Engine {
         let gpu =
             gpu.ok_or_else(|| EngineError::Refused(vec![checks::not_found(address, &view.observed)]))?;
         self.hands_on(address)?;
+        // Before what the picture says: without writers part of it could not be read.
+        self.host
+            .writers()
+            .map_err(|why| EngineError::Refused(vec![checks::no_writer(address, &chain(&why))]))?;
         match checks::untouchable(gpu, &view.observed, &self.waiting()?).as_slice() {
             [] => Ok(gpu),
             refusals => Err(EngineError::Refused(refusals.to_vec())),

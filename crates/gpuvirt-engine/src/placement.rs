@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Instant;
 
-use gpuvirt_model::{PciAddress, Refusal, RefusalCode, VgpuId};
+use gpuvirt_model::{PciAddress, Refusal, RefusalCode, VgpuId, chain};
 use gpuvirt_plan::capacity::{self, Capacity};
 use gpuvirt_plan::checks;
 use gpuvirt_plan::placement::{Choice, Closed, Details, HostPicture, Request, choose, refusals_on};
@@ -73,8 +73,11 @@ impl Engine {
     /// What placement minds besides a view.
     pub(crate) fn details(&self, view: &View) -> Result<Details, EngineError> {
         let waiting = self.waiting()?;
+        let no_writer = self.host.writers().err().map(|why| chain(&why));
         let locked = view.observed.gpus.values().filter_map(|gpu| {
-            let refusal = checks::untouchable(gpu, &view.observed, &waiting).into_iter().next()?;
+            let no_writer = no_writer.as_ref().map(|why| checks::no_writer(gpu.address, why));
+            let refusal = no_writer
+                .or_else(|| checks::untouchable(gpu, &view.observed, &waiting).into_iter().next())?;
             Some((gpu.address, Closed { code: refusal.code, because: refusal.because }))
         });
         let unsettled =

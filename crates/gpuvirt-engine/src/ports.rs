@@ -73,6 +73,14 @@ pub trait Host: Send + Sync {
         Err(PortError { doing: format!("the GPU instances of {gpu} can't be read"), source })
     }
 
+    /// Whether those who write to the host are to be had, as far as it can be told without asking them anything.
+    ///
+    /// # Errors
+    /// [`PortError`]: why nothing can be written now.
+    fn writers(&self) -> Result<(), PortError> {
+        Ok(())
+    }
+
     /// Writes that wait in the kernel now, whichever daemon began them. None on a host where no write can.
     ///
     /// # Errors

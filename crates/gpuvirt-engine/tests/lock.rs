@@ -72,6 +72,30 @@ fn a_locked_gpu_is_refused_for_every_change_and_not_touched() {
 }
 
 #[test]
+fn without_writers_everything_is_read_and_nothing_is_begun() {
+    let world = World::offering_vgpus(OTHER);
+    world.set(OTHER, ConfiguredType::SharedDirect).unwrap();
+    let profile = world.observed().gpus[&at(OTHER)].profiles[0].name.clone();
+    let (files, view) = (world.files(), world.engine().view().unwrap());
+    world.kernel.forget_writes();
+    world.no_writer.store(true, std::sync::atomic::Ordering::Relaxed);
+    let engine = world.engine();
+    for refused in [
+        refusals(world.set(GPU, ConfiguredType::Direct)),
+        refusals(engine.create_vgpus(&CreateRequest::one(at(OTHER), profile, UUID))),
+    ] {
+        assert_eq!(refused.iter().map(|refusal| refusal.code).collect::<Vec<_>>(), [RefusalCode::NoWriter]);
+        assert!(refused[0].because.contains("the socket is gone"), "{refused:?}");
+        assert!(refused[0].remedy[0].contains("gpuvirt-writer.socket"), "{refused:?}");
+    }
+    assert_eq!(engine.view().unwrap().observed, view.observed);
+    assert!(world.kernel.writes().is_empty());
+    assert_eq!(world.files(), files);
+    world.no_writer.store(false, std::sync::atomic::Ordering::Relaxed);
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+}
+
+#[test]
 fn a_locked_gpu_is_not_recovered_before_it_is_let_go() {
     let world = locked_by_us();
     let written = world.kernel.writes().len();

@@ -176,6 +176,14 @@ impl LinuxHost {
     pub fn waiting_writers(&self) -> io::Result<Vec<WaitingWriter>> {
         writer::waiting_writers(&*self.sysfs)
     }
+
+    /// Whether those who write to this host are to be had, as far as it can be told without asking them anything.
+    ///
+    /// # Errors
+    /// Why nothing can be written now.
+    pub fn writers(&self) -> io::Result<()> {
+        self.sysfs.writers()
+    }
 }
 
 /// Says of every GPU and vGPU that nobody asked who holds it: an empty list would say that nobody does.

@@ -244,6 +244,10 @@ impl Sysfs for LinuxSysfs {
         writers.run(call, deadline)
     }
 
+    fn writers(&self) -> io::Result<()> {
+        self.writers.as_ref().map_or(Ok(()), Writers::to_be_had)
+    }
+
     fn load_module(&self, name: &str) -> io::Result<()> {
         if let Some(writers) = &self.writers {
             return writers.load(&ModuleName::parse(name).map_err(io::Error::other)?, LOAD_DEADLINE);

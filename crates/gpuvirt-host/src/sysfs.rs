@@ -129,6 +129,14 @@ pub trait Sysfs: Send + Sync {
         Err(ProgramError::Start(io::Error::new(io::ErrorKind::Unsupported, "this host runs no programs")))
     }
 
+    /// Whether those who write are to be had, as far as it can be told without asking them anything.
+    ///
+    /// # Errors
+    /// Why nothing can be written now.
+    fn writers(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Loads a kernel module with its soft dependencies, as `modprobe` does.
     ///
     /// # Errors

@@ -165,6 +165,8 @@ codes! {
         InitramfsStale => "initramfs-stale",
         /// A stored file cannot be read.
         StateUnreadable => "state-unreadable",
+        /// Whoever writes to the host for the daemon is not to be had.
+        NoWriter => "no-writer",
         /// An earlier change failed and could not be undone.
         HandsOff => "hands-off",
         /// vfio-pci takes cards by what they are.

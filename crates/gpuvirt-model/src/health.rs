@@ -101,6 +101,9 @@ pub struct DaemonHealth {
     pub unsettled: Vec<(PciAddress, String)>,
     /// VMs with our devices that started while it watched, and for which libvirt ran no hook.
     pub unhooked: Vec<String>,
+    /// Why nobody is to be had who writes to the host for it, when that is so. Earlier recordings don't have it.
+    #[serde(default)]
+    pub no_writer: Option<String>,
 }
 
 /// Everything.

@@ -194,6 +194,8 @@ codes! {
         DriverDoesNotFit => "driver-does-not-fit",
         /// A stored file cannot be read; nothing is changed until it can.
         StateUnreadable => "state-unreadable",
+        /// Whoever writes to the host for the daemon is not to be had.
+        NoWriter => "no-writer",
     }
 }
 

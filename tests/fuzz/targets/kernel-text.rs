@@ -34,14 +34,16 @@ fn parsers(text: &str) {
 }
 
 /// Every file that a writer process may write to.
-const WRITTEN: [&str; 8] = [
+const WRITTEN: [&str; 10] = [
     "create",
     "current_vgpu_type",
     "driver_override",
     "drivers_probe",
     "remove",
+    "sriov_drivers_autoprobe",
     "sriov_numvfs",
     "unbind",
+    "unbindLock",
     "vgpu_params",
 ];
 /// Tables of the vendor's command: whatever is read out of one can stand in a message and in a command.
@@ -55,13 +57,13 @@ fn gpu_instances(text: &str) {
     }
 }
 
-/// Nothing but a few files below `/sys`, whatever is asked for: `PATH DATA`.
+/// Nothing but a few files below `/sys` and `/proc/driver`, whatever is asked for: `PATH DATA`.
 fn writes(text: &str) {
     let Some((path, data)) = text.split_once(' ') else { return };
     let Ok(write) = BlockingWrite::parse(path, data.as_bytes()) else { return };
     let path = write.path();
     let parts = path.split('/').skip(1);
-    assert!(path.starts_with("/sys/bus/"), "{path}");
+    assert!(path.starts_with("/sys/bus/") || path.starts_with("/proc/driver/"), "{path}");
     assert!(!parts.clone().any(|part| part.is_empty() || part == "." || part == ".."), "{path}");
     let last = parts.last().unwrap_or_default();
     assert!(WRITTEN.contains(&last), "{path}");

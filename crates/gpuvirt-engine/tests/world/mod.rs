@@ -73,6 +73,8 @@ pub struct World {
     pub before_step: Arc<Mutex<Option<(usize, OthersAct)>>>,
     /// Writes that an earlier daemon's writers wait for.
     pub waiting: Arc<Mutex<Vec<WaitingWrite>>>,
+    /// Nobody is to be had who writes to the host.
+    pub no_writer: Arc<AtomicBool>,
     /// Asking libvirt is a mistake of the test's subject.
     pub libvirt_panics: Arc<AtomicBool>,
     /// How long each look at GPU instances was to take at most.
@@ -164,6 +166,7 @@ impl World {
             dies_before: Arc::default(),
             before_step: Arc::default(),
             waiting: Arc::default(),
+            no_writer: Arc::default(),
             libvirt_panics: Arc::default(),
             waits: Arc::default(),
             hold: Arc::default(),
@@ -327,6 +330,11 @@ impl Host for World {
     fn mig(&self, gpu: PciAddress, command: &ProgramPath, deadline: Duration) -> Result<MigState, PortError> {
         self.waits.lock().unwrap().push(deadline);
         self.host().mig(gpu, command, deadline).map_err(|error| port("reading GPU instances", error))
+    }
+
+    fn writers(&self) -> Result<(), PortError> {
+        let gone = self.no_writer.load(Ordering::Relaxed);
+        if gone { Err(port("writing", io::Error::other("the socket is gone"))) } else { Ok(()) }
     }
 
     fn waiting_writes(&self) -> Result<Vec<WaitingWrite>, PortError> {

@@ -13,7 +13,8 @@ use gpuvirt_model::PciAddress;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::request::{BlockingWrite, LINE_LIMIT};
+use super::request::LINE_LIMIT;
+use super::write::BlockingWrite;
 use crate::files::Files;
 use crate::paths;
 use crate::program::Processes;

@@ -17,18 +17,22 @@
 mod announce;
 mod left;
 mod listen;
+mod module;
 mod origin;
 mod process;
 mod programs;
+mod read;
 mod request;
 mod serve;
+mod write;
 
 pub use announce::{BlockingAct, WaitingWriter, waiting_writers};
 pub(crate) use announce::{LINK, announced_in};
 pub use listen::listen;
+pub(crate) use module::ModuleName;
 pub use origin::{WriterCommand, WriterOrigin};
 pub(crate) use process::Writers;
 pub use programs::Programs;
-pub(crate) use request::{BlockingRead, ModuleName};
-pub use request::{BlockingWrite, BlockingWriteError};
+pub(crate) use read::BlockingRead;
 pub use serve::writer_main;
+pub use write::{BlockingWrite, BlockingWriteError};

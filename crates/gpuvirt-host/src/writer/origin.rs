@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -62,21 +63,35 @@ pub(super) struct Started {
 }
 
 impl WriterOrigin {
+    /// Whether there is somebody to ask: a child can be started at any time, a socket may have gone with its unit.
+    pub(super) fn is_there(&self) -> io::Result<()> {
+        let Self::Socket(path) = self else { return Ok(()) };
+        match std::fs::metadata(path) {
+            Ok(found) if found.file_type().is_socket() => Ok(()),
+            Ok(_) => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{} is no socket of writers", path.display()),
+            )),
+            Err(source) => Err(no_writer(path, &source)),
+        }
+    }
+
     /// Starts a child, or connects. Who is at the other end of a connection is not known yet: its pid is 0.
     pub(super) fn start(&self) -> io::Result<Started> {
         match self {
             Self::Child(command) => child(command),
             Self::Socket(path) => {
-                let connection = connect(path).map_err(|source| {
-                    let text = format!("no writer is to be had at {}: {source}", path.display());
-                    io::Error::new(source.kind(), text)
-                })?;
+                let connection = connect(path).map_err(|source| no_writer(path, &source))?;
                 let input = File::from(OwnedFd::from(connection.try_clone()?));
                 let output = File::from(OwnedFd::from(connection.try_clone()?));
                 Ok(Started { process: WriterProcess::Elsewhere { pid: 0, connection }, input, output })
             }
         }
     }
+}
+
+fn no_writer(path: &Path, source: &io::Error) -> io::Error {
+    io::Error::new(source.kind(), format!("no writer is to be had at {}: {source}", path.display()))
 }
 
 /// Connects without waiting: a listener that accepts nobody would keep a blocking connect(2) for ever once its backlog is

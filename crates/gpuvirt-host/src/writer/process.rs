@@ -10,8 +10,11 @@ use gpuvirt_model::PciAddress;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::left::Left;
+use super::module::ModuleName;
 use super::origin::{Started, WriterOrigin, WriterProcess};
-use super::request::{ANSWER_LIMIT, Answer, BlockingRead, BlockingWrite, ModuleName, PROTOCOL, Request};
+use super::read::BlockingRead;
+use super::request::{ANSWER_LIMIT, Answer, PROTOCOL, Request};
+use super::write::BlockingWrite;
 use crate::sysfs::{ReadError, WriteError};
 use crate::vendor::{ProgramCall, ProgramEnd, ProgramError};
 
@@ -49,6 +52,18 @@ enum Asked {
 impl Writers {
     pub(crate) fn new(origin: WriterOrigin) -> Self {
         Self { origin, idle: Mutex::new(None), left: Left::default(), in_vain: Mutex::new(None) }
+    }
+
+    /// Whether writers are to be had. Nobody is asked: to ask is to have one started.
+    pub(crate) fn to_be_had(&self) -> io::Result<()> {
+        self.origin.is_there()?;
+        if self.came_nobody() { Err(nobody_came()) } else { Ok(()) }
+    }
+
+    /// Whether one was waited for in vain a moment ago.
+    fn came_nobody(&self) -> bool {
+        let in_vain = self.in_vain.lock().unwrap_or_else(PoisonError::into_inner);
+        in_vain.is_some_and(|when| when.elapsed() < ASKED_AGAIN_AFTER)
     }
 
     /// Has one write made.
@@ -140,8 +155,7 @@ impl Writers {
 
     /// A writer that was just started.
     fn fresh(&self) -> io::Result<Writer> {
-        let in_vain = || self.in_vain.lock().unwrap_or_else(PoisonError::into_inner);
-        if in_vain().is_some_and(|when| when.elapsed() < ASKED_AGAIN_AFTER) {
+        if self.came_nobody() {
             return Err(nobody_came());
         }
         let mut writer = Writer::of(self.origin.start()?);
@@ -150,7 +164,7 @@ impl Writers {
             Err(e) => {
                 self.left.add(writer.process, None);
                 if e.kind() == io::ErrorKind::TimedOut {
-                    *in_vain() = Some(Instant::now());
+                    *self.in_vain.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
                 }
                 Err(e)
             }
@@ -214,9 +228,7 @@ impl Writer {
 }
 
 fn nobody_came() -> io::Error {
-    let text = format!(
-        "no writer was started within {STARTED_WITHIN:?}, and nothing was asked of it; systemctl status gpuvirt-writer"
-    );
+    let text = format!("no writer was started within {STARTED_WITHIN:?}, and nothing was asked of it");
     io::Error::new(io::ErrorKind::TimedOut, text)
 }
 

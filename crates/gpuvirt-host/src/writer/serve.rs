@@ -4,8 +4,11 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::announce::{BlockingAct, NAME, announce};
+use super::module::ModuleName;
 use super::programs::Programs;
-use super::request::{Answer, BlockingRead, BlockingWrite, LINE_LIMIT, ModuleName, PROTOCOL, Request};
+use super::read::BlockingRead;
+use super::request::{Answer, LINE_LIMIT, PROTOCOL, Request};
+use super::write::BlockingWrite;
 use crate::linux::{LinuxSysfs, write_once};
 use crate::modprobe;
 use crate::paths;

@@ -65,6 +65,22 @@ fn unknown(gpu: &Gpu, observed: &Observed) -> Option<Refusal> {
     })
 }
 
+/// What to do about [`no_writer`].
+pub const NO_WRITER_REMEDY: [&str; 2] = [
+    "systemctl start gpuvirt-writer.socket",
+    "systemctl status gpuvirt-writer.socket gpuvirt-writer.service # when that does not help",
+];
+
+/// Nobody is to be had who writes to the host: what is asked of it could not even be begun.
+pub fn no_writer(gpu: PciAddress, why: &str) -> Refusal {
+    Refusal {
+        code: RefusalCode::NoWriter,
+        summary: format!("{gpu} cannot be changed"),
+        because: format!("gpuvirtd has its writes made by another service: {why}"),
+        remedy: with_explain(RefusalCode::NoWriter, NO_WRITER_REMEDY.map(str::to_owned).to_vec()),
+    }
+}
+
 fn refuse(gpu: &Gpu, code: RefusalCode, because: String, remedy: Vec<String>) -> Refusal {
     let summary = format!("{} cannot be changed", gpu.address);
     Refusal { code, summary, because, remedy: with_explain(code, remedy) }

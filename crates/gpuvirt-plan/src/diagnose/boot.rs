@@ -3,10 +3,12 @@
 use gpuvirt_model::{Finding, FindingCode, Severity, Subject};
 
 use super::Case;
+use crate::checks::NO_WRITER_REMEDY;
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     let mut found: Vec<Finding> = stale_image(case).into_iter().collect();
     found.extend(case.daemon.problems.iter().map(|problem| unreadable(problem)));
+    found.extend(case.daemon.no_writer.as_deref().map(no_writer));
     found.extend(unsettled(case));
     found
 }
@@ -35,6 +37,16 @@ fn unreadable(problem: &str) -> Finding {
     )
     .seen_at("/var/lib/gpuvirt", problem)
     .remedy("put the last good file in its place, from your backup: `gpuvirt explain state-unreadable`")
+}
+
+fn no_writer(why: &str) -> Finding {
+    let finding = Finding::new(
+        FindingCode::NoWriter,
+        Severity::Error,
+        Subject::Host,
+        "nobody writes to the host for gpuvirtd: GPUs and vGPUs stay as they are, and VMs that need one made do not start",
+    );
+    NO_WRITER_REMEDY.iter().fold(finding.seen_at("gpuvirtd", why), |finding, remedy| finding.remedy(*remedy))
 }
 
 fn unsettled(case: &Case<'_>) -> Vec<Finding> {

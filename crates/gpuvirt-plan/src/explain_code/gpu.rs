@@ -130,4 +130,13 @@ pub(super) const TEXTS: &[Explanation] = &[
         evidence: "A file in /var/lib/gpuvirt fails its checks; the message names it, with the line.",
         remedy: "Restore it from a backup. Or move it aside: then every GPU is unmanaged, and stays as it is now.",
     },
+    Explanation {
+        name: "no-writer",
+        cause: "gpuvirtd may not write to the host itself. It asks gpuvirt-writer.service for that, over a socket, and \
+                there is no socket or nobody serves it. What is asked of the host is answered as ever; nothing is changed.",
+        evidence: "/run/gpuvirt/writer.sock, or how the last attempt to have a writer ended.",
+        remedy: "`systemctl start gpuvirt-writer.socket`; the service comes with the first write. Where it does not run, \
+                 `systemctl status gpuvirt-writer.service` and `journalctl -u gpuvirt-writer` have the reason. What was \
+                 to be restored meanwhile is led back by `systemctl restart gpuvirtd`.",
+    },
 ];

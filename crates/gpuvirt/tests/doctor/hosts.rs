@@ -127,6 +127,10 @@ fn installed() -> Vec<Case> {
             bed.daemon.problems = vec!["state.json: expected value at line 1".to_owned()];
             bed
         }),
+        case("nobody who writes", F::NoWriter, S::Error, |mut bed| {
+            bed.daemon.no_writer = Some("no writer is to be had".to_owned());
+            bed
+        }),
         case("a change that is not settled", F::HandsOff, S::Error, |mut bed| {
             bed.daemon.unsettled = vec![(at(FIRST), format!("{FIRST} becomes direct"))];
             bed

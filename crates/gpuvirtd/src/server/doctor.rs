@@ -125,5 +125,6 @@ fn daemon(context: &Context, picture: &Picture) -> DaemonHealth {
         problems: problems.collect(),
         unsettled,
         unhooked: unhooked(context, view),
+        no_writer: context.outside.host.writers().err().map(|why| chain(&why)),
     }
 }

@@ -7,8 +7,9 @@ use axum::extract::State;
 use gpuvirt_api::status::{DaemonStatus, Working};
 use gpuvirt_api::{Change, GpuDocument, StatusDocument};
 use gpuvirt_engine::View;
-use gpuvirt_model::{Observed, Reading, WarningCode};
+use gpuvirt_model::{Observed, Reading, RefusalCode, WarningCode};
 use gpuvirt_plan::Plan;
+use gpuvirt_plan::checks::NO_WRITER_REMEDY;
 
 use super::access::Writer;
 use super::answer::Failure;
@@ -63,6 +64,11 @@ fn status(context: &Context, picture: &Picture) -> Result<StatusDocument, Failur
     status.problems.extend(context.outside.store.problems());
     if let Some(stale) = context.outside.store.stale_boot_image() {
         status.problems.push(format!("[{}] {stale}", WarningCode::InitramfsStale));
+    }
+    if let Err(why) = context.outside.host.writers() {
+        let [start, ..] = NO_WRITER_REMEDY;
+        let why = chain(&why);
+        status.problems.push(format!("[{}] nothing can be changed: {why}; {start}", RefusalCode::NoWriter));
     }
     context.restored.tell(&mut status);
     match context.outside.store.open_intents() {

@@ -111,6 +111,11 @@ impl Host for HostPort {
             .map_err(|error| PortError { doing, source: Box::new(error) })
     }
 
+    fn writers(&self) -> Result<(), PortError> {
+        let doing = "nobody writes to the host now".to_owned();
+        self.0.writers().map_err(|error| PortError { doing, source: Box::new(error) })
+    }
+
     fn waiting_writes(&self) -> Result<Vec<WaitingWrite>, PortError> {
         let doing = "it can't be told which writes still wait".to_owned();
         let writers =
