@@ -94,7 +94,6 @@ fn nobody_behind_the_socket_is_an_error() {
     let root = folder.path().to_str().unwrap();
     let write = |socket: &Path| {
         let sysfs = LinuxSysfs::below(root).with_writer(WriterOrigin::Socket(socket.to_owned()));
-        assert_eq!(sysfs.writers().is_ok(), socket.exists(), "{}", socket.display());
         match sysfs.write_that_may_block(&format!("{FUNCTION}/remove"), b"1", LONG) {
             Err(WriteError::Writer(error)) => error,
             other => panic!("{other:?}"),
@@ -103,13 +102,24 @@ fn nobody_behind_the_socket_is_an_error() {
     let absent = write(&folder.path().join("absent"));
     assert_eq!(absent.kind(), io::ErrorKind::NotFound);
     assert!(absent.to_string().contains("absent"), "{absent}");
+    let to_be_had = |name: &str| {
+        let socket = WriterOrigin::Socket(folder.path().join(name));
+        LinuxSysfs::below(root).with_writer(socket).writers().map_err(|error| error.kind())
+    };
+    assert_eq!(to_be_had("absent"), Err(io::ErrorKind::NotFound));
     // A file of that name is none, and a socket that nobody listens on any more has nobody either.
     std::fs::File::create(folder.path().join("file")).unwrap();
-    let file = WriterOrigin::Socket(folder.path().join("file"));
-    assert!(LinuxSysfs::below(root).with_writer(file).writers().is_err());
-    let socket = folder.path().join("left");
-    drop(UnixListener::bind(&socket).unwrap());
-    assert_eq!(write(&socket).kind(), io::ErrorKind::ConnectionRefused);
+    let left = folder.path().join("left");
+    drop(UnixListener::bind(&left).unwrap());
+    assert_eq!(write(&left).kind(), io::ErrorKind::ConnectionRefused);
+    for name in ["file", "left"] {
+        assert_eq!(to_be_had(name), Err(io::ErrorKind::ConnectionRefused), "{name}");
+    }
+    // Whoever listens is not asked: nobody has connected.
+    let listener = UnixListener::bind(folder.path().join("asleep")).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    assert_eq!(to_be_had("asleep"), Ok(()));
+    assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
     // One that hangs up at once, as systemd does where too many are there.
     let socket = folder.path().join("busy");
     let listener = UnixListener::bind(&socket).unwrap();

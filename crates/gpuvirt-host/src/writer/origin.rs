@@ -6,12 +6,12 @@ use std::fs::File;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, socket};
 
@@ -65,14 +65,9 @@ pub(super) struct Started {
 impl WriterOrigin {
     /// Whether there is somebody to ask: a child can be started at any time, a socket may have gone with its unit.
     pub(super) fn is_there(&self) -> io::Result<()> {
-        let Self::Socket(path) = self else { return Ok(()) };
-        match std::fs::metadata(path) {
-            Ok(found) if found.file_type().is_socket() => Ok(()),
-            Ok(_) => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("{} is no socket of writers", path.display()),
-            )),
-            Err(source) => Err(no_writer(path, &source)),
+        match self {
+            Self::Child(_) => Ok(()),
+            Self::Socket(path) => is_bound(path).map_err(|source| no_writer(path, &source)),
         }
     }
 
@@ -87,6 +82,19 @@ impl WriterOrigin {
                 Ok(Started { process: WriterProcess::Elsewhere { pid: 0, connection }, input, output })
             }
         }
+    }
+}
+
+/// Whether somebody has a stream socket bound to this path, without connecting, which would have a writer started. A connect(2)
+/// of the other type finds the socket and ends there: EPROTOTYPE (unix_find_bsd in net/unix/af_unix.c). A socket's file that
+/// nobody has any more, and any other file, is ECONNREFUSED.
+fn is_bound(path: &Path) -> io::Result<()> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
+    match nix::sys::socket::connect(socket.as_raw_fd(), &UnixAddr::new(path)?) {
+        Err(Errno::EPROTOTYPE) => Ok(()),
+        Err(errno) => Err(errno.into()),
+        Ok(()) => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a socket of another kind")),
     }
 }
 
