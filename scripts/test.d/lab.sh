@@ -40,16 +40,15 @@ lab_panicked() {
 
 # Tests that want a libvirtd which they may stop; on any other machine they are named as not run.
 lab_libvirt() {
-    local binary here=$PWD status=0 said
+    local binary status=0 said
     binary=$(cargo test --locked -p gpuvirt-libvirt --test system --no-run --message-format=json |
         sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
-    # They read the golden domains from where they were built.
-    scripts/lab exec -- mkdir -p "$here/crates/gpuvirt-libvirt" "$here/tests/golden" /lab/libvirt
-    scripts/lab push tests/golden/domain "$here/tests/golden"
+    scripts/lab exec -- mkdir -p /lab/libvirt
+    scripts/lab push tests/golden/domain /lab/libvirt
     scripts/lab push "$binary" /lab/libvirt
     local uri='qemu:///system?socket=/run/libvirt/libvirt-sock' pidfile=/run/libvirtd.pid
     said=$(scripts/lab exec -- env "GPUVIRT_TEST_LIBVIRT=$uri" "GPUVIRT_TEST_LIBVIRT_PIDFILE=$pidfile" \
-        "/lab/libvirt/${binary##*/}" --ignored) || status=$?
+        GPUVIRT_TEST_DOMAINS=/lab/libvirt/domain "/lab/libvirt/${binary##*/}" --ignored) || status=$?
     echo "$said"
     sed -n 's/^test \(.*\) \.\.\. FAILED$/failed \1/p' <<<"$said"
     sed -n 's/^test result: .*\. \([0-9]*\) passed; \([0-9]*\) failed; .*/\1 passed, \2 failed, 0 skipped/p' <<<"$said"
