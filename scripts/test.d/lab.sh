@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # The lab's stages of scripts/test: the real kernel judges the fake one, then real libvirt and nested guests.
 
+# One lab VM has two processors. The end-to-end tests share out as many as this machine can run side by side.
+labs_wanted=${GPUVIRT_LABS:-$(($(nproc) >= 4 ? 2 : 1))}
+
 # lab_stages NEXTEST_PROFILE
 lab_stages() {
     local reason="the lab is not ready"
@@ -14,28 +17,58 @@ lab_stages() {
         not_run libvirt "$reason"
         not_run end-to-end "$reason"
     fi
-    stage lab-down scripts/lab down || true
+    stage lab-down each_lab scripts/lab down || true
 }
 
 lab_ready() {
     stage lab-build scripts/lab build &&
-        stage lab-up scripts/lab up --fresh &&
-        stage lab-deploy tests/lab/deploy.sh --tests
+        stage lab-up labs_up &&
+        stage lab-deploy each_lab tests/lab/deploy.sh --tests
 }
 
-# The suite, and what did not pass once more from a fresh lab if the lab VM's own kernel panicked in it: nested virtualisation
+# each_lab CMD...: for one lab after the other; the tests know the second by the first one's name with -2 behind it.
+each_lab() {
+    local number first=$GPUVIRT_LAB_NAME
+    for number in $(seq "$labs_wanted"); do
+        GPUVIRT_LAB_NAME=$(lab_name "$first" "$number") "$@" || return
+    done
+}
+
+# lab_name FIRST NUMBER
+lab_name() {
+    if [ "$2" = 1 ]; then echo "$1"; else echo "$1-$2"; fi
+}
+
+labs_up() {
+    local number pids=() pid status=0
+    for number in $(seq "$labs_wanted"); do
+        GPUVIRT_LAB_NAME=$(lab_name "$GPUVIRT_LAB_NAME" "$number") scripts/lab up --fresh &
+        pids+=($!)
+    done
+    for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
+    return "$status"
+}
+
+# The suite, and what did not pass once more from fresh labs if a lab VM's own kernel panicked in it: nested virtualisation
 # under emulation does that once in a long while, and it says nothing about what is tested.
 lab_end_to_end() {
     local status=0
-    cargo xtask test -p gpuvirt-e2e --profile "$1" || status=$?
-    if [ "$status" = 0 ] || ! lab_panicked; then return "$status"; fi
-    scripts/lab console | tail -n 60 || true
-    echo "=== void above: the lab VM's kernel panicked, and what did not pass runs again from a fresh lab"
-    scripts/lab up --fresh && tests/lab/deploy.sh --tests && cargo xtask test --again -p gpuvirt-e2e --profile "$1"
+    lab_suite -p gpuvirt-e2e --profile "$1" || status=$?
+    if [ "$status" = 0 ] || each_lab lab_whole; then return "$status"; fi
+    each_lab lab_last_words
+    echo "=== void above: a lab VM's kernel panicked, and what did not pass runs again from fresh labs"
+    labs_up && each_lab tests/lab/deploy.sh --tests && lab_suite --again -p gpuvirt-e2e --profile "$1"
 }
 
-lab_panicked() {
-    scripts/lab status 2>&1 | grep -q 'its kernel panicked'
+lab_suite() {
+    NEXTEST_TEST_THREADS=$labs_wanted cargo xtask test "$@"
+}
+
+# 70: its kernel panicked.
+lab_whole() {
+    local status=0
+    scripts/lab status >/dev/null 2>&1 || status=$?
+    [ "$status" != 70 ]
 }
 
 # Tests that want a libvirtd which they may stop; on any other machine they are named as not run.
@@ -57,9 +90,13 @@ lab_libvirt() {
 
 # What a reader of a failed run wants to see first.
 lab_evidence() {
+    each_lab lab_last_words
+}
+
+lab_last_words() {
     scripts/lab status || return 0
-    echo "=== the lab's console, last lines"
-    scripts/lab console | tail -n 40 || true
+    echo "=== the console of lab $GPUVIRT_LAB_NAME, last lines"
+    scripts/lab console | tail -n 60 || true
     echo "=== the daemon's log"
     scripts/lab exec -- journalctl --no-pager --lines 80 --unit gpuvirtd || true
 }
