@@ -8,9 +8,9 @@ labs_wanted=${GPUVIRT_LABS:-$(($(nproc) >= 4 ? 2 : 1))}
 lab_stages() {
     local reason="the lab is not ready"
     if lab_ready; then
-        stage conformance scripts/lab exec -- /lab/e2e/conformance || lab_evidence
-        stage libvirt lab_libvirt || lab_evidence
-        stage end-to-end lab_end_to_end "$1" || lab_evidence
+        stage conformance steady scripts/lab exec -- /lab/e2e/conformance || lab_evidence
+        stage libvirt steady lab_libvirt || lab_evidence
+        stage end-to-end steady lab_end_to_end "$1" || lab_evidence
     else
         lab_evidence
         not_run conformance "$reason"
@@ -49,19 +49,20 @@ labs_up() {
     return "$status"
 }
 
-# The suite, and what did not pass once more from fresh labs if a lab VM's own kernel panicked in it: nested virtualisation
-# under emulation does that once in a long while, and it says nothing about what is tested.
-lab_end_to_end() {
+# steady CMD...: once more in fresh labs if a lab VM's own kernel panicked meanwhile: nested virtualisation under emulation does
+# that once in a long while, and it says nothing about what is tested.
+steady() {
     local status=0
-    lab_suite -p gpuvirt-e2e --profile "$1" || status=$?
+    "$@" || status=$?
     if [ "$status" = 0 ] || each_lab lab_whole; then return "$status"; fi
     each_lab lab_last_words
-    echo "=== void above: a lab VM's kernel panicked, and what did not pass runs again from fresh labs"
-    labs_up && each_lab tests/lab/deploy.sh --tests && lab_suite --again -p gpuvirt-e2e --profile "$1"
+    echo "$void_above: a lab VM's kernel panicked, and what did not pass runs again in fresh labs"
+    labs_up && each_lab tests/lab/deploy.sh --tests && again=--again "$@"
 }
 
-lab_suite() {
-    NEXTEST_TEST_THREADS=$labs_wanted cargo xtask test "$@"
+# lab_end_to_end NEXTEST_PROFILE: the suite; the second time what did not pass the first time.
+lab_end_to_end() {
+    NEXTEST_TEST_THREADS=$labs_wanted cargo xtask test ${again:+"$again"} -p gpuvirt-e2e --profile "$1"
 }
 
 # 70: its kernel panicked.
