@@ -56,6 +56,7 @@ steady() {
     "$@" || status=$?
     if [ "$status" = 0 ] || each_lab lab_whole; then return "$status"; fi
     each_lab lab_last_words
+    # shellcheck disable=SC2154 # of stages.sh
     echo "$void_above: a lab VM's kernel panicked, and what did not pass runs again in fresh labs"
     labs_up && each_lab tests/lab/deploy.sh --tests && again=--again "$@"
 }
