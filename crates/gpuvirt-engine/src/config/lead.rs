@@ -6,7 +6,7 @@ use std::time::Duration;
 use gpuvirt_model::{DesiredGpu, DesiredVgpu, Outcome, PciAddress, VgpuId, VgpuRecord, When};
 use gpuvirt_plan::pending_reason;
 
-use super::apply::{ConfigRequest, Strangers};
+use super::request::{ConfigRequest, Strangers};
 use crate::{Engine, EngineError, Preparation, Removal, RemoveRequest, Report, SwitchRequest, View, Wish};
 
 /// How one GPU's entry is carried out.

@@ -3,5 +3,6 @@
 
 mod apply;
 mod lead;
+mod request;
 
-pub use apply::{ConfigReport, ConfigRequest, GpuReport, Strangers, Until};
+pub use request::{ConfigReport, ConfigRequest, GpuReport, Strangers, Until};

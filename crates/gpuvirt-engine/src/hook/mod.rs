@@ -8,8 +8,9 @@
 //!
 //! While a hook is open libvirt holds the domain, and answers no listing: nothing here asks it. See [`crate::turn`].
 
+mod deadline;
 mod judge;
 mod prepare;
 mod release;
 
-pub use prepare::{CREATION_DEADLINE, VALIDATION_DEADLINE};
+pub use deadline::{CREATION_DEADLINE, VALIDATION_DEADLINE};

@@ -1,21 +1,17 @@
 //! A domain is about to start: judged, and given what its requests ask for.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use gpuvirt_model::{Domain, GraphicsType, Hostdev, Refusal, RefusalCode, VgpuId, chain};
 use gpuvirt_plan::checks::start::{Judgement, Missing};
 
+use super::deadline::{CREATION_DEADLINE, VALIDATION_DEADLINE};
 use super::judge::never_made;
 use crate::starts::{Unclaimed, Wanted, gpus_of};
 use crate::together::wish;
 use crate::turn::Turn;
 use crate::{CreateRequest, Engine, EngineError, View};
-
-/// Longest that a start waits where nothing is to be made for it.
-pub const VALIDATION_DEADLINE: Duration = Duration::from_secs(2);
-/// Longest that a start waits where a vGPU is to be made.
-pub const CREATION_DEADLINE: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// A domain is about to start with these host devices: judged, and given what its requests ask for.

@@ -7,13 +7,10 @@ use gpuvirt_model::{VgpuId, chain};
 use gpuvirt_plan::vgpu;
 use uuid::Uuid;
 
-use super::prepare::CREATION_DEADLINE;
+use super::deadline::{CREATION_DEADLINE, REMOVAL_TURN};
 use crate::turn::Turn;
 use crate::vgpu::no_plan;
 use crate::{Engine, EngineError};
-
-/// Longest wait for the host's turn to remove what nobody needs any more; then it is tried at the next occasion.
-const REMOVAL_TURN: Duration = Duration::from_secs(120);
 
 impl Engine {
     /// A domain ended, or did not start after all. What was made for it goes later: [`Engine::remove_released`].

@@ -2,7 +2,7 @@
 
 use gpuvirt_model::{Gpu, GraphicsType, Hostdev, Refusal, RefusalCode, Request, Wanted, When};
 
-use super::judge::{Judgement, Start};
+use super::subject::{Judgement, Start};
 use crate::checks::holder::shell_word;
 
 impl Start<'_> {

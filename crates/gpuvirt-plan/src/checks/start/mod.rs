@@ -19,6 +19,8 @@
 mod card;
 mod judge;
 mod room;
+mod subject;
 mod vgpu;
 
-pub use judge::{Judgement, Missing, Start, judge, mixed_modes};
+pub use judge::{judge, mixed_modes};
+pub use subject::{Judgement, Missing, Start};

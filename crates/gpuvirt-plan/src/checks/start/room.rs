@@ -2,7 +2,7 @@
 
 use gpuvirt_model::{PciAddress, Refusal, RefusalCode, VgpuId};
 
-use super::judge::{Missing, Start};
+use super::subject::{Missing, Start};
 use crate::placement::{self, HostPicture, Room};
 
 impl Start<'_> {

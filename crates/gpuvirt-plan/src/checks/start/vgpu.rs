@@ -5,7 +5,7 @@ use gpuvirt_model::{
     VgpuParams, Wanted,
 };
 
-use super::judge::{Judgement, Missing, Start};
+use super::subject::{Judgement, Missing, Start};
 
 impl Start<'_> {
     /// A mediated device.
