@@ -11,8 +11,8 @@
 //! writers are no children of the daemon, which has no right to write: a service of its own ([`listen()`]) starts one for each
 //! connection to its socket. Every write to the host, those that can't block too, is made by a writer.
 //!
-//! A writer trusts nobody with its rights: it makes the writes and reads of a fixed list and runs the programs that the
-//! admin's configuration names, whoever asks.
+//! A writer of that service trusts nobody with its rights: it makes the writes and reads of a fixed list, as every writer does,
+//! and runs the programs that the admin's configuration names.
 
 mod announce;
 mod left;
