@@ -24,7 +24,7 @@ use gpuvirt_model::VgpuId;
 
 pub use advise::AdviseArgs;
 pub use config::{ConfigCommand, DiffArgs, DocumentArgs};
-pub use deferred::{Deferred, Verbs};
+pub use deferred::{Deferred, Verbs, grammar};
 pub use driver::{CheckArgs, DriverCommand};
 pub use esxcli::{
     EsxcliCommand, EsxcliDeviceCommand, EsxcliHostCommand, EsxcliHostSetArgs, EsxcliSetArgs,
@@ -90,7 +90,6 @@ pub enum Format {
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
-#[command(defer = true)]
 pub enum Command {
     /// GPUs: what they are, how they are used, who holds them; and giving them another type
     Gpu(Deferred<Verbs<GpuCommand>>),

@@ -4,11 +4,11 @@ use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _, ValueEnum as _};
+use clap::{FromArgMatches as _, ValueEnum as _};
 use gpuvirt_api::{ApiError, ErrorKind};
 
 use crate::asker::Asker;
-use crate::cli::{Cli, Command, Deferred, Format, Verbs};
+use crate::cli::{Cli, Command, Deferred, Format, Verbs, grammar};
 use crate::output::{self, Answer};
 use crate::render;
 use crate::verb;
@@ -53,7 +53,7 @@ fn run(arguments: Vec<OsString>) -> u8 {
 /// What was typed, by the grammar.
 fn understood(arguments: &[OsString]) -> Result<Cli, clap::Error> {
     // It ends with the process, as a whole: dropping it argument by argument took as long as making it.
-    let grammar = Box::leak(Box::new(Cli::command()));
+    let grammar = Box::leak(Box::new(grammar::<Cli>()));
     let mut matches = grammar.try_get_matches_from_mut(arguments)?;
     Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(grammar))
 }

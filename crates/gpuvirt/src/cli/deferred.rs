@@ -1,26 +1,42 @@
 //! What stands behind a verb on the line: a part of the grammar that is made only when its verb is there.
 //!
-//! Making the whole grammar, and taking it apart again, was most of what a short verb cost.
+//! Making the whole grammar, and taking it apart again, was most of what a short verb cost. Whoever shows all of it (manual
+//! pages, completions) makes it whole, by [`clap::CommandFactory::command`].
 
-use clap::{ArgMatches, Args, Command, Error, FromArgMatches, Subcommand};
+use std::cell::Cell;
 
-/// The arguments `T` of a verb of an enum that is `defer`red: the verb keeps its own help, whatever is said of `T`.
+use clap::{ArgMatches, Args, Command, CommandFactory, Error, FromArgMatches, Subcommand};
+
+thread_local! {
+    static LATER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The grammar of `T`, whose [`Deferred`] parts are made when a line asks for them.
+pub fn grammar<T: CommandFactory>() -> Command {
+    LATER.set(true);
+    let grammar = T::command();
+    LATER.set(false);
+    grammar
+}
+
+/// The arguments `T` of a verb, made later where [`grammar`] makes the verb.
 #[derive(Debug)]
 pub struct Deferred<T>(pub T);
 
 impl<T: Args> Args for Deferred<T> {
     fn augment_args(verb: Command) -> Command {
-        keeping_help(verb, T::augment_args)
+        if LATER.get() { verb.defer(keeping_help::<T>) } else { T::augment_args(verb) }
     }
 
     fn augment_args_for_update(verb: Command) -> Command {
-        keeping_help(verb, T::augment_args_for_update)
+        T::augment_args_for_update(verb)
     }
 }
 
-fn keeping_help(verb: Command, augment: fn(Command) -> Command) -> Command {
+/// The verb's own help is there before its arguments then, and what is said of `T` would take its place.
+fn keeping_help<T: Args>(verb: Command) -> Command {
     let (about, long) = (verb.get_about().cloned(), verb.get_long_about().cloned());
-    let made = augment(verb).about(about.unwrap_or_default());
+    let made = T::augment_args(verb).about(about.unwrap_or_default());
     match long {
         Some(long) => made.long_about(long),
         None => made.long_about(None),
