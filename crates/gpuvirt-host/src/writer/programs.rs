@@ -8,7 +8,7 @@ use crate::paths;
 use crate::vendor::ProgramCall;
 
 /// The words and options of the vendors' commands that we use. Among those that we don't is one that writes to a file.
-const COMMAND_WORDS: [&str; 17] = [
+const COMMAND_WORDS: [&str; 18] = [
     "vgpu",
     "mig",
     "-i",
@@ -16,6 +16,7 @@ const COMMAND_WORDS: [&str; 17] = [
     "-shm",
     "-mig",
     "-lgi",
+    "-lci",
     "-lgip",
     "-lgipp",
     "-gi",
@@ -105,7 +106,13 @@ mod tests {
             "/lab/command vgpu -i 0000:41:00.0 -ghm",
             "/lab/command mig -i 0000:41:00.0 -cgi 9:4 -C",
             "/lab/command mig -i 0000:41:00.0 -cgi 1g.10gb+me -C",
+            "/lab/command mig -i 0000:41:00.0 -gi 7 -cci",
             "/lab/command mig -i 0000:41:00.0 -dgi -gi 7",
+            "/lab/command mig -i 0000:41:00.0 -dci -gi 7",
+            "/lab/command mig -i 0000:41:00.0 -lgip",
+            "/lab/command mig -i 0000:41:00.0 -lgipp",
+            "/lab/command mig -i 0000:41:00.0 -lgi",
+            "/lab/command mig -i 0000:41:00.0 -lci",
             "/lab/command -i 0000:41:00.0 -mig 1",
             "/lab/command -i 0000:41:00.0 --query-gpu=mig.mode.current,mig.mode.pending --format=csv,noheader",
             "/usr/bin/systemctl --no-block stop lab-client.service",
