@@ -74,6 +74,12 @@ impl Lab {
         self.on_this_machine(arguments);
     }
 
+    /// Puts libvirt's modular daemons into the lab's host, beside libvirtd; the first time they are built.
+    #[track_caller]
+    pub fn modular_daemons(&self) {
+        self.on_this_machine(&["modular"]);
+    }
+
     /// Copies a file of the lab into a folder of this machine.
     #[track_caller]
     pub fn pull(&self, file: &str, folder: &str) {
