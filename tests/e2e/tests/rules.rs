@@ -74,18 +74,20 @@ fn virsh_edit(lab: &Lab, name: &str, script: &str) {
     .says("XML configuration edited");
 }
 
+/// A PCI function as an admin writes it into a definition.
+fn pci(function: &str, managed: &str) -> String {
+    let [domain, bus, rest]: [&str; 3] = function.split(':').collect::<Vec<_>>().try_into().unwrap();
+    let (slot, function) = rest.split_once('.').unwrap();
+    format!(
+        "<hostdev mode='subsystem' type='pci' managed='{managed}'><source><address domain='0x{domain}' bus='0x{bus}' \
+         slot='0x{slot}' function='0x{function}'/></source></hostdev>"
+    )
+}
+
 #[test]
 fn whatever_virsh_edit_wrote_is_judged_when_virsh_starts_it() {
     let lab = with_both();
     let (whole, parts) = (lab.devices.get("PLAIN_GPU"), lab.devices.get("MDEV_GPU"));
-    let pci = |gpu: &str, managed: &str| {
-        let [domain, bus, rest]: [&str; 3] = gpu.split(':').collect::<Vec<_>>().try_into().unwrap();
-        let (slot, function) = rest.split_once('.').unwrap();
-        format!(
-            "<hostdev mode='subsystem' type='pci' managed='{managed}'><source><address domain='0x{domain}' bus='0x{bus}' \
-             slot='0x{slot}' function='0x{function}'/></source></hostdev>"
-        )
-    };
     let mdev = |uuid: &str| {
         format!(
             "<hostdev mode='subsystem' type='mdev' model='vfio-pci'><source><address uuid='{uuid}'/></source></hostdev>"
@@ -204,6 +206,41 @@ fn a_vm_changes_its_mode_powered_off_and_by_no_other_way() {
     lab.gpuvirt(&format!("vm add modes --gpu {whole}")).expect(0);
     start(&lab, "modes").expect(0);
     stop(&lab, "modes");
+}
+
+#[test]
+fn two_vms_may_be_defined_with_one_card_and_one_runs_at_a_time() {
+    let lab = with_both();
+    let whole = lab.devices.get("PLAIN_GPU");
+    for name in ["work", "play"] {
+        lab.guest(name, "");
+    }
+    let add = |name: &str| lab.gpuvirt(&format!("vm add {name} --gpu {whole}")).expect(0);
+    add("work").never_says("[also-defined-in]");
+    add("play").says("[also-defined-in]").says("work has the same device");
+    start(&lab, "work").expect(0);
+    start(&lab, "play").expect(1).says("[gpu-in-use]").says("VM work runs with its");
+    stop(&lab, "work");
+    start(&lab, "play").expect(0);
+    start(&lab, "work").expect(1).says("[gpu-in-use]").says("VM play runs with its");
+    stop(&lab, "play");
+}
+
+#[test]
+fn a_network_card_beside_a_gpu_or_a_vgpu_is_libvirts_affair() {
+    let lab = with_both();
+    let (whole, nic) = (lab.devices.get("PLAIN_GPU"), lab.devices.get("SRIOV_PF"));
+    let own = lab.binding(nic);
+    for (name, ours) in [("whole", format!("--gpu {whole}")), ("shared", "--profile lab-1q".to_owned())] {
+        lab.guest(name, "");
+        lab.gpuvirt(&format!("vm add {name} {ours}")).expect(0);
+        virsh_edit(&lab, name, &format!("s|</devices>|{}</devices>|", pci(nic, "yes")));
+        start(&lab, name).expect(0);
+        assert_eq!(lab.binding(nic), "vfio-pci/vfio-pci", "{name}: libvirt took it");
+        lab.gpuvirt(&format!("vm show {name}")).expect(0).never_says("live-violation").never_says(nic);
+        stop(&lab, name);
+        assert_eq!(lab.binding(nic), own, "{name}: libvirt gave it back");
+    }
 }
 
 #[test]
