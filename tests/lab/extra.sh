@@ -9,4 +9,6 @@ set -euo pipefail
 require_up
 folder=$("$LAB_SRC/extra-debs.sh" "$@")
 "$LAB_SRC/push.sh" "$folder" /lab
-on_lab -T -- "DEBIAN_FRONTEND=noninteractive dpkg -i /lab/$(basename "$folder")/*.deb >/lab/extra.log 2>&1 || { cat /lab/extra.log >&2; exit 1; }"
+# apt knows in which order; nothing is downloaded.
+on_lab -T -- "DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install /lab/$(basename "$folder")/*.deb \
+  >/lab/extra.log 2>&1 || { cat /lab/extra.log >&2; exit 1; }"

@@ -20,6 +20,7 @@ mod full {
         let (gpu, twin) = (lab.devices.get("PLAIN_GPU"), lab.devices.get("TWIN_A"));
         let (moved, disk) = (lab.devices.get("TWIN_B"), lab.devices.get("SRIOV_NVME"));
         let with_disk = lab.binding(disk);
+        lab.install(&["dracut-core"]);
         lab.sh(DRACUT_ALONE).expect(0);
         lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(0).says("initramfs-stale");
         lab.gpuvirt("status").says("dracut -f");
