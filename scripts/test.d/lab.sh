@@ -1,55 +1,89 @@
 # shellcheck shell=bash
 # The lab's stages of scripts/test: the real kernel judges the fake one, then real libvirt and nested guests.
 
+# One lab VM has two processors. The end-to-end tests share out as many as this machine can run side by side.
+labs_wanted=${GPUVIRT_LABS:-$(($(nproc) >= 4 ? 2 : 1))}
+
 # lab_stages NEXTEST_PROFILE
 lab_stages() {
     local reason="the lab is not ready"
     if lab_ready; then
-        stage conformance scripts/lab exec -- /lab/e2e/conformance || lab_evidence
-        stage libvirt lab_libvirt || lab_evidence
-        stage end-to-end lab_end_to_end "$1" || lab_evidence
+        stage conformance steady scripts/lab exec -- /lab/e2e/conformance || lab_evidence
+        stage libvirt steady lab_libvirt || lab_evidence
+        stage end-to-end steady lab_end_to_end "$1" || lab_evidence
     else
         lab_evidence
         not_run conformance "$reason"
         not_run libvirt "$reason"
         not_run end-to-end "$reason"
     fi
-    stage lab-down scripts/lab down || true
+    stage lab-down each_lab scripts/lab down || true
 }
 
 lab_ready() {
     stage lab-build scripts/lab build &&
-        stage lab-up scripts/lab up --fresh &&
-        stage lab-deploy tests/lab/deploy.sh --tests
+        stage lab-up labs_up &&
+        stage lab-deploy each_lab tests/lab/deploy.sh --tests
 }
 
-# The suite, and what did not pass once more from a fresh lab if the lab VM's own kernel panicked in it: nested virtualisation
-# under emulation does that once in a long while, and it says nothing about what is tested.
-lab_end_to_end() {
+# each_lab CMD...: for one lab after the other; the tests know the second by the first one's name with -2 behind it.
+each_lab() {
+    local number first=$GPUVIRT_LAB_NAME
+    for number in $(seq "$labs_wanted"); do
+        GPUVIRT_LAB_NAME=$(lab_name "$first" "$number") "$@" || return
+    done
+}
+
+# lab_name FIRST NUMBER
+lab_name() {
+    if [ "$2" = 1 ]; then echo "$1"; else echo "$1-$2"; fi
+}
+
+labs_up() {
+    local number pids=() pid status=0
+    for number in $(seq "$labs_wanted"); do
+        GPUVIRT_LAB_NAME=$(lab_name "$GPUVIRT_LAB_NAME" "$number") scripts/lab up --fresh &
+        pids+=($!)
+    done
+    for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
+    return "$status"
+}
+
+# steady CMD...: once more in fresh labs if a lab VM's own kernel panicked meanwhile: nested virtualisation under emulation does
+# that once in a long while, and it says nothing about what is tested.
+steady() {
     local status=0
-    cargo xtask test -p gpuvirt-e2e --profile "$1" || status=$?
-    if [ "$status" = 0 ] || ! lab_panicked; then return "$status"; fi
-    scripts/lab console | tail -n 60 || true
-    echo "=== void above: the lab VM's kernel panicked, and what did not pass runs again from a fresh lab"
-    scripts/lab up --fresh && tests/lab/deploy.sh --tests && cargo xtask test --again -p gpuvirt-e2e --profile "$1"
+    "$@" || status=$?
+    if [ "$status" = 0 ] || each_lab lab_whole; then return "$status"; fi
+    each_lab lab_last_words
+    # shellcheck disable=SC2154 # of stages.sh
+    echo "$void_above: a lab VM's kernel panicked, and what did not pass runs again in fresh labs"
+    labs_up && each_lab tests/lab/deploy.sh --tests && again=--again "$@"
 }
 
-lab_panicked() {
-    scripts/lab status 2>&1 | grep -q 'its kernel panicked'
+# lab_end_to_end NEXTEST_PROFILE: the suite; the second time what did not pass the first time.
+lab_end_to_end() {
+    NEXTEST_TEST_THREADS=$labs_wanted cargo xtask test ${again:+"$again"} -p gpuvirt-e2e --profile "$1"
+}
+
+# 70: its kernel panicked.
+lab_whole() {
+    local status=0
+    scripts/lab status >/dev/null 2>&1 || status=$?
+    [ "$status" != 70 ]
 }
 
 # Tests that want a libvirtd which they may stop; on any other machine they are named as not run.
 lab_libvirt() {
-    local binary here=$PWD status=0 said
+    local binary status=0 said
     binary=$(cargo test --locked -p gpuvirt-libvirt --test system --no-run --message-format=json |
         sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
-    # They read the golden domains from where they were built.
-    scripts/lab exec -- mkdir -p "$here/crates/gpuvirt-libvirt" "$here/tests/golden" /lab/libvirt
-    scripts/lab push tests/golden/domain "$here/tests/golden"
+    scripts/lab exec -- mkdir -p /lab/libvirt
+    scripts/lab push tests/golden/domain /lab/libvirt
     scripts/lab push "$binary" /lab/libvirt
     local uri='qemu:///system?socket=/run/libvirt/libvirt-sock' pidfile=/run/libvirtd.pid
     said=$(scripts/lab exec -- env "GPUVIRT_TEST_LIBVIRT=$uri" "GPUVIRT_TEST_LIBVIRT_PIDFILE=$pidfile" \
-        "/lab/libvirt/${binary##*/}" --ignored) || status=$?
+        GPUVIRT_TEST_DOMAINS=/lab/libvirt/domain "/lab/libvirt/${binary##*/}" --ignored) || status=$?
     echo "$said"
     sed -n 's/^test \(.*\) \.\.\. FAILED$/failed \1/p' <<<"$said"
     sed -n 's/^test result: .*\. \([0-9]*\) passed; \([0-9]*\) failed; .*/\1 passed, \2 failed, 0 skipped/p' <<<"$said"
@@ -58,9 +92,13 @@ lab_libvirt() {
 
 # What a reader of a failed run wants to see first.
 lab_evidence() {
+    each_lab lab_last_words
+}
+
+lab_last_words() {
     scripts/lab status || return 0
-    echo "=== the lab's console, last lines"
-    scripts/lab console | tail -n 40 || true
+    echo "=== the console of lab $GPUVIRT_LAB_NAME, last lines"
+    scripts/lab console | tail -n 60 || true
     echo "=== the daemon's log"
     scripts/lab exec -- journalctl --no-pager --lines 80 --unit gpuvirtd || true
 }

@@ -5,7 +5,7 @@ use nix::errno::Errno;
 
 use crate::driver::ProbeError;
 use crate::inject::On;
-use crate::kernel::Kernel;
+use crate::state::Kernel;
 use crate::writes::{Answer, Stop};
 
 impl Kernel {

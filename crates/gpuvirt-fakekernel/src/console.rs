@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use nix::errno::Errno;
 
-use crate::kernel::Kernel;
 use crate::sriov::number;
+use crate::state::Kernel;
 use crate::writes::Answer;
 
 const GRAPHICS: &str = "/sys/class/graphics";

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::driver::DRIVERS;
 use crate::files::Node;
 use crate::iommu::GROUPS;
-use crate::kernel::Kernel;
+use crate::state::Kernel;
 use crate::writes::{Answer, Stop};
 
 /// Files that can only be read: the kernel refuses to open them for writing, for root too.

@@ -3,14 +3,12 @@
 //! After `drivers/base/dd.c` and `drivers/pci/pci-driver.c`: `driver_override` decides alone when it is set; a probe
 //! that fails leaves the function driverless and lets the next driver try.
 
-use std::collections::BTreeMap;
-
 use gpuvirt_model::PciAddress;
 use nix::errno::Errno;
 
 use crate::files::Node;
 use crate::inject::{Fault, On};
-use crate::kernel::Kernel;
+use crate::state::{Driver, Kernel};
 use crate::writes::{Answer, Stop};
 
 pub(crate) const DRIVERS: &str = "/sys/bus/pci/drivers";
@@ -30,63 +28,6 @@ const BY_CLASS: [(&str, u32, u32); 4] = [
     ("nvme", 0x01_0802, 0xff_ffff),
     ("pcieport", 0x06_0400, 0xff_ff00),
 ];
-
-/// The drivers, registered and loadable.
-#[derive(Debug, Default)]
-pub(crate) struct Drivers {
-    /// In the order of registration, in which the kernel asks them.
-    registered: Vec<Driver>,
-    loadable: BTreeMap<String, Driver>,
-}
-
-/// One driver.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Driver {
-    pub(crate) name: String,
-    /// Vendor and device; it binds those.
-    pub(crate) ids: Vec<(u16, u16)>,
-}
-
-impl Driver {
-    /// Leaves the group free for user space (`driver_managed_dma`).
-    fn manages_dma(&self) -> bool {
-        self.is_vfio() || matches!(self.name.as_str(), "pci-stub" | "pcieport" | "pci-pf-stub")
-    }
-
-    fn is_vfio(&self) -> bool {
-        self.name.contains("vfio")
-    }
-}
-
-impl Drivers {
-    pub(crate) fn get(&self, name: &str) -> Option<&Driver> {
-        self.registered.iter().find(|driver| driver.name == name)
-    }
-
-    pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Driver> {
-        self.registered.iter_mut().find(|driver| driver.name == name)
-    }
-
-    pub(crate) fn register(&mut self, driver: Driver) {
-        self.registered.push(driver);
-    }
-
-    pub(crate) fn add_loadable(&mut self, name: &str, ids: &[(u16, u16)]) {
-        self.loadable.insert(name.to_owned(), Driver { name: name.to_owned(), ids: ids.to_vec() });
-    }
-
-    pub(crate) fn forget(&mut self, name: &str) {
-        self.loadable.remove(name);
-    }
-
-    pub(crate) fn loadable(&self, name: &str) -> Option<Driver> {
-        self.loadable.get(name).cloned()
-    }
-
-    fn names(&self) -> Vec<String> {
-        self.registered.iter().map(|driver| driver.name.clone()).collect()
-    }
-}
 
 /// Why a probe did not bind.
 pub(crate) enum ProbeError {

@@ -4,7 +4,7 @@ use gpuvirt_model::PciAddress;
 use uuid::Uuid;
 
 use crate::files::Node;
-use crate::kernel::Kernel;
+use crate::state::Kernel;
 
 pub(crate) const DEVICES: &str = "/sys/bus/pci/devices";
 

@@ -6,7 +6,7 @@ use gpuvirt_model::PciAddress;
 use crate::driver::DRIVERS;
 use crate::files::Node;
 use crate::iommu::GROUPS;
-use crate::kernel::Kernel;
+use crate::state::Kernel;
 
 /// Config space is the longest attribute; a list of interrupts the longest file.
 const MAX_FILE: usize = 1 << 20;

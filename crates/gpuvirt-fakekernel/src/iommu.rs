@@ -2,7 +2,7 @@
 
 use nix::errno::Errno;
 
-use crate::kernel::Kernel;
+use crate::state::Kernel;
 use crate::writes::Answer;
 
 pub(crate) const GROUPS: &str = "/sys/kernel/iommu_groups";

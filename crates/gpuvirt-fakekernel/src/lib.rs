@@ -30,6 +30,7 @@ mod process;
 mod program;
 mod seam;
 mod sriov;
+mod state;
 mod unbind_lock;
 mod vf;
 mod vfio;
@@ -37,9 +38,6 @@ mod writes;
 
 pub use inject::{Fault, On};
 pub use kernel::FakeKernel;
-pub use mdev::SizeRule;
-pub use mig::InstanceKind;
 pub use nix::errno::Errno;
-pub use process::Process;
-pub use program::Program;
+pub use state::{InstanceKind, Process, Program, SizeRule};
 pub use writes::Written;

@@ -1,7 +1,5 @@
 //! Mediated devices: types with a shared capacity, creation and removal (drivers/vfio/mdev).
 
-use std::collections::BTreeMap;
-
 use gpuvirt_model::PciAddress;
 use nix::errno::Errno;
 use uuid::Uuid;
@@ -9,53 +7,13 @@ use uuid::Uuid;
 use crate::files::Node;
 use crate::inject::On;
 use crate::iommu::GROUPS;
-use crate::kernel::Kernel;
 use crate::sriov::number;
+use crate::state::{Kernel, Live, Pool, SizeRule};
 use crate::writes::{Answer, Stop};
 
 const MDEVS: &str = "/sys/bus/mdev/devices";
 /// Length of a uuid in text (`UUID_STRING_LEN`).
 const UUID_LEN: usize = 36;
-
-/// Which sizes may live together on a card.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SizeRule {
-    /// Any, as long as they fit.
-    Mixed,
-    /// All as large as the first one: types of other sizes show no instance.
-    Same,
-}
-
-/// All cards that offer mediated devices, and the devices.
-#[derive(Debug, Default)]
-pub(crate) struct Pools {
-    list: Vec<Pool>,
-    /// By uuid. A device whose removal waits is still one: it counts, and its uuid is taken.
-    live: BTreeMap<String, Live>,
-}
-
-/// A mediated device.
-#[derive(Debug, Clone)]
-struct Live {
-    parent: PciAddress,
-    type_id: String,
-    /// Its folder, without links.
-    folder: String,
-}
-
-/// One card's memory, and the functions on which its devices are made.
-#[derive(Debug)]
-struct Pool {
-    /// The card itself: the parents' physical function where they are virtual ones.
-    card: PciAddress,
-    parents: Vec<PciAddress>,
-    total_mib: u64,
-    rule: SizeRule,
-    /// Folder and size of each type.
-    types: Vec<(String, u64)>,
-    /// Parents are virtual functions: at most one device on each.
-    one_each: bool,
-}
 
 impl Kernel {
     /// Makes a driver offer types, now and whenever it has the function.

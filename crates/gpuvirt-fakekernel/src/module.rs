@@ -5,10 +5,8 @@ use std::io;
 use nix::errno::Errno;
 use uuid::Uuid;
 
-use crate::driver::Driver;
 use crate::inject::{Fault, On};
-use crate::kernel::Kernel;
-use crate::process::Process;
+use crate::state::{Driver, Kernel, Process};
 
 /// What a live host's kernel calls itself here.
 const RELEASE: &str = "6.12.0-fake";

@@ -12,8 +12,7 @@ use nix::errno::Errno;
 
 use crate::files::Node;
 use crate::inject::On;
-use crate::kernel::Kernel;
-use crate::mdev::SizeRule;
+use crate::state::{Kernel, SizeRule, Sizes, TypedCard};
 use crate::writes::Answer;
 
 /// Files that answer ENXIO until the virtual function has a type.
@@ -21,57 +20,6 @@ const UNTIL_SET: [&str; 2] = ["gpu_instance_id", "placement_id"];
 
 /// The test module takes no more.
 const LONGEST_PARAMS: usize = 255;
-
-/// A card whose virtual functions take types, all of one memory.
-#[derive(Debug)]
-pub(crate) struct TypedCard {
-    pf: PciAddress,
-    total_mib: u64,
-    /// Unless sizes are mixed for now.
-    rule: SizeRule,
-    /// Number, name and size of each type.
-    types: Vec<(u32, String, u64)>,
-    /// The types that are set.
-    set: BTreeMap<PciAddress, u32>,
-}
-
-/// Which sizes may live together now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sizes {
-    /// As the card's rule has it.
-    Ruled,
-    /// Any.
-    Mixed,
-    /// Each has the size of its GPU instance.
-    OfInstances,
-}
-
-impl TypedCard {
-    fn size_of(&self, id: u32) -> u64 {
-        self.types.iter().find(|(known, ..)| *known == id).map_or(0, |(.., mib)| *mib)
-    }
-
-    /// Whether this is the card of a physical function.
-    pub(crate) fn is_of(&self, pf: PciAddress) -> bool {
-        self.pf == pf
-    }
-
-    /// The types that a virtual function could get now.
-    fn creatable(&self, vf: PciAddress, how: Sizes) -> Vec<&(u32, String, u64)> {
-        if self.set.contains_key(&vf) {
-            return Vec::new();
-        }
-        if how == Sizes::OfInstances {
-            return self.types.iter().collect();
-        }
-        let taken: u64 = self.set.values().map(|id| self.size_of(*id)).sum();
-        let left = self.total_mib.saturating_sub(taken);
-        let locked = self.set.values().next().map(|id| self.size_of(*id));
-        let locked = locked.filter(|_| self.rule == SizeRule::Same && how != Sizes::Mixed);
-        let fits = |mib: u64| mib <= left && locked.is_none_or(|size| size == mib);
-        self.types.iter().filter(|(.., mib)| fits(*mib)).collect()
-    }
-}
 
 impl Kernel {
     /// Makes the virtual functions of a card take types, those that exist and those to come.

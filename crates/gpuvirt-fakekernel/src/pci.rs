@@ -6,8 +6,8 @@ use nix::errno::Errno;
 use crate::files::Node;
 use crate::function::DEVICES;
 use crate::inject::On;
-use crate::kernel::Kernel;
 use crate::sriov::number;
+use crate::state::Kernel;
 use crate::writes::{Answer, Stop};
 
 /// A page; `driver_override` shows its value with a newline in one.

@@ -4,43 +4,13 @@
 //! Tool and command do what NVIDIA's were seen to do; the lab's stand-ins (tests/lab/guest) do the same to the real
 //! kernel.
 
-use std::collections::BTreeMap;
-
 use gpuvirt_host::{ProgramCall, ProgramEnd};
 use gpuvirt_model::PciAddress;
 use nix::errno::Errno;
 
 use crate::inject::{Fault, On};
-use crate::kernel::Kernel;
-use crate::process::Process;
+use crate::state::{Kernel, Process, Program, Service};
 use crate::writes::{Stop, WriteResult, Written};
-
-/// What a program of the fake host is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Program {
-    /// Makes and removes virtual functions, as NVIDIA's `sriov-manage` does.
-    VfTool,
-    /// Sets modes of the card, as `nvidia-smi` does.
-    Command,
-    /// `systemctl`.
-    ServiceManager,
-}
-
-/// The programs that are installed, and the services.
-#[derive(Debug, Default)]
-pub(crate) struct Programs {
-    pub(crate) installed: BTreeMap<String, Program>,
-    services: BTreeMap<String, Service>,
-}
-
-/// A service, and the process that it is while it runs.
-#[derive(Debug)]
-struct Service {
-    pid: u32,
-    process: Process,
-    /// It does not stop when it is told to.
-    stubborn: bool,
-}
 
 pub(crate) fn ended(code: i32, stdout: &str, stderr: &str) -> ProgramEnd {
     ProgramEnd { code: Some(code), signal: None, stdout: stdout.to_owned(), stderr: stderr.to_owned() }

@@ -8,7 +8,8 @@ use gpuvirt_model::PciAddress;
 use nix::errno::Errno;
 
 use crate::files::Node;
-use crate::kernel::{FakeKernel, Waiting};
+use crate::kernel::FakeKernel;
+use crate::state::Waiting;
 use crate::writes::Stop;
 
 /// Pids of writers that wait: beyond every pid of a test.

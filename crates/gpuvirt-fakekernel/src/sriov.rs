@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use crate::files::Node;
 use crate::function::DEVICES;
 use crate::inject::On;
-use crate::kernel::Kernel;
+use crate::state::Kernel;
 use crate::writes::{Answer, Stop};
 
 impl Kernel {

@@ -7,16 +7,8 @@ use gpuvirt_model::PciAddress;
 use nix::errno::Errno;
 
 use crate::inject::On;
-use crate::kernel::Kernel;
+use crate::state::{Kernel, LockedCard};
 use crate::writes::Answer;
-
-/// A card whose driver has the lock.
-#[derive(Debug, Clone)]
-pub(crate) struct LockedCard {
-    pub(crate) driver: String,
-    /// The node that the vendor's programs have open.
-    pub(crate) node: String,
-}
 
 fn file(driver: &str, card: PciAddress) -> String {
     format!("/proc/driver/{driver}/gpus/{card}/unbindLock")

@@ -2,7 +2,7 @@
 
 use gpuvirt_model::PciAddress;
 
-use crate::kernel::Kernel;
+use crate::state::Kernel;
 
 /// The memory window of each virtual function, one behind the other.
 const WINDOWS: u64 = 0xc0_4000_0000;

@@ -4,7 +4,7 @@ use gpuvirt_host::DeviceNumber;
 use gpuvirt_model::PciAddress;
 
 use crate::files::Node;
-use crate::kernel::Kernel;
+use crate::state::Kernel;
 
 /// The kernel gives VFIO's groups a major number at run time; any that nothing else here has will do.
 const VFIO_MAJOR: u64 = 243;

@@ -1,14 +1,14 @@
 //! Against a real libvirtd with the QEMU driver, which these tests may define domains in, and stop.
 //!
 //! Not part of an ordinary run: `cargo test -p gpuvirt-libvirt --test system -- --ignored` with
-//! `GPUVIRT_TEST_LIBVIRT` (its URI) and `GPUVIRT_TEST_LIBVIRT_PIDFILE` set. No device of the golden domains has to
-//! exist: nothing is started.
+//! `GPUVIRT_TEST_LIBVIRT` (its URI) and `GPUVIRT_TEST_LIBVIRT_PIDFILE` set, and `GPUVIRT_TEST_DOMAINS` where the golden
+//! domains are not where they were when this was built. No device of theirs has to exist: nothing is started.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)] // a test fails by panicking
 
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -36,7 +36,8 @@ fn signal(name: &str) {
 
 /// The golden documents that define a domain, with their folders' names.
 fn golden(file: &str) -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/domain");
+    let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/domain");
+    let root = std::env::var_os("GPUVIRT_TEST_DOMAINS").map_or_else(built, PathBuf::from);
     let mut documents: Vec<(String, String)> = std::fs::read_dir(&root)
         .unwrap()
         .map(|entry| entry.unwrap().path())

@@ -1,10 +1,21 @@
 //! The lab VM: commands in it, its first state, and whether it is in that state.
 
+use std::env;
 use std::process::{Command, Stdio};
 
 use crate::{Devices, Guest, Output};
 
-const LAB: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/lab");
+/// `scripts/lab` for the lab of this test. Tests that run at once have a lab each: the first the one that `GPUVIRT_LAB_NAME`
+/// names, the second that with `-2` behind its name.
+fn scripts_lab() -> Command {
+    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/lab"));
+    let slot = env::var("NEXTEST_TEST_GLOBAL_SLOT").map_or(0, |slot| slot.parse::<u32>().expect("a number"));
+    if slot > 0 {
+        let first = env::var("GPUVIRT_LAB_NAME").unwrap_or_else(|_| "default".to_owned());
+        command.env("GPUVIRT_LAB_NAME", format!("{first}-{}", slot + 1));
+    }
+    command
+}
 
 /// How the lab's host goes down before it boots again.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +55,7 @@ impl Lab {
     /// Runs a shell script in the lab as root.
     #[track_caller]
     pub fn sh(&self, script: &str) -> Output {
-        let run = Command::new(LAB)
+        let run = scripts_lab()
             .args(["exec", "--", "bash", "-uo", "pipefail", "-c", script])
             .stdin(Stdio::null())
             .output()
@@ -94,7 +105,7 @@ impl Lab {
 
     #[track_caller]
     fn on_this_machine(&self, arguments: &[&str]) {
-        let run = Command::new(LAB).args(arguments).stdin(Stdio::null()).output();
+        let run = scripts_lab().args(arguments).stdin(Stdio::null()).output();
         let run = run.expect("scripts/lab can be started");
         let said = String::from_utf8_lossy(&run.stderr);
         assert!(run.status.success(), "scripts/lab {}: {said}", arguments.join(" "));

@@ -1,164 +1,32 @@
-//! `config apply`: a whole document made so. Everything that is in the way of any GPU is found before the first write;
-//! then each GPU is a change of its own, and one that fails stops no other.
+//! One GPU's entry of a document carried out, as a change of its own.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use gpuvirt_model::{
-    Configuration, ConfiguredType, Desired, DesiredGpu, DesiredHost, DesiredVgpu, Outcome, PciAddress,
-    Refusal, VgpuId, VgpuRecord, When,
-};
-use gpuvirt_plan::config::{Difference, Unnamed, Wanted, export, gpu_differences, host_differences, wanted};
+use gpuvirt_model::{DesiredGpu, DesiredVgpu, Outcome, PciAddress, VgpuId, VgpuRecord, When};
 use gpuvirt_plan::pending_reason;
 
-use crate::host::{affects_others, followers};
+use super::request::{ConfigRequest, Strangers};
 use crate::{Engine, EngineError, Preparation, Removal, RemoveRequest, Report, SwitchRequest, View, Wish};
 
-/// `config apply` and `config diff`.
-#[derive(Debug, Clone)]
-pub struct ConfigRequest {
-    /// The document.
-    pub config: Configuration,
-    /// What becomes of managed GPUs that it does not name.
-    pub unnamed: Unnamed,
-    /// How far to go.
-    pub until: Until,
-    /// GPUs that follow the default type are changed with it.
-    pub yes: bool,
-    /// vGPUs of the document that live already and that somebody else made.
-    pub strangers: Strangers,
+/// How one GPU's entry is carried out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Goal {
+    /// Only what would be done.
+    pub(super) dry_run: bool,
     /// Longest wait for one write that can block.
-    pub deadline: Duration,
+    pub(super) deadline: Duration,
+    /// vGPUs that others made.
+    pub(super) strangers: Strangers,
 }
 
-/// How far a document is carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Until {
-    /// What it would change of what is stored.
-    Differences,
-    /// The plans too, and whatever is in their way.
-    Plans,
-    /// All of it.
-    Done,
-}
-
-/// What becomes of vGPUs that the document names and that others made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Strangers {
-    /// They are in the way: what we did not make we don't take.
-    Left,
-    /// From now on they are ours, where GPU and profile are those of the document. The host is not changed for it.
-    Adopted,
-}
-
-/// What a document changed, or would change.
-#[derive(Debug)]
-pub struct ConfigReport {
-    /// Of the host's defaults.
-    pub host: Vec<Difference>,
-    /// Of each GPU that it means or affects, by address.
-    pub gpus: Vec<GpuReport>,
-}
-
-/// What a document changed of one GPU.
-#[derive(Debug)]
-pub struct GpuReport {
-    /// The GPU.
-    pub address: PciAddress,
-    /// What is stored differently.
-    pub differences: Vec<Difference>,
-    /// What was done, or why not.
-    pub result: Result<Report, EngineError>,
+pub(super) fn goal_of(request: &ConfigRequest) -> Goal {
+    Goal { dry_run: false, deadline: request.deadline, strangers: request.strangers }
 }
 
 impl Engine {
-    /// What is configured, as a document.
-    ///
-    /// # Errors
-    /// [`EngineError::Port`].
-    pub fn export_config(&self) -> Result<Configuration, EngineError> {
-        Ok(export(&self.store.load()?.0))
-    }
-
-    /// Makes the host what a document says. GPUs that it doesn't name are left alone, or forgotten if that was asked.
-    ///
-    /// # Errors
-    /// [`EngineError::Refused`] with every reason of every GPU, nothing written. What fails later is in the report.
-    pub fn apply_config(&self, request: &ConfigRequest) -> Result<ConfigReport, EngineError> {
-        let view = self.view()?;
-        let wanted = wanted(&request.config, &view.observed, &view.desired, request.unnamed)
-            .map_err(EngineError::Refused)?;
-        let host = host_differences(&wanted.host, &view.desired.host);
-        let plans = match request.until {
-            Until::Differences => return Ok(ConfigReport { host, gpus: compared(&wanted, &view.desired) }),
-            Until::Plans | Until::Done => self.plans(&wanted, &view, request)?,
-        };
-        if request.until == Until::Plans {
-            return Ok(ConfigReport { host, gpus: plans });
-        }
-        if !host.is_empty() {
-            self.store_host(&wanted.host)?;
-        }
-        let differences = plans.into_iter().map(|plan| (plan.address, plan.differences));
-        let done = differences.map(|(address, differences)| {
-            let result = match wanted.gpus.get(&address) {
-                Some(entry) => self.lead(entry, Goal { dry_run: false, ..goal_of(request) }),
-                None => self.unset(address),
-            };
-            GpuReport { address, differences, result }
-        });
-        Ok(ConfigReport { host, gpus: done.collect() })
-    }
-
-    /// A dry run of each GPU; all refusals of all of them, if there is any.
-    fn plans(
-        &self,
-        wanted: &Wanted,
-        view: &View,
-        request: &ConfigRequest,
-    ) -> Result<Vec<GpuReport>, EngineError> {
-        let goal = Goal { dry_run: true, ..goal_of(request) };
-        let named = wanted.gpus.iter().map(|(address, entry)| {
-            let result = self.hands_on(*address).and_then(|()| {
-                let mut view = view.clone();
-                view.desired.host = wanted.host.clone();
-                self.lead_from(view, entry, goal)
-            });
-            GpuReport {
-                address: *address,
-                differences: gpu_differences(entry, view.desired.gpu(*address)),
-                result,
-            }
-        });
-        let forgotten = wanted.forgotten.iter().map(|address| GpuReport {
-            address: *address,
-            differences: unmanaged(),
-            result: self.forgettable(*address, view),
-        });
-        let (mut gpus, mut refusals) = (Vec::new(), Vec::new());
-        refusals.extend((!request.yes).then(|| follows(wanted, view)).flatten());
-        for gpu in named.chain(forgotten) {
-            match gpu.result {
-                Err(EngineError::Refused(more)) => refusals.extend(more),
-                Err(error) => return Err(error),
-                Ok(_) => gpus.push(gpu),
-            }
-        }
-        gpus.sort_by_key(|gpu| gpu.address);
-        if refusals.is_empty() { Ok(gpus) } else { Err(EngineError::Refused(refusals)) }
-    }
-
-    /// Stores the host's defaults as they are wanted, whatever else has changed meanwhile.
-    fn store_host(&self, wanted: &DesiredHost) -> Result<(), EngineError> {
-        let _turn = self.begin();
-        let (stored, records) = self.store.load()?;
-        let host = DesiredHost { maintenance: stored.host.maintenance, ..wanted.clone() };
-        let next = Desired { host, generation: stored.generation.saturating_add(1), ..stored };
-        Ok(self.store.commit(&next, &records)?)
-    }
-
     /// One GPU, in a turn of its own and on a fresh picture: the checks are made again.
-    fn lead(&self, entry: &DesiredGpu, goal: Goal) -> Result<Report, EngineError> {
+    pub(super) fn lead(&self, entry: &DesiredGpu, goal: Goal) -> Result<Report, EngineError> {
         let turn = self.begin();
         self.hands_on(entry.address)?;
         let view = turn.view()?;
@@ -170,7 +38,12 @@ impl Engine {
 
     /// vGPUs that are no longer wanted go, then the GPU becomes what it is to be, then new vGPUs are made: each a change
     /// of its own.
-    fn lead_from(&self, mut view: View, entry: &DesiredGpu, goal: Goal) -> Result<Report, EngineError> {
+    pub(super) fn lead_from(
+        &self,
+        mut view: View,
+        entry: &DesiredGpu,
+        goal: Goal,
+    ) -> Result<Report, EngineError> {
         let entry = &asked_in(entry, &view);
         let address = entry.address;
         let stored = view.desired.gpu(address).map(|stored| stored.vgpus.clone()).unwrap_or_default();
@@ -327,27 +200,6 @@ impl Engine {
         let report = if new { Report::changed(text) } else { Report::unchanged(text) };
         Ok(Report { pending, ..report })
     }
-
-    /// Whether a GPU can become unmanaged, as [`Engine::unset`] would find.
-    fn forgettable(&self, address: PciAddress, view: &View) -> Result<Report, EngineError> {
-        self.hands_on(address)?;
-        match crate::unset::vgpus_of_ours(view, address) {
-            Some(refusal) => Err(EngineError::Refused(vec![refusal])),
-            None => Ok(Report::changed(format!("{address} would become unmanaged"))),
-        }
-    }
-}
-
-/// How one GPU's entry is carried out.
-#[derive(Debug, Clone, Copy)]
-struct Goal {
-    dry_run: bool,
-    deadline: Duration,
-    strangers: Strangers,
-}
-
-fn goal_of(request: &ConfigRequest) -> Goal {
-    Goal { dry_run: false, deadline: request.deadline, strangers: request.strangers }
 }
 
 /// The entry with the boot in which `boot` was asked for first: a later one is meant.
@@ -362,19 +214,6 @@ fn asked_in(entry: &DesiredGpu, view: &View) -> DesiredGpu {
     DesiredGpu { asked_in, ..entry.clone() }
 }
 
-/// The refusal that lists those who follow the default type to another one: stored as followers, and not meant to be
-/// anything else by the document.
-fn follows(wanted: &Wanted, view: &View) -> Option<Refusal> {
-    let stays = |gpu: &&DesiredGpu| {
-        let said = wanted.gpus.get(&gpu.address);
-        !wanted.forgotten.contains(&gpu.address)
-            && said.is_none_or(|said| said.graphics_type == ConfiguredType::Default)
-    };
-    let after = view.desired.with_host(wanted.host.clone());
-    let followers: Vec<DesiredGpu> = followers(&view.desired, &after).filter(stays).cloned().collect();
-    affects_others(&wanted.host, &followers)
-}
-
 /// The picture with the entry stored, so that a switch finds label, counts and modes as they are to be.
 fn staged(view: &View, entry: &DesiredGpu) -> View {
     let mut view = view.clone();
@@ -382,28 +221,4 @@ fn staged(view: &View, entry: &DesiredGpu) -> View {
         view.desired = view.desired.with_gpu(entry.clone());
     }
     view
-}
-
-/// What a document would store, the host not looked at.
-fn compared(wanted: &Wanted, stored: &Desired) -> Vec<GpuReport> {
-    let named = wanted.gpus.iter().map(|(address, entry)| {
-        let differences = gpu_differences(entry, stored.gpu(*address));
-        let report = match differences.is_empty() {
-            true => Report::unchanged(format!("{address} is configured so")),
-            false => Report::changed(format!("{address} would be configured so")),
-        };
-        GpuReport { address: *address, differences, result: Ok(report) }
-    });
-    let forgotten = wanted.forgotten.iter().map(|address| GpuReport {
-        address: *address,
-        differences: unmanaged(),
-        result: Ok(Report::changed(format!("{address} would become unmanaged"))),
-    });
-    let mut all: Vec<GpuReport> = named.chain(forgotten).collect();
-    all.sort_by_key(|gpu| gpu.address);
-    all
-}
-
-fn unmanaged() -> Vec<Difference> {
-    vec![Difference { field: "managed".to_owned(), from: "true".to_owned(), to: "false".to_owned() }]
 }

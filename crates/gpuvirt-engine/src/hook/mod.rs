@@ -1,0 +1,16 @@
+//! libvirt's hook: whether a domain may start, what is made for it, and what goes when it ended.
+//!
+//! ```text
+//! prepare:  look -> judge -> claim                       nothing to make: no change is waited for but one of its GPUs
+//!                \-> the host's turn -> make -> judge -> claim
+//! release:  the claim ends, a ticket is left -> (later, on nobody's time) remove what was made for it
+//! ```
+//!
+//! While a hook is open libvirt holds the domain, and answers no listing: nothing here asks it. See [`crate::turn`].
+
+mod deadline;
+mod judge;
+mod prepare;
+mod release;
+
+pub use deadline::{CREATION_DEADLINE, VALIDATION_DEADLINE};
