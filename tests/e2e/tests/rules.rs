@@ -258,7 +258,7 @@ fn a_vm_that_starts_with_the_host_is_started_again_where_its_card_no_longer_fits
     let other = if hint == first { second } else { first };
     lab.gpuvirt(&format!("gpu set {hint} --type shared")).expect(0);
     // Started by hand it is refused, with what to do.
-    start(&lab, "boots").expect(1).says("[not-passthrough]");
+    start(&lab, "boots").expect(1).says("[not-passthrough]").says("gpuvirt vm start boots");
     // As libvirt does once after a boot: it remembers that in a file.
     lab.sh("virsh -q autostart boots && systemctl stop libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket libvirtd; rm -f /run/libvirt/qemu/autostarted; systemctl start libvirtd")
         .expect(0);
