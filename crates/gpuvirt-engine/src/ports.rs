@@ -25,6 +25,14 @@ pub trait Host: Send + Sync {
         self.observe()
     }
 
+    /// What GPUs offer now, for the listing of it; everything else is left out, and must not be told.
+    ///
+    /// # Errors
+    /// As [`Host::observe`].
+    fn observe_offers(&self) -> Result<Observed, PortError> {
+        self.observe_without_holders()
+    }
+
     /// One GPU with its groups, virtual functions and vGPUs, without holders: whether a change came out as planned.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use gpuvirt_model::{Domain, Observed, PciAddress, Reading, Unknown};
+use gpuvirt_plan::profile::may_name_vms;
 
 use crate::ports::Domains;
 use crate::{Engine, EngineError, View};
@@ -183,6 +184,20 @@ impl Engine {
         let domains = self.listed();
         let view = self.view_by(|host| host.observe_without_holders())?;
         let domains = self.starts.joined(domains);
+        Ok(View { observed: Observed { domains, ..view.observed }, ..view })
+    }
+
+    /// A fresh picture for the listing of what GPUs offer, and of nothing else. libvirt is asked only where
+    /// something of it leads to VMs: why a profile is used up.
+    ///
+    /// # Errors
+    /// [`EngineError::Port`].
+    pub fn view_of_offers(&self) -> Result<View, EngineError> {
+        let view = self.view_by(|host| host.observe_offers())?;
+        if !may_name_vms(&view.observed) {
+            return Ok(view);
+        }
+        let domains = self.starts.joined(self.listed());
         Ok(View { observed: Observed { domains, ..view.observed }, ..view })
     }
 }

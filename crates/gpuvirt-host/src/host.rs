@@ -11,7 +11,7 @@ use crate::error::HostError;
 use crate::files::Files;
 use crate::health;
 use crate::holders;
-use crate::inventory::{self, GpuRules, KnownNames};
+use crate::inventory::{self, Extent, GpuRules, KnownNames};
 use crate::memory;
 use crate::mig;
 use crate::paths;
@@ -35,6 +35,9 @@ pub enum ObserveScope {
     Full,
     /// Without holders: they are reported as not looked for.
     WithoutHolders,
+    /// What GPUs offer now: those on which vGPUs can be made, with their drivers, virtual functions, types and vGPUs. All else
+    /// is left out, and must not be told.
+    Offers,
     /// One GPU with its groups, virtual functions and vGPUs, without holders: whether a change came out as planned.
     Gpu(PciAddress),
     /// The same with its holders: what a change of one GPU is decided on.
@@ -51,7 +54,7 @@ pub fn host_health(sysfs: &dyn Sysfs, release: Option<&str>) -> Health {
 /// # Errors
 /// As [`LinuxHost::observe`].
 pub fn host_inventory(sysfs: &dyn Sysfs, rules: &GpuRules) -> Result<Observed, HostError> {
-    inventory::observe(Files::new(sysfs), rules, &KnownNames::default(), None)
+    inventory::observe(Files::new(sysfs), rules, &KnownNames::default(), Extent::Host)
 }
 
 impl LinuxHost {
@@ -74,14 +77,17 @@ impl LinuxHost {
     /// As [`LinuxHost::observe`].
     pub fn observe_scope(&self, scope: ObserveScope) -> Result<Observed, HostError> {
         let files = Files::new(&*self.sysfs);
-        let only = match scope {
-            ObserveScope::Gpu(gpu) | ObserveScope::GpuAndHolders(gpu) => Some(gpu),
-            ObserveScope::Full | ObserveScope::WithoutHolders => None,
+        let extent = match scope {
+            ObserveScope::Gpu(gpu) | ObserveScope::GpuAndHolders(gpu) => Extent::Gpu(gpu),
+            ObserveScope::Full | ObserveScope::WithoutHolders => Extent::Host,
+            ObserveScope::Offers => Extent::Offers,
         };
-        let mut observed = inventory::observe(files, &self.rules, &self.names, only)?;
+        let mut observed = inventory::observe(files, &self.rules, &self.names, extent)?;
         match scope {
             ObserveScope::Full | ObserveScope::GpuAndHolders(_) => holders::fill(files, &mut observed),
-            ObserveScope::WithoutHolders | ObserveScope::Gpu(_) => not_looked_for(&mut observed),
+            ObserveScope::WithoutHolders | ObserveScope::Offers | ObserveScope::Gpu(_) => {
+                not_looked_for(&mut observed);
+            }
         }
         Ok(observed)
     }

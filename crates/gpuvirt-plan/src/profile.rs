@@ -8,6 +8,6 @@ mod blocked;
 mod names;
 mod nearest;
 
-pub use blocked::judged;
+pub use blocked::{judged, may_name_vms};
 pub use names::remember_names;
 pub use nearest::nearest;

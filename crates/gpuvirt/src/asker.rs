@@ -57,11 +57,23 @@ impl Asker {
         self.ask_of(local::live, daemon, local)
     }
 
-    /// The same about what GPUs offer: who holds them is not looked for.
+    /// The same about what GPUs offer, and about nothing else of them.
     ///
     /// # Errors
     /// As [`Asker::ask`].
     pub fn ask_of_offers<T>(
+        &self,
+        daemon: impl FnOnce(&Client) -> Result<T, ClientError>,
+        local: impl FnOnce(&Picture) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.ask_of(local::live_offers, daemon, local)
+    }
+
+    /// The same where who holds GPUs is not looked for.
+    ///
+    /// # Errors
+    /// As [`Asker::ask`].
+    pub fn ask_without_holders<T>(
         &self,
         daemon: impl FnOnce(&Client) -> Result<T, ClientError>,
         local: impl FnOnce(&Picture) -> Result<T, Failure>,

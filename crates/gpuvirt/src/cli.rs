@@ -5,6 +5,7 @@
 
 mod advise;
 mod config;
+mod deferred;
 mod driver;
 mod esxcli;
 mod gpu;
@@ -23,6 +24,7 @@ use gpuvirt_model::VgpuId;
 
 pub use advise::AdviseArgs;
 pub use config::{ConfigCommand, DiffArgs, DocumentArgs};
+pub use deferred::{Deferred, Verbs, grammar};
 pub use driver::{CheckArgs, DriverCommand};
 pub use esxcli::{
     EsxcliCommand, EsxcliDeviceCommand, EsxcliHostCommand, EsxcliHostSetArgs, EsxcliSetArgs,
@@ -90,17 +92,13 @@ pub enum Format {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// GPUs: what they are, how they are used, who holds them; and giving them another type
-    #[command(subcommand)]
-    Gpu(GpuCommand),
+    Gpu(Deferred<Verbs<GpuCommand>>),
     /// vGPU profiles: what a VM can ask for, and how much is left
-    #[command(subcommand)]
-    Profile(ProfileCommand),
+    Profile(Deferred<Verbs<ProfileCommand>>),
     /// GPU instances (MIG): the parts that a card is cut into, for vGPUs to live on
-    #[command(subcommand)]
-    Mig(MigCommand),
+    Mig(Deferred<Verbs<MigCommand>>),
     /// vGPUs: the shares of GPUs that exist now
-    #[command(subcommand)]
-    Vgpu(VgpuCommand),
+    Vgpu(Deferred<Verbs<VgpuCommand>>),
     /// How many vGPUs of each profile fit, live, remain and are kept. Changes nothing
     ///
     /// MAX is how many fit on the empty GPU, CONSUMED how many live, whoever made them, RESERVED how many are kept for
@@ -108,19 +106,17 @@ pub enum Command {
     /// had beside all those. Capacity is shared between the profiles of a GPU. NOTE says why gpuvirt makes none there.
     ///
     /// Example: gpuvirt capacity --profile nvidia_a40-24c
-    Capacity(CapacityArgs),
+    Capacity(Deferred<CapacityArgs>),
     /// The host's defaults: default type, assignment policy, reservations, maintenance
-    #[command(subcommand)]
-    Host(HostCommand),
+    Host(Deferred<Verbs<HostCommand>>),
     /// VMs: libvirt domains and the GPUs that they have
-    #[command(subcommand)]
-    Vm(VmCommand),
+    Vm(Deferred<Verbs<VmCommand>>),
     /// Print the <hostdev> elements for a GPU or a vGPU. Changes nothing
     ///
     /// The elements are complete: paste them into a domain's <devices>, or let `gpuvirt vm add` do it.
     ///
     /// Example: gpuvirt xml --gpu 41:00.0
-    Xml(XmlArgs),
+    Xml(Deferred<XmlArgs>),
     /// Record this host into a file that --host reads again. Changes nothing but that file
     ///
     /// `gpuvirt --host FILE` then shows what this host showed, VMs and findings too. Serial numbers, host names and MAC addresses are
@@ -128,10 +124,9 @@ pub enum Command {
     /// holds more than as a user; what could not be read is listed. An existing file is never overwritten. It wakes no card.
     ///
     /// Example: sudo gpuvirt snapshot --file host1.tar
-    Snapshot(SnapshotArgs),
+    Snapshot(Deferred<SnapshotArgs>),
     /// Driver packages: what they are, and whether they fit a GPU or a VM
-    #[command(subcommand)]
-    Driver(DriverCommand),
+    Driver(Deferred<Verbs<DriverCommand>>),
     /// Advise on passthrough or vGPU for a workload on this host, with reasons and commands. Changes nothing
     ///
     /// It looks at this host's GPUs (or those of a recording, --host FILE): whether each can be passed through, whether it makes vGPUs
@@ -139,10 +134,9 @@ pub enum Command {
     /// not show is named. Without a workload both modes are compared. docs/choosing.md has the comparison with its sources.
     ///
     /// Example: gpuvirt advise --workload cad --vms 6 --need migration
-    Advise(AdviseArgs),
+    Advise(Deferred<AdviseArgs>),
     /// The desired document: what all managed GPUs are to be, as one file
-    #[command(subcommand)]
-    Config(ConfigCommand),
+    Config(Deferred<Verbs<ConfigCommand>>),
     /// Show what driverctl, mdevctl, vfio-pci.ids=, libvirt and Proxmox say of this host's GPUs as a document. Changes nothing without --apply
     ///
     /// The output is the desired document, with what was found as comments in it; contradictions are named and left out.
@@ -150,13 +144,13 @@ pub enum Command {
     /// out of the way.
     ///
     /// Example: gpuvirt import
-    Import(ImportArgs),
+    Import(Deferred<ImportArgs>),
     /// Explain the name of a refusal, a warning or a finding: cause, how it is found out, remedy. Changes nothing
     ///
     /// Without a name: all names.
     ///
     /// Example: gpuvirt explain group-not-viable
-    Explain(ExplainArgs),
+    Explain(Deferred<ExplainArgs>),
     /// Show whether gpuvirtd answers, and the GPUs that are not as they were asked to be. Changes nothing
     ///
     /// Exit code 5 when gpuvirtd does not answer.
@@ -173,17 +167,16 @@ pub enum Command {
     /// something will go wrong; 1 and 2 when the command itself fails.
     ///
     /// Example: gpuvirt doctor 41:00.0
-    Doctor(DoctorArgs),
+    Doctor(Deferred<DoctorArgs>),
     /// Show what happened lately: changes, devices that came and went. Changes nothing
     ///
     /// gpuvirtd remembers a few hundred events of its present life. With --follow it goes on until it is stopped; then
     /// JSON is one event a line.
     ///
     /// Example: gpuvirt events --follow
-    Events(EventsArgs),
+    Events(Deferred<EventsArgs>),
     /// ESXi's words for all this: `esxcli graphics ...`, with its options and its output
-    #[command(subcommand)]
-    Esxcli(EsxcliCommand),
+    Esxcli(Deferred<Verbs<EsxcliCommand>>),
     /// Take back changes that neither succeeded nor could be undone. Changes the GPUs that are hands-off
     ///
     /// gpuvirtd looks at the host as it is now, and leads each hands-off GPU back to how it was before the change.
@@ -197,7 +190,7 @@ pub enum Command {
     ///
     /// Example: gpuvirt hook qemu win11 prepare begin -
     #[command(hide = true)]
-    Hook(HookArgs),
+    Hook(Deferred<HookArgs>),
 }
 
 /// Verbs on profiles.

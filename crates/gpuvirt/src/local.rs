@@ -75,6 +75,14 @@ pub fn live_without_holders() -> Result<Host, Failure> {
     live_in(ObserveScope::WithoutHolders)
 }
 
+/// The same for the listing of what GPUs offer, and for nothing else.
+///
+/// # Errors
+/// As [`live`].
+pub fn live_offers() -> Result<Host, Failure> {
+    live_in(ObserveScope::Offers)
+}
+
 fn live_in(scope: ObserveScope) -> Result<Host, Failure> {
     let mut oddities = Vec::new();
     let (desired, records) = stored(&mut oddities);

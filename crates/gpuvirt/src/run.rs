@@ -4,11 +4,11 @@ use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
-use clap::{Parser as _, ValueEnum as _};
+use clap::{FromArgMatches as _, ValueEnum as _};
 use gpuvirt_api::{ApiError, ErrorKind};
 
 use crate::asker::Asker;
-use crate::cli::{Cli, Command, Format};
+use crate::cli::{Cli, Command, Deferred, Format, Verbs, grammar};
 use crate::output::{self, Answer};
 use crate::render;
 use crate::verb;
@@ -25,7 +25,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(arguments: Vec<OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(&arguments) {
+    let cli = match understood(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             let answer = usage(&error, wanted_format(&arguments));
@@ -33,7 +33,7 @@ fn run(arguments: Vec<OsString>) -> u8 {
             return answer.exit;
         }
     };
-    if let Command::Hook(args) = &cli.command {
+    if let Command::Hook(Deferred(args)) = &cli.command {
         // virsh shows its words: none but our own go there.
         let answer = verb::hook::run(&cli.global, args);
         let _ = output::print(&answer);
@@ -48,6 +48,14 @@ fn run(arguments: Vec<OsString>) -> u8 {
             EXIT_BUG
         }
     }
+}
+
+/// What was typed, by the grammar.
+fn understood(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    // It ends with the process, as a whole: dropping it argument by argument took as long as making it.
+    let grammar = Box::leak(Box::new(grammar::<Cli>()));
+    let mut matches = grammar.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(grammar))
 }
 
 /// Help and version for stdout, errors for stderr and, where programs read, as a document for stdout; what was typed is
@@ -88,24 +96,24 @@ fn wanted_format(arguments: &[OsString]) -> Format {
 pub fn answer(cli: &Cli) -> Answer {
     let asker = Asker::new(&cli.global);
     let result = match &cli.command {
-        Command::Gpu(command) => verb::gpu::run(&asker, command),
-        Command::Profile(command) => verb::profile::run(&asker, command),
-        Command::Mig(command) => verb::mig::run(&asker, command),
-        Command::Vgpu(command) => verb::vgpu::run(&asker, command),
-        Command::Capacity(args) => verb::capacity::run(&asker, args),
-        Command::Host(command) => verb::host::run(&asker, command),
-        Command::Vm(command) => verb::vm::run(&asker, command),
-        Command::Xml(args) => verb::xml::run(&asker, args),
-        Command::Snapshot(args) => verb::snapshot::run(&asker, args),
-        Command::Advise(args) => verb::advise::run(&asker, args),
-        Command::Driver(command) => verb::driver::run(&asker, command),
-        Command::Config(command) => verb::config::run(&asker, command),
-        Command::Import(args) => verb::import::run(&asker, args),
-        Command::Explain(args) => verb::explain::run(asker.format(), args),
+        Command::Gpu(Deferred(Verbs(command))) => verb::gpu::run(&asker, command),
+        Command::Profile(Deferred(Verbs(command))) => verb::profile::run(&asker, command),
+        Command::Mig(Deferred(Verbs(command))) => verb::mig::run(&asker, command),
+        Command::Vgpu(Deferred(Verbs(command))) => verb::vgpu::run(&asker, command),
+        Command::Capacity(Deferred(args)) => verb::capacity::run(&asker, args),
+        Command::Host(Deferred(Verbs(command))) => verb::host::run(&asker, command),
+        Command::Vm(Deferred(Verbs(command))) => verb::vm::run(&asker, command),
+        Command::Xml(Deferred(args)) => verb::xml::run(&asker, args),
+        Command::Snapshot(Deferred(args)) => verb::snapshot::run(&asker, args),
+        Command::Advise(Deferred(args)) => verb::advise::run(&asker, args),
+        Command::Driver(Deferred(Verbs(command))) => verb::driver::run(&asker, command),
+        Command::Config(Deferred(Verbs(command))) => verb::config::run(&asker, command),
+        Command::Import(Deferred(args)) => verb::import::run(&asker, args),
+        Command::Explain(Deferred(args)) => verb::explain::run(asker.format(), args),
         Command::Status => verb::status::run(&asker),
-        Command::Doctor(args) => verb::doctor::run(&asker, args),
-        Command::Events(args) => verb::events::run(&asker, args),
-        Command::Esxcli(command) => verb::esxcli::run(&asker, command),
+        Command::Doctor(Deferred(args)) => verb::doctor::run(&asker, args),
+        Command::Events(Deferred(args)) => verb::events::run(&asker, args),
+        Command::Esxcli(Deferred(Verbs(command))) => verb::esxcli::run(&asker, command),
         Command::Recover => verb::recover::run(&asker),
         // Answered before: it has a shape of its own.
         Command::Hook(_) => Ok(Answer::default()),
@@ -132,7 +140,7 @@ mod tests {
             ("gpuvirt gpu show -- -o json", false),
         ] {
             let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            let error = Cli::try_parse_from(&arguments).unwrap_err();
+            let error = understood(&arguments).unwrap_err();
             let answer = usage(&error, wanted_format(&arguments));
             assert_eq!((answer.exit, answer.err.is_empty()), (2, false), "{line}");
             assert_eq!(!answer.out.is_empty(), document, "{line}: {}", answer.out);

@@ -19,34 +19,58 @@ const RUNS: usize = 7;
 /// Where the daemon answers, if it runs here.
 const SOCKET: &str = "/run/gpuvirt/gpuvirt.sock";
 
-/// A listing of ours and what tells of the same: the program, its name in the table, and what is run.
+/// A listing of ours and what tells of the same.
 struct Listing {
     verb: &'static [&'static str],
-    peers: &'static [(&'static str, &'static str, &'static str)],
+    peers: &'static [Peer],
+}
+
+/// Another's program, its name in the table, and what is run of it.
+struct Peer {
+    program: &'static str,
+    name: &'static str,
+    run: Run,
+}
+
+/// A single program is started as ours is: a shell before it would count for it.
+enum Run {
+    With(&'static [&'static str]),
+    Script(&'static str),
 }
 
 const GPUS: Listing = Listing {
     verb: &["gpu", "list"],
     peers: &[
-        ("lspci", "`lspci -nnk`", "exec lspci -nnk"),
-        ("driverctl", "`driverctl list-devices`", "exec driverctl list-devices"),
-        ("virsh", "`virsh nodedev-list --cap pci`", "exec virsh -q nodedev-list --cap pci"),
-        (
-            "virsh",
-            "`virsh nodedev-list --cap pci`, `nodedev-dumpxml` of each",
-            "all=$(virsh -q nodedev-list --cap pci) || exit 1; for device in $all; do virsh -q nodedev-dumpxml $device || exit 1; done",
-        ),
+        Peer { program: "lspci", name: "`lspci -nnk`", run: Run::With(&["-nnk"]) },
+        Peer { program: "driverctl", name: "`driverctl list-devices`", run: Run::With(&["list-devices"]) },
+        Peer {
+            program: "virsh",
+            name: "`virsh nodedev-list --cap pci`",
+            run: Run::With(&["-q", "nodedev-list", "--cap", "pci"]),
+        },
+        Peer {
+            program: "virsh",
+            name: "`virsh nodedev-list --cap pci`, `nodedev-dumpxml` of each",
+            run: Run::Script(
+                "all=$(virsh -q nodedev-list --cap pci) || exit 1; for device in $all; do virsh -q nodedev-dumpxml $device || exit 1; done",
+            ),
+        },
     ],
 };
-const PROFILES: Listing =
-    Listing { verb: &["profile", "list"], peers: &[("mdevctl", "`mdevctl types`", "exec mdevctl types")] };
+const PROFILES: Listing = Listing {
+    verb: &["profile", "list"],
+    peers: &[Peer { program: "mdevctl", name: "`mdevctl types`", run: Run::With(&["types"]) }],
+};
 
 /// All of it.
 pub fn tables(gpuvirt: &Path, folder: &Path) -> Result<String> {
     let mut out = String::from("### Inventory\n\nWhich devices there are, and what has them.\n\n");
     let trace = table(&GPUS, gpuvirt, folder, &mut out)?;
     out.push_str(&calls(&trace)?);
-    out.push_str("\n### Types of vGPUs\n\nWhat the cards offer.\n\n");
+    out.push_str(
+        "\n### Types of vGPUs\n\nWhat the cards offer. `mdevctl` tells of mediated devices; ours also of virtual functions, and why a type \
+         can't be had now.\n\n",
+    );
     table(&PROFILES, gpuvirt, folder, &mut out)?;
     Ok(out)
 }
@@ -68,8 +92,11 @@ fn table(listing: &Listing, gpuvirt: &Path, folder: &Path, out: &mut String) -> 
         contest = contest.ours(Command::new(&asked, gpuvirt, listing.verb)?);
     }
     let mut missing = Vec::new();
-    for (program, name, script) in listing.peers {
-        let peer = shell(name, script)?;
+    for Peer { program, name, run } in listing.peers {
+        let peer = match run {
+            Run::With(arguments) => Command::new(name, Path::new(program), arguments)?,
+            Run::Script(script) => shell(name, script)?,
+        };
         // One that has no service to talk to here is as good as not there.
         if is_installed(program) && sample::rounds(0, std::slice::from_ref(&peer), || Ok(())).is_ok() {
             contest = contest.peer(peer);

@@ -4,16 +4,20 @@
 //! Made for the lab VM: the parent is a GPU of the test module with room for all.
 
 use std::fmt::Write as _;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::process::{Command as Process, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::changes::shell;
 use crate::command::{Command, text};
 use crate::contest::Contest;
 use crate::floor;
-use crate::process::must;
+use crate::process::{must, named};
 use crate::sample;
 
 const COUNT: usize = 64;
@@ -26,41 +30,77 @@ const RUNS: usize = 5;
 const LIVE: &str = "/sys/bus/mdev/devices";
 /// Longest wait for a removed device to be gone.
 const GONE: Duration = Duration::from_secs(10);
+/// Longest wait for a daemon to be ready, and to end.
+const READY: Duration = Duration::from_secs(60);
+const DAEMON: &str = "/usr/sbin/gpuvirtd";
 
-/// What the table shows.
+/// What the tables show.
 pub const HOW: &str = "Before each run there is no daemon and no vGPU. Medians of 5 interleaved runs; each way must find all 64 \
-                       there at its end. The daemon's start has systemd's part in it, reads the host, checks its plan, makes its \
-                       journal durable and verifies what came of it.";
+                       there at its end. gpuvirtd reads the host, checks its plan, makes its journal durable and verifies what \
+                       came of it; then it says that it is ready.";
 
-/// The table.
+/// Both tables: as a boot does it, and the programs by themselves.
 pub fn table(gpuvirt: &Path, parent: &str) -> Result<String> {
     let gpuvirt = text(gpuvirt)?;
     let count = COUNT.to_string();
     must(&gpuvirt, &["gpu", "set", parent, "--type", "shared-direct"])?;
     must(&gpuvirt, &["vgpu", "create", "--gpu", parent, "--profile", PROFILE, "--count", &count])?;
     define(parent)?;
-    let starts = "systemctl start gpuvirtd";
     // Each way ends only when all are there.
-    let all = format!("[ $(ls {LIVE} | wc -l) = {COUNT} ]");
-    let timed = Contest::of(RUNS)
-        .floor(Command::own("bare writes", &["floor", "start", parent, TYPE, &count])?)
-        .ours(shell("start of gpuvirtd until it is ready", &format!("{starts} && {all}"))?)
-        .peer(shell(
-            "`mdevctl start-parent-mdevs`, as its udev rule does",
-            &format!("mdevctl start-parent-mdevs {parent} && {all}"),
+    let until_all =
+        |name: &str, way: &str| shell(name, &format!("{way} && [ $(ls {LIVE} | wc -l) = {COUNT} ]"));
+    let floor = || Command::own("bare writes", &["floor", "start", parent, TYPE, &count]);
+    let as_a_boot = Contest::of(RUNS)
+        .floor(floor()?)
+        .ours(until_all("`systemctl start gpuvirtd`", "systemctl start gpuvirtd")?)
+        .peer(until_all(
+            "udev's event for the parent, whose rule runs mdevctl: `udevadm trigger --settle`",
+            &format!("udevadm trigger --settle --action=add /sys/bus/pci/devices/{parent}"),
         )?)
         .held(empty);
-    // What a start costs with nothing to restore.
-    empty()?;
-    must("systemctl", &["start", "gpuvirtd"])?;
-    let alone = [shell("The same start where all 64 are there", starts)?];
-    let alone = sample::rounds(RUNS, &alone, || must("systemctl", &["stop", "gpuvirtd"]).map(drop));
+    let own = text(&std::env::current_exe().context("find this program")?)?;
+    let alone = Contest::of(RUNS)
+        .floor(floor()?)
+        .ours(until_all("gpuvirtd, from its start until it is ready", &format!("{own} ready {DAEMON}"))?)
+        .peer(until_all(
+            "`mdevctl start-parent-mdevs`, from its start to its end",
+            &format!("mdevctl start-parent-mdevs {parent}"),
+        )?)
+        .held(empty);
+    let nothing_to_do = nothing_to_do();
     forget(&gpuvirt, parent)?;
-    let mut out = timed?.table()?;
-    for samples in &alone? {
+    let mut out = format!("As a boot does it, with systemd's part and udev's.\n\n{}", as_a_boot?.table()?);
+    write!(out, "\nThe programs by themselves.\n\n{}", alone?.table()?)?;
+    for samples in &nothing_to_do? {
         writeln!(out, "\n{}: {}.", samples.name, samples.milliseconds())?;
     }
     Ok(out)
+}
+
+/// What a start costs with nothing to restore.
+fn nothing_to_do() -> Result<Vec<sample::Samples>> {
+    empty()?;
+    must("systemctl", &["start", "gpuvirtd"])?;
+    let start = [shell("`systemctl start gpuvirtd` where all 64 are there", "systemctl start gpuvirtd")?];
+    sample::rounds(RUNS, &start, || must("systemctl", &["stop", "gpuvirtd"]).map(drop))
+}
+
+/// Starts a daemon as systemd would, waits until it says that it is ready, and leaves it.
+pub fn ready(daemon: &str) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&path).context("make the socket for its word")?;
+    socket.set_read_timeout(Some(READY))?;
+    let mut process = Process::new(daemon);
+    process.env("NOTIFY_SOCKET", &path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    process.spawn().with_context(|| format!("start {daemon}"))?;
+    let mut word = [0; 64];
+    loop {
+        let length = socket.recv(&mut word).context("wait until it is ready")?;
+        if word.get(..length) == Some(b"READY=1") {
+            return Ok(());
+        }
+    }
 }
 
 fn uuids() -> Vec<String> {
@@ -78,6 +118,7 @@ fn define(parent: &str) -> Result<()> {
 /// The host as a boot finds it: no daemon, no mediated device, and nothing left for udev.
 fn empty() -> Result<()> {
     must("systemctl", &["stop", "gpuvirtd"])?;
+    end_of_ready()?;
     for device in live()? {
         floor::write(&format!("{LIVE}/{device}/remove"), "1")?;
     }
@@ -85,6 +126,19 @@ fn empty() -> Result<()> {
     let start = Instant::now();
     while !live()?.is_empty() {
         ensure!(start.elapsed() < GONE, "removed devices are still there");
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+/// The daemon that [`ready`] left, if it did.
+fn end_of_ready() -> Result<()> {
+    for pid in named("gpuvirtd")? {
+        let _ = kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGTERM);
+    }
+    let start = Instant::now();
+    while !named("gpuvirtd")?.is_empty() {
+        ensure!(start.elapsed() < READY, "gpuvirtd does not end");
         std::thread::yield_now();
     }
     Ok(())

@@ -1,10 +1,11 @@
-//! The cheap first look: which functions there are, and of which class. Where one card is asked for, nothing is read of
-//! the functions of other slots until they turn out to be its affair.
+//! The cheap first look: which functions there are, and of which class. Where some cards are asked for, nothing is read of
+//! the functions of other slots until they turn out to be their affair.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use gpuvirt_model::{ClassCode, PciAddress};
 
+use super::extent::Extent;
 use super::rules::GpuRules;
 use crate::error::HostError;
 use crate::files::{Files, shown};
@@ -18,7 +19,7 @@ pub(super) struct Bus {
     pub(super) count: usize,
     /// The classes of those that were looked at.
     classes: BTreeMap<PciAddress, ClassCode>,
-    /// One slot was looked at only.
+    /// Some slots were looked at only.
     in_part: bool,
     /// Those that are GPUs by class or by the admin's list, virtual functions included.
     pub(super) candidates: BTreeSet<PciAddress>,
@@ -26,24 +27,29 @@ pub(super) struct Bus {
     pub(super) oddities: Vec<String>,
 }
 
-/// Reads the class of every function, and the ids where a rule asks for them; of one slot's where `only` names a
-/// function of it.
+/// Reads the class of every function in `extent`, and the ids where a rule asks for them.
 ///
 /// # Errors
 /// [`HostError::Read`] when there is no PCI bus to list.
-pub(super) fn look(files: Files<'_>, rules: &GpuRules, only: Option<PciAddress>) -> Result<Bus, HostError> {
+pub(super) fn look(files: Files<'_>, rules: &GpuRules, extent: Extent) -> Result<Bus, HostError> {
     let names = files
         .sysfs
         .list(paths::PCI_DEVICES)
         .map_err(|source| HostError::Read { path: paths::PCI_DEVICES.to_owned(), source })?;
-    let mut bus = Bus { in_part: only.is_some(), ..Bus::default() };
+    let mut bus = Bus::default();
+    let mut functions = Vec::new();
     for name in names {
         let Ok(address) = PciAddress::parse(&name) else {
             bus.oddities.push(format!("{}: {} is no PCI address", paths::PCI_DEVICES, shown(&name)));
             continue;
         };
-        bus.count += 1;
-        if only.is_some_and(|only| !only.same_slot(&address)) {
+        functions.push(address);
+    }
+    bus.count = functions.len();
+    let slots = extent.slots(files, &functions);
+    bus.in_part = slots.is_some();
+    for address in functions {
+        if slots.as_ref().is_some_and(|slots| !slots.contains(&slot(address))) {
             continue;
         }
         if let Some(class) = bus.read_class(files, address) {
@@ -51,6 +57,11 @@ pub(super) fn look(files: Files<'_>, rules: &GpuRules, only: Option<PciAddress>)
         }
     }
     Ok(bus)
+}
+
+/// A slot, by what its first function is called.
+pub(super) fn slot(address: PciAddress) -> PciAddress {
+    PciAddress { function: 0, ..address }
 }
 
 impl Bus {

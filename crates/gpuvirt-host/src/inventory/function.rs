@@ -7,6 +7,7 @@ use gpuvirt_model::{
     ClassCode, DriverBinding, DriverName, Function, PciAddress, PciIdentity, Reading, Sriov, Unknown,
 };
 
+use super::extent::Extent;
 use super::folder::Folder;
 use super::nodes;
 use crate::files::{Files, shown};
@@ -21,31 +22,69 @@ pub(super) struct Seen {
     pub(super) folder: Folder,
 }
 
-/// Reads everything about one function. What can't be read is left empty and noted.
-pub(super) fn read(files: Files<'_>, address: PciAddress, class: ClassCode) -> Seen {
-    let mut folder = Folder::open(files, address);
+/// Reads everything about one function that `extent` asks for. What can't be read is left empty and noted.
+pub(super) fn read(files: Files<'_>, address: PciAddress, class: ClassCode, extent: Extent) -> Seen {
+    let folder = Folder::open(files, address);
+    if extent.in_full() { in_full(files, folder, class) } else { of_offers(files, folder, class) }
+}
+
+/// What tells whether vGPUs can be made on it: whether a virtual function is free is told by its driver and its override.
+fn of_offers(files: Files<'_>, mut folder: Folder, class: ClassCode) -> Seen {
+    let identity = identity(files, &mut folder, class);
+    let physfn = physfn(files, &mut folder);
+    let Bound { binding, locked, unknown } = match physfn {
+        Some(_) => bound(files, &mut folder),
+        None => Bound { binding: driver(files, &mut folder), ..Bound::default() },
+    };
+    let function = Function {
+        address: folder.address,
+        identity,
+        vendor_name: None,
+        device_name: None,
+        iommu_group: iommu_group(files, &mut folder),
+        numa_node: None,
+        bars: Vec::new(),
+        reset_methods: Reading::Unknown(Unknown::Unreadable { what: "they were not looked for".to_owned() }),
+        boot_vga: None,
+        boot_display: None,
+        sriov: sriov(files, &mut folder),
+        physfn,
+        drm_nodes: Vec::new(),
+        device_nodes: Vec::new(),
+        vfio_device: None,
+        unresponsive: false,
+        endpoint: is_endpoint(&folder),
+        binding,
+        power_state: None,
+        locked,
+        binding_unknown: unknown,
+        oddities: std::mem::take(&mut folder.oddities),
+    };
+    Seen { function, folder }
+}
+
+fn in_full(files: Files<'_>, mut folder: Folder, class: ClassCode) -> Seen {
     let identity = identity(files, &mut folder, class);
     let Bound { binding, locked, unknown: binding_unknown } = bound(files, &mut folder);
     let power_state = folder.value(files, "power_state", pci::power_state);
     let function = Function {
-        address,
+        address: folder.address,
         identity,
         vendor_name: None,
         device_name: None,
-        iommu_group: folder.link(files, "iommu_group").and_then(|name| pci::count(&name)),
+        iommu_group: iommu_group(files, &mut folder),
         numa_node: folder.value(files, "numa_node", pci::numa_node).flatten(),
         bars: folder.value(files, "resource", pci::bars).unwrap_or_default(),
         reset_methods: reset_methods(files, &mut folder),
         boot_vga: folder.value(files, "boot_vga", pci::flag),
         boot_display: folder.value(files, "boot_display", pci::flag),
         sriov: sriov(files, &mut folder),
-        physfn: folder.link(files, "physfn").and_then(|name| PciAddress::parse(&name).ok()),
+        physfn: physfn(files, &mut folder),
         drm_nodes: nodes::drm(files, &folder),
         device_nodes: nodes::others(files, &folder, binding.driver.as_ref()),
         vfio_device: nodes::vfio_device(files, &folder),
         unresponsive: is_unresponsive(files, &folder, power_state.as_deref()),
-        // Only a bridge (a type 1 header) has these; asking config space would wake a sleeping card.
-        endpoint: !folder.has("secondary_bus_number") && !folder.has("pci_bus"),
+        endpoint: is_endpoint(&folder),
         binding,
         power_state,
         locked,
@@ -53,6 +92,19 @@ pub(super) fn read(files: Files<'_>, address: PciAddress, class: ClassCode) -> S
         oddities: std::mem::take(&mut folder.oddities),
     };
     Seen { function, folder }
+}
+
+fn iommu_group(files: Files<'_>, folder: &mut Folder) -> Option<u32> {
+    folder.link(files, "iommu_group").and_then(|name| pci::count(&name))
+}
+
+fn physfn(files: Files<'_>, folder: &mut Folder) -> Option<PciAddress> {
+    folder.link(files, "physfn").and_then(|name| PciAddress::parse(&name).ok())
+}
+
+/// Only a bridge (a type 1 header) has these; asking config space would wake a sleeping card.
+fn is_endpoint(folder: &Folder) -> bool {
+    !folder.has("secondary_bus_number") && !folder.has("pci_bus")
 }
 
 fn identity(files: Files<'_>, folder: &mut Folder, class: ClassCode) -> PciIdentity {
@@ -80,16 +132,21 @@ struct Bound {
     unknown: Option<String>,
 }
 
-fn bound(files: Files<'_>, folder: &mut Folder) -> Bound {
-    let mut bound = Bound::default();
-    let noted = folder.oddities.len();
-    bound.binding.driver = folder.link(files, "driver").and_then(|name| match DriverName::parse(&name) {
+/// The driver alone.
+fn driver(files: Files<'_>, folder: &mut Folder) -> DriverBinding {
+    let driver = folder.link(files, "driver").and_then(|name| match DriverName::parse(&name) {
         Ok(driver) => Some(driver),
         Err(e) => {
             folder.note("driver", &e.to_string());
             None
         }
     });
+    DriverBinding { driver, ..DriverBinding::default() }
+}
+
+fn bound(files: Files<'_>, folder: &mut Folder) -> Bound {
+    let noted = folder.oddities.len();
+    let mut bound = Bound { binding: driver(files, folder), ..Bound::default() };
     if folder.has("driver_override") {
         match files.text_that_may_block(&folder.path("driver_override"), LOCK_WAIT) {
             Ok(text) => match pci::driver_override(&text) {

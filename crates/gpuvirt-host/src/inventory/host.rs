@@ -38,12 +38,40 @@ pub(super) fn read(
         pci_drivers: pci_drivers(files),
         function_count,
         kernel_release,
-        boot_id: files.text(paths::BOOT_ID).ok().and_then(|text| Uuid::try_parse(text.trim()).ok()),
+        boot_id: boot_id(files),
         vfio_migration: migration::read(files),
         running_services: running_services(files, rules),
         driver_rules: rules.clone(),
         oddities,
     }
+}
+
+/// Of the host, what a question about offers needs; the rest is unknown or left empty.
+pub(super) fn of_offers(
+    files: Files<'_>,
+    rules: &DriverRules,
+    function_count: usize,
+    oddities: Vec<String>,
+) -> HostFacts {
+    let what = "it was not looked for".to_owned();
+    HostFacts {
+        iommu: false,
+        interrupt_remapping: Reading::Unknown(Unknown::Unreadable { what }),
+        unsafe_interrupts_allowed: false,
+        vfio_pci: ModulePresence::Unknown,
+        pci_drivers: BTreeSet::new(),
+        function_count,
+        kernel_release: None,
+        boot_id: boot_id(files),
+        vfio_migration: migration::read(files),
+        running_services: BTreeMap::new(),
+        driver_rules: rules.clone(),
+        oddities,
+    }
+}
+
+fn boot_id(files: Files<'_>) -> Option<Uuid> {
+    files.text(paths::BOOT_ID).ok().and_then(|text| Uuid::try_parse(text.trim()).ok())
 }
 
 /// The rules' services that have processes now, by their control groups. One that is called active without any process

@@ -6,6 +6,7 @@
 
 mod bus;
 mod driver;
+mod extent;
 mod folder;
 mod function;
 mod gpu;
@@ -22,6 +23,7 @@ mod sriov;
 mod usage;
 mod vgpu_params;
 
+pub(crate) use extent::Extent;
 pub(crate) use host::{release as kernel_release, service_processes};
 pub(crate) use mdev::parent_in;
 pub(crate) use names::KnownNames;

@@ -7,6 +7,7 @@ use gpuvirt_model::{
 };
 
 use super::bus::{self, Bus};
+use super::extent::Extent;
 use super::function::{self, Seen};
 use super::names::KnownNames;
 use super::rules::GpuRules;
@@ -17,13 +18,14 @@ use crate::files::Files;
 /// Everything found so far.
 struct Pass<'a> {
     files: Files<'a>,
+    extent: Extent,
     bus: Bus,
     seen: BTreeMap<PciAddress, Seen>,
     groups: BTreeMap<u32, IommuGroup>,
     vgpus: BTreeMap<VgpuId, Vgpu>,
 }
 
-/// A fresh picture, holders not looked for and domains unknown; of one GPU where `only` names it.
+/// A fresh picture of what is in `extent`, holders not looked for and domains unknown.
 ///
 /// # Errors
 /// [`HostError::Read`] when not even the PCI bus can be listed.
@@ -31,15 +33,17 @@ pub(crate) fn observe(
     files: Files<'_>,
     rules: &GpuRules,
     names: &KnownNames,
-    only: Option<PciAddress>,
+    extent: Extent,
 ) -> Result<Observed, HostError> {
     // A card is one slot.
-    let bus = bus::look(files, rules, only)?;
+    let bus = bus::look(files, rules, extent)?;
     let mut pass =
-        Pass { files, bus, seen: BTreeMap::new(), groups: BTreeMap::new(), vgpus: BTreeMap::new() };
+        Pass { files, extent, bus, seen: BTreeMap::new(), groups: BTreeMap::new(), vgpus: BTreeMap::new() };
     let mut gpus = pass.gpus();
-    pass.read_groups(&gpus);
-    pass.add_vfio_nodes();
+    if extent.in_full() {
+        pass.read_groups(&gpus);
+        pass.add_vfio_nodes();
+    }
     pass.add_vgpus(&mut gpus, &rules.drivers);
     let Pass { bus, seen, groups, vgpus, .. } = pass;
     let shown = shown_functions(&gpus, &groups, &seen);
@@ -48,9 +52,14 @@ pub(crate) fn observe(
         .filter(|(address, _)| shown.contains(address))
         .map(|(address, seen)| (address, seen.function))
         .collect();
-    names.fill(files, &mut functions);
+    let read_host = if extent.in_full() {
+        names.fill(files, &mut functions);
+        host::read
+    } else {
+        host::of_offers
+    };
     Ok(Observed {
-        host: host::read(files, &rules.drivers, bus.count, bus.oddities),
+        host: read_host(files, &rules.drivers, bus.count, bus.oddities),
         gpus: gpus.into_iter().map(|gpu| (gpu.address, gpu)).collect(),
         functions,
         groups,
@@ -63,19 +72,19 @@ pub(crate) fn observe(
 impl Pass<'_> {
     /// Reads a function once.
     fn read(&mut self, address: PciAddress) -> Option<&Function> {
-        let files = self.files;
+        let (files, extent) = (self.files, self.extent);
         let class = self.bus.class(files, address)?;
-        let seen = self.seen.entry(address).or_insert_with(|| function::read(files, address, class));
+        let seen = self.seen.entry(address).or_insert_with(|| function::read(files, address, class, extent));
         Some(&seen.function)
     }
 
     /// The cards, with their virtual functions read too.
     fn gpus(&mut self) -> Vec<Gpu> {
         let bus = std::mem::take(&mut self.bus);
-        let (files, seen) = (self.files, &mut self.seen);
+        let (files, extent, seen) = (self.files, self.extent, &mut self.seen);
         let cards = gpu::cards(&bus, &mut |address| {
             let class = bus.known_class(address)?;
-            let seen = seen.entry(address).or_insert_with(|| function::read(files, address, class));
+            let seen = seen.entry(address).or_insert_with(|| function::read(files, address, class, extent));
             Some(seen.function.clone())
         });
         self.bus = bus;
@@ -124,8 +133,8 @@ impl Pass<'_> {
             types.push(of_card);
             let primary = self.seen.get(&gpu.address).and_then(|seen| seen.function.binding.driver.as_ref());
             gpu.driver = modules.driver(self.files, gpu, primary);
-            gpu.usage =
-                self.seen.get(&gpu.address).map(|seen| usage::read(self.files, seen)).unwrap_or_default();
+            let primary = self.seen.get(&gpu.address).filter(|_| self.extent.in_full());
+            gpu.usage = primary.map(|seen| usage::read(self.files, seen)).unwrap_or_default();
         }
         let parents: BTreeSet<PciAddress> = owners.keys().copied().collect();
         let mut alive = mdev::live(self.files, &parents, &mut self.bus.oddities);

@@ -1,5 +1,7 @@
 //! pci.ids: the names of vendors and devices. The file is sorted, so a name costs a few hops, not a parse.
 
+use memchr::{memchr, memmem};
+
 /// A device's vendor line and device line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Names {
@@ -14,16 +16,21 @@ pub struct Names {
 /// The format: `VVVV  name` for a vendor, below it `\tDDDD  name` for its devices, comments with `#`, and after
 /// the last vendor the classes, whose lines begin with `C`.
 pub fn names(list: &[u8], vendor: u16, device: u16) -> Names {
-    let Some(line_start) = vendor_line(list, vendor) else { return Names::default() };
-    let rest = list.get(line_start..).unwrap_or_default();
-    let mut lines = rest.split(|b| *b == b'\n');
-    let vendor = lines.next().and_then(name_of);
-    let wanted = format!("\t{device:04x}");
-    let device = lines
-        .take_while(|line| line.is_empty() || matches!(line.first(), Some(b'\t' | b'#')))
-        .find(|line| line.starts_with(wanted.as_bytes()))
-        .and_then(|line| name_of(line.get(1..).unwrap_or_default()));
-    Names { vendor, device }
+    let from = |vendor: u32| first_vendor(list, vendor);
+    let Some((start, found)) = from(u32::from(vendor)) else { return Names::default() };
+    if found != u32::from(vendor) {
+        return Names::default();
+    }
+    let end = from(u32::from(vendor) + 1).map_or(list.len(), |(next, _)| next);
+    let block = list.get(start..end).unwrap_or_default();
+    let wanted = format!("\n\t{device:04x}");
+    let device = memmem::find(block, wanted.as_bytes()).and_then(|at| block.get(at + 2..));
+    Names { vendor: name_of(line(block)), device: device.and_then(|rest| name_of(line(rest))) }
+}
+
+/// The first line.
+fn line(text: &[u8]) -> &[u8] {
+    text.get(..memchr(b'\n', text).unwrap_or(text.len())).unwrap_or_default()
 }
 
 /// The name behind an id and two spaces.
@@ -32,25 +39,27 @@ fn name_of(line: &[u8]) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// Where the vendor's line begins, by bisection over line starts.
-fn vendor_line(list: &[u8], vendor: u16) -> Option<usize> {
-    let (mut low, mut high) = (0, list.len());
+/// Where the line of the first vendor from `vendor` on begins, and which that is, by bisection over line starts.
+fn first_vendor(list: &[u8], vendor: u32) -> Option<(usize, u32)> {
+    let (mut low, mut high, mut first) = (0, list.len(), None);
     while low < high {
         let middle = low + (high - low) / 2;
         match next_vendor(list, middle, high) {
-            Some((start, id)) if id == u32::from(vendor) => return Some(start),
-            Some((start, id)) if id < u32::from(vendor) => low = start + 1,
-            Some(_) | None => high = middle,
+            Some((start, id)) if id < vendor => low = start + 1,
+            found => {
+                first = found.or(first);
+                high = middle;
+            }
         }
     }
-    None
+    first
 }
 
 /// The first vendor line that begins at or after `from` and before `to`. The classes count as behind all vendors.
 fn next_vendor(list: &[u8], from: usize, to: usize) -> Option<(usize, u32)> {
     let mut start = match from.checked_sub(1) {
         None => 0,
-        Some(before) => before + list.get(before..to)?.iter().position(|b| *b == b'\n')? + 1,
+        Some(before) => before + memchr(b'\n', list.get(before..to)?)? + 1,
     };
     while start < to {
         let line = list.get(start..)?;
@@ -60,7 +69,7 @@ fn next_vendor(list: &[u8], from: usize, to: usize) -> Option<(usize, u32)> {
         if let Some(id) = leading_id(line) {
             return Some((start, id));
         }
-        start += line.iter().position(|b| *b == b'\n')? + 1;
+        start += memchr(b'\n', line)? + 1;
     }
     None
 }

@@ -15,6 +15,12 @@ pub fn judged(gpu: &Gpu, observed: &Observed, desired: &Desired) -> Vec<Profile>
     gpu.profiles.iter().map(judge).collect()
 }
 
+/// Whether why some profile can't be had may be told with the name of a VM: one that is used up names who has its vGPUs.
+pub fn may_name_vms(observed: &Observed) -> bool {
+    let used_up = |gpu: &Gpu| gpu.profiles.iter().any(|profile| profile.available == 0);
+    !observed.vgpus.is_empty() && observed.gpus.values().any(used_up)
+}
+
 /// A GPU within its picture.
 #[derive(Clone, Copy)]
 struct Card<'a> {

@@ -37,6 +37,36 @@ fn every_verb_has_help_with_an_example() {
     walk(&Cli::command(), "");
 }
 
+/// What is made when a line asks for it is what the whole grammar has there.
+#[test]
+fn a_deferred_grammar_is_the_whole_one() {
+    fn helps(command: &clap::Command, found: &mut Vec<String>) {
+        found.push(command.clone().render_long_help().to_string());
+        command.get_subcommands().for_each(|verb| helps(verb, found));
+    }
+    let helps_of = |mut grammar: clap::Command| {
+        grammar = grammar.disable_help_subcommand(true);
+        grammar.build();
+        let mut found = Vec::new();
+        helps(&grammar, &mut found);
+        found
+    };
+    let whole = helps_of(Cli::command());
+    assert!(whole.len() > 60, "{}", whole.len());
+    assert_eq!(helps_of(grammar::<Cli>()), whole);
+}
+
+#[test]
+fn help_for_a_verb_behind_a_noun_is_found() {
+    for line in ["help gpu set", "gpu help set", "gpu set --help", "help capacity", "capacity --help"] {
+        let words = std::iter::once("gpuvirt").chain(line.split(' '));
+        let error = grammar::<Cli>().try_get_matches_from(words).unwrap_err();
+        let text = error.render().to_string();
+        assert_eq!(error.kind(), clap::error::ErrorKind::DisplayHelp, "{line}: {text}");
+        assert!(text.contains("Example: "), "{line}: {text}");
+    }
+}
+
 #[test]
 fn wrong_lines_are_usage_errors() {
     for line in [

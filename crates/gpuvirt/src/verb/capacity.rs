@@ -13,6 +13,6 @@ use crate::render;
 /// [`Failure`].
 pub fn run(asker: &Asker, args: &CapacityArgs) -> Result<Answer, Failure> {
     let profile = args.profile.as_deref();
-    let list = asker.ask_of_offers(|client| client.capacity(profile), |host| host.capacity(profile))?;
+    let list = asker.ask_without_holders(|client| client.capacity(profile), |host| host.capacity(profile))?;
     show_list(asker, &list, render::capacity::list)
 }

@@ -26,5 +26,5 @@ pub(super) async fn list(
         }
         Ok(context.list("CapacityList", picture, all))
     };
-    context.look_at_offers(read).await.map(Json)
+    context.look_without_holders(read).await.map(Json)
 }

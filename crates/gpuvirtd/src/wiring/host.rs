@@ -81,6 +81,10 @@ impl Host for HostPort {
         self.observe_scope(ObserveScope::WithoutHolders)
     }
 
+    fn observe_offers(&self) -> Result<Observed, PortError> {
+        self.observe_scope(ObserveScope::Offers)
+    }
+
     fn observe_gpu(&self, gpu: PciAddress) -> Result<Observed, PortError> {
         self.observe_scope(ObserveScope::Gpu(gpu))
     }
@@ -152,6 +156,10 @@ impl Host for RehearsedHost {
 
     fn observe_without_holders(&self) -> Result<Observed, PortError> {
         self.port.observe_without_holders()
+    }
+
+    fn observe_offers(&self) -> Result<Observed, PortError> {
+        self.port.observe_offers()
     }
 
     fn observe_gpu(&self, gpu: PciAddress) -> Result<Observed, PortError> {

@@ -1,0 +1,78 @@
+//! What stands behind a verb on the line: a part of the grammar that is made only when its verb is there.
+//!
+//! Making the whole grammar, and taking it apart again, was most of what a short verb cost. Whoever shows all of it (manual
+//! pages, completions) makes it whole, by [`clap::CommandFactory::command`].
+
+use std::cell::Cell;
+
+use clap::{ArgMatches, Args, Command, CommandFactory, Error, FromArgMatches, Subcommand};
+
+thread_local! {
+    static LATER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The grammar of `T`, whose [`Deferred`] parts are made when a line asks for them.
+pub fn grammar<T: CommandFactory>() -> Command {
+    LATER.set(true);
+    let grammar = T::command();
+    LATER.set(false);
+    grammar
+}
+
+/// The arguments `T` of a verb, made later where [`grammar`] makes the verb.
+#[derive(Debug)]
+pub struct Deferred<T>(pub T);
+
+impl<T: Args> Args for Deferred<T> {
+    fn augment_args(verb: Command) -> Command {
+        if LATER.get() { verb.defer(keeping_help::<T>) } else { T::augment_args(verb) }
+    }
+
+    fn augment_args_for_update(verb: Command) -> Command {
+        T::augment_args_for_update(verb)
+    }
+}
+
+/// The verb's own help is there before its arguments then, and what is said of `T` would take its place.
+fn keeping_help<T: Args>(verb: Command) -> Command {
+    let (about, long) = (verb.get_about().cloned(), verb.get_long_about().cloned());
+    let made = T::augment_args(verb).about(about.unwrap_or_default());
+    match long {
+        Some(long) => made.long_about(long),
+        None => made.long_about(None),
+    }
+}
+
+impl<T: FromArgMatches> FromArgMatches for Deferred<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        T::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
+
+/// The verbs `T` of a noun.
+#[derive(Debug)]
+pub struct Verbs<T>(pub T);
+
+impl<T: Subcommand> Args for Verbs<T> {
+    fn augment_args(noun: Command) -> Command {
+        T::augment_subcommands(noun.subcommand_required(true).arg_required_else_help(true))
+    }
+
+    fn augment_args_for_update(noun: Command) -> Command {
+        T::augment_subcommands_for_update(noun)
+    }
+}
+
+impl<T: Subcommand> FromArgMatches for Verbs<T> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        T::from_arg_matches(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        self.0.update_from_arg_matches(matches)
+    }
+}
