@@ -209,41 +209,6 @@ fn a_vm_changes_its_mode_powered_off_and_by_no_other_way() {
 }
 
 #[test]
-fn two_vms_may_be_defined_with_one_card_and_one_runs_at_a_time() {
-    let lab = with_both();
-    let whole = lab.devices.get("PLAIN_GPU");
-    for name in ["work", "play"] {
-        lab.guest(name, "");
-    }
-    let add = |name: &str| lab.gpuvirt(&format!("vm add {name} --gpu {whole}")).expect(0);
-    add("work").never_says("[also-defined-in]");
-    add("play").says("[also-defined-in]").says("work has the same device");
-    start(&lab, "work").expect(0);
-    start(&lab, "play").expect(1).says("[gpu-in-use]").says("VM work runs with its");
-    stop(&lab, "work");
-    start(&lab, "play").expect(0);
-    start(&lab, "work").expect(1).says("[gpu-in-use]").says("VM play runs with its");
-    stop(&lab, "play");
-}
-
-#[test]
-fn a_network_card_beside_a_gpu_or_a_vgpu_is_libvirts_affair() {
-    let lab = with_both();
-    let (whole, nic) = (lab.devices.get("PLAIN_GPU"), lab.devices.get("SRIOV_PF"));
-    let own = lab.binding(nic);
-    for (name, ours) in [("whole", format!("--gpu {whole}")), ("shared", "--profile lab-1q".to_owned())] {
-        lab.guest(name, "");
-        lab.gpuvirt(&format!("vm add {name} {ours}")).expect(0);
-        virsh_edit(&lab, name, &format!("s|</devices>|{}</devices>|", pci(nic, "yes")));
-        start(&lab, name).expect(0);
-        assert_eq!(lab.binding(nic), "vfio-pci/vfio-pci", "{name}: libvirt took it");
-        lab.gpuvirt(&format!("vm show {name}")).expect(0).never_says("live-violation").never_says(nic);
-        stop(&lab, name);
-        assert_eq!(lab.binding(nic), own, "{name}: libvirt gave it back");
-    }
-}
-
-#[test]
 fn a_vm_that_starts_with_the_host_is_started_again_where_its_card_no_longer_fits() {
     let lab = Lab::fresh();
     let (first, second) = (lab.devices.get("TWIN_A"), lab.devices.get("TWIN_B"));
@@ -266,4 +231,44 @@ fn a_vm_that_starts_with_the_host_is_started_again_where_its_card_no_longer_fits
     lab.gpuvirt("vm show boots").expect(0).says(other);
     lab.gpuvirt("events").expect(0).says("on a second try");
     lab.sh("virsh -q destroy boots; virsh -q autostart --disable boots").expect(0);
+}
+
+/// Several starts each: the rules themselves are held without a lab too.
+mod full {
+    use super::*;
+
+    #[test]
+    fn two_vms_may_be_defined_with_one_card_and_one_runs_at_a_time() {
+        let lab = with_both();
+        let whole = lab.devices.get("PLAIN_GPU");
+        for name in ["work", "play"] {
+            lab.guest(name, "");
+        }
+        let add = |name: &str| lab.gpuvirt(&format!("vm add {name} --gpu {whole}")).expect(0);
+        add("work").never_says("[also-defined-in]");
+        add("play").says("[also-defined-in]").says("work has the same device");
+        start(&lab, "work").expect(0);
+        start(&lab, "play").expect(1).says("[gpu-in-use]").says("VM work runs with its");
+        stop(&lab, "work");
+        start(&lab, "play").expect(0);
+        start(&lab, "work").expect(1).says("[gpu-in-use]").says("VM play runs with its");
+        stop(&lab, "play");
+    }
+
+    #[test]
+    fn a_network_card_beside_a_gpu_or_a_vgpu_is_libvirts_affair() {
+        let lab = with_both();
+        let (whole, nic) = (lab.devices.get("PLAIN_GPU"), lab.devices.get("SRIOV_PF"));
+        let own = lab.binding(nic);
+        for (name, ours) in [("whole", format!("--gpu {whole}")), ("shared", "--profile lab-1q".to_owned())] {
+            lab.guest(name, "");
+            lab.gpuvirt(&format!("vm add {name} {ours}")).expect(0);
+            virsh_edit(&lab, name, &format!("s|</devices>|{}</devices>|", pci(nic, "yes")));
+            start(&lab, name).expect(0);
+            assert_eq!(lab.binding(nic), "vfio-pci/vfio-pci", "{name}: libvirt took it");
+            lab.gpuvirt(&format!("vm show {name}")).expect(0).never_says("live-violation").never_says(nic);
+            stop(&lab, name);
+            assert_eq!(lab.binding(nic), own, "{name}: libvirt gave it back");
+        }
+    }
 }
