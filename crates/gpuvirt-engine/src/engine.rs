@@ -300,7 +300,7 @@ impl Engine {
     /// [`EngineError::Port`].
     pub fn view(&self) -> Result<View, EngineError> {
         self.store.load()?;
-        self.view_of(self.listed())
+        self.view_while(Self::listed)
     }
 
     /// The same for what nobody asked: a libvirt that does not run is not started for it, and its domains are unknown.
@@ -309,7 +309,7 @@ impl Engine {
     /// [`EngineError::Port`].
     pub fn view_waking_nobody(&self) -> Result<View, EngineError> {
         self.store.load()?;
-        self.view_of(self.listed_if_running())
+        self.view_while(Self::listed_if_running)
     }
 
     /// A fresh picture of what the kernel shows, domains unknown: libvirt is not asked.

@@ -50,6 +50,8 @@ pub fn table(gpuvirt: &Path, parent: &str) -> Result<String> {
     let until_all =
         |name: &str, way: &str| shell(name, &format!("{way} && [ $(ls {LIVE} | wc -l) = {COUNT} ]"));
     let floor = || Command::own("bare writes", &["floor", "start", parent, TYPE, &count]);
+    let linked = Linked::where_the_rule_looks()?;
+    let note = linked.note();
     let as_a_boot = Contest::of(RUNS)
         .floor(floor()?)
         .ours(until_all("`systemctl start gpuvirtd`", "systemctl start gpuvirtd")?)
@@ -58,6 +60,7 @@ pub fn table(gpuvirt: &Path, parent: &str) -> Result<String> {
             &format!("udevadm trigger --settle --action=add /sys/bus/pci/devices/{parent}"),
         )?)
         .held(empty);
+    drop(linked);
     let own = text(&std::env::current_exe().context("find this program")?)?;
     let alone = Contest::of(RUNS)
         .floor(floor()?)
@@ -69,12 +72,43 @@ pub fn table(gpuvirt: &Path, parent: &str) -> Result<String> {
         .held(empty);
     let nothing_to_do = nothing_to_do();
     forget(&gpuvirt, parent)?;
-    let mut out = format!("As a boot does it, with systemd's part and udev's.\n\n{}", as_a_boot?.table()?);
+    let mut out =
+        format!("As a boot does it, with systemd's part and udev's.{note}\n\n{}", as_a_boot?.table()?);
     write!(out, "\nThe programs by themselves.\n\n{}", alone?.table()?)?;
     for samples in &nothing_to_do? {
         writeln!(out, "\n{}: {}.", samples.name, samples.milliseconds())?;
     }
     Ok(out)
+}
+
+/// mdevctl where its udev rule looks for it, for as long as this lives: Debian 13 installs it elsewhere, and starts none at boot.
+struct Linked(Option<&'static str>);
+
+impl Linked {
+    fn where_the_rule_looks() -> Result<Self> {
+        const LOOKED_FOR: &str = "/usr/sbin/mdevctl";
+        if Path::new(LOOKED_FOR).exists() {
+            return Ok(Self(None));
+        }
+        std::os::unix::fs::symlink("/usr/bin/mdevctl", LOOKED_FOR).context("link mdevctl")?;
+        Ok(Self(Some(LOOKED_FOR)))
+    }
+
+    fn note(&self) -> String {
+        let note = |at| {
+            format!(
+                " As packaged, mdevctl's rule runs `{at}`, which is not there, and restores none: a link was put there."
+            )
+        };
+        self.0.map(note).unwrap_or_default()
+    }
+}
+
+impl Drop for Linked {
+    fn drop(&mut self) {
+        // A lab's own link: that it stays is no harm.
+        let _ = self.0.map(std::fs::remove_file);
+    }
 }
 
 /// What a start costs with nothing to restore.
