@@ -37,7 +37,8 @@ builder=$(cat "$LAB_CACHE/tmp.$$.builder-path")
 rm -f "$LAB_CACHE/tmp.$$.builder-path"
 # Artefacts of recipes that nobody has used for two weeks.
 touch "$tar" "$image" "$builder"
-find "$LAB_CACHE" -maxdepth 1 \( -name 'rootfs-*' -o -name 'image-*' -o -name 'builder-*' -o -name 'ko-*' -o -name 'accel-*' \) \
+find "$LAB_CACHE" -maxdepth 1 \( -name 'rootfs-*' -o -name 'image-*' -o -name 'builder-*' -o -name 'ko-*' -o -name 'accel-*' \
+  -o -name 'modular-*' -o -name 'extra-*' \) \
   -mtime +14 -exec rm -rf --one-file-system {} +
 
 case ${1:-} in

@@ -429,7 +429,10 @@ fn a_virtual_function_gets_its_type_where_the_definition_names_it() {
     let wish = Wish::new(VgpuId::Vf(at(VF)), ProfileName(profile.clone()));
     engine.create_vgpus(&CreateRequest { gpu: Some(at(TYPED)), wishes: vec![wish], dry_run: false }).unwrap();
     world.kernel.start(Process::new(77, "qemu-system-x86").opens(&vf_node(&world)));
-    assert_eq!(codes(engine.hook_prepare(&hooked(&world, "web"))), [RefusalCode::VgpuInUse]);
+    let Err(EngineError::Refused(refused)) = engine.hook_prepare(&hooked(&world, "web")) else { panic!() };
+    assert_eq!(refused.iter().map(|refusal| refusal.code).collect::<Vec<_>>(), [RefusalCode::VgpuInUse]);
+    // What a hook has room for is the first remedy.
+    assert!(refused[0].remedy[0].starts_with("gpuvirt vm start web"), "{refused:?}");
     relist(&world);
     let report = engine.vm_start("web", false).unwrap();
     assert!(report.outcome.is_changed());

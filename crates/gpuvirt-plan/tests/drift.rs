@@ -4,12 +4,13 @@
 mod picture;
 
 use gpuvirt_model::{
-    CardIds, CardMatch, ConfiguredType, Desired, Domain, DomainState, Framework, Guest, Holders, Hostdev,
-    Observed, PciAddress, ProfileName, Reading, Request, Requests, Vgpu, VgpuId, Viommu, Wanted, Warning,
-    WarningCode, When,
+    CardIds, CardMatch, ConfiguredType, Desired, Domain, DomainState, Framework, Function, Guest, Holders,
+    Hostdev, Observed, PciAddress, ProfileName, Reading, Request, Requests, Vgpu, VgpuId, Viommu, Wanted,
+    Warning, WarningCode, When,
 };
+use gpuvirt_plan::checks::{several::devices_of, start::mixed_modes};
 use gpuvirt_plan::drift::{violations, warnings};
-use picture::{AUDIO, GPU, at, binding, function, host, managed};
+use picture::{AUDIO, GPU, NIC, at, binding, function, host, managed};
 use uuid::Uuid;
 
 const MDEV: Uuid = Uuid::from_u128(7);
@@ -102,6 +103,31 @@ fn what_was_attached_while_a_vm_ran_is_judged_by_the_same_rules() {
     let guest = Guest { viommu, ..Guest::default() };
     let domain = Domain { guest, ..vm(1, &[&mdev], &[&mdev]) };
     assert!(told(&domain, &[], &observed, &nobodys).contains("an IOMMU of its own"));
+}
+
+#[test]
+fn a_network_card_and_its_virtual_function_are_no_violation_beside_a_gpu_or_a_vgpu() {
+    let mut observed = with_an_mdev();
+    let vf = PciAddress { function: 2, ..at(NIC) };
+    for (nic, physfn) in [(at(NIC), None), (vf, Some(at(NIC)))] {
+        let found = function(&nic.to_string(), 0x02_00_00, binding("vfio-pci", ""));
+        observed.functions.insert(nic, Function { physfn, iommu_group: Some(18), ..found });
+    }
+    let direct = managed(&observed, ConfiguredType::Direct);
+    let makes_vgpus = managed(&observed, ConfiguredType::SharedDirect);
+    let (gpu, mdev, nic, vf) = (pci(GPU), Hostdev::Mdev { uuid: MDEV }, pci(NIC), pci(&vf.to_string()));
+    for (ours, beside, desired) in
+        [(&gpu, &nic, &direct), (&gpu, &vf, &direct), (&mdev, &nic, &makes_vgpus), (&mdev, &vf, &makes_vgpus)]
+    {
+        let (domain, other) = (vm(1, &[ours, beside], &[ours, beside]), vm(2, &[beside], &[beside]));
+        assert_eq!(told(&domain, &[other], &observed, desired), "", "{ours:?} {beside:?}");
+        // Nor one that was attached meanwhile.
+        assert_eq!(told(&vm(1, &[ours], &[ours, beside]), &[], &observed, desired), "");
+        assert_eq!(mixed_modes(&domain, &domain.config, &observed), None);
+        assert_eq!(devices_of(&domain, &observed).len(), 1);
+    }
+    let both = vm(1, &[&nic, &gpu, &vf, &mdev], &[&nic, &gpu, &vf, &mdev]);
+    assert!(told(&both, &[], &observed, &direct).contains("the whole GPU"));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! [`Lab::sh`]: crate::Lab::sh
 
-/// Loads the test module for mediated devices at every boot, as a distribution's modules are, before gpuvirtd looks.
+/// Loads the test module for mediated devices at every boot, as a distribution's modules are, before gpuvirtd looks; and KVM,
+/// which udev loads on this slow host only after libvirt's daemon has looked for it.
 pub const MODULE_AT_BOOT: &str = r"
 cat >/etc/systemd/system/e2e-module.service <<UNIT
 [Unit]
@@ -10,7 +11,7 @@ Before=gpuvirtd.service
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/bin/sh -c 'modprobe -a vfio mdev && insmod /lab/modules/gpuvirt_mdev.ko'
+ExecStart=/bin/sh -c '{ modprobe kvm_amd || modprobe kvm_intel; } 2>/dev/null; modprobe -a vfio mdev && insmod /lab/modules/gpuvirt_mdev.ko'
 [Install]
 WantedBy=multi-user.target
 UNIT

@@ -85,6 +85,18 @@ impl Lab {
         self.on_this_machine(arguments);
     }
 
+    /// Puts libvirt's modular daemons into the lab's host, beside libvirtd; the first time they are built.
+    #[track_caller]
+    pub fn modular_daemons(&self) {
+        self.on_this_machine(&["modular"]);
+    }
+
+    /// Installs Debian packages that the lab's image does not hold, until its disk is thrown away.
+    #[track_caller]
+    pub fn install(&self, packages: &[&str]) {
+        self.on_this_machine(&[&["extra"], packages].concat());
+    }
+
     /// Copies a file of the lab into a folder of this machine.
     #[track_caller]
     pub fn pull(&self, file: &str, folder: &str) {

@@ -74,18 +74,20 @@ fn virsh_edit(lab: &Lab, name: &str, script: &str) {
     .says("XML configuration edited");
 }
 
+/// A PCI function as an admin writes it into a definition.
+fn pci(function: &str, managed: &str) -> String {
+    let [domain, bus, rest]: [&str; 3] = function.split(':').collect::<Vec<_>>().try_into().unwrap();
+    let (slot, function) = rest.split_once('.').unwrap();
+    format!(
+        "<hostdev mode='subsystem' type='pci' managed='{managed}'><source><address domain='0x{domain}' bus='0x{bus}' \
+         slot='0x{slot}' function='0x{function}'/></source></hostdev>"
+    )
+}
+
 #[test]
 fn whatever_virsh_edit_wrote_is_judged_when_virsh_starts_it() {
     let lab = with_both();
     let (whole, parts) = (lab.devices.get("PLAIN_GPU"), lab.devices.get("MDEV_GPU"));
-    let pci = |gpu: &str, managed: &str| {
-        let [domain, bus, rest]: [&str; 3] = gpu.split(':').collect::<Vec<_>>().try_into().unwrap();
-        let (slot, function) = rest.split_once('.').unwrap();
-        format!(
-            "<hostdev mode='subsystem' type='pci' managed='{managed}'><source><address domain='0x{domain}' bus='0x{bus}' \
-             slot='0x{slot}' function='0x{function}'/></source></hostdev>"
-        )
-    };
     let mdev = |uuid: &str| {
         format!(
             "<hostdev mode='subsystem' type='mdev' model='vfio-pci'><source><address uuid='{uuid}'/></source></hostdev>"
@@ -221,7 +223,7 @@ fn a_vm_that_starts_with_the_host_is_started_again_where_its_card_no_longer_fits
     let other = if hint == first { second } else { first };
     lab.gpuvirt(&format!("gpu set {hint} --type shared")).expect(0);
     // Started by hand it is refused, with what to do.
-    start(&lab, "boots").expect(1).says("[not-passthrough]");
+    start(&lab, "boots").expect(1).says("[not-passthrough]").says("gpuvirt vm start boots");
     // As libvirt does once after a boot: it remembers that in a file.
     lab.sh("virsh -q autostart boots && systemctl stop libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket libvirtd; rm -f /run/libvirt/qemu/autostarted; systemctl start libvirtd")
         .expect(0);
@@ -229,4 +231,44 @@ fn a_vm_that_starts_with_the_host_is_started_again_where_its_card_no_longer_fits
     lab.gpuvirt("vm show boots").expect(0).says(other);
     lab.gpuvirt("events").expect(0).says("on a second try");
     lab.sh("virsh -q destroy boots; virsh -q autostart --disable boots").expect(0);
+}
+
+/// Several starts each: the rules themselves are held without a lab too.
+mod full {
+    use super::*;
+
+    #[test]
+    fn two_vms_may_be_defined_with_one_card_and_one_runs_at_a_time() {
+        let lab = with_both();
+        let whole = lab.devices.get("PLAIN_GPU");
+        for name in ["work", "play"] {
+            lab.guest(name, "");
+        }
+        let add = |name: &str| lab.gpuvirt(&format!("vm add {name} --gpu {whole}")).expect(0);
+        add("work").never_says("[also-defined-in]");
+        add("play").says("[also-defined-in]").says("work has the same device");
+        start(&lab, "work").expect(0);
+        start(&lab, "play").expect(1).says("[gpu-in-use]").says("VM work runs with its");
+        stop(&lab, "work");
+        start(&lab, "play").expect(0);
+        start(&lab, "work").expect(1).says("[gpu-in-use]").says("VM play runs with its");
+        stop(&lab, "play");
+    }
+
+    #[test]
+    fn a_network_card_beside_a_gpu_or_a_vgpu_is_libvirts_affair() {
+        let lab = with_both();
+        let (whole, nic) = (lab.devices.get("PLAIN_GPU"), lab.devices.get("SRIOV_PF"));
+        let own = lab.binding(nic);
+        for (name, ours) in [("whole", format!("--gpu {whole}")), ("shared", "--profile lab-1q".to_owned())] {
+            lab.guest(name, "");
+            lab.gpuvirt(&format!("vm add {name} {ours}")).expect(0);
+            virsh_edit(&lab, name, &format!("s|</devices>|{}</devices>|", pci(nic, "yes")));
+            start(&lab, name).expect(0);
+            assert_eq!(lab.binding(nic), "vfio-pci/vfio-pci", "{name}: libvirt took it");
+            lab.gpuvirt(&format!("vm show {name}")).expect(0).never_says("live-violation").never_says(nic);
+            stop(&lab, name);
+            assert_eq!(lab.binding(nic), own, "{name}: libvirt gave it back");
+        }
+    }
 }

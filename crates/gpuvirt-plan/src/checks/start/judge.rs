@@ -37,6 +37,7 @@ pub fn judge(start: &Start<'_>) -> Judgement {
     judgement.refusals.extend(of_guest.map(|(code, because, remedy)| start.refuse(code, because, remedy)));
     let mut seen = BTreeSet::new();
     for device in &start.domain.config {
+        let before = judgement.refusals.len();
         match device {
             Hostdev::Mdev { uuid } => start.mdev(VgpuId::Mdev(*uuid), &mut judgement),
             Hostdev::Pci { address, .. } => match start.observed.functions.get(address) {
@@ -51,6 +52,7 @@ pub fn judge(start: &Start<'_>) -> Judgement {
                 }
             },
         }
+        start.offer_another(device, judgement.refusals.iter_mut().skip(before));
     }
     judgement.refusals.extend(start.room_for(&judgement.missing));
     judgement

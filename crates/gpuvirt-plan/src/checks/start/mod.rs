@@ -16,6 +16,7 @@
 //! | virtualization with a passthrough device | none: nested virtualization works beside one |
 //! | not in the allowed passthrough list | `not-passthrough`, at edit |
 
+mod another;
 mod card;
 mod judge;
 mod room;

@@ -76,10 +76,6 @@ impl Start<'_> {
         Refusal { code, summary, because, remedy: with_explain(code, remedy) }
     }
 
-    pub(super) fn start_command(&self) -> String {
-        format!("gpuvirt vm start {}, which chooses another one", shell_word(&self.domain.name))
-    }
-
     /// A function that this host does not have. Only one of a GPU that we know of is our business.
     pub(super) fn absent(&self, address: PciAddress) -> Option<Refusal> {
         let device = Hostdev::Pci { address, managed: false };
