@@ -17,8 +17,13 @@ use crate::request::{self, Look};
 const FUNCTIONS: usize = 512;
 /// How long an idle daemon is watched.
 const IDLE: Duration = Duration::from_secs(60);
-/// The runtime keeps a thread for this long after its last work; what ends it is no wakeup of an idle daemon.
-const SETTLES: Duration = Duration::from_secs(15);
+/// What a start or a question leaves to be done is begun by then; how often it is looked whether it is done, and how many times.
+const BEGUN: Duration = Duration::from_secs(15);
+const LOOKS: Duration = Duration::from_secs(1);
+const SETTLES: u32 = 120;
+/// The runtime's threads for work, which end ten seconds after their last one: while there is any, the daemon is not idle.
+/// The kernel keeps 15 bytes of a thread's name.
+const WORKER: &str = "tokio-rt-worker";
 /// Longest wait for a started daemon's first answer.
 const UP: Duration = Duration::from_secs(60);
 const MILLISECOND: u64 = 1_000_000;
@@ -124,7 +129,8 @@ pub fn live() -> Result<String> {
         out,
         "\nResident counts every page that the kernel happens to keep, files' pages that other processes share among \
          them; private is what would be free without the daemon; anonymous is the part of it that no file backs. \
-         Wakeups are the voluntary context switches of all threads (`/proc/PID/task/*/status`).\n\n\
+         Wakeups are the voluntary context switches of all threads (`/proc/PID/task/*/status`), from when the last thread \
+         that had work has ended, which is ten seconds after it.\n\n\
          ### Questions\n\n{asked}"
     )?;
     Ok(out)
@@ -133,14 +139,26 @@ pub fn live() -> Result<String> {
 /// One row: the daemon left alone.
 fn idle(name: &str) -> Result<String> {
     let pid = process::daemon()?;
-    leave_alone(SETTLES);
-    let before = Switches::of(pid)?;
+    let before = at_rest(pid)?;
     leave_alone(IDLE);
     let after = Switches::of(pid)?;
     let woke: Vec<String> =
         after.since(&before).iter().map(|(thread, times)| format!("`{thread}` {times}")).collect();
     let woke = if woke.is_empty() { "nobody".to_owned() } else { woke.join(", ") };
     row(name, pid, &woke)
+}
+
+/// The daemon's threads once none of them is there for work: the end of one is no wakeup of an idle daemon.
+fn at_rest(pid: u32) -> Result<Switches> {
+    leave_alone(BEGUN);
+    for _ in 0..SETTLES {
+        let now = Switches::of(pid)?;
+        if !now.has(WORKER) {
+            return Ok(now);
+        }
+        leave_alone(LOOKS);
+    }
+    bail!("gpuvirtd has a thread for work after {SETTLES} looks: it does not come to rest")
 }
 
 /// A process and those that it started, as they are now.

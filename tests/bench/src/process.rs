@@ -63,6 +63,11 @@ impl Switches {
         self.0.len()
     }
 
+    /// Whether a thread has this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.values().any(|(thread, _)| thread == name)
+    }
+
     /// How often threads woke since `earlier`, by their names. A thread that came or went woke, whatever it did.
     pub fn since(&self, earlier: &Self) -> BTreeMap<String, u64> {
         let mut woke: BTreeMap<String, u64> = BTreeMap::new();
