@@ -24,6 +24,7 @@ const OTHERS: &[&str] = &[
     "same-size",
     "shared-direct",
     "sriov-manage",
+    "tokio-rt-worker",
     "unset-override",
     "update-grub",
     "update-initramfs",
