@@ -16,7 +16,7 @@ stage() {
     shift
     echo "=== $name: $*"
     "$@" 2>&1 | tee "$log" || status=${PIPESTATUS[0]}
-    if grep -q "^$void_above" "$log"; then sed -i "1,/^$void_above/d" "$log"; fi
+    while grep -q "^$void_above" "$log"; do sed -i "1,/^$void_above/d" "$log"; done
     counts=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -n 1 || true)
     count "$name" "$status" "$counts"
     mapfile -t -O "${#failures[@]}" failures < <(sed -n "s/^\(failed\|FAILED\) /$name: /p" "$log")

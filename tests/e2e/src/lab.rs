@@ -5,16 +5,36 @@ use std::process::{Command, Stdio};
 
 use crate::{Devices, Guest, Output};
 
-/// `scripts/lab` for the lab of this test. Tests that run at once have a lab each: the first the one that `GPUVIRT_LAB_NAME`
-/// names, the second that with `-2` behind its name.
-fn scripts_lab() -> Command {
-    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/lab"));
+/// What commands on a lab exit with when the lab VM itself went away.
+const LOST: i32 = 70;
+
+/// A script of this tree, for the lab of this test. Tests that run at once have a lab each: the first the one that
+/// `GPUVIRT_LAB_NAME` names, the second that with `-2` behind its name.
+fn for_our_lab(script: &str) -> Command {
+    let mut command = Command::new(format!("{}/../../{script}", env!("CARGO_MANIFEST_DIR")));
+    command.stdin(Stdio::null());
     let slot = env::var("NEXTEST_TEST_GLOBAL_SLOT").map_or(0, |slot| slot.parse::<u32>().expect("a number"));
     if slot > 0 {
         let first = env::var("GPUVIRT_LAB_NAME").unwrap_or_else(|_| "default".to_owned());
         command.env("GPUVIRT_LAB_NAME", format!("{first}-{}", slot + 1));
     }
     command
+}
+
+fn scripts_lab() -> Command {
+    for_our_lab("scripts/lab")
+}
+
+/// Starts a lab again whose kernel panicked under an earlier test: that one failed, and the others shall not.
+fn revive() {
+    for (script, argument) in [("scripts/lab", "up"), ("tests/lab/deploy.sh", "--tests")] {
+        let run = for_our_lab(script).arg(argument).output().expect("a script of this tree can be started");
+        let said = String::from_utf8_lossy(&run.stderr);
+        assert!(
+            run.status.success(),
+            "the lab VM went away, and could not be started again: {script}: {said}"
+        );
+    }
 }
 
 /// How the lab's host goes down before it boots again.
@@ -46,6 +66,9 @@ impl Lab {
     #[track_caller]
     pub fn fresh() -> Self {
         let mut lab = Self { devices: Devices::read(), pristine: String::new() };
+        if lab.run("true").code == LOST {
+            revive();
+        }
         lab.sh("/lab/e2e/reset").expect(0);
         lab.pristine = lab.picture();
         assert_ne!(lab.pristine, "", "the lab's own scripts are not whole: tests/lab/deploy.sh --tests");
@@ -55,19 +78,23 @@ impl Lab {
     /// Runs a shell script in the lab as root.
     #[track_caller]
     pub fn sh(&self, script: &str) -> Output {
+        let output = self.run(script);
+        // Who runs the suite looks for these words (scripts/test.d/lab.sh).
+        assert_ne!(output.code, LOST, "the lab VM went away: scripts/lab console\n{output}");
+        output
+    }
+
+    fn run(&self, script: &str) -> Output {
         let run = scripts_lab()
             .args(["exec", "--", "bash", "-uo", "pipefail", "-c", script])
-            .stdin(Stdio::null())
             .output()
             .expect("scripts/lab can be started");
-        let output = Output {
+        Output {
             command: script.to_owned(),
             code: run.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&run.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&run.stderr).into_owned(),
-        };
-        assert_ne!(output.code, 70, "the lab VM went away: scripts/lab console\n{output}");
-        output
+        }
     }
 
     /// Boots the lab's host again on the disk that it has, and waits until it is ready.
@@ -105,7 +132,7 @@ impl Lab {
 
     #[track_caller]
     fn on_this_machine(&self, arguments: &[&str]) {
-        let run = scripts_lab().args(arguments).stdin(Stdio::null()).output();
+        let run = scripts_lab().args(arguments).output();
         let run = run.expect("scripts/lab can be started");
         let said = String::from_utf8_lossy(&run.stderr);
         assert!(run.status.success(), "scripts/lab {}: {said}", arguments.join(" "));
