@@ -110,7 +110,7 @@ fn each_rule_is_said_in_virshs_own_error() {
 fn another_card_at_the_address_and_a_clone_are_refused() {
     let lab = with_vgpus();
     let whole = lab.devices.get("PLAIN_GPU");
-    lab.guest("games", "");
+    lab.guest("games", "--hold");
     lab.gpuvirt(&format!("gpu set {whole} --type direct")).expect(0);
     lab.gpuvirt(&format!("vm add games --gpu {whole}")).expect(0);
     // The configuration is another card's.
@@ -204,7 +204,7 @@ fn a_hook_for_others_is_done_at_once() {
 #[test]
 fn vm_start_chooses_and_libvirtd_may_go_and_come_back() {
     let lab = with_vgpus();
-    lab.guest("late", "");
+    lab.guest("late", "--hold");
     lab.gpuvirt("vm add late --profile lab-1q --count 2").expect(0);
     lab.gpuvirt("vm start late --explain").expect(0).says("would start").says(lab.devices.get("MDEV_GPU"));
     assert_eq!(vgpus(&lab), Vec::<String>::new());
@@ -229,7 +229,7 @@ fn a_card_is_lent_to_a_vm_for_as_long_as_it_runs() {
     let host = lab.binding(gpu);
     lab.gpuvirt(&format!("gpu set {gpu} --type direct --when vm")).expect(0);
     assert_eq!(lab.binding(gpu), host, "nothing is done before a VM asks for it");
-    lab.guest("games", "");
+    lab.guest("games", "--hold");
     lab.gpuvirt(&format!("vm add games --gpu {gpu}")).expect(0);
     for _ in 0..2 {
         start(&lab, "games").expect(0);
