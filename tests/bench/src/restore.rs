@@ -71,11 +71,14 @@ pub fn table(gpuvirt: &Path, parent: &str) -> Result<String> {
         )?)
         .held(empty);
     let nothing_to_do = nothing_to_do();
-    forget(&gpuvirt, parent)?;
+    let forgotten = forget(&gpuvirt, parent);
+    // What went wrong first is told: where a way failed there may be no daemon to forget anything.
+    let (as_a_boot, alone, nothing_to_do) = (as_a_boot?, alone?, nothing_to_do?);
+    forgotten?;
     let mut out =
-        format!("As a boot does it, with systemd's part and udev's.{note}\n\n{}", as_a_boot?.table()?);
-    write!(out, "\nThe programs by themselves.\n\n{}", alone?.table()?)?;
-    for samples in &nothing_to_do? {
+        format!("As a boot does it, with systemd's part and udev's.{note}\n\n{}", as_a_boot.table()?);
+    write!(out, "\nThe programs by themselves.\n\n{}", alone.table()?)?;
+    for samples in &nothing_to_do {
         writeln!(out, "\n{}: {}.", samples.name, samples.milliseconds())?;
     }
     Ok(out)
