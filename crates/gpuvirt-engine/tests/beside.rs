@@ -11,6 +11,7 @@ use gpuvirt_model::{
 };
 use gpuvirt_plan::checks::several::{MOST_DEVICES, devices_of};
 use uuid::Uuid;
+use world::domain::as_hook_sees;
 use world::{GPU, OTHER, World, at};
 
 /// The lab's host: GPUs, network cards and disks.
@@ -44,21 +45,6 @@ fn definition(name: &str, number: u128, devices: &str) -> String {
          <devices><emulator>q</emulator>{devices}</devices></domain>",
         Uuid::from_u128(number)
     )
-}
-
-/// What libvirt gives the hook on its standard input, as the hook understands it.
-fn as_hook_sees(xml: &str) -> Domain {
-    let read = gpuvirt_domain::read(xml).unwrap();
-    Domain {
-        name: read.name,
-        uuid: read.uuid.unwrap(),
-        state: DomainState::Active,
-        autostart: false,
-        config: read.hostdevs,
-        live: Vec::new(),
-        requests: read.requests,
-        guest: read.guest,
-    }
 }
 
 /// libvirt knows these domains; none runs.

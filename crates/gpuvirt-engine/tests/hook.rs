@@ -14,6 +14,7 @@ use gpuvirt_model::{
     VgpuId, VgpuParams, Viommu,
 };
 use uuid::Uuid;
+use world::domain::as_hook_sees;
 use world::{GPU, OTHER, TYPED, VF, World, at, switch};
 
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -44,20 +45,6 @@ fn relist(world: &World) {
         domain.live = known.map(|known| known.live.clone()).unwrap_or_default();
         domain.autostart = known.is_some_and(|known| known.autostart);
         domains.push(domain);
-    }
-}
-
-fn as_hook_sees(xml: &str) -> Domain {
-    let read = gpuvirt_domain::read(xml).unwrap();
-    Domain {
-        name: read.name,
-        uuid: read.uuid.unwrap(),
-        state: DomainState::Active,
-        autostart: false,
-        config: read.hostdevs,
-        live: Vec::new(),
-        requests: read.requests,
-        guest: read.guest,
     }
 }
 

@@ -1,6 +1,7 @@
 //! An engine over the production host code, the fake kernel below it, and documents in memory.
 #![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)] // each test file uses its own part
 
+pub mod domain;
 mod hold;
 
 use std::collections::BTreeMap;
