@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::parse::pci::last_component;
-use crate::sysfs::{ReadError, Sysfs};
+use crate::sysfs::{OpenFolder, ReadError, Sysfs};
 
 /// Longer than any attribute of sysfs, which ends at a page.
 pub(crate) const ATTRIBUTE: usize = 4096;
@@ -25,6 +25,11 @@ impl<'a> Files<'a> {
         as_text(self.sysfs.read(path, ATTRIBUTE)?)
     }
 
+    /// The text of an attribute in an open folder.
+    pub(crate) fn text_in(self, folder: &OpenFolder, name: &str) -> io::Result<String> {
+        as_text(self.sysfs.read_in(folder, name, ATTRIBUTE)?)
+    }
+
     /// The text of an attribute that waits for its device's lock.
     pub(crate) fn text_that_may_block(self, path: &str, deadline: Duration) -> Result<String, ReadError> {
         let bytes = self.sysfs.read_that_may_block(path, ATTRIBUTE, deadline)?;
@@ -40,6 +45,12 @@ impl<'a> Files<'a> {
     /// The last component of a link's target.
     pub(crate) fn link(self, path: &str) -> io::Result<String> {
         let target = self.sysfs.read_link(path)?;
+        Ok(last_component(&target).to_owned())
+    }
+
+    /// The same of a link in an open folder.
+    pub(crate) fn link_in(self, folder: &OpenFolder, name: &str) -> io::Result<String> {
+        let target = self.sysfs.read_link_in(folder, name)?;
         Ok(last_component(&target).to_owned())
     }
 }

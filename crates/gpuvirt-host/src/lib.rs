@@ -15,6 +15,7 @@ mod linux;
 mod memory;
 mod mig;
 mod modprobe;
+mod open;
 pub mod owner;
 pub mod parse;
 mod paths;

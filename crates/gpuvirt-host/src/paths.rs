@@ -11,6 +11,10 @@ pub(crate) const PCI_DRIVERS: &str = "/sys/bus/pci/drivers";
 pub(crate) const DRIVERS_PROBE: &str = "/sys/bus/pci/drivers_probe";
 /// All IOMMU groups.
 pub(crate) const IOMMU_GROUPS: &str = "/sys/kernel/iommu_groups";
+/// There once the mdev core is.
+pub(crate) const MDEV_BUS: &str = "/sys/bus/mdev";
+/// Links to the devices that offer types of mediated devices.
+pub(crate) const MDEV_PARENTS: &str = "/sys/class/mdev_bus";
 /// Live mediated devices.
 pub(crate) const MDEV_DEVICES: &str = "/sys/bus/mdev/devices";
 /// Virtual consoles' back ends.

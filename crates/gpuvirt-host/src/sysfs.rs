@@ -7,6 +7,7 @@
 use std::io;
 use std::time::Duration;
 
+pub use crate::open::{LongFile, OpenFolder};
 use crate::vendor::{ProgramCall, ProgramEnd, ProgramError};
 
 /// A character device's major and minor number.
@@ -44,6 +45,14 @@ pub trait Sysfs: Send + Sync {
         self.read(path, limit).map_err(ReadError::Errno)
     }
 
+    /// A file on disk of which little is wanted, to be read in parts. At most `limit` bytes of it are looked at.
+    ///
+    /// # Errors
+    /// The errno of open, or of a read where it is read at once.
+    fn long_file(&self, path: &str, limit: usize) -> io::Result<Box<dyn LongFile>> {
+        Ok(Box::new(self.read(path, limit)?))
+    }
+
     /// Names in a folder, sorted. Names that are not UTF-8 are left out: no kernel object that we use has one.
     ///
     /// # Errors
@@ -69,6 +78,31 @@ pub trait Sysfs: Send + Sync {
                 (name, target)
             })
             .collect())
+    }
+
+    /// A folder of which several files will be read, with its names.
+    ///
+    /// # Errors
+    /// The errno of opening the folder.
+    fn open_folder(&self, path: &str) -> io::Result<OpenFolder> {
+        Ok(OpenFolder::named(path, self.list(path)?))
+    }
+
+    /// [`Sysfs::read`] of a file in an open folder, or below one. Where the folder stays open, it is this very folder's, also
+    /// after another device has taken its place.
+    ///
+    /// # Errors
+    /// As [`Sysfs::read`]; `ENODEV` where the device has gone since the folder was opened.
+    fn read_in(&self, folder: &OpenFolder, name: &str, limit: usize) -> io::Result<Vec<u8>> {
+        self.read(&folder.path(name), limit)
+    }
+
+    /// [`Sysfs::read_link`] of a link in an open folder.
+    ///
+    /// # Errors
+    /// As [`Sysfs::read_link`].
+    fn read_link_in(&self, folder: &OpenFolder, name: &str) -> io::Result<String> {
+        self.read_link(&folder.path(name))
     }
 
     /// How many files a process has open, where one look tells; none where only listing them does.

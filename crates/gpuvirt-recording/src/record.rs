@@ -3,12 +3,12 @@
 //!
 //! It only reads, and never wakes a card: which attributes those are is in [`crate::attribute`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
 
-use gpuvirt_host::parse::pci_ids;
+use gpuvirt_host::parse::pci_ids::{self, Names};
 use gpuvirt_host::{ReadError, Sysfs};
 use gpuvirt_model::PciAddress;
 
@@ -60,7 +60,8 @@ pub struct Dump {
 /// [`RecordingError::Host`] when not even the PCI bus can be listed.
 pub fn dump(host: &dyn Sysfs) -> Result<Dump, RecordingError> {
     let names = PCI_IDS.iter().find_map(|path| host.read(path, MAX_NAMES).ok()).unwrap_or_default();
-    let mut recorder = Recorder { host, dump: Dump::default(), seen: BTreeSet::new(), names };
+    let mut recorder =
+        Recorder { host, dump: Dump::default(), seen: BTreeSet::new(), list: names, names: BTreeMap::new() };
     let pci = "/sys/bus/pci/devices";
     let failed = |source| RecordingError::Host { path: pci.to_owned(), source };
     host.list(pci).map_err(failed)?;
@@ -80,7 +81,9 @@ struct Recorder<'a> {
     dump: Dump,
     seen: BTreeSet<String>,
     /// The list of PCI names, empty where there is none.
-    names: Vec<u8>,
+    list: Vec<u8>,
+    /// What was looked up in it.
+    names: BTreeMap<(u16, u16), Names>,
 }
 
 impl Recorder<'_> {
@@ -139,13 +142,15 @@ impl Recorder<'_> {
     }
 
     /// The names of a PCI function, as udev's hardware database would give them.
-    fn names_of(&self, properties: &[&str]) -> Vec<String> {
+    fn names_of(&mut self, properties: &[&str]) -> Vec<String> {
         let ids = properties.iter().find_map(|line| line.strip_prefix("PCI_ID=")?.split_once(':'));
         let id = |text| u16::from_str_radix(text, 16).ok();
         let Some((vendor, device)) = ids.and_then(|(vendor, device)| id(vendor).zip(id(device))) else {
             return Vec::new();
         };
-        let names = pci_ids::names(&self.names, vendor, device);
+        let list = &self.list;
+        let look = || pci_ids::names(list, [(vendor, device)]).ok()?.remove(&(vendor, device));
+        let names = self.names.entry((vendor, device)).or_insert_with(|| look().unwrap_or_default()).clone();
         let line =
             |key: &str, name: Option<String>| name.map(|name| format!("{key}={}", name.replace('\n', " ")));
         let [vendor_key, model_key] = NAMES;

@@ -80,7 +80,7 @@ fn writer(requests: &[u8]) {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    let _ = (pci_ids::names(bytes, 0x1234, 0x1111), modules::lists(bytes, "vfio_pci"));
+    let _ = (pci_ids::names(&bytes.to_vec(), [(0x1234, 0x1111)]), modules::lists(bytes, "vfio_pci"));
     writer(bytes);
     if let Ok(text) = std::str::from_utf8(bytes) {
         parsers(text);

@@ -133,12 +133,18 @@ impl Scan<'_> {
     /// Mappings of what the process has no descriptor on any more.
     fn mappings(&mut self, pid: u32, namespace: &mut Namespace, ways: &mut Ways) -> io::Result<()> {
         let text = self.files.long_text(&paths::process_file(pid, "maps"), MAPS)?;
-        for mapping in maps::mappings(&text) {
+        let mut known = "";
+        for line in maps::lines(&text) {
+            if line.file == known {
+                continue;
+            }
+            let Some(mapping) = line.mapping() else { continue };
             let key = (mapping.file_system, mapping.inode);
             if !self.mapped.contains_key(&key) {
                 let Some(targets) = self.mapped_targets(pid, namespace, mapping)? else { continue };
                 self.mapped.insert(key, targets);
             }
+            known = line.file;
             for target in self.mapped.get(&key).into_iter().flatten() {
                 ways.entry(*target).or_insert_with(|| vec![Via::Mapping { path: mapping.path.to_owned() }]);
             }

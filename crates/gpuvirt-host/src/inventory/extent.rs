@@ -9,8 +9,8 @@ use gpuvirt_model::PciAddress;
 
 use super::bus::slot;
 use crate::files::Files;
-use crate::parse::pci::last_component;
 use crate::paths;
+use crate::sysfs::OpenFolder;
 
 /// What a pass looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,26 +29,48 @@ impl Extent {
         self != Self::Offers
     }
 
-    /// The slots among those of `functions` that are looked at; none: all.
-    pub(super) fn slots(self, files: Files<'_>, functions: &[PciAddress]) -> Option<BTreeSet<PciAddress>> {
+    /// The slots among those of `functions`, which are in `folder`, that are looked at; none: all.
+    pub(super) fn slots(
+        self,
+        files: Files<'_>,
+        folder: &OpenFolder,
+        functions: &[PciAddress],
+    ) -> Option<BTreeSet<PciAddress>> {
         match self {
             Self::Host => None,
             Self::Gpu(gpu) => Some(BTreeSet::from([slot(gpu)])),
-            Self::Offers => Some(functions.iter().filter_map(|at| offering(files, *at)).map(slot).collect()),
+            Self::Offers => {
+                let parents = mdev_parents(files, functions);
+                let cards = parents.into_iter().map(|parent| card_of(files, parent));
+                let with_functions = functions.iter().copied().filter(|at| has_functions(files, folder, *at));
+                Some(cards.chain(with_functions).map(slot).collect())
+            }
         }
     }
 }
 
-/// The card's function, where a function offers types of mediated devices or has virtual functions: a card with neither
-/// offers nothing, whatever it could do.
-fn offering(files: Files<'_>, function: PciAddress) -> Option<PciAddress> {
-    let has = |name| files.sysfs.exists(&paths::function_file(function, name));
-    // The kernel numbers them from 0 (drivers/pci/iov.c).
-    if has("virtfn0") {
-        return Some(function);
+/// The functions that offer types of mediated devices.
+///
+/// The mdev core has a link to each in a class of its own (drivers/vfio/mdev/mdev_core.c, `mdev_bus`). Where there is no such
+/// class each function is looked at, unless there is no mdev core either.
+fn mdev_parents(files: Files<'_>, functions: &[PciAddress]) -> Vec<PciAddress> {
+    if let Ok(parents) = files.sysfs.list(paths::MDEV_PARENTS) {
+        return parents.iter().filter_map(|name| PciAddress::parse(name).ok()).collect();
     }
-    has("mdev_supported_types").then(|| {
-        let above = files.sysfs.read_link(&paths::function_file(function, "physfn")).ok();
-        above.and_then(|above| PciAddress::parse(last_component(&above)).ok()).unwrap_or(function)
-    })
+    if files.sysfs.knows_absence(paths::MDEV_BUS) && !files.sysfs.exists(paths::MDEV_BUS) {
+        return Vec::new();
+    }
+    let offers = |at: &PciAddress| files.sysfs.exists(&paths::mdev_types(*at));
+    functions.iter().copied().filter(offers).collect()
+}
+
+/// The card's function above a virtual one.
+fn card_of(files: Files<'_>, function: PciAddress) -> PciAddress {
+    let above = files.link(&paths::function_file(function, "physfn")).ok();
+    above.and_then(|name| PciAddress::parse(&name).ok()).unwrap_or(function)
+}
+
+/// Whether a function has virtual functions, which the kernel numbers from 0 (drivers/pci/iov.c).
+fn has_functions(files: Files<'_>, folder: &OpenFolder, function: PciAddress) -> bool {
+    files.sysfs.read_link_in(folder, &format!("{function}/virtfn0")).is_ok()
 }

@@ -6,38 +6,53 @@ use gpuvirt_model::PciAddress;
 
 use crate::files::{Files, shown};
 use crate::paths;
+use crate::sysfs::OpenFolder;
 
 /// A function's folder.
 #[derive(Debug)]
 pub(super) struct Folder {
     pub(super) address: PciAddress,
-    names: Vec<String>,
+    open: OpenFolder,
     pub(super) oddities: Vec<String>,
 }
 
 impl Folder {
     pub(super) fn open(files: Files<'_>, address: PciAddress) -> Self {
-        let mut folder = Self { address, names: Vec::new(), oddities: Vec::new() };
-        match files.sysfs.list(&paths::function(address)) {
-            Ok(names) => folder.names = names,
-            Err(e) => folder.note("", &e.to_string()),
+        let path = paths::function(address);
+        match files.sysfs.open_folder(&path) {
+            Ok(open) => Self { address, open, oddities: Vec::new() },
+            Err(e) => {
+                let open = OpenFolder::named(&path, Vec::new());
+                let mut folder = Self { address, open, oddities: Vec::new() };
+                folder.note("", &e.to_string());
+                folder
+            }
         }
-        folder
+    }
+
+    /// What is read of it from now on is found by its path.
+    pub(super) fn close(&mut self) {
+        self.open.close();
+    }
+
+    /// The folder to read in.
+    pub(super) fn open_folder(&self) -> &OpenFolder {
+        &self.open
     }
 
     /// Whether the folder holds this name.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.names.binary_search_by(|have| have.as_str().cmp(name)).is_ok()
+        self.names().binary_search_by(|have| have.as_str().cmp(name)).is_ok()
     }
 
     /// All names in the folder.
     pub(super) fn names(&self) -> &[String] {
-        &self.names
+        self.open.names()
     }
 
     /// The full path of a file in the folder.
     pub(super) fn path(&self, name: &str) -> String {
-        paths::function_file(self.address, name)
+        self.open.path(name)
     }
 
     pub(super) fn note(&mut self, name: &str, what: &str) {
@@ -68,7 +83,7 @@ impl Folder {
         if !self.has(name) {
             return None;
         }
-        match files.text(&self.path(name)) {
+        match files.text_in(&self.open, name) {
             Ok(text) => {
                 let value = parse(&text);
                 if value.is_none() {
@@ -90,7 +105,7 @@ impl Folder {
         if !self.has(name) {
             return None;
         }
-        match files.link(&self.path(name)) {
+        match files.link_in(&self.open, name) {
             Ok(target) => Some(target),
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
             Err(e) => {

@@ -3,16 +3,14 @@
 use std::io;
 use std::time::Duration;
 
-use gpuvirt_model::{
-    ClassCode, DriverBinding, DriverName, Function, PciAddress, PciIdentity, Reading, Sriov, Unknown,
-};
+use gpuvirt_model::{DriverBinding, DriverName, Function, PciAddress, PciIdentity, Reading, Sriov, Unknown};
 
+use super::bus::Ids;
 use super::extent::Extent;
 use super::folder::Folder;
 use super::nodes;
 use crate::files::{Files, shown};
 use crate::parse::pci;
-use crate::paths;
 use crate::sysfs::ReadError;
 
 /// A function with the names in its folder, which tell what else there is to read.
@@ -23,14 +21,16 @@ pub(super) struct Seen {
 }
 
 /// Reads everything about one function that `extent` asks for. What can't be read is left empty and noted.
-pub(super) fn read(files: Files<'_>, address: PciAddress, class: ClassCode, extent: Extent) -> Seen {
+pub(super) fn read(files: Files<'_>, address: PciAddress, ids: Ids, extent: Extent) -> Seen {
     let folder = Folder::open(files, address);
-    if extent.in_full() { in_full(files, folder, class) } else { of_offers(files, folder, class) }
+    let mut seen = if extent.in_full() { in_full(files, folder, ids) } else { of_offers(files, folder, ids) };
+    seen.folder.close();
+    seen
 }
 
 /// What tells whether vGPUs can be made on it: whether a virtual function is free is told by its driver and its override.
-fn of_offers(files: Files<'_>, mut folder: Folder, class: ClassCode) -> Seen {
-    let identity = identity(files, &mut folder, class);
+fn of_offers(files: Files<'_>, mut folder: Folder, ids: Ids) -> Seen {
+    let identity = identity(files, &mut folder, ids);
     let physfn = physfn(files, &mut folder);
     let Bound { binding, locked, unknown } = match physfn {
         Some(_) => bound(files, &mut folder),
@@ -63,8 +63,8 @@ fn of_offers(files: Files<'_>, mut folder: Folder, class: ClassCode) -> Seen {
     Seen { function, folder }
 }
 
-fn in_full(files: Files<'_>, mut folder: Folder, class: ClassCode) -> Seen {
-    let identity = identity(files, &mut folder, class);
+fn in_full(files: Files<'_>, mut folder: Folder, ids: Ids) -> Seen {
+    let identity = identity(files, &mut folder, ids);
     let Bound { binding, locked, unknown: binding_unknown } = bound(files, &mut folder);
     let power_state = folder.value(files, "power_state", pci::power_state);
     let function = Function {
@@ -107,7 +107,11 @@ fn is_endpoint(folder: &Folder) -> bool {
     !folder.has("secondary_bus_number") && !folder.has("pci_bus")
 }
 
-fn identity(files: Files<'_>, folder: &mut Folder, class: ClassCode) -> PciIdentity {
+fn identity(files: Files<'_>, folder: &mut Folder, ids: Ids) -> PciIdentity {
+    let class = match ids {
+        Ids::All(identity) => return identity,
+        Ids::Class(class) => class,
+    };
     // 0xffff is what the bus answers where there is nothing; no card has it.
     let mut id = |name| folder.required(files, name, pci::id).unwrap_or(u16::MAX);
     PciIdentity {
@@ -218,8 +222,5 @@ fn is_unresponsive(files: Files<'_>, folder: &Folder, power_state: Option<&str>)
     let is_physical = !folder.has("physfn"); // a VF's ids read as ones by specification
     awake
         && is_physical
-        && files
-            .sysfs
-            .read(&paths::function_file(folder.address, "config"), IDS)
-            .is_ok_and(|ids| ids == [u8::MAX; IDS])
+        && files.sysfs.read_in(folder.open_folder(), "config", IDS).is_ok_and(|ids| ids == [u8::MAX; IDS])
 }

@@ -1,6 +1,6 @@
 //! Names of vendors and devices from pci.ids, for the functions that are shown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use gpuvirt_model::{Function, PciAddress};
@@ -12,8 +12,7 @@ use crate::paths;
 /// Three times the size of the list of 2026.
 const LIST_LIMIT: usize = 4 << 20;
 
-/// Names looked up so far. The list is a megabyte and a function's name does not change: the dearest file of a pass
-/// is read in the first one only. An update of the list shows when the program is started again.
+/// Names looked up so far. A function's name does not change: the list is looked into in the first pass only. An update of the list shows when the program is started again.
 #[derive(Debug, Default)]
 pub(crate) struct KnownNames(Mutex<BTreeMap<(u16, u16), Names>>);
 
@@ -22,12 +21,13 @@ impl KnownNames {
     pub(super) fn fill(&self, files: Files<'_>, functions: &mut BTreeMap<PciAddress, Function>) {
         let id = |function: &Function| (function.identity.vendor, function.identity.device);
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if functions.values().any(|function| !known.contains_key(&id(function))) {
-            let list = paths::PCI_IDS.iter().find_map(|path| files.sysfs.read(path, LIST_LIMIT).ok());
-            let list = list.unwrap_or_default();
-            for (vendor, device) in functions.values().map(id) {
-                known.entry((vendor, device)).or_insert_with(|| pci_ids::names(&list, vendor, device));
-            }
+        let wanted: BTreeSet<(u16, u16)> =
+            functions.values().map(id).filter(|id| !known.contains_key(id)).collect();
+        if !wanted.is_empty() {
+            let list = paths::PCI_IDS.iter().find_map(|path| files.sysfs.long_file(path, LIST_LIMIT).ok());
+            let found = list.and_then(|list| pci_ids::names(&*list, wanted.iter().copied()).ok());
+            let mut found = found.unwrap_or_default();
+            known.extend(wanted.into_iter().map(|id| (id, found.remove(&id).unwrap_or_default())));
         }
         for function in functions.values_mut() {
             let names = known.get(&id(function)).cloned().unwrap_or_default();

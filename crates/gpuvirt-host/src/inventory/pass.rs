@@ -73,8 +73,8 @@ impl Pass<'_> {
     /// Reads a function once.
     fn read(&mut self, address: PciAddress) -> Option<&Function> {
         let (files, extent) = (self.files, self.extent);
-        let class = self.bus.class(files, address)?;
-        let seen = self.seen.entry(address).or_insert_with(|| function::read(files, address, class, extent));
+        let ids = self.bus.ids(files, address)?;
+        let seen = self.seen.entry(address).or_insert_with(|| function::read(files, address, ids, extent));
         Some(&seen.function)
     }
 
@@ -83,8 +83,8 @@ impl Pass<'_> {
         let bus = std::mem::take(&mut self.bus);
         let (files, extent, seen) = (self.files, self.extent, &mut self.seen);
         let cards = gpu::cards(&bus, &mut |address| {
-            let class = bus.known_class(address)?;
-            let seen = seen.entry(address).or_insert_with(|| function::read(files, address, class, extent));
+            let ids = bus.known_ids(address)?;
+            let seen = seen.entry(address).or_insert_with(|| function::read(files, address, ids, extent));
             Some(seen.function.clone())
         });
         self.bus = bus;

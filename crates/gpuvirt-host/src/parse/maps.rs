@@ -1,5 +1,7 @@
 //! `/proc/PID/maps` and `/proc/PID/mountinfo`, as far as holders need them.
 
+use memchr::{memchr, memchr_iter};
+
 /// A mapping of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mapping<'a> {
@@ -13,31 +15,42 @@ pub struct Mapping<'a> {
     pub path: &'a str,
 }
 
+/// A line of a mapping of a file, not yet understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line<'a> {
+    range: &'a str,
+    /// What tells the file: the same text is the same file, as in the lines of one program or library, which follow each other.
+    pub file: &'a str,
+}
+
 /// The file mappings in `/proc/PID/maps`: `start-end perms offset major:minor inode    path`.
-pub fn mappings(text: &str) -> impl Iterator<Item = Mapping<'_>> {
-    text.lines().filter_map(mapping)
+pub fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
+    text.lines().filter_map(line)
 }
 
 /// A busy host has tens of thousands of these lines, most of them of no file: those are left before anything is understood.
-fn mapping(line: &str) -> Option<Mapping<'_>> {
-    let (range, rest) = word(line)?;
-    let (_permissions, rest) = word(rest)?;
-    let (_offset, rest) = word(rest)?;
-    let (file_system, rest) = word(rest)?;
-    let (inode, path) = word(rest)?;
-    let inode = inode.parse().ok().filter(|inode| *inode != 0)?;
-    let path = path.trim_start_matches(' ');
-    let plain = range.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-    let (major, minor) = file_system.split_once(':')?;
-    let number = |text| u32::from_str_radix(text, 16).map(u64::from).ok();
-    let file_system = number(major)? << 32 | number(minor)?;
-    (plain && path.starts_with('/')).then_some(Mapping { range, file_system, inode, path })
+fn line(line: &str) -> Option<Line<'_>> {
+    let bytes = line.as_bytes();
+    let path = memchr(b'/', bytes)?;
+    let mut spaces = memchr_iter(b' ', bytes.get(..path)?);
+    let (range, _permissions, offset) = (spaces.next()?, spaces.next()?, spaces.next()?);
+    Some(Line { range: line.get(..range)?, file: line.get(offset + 1..)? })
 }
 
-/// Up to the first space, and what follows it. Words are short: a look at each byte is the least.
-fn word(text: &str) -> Option<(&str, &str)> {
-    let end = text.bytes().position(|byte| byte == b' ')?;
-    Some((text.get(..end)?, text.get(end + 1..)?))
+impl<'a> Line<'a> {
+    /// What it says; none where that makes no sense.
+    pub fn mapping(self) -> Option<Mapping<'a>> {
+        let Self { range, file } = self;
+        let (file_system, rest) = file.split_once(' ')?;
+        let (inode, path) = rest.split_once(' ')?;
+        let inode = inode.parse().ok().filter(|inode| *inode != 0)?;
+        let path = path.trim_start_matches(' ');
+        let plain = range.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+        let (major, minor) = file_system.split_once(':')?;
+        let number = |text| u32::from_str_radix(text, 16).map(u64::from).ok();
+        let file_system = number(major)? << 32 | number(minor)?;
+        (plain && path.starts_with('/')).then_some(Mapping { range, file_system, inode, path })
+    }
 }
 
 /// A mount point, and whether asking about a file below it can wait for another machine or process.
@@ -96,13 +109,17 @@ mod tests {
             7f0000000000-7f0000021000 rw-p 00000000 00:00 0 \n\
             7ffc9d1e2000-7ffc9d203000 rw-p 00000000 00:00 0                          [stack]\n\
             7f1200000000-7f1201000000 rw-s f0000000 00:06 512                        /dev/nvidia0\n\
+            7f1201000000-7f1202000000 r--s f1000000 00:06 512                        /dev/nvidia0\n\
             zz-zz rw-s 0 00:06 5 /dev/x\n7f-8 rw-s\n";
-        let got: Vec<_> = mappings(text).map(|m| (m.range, m.file_system, m.inode, m.path)).collect();
+        let mappings = lines(text).filter_map(Line::mapping);
+        assert!(lines(text).nth(1).map(|line| line.file) == lines(text).nth(2).map(|line| line.file));
+        let got: Vec<_> = mappings.map(|m| (m.range, m.file_system, m.inode, m.path)).collect();
         assert_eq!(
             got,
             [
                 ("55d0c8a00000-55d0c8a21000", 0xfe << 32, 1043, "/usr/bin/x y"),
                 ("7f1200000000-7f1201000000", 6, 512, "/dev/nvidia0"),
+                ("7f1201000000-7f1202000000", 6, 512, "/dev/nvidia0"),
             ]
         );
     }
@@ -130,7 +147,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "[0-9a-f:/ \n\\-]{0,120}", path in "\\PC{0,20}") {
-            let _ = mappings(&text).count();
+            let _ = lines(&text).filter_map(Line::mapping).count();
             let _ = is_on_remote(&mounts(&text), &path);
         }
     }

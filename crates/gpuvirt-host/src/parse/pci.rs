@@ -1,6 +1,6 @@
 //! Attributes of PCI functions (Documentation/ABI/testing/sysfs-bus-pci).
 
-use gpuvirt_model::{Bar, ClassCode, DriverName};
+use gpuvirt_model::{Bar, ClassCode, DriverName, PciIdentity};
 
 /// `IORESOURCE_IO`, `_MEM`, `_PREFETCH`, `_MEM_64` of include/linux/ioport.h.
 const FLAG_IO: u64 = 0x100;
@@ -25,6 +25,35 @@ pub fn id(text: &str) -> Option<u16> {
 pub fn class(text: &str) -> Option<ClassCode> {
     let code = u32::try_from(hex(text, 6)?).ok()?;
     Some(ClassCode(code))
+}
+
+/// All ids of a function in one, as `modalias` holds them (drivers/pci/pci-sysfs.c, `modalias_show`):
+/// `pci:v000010DEd00002235sv000010DEsd0000145Abc03sc02i00`.
+pub fn modalias(text: &str) -> Option<PciIdentity> {
+    let text = text.trim_end().strip_prefix("pci:")?;
+    let (vendor, text) = field(text, "v", 8)?;
+    let (device, text) = field(text, "d", 8)?;
+    let (subsystem_vendor, text) = field(text, "sv", 8)?;
+    let (subsystem_device, text) = field(text, "sd", 8)?;
+    let (base, text) = field(text, "bc", 2)?;
+    let (sub, text) = field(text, "sc", 2)?;
+    let (interface, rest) = field(text, "i", 2)?;
+    let id = |number: u32| u16::try_from(number).ok();
+    let identity = PciIdentity {
+        vendor: id(vendor)?,
+        device: id(device)?,
+        subsystem_vendor: id(subsystem_vendor)?,
+        subsystem_device: id(subsystem_device)?,
+        class: ClassCode(base << 16 | sub << 8 | interface),
+    };
+    rest.is_empty().then_some(identity)
+}
+
+/// A field of a `modalias`, of so many digits, and what follows it.
+fn field<'a>(text: &'a str, name: &str, digits: usize) -> Option<(u32, &'a str)> {
+    let (number, rest) = text.strip_prefix(name)?.split_at_checked(digits)?;
+    let sound = number.bytes().all(|b| b.is_ascii_hexdigit());
+    Some((u32::from_str_radix(number, 16).ok().filter(|_| sound)?, rest))
 }
 
 /// `0x` and at most `digits` hexadecimal digits.
@@ -113,6 +142,30 @@ mod tests {
         }
         assert_eq!(class("0x030000\n"), Some(ClassCode(0x03_0000)));
         assert_eq!(class("0x1030000\n"), None);
+    }
+
+    #[test]
+    fn a_modalias_tells_all_ids() {
+        let text = "pci:v000010DEd00002235sv000010DEsd0000145Abc03sc02i00\n";
+        let want = PciIdentity {
+            vendor: 0x10de,
+            device: 0x2235,
+            subsystem_vendor: 0x10de,
+            subsystem_device: 0x145a,
+            class: ClassCode(0x03_0200),
+        };
+        assert_eq!(modalias(text), Some(want));
+        for odd in [
+            "",
+            "usb:v000010DE",
+            "pci:v000110DEd00002235sv000010DEsd0000145Abc03sc02i00\n",
+            "pci:v000010DEd00002235sv000010DEsd0000145Abc03sc02i0",
+            "pci:v000010DEd00002235sv000010DEsd0000145Abc03sc02i000",
+            "pci:v+00010DEd00002235sv000010DEsd0000145Abc03sc02i00",
+            "pci:v000010DE\u{e9}00002235sv000010DEsd0000145Abc03sc02i00",
+        ] {
+            assert_eq!(modalias(odd), None, "{odd:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,15 @@
-//! pci.ids: the names of vendors and devices. The file is sorted, so a name costs a few hops, not a parse.
+//! pci.ids: the names of vendors and devices. The file is long, and little of it is wanted: all that is looked for is found in
+//! one way through it, in a few pages of memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
 use memchr::{memchr, memmem};
+
+use crate::sysfs::LongFile;
+
+/// What is read at a time: longer than any line.
+const WINDOW: usize = 16 << 10;
 
 /// A device's vendor line and device line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,26 +20,123 @@ pub struct Names {
     pub device: Option<String>,
 }
 
-/// Looks up one device.
+/// The names of devices, by vendor and device id. What is not in the list has none.
 ///
-/// The format: `VVVV  name` for a vendor, below it `\tDDDD  name` for its devices, comments with `#`, and after
-/// the last vendor the classes, whose lines begin with `C`.
-pub fn names(list: &[u8], vendor: u16, device: u16) -> Names {
-    let from = |vendor: u32| first_vendor(list, vendor);
-    let Some((start, found)) = from(u32::from(vendor)) else { return Names::default() };
-    if found != u32::from(vendor) {
-        return Names::default();
+/// The format: `VVVV  name` for a vendor, below it `\tDDDD  name` for its devices and `\t\t` for their subsystems, comments
+/// with `#`, and after the last vendor the classes, whose lines begin with `C`.
+///
+/// # Errors
+/// The errno of a read.
+pub fn names(
+    list: &dyn LongFile,
+    wanted: impl IntoIterator<Item = (u16, u16)>,
+) -> io::Result<BTreeMap<(u16, u16), Names>> {
+    let mut vendors: BTreeMap<u16, BTreeSet<u16>> = BTreeMap::new();
+    for (vendor, device) in wanted {
+        vendors.entry(vendor).or_default().insert(device);
     }
-    let end = from(u32::from(vendor) + 1).map_or(list.len(), |(next, _)| next);
-    let block = list.get(start..end).unwrap_or_default();
-    let wanted = format!("\n\t{device:04x}");
-    let device = memmem::find(block, wanted.as_bytes()).and_then(|at| block.get(at + 2..));
-    Names { vendor: name_of(line(block)), device: device.and_then(|rest| name_of(line(rest))) }
+    let mut list = List { file: list, window: Vec::new(), at: 0 };
+    let (mut names, mut from) = (BTreeMap::new(), 0);
+    for (vendor, mut devices) in vendors {
+        // It is sorted, where nobody has added to it by hand.
+        let found = match list.vendor(from, vendor)? {
+            None if from > 0 => list.vendor(0, vendor)?,
+            found => found,
+        };
+        let of_vendor = match found {
+            Some(start) => name_of(list.line(start)?),
+            None => None,
+        };
+        for device in &devices {
+            names.insert((vendor, *device), Names { vendor: of_vendor.clone(), device: None });
+        }
+        if let Some(start) = found {
+            from = list.devices(start, &mut devices, |device, name| {
+                names.entry((vendor, device)).or_default().device = Some(name);
+            })?;
+        }
+    }
+    Ok(names)
 }
 
-/// The first line.
-fn line(text: &[u8]) -> &[u8] {
-    text.get(..memchr(b'\n', text).unwrap_or(text.len())).unwrap_or_default()
+/// The list, a part of which is in memory.
+struct List<'a> {
+    file: &'a dyn LongFile,
+    window: Vec<u8>,
+    /// Where in the file the window begins.
+    at: u64,
+}
+
+impl List<'_> {
+    /// Where a vendor's line begins, from a line's beginning on.
+    fn vendor(&mut self, from: u64, vendor: u16) -> io::Result<Option<u64>> {
+        let needle = format!("\n{vendor:04x}  ");
+        if self.line(from)?.starts_with(needle.trim_start().as_bytes()) {
+            return Ok(Some(from));
+        }
+        let mut from = from;
+        loop {
+            let text = self.text(from, needle.len())?;
+            if let Some(at) = memmem::find(text, needle.as_bytes()) {
+                return Ok(Some(from + at as u64 + 1));
+            }
+            // It may begin in what was read and end behind it.
+            let Some(step) = (text.len() + 1).checked_sub(needle.len()).filter(|step| *step > 0) else {
+                return Ok(None);
+            };
+            from += step as u64;
+        }
+    }
+
+    /// Tells the names of a vendor's devices, and takes those out of `wanted`; says where it stopped looking.
+    fn devices(
+        &mut self,
+        vendor: u64,
+        wanted: &mut BTreeSet<u16>,
+        mut tell: impl FnMut(u16, String),
+    ) -> io::Result<u64> {
+        let mut at = vendor + self.line(vendor)?.len() as u64 + 1;
+        while !wanted.is_empty() && at < self.file.length() {
+            let line = self.line(at)?;
+            match line.split_first() {
+                Some((b'\t', device)) => {
+                    if let Some(id) = leading_id(device).filter(|id| wanted.remove(id)) {
+                        name_of(device).into_iter().for_each(|name| tell(id, name));
+                    }
+                }
+                None | Some((b'#', _)) => {}
+                Some(_) => break,
+            }
+            at += line.len() as u64 + 1;
+        }
+        Ok(at)
+    }
+
+    /// From a place to the end of its line; of a line that is longer than the window, a part.
+    fn line(&mut self, start: u64) -> io::Result<&[u8]> {
+        let end = match memchr(b'\n', self.text(start, 1)?) {
+            Some(end) => end,
+            None => {
+                let text = self.text(start, WINDOW)?;
+                memchr(b'\n', text).unwrap_or(text.len())
+            }
+        };
+        Ok(self.text(start, 1)?.get(..end).unwrap_or_default())
+    }
+
+    /// What is in memory from a place on: at least so many bytes, unless the file ends before.
+    fn text(&mut self, from: u64, at_least: usize) -> io::Result<&[u8]> {
+        let offset = from.checked_sub(self.at).and_then(|offset| usize::try_from(offset).ok());
+        let there = offset.and_then(|offset| self.window.len().checked_sub(offset)).unwrap_or(0);
+        if there < at_least {
+            self.window.resize(WINDOW, 0);
+            let count = self.file.read_at(&mut self.window, from)?;
+            self.window.truncate(count);
+            self.at = from;
+            return Ok(&self.window);
+        }
+        Ok(offset.and_then(|offset| self.window.get(offset..)).unwrap_or_default())
+    }
 }
 
 /// The name behind an id and two spaces.
@@ -39,45 +145,11 @@ fn name_of(line: &[u8]) -> Option<String> {
     (!name.is_empty()).then_some(name)
 }
 
-/// Where the line of the first vendor from `vendor` on begins, and which that is, by bisection over line starts.
-fn first_vendor(list: &[u8], vendor: u32) -> Option<(usize, u32)> {
-    let (mut low, mut high, mut first) = (0, list.len(), None);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        match next_vendor(list, middle, high) {
-            Some((start, id)) if id < vendor => low = start + 1,
-            found => {
-                first = found.or(first);
-                high = middle;
-            }
-        }
-    }
-    first
-}
-
-/// The first vendor line that begins at or after `from` and before `to`. The classes count as behind all vendors.
-fn next_vendor(list: &[u8], from: usize, to: usize) -> Option<(usize, u32)> {
-    let mut start = match from.checked_sub(1) {
-        None => 0,
-        Some(before) => before + memchr(b'\n', list.get(before..to)?)? + 1,
-    };
-    while start < to {
-        let line = list.get(start..)?;
-        if line.first() == Some(&b'C') {
-            return Some((start, u32::MAX));
-        }
-        if let Some(id) = leading_id(line) {
-            return Some((start, id));
-        }
-        start += memchr(b'\n', line)? + 1;
-    }
-    None
-}
-
 /// Four hexadecimal digits and a space at the start of a line.
-fn leading_id(line: &[u8]) -> Option<u32> {
+fn leading_id(line: &[u8]) -> Option<u16> {
     let digits = line.get(..4).filter(|_| line.get(4) == Some(&b' '))?;
-    digits.iter().try_fold(0, |id, digit| Some(id * 16 + char::from(*digit).to_digit(16)?))
+    let id = digits.iter().try_fold(0, |id, digit| Some(id * 16 + char::from(*digit).to_digit(16)?))?;
+    u16::try_from(id).ok()
 }
 
 #[cfg(test)]
@@ -89,42 +161,83 @@ mod tests {
         \t1eb8  TU104GL [Tesla T4]\n\t2235  GA102GL [A40]\n8086  Intel Corporation\n\t0007  82379AB\n\n\
         C 00  Unclassified device\n\t00  Non-VGA unclassified device\n";
 
+    fn find(list: &[u8], vendor: u16, device: u16) -> Names {
+        let mut names = names(&list.to_vec(), [(vendor, device)]).unwrap();
+        names.remove(&(vendor, device)).unwrap()
+    }
+
+    fn of(vendor: Option<&str>, device: Option<&str>) -> Names {
+        Names { vendor: vendor.map(str::to_owned), device: device.map(str::to_owned) }
+    }
+
+    const KNOWN: [(u16, u16, Option<&str>, Option<&str>); 7] = [
+        (0x10de, 0x2235, Some("NVIDIA Corporation"), Some("GA102GL [A40]")),
+        (0x1002, 0x2235, Some("Advanced Micro Devices, Inc. [AMD/ATI]"), Some("Not NVIDIA's")),
+        (0x8086, 0x0007, Some("Intel Corporation"), Some("82379AB")),
+        (0x8086, 0x2235, Some("Intel Corporation"), None),
+        (0x0001, 0x0000, Some("SafeNet (wrong ID)"), None),
+        (0x9999, 0x0000, None, None),
+        (0xffff, 0x0000, None, None),
+    ];
+
     #[test]
     fn names_are_found_wherever_they_stand() {
-        let find = |vendor, device| names(LIST.as_bytes(), vendor, device);
-        let of = |vendor: Option<&str>, device: Option<&str>| Names {
-            vendor: vendor.map(str::to_owned),
-            device: device.map(str::to_owned),
-        };
-        assert_eq!(find(0x10de, 0x2235), of(Some("NVIDIA Corporation"), Some("GA102GL [A40]")));
-        assert_eq!(
-            find(0x1002, 0x2235),
-            of(Some("Advanced Micro Devices, Inc. [AMD/ATI]"), Some("Not NVIDIA's"))
-        );
-        assert_eq!(find(0x8086, 0x0007), of(Some("Intel Corporation"), Some("82379AB")));
-        assert_eq!(find(0x8086, 0x2235), of(Some("Intel Corporation"), None));
-        assert_eq!(find(0x0001, 0x0000), of(Some("SafeNet (wrong ID)"), None));
-        assert_eq!(find(0x9999, 0x0000), Names::default());
-        assert_eq!(find(0xffff, 0x0000), Names::default());
+        for (vendor, device, of_vendor, of_device) in KNOWN {
+            assert_eq!(
+                find(LIST.as_bytes(), vendor, device),
+                of(of_vendor, of_device),
+                "{vendor:04x}:{device:04x}"
+            );
+        }
     }
 
     #[test]
-    fn the_bisection_agrees_with_reading_every_line() {
+    fn one_way_through_finds_all() {
+        let all =
+            names(&LIST.as_bytes().to_vec(), KNOWN.map(|(vendor, device, ..)| (vendor, device))).unwrap();
+        assert_eq!(all.len(), KNOWN.len());
+        for (vendor, device, of_vendor, of_device) in KNOWN {
+            assert_eq!(all[&(vendor, device)], of(of_vendor, of_device), "{vendor:04x}:{device:04x}");
+        }
+    }
+
+    /// Lines before the list shift what a window ends in to each place of it.
+    #[test]
+    fn names_are_found_across_the_ends_of_windows() {
+        for shift in 0..LIST.len() + 8 {
+            let before = format!("#{}\n", "-".repeat(WINDOW - 2 - LIST.len() + shift));
+            let list = [before.as_bytes(), LIST.as_bytes()].concat();
+            for (vendor, device, of_vendor, of_device) in KNOWN {
+                assert_eq!(find(&list, vendor, device), of(of_vendor, of_device), "{shift}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_vendor_that_somebody_added_at_the_end_is_found() {
+        let list = format!("{LIST}0002  Mine\n\t0003  My card\n");
+        let all = names(&list.into_bytes(), [(0x0002, 0x0003), (0x10de, 0x1eb8)]).unwrap();
+        assert_eq!(all[&(0x0002, 0x0003)], of(Some("Mine"), Some("My card")));
+        assert_eq!(all[&(0x10de, 0x1eb8)], of(Some("NVIDIA Corporation"), Some("TU104GL [Tesla T4]")));
+    }
+
+    #[test]
+    fn what_is_found_agrees_with_reading_every_line() {
         for vendor in 0..=0xffffu16 {
             let prefix = format!("{vendor:04x}  ");
             let want = LIST.lines().find_map(|line| line.strip_prefix(prefix.as_str()));
-            assert_eq!(names(LIST.as_bytes(), vendor, 0).vendor.as_deref(), want);
+            assert_eq!(find(LIST.as_bytes(), vendor, 0).vendor.as_deref(), want);
         }
     }
 
     proptest::proptest! {
         #[test]
         fn no_content_makes_it_panic(list: Vec<u8>, vendor: u16, device: u16) {
-            let _ = names(&list, vendor, device);
+            let _ = find(&list, vendor, device);
         }
         #[test]
         fn no_text_makes_it_panic(list in "([0-9a-f]{4}  [a-z]{0,3}\n|\t[0-9a-f]{4}  x\n|C|#\n){0,20}", vendor: u16) {
-            let _ = names(list.as_bytes(), vendor, 0);
+            let _ = find(list.as_bytes(), vendor, 0);
         }
     }
 }

@@ -2,26 +2,19 @@
 //!
 //! One attribute costs open, read and close; nothing is stat'ed besides. No decision is made here.
 
-use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use nix::dir::Dir;
-use nix::fcntl::{OFlag, readlinkat};
-use nix::sys::stat::Mode;
-
+use super::read::{self, NO_WAIT};
 use crate::modprobe;
 use crate::paths;
-use crate::sysfs::{DeviceNumber, ReadError, Sysfs, WriteError};
+use crate::sysfs::{DeviceNumber, LongFile, OpenFolder, ReadError, Sysfs, WriteError};
 use crate::vendor::{ProgramCall, ProgramEnd, ProgramError};
 use crate::writer::{BlockingRead, BlockingWrite, ModuleName, WriterOrigin, Writers};
-
-/// What one `read(2)` asks for: an attribute of sysfs is at most a page.
-const PAGE: usize = 4096;
 
 /// Longest wait for a write that the kernel answers at once, on a machine however busy.
 const ANSWERED_AT_ONCE: Duration = Duration::from_secs(30);
@@ -60,10 +53,7 @@ impl LinuxSysfs {
 
     /// The file behind a path of the kernel.
     fn file(&self, path: &str) -> io::Result<PathBuf> {
-        let plain = path.starts_with('/')
-            && !path.contains('\0')
-            && path.split('/').all(|part| part != ".." && part != ".");
-        if !plain {
+        if !is_plain(path) {
             let what = format!("{path:?} is no plain absolute path");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
@@ -71,67 +61,15 @@ impl LinuxSysfs {
     }
 }
 
-/// In sysfs a read that gives less than was asked for is the end of the attribute. Everywhere else (`/proc` and
-/// debugfs give one record or page at a time) only an empty read is.
-fn short_read_is_the_end(path: &str) -> bool {
-    path.starts_with("/sys/") && !path.starts_with("/sys/kernel/debug/")
-}
-
-/// A file on disk, unlike the kernel's own, which give a page a time whatever is asked for.
-fn is_plain_file(path: &str) -> bool {
-    !path.starts_with("/sys/") && !path.starts_with("/proc/")
-}
-
-/// The rest of a file that has turned out to be longer than a page, in one go.
-fn read_long(file: &mut File, limit: usize, content: &mut Vec<u8>) -> io::Result<()> {
-    let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-    // One byte more, so that the read that finds the end needs no more room.
-    content.reserve(size.saturating_sub(content.len()).min(limit).saturating_add(1));
-    file.take(u64::try_from(limit).unwrap_or(u64::MAX)).read_to_end(content)?;
-    Ok(())
-}
-
-fn link_target(target: OsString) -> io::Result<String> {
-    target.into_string().map_err(|name| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("link target {name:?} is not UTF-8"))
-    })
-}
-
-/// One `read(2)`, again after a signal.
-fn read_once(file: &mut File, room: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match file.read(room) {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            other => return other,
-        }
-    }
-}
-
 impl Sysfs for LinuxSysfs {
     fn read(&self, path: &str, limit: usize) -> io::Result<Vec<u8>> {
-        // Without O_NONBLOCK a FIFO in the place of an attribute would hold us for good.
-        let mut file =
-            OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(self.file(path)?)?;
-        let mut content = Vec::new();
-        loop {
-            let had = content.len();
-            // Never more than asked for: each byte of PCI `config` is a read on the bus.
-            let wanted = limit.saturating_sub(had).min(PAGE);
-            if wanted == 0 {
-                break;
-            }
-            content.resize(had + wanted, 0);
-            let count = read_once(&mut file, content.get_mut(had..).unwrap_or_default())?;
-            content.truncate(had + count);
-            if count == 0 || (count < wanted && short_read_is_the_end(path)) {
-                break;
-            }
-            if count == PAGE && is_plain_file(path) {
-                read_long(&mut file, limit.saturating_sub(count), &mut content)?;
-                break;
-            }
-        }
-        Ok(content)
+        let file = OpenOptions::new().read(true).custom_flags(NO_WAIT).open(self.file(path)?)?;
+        read::whole(file, path, limit)
+    }
+
+    fn long_file(&self, path: &str, _limit: usize) -> io::Result<Box<dyn LongFile>> {
+        let file = OpenOptions::new().read(true).custom_flags(NO_WAIT).open(self.file(path)?)?;
+        Ok(Box::new(read::OnDisk::new(file)?))
     }
 
     fn read_that_may_block(
@@ -161,24 +99,37 @@ impl Sysfs for LinuxSysfs {
     }
 
     fn read_link(&self, path: &str) -> io::Result<String> {
-        link_target(std::fs::read_link(self.file(path)?)?.into_os_string())
+        read::link_target(std::fs::read_link(self.file(path)?)?.into_os_string())
     }
 
     fn links(&self, path: &str) -> io::Result<Vec<(String, io::Result<String>)>> {
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let mut folder = Dir::open(&self.file(path)?, flags, Mode::empty())?;
-        let mut names: Vec<String> = Vec::new();
-        for entry in folder.iter() {
-            let name = entry?.file_name().to_str().map(str::to_owned);
-            names.extend(name.ok().filter(|name| name != "." && name != ".."));
-        }
-        names.sort_unstable();
-        // From the folder that is open: the way to a process's descriptors is long, and each step of it is checked anew.
+        let (folder, names) = read::folder(&self.file(path)?)?;
         let with_target = |name: String| {
-            let target = readlinkat(&folder, name.as_str());
-            (name, target.map_err(io::Error::from).and_then(link_target))
+            let target = read::link_in(&folder, &name);
+            (name, target)
         };
         Ok(names.into_iter().map(with_target).collect())
+    }
+
+    fn open_folder(&self, path: &str) -> io::Result<OpenFolder> {
+        let (folder, names) = read::folder(&self.file(path)?)?;
+        Ok(OpenFolder::at(path, names, folder))
+    }
+
+    fn read_in(&self, folder: &OpenFolder, name: &str, limit: usize) -> io::Result<Vec<u8>> {
+        let path = folder.path(name);
+        match folder.descriptor().filter(|_| is_plain(&path)) {
+            Some(at) => read::whole(read::open_in(at, name)?, &path, limit),
+            None => self.read(&path, limit),
+        }
+    }
+
+    fn read_link_in(&self, folder: &OpenFolder, name: &str) -> io::Result<String> {
+        let path = folder.path(name);
+        match folder.descriptor().filter(|_| is_plain(&path)) {
+            Some(at) => read::link_in(at, name),
+            None => self.read_link(&path),
+        }
     }
 
     /// The size of `/proc/PID/fd` is the number of open files since Linux 6.2 (fs/proc/fd.c, `proc_fd_getattr`), and 0 before:
@@ -257,6 +208,11 @@ impl Sysfs for LinuxSysfs {
         }
         Err(io::Error::new(io::ErrorKind::Unsupported, "a folder's tree has no kernel to load modules into"))
     }
+}
+
+/// An absolute path without anything that leads elsewhere than it says.
+fn is_plain(path: &str) -> bool {
+    path.starts_with('/') && !path.contains('\0') && path.split('/').all(|part| part != ".." && part != ".")
 }
 
 /// Opens for writing and writes once: the kernel takes one `write(2)` as one request.

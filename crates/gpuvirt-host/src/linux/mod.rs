@@ -1,0 +1,7 @@
+//! This machine: the real kernel behind the seam.
+
+mod read;
+mod seam;
+
+pub use seam::LinuxSysfs;
+pub(crate) use seam::write_once;

@@ -1,0 +1,147 @@
+//! How the kernel's files are read: one attribute costs open, read and close.
+//!
+//! Names in an open folder are looked up from there: the way to a device's folder leads over a link and through every bridge
+//! above the device, which the kernel walks anew for each path.
+
+use std::cell::RefCell;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use nix::dir::Dir;
+use nix::fcntl::{OFlag, openat, readlinkat};
+use nix::libc;
+use nix::sys::stat::Mode;
+
+use crate::sysfs::LongFile;
+
+/// Without it a FIFO in the place of an attribute would hold us for good.
+pub(super) const NO_WAIT: i32 = libc::O_NONBLOCK;
+
+/// What one `read(2)` asks for: an attribute of sysfs is at most a page.
+const PAGE: usize = 4096;
+
+thread_local! {
+    /// Where the kernel puts a page: hundreds are read for one picture, and clearing a new one for each costs more than most
+    /// attributes do.
+    static ROOM: RefCell<[u8; PAGE]> = const { RefCell::new([0; PAGE]) };
+}
+
+/// In sysfs a read that gives less than was asked for is the end of the attribute. Everywhere else (`/proc` and
+/// debugfs give one record or page at a time) only an empty read is.
+fn short_read_is_the_end(path: &str) -> bool {
+    path.starts_with("/sys/") && !path.starts_with("/sys/kernel/debug/")
+}
+
+/// A file on disk, unlike the kernel's own, which give a page a time whatever is asked for.
+fn is_plain_file(path: &str) -> bool {
+    !path.starts_with("/sys/") && !path.starts_with("/proc/")
+}
+
+/// The whole content of an open file, at most `limit` bytes of it. `path` is the kernel's name of it.
+pub(super) fn whole(mut file: File, path: &str, limit: usize) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    loop {
+        // Never more than asked for: each byte of PCI `config` is a read on the bus.
+        let wanted = limit.saturating_sub(content.len()).min(PAGE);
+        if wanted == 0 {
+            break;
+        }
+        let count = read_page(&mut file, wanted, &mut content)?;
+        if count == 0 || (count < wanted && short_read_is_the_end(path)) {
+            break;
+        }
+        if count == PAGE && is_plain_file(path) {
+            read_long(&mut file, limit.saturating_sub(count), &mut content)?;
+            break;
+        }
+    }
+    Ok(content)
+}
+
+/// One `read(2)` of at most a page, again after a signal; says how much it gave.
+fn read_page(file: &mut File, wanted: usize, content: &mut Vec<u8>) -> io::Result<usize> {
+    ROOM.with_borrow_mut(|room| {
+        let room = room.get_mut(..wanted).unwrap_or_default();
+        let count = loop {
+            match file.read(room) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        content.extend_from_slice(room.get(..count).unwrap_or_default());
+        Ok(count)
+    })
+}
+
+/// The rest of a file that has turned out to be longer than a page, in one go.
+fn read_long(file: &mut File, limit: usize, content: &mut Vec<u8>) -> io::Result<()> {
+    let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    // One byte more, so that the read that finds the end needs no more room.
+    content.reserve(size.saturating_sub(content.len()).min(limit).saturating_add(1));
+    file.take(u64::try_from(limit).unwrap_or(u64::MAX)).read_to_end(content)?;
+    Ok(())
+}
+
+/// An open folder, and its names, sorted. Names that are not UTF-8 are left out.
+pub(super) fn folder(path: &Path) -> io::Result<(Dir, Vec<String>)> {
+    let mut folder = Dir::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let mut names: Vec<String> = Vec::new();
+    for entry in folder.iter() {
+        let name = entry?.file_name().to_str().map(str::to_owned);
+        names.extend(name.ok().filter(|name| name != "." && name != ".."));
+    }
+    names.sort_unstable();
+    Ok((folder, names))
+}
+
+/// Opens a file by its name in an open folder.
+pub(super) fn open_in(folder: impl AsFd, name: &str) -> io::Result<File> {
+    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::from_bits_retain(NO_WAIT);
+    Ok(File::from(openat(folder, name, flags, Mode::empty())?))
+}
+
+/// Where a link in an open folder leads.
+pub(super) fn link_in(folder: impl AsFd, name: &str) -> io::Result<String> {
+    link_target(readlinkat(folder, name)?)
+}
+
+/// A link's target as text.
+pub(super) fn link_target(target: OsString) -> io::Result<String> {
+    target.into_string().map_err(|name| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("link target {name:?} is not UTF-8"))
+    })
+}
+
+/// A file on disk of which parts are read.
+#[derive(Debug)]
+pub(super) struct OnDisk {
+    file: File,
+    length: u64,
+}
+
+impl OnDisk {
+    /// An open file.
+    pub(super) fn new(file: File) -> io::Result<Self> {
+        let length = file.metadata()?.len();
+        Ok(Self { file, length })
+    }
+}
+
+impl LongFile for OnDisk {
+    fn length(&self) -> u64 {
+        self.length
+    }
+
+    fn read_at(&self, room: &mut [u8], from: u64) -> io::Result<usize> {
+        loop {
+            match self.file.read_at(room, from) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What stays open between two reads: a folder whose files are read one by one, a long file of which parts are.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::dir::Dir;
+
+/// A folder with its names, sorted, and the folder itself where that helps to read what is in it.
+#[derive(Debug)]
+pub struct OpenFolder {
+    path: String,
+    names: Vec<String>,
+    at: Option<Dir>,
+}
+
+impl OpenFolder {
+    /// A folder that is found by its path each time.
+    pub fn named(path: &str, names: Vec<String>) -> Self {
+        Self { path: path.to_owned(), names, at: None }
+    }
+
+    /// A folder that stays open.
+    pub fn at(path: &str, names: Vec<String>, at: Dir) -> Self {
+        Self { at: Some(at), ..Self::named(path, names) }
+    }
+
+    /// The names in it when it was opened, sorted.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The full path of a file in it.
+    pub fn path(&self, name: &str) -> String {
+        [self.path.as_str(), "/", name].concat()
+    }
+
+    /// The open folder.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.at.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Lets go of it: a process may have so many files open, and a host has more functions than that.
+    pub fn close(&mut self) {
+        self.at = None;
+    }
+}
+
+/// A file of which parts are read.
+pub trait LongFile {
+    /// How many bytes it has.
+    fn length(&self) -> u64;
+
+    /// Fills `room` from that place on, as far as the file goes; says how far.
+    ///
+    /// # Errors
+    /// The errno of the read.
+    fn read_at(&self, room: &mut [u8], from: u64) -> io::Result<usize>;
+}
+
+impl LongFile for Vec<u8> {
+    fn length(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn read_at(&self, room: &mut [u8], from: u64) -> io::Result<usize> {
+        let rest = usize::try_from(from).ok().and_then(|from| self.get(from..)).unwrap_or_default();
+        let (from, to) = (rest.iter(), room.iter_mut());
+        Ok(to.zip(from).map(|(to, from)| *to = *from).count())
+    }
+}
