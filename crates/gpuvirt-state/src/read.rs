@@ -32,7 +32,9 @@ pub(crate) fn read_trusted(path: &Path) -> Result<Option<String>, StateError> {
         return Err(untrusted(path, "it is no regular file; move it away"));
     }
     check_owner(path, &metadata)?;
-    let mut bytes = Vec::new();
+    // Room for all at once: without it a small file is read in pieces of some bytes.
+    let room = usize::try_from(metadata.len().min(LIMIT)).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(room + 1);
     file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(StateError::io("reading", path))?;
     if bytes.len() as u64 > LIMIT {
         return Err(StateError::TooLarge { path: path.to_owned(), limit: LIMIT });

@@ -24,7 +24,7 @@ use gpuvirt_model::VgpuId;
 
 pub use advise::AdviseArgs;
 pub use config::{ConfigCommand, DiffArgs, DocumentArgs};
-pub use deferred::{Deferred, Verbs, grammar};
+pub use deferred::{Deferred, Verbs, grammar, grammar_of_one};
 pub use driver::{CheckArgs, DriverCommand};
 pub use esxcli::{
     EsxcliCommand, EsxcliDeviceCommand, EsxcliHostCommand, EsxcliHostSetArgs, EsxcliSetArgs,

@@ -13,6 +13,7 @@ use super::vgpu_params;
 use crate::files::{Files, shown};
 use crate::parse::{mdev, pci};
 use crate::paths;
+use crate::sysfs::OpenFolder;
 
 /// Types read so far, by folder: on a card with one parent for each VF they are the same on all.
 pub(super) type Types = BTreeMap<String, Type>;
@@ -33,20 +34,21 @@ pub(super) fn profiles(
     types: &mut Types,
     oddities: &mut Vec<String>,
 ) -> Vec<Profile> {
-    let folders = files.sysfs.list(&paths::mdev_types(parent)).unwrap_or_default();
+    let Ok(folder) = files.sysfs.open_folder(&paths::mdev_types(parent)) else { return Vec::new() };
     let mut profiles = Vec::new();
-    for type_id in folders.into_iter().filter(|name| mdev::is_type_id(name)) {
-        let read = || read_type(files, parent, &type_id, oddities);
+    for type_id in folder.names().iter().filter(|name| mdev::is_type_id(name)).cloned() {
+        let read = || read_type(files, &folder, &type_id, oddities);
         let kind = types.entry(type_id.clone()).or_insert_with(read).clone();
-        let path = paths::mdev_type_file(parent, &type_id, "available_instances");
-        let available = match files.text(&path).map(|text| pci::count(&text).ok_or(text)) {
+        let file = format!("{type_id}/available_instances");
+        let mut note = |what: String| oddities.push(format!("{}: {what}", folder.path(&file)));
+        let available = match files.text_in(&folder, &file).map(|text| pci::count(&text).ok_or(text)) {
             Ok(Ok(available)) => available,
             Ok(Err(text)) => {
-                oddities.push(format!("{path}: {} is no number", shown(&text)));
+                note(format!("{} is no number", shown(&text)));
                 0
             }
             Err(e) => {
-                oddities.push(format!("{path}: {e}"));
+                note(e.to_string());
                 0
             }
         };
@@ -55,15 +57,17 @@ pub(super) fn profiles(
     profiles
 }
 
-fn read_type(files: Files<'_>, parent: PciAddress, type_id: &str, oddities: &mut Vec<String>) -> Type {
+/// `folder`: that of all types.
+fn read_type(files: Files<'_>, folder: &OpenFolder, type_id: &str, oddities: &mut Vec<String>) -> Type {
+    let file = |name: &str| format!("{type_id}/{name}");
+    let path = |name: &str| folder.path(&file(name));
     let mut text = |name: &str| {
-        let path = paths::mdev_type_file(parent, type_id, name);
-        match files.text(&path) {
+        match files.text_in(folder, &file(name)) {
             Ok(text) => Some(text),
             // Not every driver has each, and an older kernel none of its own.
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
             Err(e) => {
-                oddities.push(format!("{path}: {e}"));
+                oddities.push(format!("{}: {e}", path(name)));
                 None
             }
         }
@@ -71,12 +75,11 @@ fn read_type(files: Files<'_>, parent: PciAddress, type_id: &str, oddities: &mut
     let title = text("name").map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
     let device_api = text("device_api").unwrap_or_default().trim().to_owned();
     let description = text("description").map(|text| mdev::description(&text)).unwrap_or_default();
-    note_odd(&paths::mdev_type_file(parent, type_id, "description"), &description.odd, oddities);
+    note_odd(&path("description"), &description.odd, oddities);
     let sound = title.filter(|title| {
         let sound = !title.contains(char::is_control);
         if !sound {
-            let path = paths::mdev_type_file(parent, type_id, "name");
-            oddities.push(format!("{path}: {} is no name", shown(title)));
+            oddities.push(format!("{}: {} is no name", path("name"), shown(title)));
         }
         sound
     });

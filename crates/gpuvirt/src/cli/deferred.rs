@@ -4,6 +4,7 @@
 //! pages, completions) makes it whole, by [`clap::CommandFactory::command`].
 
 use std::cell::Cell;
+use std::ffi::OsString;
 
 use clap::{ArgMatches, Args, Command, CommandFactory, Error, FromArgMatches, Subcommand};
 
@@ -17,6 +18,21 @@ pub fn grammar<T: CommandFactory>() -> Command {
     let grammar = T::command();
     LATER.set(false);
     grammar
+}
+
+/// The same with one verb alone, the first that stands on the line. A line that it understands means the same by the whole
+/// grammar, which readies all verbs for the options that they share; what it does not understand the whole one is to judge.
+pub fn grammar_of_one<T: CommandFactory>(line: &[OsString]) -> Option<Command> {
+    // It ends with the process, as a whole: dropping it argument by argument takes as long as making it.
+    let whole: &'static Command = Box::leak(Box::new(grammar::<T>()));
+    let verb = line.iter().skip(1).find_map(|word| whole.find_subcommand(word))?;
+    let one = Command::new(whole.get_name())
+        .args(whole.get_arguments().cloned())
+        .groups(whole.get_groups().cloned())
+        .subcommand_required(true)
+        .disable_help_subcommand(true)
+        .subcommand(verb.clone());
+    Some(one)
 }
 
 /// The arguments `T` of a verb, made later where [`grammar`] makes the verb.

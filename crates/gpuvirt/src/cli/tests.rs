@@ -56,6 +56,46 @@ fn a_deferred_grammar_is_the_whole_one() {
     assert_eq!(helps_of(grammar::<Cli>()), whole);
 }
 
+/// Lines that are odd on purpose among them: values that are verbs' names, options on either side.
+#[test]
+fn a_grammar_of_one_verb_understands_no_line_differently() {
+    fn examples(command: &clap::Command, found: &mut Vec<String>) {
+        let long = command.get_long_about().map(ToString::to_string).unwrap_or_default();
+        let example = long.lines().find_map(|line| line.strip_prefix("Example: "));
+        let line = example.and_then(|example| example.split(" > ").next());
+        found.extend(line.map(|line| line.trim_start_matches("sudo ").to_owned()));
+        command.get_subcommands().for_each(|verb| examples(verb, found));
+    }
+    let mut lines = Vec::new();
+    examples(&Cli::command(), &mut lines);
+    assert!(lines.len() > 50, "{}", lines.len());
+    let odd =
+        ["gpuvirt --socket gpu gpu list", "gpuvirt -o json gpu -o yaml list", "gpuvirt gpu list --host vm"];
+    let mut understood = 0;
+    for line in lines.iter().map(String::as_str).chain(odd) {
+        let words: Vec<std::ffi::OsString> = line.split(' ').map(Into::into).collect();
+        let by = |grammar: clap::Command| {
+            let mut matches = grammar.try_get_matches_from(&words).ok()?;
+            let cli: Option<Cli> = clap::FromArgMatches::from_arg_matches_mut(&mut matches).ok();
+            Some(format!("{:?}", cli?))
+        };
+        let whole = by(grammar::<Cli>());
+        assert!(whole.is_some(), "{line}");
+        if let Some(one) = grammar_of_one::<Cli>(&words).and_then(by) {
+            assert_eq!(Some(one), whole, "{line}");
+            understood += 1;
+        }
+    }
+    assert!(understood + 1 >= lines.len(), "{understood} of {} needed no more than one verb", lines.len());
+    for line in
+        ["gpuvirt gpu", "gpuvirt --version", "gpuvirt help gpu set", "gpuvirt gpu profile list", "gpuvirt"]
+    {
+        let words: Vec<std::ffi::OsString> = line.split(' ').map(Into::into).collect();
+        let one = grammar_of_one::<Cli>(&words).map(|grammar| grammar.try_get_matches_from(&words));
+        assert!(one.is_none_or(|one| one.is_err()), "{line}");
+    }
+}
+
 #[test]
 fn help_for_a_verb_behind_a_noun_is_found() {
     for line in ["help gpu set", "gpu help set", "gpu set --help", "help capacity", "capacity --help"] {

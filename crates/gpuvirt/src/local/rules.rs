@@ -14,6 +14,9 @@ use serde::Deserialize;
 /// The largest configuration file that is read.
 const LIMIT: u64 = 1 << 20;
 
+/// Room for most: without it a small file is read in pieces of some bytes.
+const ROOM: usize = 4096;
+
 /// Why the additions are not known.
 #[derive(Debug, thiserror::Error)]
 pub enum RulesError {
@@ -62,14 +65,14 @@ pub fn read(path: &Path) -> Result<GpuRules, RulesError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(GpuRules::default()),
         file => file.map_err(RulesError::Read)?,
     };
-    let mut text = String::new();
+    let mut text = String::with_capacity(ROOM);
     file.take(LIMIT).read_to_string(&mut text).map_err(RulesError::Read)?;
     parse(&text)
 }
 
 /// Where the daemon listens by its configuration; none where that says nothing, or nothing that can be read.
 pub fn socket(path: &Path) -> Option<PathBuf> {
-    let mut text = String::new();
+    let mut text = String::with_capacity(ROOM);
     File::open(path).ok()?.take(LIMIT).read_to_string(&mut text).ok()?;
     socket_in(&text)
 }

@@ -1,6 +1,7 @@
 //! Who is at the other end, from the kernel.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::libc;
@@ -48,7 +49,9 @@ pub fn identify(socket: BorrowedFd<'_>) -> io::Result<Peer> {
 
 /// When a process started, from what follows the last bracket of its stat file: its name may hold any byte.
 fn started(pid: i32) -> Option<u64> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // Of a file without a size the first of its bytes would be read by the dozen.
+    let mut stat = Vec::with_capacity(1024);
+    File::open(format!("/proc/{pid}/stat")).ok()?.read_to_end(&mut stat).ok()?;
     let after_name = stat.iter().rposition(|byte| *byte == b')')?;
     let fields = std::str::from_utf8(stat.get(after_name + 1..)?).ok()?;
     // Field 3 is the first after the name.
