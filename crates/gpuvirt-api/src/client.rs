@@ -26,6 +26,9 @@ use crate::{API_VERSION, ApiError, Change, route};
 
 /// Where the daemon listens unless it is told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/gpuvirt/gpuvirt.sock";
+/// What goes over the connection at a time. The library's own 128 KiB are cleared before the first byte, which takes longer than
+/// most questions and their answers do.
+const BUFFER: usize = 16 << 10;
 /// Longest wait for the connection: it is local, so a longer one means a daemon that accepts nobody.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
 /// Longest wait for the whole answer to a question.
@@ -59,6 +62,8 @@ impl Client {
             .max_redirects(0)
             .proxy(None)
             .timeout_connect(Some(CONNECT_DEADLINE))
+            .input_buffer_size(BUFFER)
+            .output_buffer_size(BUFFER)
             .user_agent(concat!("gpuvirt/", env!("CARGO_PKG_VERSION")))
             .build();
         let agent =

@@ -24,7 +24,7 @@ use gpuvirt_model::VgpuId;
 
 pub use advise::AdviseArgs;
 pub use config::{ConfigCommand, DiffArgs, DocumentArgs};
-pub use deferred::{Deferred, Verbs, grammar, grammar_of_one};
+pub use deferred::{Deferred, PROGRAM, Verbs, grammar, of_one_verb};
 pub use driver::{CheckArgs, DriverCommand};
 pub use esxcli::{
     EsxcliCommand, EsxcliDeviceCommand, EsxcliHostCommand, EsxcliHostSetArgs, EsxcliSetArgs,
@@ -43,7 +43,7 @@ pub use vm::{AddArgs, DeviceArg, DeviceArgs, VmCommand};
 /// Reading verbs ask gpuvirtd, and read the host themselves where it does not answer. Verbs that change something
 /// need gpuvirtd. GPUs that nobody configured are listed and never written to.
 #[derive(Debug, Parser)]
-#[command(name = "gpuvirt", version, after_help = EXIT_CODES)]
+#[command(name = PROGRAM, version, after_help = EXIT_CODES)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     /// Options of every verb.

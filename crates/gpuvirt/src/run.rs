@@ -8,7 +8,7 @@ use clap::{FromArgMatches as _, ValueEnum as _};
 use gpuvirt_api::{ApiError, ErrorKind};
 
 use crate::asker::Asker;
-use crate::cli::{Cli, Command, Deferred, Format, Verbs, grammar, grammar_of_one};
+use crate::cli::{Cli, Command, Deferred, Format, Verbs, grammar, of_one_verb};
 use crate::output::{self, Answer};
 use crate::render;
 use crate::verb;
@@ -52,15 +52,19 @@ fn run(arguments: Vec<OsString>) -> u8 {
 
 /// What was typed, by the grammar.
 fn understood(line: &[OsString]) -> Result<Cli, clap::Error> {
-    match grammar_of_one::<Cli>(line).map(|one| understood_by(one, line)) {
-        Some(Ok(cli)) => Ok(cli),
+    let whole = grammar::<Cli>();
+    match of_one_verb(&whole, line).map(|one| understood_by(one, line)) {
+        Some(Ok(cli)) => {
+            std::mem::forget(whole);
+            Ok(cli)
+        }
         // The whole grammar says what is wrong, or has the help that is asked for.
-        None | Some(Err(_)) => understood_by(grammar::<Cli>(), line),
+        None | Some(Err(_)) => understood_by(whole, line),
     }
 }
 
+/// A grammar ends with the process, as a whole: dropping it argument by argument takes as long as making it.
 fn understood_by(grammar: clap::Command, line: &[OsString]) -> Result<Cli, clap::Error> {
-    // It ends with the process, as a whole: dropping it argument by argument took as long as making it.
     let grammar = Box::leak(Box::new(grammar));
     let mut matches = grammar.try_get_matches_from_mut(line)?;
     Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(grammar))

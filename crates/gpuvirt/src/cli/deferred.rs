@@ -12,6 +12,9 @@ thread_local! {
     static LATER: Cell<bool> = const { Cell::new(false) };
 }
 
+/// What the program is called.
+pub const PROGRAM: &str = "gpuvirt";
+
 /// The grammar of `T`, whose [`Deferred`] parts are made when a line asks for them.
 pub fn grammar<T: CommandFactory>() -> Command {
     LATER.set(true);
@@ -20,13 +23,12 @@ pub fn grammar<T: CommandFactory>() -> Command {
     grammar
 }
 
-/// The same with one verb alone, the first that stands on the line. A line that it understands means the same by the whole
-/// grammar, which readies all verbs for the options that they share; what it does not understand the whole one is to judge.
-pub fn grammar_of_one<T: CommandFactory>(line: &[OsString]) -> Option<Command> {
-    // It ends with the process, as a whole: dropping it argument by argument takes as long as making it.
-    let whole: &'static Command = Box::leak(Box::new(grammar::<T>()));
+/// A grammar with one verb of it alone, the first that stands on the line. A line that it understands means the same by the
+/// whole grammar, which readies all verbs for the options that they share; what it does not understand the whole one is to
+/// judge.
+pub fn of_one_verb(whole: &Command, line: &[OsString]) -> Option<Command> {
     let verb = line.iter().skip(1).find_map(|word| whole.find_subcommand(word))?;
-    let one = Command::new(whole.get_name())
+    let one = Command::new(PROGRAM)
         .args(whole.get_arguments().cloned())
         .groups(whole.get_groups().cloned())
         .subcommand_required(true)

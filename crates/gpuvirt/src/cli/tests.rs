@@ -81,7 +81,7 @@ fn a_grammar_of_one_verb_understands_no_line_differently() {
         };
         let whole = by(grammar::<Cli>());
         assert!(whole.is_some(), "{line}");
-        if let Some(one) = grammar_of_one::<Cli>(&words).and_then(by) {
+        if let Some(one) = of_one_verb(&grammar::<Cli>(), &words).and_then(by) {
             assert_eq!(Some(one), whole, "{line}");
             understood += 1;
         }
@@ -91,7 +91,7 @@ fn a_grammar_of_one_verb_understands_no_line_differently() {
         ["gpuvirt gpu", "gpuvirt --version", "gpuvirt help gpu set", "gpuvirt gpu profile list", "gpuvirt"]
     {
         let words: Vec<std::ffi::OsString> = line.split(' ').map(Into::into).collect();
-        let one = grammar_of_one::<Cli>(&words).map(|grammar| grammar.try_get_matches_from(&words));
+        let one = of_one_verb(&grammar::<Cli>(), &words).map(|grammar| grammar.try_get_matches_from(&words));
         assert!(one.is_none_or(|one| one.is_err()), "{line}");
     }
 }
