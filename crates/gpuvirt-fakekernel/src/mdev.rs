@@ -67,6 +67,7 @@ impl Kernel {
                 self.files.put(&format!("{at}/{id}/create"), Node::WriteOnly);
                 self.files.put_folder(&format!("{at}/{id}/devices"));
             }
+            self.files.put_link(&format!("/sys/class/mdev_bus/{parent}"), &folder);
             let nvidia = self.driver_of(*parent).as_deref() == Some("nvidia");
             let rule = if nvidia { SizeRule::Same } else { SizeRule::Mixed };
             let known = self.pools.list.iter_mut().find(|pool| pool.card == card);

@@ -24,6 +24,8 @@ pub(crate) const BEHAVIOURS: &[Behaviour] = &[
         source: "drivers/vfio/mdev/mdev_sysfs.c: add_mdev_supported_type",
         check: |bench| {
             let parent = bench.mdev()?;
+            let link = format!("/sys/class/mdev_bus/{parent}");
+            holds(bench.sysfs.read_link(&link).is_ok(), || format!("{link} is no link"))?;
             for id in types(bench, parent)? {
                 for name in ["available_instances", "create", "device_api", "devices", "name"] {
                     let path = type_file(parent, &id, name);
