@@ -27,7 +27,7 @@ use crate::{API_VERSION, ApiError, Change, route};
 /// Where the daemon listens unless it is told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/gpuvirt/gpuvirt.sock";
 /// What goes over the connection at a time. The library's own 128 KiB are cleared before the first byte, which takes longer than
-/// most questions and their answers do.
+/// most questions and their answers do. The head of an answer must fit in it; those of the daemon have some hundred bytes.
 const BUFFER: usize = 16 << 10;
 /// Longest wait for the connection: it is local, so a longer one means a daemon that accepts nobody.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
@@ -64,6 +64,7 @@ impl Client {
             .timeout_connect(Some(CONNECT_DEADLINE))
             .input_buffer_size(BUFFER)
             .output_buffer_size(BUFFER)
+            .max_response_header_size(BUFFER - 1)
             .user_agent(concat!("gpuvirt/", env!("CARGO_PKG_VERSION")))
             .build();
         let agent =

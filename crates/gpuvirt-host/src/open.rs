@@ -20,7 +20,7 @@ impl OpenFolder {
     }
 
     /// A folder that stays open.
-    pub fn at(path: &str, names: Vec<String>, at: Dir) -> Self {
+    pub(crate) fn at(path: &str, names: Vec<String>, at: Dir) -> Self {
         Self { at: Some(at), ..Self::named(path, names) }
     }
 
@@ -35,12 +35,12 @@ impl OpenFolder {
     }
 
     /// The open folder.
-    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.at.as_ref().map(AsFd::as_fd)
     }
 
     /// Lets go of it: a process may have so many files open, and a host has more functions than that.
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.at = None;
     }
 }
@@ -64,7 +64,9 @@ impl LongFile for Vec<u8> {
 
     fn read_at(&self, room: &mut [u8], from: u64) -> io::Result<usize> {
         let rest = usize::try_from(from).ok().and_then(|from| self.get(from..)).unwrap_or_default();
-        let (from, to) = (rest.iter(), room.iter_mut());
-        Ok(to.zip(from).map(|(to, from)| *to = *from).count())
+        let count = rest.len().min(room.len());
+        let (to, from) = (room.split_at_mut(count).0, rest.split_at(count).0);
+        to.copy_from_slice(from);
+        Ok(count)
     }
 }

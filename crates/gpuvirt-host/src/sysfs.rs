@@ -92,7 +92,7 @@ pub trait Sysfs: Send + Sync {
     /// after another device has taken its place.
     ///
     /// # Errors
-    /// As [`Sysfs::read`]; `ENODEV` where the device has gone since the folder was opened.
+    /// As [`Sysfs::read`]. Where the device has gone since the folder was opened, nothing is found in it (`ENOENT`).
     fn read_in(&self, folder: &OpenFolder, name: &str, limit: usize) -> io::Result<Vec<u8>> {
         self.read(&folder.path(name), limit)
     }

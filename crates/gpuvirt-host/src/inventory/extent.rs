@@ -51,8 +51,9 @@ impl Extent {
 
 /// The functions that offer types of mediated devices.
 ///
-/// The mdev core has a link to each in a class of its own (drivers/vfio/mdev/mdev_core.c, `mdev_bus`). Where there is no such
-/// class each function is looked at, unless there is no mdev core either.
+/// The mdev core has a link to each in a class of its own (drivers/vfio/mdev/mdev_core.c, `mdev_bus`). Where a driver goes the
+/// link goes first, before devices that are in use and the types: from then on none can be made. Where there is no such class
+/// each function is looked at, unless there is no mdev core either.
 fn mdev_parents(files: Files<'_>, functions: &[PciAddress]) -> Vec<PciAddress> {
     if let Ok(parents) = files.sysfs.list(paths::MDEV_PARENTS) {
         return parents.iter().filter_map(|name| PciAddress::parse(name).ok()).collect();

@@ -30,6 +30,15 @@ impl Folder {
         }
     }
 
+    /// Whether the open folder is no function's any more, and its path leads to another. In the folder of a device that has
+    /// gone nothing is found (ENOENT), as if it had never been there; every device has this link until it goes
+    /// (drivers/base/bus.c, `bus_remove_device`).
+    pub(super) fn was_replaced(&self, files: Files<'_>) -> bool {
+        self.open.descriptor().is_some()
+            && files.sysfs.read_link_in(&self.open, "subsystem").is_err()
+            && files.sysfs.exists(&paths::function(self.address))
+    }
+
     /// What is read of it from now on is found by its path.
     pub(super) fn close(&mut self) {
         self.open.close();
@@ -113,5 +122,42 @@ impl Folder {
                 None
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::linux::LinuxSysfs;
+
+    #[test]
+    fn another_device_at_the_same_place_is_noticed() {
+        let root = tempfile::tempdir().unwrap();
+        let address = PciAddress::parse("0000:41:00.0").unwrap();
+        let device = root.path().join("sys/bus/pci/devices/0000:41:00.0");
+        let plug_in = |vendor: &str| {
+            fs::create_dir_all(&device).unwrap();
+            fs::write(device.join("vendor"), vendor).unwrap();
+            symlink("../../../../bus/pci", device.join("subsystem")).unwrap();
+        };
+        let sysfs = LinuxSysfs::below(root.path().to_str().unwrap());
+        let files = Files::new(&sysfs);
+        plug_in("0x10de");
+        let mut folder = Folder::open(files, address);
+        assert!(!folder.was_replaced(files));
+        fs::remove_dir_all(&device).unwrap();
+        assert!(!folder.was_replaced(files), "it has only gone");
+        plug_in("0x1002");
+        assert!(folder.was_replaced(files));
+        assert_eq!(
+            folder.required(files, "vendor", |text| Some(text.to_owned())),
+            None,
+            "nothing is read of the other"
+        );
+        let mut anew = Folder::open(files, address);
+        assert_eq!(anew.required(files, "vendor", |text| Some(text.to_owned())).as_deref(), Some("0x1002"));
     }
 }

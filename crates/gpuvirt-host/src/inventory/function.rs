@@ -21,9 +21,17 @@ pub(super) struct Seen {
 }
 
 /// Reads everything about one function that `extent` asks for. What can't be read is left empty and noted.
+///
+/// Where another device has taken its place meanwhile, what was read is of both, and it is read once more.
 pub(super) fn read(files: Files<'_>, address: PciAddress, ids: Ids, extent: Extent) -> Seen {
-    let folder = Folder::open(files, address);
-    let mut seen = if extent.in_full() { in_full(files, folder, ids) } else { of_offers(files, folder, ids) };
+    let look = || {
+        let folder = Folder::open(files, address);
+        if extent.in_full() { in_full(files, folder, ids) } else { of_offers(files, folder, ids) }
+    };
+    let mut seen = look();
+    if seen.folder.was_replaced(files) {
+        seen = look();
+    }
     seen.folder.close();
     seen
 }

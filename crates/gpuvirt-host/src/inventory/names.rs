@@ -12,7 +12,8 @@ use crate::paths;
 /// Three times the size of the list of 2026.
 const LIST_LIMIT: usize = 4 << 20;
 
-/// Names looked up so far. A function's name does not change: the list is looked into in the first pass only. An update of the list shows when the program is started again.
+/// Names looked up so far. A function's name does not change: the list is looked into in the first pass only. An update of the
+/// list shows when the program is started again.
 #[derive(Debug, Default)]
 pub(crate) struct KnownNames(Mutex<BTreeMap<(u16, u16), Names>>);
 

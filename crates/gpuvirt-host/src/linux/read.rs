@@ -116,7 +116,7 @@ pub(super) fn link_target(target: OsString) -> io::Result<String> {
     })
 }
 
-/// A file on disk of which parts are read.
+/// A file on disk of which parts are read: as long as it was when it was opened.
 #[derive(Debug)]
 pub(super) struct OnDisk {
     file: File,
@@ -124,10 +124,13 @@ pub(super) struct OnDisk {
 }
 
 impl OnDisk {
-    /// An open file.
-    pub(super) fn new(file: File) -> io::Result<Self> {
-        let length = file.metadata()?.len();
-        Ok(Self { file, length })
+    /// An open file, at most `limit` bytes of it.
+    pub(super) fn new(file: File, limit: usize) -> io::Result<Self> {
+        let found = file.metadata()?;
+        if !found.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+        }
+        Ok(Self { file, length: found.len().min(limit as u64) })
     }
 }
 
@@ -137,11 +140,42 @@ impl LongFile for OnDisk {
     }
 
     fn read_at(&self, room: &mut [u8], from: u64) -> io::Result<usize> {
-        loop {
-            match self.file.read_at(room, from) {
+        let left = usize::try_from(self.length.saturating_sub(from)).unwrap_or(usize::MAX);
+        let wanted = room.len().min(left);
+        let mut had = 0;
+        while let Some(room) = room.get_mut(had..wanted).filter(|room| !room.is_empty()) {
+            match self.file.read_at(room, from + had as u64) {
+                Ok(0) => break,
+                Ok(count) => had += count,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                other => return other,
+                Err(e) => return Err(e),
             }
+        }
+        Ok(had)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn a_file_on_disk_is_no_longer_than_it_was_and_no_device() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("list");
+        let mut file = File::create(&path).unwrap();
+        file.write_all(b"0123456789").unwrap();
+        let list = OnDisk::new(File::open(&path).unwrap(), 8).unwrap();
+        file.write_all(b"more").unwrap();
+        let mut room = [0; 16];
+        for (from, want) in [(0, "01234567"), (6, "67"), (8, ""), (100, ""), (u64::MAX, "")] {
+            let count = list.read_at(&mut room, from).unwrap();
+            assert_eq!(room[..count], *want.as_bytes(), "{from}");
+        }
+        for path in ["/dev/zero", dir.path().to_str().unwrap()] {
+            assert!(OnDisk::new(File::open(path).unwrap(), 8).is_err(), "{path}");
         }
     }
 }

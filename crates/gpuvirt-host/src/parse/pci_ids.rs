@@ -96,7 +96,8 @@ impl List<'_> {
         mut tell: impl FnMut(u16, String),
     ) -> io::Result<u64> {
         let mut at = vendor + self.line(vendor)?.len() as u64 + 1;
-        while !wanted.is_empty() && at < self.file.length() {
+        // Where it has become shorter meanwhile there is nothing more.
+        while !wanted.is_empty() && !self.text(at, 1)?.is_empty() {
             let line = self.line(at)?;
             match line.split_first() {
                 Some((b'\t', device)) => {
@@ -211,6 +212,25 @@ mod tests {
                 assert_eq!(find(&list, vendor, device), of(of_vendor, of_device), "{shift}");
             }
         }
+    }
+
+    /// A list that was cut off while it was read, and says that it is longer.
+    #[test]
+    fn a_list_that_has_become_shorter_ends_where_it_ends() {
+        struct Cut(Vec<u8>);
+        impl LongFile for Cut {
+            fn length(&self) -> u64 {
+                u64::MAX
+            }
+            fn read_at(&self, room: &mut [u8], from: u64) -> io::Result<usize> {
+                self.0.read_at(room, from)
+            }
+        }
+        let cut = Cut(b"10de  NVIDIA Corporation\n\t1eb8  TU104GL\n".to_vec());
+        let all = names(&cut, [(0x10de, 0x2235), (0x10de, 0x1eb8), (0x8086, 1)]).unwrap();
+        assert_eq!(all[&(0x10de, 0x1eb8)], of(Some("NVIDIA Corporation"), Some("TU104GL")));
+        assert_eq!(all[&(0x10de, 0x2235)], of(Some("NVIDIA Corporation"), None));
+        assert_eq!(all[&(0x8086, 1)], Names::default());
     }
 
     #[test]

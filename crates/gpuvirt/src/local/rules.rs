@@ -79,7 +79,8 @@ pub fn socket(path: &Path) -> Option<PathBuf> {
 
 fn socket_in(text: &str) -> Option<PathBuf> {
     // Nearly no configuration has it, and understanding one takes longer than asking the daemon something.
-    let may_tell = text.contains("socket");
+    // A key in quotes may be spelt with escapes.
+    let may_tell = text.contains("socket") || text.contains('\\');
     may_tell.then(|| toml::from_str::<Daemon>(text).ok())??.socket.filter(|socket| socket.is_absolute())
 }
 
@@ -115,6 +116,7 @@ mod tests {
             assert_eq!(socket_in(text), None, "{text}");
         }
         assert_eq!(socket(Path::new("/nonexistent/gpuvirtd.toml")), None);
+        assert_eq!(socket_in("\"s\\u006fcket\" = \"/run/x.sock\"\n"), Some(PathBuf::from("/run/x.sock")));
     }
 
     #[test]
