@@ -128,6 +128,7 @@ impl Folder {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::io::Write as _;
     use std::os::unix::fs::symlink;
 
     use super::*;
@@ -140,7 +141,8 @@ mod tests {
         let device = root.path().join("sys/bus/pci/devices/0000:41:00.0");
         let plug_in = |vendor: &str| {
             fs::create_dir_all(&device).unwrap();
-            fs::write(device.join("vendor"), vendor).unwrap();
+            let mut file = fs::File::create(device.join("vendor")).unwrap();
+            file.write_all(vendor.as_bytes()).unwrap();
             symlink("../../../../bus/pci", device.join("subsystem")).unwrap();
         };
         let sysfs = LinuxSysfs::below(root.path().to_str().unwrap());
