@@ -13,6 +13,10 @@ use crate::command::{Command, text};
 use crate::contest::{Contest, Held};
 use crate::trace::Trace;
 
+/// What the ways of a switch do besides.
+const SWITCH: &str = "gpuvirt asks libvirt for its domains, looks at every process for who holds the card, makes its intent durable \
+                      before the first write, reads each write back and verifies with a fresh look, each way; what was asked \
+                      for is there again after a boot. driverctl does the last of these alone, virsh none.";
 /// vGPUs made and removed in one run: as many as the slowest peer makes in some seconds of an emulated machine.
 const COUNT: u32 = 16;
 /// The smallest type of the test module, and its profile.
@@ -41,7 +45,7 @@ pub fn tables(gpuvirt: &Path, on: &Gpus<'_>, folder: &Path) -> Result<String> {
     );
     out.push_str(&vgpus(&gpuvirt, on, folder)?.table()?);
     out.push_str(&counts(&gpuvirt, on, folder)?);
-    write!(out, "\n### One GPU to passthrough and back\n\nMedians of {RUNS} interleaved runs.\n\n")?;
+    write!(out, "\n### One GPU to passthrough and back\n\n{SWITCH} Medians of {RUNS} interleaved runs.\n\n")?;
     out.push_str(&switch(&gpuvirt, on)?.table()?);
     Ok(out)
 }

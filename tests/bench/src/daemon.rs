@@ -178,9 +178,19 @@ fn row(name: &str, pid: u32, woke: &str) -> Result<String> {
     ))
 }
 
-/// libvirt's own daemons, and a client of libvirt's that does nothing but be connected: what no other one can be below.
+/// libvirt's daemon for devices, where it is installed beside the one that runs. Asked directly: by default a client looks for
+/// libvirtd alone.
+const NODEDEVD: &[&str] = &["virtnodedevd.socket", "virtnodedevd.service"];
+const NODEDEVD_URI: &str = "nodedev:///system?mode=direct";
+
+/// libvirt's own daemons, the one for devices after it has listed them as gpuvirtd has, and a client of libvirt's that does
+/// nothing but be connected: what no other one can be below.
 fn others() -> Result<String> {
     let mut out = String::new();
+    // Not every distribution has it.
+    if must("systemctl", &["start", "virtnodedevd.socket"]).is_ok() {
+        must("virsh", &["-q", "-c", NODEDEVD_URI, "nodedev-list"])?;
+    }
     for name in ["virtnodedevd", "virtqemud", "libvirtd"] {
         for pid in process::named(name)? {
             out.push_str(&row(name, pid, "")?);
@@ -195,6 +205,8 @@ fn others() -> Result<String> {
     let connected = said.lines().map_while(Result::ok).any(|line| line.contains("connected"));
     ensure!(connected, "virsh did not connect");
     out.push_str(&row("`virsh`, connected and waiting for a command", client.0.id(), "")?);
+    // Where it is not installed there is nothing to stop.
+    let _ = must("systemctl", &[&["stop"], NODEDEVD].concat());
     Ok(out)
 }
 

@@ -22,6 +22,8 @@ const SOCKET: &str = "/run/gpuvirt/gpuvirt.sock";
 /// A listing of ours and what tells of the same.
 struct Listing {
     verb: &'static [&'static str],
+    /// What the daemon's answer is called.
+    asked: &'static str,
     peers: &'static [Peer],
 }
 
@@ -40,6 +42,7 @@ enum Run {
 
 const GPUS: Listing = Listing {
     verb: &["gpu", "list"],
+    asked: "from the daemon, with the VMs",
     peers: &[
         Peer { program: "lspci", name: "`lspci -nnk`", run: Run::With(&["-nnk"]) },
         Peer { program: "driverctl", name: "`driverctl list-devices`", run: Run::With(&["list-devices"]) },
@@ -59,6 +62,7 @@ const GPUS: Listing = Listing {
 };
 const PROFILES: Listing = Listing {
     verb: &["profile", "list"],
+    asked: "from the daemon",
     peers: &[Peer { program: "mdevctl", name: "`mdevctl types`", run: Run::With(&["types"]) }],
 };
 
@@ -69,7 +73,7 @@ pub fn tables(gpuvirt: &Path, folder: &Path) -> Result<String> {
     out.push_str(&calls(&trace)?);
     out.push_str(
         "\n### Types of vGPUs\n\nWhat the cards offer. `mdevctl` tells of mediated devices; ours also of virtual functions, and why a type \
-         can't be had now.\n\n",
+         can't be had now. Most of each is the start and the end of a process.\n\n",
     );
     table(&PROFILES, gpuvirt, folder, &mut out)?;
     Ok(out)
@@ -88,7 +92,7 @@ fn table(listing: &Listing, gpuvirt: &Path, folder: &Path, out: &mut String) -> 
     let floor = Command::own("only reading the same files and links", &["floor", "list", &text(&list)?])?;
     let mut contest = Contest::of(RUNS).floor(floor).ours(live);
     if Path::new(SOCKET).exists() {
-        let asked = format!("`gpuvirt {name}`, from the daemon, with the VMs");
+        let asked = format!("`gpuvirt {name}`, {}", listing.asked);
         contest = contest.ours(Command::new(&asked, gpuvirt, listing.verb)?);
     }
     let mut missing = Vec::new();
