@@ -13,6 +13,8 @@ use crate::command::{Command, text};
 use crate::contest::{Contest, Held};
 use crate::trace::Trace;
 
+/// How many hundredths of the bare writes a change of many writes may take.
+pub const FLOORS: u64 = 130;
 /// What the ways of a switch do besides.
 const SWITCH: &str = "gpuvirt asks libvirt for its domains, looks at every process for who holds the card, makes its intent durable \
                       before the first write, reads each write back and verifies with a fresh look, each way; what was asked \
@@ -63,6 +65,7 @@ fn vgpus(gpuvirt: &str, on: &Gpus<'_>, folder: &Path) -> Result<Held> {
     let xml = folder.join("vgpu.xml");
     let virsh = virsh_script(gpu, &xml, uuids)?;
     Contest::of(RUNS)
+        .at_most(FLOORS)
         .floor(Command::own("bare writes", &["floor", "vgpus", gpu, TYPE, &count])?)
         .ours(shell("`gpuvirt vgpu create --count 16`, `vgpu remove --all`", &ours)?)
         .peer(shell("`mdevctl start` and `stop`, 16 times each", &mdevctl)?)
