@@ -3,6 +3,7 @@
 // Helpers of tests: what is missing here is the test's own mistake.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+use std::io::Write as _;
 use std::process::Command;
 
 use gpuvirt_model::health::{DaemonHealth, LibvirtHealth};
@@ -188,8 +189,8 @@ fn the_manifest_names_what_was_left_out() {
 #[test]
 fn it_still_shows_and_finds_what_the_host_did() {
     let (_, tar) = snapshot();
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), tar).unwrap();
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(&tar).unwrap();
     let run = |args: &[&str]| -> Value {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gpuvirt"));
         let output = command.arg("--host").arg(file.path()).args(args).args(["-o", "json"]).output().unwrap();
