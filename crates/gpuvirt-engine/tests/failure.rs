@@ -235,6 +235,25 @@ fn a_daemon_that_dies_before_any_step_is_taken_back_by_the_next_one() {
     }
 }
 
+/// Between a write and its reading back, wherever in the change that is.
+#[test]
+fn a_daemon_that_dies_after_any_write_is_taken_back_by_the_next_one() {
+    for (name, ..) in changes() {
+        for nth in 1..=writes_of(name) {
+            let (_, world, act) = changes().into_iter().find(|(found, ..)| *found == name).unwrap();
+            let world = world();
+            let (host, files) = (world.picture(), world.files());
+            world.kernel.die_after_write(nth);
+            let died = catch_unwind(AssertUnwindSafe(|| act(&world)));
+            assert!(died.is_err(), "{name} has no write {nth}");
+            world.kernel.clear_faults();
+            world.engine().recover(Duration::from_secs(1)).unwrap();
+            assert_eq!(world.picture(), host, "{name}, dead after write {nth}");
+            assert_eq!(world.files(), files, "{name}, dead after write {nth}");
+        }
+    }
+}
+
 #[test]
 fn a_change_whose_result_cannot_be_stored_is_taken_back() {
     for (name, world, act) in changes() {

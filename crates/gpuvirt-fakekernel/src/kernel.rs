@@ -144,6 +144,13 @@ impl FakeKernel {
         kernel.go_on();
     }
 
+    /// Has whoever writes panic after the write with this number, counted from 1, programs that are run included: what was
+    /// asked for is done, and nobody hears of it.
+    pub fn die_after_write(&self, nth: usize) {
+        let mut kernel = self.lock();
+        kernel.dies_after = Some(kernel.log.len() + nth);
+    }
+
     /// Makes something fail, every time until [`clear_faults`](Self::clear_faults).
     pub fn fail(&self, on: On, errno: Errno) {
         self.inject(on, Fault::Errno(errno));
@@ -161,7 +168,9 @@ impl FakeKernel {
 
     /// Forgets all failures asked for. What waits goes on waiting.
     pub fn clear_faults(&self) {
-        self.lock().faults.clear();
+        let mut kernel = self.lock();
+        kernel.faults.clear();
+        kernel.dies_after = None;
     }
 
     /// Lets every write that an injected [`Fault::Block`] holds go on; its effect happens now. Returns how many

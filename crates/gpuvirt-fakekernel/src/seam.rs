@@ -15,6 +15,18 @@ use crate::writes::Stop;
 /// Pids of writers that wait: beyond every pid of a test.
 const FIRST_WRITER: u32 = 900_000;
 
+/// The end of a write, after which whoever asked for it may die, as a test has it.
+struct Death<'a>(&'a FakeKernel);
+
+impl Drop for Death<'_> {
+    fn drop(&mut self) {
+        let kernel = self.0.lock();
+        let due = kernel.dies_after.is_some_and(|count| kernel.log.len() >= count);
+        drop(kernel);
+        assert!(!due || std::thread::panicking(), "the write is done, and whoever asked for it dies");
+    }
+}
+
 impl Sysfs for FakeKernel {
     fn read(&self, path: &str, limit: usize) -> io::Result<Vec<u8>> {
         let kernel = self.lock();
@@ -78,6 +90,7 @@ impl Sysfs for FakeKernel {
     }
 
     fn write(&self, path: &str, data: &[u8]) -> io::Result<()> {
+        let _death = Death(self);
         let mut kernel = self.lock();
         match kernel.write(path, data) {
             Ok(()) => Ok(()),
@@ -98,6 +111,7 @@ impl Sysfs for FakeKernel {
     }
 
     fn write_that_may_block(&self, path: &str, data: &[u8], deadline: Duration) -> Result<(), WriteError> {
+        let _death = Death(self);
         {
             let mut kernel = self.lock();
             // Before the write: a removal that waits has taken its own file away.
@@ -127,6 +141,7 @@ impl Sysfs for FakeKernel {
     }
 
     fn run(&self, call: &ProgramCall, deadline: Duration) -> Result<ProgramEnd, ProgramError> {
+        let _death = Death(self);
         let answer = {
             let mut kernel = self.lock();
             let answer = kernel.run(call);

@@ -35,6 +35,8 @@ pub(crate) struct Kernel {
     pub(crate) programs: Programs,
     pub(crate) processes: BTreeMap<u32, Process>,
     pub(crate) faults: Faults,
+    /// After how many writes whoever writes dies.
+    pub(crate) dies_after: Option<usize>,
     pub(crate) waiting: Vec<Waiting>,
     pub(crate) log: Vec<Written>,
     pub(crate) unmodelled: BTreeSet<String>,
