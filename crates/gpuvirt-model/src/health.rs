@@ -104,6 +104,9 @@ pub struct DaemonHealth {
     /// Why nobody is to be had who writes to the host for it, when that is so. Earlier recordings don't have it.
     #[serde(default)]
     pub no_writer: Option<String>,
+    /// GPUs that a change is at just now, or that its start has not come to yet: what they lack may be on its way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at_work: Vec<PciAddress>,
 }
 
 /// Everything.

@@ -128,6 +128,7 @@ fn testimony() -> Testimony {
             unsettled: vec![(at, said.clone())],
             unhooked: vec!["vault7-payroll".to_owned()],
             no_writer: Some(said.clone()),
+            at_work: Vec::new(),
         },
         holders: [(at, Holders { seen: vec![holder], unseen })].into(),
         lockers: Reading::Unknown(Unknown::Unreadable { what: said }),
