@@ -5,8 +5,9 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use gpuvirt_engine::hook::{CREATION_DEADLINE, VALIDATION_DEADLINE};
 use gpuvirt_engine::{CreateRequest, DeviceRequest, Engine, EngineError, SwitchRequest, VmRequest, Wish};
 use gpuvirt_fakekernel::{Errno, On, Process};
 use gpuvirt_model::{
@@ -519,7 +520,7 @@ fn a_card_that_lost_the_label_asked_for_is_not_started_with() {
 }
 
 #[test]
-fn starts_wait_for_no_change_of_another_gpu_and_give_up_in_time_on_one_of_theirs() {
+fn starts_that_find_everything_there_wait_for_no_change_of_another_gpu() {
     let world = with_mdevs();
     let engine = Arc::new(world.engine());
     define(&world, "web", 1);
@@ -540,6 +541,47 @@ fn starts_wait_for_no_change_of_another_gpu_and_give_up_in_time_on_one_of_theirs
     assert!(changing.join().unwrap());
     engine.hook_prepare(&hooked(&world, "late")).unwrap();
     assert_eq!(world.observed().vgpus.len(), 2);
+}
+
+/// What libvirt waits for has an end: two seconds where nothing is to be made, ten where something is.
+#[test]
+fn a_start_gives_up_in_time_on_a_change_that_takes_long() {
+    let world = with_mdevs();
+    let engine = Arc::new(world.engine());
+    for (name, number) in [("web", 1), ("late", 2)] {
+        define(&world, name, number);
+        add_profile(&world, &engine, name, "lab-1q", 6 + number);
+    }
+    engine.hook_prepare(&hooked(&world, "web")).unwrap();
+    engine.hook_release(uuid(1));
+    let hold = world.hold_steps();
+    let changing = std::thread::spawn({
+        let engine = Arc::clone(&engine);
+        let more = CreateRequest::one(at(GPU), ProfileName("lab-1q".to_owned()), uuid(99));
+        move || engine.create_vgpus(&more).is_ok()
+    });
+    hold.until_reached();
+    let starts = [("web", VALIDATION_DEADLINE), ("late", CREATION_DEADLINE)].map(|(name, deadline)| {
+        let (engine, domain) = (Arc::clone(&engine), hooked(&world, name));
+        std::thread::spawn(move || {
+            let began = Instant::now();
+            (name, deadline, engine.hook_prepare(&domain), began.elapsed())
+        })
+    });
+    for start in starts {
+        let (name, deadline, result, took) = start.join().unwrap();
+        assert_eq!(codes(result), [RefusalCode::Busy], "{name}");
+        assert!(
+            took >= deadline.mul_f32(0.9) && took < deadline + Duration::from_secs(1),
+            "{name}: {took:?}"
+        );
+    }
+    hold.release();
+    assert!(changing.join().unwrap());
+    for name in ["web", "late"] {
+        engine.hook_prepare(&hooked(&world, name)).unwrap();
+    }
+    assert_eq!(world.observed().vgpus.len(), 3);
 }
 
 #[test]

@@ -25,15 +25,25 @@ pub struct Contest {
     /// Runs of each that count.
     pub runs: usize,
     ways: Vec<(Whose, Command)>,
+    at_most: Option<u64>,
 }
 
 /// Ways to one end, measured.
-pub struct Held(Vec<(Whose, Samples)>);
+pub struct Held {
+    ways: Vec<(Whose, Samples)>,
+    at_most: Option<u64>,
+}
 
 impl Contest {
     /// Nobody yet; so many runs of each.
     pub fn of(runs: usize) -> Self {
-        Self { runs, ways: Vec::new() }
+        Self { runs, ways: Vec::new(), at_most: None }
+    }
+
+    /// How many hundredths of the floor our ways may take.
+    #[must_use]
+    pub fn at_most(self, hundredths: u64) -> Self {
+        Self { at_most: Some(hundredths), ..self }
     }
 
     /// Adds what the others are held against.
@@ -63,7 +73,7 @@ impl Contest {
     pub fn held(self, ready: impl Fn() -> Result<()>) -> Result<Held> {
         let (whose, commands): (Vec<Whose>, Vec<Command>) = self.ways.into_iter().unzip();
         let samples = sample::rounds(self.runs, &commands, ready)?;
-        Ok(Held(whose.into_iter().zip(samples).collect()))
+        Ok(Held { ways: whose.into_iter().zip(samples).collect(), at_most: self.at_most })
     }
 }
 
@@ -72,7 +82,7 @@ impl Held {
     pub fn table(&self) -> Result<String> {
         let mut out = String::from("| way | time | memory | times the floor |\n|---|---|---|---|\n");
         let floor = self.of(Whose::Floor).next().map(Samples::median);
-        for (whose, samples) in &self.0 {
+        for (whose, samples) in &self.ways {
             let name = match whose {
                 Whose::Floor => format!("floor: {}", samples.name),
                 Whose::Ours => format!("**{}**", samples.name),
@@ -81,30 +91,51 @@ impl Held {
             let times = floor.map(|floor| hundredths(samples.median(), floor)).unwrap_or_default();
             writeln!(out, "| {name} | {} | {} | {times} |", samples.milliseconds(), samples.memory())?;
         }
-        writeln!(out, "\n{VERDICT}{}", self.verdict())?;
+        let memory =
+            self.judged(Samples::kibibytes, ["lighter than every peer", "**a peer is lighter**", "memory"]);
+        for verdict in [Some(self.verdict()), memory, self.of_the_floor()].into_iter().flatten() {
+            writeln!(out, "\n{VERDICT}{verdict}")?;
+        }
         Ok(out)
     }
 
     fn verdict(&self) -> String {
+        let judged = self.judged(Samples::median, ["ahead of every peer", "**a peer is ahead**", "time"]);
+        judged.unwrap_or_else(|| "no peer is installed here to compare with".to_owned())
+    }
+
+    /// Whether any peer takes less than any way of ours; none without peers.
+    fn judged(&self, of: fn(&Samples) -> u64, [good, bad, what]: [&str; 3]) -> Option<String> {
+        self.of(Whose::Peers).next()?;
         let ahead: Vec<String> = self
             .of(Whose::Ours)
             .flat_map(|ours| {
-                let faster = self.of(Whose::Peers).filter(|peer| peer.median() < ours.median());
-                faster.map(|peer| {
-                    let part = hundredths(peer.median(), ours.median());
-                    format!("{} takes {part} of the time of {}", peer.name, ours.name)
+                let less = self.of(Whose::Peers).filter(move |peer| of(peer) < of(ours));
+                less.map(move |peer| {
+                    let part = hundredths(of(peer), of(ours));
+                    format!("{} takes {part} of the {what} of {}", peer.name, ours.name)
                 })
             })
             .collect();
-        match (self.of(Whose::Peers).next(), ahead.as_slice()) {
-            (None, _) => "no peer is installed here to compare with".to_owned(),
-            (Some(_), []) => "ahead of every peer".to_owned(),
-            (Some(_), ahead) => format!("**a peer is ahead**: {}", ahead.join("; ")),
-        }
+        Some(if ahead.is_empty() { good.to_owned() } else { format!("{bad}: {}", ahead.join("; ")) })
+    }
+
+    /// Whether our ways take as many times the floor as they may.
+    fn of_the_floor(&self) -> Option<String> {
+        let (floor, at_most) = (self.of(Whose::Floor).next()?.median(), self.at_most?);
+        let more = self.of(Whose::Ours).filter(|ours| ours.median() * 100 > floor * at_most);
+        let more: Vec<String> =
+            more.map(|ours| format!("{} takes {}", ours.name, hundredths(ours.median(), floor))).collect();
+        let may = hundredths(at_most, 100);
+        Some(if more.is_empty() {
+            format!("at most {may} times the floor")
+        } else {
+            format!("**more than {may} times the floor**: {}", more.join("; "))
+        })
     }
 
     fn of(&self, wanted: Whose) -> impl Iterator<Item = &Samples> {
-        self.0.iter().filter(move |(whose, _)| *whose == wanted).map(|(_, samples)| samples)
+        self.ways.iter().filter(move |(whose, _)| *whose == wanted).map(|(_, samples)| samples)
     }
 }
 
@@ -120,7 +151,7 @@ mod tests {
 
     fn held(ways: &[(Whose, &str, u64)]) -> Held {
         let of = |(whose, name, time): &(Whose, &str, u64)| (*whose, Samples::of(name, &[*time; 3]));
-        Held(ways.iter().map(of).collect())
+        Held { ways: ways.iter().map(of).collect(), at_most: None }
     }
 
     #[test]
@@ -134,10 +165,20 @@ mod tests {
         let table = held.table().unwrap();
         assert!(table.contains("| floor: reads | 1.0 ms (1.0 to 1.0) | 1.0 MiB | 1.00 |\n"), "{table}");
         assert!(table.contains("| **ours** | 2.0 ms (2.0 to 2.0) | 2.0 MiB | 2.00 |\n"), "{table}");
-        assert!(
-            table.ends_with("\nVerdict: **a peer is ahead**: fast takes 0.75 of the time of ours\n"),
-            "{table}"
-        );
+        let verdicts = "\nVerdict: **a peer is ahead**: fast takes 0.75 of the time of ours\n\n\
+                        Verdict: **a peer is lighter**: fast takes 0.75 of the memory of ours\n";
+        assert!(table.ends_with(verdicts), "{table}");
+    }
+
+    #[test]
+    fn what_the_floor_allows_is_judged_where_it_is_said() {
+        let of = |hundredths| {
+            let ways = [(Whose::Floor, "reads", 1000), (Whose::Ours, "ours", 1300)];
+            Held { at_most: Some(hundredths), ..held(&ways) }.of_the_floor().unwrap()
+        };
+        assert_eq!(of(130), "at most 1.30 times the floor");
+        assert_eq!(of(129), "**more than 1.29 times the floor**: ours takes 1.30");
+        assert_eq!(held(&[(Whose::Floor, "reads", 1), (Whose::Ours, "ours", 2)]).of_the_floor(), None);
     }
 
     #[test]

@@ -118,8 +118,10 @@ pub fn live() -> Result<String> {
     request::once(socket, "/v1/vms", Look::Fresh)?;
     out.push_str(&idle("gpuvirtd, libvirt connected")?);
     let (asked, _) = questions(socket)?;
-    out.push_str(&row("gpuvirtd, right after the questions below", process::daemon()?, "")?);
-    let others = others()?;
+    let daemon = process::daemon()?;
+    out.push_str(&row("gpuvirtd, right after the questions below", daemon, "")?);
+    let ours = Memory::of(daemon)?;
+    let (others, nodedevd) = others()?;
     must("systemctl", &[&["stop"], LIBVIRT].concat())?;
     let alone = must("systemctl", &["restart", "gpuvirtd"]).and_then(|_| idle("gpuvirtd, libvirt stopped"));
     must("systemctl", &[&["start"], LIBVIRT].concat())?;
@@ -130,10 +132,23 @@ pub fn live() -> Result<String> {
         "\nResident counts every page that the kernel happens to keep, files' pages that other processes share among \
          them; private is what would be free without the daemon; anonymous is the part of it that no file backs. \
          Wakeups are the voluntary context switches of all threads (`/proc/PID/task/*/status`), from when the last thread \
-         that had work has ended, which is ten seconds after it.\n\n\
-         ### Questions\n\n{asked}"
+         that had work has ended, which is ten seconds after it.\n\n{VERDICT}{}\n\n### Questions\n\n{asked}",
+        beside(ours, nodedevd)
     )?;
     Ok(out)
+}
+
+/// The daemon after questions and libvirt's daemon for devices after a listing.
+fn beside(ours: Memory, nodedevd: Memory) -> String {
+    let lighter = ours.rss < nodedevd.rss && ours.private < nodedevd.private;
+    format!(
+        "gpuvirtd after questions, {} resident and {} private, is {} than virtnodedevd after a listing, {} and {}",
+        mebibytes(ours.rss),
+        mebibytes(ours.private),
+        if lighter { "lighter" } else { "**not lighter**" },
+        mebibytes(nodedevd.rss),
+        mebibytes(nodedevd.private)
+    )
 }
 
 /// One row: the daemon left alone.
@@ -178,9 +193,19 @@ fn row(name: &str, pid: u32, woke: &str) -> Result<String> {
     ))
 }
 
-/// libvirt's own daemons, and a client of libvirt's that does nothing but be connected: what no other one can be below.
-fn others() -> Result<String> {
+/// libvirt's daemon for devices, beside the one that runs. Asked directly: by default a client looks for
+/// libvirtd alone.
+const NODEDEVD: &[&str] = &["virtnodedevd.socket", "virtnodedevd.service"];
+const NODEDEVD_URI: &str = "nodedev:///system?mode=direct";
+
+/// libvirt's own daemons, the one for devices after it has listed them as gpuvirtd has, and a client of libvirt's that does
+/// nothing but be connected: what no other one can be below.
+fn others() -> Result<(String, Memory)> {
     let mut out = String::new();
+    must("systemctl", &["start", "virtnodedevd.socket"]).context("scripts/lab modular puts it there")?;
+    must("virsh", &["-q", "-c", NODEDEVD_URI, "nodedev-list"])?;
+    let nodedevd = *process::named("virtnodedevd")?.first().context("virtnodedevd does not run")?;
+    let nodedevd = Memory::of(nodedevd)?;
     for name in ["virtnodedevd", "virtqemud", "libvirtd"] {
         for pid in process::named(name)? {
             out.push_str(&row(name, pid, "")?);
@@ -195,7 +220,8 @@ fn others() -> Result<String> {
     let connected = said.lines().map_while(Result::ok).any(|line| line.contains("connected"));
     ensure!(connected, "virsh did not connect");
     out.push_str(&row("`virsh`, connected and waiting for a command", client.0.id(), "")?);
-    Ok(out)
+    must("systemctl", &[&["stop"], NODEDEVD].concat())?;
+    Ok((out, nodedevd))
 }
 
 /// Nothing is waited for: that nothing happens in a span of time is what is measured.

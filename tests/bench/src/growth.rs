@@ -6,6 +6,8 @@ pub struct Growth(Vec<(u64, u64)>);
 
 /// What is no faster than linear, though the machine's other work makes it look a little so, in percent.
 const LINEAR: u64 = 125;
+/// Sizes from which on steps are judged.
+const LARGE: u64 = 256;
 /// What only caches that no longer hold it, and sorting, make faster than that.
 const NEARLY: u64 = 150;
 
@@ -15,22 +17,29 @@ impl Growth {
         self.0.push((size, cost));
     }
 
-    /// How the two largest compare.
+    /// The worst of the steps between large sizes: of small ones the start of a process hides everything.
     pub fn verdict(&self, of: &str, what: &str) -> String {
-        let [.., (small, less), (large, more)] = self.0.as_slice() else {
+        let steps = self.0.iter().zip(self.0.iter().skip(1));
+        let last = self.0.len().saturating_sub(2);
+        let large = steps.enumerate().filter(|(index, ((small, _), _))| *index == last || *small >= LARGE);
+        let share =
+            |(small, less): (u64, u64), (large, more): (u64, u64)| more * small * 100 / (less * large).max(1);
+        let Some((_, (from, to))) = large.max_by_key(|(_, (from, to))| share(**from, **to)) else {
             return "of one size nothing is told".to_owned();
         };
-        let times = |a: u64, b: u64| crate::contest::hundredths(a, b);
-        let within = |percent: u64| more * small * 100 <= less * large * percent;
-        let judged = match (within(LINEAR), within(NEARLY)) {
-            (true, _) => "no faster than linear",
+        let share = share(*from, *to);
+        let judged = match (share <= LINEAR, share <= NEARLY) {
+            (true, _) => "no faster than linear, give or take a quarter",
             (false, true) => "a little faster than linear, as sorting and caches have it",
             (false, false) => "**faster than linear**",
         };
+        let times = |a: u64, b: u64| crate::contest::hundredths(a, b);
         format!(
-            "{judged}: from {small} to {large} {of}, {} times as many, {what} grows to {} times",
-            times(*large, *small),
-            times(*more, *less)
+            "{judged}: at worst from {} to {} {of}, {} times as many, where {what} grows to {} times",
+            from.0,
+            to.0,
+            times(to.0, from.0),
+            times(to.1, from.1)
         )
     }
 }
@@ -46,10 +55,18 @@ mod tests {
             [10, 1000, 4000].into_iter().for_each(|size| growth.add(size, cost(size)));
             growth.verdict("functions", "time")
         };
-        let linear = "no faster than linear: from 1000 to 4000 functions, 4.00 times as many, time grows to 3.40 times";
+        let linear = "no faster than linear, give or take a quarter: at worst from 1000 to 4000 functions, 4.00 times as many, where time grows to 3.40 times";
         assert_eq!(of(|size| 1000 + 4 * size), linear);
         assert!(of(|size| size * (9 + size / 1000)).starts_with("a little faster"));
         assert!(of(|size| size * size).starts_with("**faster than linear**"));
+        // In the middle only.
+        assert!(
+            of(|size| if size < 1000 { 1 } else { size }).starts_with("no faster"),
+            "small sizes are not judged"
+        );
+        let mut bent = Growth::default();
+        [(256, 10), (512, 90), (1024, 100)].into_iter().for_each(|(size, cost)| bent.add(size, cost));
+        assert!(bent.verdict("x", "y").starts_with("**faster than linear**: at worst from 256 to 512"));
         assert!(Growth::default().verdict("x", "y").starts_with("of one size"));
     }
 }

@@ -10,18 +10,22 @@ use anyhow::{Context, Result};
 
 use crate::changes::shell;
 use crate::command::{Command, text};
-use crate::contest::Contest;
+use crate::contest::{Contest, VERDICT};
 use crate::sample;
 use crate::trace::Trace;
 
 /// Runs of each: the slowest peer takes seconds in an emulated machine.
 const RUNS: usize = 7;
+/// How many hundredths of the bare reads a listing may take.
+const FLOORS: u64 = 200;
 /// Where the daemon answers, if it runs here.
 const SOCKET: &str = "/run/gpuvirt/gpuvirt.sock";
 
 /// A listing of ours and what tells of the same.
 struct Listing {
     verb: &'static [&'static str],
+    /// What the daemon's answer is called.
+    asked: &'static str,
     peers: &'static [Peer],
 }
 
@@ -40,6 +44,7 @@ enum Run {
 
 const GPUS: Listing = Listing {
     verb: &["gpu", "list"],
+    asked: "from the daemon, with the VMs",
     peers: &[
         Peer { program: "lspci", name: "`lspci -nnk`", run: Run::With(&["-nnk"]) },
         Peer { program: "driverctl", name: "`driverctl list-devices`", run: Run::With(&["list-devices"]) },
@@ -59,6 +64,7 @@ const GPUS: Listing = Listing {
 };
 const PROFILES: Listing = Listing {
     verb: &["profile", "list"],
+    asked: "from the daemon",
     peers: &[Peer { program: "mdevctl", name: "`mdevctl types`", run: Run::With(&["types"]) }],
 };
 
@@ -69,9 +75,32 @@ pub fn tables(gpuvirt: &Path, folder: &Path) -> Result<String> {
     out.push_str(&calls(&trace)?);
     out.push_str(
         "\n### Types of vGPUs\n\nWhat the cards offer. `mdevctl` tells of mediated devices; ours also of virtual functions, and why a type \
-         can't be had now.\n\n",
+         can't be had now. Most of each is the start and the end of a process.\n\n",
     );
     table(&PROFILES, gpuvirt, folder, &mut out)?;
+    out.push_str(&doctor(gpuvirt, folder)?);
+    Ok(out)
+}
+
+/// The doctor, with the daemon and without.
+fn doctor(gpuvirt: &Path, folder: &Path) -> Result<String> {
+    const SECOND: u64 = 1_000_000;
+    let (gpuvirt, none) = (text(gpuvirt)?, text(&folder.join("no.sock"))?);
+    // Its exit tells the worst that it found.
+    let run = |name: &str, global: &str| shell(name, &format!("{gpuvirt} {global} doctor || [ $? -le 4 ]"));
+    let ways = [
+        run("`gpuvirt doctor`, with the daemon", "")?,
+        run("`gpuvirt doctor`, without", &format!("--socket {none}"))?,
+    ];
+    let mut out =
+        format!("\n### The doctor\n\nMedians of {RUNS} runs.\n\n| way | time | memory |\n|---|---|---|\n");
+    let mut slowest = 0;
+    for samples in sample::rounds(RUNS, &ways, || Ok(()))? {
+        writeln!(out, "| {} | {} | {} |", samples.name, samples.milliseconds(), samples.memory())?;
+        slowest = slowest.max(samples.median());
+    }
+    let judged = if slowest < SECOND { "under a second" } else { "**not under a second**" };
+    writeln!(out, "\n{VERDICT}an answer in {judged}")?;
     Ok(out)
 }
 
@@ -86,9 +115,9 @@ fn table(listing: &Listing, gpuvirt: &Path, folder: &Path, out: &mut String) -> 
     let list = folder.join(listing.verb.concat());
     write_lines(&list, &[trace.files.as_slice(), trace.links.as_slice()].concat())?;
     let floor = Command::own("only reading the same files and links", &["floor", "list", &text(&list)?])?;
-    let mut contest = Contest::of(RUNS).floor(floor).ours(live);
+    let mut contest = Contest::of(RUNS).at_most(FLOORS).floor(floor).ours(live);
     if Path::new(SOCKET).exists() {
-        let asked = format!("`gpuvirt {name}`, from the daemon, with the VMs");
+        let asked = format!("`gpuvirt {name}`, {}", listing.asked);
         contest = contest.ours(Command::new(&asked, gpuvirt, listing.verb)?);
     }
     let mut missing = Vec::new();

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::changes::shell;
+use crate::changes::{self, shell};
 use crate::command::{Command, text};
 use crate::contest::Contest;
 use crate::floor;
@@ -53,6 +53,7 @@ pub fn table(gpuvirt: &Path, parent: &str) -> Result<String> {
     let linked = Linked::where_the_rule_looks()?;
     let note = linked.note();
     let as_a_boot = Contest::of(RUNS)
+        .at_most(changes::FLOORS)
         .floor(floor()?)
         .ours(until_all("`systemctl start gpuvirtd`", "systemctl start gpuvirtd")?)
         .peer(until_all(
@@ -63,6 +64,7 @@ pub fn table(gpuvirt: &Path, parent: &str) -> Result<String> {
     drop(linked);
     let own = text(&std::env::current_exe().context("find this program")?)?;
     let alone = Contest::of(RUNS)
+        .at_most(changes::FLOORS)
         .floor(floor()?)
         .ours(until_all("gpuvirtd, from its start until it is ready", &format!("{own} ready {DAEMON}"))?)
         .peer(until_all(

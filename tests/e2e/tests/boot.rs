@@ -240,4 +240,42 @@ mod full {
         power_cut_during(&lab, "mdev_device_create", &create);
         lab.sh(NOTHING_AT_BOOT).expect(0);
     }
+
+    /// The driver of one card makes what was asked for, and does not come to an end.
+    #[test]
+    fn a_restore_that_hangs_holds_up_neither_readiness_nor_libvirt_nor_the_other_cards() {
+        let lab = Lab::fresh();
+        let (mdev, other) = (lab.devices.get("MDEV_GPU"), lab.devices.get("PLAIN_GPU"));
+        let id = "00000000-0000-4000-8000-00000000000b";
+        lab.gpuvirt(&format!("gpu set {mdev} --type shared-direct")).expect(0);
+        lab.gpuvirt(&format!("vgpu create --gpu {mdev} --profile lab-1q --uuid {id}")).expect(0);
+        lab.gpuvirt(&format!("gpu set {other} --type direct")).expect(0);
+        // As a boot leaves it: no vGPU, and the other card with its host driver.
+        let started = lab.sh(&format!(
+            "systemctl stop gpuvirtd && echo 1 >/sys/bus/mdev/devices/{id}/remove || exit 1
+             echo {other} >/sys/bus/pci/drivers/vfio-pci/unbind; echo >/sys/bus/pci/devices/{other}/driver_override
+             echo {other} >/sys/bus/pci/drivers/bochs-drm/bind || exit 1
+             insmod /lab/modules/gpuvirt_fault.ko function=mdev_device_create errno=0 hold=Y || exit 1
+             began=$(date +%s%3N); timeout 80 systemctl start gpuvirtd || exit 2
+             echo ready $(($(date +%s%3N) - began))
+             timeout 60 systemctl restart libvirtd && virsh -q list || exit 3"
+        ));
+        let ready = started.expect(0);
+        let ready: u64 =
+            ready.text().rsplit_once("ready ").unwrap().1.lines().next().unwrap().parse().unwrap();
+        // It waited as long as it may, so the restore did hang, and no longer.
+        assert!((20_000..45_000).contains(&ready), "ready after {ready} ms");
+        assert_eq!(lab.binding(other), "vfio-pci/vfio-pci");
+        lab.gpuvirt("status").expect(0).says(mdev);
+        lab.gpuvirt(&format!("gpu show {other}")).expect(0);
+        // The driver comes to its end: nobody does anything.
+        lab.sh(&format!(
+            "echo N >/sys/module/gpuvirt_fault/parameters/hold
+             timeout 60 bash -c 'until [ -e /sys/bus/mdev/devices/{id} ] && [ -z \"$(ls /var/lib/gpuvirt/journal)\" ]; do read -rt 0.2 <> <(:) || :; done'
+             rmmod gpuvirt_fault"
+        ))
+        .expect(0);
+        lab.assert_settled("a restore that hung");
+        lab.gpuvirt(&format!("vgpu remove {id}")).expect(0);
+    }
 }

@@ -1,7 +1,8 @@
 //! Connections: one request each, so many at once, and no wait without an end.
 //!
-//! Root has places of its own, and of the others no user gets more than a few: nobody can lock anybody out. Who finds
-//! no place is told so in the API's own shape. A request that was begun goes on when its client leaves; a panic in
+//! Root has places of its own, and of the others no user gets more than a few: nobody can lock anybody out. Beyond root's there
+//! are places for libvirt's hook alone: a start that root waits for needs the hook to be heard. Who finds no place is told so in
+//! the API's own shape. A request that was begun goes on when its client leaves; a panic in
 //! it answers as a bug and ends nothing else.
 
 use std::convert::Infallible;
@@ -28,12 +29,15 @@ use tracing::field::Empty;
 
 use super::answer::Failure;
 use super::peer::Peer;
-use super::places::{Place, Places};
+use super::places::{Full, Place, Places};
 use super::presence::Presence;
 use crate::journal::OBJECT;
 
 /// Places for root.
 const ROOT_PLACES: u32 = 32;
+/// Places beyond those, where nothing but libvirt's hook is served: each start that root asks for keeps a place of root's until
+/// its hook has been answered.
+const HOOK_PLACES: u32 = 64;
 /// Places for all other users together, and for each of them.
 const USER_PLACES: u32 = 64;
 const PLACES_OF_ONE_USER: u32 = 8;
@@ -69,6 +73,7 @@ pub struct Server {
     router: Router,
     identify: Identify,
     root: Places,
+    hooks: Places,
     users: Places,
     farewells: Arc<Semaphore>,
 }
@@ -82,8 +87,9 @@ impl Server {
     /// A server that is told who its clients are.
     pub fn with_identify(router: Router, identify: Identify) -> Self {
         let root = Places::new(ROOT_PLACES, ROOT_PLACES);
+        let hooks = Places::new(HOOK_PLACES, HOOK_PLACES);
         let users = Places::new(USER_PLACES, PLACES_OF_ONE_USER);
-        Self { router, identify, root, users, farewells: Arc::new(Semaphore::new(FAREWELLS)) }
+        Self { router, identify, root, hooks, users, farewells: Arc::new(Semaphore::new(FAREWELLS)) }
     }
 
     /// Serves until `stop`, then waits for the requests under way, within a deadline.
@@ -104,6 +110,7 @@ impl Server {
         drop(listener);
         let idle = async {
             self.root.all_free().await;
+            self.hooks.all_free().await;
             self.users.all_free().await;
         };
         if tokio::time::timeout(STOP_DEADLINE, idle).await.is_err() {
@@ -117,9 +124,10 @@ impl Server {
             Ok(peer) => peer,
             Err(error) => return tracing::warn!(%error, "a connection's other end is unknown; it was closed"),
         };
-        let lane = if peer.uid == 0 { &self.root } else { &self.users };
-        match lane.take(peer.uid) {
-            Ok(place) => drop(tokio::spawn(converse(stream, self.router.clone(), peer, Arc::new(place)))),
+        match self.place_for(peer.uid) {
+            Ok((place, served)) => {
+                drop(tokio::spawn(converse(stream, self.router.clone(), peer, (Arc::new(place), served))));
+            }
             Err(full) => {
                 if full.first {
                     tracing::warn!(uid = peer.uid, "too many connections; what comes now is turned away");
@@ -129,6 +137,34 @@ impl Server {
                 }
             }
         }
+    }
+
+    fn place_for(&self, uid: u32) -> Result<(Place, Served), Full> {
+        if uid != 0 {
+            return Ok((self.users.take(uid)?, Served::Anything));
+        }
+        match self.root.take(uid) {
+            Ok(place) => Ok((place, Served::Anything)),
+            Err(full) => {
+                if full.first {
+                    tracing::warn!("too many connections of root; of what comes now hooks alone are served");
+                }
+                Ok((self.hooks.take(uid)?, Served::HooksAlone))
+            }
+        }
+    }
+}
+
+/// What a connection's place is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Served {
+    Anything,
+    HooksAlone,
+}
+
+impl Served {
+    fn serves(self, path: &str) -> bool {
+        self == Self::Anything || path == gpuvirt_api::route::HOOK
     }
 }
 
@@ -160,10 +196,14 @@ async fn turn_away(stream: UnixStream, uid: u32, _turn: OwnedSemaphorePermit) {
     }
 }
 
+fn no_place(uid: u32) -> ApiError {
+    let text = format!("gpuvirtd has no place for another request of uid {uid} now: others are under way");
+    ApiError::new(ErrorKind::Unreachable, text)
+}
+
 /// The whole answer for a client for which there is no place.
 fn busy(uid: u32) -> String {
-    let text = format!("gpuvirtd has no place for another request of uid {uid} now: others are under way");
-    let body = serde_json::to_string(&ApiError::new(ErrorKind::Unreachable, text)).unwrap_or_default();
+    let body = serde_json::to_string(&no_place(uid)).unwrap_or_default();
     format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
          connection: close\r\n\r\n{body}",
@@ -172,15 +212,19 @@ fn busy(uid: u32) -> String {
 }
 
 /// One connection, from its request to the taken answer.
-async fn converse(stream: UnixStream, router: Router, peer: Peer, place: Arc<Place>) {
+async fn converse(stream: UnixStream, router: Router, peer: Peer, (place, served): (Arc<Place>, Served)) {
     let answered = Notify::new();
     let routes = TowerToHyperService::new(router);
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
+        let refusal = (!served.serves(request.uri().path())).then(|| Failure::from(no_place(peer.uid)));
         let answer = answer(routes.clone(), request, Arc::clone(&place));
         let answered = &answered;
         async move {
-            let response = answer.await;
+            let response = match refusal {
+                Some(refusal) => refusal.into_response(),
+                None => answer.await,
+            };
             answered.notify_one();
             Ok::<_, Infallible>(response)
         }

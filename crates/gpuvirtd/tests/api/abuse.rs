@@ -4,6 +4,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use gpuvirt_api::ErrorKind;
+use serde_json::json;
 
 use crate::fakes::{Daemon, Script, as_other, as_root};
 use crate::http::{connect, finish, get, raw, send};
@@ -166,6 +167,41 @@ fn users_who_take_all_places_do_not_take_roots() {
         assert!([0, 503].contains(&finish(stream).status));
     }
     still_serves(&daemon);
+}
+
+/// What the hook says of a VM without devices.
+fn hook(event: &str) -> String {
+    let domain = json!({
+        "name": "web", "uuid": "00000000-0000-0000-0000-000000000001", "state": "active", "autostart": false,
+        "config": [], "live": [], "requests": {"list": []},
+    });
+    json!({"event": event, "domain": domain}).to_string()
+}
+
+/// As many starts as root has places may wait for their hooks.
+#[test]
+fn with_all_of_roots_places_taken_hooks_are_served_and_nothing_else() {
+    let daemon = Daemon::start_with(Script::default(), as_root);
+    let mut taken: Vec<_> = (0..32).map(|_| connect(&daemon.socket())).collect();
+    let busy = || {
+        let answer = get(&daemon.socket(), "/v1/gpus");
+        (answer.status == 503).then(|| answer.error())
+    };
+    // A connection has its place once it is accepted.
+    let until = Instant::now() + Duration::from_secs(4);
+    let error = std::iter::repeat_with(busy).take_while(|_| Instant::now() < until).find_map(|busy| busy);
+    let error = error.expect("root has no place left");
+    assert_eq!(error.kind, ErrorKind::Unreachable);
+    assert!(error.message.contains("no place"), "{error}");
+    for event in ["prepare", "running", "release"] {
+        let answer = send(&daemon.socket(), "POST", gpuvirt_api::route::HOOK, &hook(event));
+        assert_eq!(answer.status, 200, "{event}: {answer:?}");
+    }
+    assert!(busy().is_some(), "the places are still taken");
+    taken.clear();
+    let served = || get(&daemon.socket(), "/v1/gpus").status == 200;
+    let until = Instant::now() + Duration::from_secs(10);
+    assert!(std::iter::repeat_with(served).take_while(|_| Instant::now() < until).any(|served| served));
 }
 
 #[test]
