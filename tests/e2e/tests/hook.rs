@@ -255,11 +255,14 @@ fn a_card_is_lent_to_a_vm_for_as_long_as_it_runs() {
 
 #[test]
 fn destroy_and_start_in_a_loop_loses_and_doubles_nothing() {
-    destroy_and_start(4);
+    destroy_and_start(4, 0);
 }
 
-fn destroy_and_start(rounds: usize) {
+/// That many rounds, where each removal takes the driver so long.
+fn destroy_and_start(rounds: usize, remove_delay_ms: u32) {
     let lab = with_vgpus();
+    lab.sh(&format!("echo {remove_delay_ms} > /sys/module/gpuvirt_mdev/parameters/remove_delay_ms"))
+        .expect(0);
     lab.guest("loop", "");
     lab.gpuvirt("vm add loop --profile lab-4q").expect(0);
     start(&lab, "loop").expect(0);
@@ -278,6 +281,43 @@ fn destroy_and_start(rounds: usize) {
     }
     stop(&lab, "loop");
     until_no_vgpu(&lab);
+}
+
+/// A VM starts while the driver does not let its vGPU go: it is refused in time, and starts when the driver has.
+fn start_while_the_removal_waits(code: &str, before: &str, waits: &str) {
+    let hold = "/sys/module/gpuvirt_mdev/parameters/hold_remove";
+    let lab = with_vgpus();
+    lab.guest("again", "");
+    lab.gpuvirt("vm add again --profile lab-4q").expect(0);
+    lab.sh(before).expect(0);
+    start(&lab, "again").expect(0);
+    let first = vgpus(&lab);
+    lab.sh(&format!("echo Y > {hold}")).expect(0);
+    stop(&lab, "again");
+    lab.sh(&format!(
+        "timeout 60 bash -c 'while [ -e /sys/bus/mdev/devices/{} ] || ! {waits}; do read -rt 0.1 <> <(:) || :; done'",
+        first[0]
+    ))
+    .expect(0);
+    let answered = lab
+        .sh("s=$EPOCHREALTIME; virsh -q start --paused again; code=$?
+            echo $(( (${EPOCHREALTIME/./} - ${s/./}) / 1000 )); exit $code")
+        .expect(1)
+        .says(&format!("[{code}]"));
+    println!("{answered}");
+    assert_eq!(answered.stderr.matches("gpuvirt: ").count(), 1, "one sentence of ours: {answered}");
+    // 10 s are the hook's; the rest is virsh and this slow host.
+    assert!(answered.text().parse::<u64>().unwrap() < 15_000, "{answered}");
+    lab.sh(&format!(
+        "echo N > {hold}; timeout 60 bash -c 'while [ -n \"$(ls /var/lib/gpuvirt/journal)\" ]; do read -rt 0.1 <> <(:) || :; done'"
+    ))
+    .expect(0);
+    start(&lab, "again").expect(0);
+    assert_eq!(vgpus(&lab), first);
+    assert_eq!(lab.vgpus().len(), 1);
+    stop(&lab, "again");
+    until_no_vgpu(&lab);
+    lab.assert_settled("a removal that the driver held back");
 }
 
 #[test]
@@ -324,6 +364,25 @@ mod full {
 
     #[test]
     fn destroy_and_start_a_hundred_times() {
-        super::destroy_and_start(100);
+        super::destroy_and_start(100, 0);
+    }
+
+    #[test]
+    fn destroy_and_start_where_removals_are_slow() {
+        super::destroy_and_start(4, 500);
+    }
+
+    #[test]
+    fn a_start_is_answered_while_its_vgpu_is_being_removed() {
+        super::start_while_the_removal_waits("busy", "true", "true");
+    }
+
+    #[test]
+    fn a_start_is_answered_when_the_wait_for_the_removal_is_over() {
+        super::start_while_the_removal_waits(
+            "hands-off",
+            "sed -i 's/^#short-deadline //' /etc/gpuvirt/gpuvirtd.toml && systemctl restart gpuvirtd",
+            "gpuvirt status | grep -q \"still waits in the kernel\"",
+        );
     }
 }

@@ -107,9 +107,15 @@ fn the_package_is_removed_and_installed_again_and_purged() {
     lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(0);
     let guest = lab.guest("ours", "");
     lab.gpuvirt(&format!("vm add ours --gpu {gpu}")).expect(0);
+    // Beside ours stands the admin's own hook, which is nobody's but theirs.
+    let own_hook = "stat -c '%a %y' /etc/libvirt/hooks/qemu && cat /etc/libvirt/hooks/qemu";
+    lab.sh("printf '#!/bin/sh\\n# own\\n' >/etc/libvirt/hooks/qemu && chmod 755 /etc/libvirt/hooks/qemu")
+        .expect(0);
+    let own = lab.sh(own_hook).expect(0).stdout;
     let before = lab.picture();
     lab.sh("dpkg -r gpuvirt").expect(0);
     assert_eq!(lab.picture(), before, "removal leaves the host as it is");
+    assert_eq!(lab.sh(own_hook).expect(0).stdout, own);
     lab.sh("test -s /var/lib/gpuvirt/state.json && ! pgrep gpuvirt && ! command -v gpuvirt && ! test -e /run/gpuvirt")
         .expect(0);
     // The hook is left, as every file in /etc is, and lets every VM start: one with our device too.
@@ -121,6 +127,7 @@ fn the_package_is_removed_and_installed_again_and_purged() {
     lab.gpuvirt(&format!("vm remove ours {gpu}")).expect(0);
     lab.gpuvirt(&format!("gpu set {gpu} --type shared")).expect(0);
     lab.sh("virsh -q undefine ours; dpkg -P gpuvirt").expect(0);
+    assert_eq!(lab.sh(own_hook).expect(0).stdout, own);
     // What is named like us is the lab's own.
     lab.sh(
         "find / -xdev -path /proc -prune -o -path /sys -prune -o -path /lab -prune -o -path /tmp -prune -o -path /root -prune -o \
@@ -136,6 +143,7 @@ fn the_package_is_removed_and_installed_again_and_purged() {
     lab.sh("systemctl is-active gpuvirtd").expect(0);
     assert_eq!(lab.sh(HOST).expect(0).stdout, host, "installing changed the host");
     assert_eq!(lab.picture(), picture, "installing changed the host");
+    lab.sh("rm /etc/libvirt/hooks/qemu").expect(0);
     lab.sh(CONFIGURE).expect(0);
     lab.assert_pristine();
 }
