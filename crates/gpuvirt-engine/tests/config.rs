@@ -201,9 +201,20 @@ fn vgpus_come_and_go_with_the_document() {
     assert!(matches!(apply(&world, config.clone()), Err(EngineError::Refused(_))));
     assert_eq!(alive(&world).len(), 2);
     config.gpus[0].vgpus = Some(Vec::new());
-    apply(&world, config).unwrap();
+    apply(&world, config.clone()).unwrap();
     assert!(alive(&world).is_empty());
     assert!(world.files().desired.gpus[0].vgpus.is_empty());
+
+    // The last one goes, and the card with it is the host's again: one document.
+    config.gpus[0].vgpus = Some(vec![vgpu(5, "lab-1q")]);
+    apply(&world, config.clone()).unwrap();
+    config.gpus[0] = GpuSettings {
+        vgpus: Some(Vec::new()),
+        ..document(&[(OTHER, ConfiguredType::Shared)]).gpus.remove(0)
+    };
+    apply(&world, config).unwrap();
+    assert!(alive(&world).is_empty());
+    assert_eq!(world.files().desired.gpus[0].graphics_type, ConfiguredType::Shared);
 }
 
 #[test]

@@ -55,9 +55,10 @@ impl Engine {
             let which = Removal::These(ids.iter().copied().collect());
             let removal = RemoveRequest { which, dry_run: goal.dry_run, deadline: goal.deadline };
             before = Some(self.unmake(&view, &ids, Vec::new(), &removal)?);
-            if !goal.dry_run {
-                view = self.view_of(view.observed.domains.clone())?;
-            }
+            view = match goal.dry_run {
+                true => without(view, &ids),
+                false => self.view_of(view.observed.domains.clone())?,
+            };
         }
         let without_new = DesiredGpu { vgpus: kept, ..entry.clone() };
         let reached = self.reach(&without_new, &view, goal)?;
@@ -220,5 +221,12 @@ fn staged(view: &View, entry: &DesiredGpu) -> View {
     if view.desired.gpu(entry.address) != Some(entry) {
         view.desired = view.desired.with_gpu(entry.clone());
     }
+    view
+}
+
+/// The picture without vGPUs that would be gone by then, so that what comes after their removal is judged without them.
+fn without(mut view: View, ids: &BTreeSet<VgpuId>) -> View {
+    view.observed.vgpus.retain(|id, _| !ids.contains(id));
+    view.records.vgpus.retain(|id, _| !ids.contains(id));
     view
 }

@@ -64,8 +64,8 @@ impl Engine {
     /// Judges again when nobody else changes anything, which made the first look an unsure one, and makes what is
     /// missing.
     fn in_turn(&self, domain: &Domain, first: Judgement, began: Instant) -> Result<Vec<VgpuId>, EngineError> {
-        let makes =
-            !first.missing.is_empty() || !first.lent.is_empty() || first.refusals.iter().any(is_about_room);
+        let passes = |refusal: &Refusal| is_about_room(refusal) || refusal.code == RefusalCode::Busy;
+        let makes = !first.missing.is_empty() || !first.lent.is_empty() || first.refusals.iter().any(passes);
         let end = began + if makes { CREATION_DEADLINE } else { VALIDATION_DEADLINE };
         self.waiting_starts.enter(domain);
         let turn = self.hook_turn(end);
@@ -74,8 +74,7 @@ impl Engine {
         }
         let Some(turn) = turn else {
             // What a change under way can't explain holds all the same.
-            let explained =
-                |refusal: &Refusal| is_about_room(refusal) || refusal.code == RefusalCode::HandsOff;
+            let explained = |refusal: &Refusal| passes(refusal) || refusal.code == RefusalCode::HandsOff;
             let sure = !first.refusals.is_empty() && !first.refusals.iter().any(explained);
             return Err(if sure {
                 EngineError::Refused(first.refusals)

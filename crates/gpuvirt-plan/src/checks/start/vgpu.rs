@@ -56,14 +56,21 @@ impl Start<'_> {
             let remedy = "give it a vGPU of its own: gpuvirt vm add".to_owned();
             judgement.refusals.push(self.refuse(RefusalCode::VgpuInUse, because, vec![remedy]));
         } else if let Some(Wanted::Profile { profile, params }) = request.map(|request| &request.wanted) {
-            if vgpu.removing || vgpu.profile != *profile {
+            if vgpu.removing {
+                // It is made anew when that has ended.
+                judgement.refusals.push(self.going(RefusalCode::Busy, vgpu.id));
+            } else if vgpu.profile != *profile {
                 self.another(vgpu, profile, params, made_for.is_some(), judgement);
             }
         } else if vgpu.removing {
-            let because = format!("a removal of its {what} waits in the kernel");
-            let wait = "try again when that has ended: gpuvirt status".to_owned();
-            judgement.refusals.push(self.refuse(RefusalCode::VgpuInUse, because, vec![wait]));
+            judgement.refusals.push(self.going(RefusalCode::VgpuInUse, vgpu.id));
         }
+    }
+
+    fn going(&self, code: RefusalCode, id: VgpuId) -> Refusal {
+        let because = format!("a removal of its vGPU {id} waits in the kernel");
+        let wait = "start it again when that has ended: gpuvirt status".to_owned();
+        self.refuse(code, because, vec![wait])
     }
 
     /// A vGPU of another profile than asked for: ours of an earlier start of this domain is replaced, no other.
@@ -75,7 +82,7 @@ impl Start<'_> {
         ours: bool,
         judgement: &mut Judgement,
     ) {
-        if ours && !vgpu.removing {
+        if ours {
             let (profile, params) = (profile.clone(), params.clone());
             return judgement.missing.push(Missing { id: vgpu.id, profile, params, replaces: true });
         }
