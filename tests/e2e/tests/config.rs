@@ -72,7 +72,7 @@ fn a_document_that_has_to_wait_says_so_with_its_exit_code() {
     lab.sh(&hold.replace("GPU", gpu)).expect(0);
     let wanted = |when: &str| format!("  - address: \"{gpu}\"\n    type: direct\n    when: {when}");
     // Now it can't be, and then nothing of the document is done.
-    apply(&lab, &wanted("now"), "").expect(3).says("[gpu-in-use]").says("e2e-holder");
+    apply(&lab, &wanted("now"), "").expect(3).says("[gpu-in-use]").says("sleep");
     assert_eq!(lab.gpu(gpu)["managed"], false);
     apply(&lab, &wanted("idle"), "--dry-run").expect(0);
     let waits = apply(&lab, &wanted("idle"), "-o json").expect(4).json();

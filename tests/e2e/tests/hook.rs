@@ -380,7 +380,7 @@ mod full {
     #[test]
     fn a_start_is_answered_when_the_wait_for_the_removal_is_over() {
         super::start_while_the_removal_waits(
-            "hands-off",
+            "busy",
             "sed -i 's/^#short-deadline //' /etc/gpuvirt/gpuvirtd.toml && systemctl restart gpuvirtd",
             "gpuvirt status | grep -q \"still waits in the kernel\"",
         );
