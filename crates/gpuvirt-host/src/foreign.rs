@@ -6,11 +6,13 @@
 use std::io;
 
 use gpuvirt_model::PciAddress;
-use gpuvirt_model::import::{DriverOverride, ForeignSetup, HostPci, MdevDefinition, Origin, VfioIds};
+use gpuvirt_model::import::{
+    DriverOverride, ForeignSetup, HostPci, KeptAway, MdevDefinition, Origin, VfioIds,
+};
 use uuid::Uuid;
 
 use crate::files::Files;
-use crate::parse::{mdevctl, proxmox, vfio_ids};
+use crate::parse::{kept_away, mdevctl, modprobe, proxmox, vfio_ids};
 use crate::paths;
 use crate::sysfs::Sysfs;
 
@@ -86,22 +88,20 @@ impl Reader<'_> {
         for ids in vfio_ids::of_command_line(&line) {
             self.ids(ids, Origin::file(paths::CMDLINE));
         }
+        for says in kept_away::of_command_line(&line) {
+            self.found.kept_away.push(KeptAway { says, origin: Origin::file(paths::CMDLINE) });
+        }
     }
 
-    /// The first of two files of one name counts, in the order of the folders (modprobe.d(5)).
     fn modprobe(&mut self) {
-        let mut seen = Vec::new();
-        for folder in paths::MODPROBE {
-            for name in self.names(folder) {
-                if !name.ends_with(".conf") || seen.contains(&name) {
-                    continue;
-                }
-                let path = format!("{folder}/{name}");
-                seen.push(name);
-                let Some(text) = self.text(&path) else { continue };
-                for (line, ids) in vfio_ids::of_modprobe(&text) {
-                    self.ids(ids, Origin::line(&path, line));
-                }
+        let folders = paths::MODPROBE.map(|folder| (folder, self.names(folder)));
+        for path in modprobe::in_effect(&folders) {
+            let Some(text) = self.text(&path) else { continue };
+            for (line, ids) in vfio_ids::of_modprobe(&text) {
+                self.ids(ids, Origin::line(&path, line));
+            }
+            for (line, says) in kept_away::of_modprobe(&text) {
+                self.found.kept_away.push(KeptAway { says, origin: Origin::line(&path, line) });
             }
         }
     }
@@ -236,6 +236,36 @@ mod tests {
         let function = HostPciDevice::Function(PciAddress::parse("41:00.0").unwrap());
         let slot = HostPciDevice::Slot(PciAddress::parse("81:00.0").unwrap());
         assert_eq!(guests, [("win", &vec![function]), ("win", &vec![slot])]);
+    }
+
+    #[test]
+    fn modprobes_folders_are_read_as_modprobe_reads_them() {
+        let found = read_tree(&[
+            ("etc/modprobe.d/a.conf", "options vfio-pci ids=1:1\n"),
+            ("etc/modprobe.d/masked.conf", ""),
+            ("run/modprobe.d/a.conf", "options vfio-pci ids=bad:1\n"),
+            ("run/modprobe.d/b.conf", "options vfio-pci ids=1:2\n"),
+            ("usr/local/lib/modprobe.d/b.conf", "options vfio-pci ids=bad:2\n"),
+            ("usr/local/lib/modprobe.d/c.conf", "options vfio-pci ids=1:3\n"),
+            ("usr/lib/modprobe.d/c.conf", "options vfio-pci ids=bad:3\n"),
+            ("usr/lib/modprobe.d/d.conf", "options vfio-pci ids=1:4\nblacklist nouveau\n"),
+            ("usr/lib/modprobe.d/masked.conf", "options vfio-pci ids=bad:4\nblacklist nvidia\n"),
+            ("lib/modprobe.d/d.conf", "options vfio-pci ids=bad:5\n"),
+            ("lib/modprobe.d/e.conf", "options vfio-pci ids=1:5\n"),
+            ("lib/modprobe.d/no.conf.bak", "options vfio-pci ids=bad:6\n"),
+        ]);
+        let origins: Vec<String> = found.vfio_ids.iter().map(|ids| ids.origin.to_string()).collect();
+        let want = [
+            "/etc/modprobe.d/a.conf:1",
+            "/run/modprobe.d/b.conf:1",
+            "/usr/local/lib/modprobe.d/c.conf:1",
+            "/usr/lib/modprobe.d/d.conf:1",
+            "/lib/modprobe.d/e.conf:1",
+        ];
+        assert_eq!(origins, want);
+        assert!(found.oddities.is_empty(), "{:?}", found.oddities);
+        let kept: Vec<String> = found.kept_away.iter().map(|kept| kept.origin.to_string()).collect();
+        assert_eq!(kept, ["/usr/lib/modprobe.d/d.conf:2"]);
     }
 
     #[test]

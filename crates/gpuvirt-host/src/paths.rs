@@ -77,8 +77,6 @@ pub(crate) const APPARMOR: &str = "/sys/module/apparmor/parameters/enabled";
 /// AppArmor's profiles of libvirt's daemons, the modular one last.
 pub(crate) const APPARMOR_LIBVIRT: [&str; 2] =
     ["/etc/apparmor.d/usr.sbin.libvirtd", "/etc/apparmor.d/usr.sbin.virtqemud"];
-/// What modules are told by the admin.
-pub(crate) const MODPROBE_D: &str = "/etc/modprobe.d";
 /// libvirt's stored definitions of QEMU's domains, for root alone.
 pub(crate) const DOMAINS: &str = "/etc/libvirt/qemu";
 /// Links to those that start with the host.
@@ -116,9 +114,14 @@ pub(crate) const HUGE_PAGES: &str = "/sys/kernel/mm/hugepages";
 pub(crate) const DRIVERCTL: &str = "/etc/driverctl.d";
 /// mdevctl's definitions, one folder for each parent.
 pub(crate) const MDEVCTL: &str = "/etc/mdevctl.d";
-/// What the admin and packages tell modprobe.
-pub(crate) const MODPROBE: [&str; 4] =
-    ["/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d"];
+/// What the admin and packages tell modprobe, the folder that counts most first (modprobe.d(5)).
+pub(crate) const MODPROBE: [&str; 5] = [
+    "/etc/modprobe.d",
+    "/run/modprobe.d",
+    "/usr/local/lib/modprobe.d",
+    "/usr/lib/modprobe.d",
+    "/lib/modprobe.d",
+];
 /// Proxmox guests of this node.
 pub(crate) const PROXMOX_GUESTS: &str = "/etc/pve/qemu-server";
 /// Proxmox's mappings of PCI devices.
@@ -215,11 +218,6 @@ pub(crate) fn module_named(name: &str) -> String {
 /// One file of a pool of huge pages; `pool` is a name out of [`HUGE_PAGES`].
 pub(crate) fn huge_pages(pool: &str, name: &str) -> String {
     format!("{HUGE_PAGES}/{pool}/{name}")
-}
-
-/// A file of the modules' options; `name` is one out of [`MODPROBE_D`].
-pub(crate) fn modprobe_file(name: &str) -> String {
-    format!("{MODPROBE_D}/{name}")
 }
 
 /// What a kernel was built with, where distributions put it.

@@ -238,13 +238,13 @@ pub struct Port {
 /// What modules are told, and which are there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ModuleHealth {
-    /// Lines of `/etc/modprobe.d` that say something.
+    /// Lines of modprobe.d that say something: the admin's, and those of packages that no file of the admin's hides.
     pub options: Fact<Vec<ModuleLine>>,
     /// Display drivers that are installed for this kernel, each with whether it is loaded.
     pub display_drivers: Fact<BTreeMap<String, bool>>,
 }
 
-/// A line of `/etc/modprobe.d`.
+/// A line of modprobe.d.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleLine {
     /// The file.

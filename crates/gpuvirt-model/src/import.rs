@@ -18,6 +18,8 @@ pub struct ForeignSetup {
     pub mdevs: Vec<MdevDefinition>,
     /// What `vfio-pci` is told to take by vendor and device.
     pub vfio_ids: Vec<VfioIds>,
+    /// What keeps host drivers away from cards.
+    pub kept_away: Vec<KeptAway>,
     /// Host devices of Proxmox guests.
     pub hostpci: Vec<HostPci>,
     /// Files and lines that are not understood, each with what is wrong.
@@ -75,6 +77,15 @@ pub struct VfioIds {
     pub device: u16,
     /// Subsystem vendor and device, where they are given.
     pub subsystem: Option<(u16, u16)>,
+    /// The file and line.
+    pub origin: Origin,
+}
+
+/// A blacklist, a soft dependency or `pci-stub`'s ids: it keeps a host driver away from every card of a kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptAway {
+    /// The word or line, as it is written.
+    pub says: String,
     /// The file and line.
     pub origin: Origin,
 }

@@ -72,6 +72,6 @@ pub use reading::{Reading, Unknown};
 pub use records::{HostBinding, Records, VfsRecord, VgpuModeRecord, VgpuRecord};
 pub use refusal::{Refusal, RefusalCode, Warning, WarningCode};
 pub use request::{CardIds, CardMatch, Request, Requests, Wanted};
-pub use testimony::Testimony;
+pub use testimony::{Testimony, TestimonyText};
 pub use vgpu::{Framework, Vgpu, VgpuId};
 pub use vgpu_mode::VgpuMode;

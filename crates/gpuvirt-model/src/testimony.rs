@@ -4,6 +4,8 @@
 //! A snapshot carries it beside the files, so that `--host` shows what the host showed. It is made of values alone that are read
 //! out of definitions; passwords, disks, networks and everything else of a domain were never in them.
 
+mod texts;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,8 @@ use crate::health::{DaemonHealth, LibvirtHealth, Locker};
 use crate::{
     Desired, Domain, Holder, Holders, Observed, PciAddress, Reading, Records, Unknown, VgpuId, Wanted,
 };
+
+pub use texts::TestimonyText;
 
 /// What gpuvirtd, or the command where there was none, knew of its host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

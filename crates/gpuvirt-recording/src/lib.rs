@@ -18,11 +18,13 @@ pub mod made;
 pub mod made_hosts;
 pub mod made_snapshot;
 pub mod manifest;
+mod module_lines;
 pub mod notes;
 pub mod record;
 pub mod recorded;
 pub mod redact;
 pub mod resolve;
+mod sentence;
 pub mod snapshot;
 pub mod tree;
 

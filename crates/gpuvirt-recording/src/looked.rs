@@ -11,6 +11,8 @@ use std::time::Duration;
 use gpuvirt_host::{DeviceNumber, GpuMatch, GpuRules, Sysfs, WriteError, host_health, host_inventory};
 use nix::libc;
 
+use crate::module_lines;
+
 /// What a path was found to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Looked {
@@ -94,11 +96,7 @@ pub(crate) fn part(path: &str, text: &str) -> Option<String> {
         path if path.starts_with("/etc/apparmor.d/") => {
             Some(lines(&|line| line.contains("/etc/libvirt/hooks/")))
         }
-        path if path.starts_with("/etc/modprobe.d/") => Some(lines(&|line| {
-            ["options ", "blacklist ", "install ", "softdep "]
-                .iter()
-                .any(|word| line.trim_start().starts_with(word))
-        })),
+        path if module_lines::is_file(path) => Some(module_lines::kept(text)),
         path if path.starts_with("/boot/config-") => Some(lines(&|line| {
             [
                 "CONFIG_VFIO",

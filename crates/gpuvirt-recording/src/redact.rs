@@ -85,6 +85,18 @@ impl HostNames {
         Self(names)
     }
 
+    /// The same with who is asked and where, by a URI: another host's name is as telling as this one's.
+    #[must_use]
+    pub fn with(mut self, user_and_host: &[String]) -> Self {
+        let telling = |name: &&String| {
+            name.len() > 1 && !["localhost", "root"].iter().any(|plain| name.eq_ignore_ascii_case(plain))
+        };
+        self.0.extend(user_and_host.iter().filter(telling).cloned());
+        // The longer first: a shorter one may be a part of it.
+        self.0.sort_by_key(|name| std::cmp::Reverse(name.len()));
+        self
+    }
+
     /// The text without these names where they stand as words of their own, in whatever case.
     fn blank(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, name| blank_word(&text, name))

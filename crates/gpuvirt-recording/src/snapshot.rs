@@ -3,7 +3,7 @@
 //! It loads again with [`RecordedHost`](crate::RecordedHost). What no file shows (libvirt's domains, what is configured, who
 //! holds a card) comes from whoever makes the snapshot, as values: see [`Testimony`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use gpuvirt_host::{GpuMatch, Sysfs};
@@ -14,8 +14,10 @@ use crate::archive::{DUMP, FILES, MANIFEST, TESTIMONY};
 use crate::error::RecordingError;
 use crate::looked::{self, Heard, Looked};
 use crate::manifest::{Manifest, SNAPSHOT_VERSION};
+use crate::module_lines;
 use crate::record;
 use crate::redact::{self, HostNames};
+use crate::sentence;
 
 /// Plain files that are recorded as they are.
 const PLAIN_FILES: [&str; 6] = [
@@ -104,17 +106,22 @@ pub fn write_snapshot(
     to: impl Write,
 ) -> Result<Manifest, RecordingError> {
     let mut dump = record::dump(host)?;
-    let mut files = Files { host, names: host_names(host), entries: Vec::new() };
-    files.collect();
-    if options.testimony.is_some() {
+    let names = host_names(host);
+    let testimony = options.testimony.clone().map(|testimony| {
         let what = "of VMs' definitions all but names, host devices, memory and machine (passwords, disks, networks)";
         dump.redacted.insert(what.to_owned());
-    }
+        let (testimony, left_out) = sentence::blanked(testimony, &names);
+        dump.redacted.extend(left_out.into_iter().map(str::to_owned));
+        testimony
+    });
+    let mut files = Files { host, names, entries: Vec::new(), left_out: BTreeSet::new() };
+    files.collect();
     let release = text(host, "/proc/sys/kernel/osrelease");
     let (absent, modes) = files.looked_at(release.as_deref(), &options.extra_gpus);
     if files.entries.iter().any(|(_, _, redacted)| *redacted) {
-        dump.redacted.insert("host names and MAC addresses".to_owned());
+        dump.redacted.insert(sentence::NAMES.to_owned());
     }
+    dump.redacted.extend(files.left_out.iter().map(|what| (*what).to_owned()));
     let manifest = Manifest {
         version: SNAPSHOT_VERSION,
         date: options.date.clone(),
@@ -129,7 +136,7 @@ pub fn write_snapshot(
         let mut tar = Builder::new(to);
         append(&mut tar, MANIFEST, Some(&serde_json::to_vec_pretty(&manifest)?))?;
         append(&mut tar, DUMP, Some(dump.text.as_bytes()))?;
-        if let Some(testimony) = &options.testimony {
+        if let Some(testimony) = &testimony {
             append(&mut tar, TESTIMONY, Some(&serde_json::to_vec_pretty(testimony)?))?;
         }
         for (path, content, _) in &files.entries {
@@ -157,6 +164,8 @@ struct Files<'a> {
     names: HostNames,
     /// Path, text (none: a folder), whether something was blanked out.
     entries: Vec<(String, Option<String>, bool)>,
+    /// What of files was left out that a reader may miss.
+    left_out: BTreeSet<&'static str>,
 }
 
 impl Files<'_> {
@@ -232,6 +241,7 @@ impl Files<'_> {
             match found {
                 Looked::Absent => absent.push(path),
                 Looked::Folder(names) => self.folder(&path, &names),
+                Looked::File(text) if module_lines::is_file(&path) => self.modprobe_file(&path, &text),
                 Looked::File(text) => {
                     let part = looked::part(&path, &text).unwrap_or_default();
                     let (text, changed) = redact::blank(&part, &self.names);
@@ -241,6 +251,19 @@ impl Files<'_> {
             }
         }
         (absent, modes)
+    }
+
+    /// A file that tells modprobe something. One that says nothing of GPUs is not there: who reads a folder misses nothing.
+    fn modprobe_file(&mut self, path: &str, text: &str) {
+        let kept = module_lines::kept(text);
+        if module_lines::lost(text, &kept) {
+            self.left_out.insert(module_lines::LEFT_OUT);
+        }
+        if !kept.is_empty() {
+            let (path, path_changed) = redact::blank(path, &self.names);
+            let (text, changed) = redact::blank(&kept, &self.names);
+            self.entries.push((path, Some(text), changed || path_changed));
+        }
     }
 
     /// A folder, with the names in it that are not recorded by themselves as empty files.

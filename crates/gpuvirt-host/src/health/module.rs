@@ -15,17 +15,22 @@ const DISPLAY: [&str; 7] = ["amdgpu", "gim", "i915", "nouveau", "nvidia", "radeo
 const MODULE_LIST: usize = 16 << 20;
 
 pub(super) fn read(reader: Reader<'_>, release: Option<&str>) -> ModuleHealth {
-    let options = reader.list(paths::MODPROBE_D).map(|names| lines(reader, &names.unwrap_or_default()));
+    // Where the admin's folder is not known, nothing is: it counts more than the packages' ones.
+    let [own, packages @ ..] = paths::MODPROBE;
+    let options = reader.list(own).map(|names| {
+        let of = |folder| reader.list(folder).known().cloned().flatten().unwrap_or_default();
+        let mut folders = vec![(own, names.unwrap_or_default())];
+        folders.extend(packages.map(|folder| (folder, of(folder))));
+        lines(reader, modprobe::in_effect(&folders))
+    });
     ModuleHealth {
         options,
         display_drivers: release.map(|release| drivers(reader, release)).unwrap_or_default(),
     }
 }
 
-fn lines(reader: Reader<'_>, names: &[String]) -> Vec<ModuleLine> {
-    let names = names.iter().filter(|name| name.ends_with(".conf"));
-    let lines = names.flat_map(|name| {
-        let file = paths::modprobe_file(name);
+fn lines(reader: Reader<'_>, files: Vec<String>) -> Vec<ModuleLine> {
+    let lines = files.into_iter().flat_map(|file| {
         let text = reader.text(&file).known().cloned().flatten().unwrap_or_default();
         modprobe::lines(&text).into_iter().map(move |line| ModuleLine { file: file.clone(), line })
     });

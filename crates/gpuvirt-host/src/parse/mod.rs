@@ -6,6 +6,7 @@ pub mod container;
 pub mod cpu;
 pub mod interrupts;
 pub mod iomem;
+pub mod kept_away;
 pub mod kernel_config;
 pub mod maps;
 pub mod mdev;

@@ -4,6 +4,8 @@
 //! The kernel splits `ids` at commas into `vendor:device[:subvendor[:subdevice[:class[:class_mask]]]]`, all in
 //! hexadecimal (`pci_add_dynid` by `vfio_pci_fill_ids`); `ffffffff` for a subsystem means any.
 
+use super::modprobe;
+
 /// One entry: vendor, device, subsystem.
 pub type Ids = (u16, u16, Option<(u16, u16)>);
 
@@ -17,25 +19,10 @@ pub fn of_command_line(line: &str) -> Vec<Result<Ids, String>> {
     values.flat_map(entries).collect()
 }
 
-/// The entries of a file of modprobe.d, each with its line: `options vfio-pci ids=...`. A line that ends in a backslash
-/// goes on in the next one (modprobe.d(5)).
+/// The entries of a file of modprobe.d, each with its line: `options vfio-pci ids=...`.
 pub fn of_modprobe(text: &str) -> Vec<(usize, Result<Ids, String>)> {
-    let mut found = Vec::new();
-    let mut begun: Option<(usize, String)> = None;
-    for (index, line) in text.lines().enumerate() {
-        let (first, mut whole) = begun.take().unwrap_or((index + 1, String::new()));
-        match line.strip_suffix('\\') {
-            Some(part) => {
-                whole.push_str(part);
-                begun = Some((first, whole));
-            }
-            None => {
-                whole.push_str(line);
-                found.extend(of_options(&whole).into_iter().map(|entry| (first, entry)));
-            }
-        }
-    }
-    found
+    let lines = modprobe::numbered(text).into_iter();
+    lines.flat_map(|(number, line)| of_options(&line).into_iter().map(move |entry| (number, entry))).collect()
 }
 
 fn of_options(line: &str) -> Vec<Result<Ids, String>> {

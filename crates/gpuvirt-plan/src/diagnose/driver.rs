@@ -78,9 +78,18 @@ fn no_driver(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
         "the host is to use it, and no driver has it".to_owned(),
     );
     Some(match kept {
-        Some(option) => found
-            .seen_at(&option.file, &option.line)
-            .remedy(format!("drop {:?} from {}, then modprobe {first}", option.line, option.file)),
+        Some(option) => {
+            let found = found.seen_at(&option.file, &option.line);
+            // A package's file comes again with its next version; one of the admin's of that name hides it.
+            match option.file.rsplit_once('/').filter(|(folder, _)| *folder != "/etc/modprobe.d") {
+                Some((_, name)) => found.remedy(format!(
+                    "copy {} to /etc/modprobe.d/{name}, drop {:?} there, then modprobe {first}",
+                    option.file, option.line
+                )),
+                None => found
+                    .remedy(format!("drop {:?} from {}, then modprobe {first}", option.line, option.file)),
+            }
+        }
         None => found.remedy(format!("modprobe {first}")),
     })
 }

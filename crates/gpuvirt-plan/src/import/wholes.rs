@@ -13,6 +13,10 @@ pub(super) fn collect(sources: &Sources<'_>, collected: &mut Collected) {
     for ids in &sources.foreign.vfio_ids {
         vfio_ids(ids, sources.observed, collected);
     }
+    for kept in &sources.foreign.kept_away {
+        let trace = Trace::about(&kept.origin, kept.says.clone());
+        collected.traces.push(trace.noting("gpuvirt needs no such line: it binds by address"));
+    }
     for domain in sources.observed.domains.known().into_iter().flatten() {
         hostdevs(domain, sources, collected);
     }

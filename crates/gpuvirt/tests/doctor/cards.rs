@@ -140,6 +140,15 @@ fn asked_for() -> Vec<Case> {
                 change(observed, SECOND, |function| function.binding.driver = None);
             })
         }),
+        case("a driver that a package blacklists", F::NoHostDriver, S::Warning, |mut bed| {
+            bed = bed
+                .file("/lib/modules/6.12.0-test/modules.dep", "x/vfio-pci.ko:\nx/nvidia.ko:\n")
+                .file("/usr/lib/modprobe.d/no.conf", "blacklist nvidia\n")
+                .configured(SECOND, ConfiguredType::Shared);
+            bed.retouched(|observed| {
+                change(observed, SECOND, |function| function.binding.driver = None);
+            })
+        }),
         case("the boot display, for a VM", F::BootDisplay, S::Warning, |mut bed| {
             bed = bed.configured(FIRST, ConfiguredType::Shared);
             bed.desired.gpus[0].when = gpuvirt_model::When::Vm;
