@@ -5,8 +5,8 @@ use gpuvirt_model::{
     IommuGroup, MemberRole, Observed, PciAddress, Reading, Records, RefusalCode, Vgpu, VgpuId, VgpuMode,
     Warning,
 };
+use gpuvirt_plan::checks;
 use gpuvirt_plan::checks::passthrough::Passthrough;
-use gpuvirt_plan::{Wanted, checks, vendor};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -156,8 +156,7 @@ impl GpuDocument {
             configured,
             configured_resolved: resolved,
             active,
-            pending: gpuvirt_plan::pending_reason(gpu, observed, desired)
-                .or_else(|| vendor::mode_pending(gpu, &Wanted::by(entry?, &desired.host), records)),
+            pending: gpuvirt_plan::pending(gpu, observed, desired, records),
             vgpu_mode: vgpu_mode(gpu, entry, active, records),
             vf_count: entry.and_then(|entry| entry.vf_count),
             accepted: entry.map(|entry| entry.accepted.clone()).unwrap_or_default(),

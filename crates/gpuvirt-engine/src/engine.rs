@@ -294,6 +294,11 @@ impl Engine {
         self.progress.now()
     }
 
+    /// The GPU that a change is at just now, its way back included. A step is under way in most of that time, not all.
+    pub fn changing(&self) -> Option<PciAddress> {
+        self.starts.changing()
+    }
+
     /// A fresh picture for listings. Within a change, the turn has its own.
     ///
     /// # Errors

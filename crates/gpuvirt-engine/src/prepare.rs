@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use gpuvirt_model::{
-    ConfiguredType, Desired, DesiredGpu, Gpu, Observed, Records, Refusal, RefusalCode, Warning, WarningCode,
+    ConfiguredType, Desired, DesiredGpu, Observed, Refusal, RefusalCode, Warning, WarningCode,
 };
-use gpuvirt_plan::{Plan, Wanted, checks, pending_reason, switch, vendor};
+use gpuvirt_plan::{Plan, Wanted, checks, switch};
 
 use crate::apply::Failure;
 use crate::mig_read::READ_DEADLINE;
@@ -77,19 +77,6 @@ pub(crate) fn preparation(request: &SwitchRequest, earlier: Option<&DesiredGpu>)
         vgpu_mode: request.prepare.vgpu_mode.or_else(|| earlier?.vgpu_mode),
         vf_count: request.prepare.vf_count.or_else(|| earlier?.vf_count),
     }
-}
-
-/// Why type or vGPU mode are not in force, when they are not.
-pub(crate) fn pending(
-    gpu: &Gpu,
-    observed: &Observed,
-    desired: &Desired,
-    records: &Records,
-) -> Option<String> {
-    pending_reason(gpu, observed, desired).or_else(|| {
-        let entry = desired.gpu(gpu.address)?;
-        vendor::mode_pending(gpu, &Wanted::by(entry, &desired.host), records)
-    })
 }
 
 /// Services that ran before and were stopped, and that run no more.

@@ -179,6 +179,11 @@ impl Starts {
         Ok(Changing { starts: self, outer })
     }
 
+    /// The GPU that a change is at.
+    pub(crate) fn changing(&self) -> Option<PciAddress> {
+        self.state().changing
+    }
+
     /// The name of a VM that has one of these devices.
     pub(crate) fn who_has(&self, devices: &[Hostdev]) -> Option<String> {
         self.state().who_has(devices)

@@ -6,10 +6,10 @@ use gpuvirt_model::{
     Desired, DesiredGpu, Function, Gpu, GraphicsType, Observed, Outcome, Records, Refusal, RefusalCode,
     VgpuMode, Warning, WarningCode, When,
 };
-use gpuvirt_plan::{Plan, checks, switch};
+use gpuvirt_plan::{Plan, checks, pending, switch};
 
 use crate::mig_read::READ_DEADLINE;
-use crate::prepare::{pending, preparation, services_down, wanted};
+use crate::prepare::{preparation, services_down, wanted};
 use crate::records::{records_after, with_instances_after};
 use crate::{Engine, EngineError, Report, SwitchRequest, View};
 

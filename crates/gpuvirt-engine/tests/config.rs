@@ -5,7 +5,7 @@ mod world;
 
 use std::time::Duration;
 
-use gpuvirt_engine::{ConfigReport, ConfigRequest, EngineError, Strangers, Until};
+use gpuvirt_engine::{ConfigReport, ConfigRequest, CreateRequest, EngineError, Strangers, Until, Wish};
 use gpuvirt_fakekernel::{Errno, On, Process};
 use gpuvirt_host::Sysfs;
 use gpuvirt_model::{
@@ -204,6 +204,37 @@ fn vgpus_come_and_go_with_the_document() {
     apply(&world, config).unwrap();
     assert!(alive(&world).is_empty());
     assert!(world.files().desired.gpus[0].vgpus.is_empty());
+}
+
+#[test]
+fn vgpus_that_somebody_took_are_made_again_by_what_the_doctor_says() {
+    let world = World::offering_vgpus(OTHER);
+    let mut config = document(&[(OTHER, ConfiguredType::SharedDirect)]);
+    let id = Uuid::from_u128(1);
+    config.gpus[0].vgpus = Some(vec![DesiredVgpu {
+        id: id.into(),
+        profile: ProfileName("lab-1q".to_owned()),
+        params: gpuvirt_model::VgpuParams::default(),
+    }]);
+    apply(&world, config).unwrap();
+    let (files, picture) = (world.files(), world.picture());
+    let take = || {
+        world.kernel.write(&format!("/sys/bus/mdev/devices/{id}/remove"), b"1").unwrap();
+        assert!(world.observed().vgpus.is_empty());
+    };
+
+    // The whole document, as it is stored.
+    take();
+    let report = apply(&world, world.engine().export_config().unwrap()).unwrap();
+    assert_eq!(changed(&report), [true]);
+    assert_eq!((world.files(), world.picture()), (files.clone(), picture.clone()));
+
+    // The one vGPU, by its name.
+    take();
+    let wishes = vec![Wish::new(id.into(), ProfileName("lab-1q".to_owned()))];
+    let request = CreateRequest { gpu: Some(at(OTHER)), wishes, dry_run: false };
+    assert!(world.engine().create_vgpus(&request).unwrap().outcome.is_changed());
+    assert_eq!((world.files(), world.picture()), (files, picture));
 }
 
 #[test]

@@ -104,6 +104,9 @@ pub struct DaemonHealth {
     /// Why nobody is to be had who writes to the host for it, when that is so. Earlier recordings don't have it.
     #[serde(default)]
     pub no_writer: Option<String>,
+    /// GPUs that a change is at just now, or that its start has not come to yet: what they lack may be on its way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at_work: Vec<PciAddress>,
 }
 
 /// Everything.
@@ -309,6 +312,17 @@ pub struct SecurityHealth {
     pub apparmor_hooks: Fact<Option<bool>>,
 }
 
+/// What systemd will do with a unit at the next boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enablement {
+    /// Start it.
+    Enabled,
+    /// Nothing.
+    Disabled,
+    /// Refuse to start it, whoever asks (`systemctl mask`).
+    Masked,
+}
+
 /// libvirt's hook, and what else must be installed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct InstallHealth {
@@ -322,6 +336,8 @@ pub struct InstallHealth {
     pub daemon: Fact<bool>,
     /// systemd starts it with the host.
     pub daemon_enabled: Fact<bool>,
+    /// Whether systemd claims passthrough cards early in a boot.
+    pub claim: Fact<Enablement>,
     /// libvirt's daemon is installed.
     pub libvirt: Fact<bool>,
     /// QEMU is installed.

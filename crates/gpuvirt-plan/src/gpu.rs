@@ -1,8 +1,8 @@
 //! Questions about a GPU that every layer asks.
 
-use crate::{parameter, vendor};
+use crate::{Wanted, parameter, vendor};
 use gpuvirt_model::{
-    Desired, Domain, Framework, Gpu, GraphicsType, HostDriverKind, Hostdev, Observed, VgpuId, When,
+    Desired, Domain, Framework, Gpu, GraphicsType, HostDriverKind, Hostdev, Observed, Records, VgpuId, When,
 };
 
 /// The domains that have or name a function or a vGPU of this GPU, each with whether its running QEMU has it.
@@ -52,6 +52,14 @@ pub fn undecided(gpu: &Gpu, observed: &Observed) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Why what is configured of a GPU, its type or its vGPU mode, is not in force, when it is not.
+pub fn pending(gpu: &Gpu, observed: &Observed, desired: &Desired, records: &Records) -> Option<String> {
+    pending_reason(gpu, observed, desired).or_else(|| {
+        let entry = desired.gpu(gpu.address)?;
+        vendor::mode_pending(gpu, &Wanted::by(entry, &desired.host), records)
+    })
 }
 
 /// Why the configured type is not in force, when it is not.

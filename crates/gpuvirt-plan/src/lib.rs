@@ -42,7 +42,7 @@ pub mod vgpu;
 pub mod wanted;
 pub mod wish;
 
-pub use gpu::{domains_using, pending_reason, undecided};
+pub use gpu::{domains_using, pending, pending_reason, undecided};
 pub use mark::{Marks, Performed};
 pub use plan::Plan;
 pub use promise::Promise;

@@ -10,6 +10,7 @@ mod doctor {
     pub mod bed;
     pub mod cards;
     pub mod hosts;
+    pub mod missing;
     pub mod vms;
 }
 
@@ -20,7 +21,9 @@ use doctor::cards::held;
 use gpuvirt_model::{FindingCode, Severity};
 
 fn cases() -> Vec<Case> {
-    [doctor::hosts::cases(), doctor::cards::cases(), doctor::vms::cases()].into_iter().flatten().collect()
+    let cases =
+        [doctor::hosts::cases(), doctor::cards::cases(), doctor::missing::cases(), doctor::vms::cases()];
+    cases.into_iter().flatten().collect()
 }
 
 #[test]
@@ -53,6 +56,8 @@ fn what_goes_together_or_is_as_it_should_be_is_no_finding() {
     beds.push(("a program on the host's card", Bed::healthy().retouched(|observed| held(observed, "Xorg"))));
     let qemu = Bed::healthy().vm("games", |_, _| {}).retouched(|observed| held(observed, "qemu-system-x86"));
     beds.push(("the VM itself", qemu));
+    beds.push(("nothing to claim, and nobody who does", doctor::hosts::unclaimed_and_shared()));
+    beds.extend(doctor::missing::nothing_missing());
     for (what, bed) in beds {
         let found = bed.examine().findings;
         assert!(found.is_empty(), "{what}: {found:#?}");

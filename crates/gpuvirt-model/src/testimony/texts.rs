@@ -66,7 +66,8 @@ fn of_unknown(why: &mut Unknown, change: &mut dyn FnMut(TestimonyText<'_>)) {
 }
 
 fn of_daemon(daemon: &mut DaemonHealth, change: &mut dyn FnMut(TestimonyText<'_>)) {
-    let DaemonHealth { unanswered, stale_boot_image, problems, unsettled, unhooked, no_writer } = daemon;
+    let DaemonHealth { unanswered, stale_boot_image, problems, unsettled, unhooked, no_writer, at_work: _ } =
+        daemon;
     let said = unanswered.iter_mut().chain(stale_boot_image).chain(no_writer).chain(problems);
     said.chain(unsettled.iter_mut().map(|(_, text)| text))
         .for_each(|text| change(TestimonyText::Sentence(text)));

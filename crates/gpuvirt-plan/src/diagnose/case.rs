@@ -73,6 +73,16 @@ impl Case<'_> {
         gpu.is_some_and(|gpu| domains_using(gpu, self.observed).any(|(domain, _)| domain.name == vm))
     }
 
+    /// Whether a change is at a GPU just now, or will be: what it lacks may be on its way.
+    pub(super) fn is_at_work(&self, gpu: PciAddress) -> bool {
+        self.daemon.at_work.contains(&gpu)
+    }
+
+    /// Whether a change of a GPU has not ended: what it lacks is to be judged when it has.
+    pub(super) fn is_unsettled(&self, gpu: PciAddress) -> bool {
+        self.is_at_work(gpu) || self.daemon.unsettled.iter().any(|(unsettled, _)| *unsettled == gpu)
+    }
+
     /// All GPUs.
     pub(super) fn gpus(&self) -> impl Iterator<Item = &Gpu> {
         self.observed.gpus.values()

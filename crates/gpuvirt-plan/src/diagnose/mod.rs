@@ -18,6 +18,7 @@ mod install;
 mod iommu;
 mod libvirt;
 mod memory;
+mod missing;
 mod module;
 mod numa;
 mod nvswitch;

@@ -1,8 +1,11 @@
 //! A VM's devices: against the rules, against its requests, and against what is on the host.
 
-use gpuvirt_model::{Domain, Evidence, Finding, FindingCode, Hostdev, Severity, Subject, VgpuId};
+use gpuvirt_model::{
+    DesiredGpu, DesiredVgpu, Domain, Evidence, Finding, FindingCode, Hostdev, Severity, Subject, VgpuId,
+    Wanted,
+};
 
-use super::Case;
+use super::{Case, missing};
 use crate::checks::shell_word;
 use crate::checks::start::mixed_modes;
 use crate::drift;
@@ -91,27 +94,84 @@ fn managed(case: &Case<'_>, domain: &Domain) -> Option<Finding> {
     )
 }
 
-/// Devices that are not on the host, and that nobody makes for its start.
+/// Devices that are not on the host, and that nobody makes or chooses for its start.
 fn absent(case: &Case<'_>, domain: &Domain) -> Vec<Finding> {
-    let asked_for = |device: &&Hostdev| domain.requests.of_device(device).is_none();
-    let gone = domain.config.iter().filter(asked_for).filter_map(|device| match device {
-        Hostdev::Mdev { uuid } => {
-            let id = VgpuId::Mdev(*uuid);
-            let ours = case.desired.gpus.iter().flat_map(|gpu| &gpu.vgpus).any(|vgpu| vgpu.id == id);
-            let there = case.observed.vgpus.contains_key(&id) || ours;
-            (!there).then(|| (format!("the mediated device {uuid}"), format!("/sys/bus/mdev/devices/{uuid}")))
-        }
-        Hostdev::Pci { address, .. } => {
-            let there = case.health.nvswitch.present.known()?.contains(address);
-            (!there).then(|| (format!("the device {address}"), format!("/sys/bus/pci/devices/{address}")))
-        }
-    });
-    let finding = |(what, place): (String, String)| {
+    let lasting = |device: &&Hostdev| match domain.requests.of_device(device).map(|request| &request.wanted) {
+        None => true,
+        // A clone's requests are another's: what to do about those is said of them.
+        Some(Wanted::Gpu { .. } | Wanted::Vgpu { .. }) => !domain.requests.of_another(domain.uuid),
+        Some(Wanted::Profile { .. } | Wanted::Match { .. }) => false,
+    };
+    let devices = domain.config.iter().filter(lasting);
+    devices
+        .filter_map(|device| match configured_vgpu(case, device) {
+            Some((entry, vgpu)) => dead_vgpu(case, domain, (entry, vgpu)),
+            None => not_on_the_host(case, domain, device),
+        })
+        .collect()
+}
+
+/// The vGPU of the desired document that a device is, and its GPU's entry.
+fn configured_vgpu<'a>(case: &Case<'a>, device: &Hostdev) -> Option<(&'a DesiredGpu, &'a DesiredVgpu)> {
+    let id = match device {
+        Hostdev::Mdev { uuid } => VgpuId::Mdev(*uuid),
+        Hostdev::Pci { address, .. } => VgpuId::Vf(*address),
+    };
+    let mut all =
+        case.desired.gpus.iter().flat_map(|entry| entry.vgpus.iter().map(move |vgpu| (entry, vgpu)));
+    all.find(|(_, vgpu)| vgpu.id == id)
+}
+
+/// A vGPU that is configured and does not live: the start is refused, since only what a request has a profile for is made then.
+fn dead_vgpu(
+    case: &Case<'_>,
+    domain: &Domain,
+    (entry, vgpu): (&DesiredGpu, &DesiredVgpu),
+) -> Option<Finding> {
+    let (id, gpu) = (vgpu.id, entry.address);
+    if !missing::is_gone(case, id) || case.is_at_work(gpu) {
+        return None;
+    }
+    let place = match id {
+        VgpuId::Mdev(uuid) => format!("/sys/bus/mdev/devices/{uuid}"),
+        VgpuId::Vf(vf) => format!("/sys/bus/pci/devices/{vf}"),
+    };
+    let finding = of(
+        domain,
+        FindingCode::DeviceAbsent,
+        Severity::Error,
+        format!("it does not start: its vGPU {id} is configured on {gpu} and is not there"),
+    )
+    .seen_at(definition(domain), format!("the vGPU {id}"))
+    .seen_at(place, "no vGPU there");
+    let again = case.observed.gpus.get(&gpu).map(|gpu| missing::make_again(gpu, &[vgpu])).unwrap_or_default();
+    let finding = again.into_iter().fold(finding, Finding::remedy);
+    Some(finding.remedy(format!("gpuvirt gpu show {gpu} # whether it is as configured")))
+}
+
+fn not_on_the_host(case: &Case<'_>, domain: &Domain, device: &Hostdev) -> Option<Finding> {
+    let (there, what, place) = match device {
+        Hostdev::Mdev { uuid } => (
+            case.observed.vgpus.contains_key(&VgpuId::Mdev(*uuid)),
+            format!("the mediated device {uuid}"),
+            format!("/sys/bus/mdev/devices/{uuid}"),
+        ),
+        Hostdev::Pci { address, .. } => (
+            case.health.nvswitch.present.known()?.contains(address),
+            format!("the device {address}"),
+            format!("/sys/bus/pci/devices/{address}"),
+        ),
+    };
+    let how = match domain.requests.of_device(device) {
+        Some(_) => "its request is for just that one",
+        None => "no request says how it is made",
+    };
+    (!there).then(|| {
         of(
             domain,
             FindingCode::DeviceAbsent,
             Severity::Error,
-            format!("it does not start: {what} is not on this host, and no request says how it is made"),
+            format!("it does not start: {what} is not on this host, and {how}"),
         )
         .seen_at(definition(domain), &what)
         .seen_at(place, "not there")
@@ -120,8 +180,7 @@ fn absent(case: &Case<'_>, domain: &Domain) -> Vec<Finding> {
             shell_word(&domain.name)
         ))
         .remedy("lspci -nn # an address that moved: where is the card now?")
-    };
-    gone.map(finding).collect()
+    })
 }
 
 /// Two definitions that name one device: fine, when they take turns. Said once, of the first by name.

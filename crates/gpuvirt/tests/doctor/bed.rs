@@ -5,8 +5,9 @@ use std::path::Path;
 use gpuvirt_command::local;
 use gpuvirt_model::health::{DaemonHealth, LibvirtHealth, LibvirtVersions};
 use gpuvirt_model::{
-    ConfiguredType, Desired, DesiredGpu, Domain, DomainState, FindingCode, Guest, Health, Hostdev, Machine,
-    MachineBus, MachineDevice, MachineFirmware, Observed, PciAddress, Reading, Records, Requests, Severity,
+    ConfiguredType, Desired, DesiredGpu, Domain, DomainState, Finding, FindingCode, Guest, Health, Hostdev,
+    Machine, MachineBus, MachineDevice, MachineFirmware, Observed, PciAddress, Reading, Records, Requests,
+    Severity,
 };
 use gpuvirt_plan::diagnose::{self, Diagnosis};
 use gpuvirt_recording::made_hosts;
@@ -26,11 +27,18 @@ pub struct Case {
     pub bed: fn(Bed) -> Bed,
     /// What goes with it.
     pub also: &'static [FindingCode],
+    /// What its cause or its evidence says, where several things make the same finding.
+    pub says: Option<&'static str>,
 }
 
 impl Case {
     pub fn new(what: &'static str, code: FindingCode, severity: Severity, bed: fn(Bed) -> Bed) -> Self {
-        Self { what, code, severity, bed, also: &[] }
+        Self { what, code, severity, bed, also: &[], says: None }
+    }
+
+    /// The same, where this is to be read in it.
+    pub fn says(self, text: &'static str) -> Self {
+        Self { says: Some(text), ..self }
     }
 
     /// The same, where another finding can't but be there too.
@@ -46,10 +54,19 @@ impl Case {
         let mut unasked: Vec<_> = found.iter().filter(|finding| !self.also.contains(&finding.code)).collect();
         let rest = self.also.iter().all(|code| found.iter().any(|finding| finding.code == *code));
         match (unasked.pop(), unasked.is_empty() && rest) {
-            (Some(one), true) if one.code == self.code && one.severity == self.severity => Ok(()),
+            (Some(one), true) if one.code == self.code && one.severity == self.severity => match self.says {
+                Some(text) if !says(one, text) => Err(format!("{}: no {text:?} in {one:#?}", self.what)),
+                _ => Ok(()),
+            },
             _ => Err(format!("{}: wanted {} {}, found {seen:?}", self.what, self.severity, self.code)),
         }
     }
+}
+
+/// Whether a text is in a finding's cause or in what was read.
+fn says(finding: &Finding, text: &str) -> bool {
+    let evidence = finding.evidence.iter().flat_map(|seen| [&seen.source, &seen.value]);
+    evidence.chain([&finding.cause]).any(|said| said.contains(text))
 }
 
 /// What a host is examined from.
@@ -57,6 +74,7 @@ pub struct Bed {
     dump: String,
     files: MadeSnapshot,
     pub desired: Desired,
+    pub records: Records,
     pub domains: Reading<Vec<Domain>>,
     pub libvirt: LibvirtHealth,
     pub daemon: DaemonHealth,
@@ -96,12 +114,14 @@ impl Bed {
             .file("/etc/apparmor.d/usr.sbin.libvirtd", "  /etc/libvirt/hooks/** rmix,\n")
             .file("/etc/libvirt/hooks/qemu.d/50-gpuvirt", "gpuvirt\n")
             .file("/etc/systemd/system/multi-user.target.wants/gpuvirtd.service", "")
+            .file("/etc/systemd/system/sysinit.target.wants/gpuvirt-claim.service", "")
             .file("/usr/bin/gpuvirt", "")
             .file("/usr/sbin/gpuvirtd", "")
             .file("/usr/sbin/libvirtd", "")
             .file("/usr/bin/qemu-system-x86_64", "")
             .folder("/etc/modprobe.d");
         let absent = [
+            "/etc/systemd/system/gpuvirt-claim.service",
             "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
             "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c",
             "/sys/kernel/security/lockdown",
@@ -115,6 +135,7 @@ impl Bed {
             dump,
             files: absent.into_iter().fold(files, MadeSnapshot::absent),
             desired: Desired::default(),
+            records: Records::default(),
             domains: Reading::Known(Vec::new()),
             libvirt: LibvirtHealth {
                 uri: Some("qemu:///system".to_owned()),
@@ -247,7 +268,7 @@ impl Bed {
             health: &health,
             observed: &observed,
             desired: &self.desired,
-            records: &Records::default(),
+            records: &self.records,
             libvirt: &self.libvirt,
             daemon: &self.daemon,
         })

@@ -1,6 +1,7 @@
 //! `/v1/doctor`: what keeps GPUs from working in VMs, from all that the daemon can see. `/v1/testimony`: what of that no file
 //! shows, so that a snapshot can show it again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -8,7 +9,7 @@ use axum::extract::State;
 use gpuvirt_api::{DoctorDocument, TestimonyDocument};
 use gpuvirt_engine::View;
 use gpuvirt_model::health::{DaemonHealth, LibvirtHealth};
-use gpuvirt_model::{Domain, Hostdev, Machine, Reading, Testimony, Unknown, VgpuId};
+use gpuvirt_model::{Domain, Hostdev, Machine, PciAddress, Reading, Testimony, Unknown, VgpuId};
 use gpuvirt_plan::diagnose::{self, Case};
 
 use super::answer::Failure;
@@ -25,10 +26,11 @@ pub(super) async fn show(
 ) -> Result<Json<DoctorDocument>, Failure> {
     let only = of.gpu.as_deref().map(selector).transpose()?;
     let read = move |context: &Context| {
+        let before = context.engine.changing();
         let picture = context.picture()?;
         let view = &picture.view;
         let health = context.outside.host.health(&view.observed);
-        let (libvirt, daemon) = (libvirt(context, &picture), daemon(context, &picture));
+        let (libvirt, daemon) = (libvirt(context, &picture), daemon(context, &picture, before));
         let case = Case {
             health: &health,
             observed: &view.observed,
@@ -56,8 +58,9 @@ pub(super) async fn testimony(
     _: Params<Nothing>,
 ) -> Result<Json<TestimonyDocument>, Failure> {
     let read = |context: &Context| {
+        let before = context.engine.changing();
         let picture = context.picture()?;
-        let (libvirt, daemon) = (libvirt(context, &picture), daemon(context, &picture));
+        let (libvirt, daemon) = (libvirt(context, &picture), daemon(context, &picture, before));
         let lockers = context.outside.host.health(&picture.view.observed).memory.lockers.value;
         let Picture { view, problems } = picture;
         let View { observed, desired, records } = view;
@@ -111,11 +114,17 @@ fn unhooked(context: &Context, view: &View) -> Vec<String> {
     concerned.map(|domain| domain.name.clone()).collect()
 }
 
-/// What the daemon knows of itself.
-fn daemon(context: &Context, picture: &Picture) -> DaemonHealth {
+/// What the daemon knows of itself. `before`: the GPU that a change was at when the picture was begun.
+fn daemon(context: &Context, picture: &Picture, before: Option<PciAddress>) -> DaemonHealth {
     let (store, view) = (&context.outside.store, &picture.view);
-    let (unsettled, unreadable) = match store.open_intents() {
-        Ok(intents) => (intents.into_iter().map(|plan| (plan.gpu, plan.purpose)).collect(), None),
+    let intents = store.open_intents();
+    let changing: BTreeSet<PciAddress> = before.into_iter().chain(context.engine.changing()).collect();
+    let (unsettled, unreadable) = match intents {
+        // A change that is under way has its journal open too: that is no failure of it.
+        Ok(intents) => {
+            let open = intents.into_iter().filter(|plan| !changing.contains(&plan.gpu));
+            (open.map(|plan| (plan.gpu, plan.purpose)).collect(), None)
+        }
         Err(error) => (Vec::new(), Some(chain(&error))),
     };
     let problems = picture.problems.iter().cloned().chain(store.problems()).chain(unreadable);
@@ -126,5 +135,6 @@ fn daemon(context: &Context, picture: &Picture) -> DaemonHealth {
         unsettled,
         unhooked: unhooked(context, view),
         no_writer: context.outside.host.writers().err().map(|why| chain(&why)),
+        at_work: (&changing | &context.restored.to_come()).into_iter().collect(),
     }
 }

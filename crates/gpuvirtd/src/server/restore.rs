@@ -62,6 +62,7 @@ impl Context {
     pub async fn restore(self: &Arc<Self>) -> Result<(), ApiError> {
         let managed = |context: &Self| Ok(context.engine.managed()?);
         let managed = self.read(managed).await.map_err(|failure| failure.error)?;
+        self.restored.to_come().extend(&managed);
         for address in managed {
             self.restore_one(address).await;
         }

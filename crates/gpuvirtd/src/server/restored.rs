@@ -1,21 +1,32 @@
-//! What the daemon's start made of what was asked for, kept for `status`.
+//! What the daemon's start made of what was asked for, kept for `status`, and what it has not come to yet.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gpuvirt_api::StatusDocument;
 use gpuvirt_api::status::{RestoreStatus, RestoredGpu};
+use gpuvirt_model::PciAddress;
 
 /// What the start did so far.
 #[derive(Debug, Default)]
-pub(super) struct Restored(Mutex<Option<RestoreStatus>>);
+pub(super) struct Restored {
+    status: Mutex<Option<RestoreStatus>>,
+    to_come: Mutex<BTreeSet<PciAddress>>,
+}
 
 impl Restored {
     fn lock(&self) -> MutexGuard<'_, Option<RestoreStatus>> {
         // Entries are added whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The GPUs that the start has not come to yet.
+    pub(super) fn to_come(&self) -> MutexGuard<'_, BTreeSet<PciAddress>> {
+        self.to_come.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn note(&self, gpu: RestoredGpu) {
+        self.to_come().remove(&gpu.address);
         let mut restored = self.lock();
         let status = restored.get_or_insert_default();
         status.gpus.retain(|earlier| earlier.address != gpu.address);
@@ -29,6 +40,7 @@ impl Restored {
     }
 
     pub(super) fn finish(&self) {
+        self.to_come().clear();
         if let Some(status) = self.lock().as_mut() {
             status.finished = true;
         }

@@ -42,6 +42,8 @@ pub struct Script {
     pub hold: Option<Arc<Hold>>,
     /// What is to be stored waits here, when there is one.
     pub hold_commits: Option<Arc<Hold>>,
+    /// Steps of a change wait here, when there is one.
+    pub hold_steps: Option<Arc<Hold>>,
     /// Who may read.
     pub read_gate: ReadGate,
     /// The program that stands for pkcheck.
@@ -83,6 +85,7 @@ impl Hold {
 struct World {
     script: Script,
     stored: Mutex<(Desired, Records)>,
+    journal: Mutex<Vec<Plan>>,
     looks: AtomicUsize,
 }
 
@@ -187,6 +190,9 @@ impl Host for World {
     }
 
     fn perform(&self, _: &Step, _: Duration) -> Result<Performed, StepError> {
+        if let Some(hold) = &self.script.hold_steps {
+            hold.pass();
+        }
         Ok(Performed::default())
     }
 }
@@ -250,7 +256,8 @@ impl Store for World {
         Ok(())
     }
 
-    fn open_journal(&self, _: &Plan) -> Result<(), PortError> {
+    fn open_journal(&self, plan: &Plan) -> Result<(), PortError> {
+        self.journal.lock().unwrap().push(plan.clone());
         Ok(())
     }
 
@@ -263,10 +270,12 @@ impl Store for World {
             promises: Default::default(),
             marks: Default::default(),
         };
-        Ok(if self.script.intent_open { vec![plan] } else { Vec::new() })
+        let begun = self.journal.lock().unwrap().clone();
+        Ok(self.script.intent_open.then_some(plan).into_iter().chain(begun).collect())
     }
 
-    fn close_journal(&self, _: &Plan) -> Result<(), PortError> {
+    fn close_journal(&self, plan: &Plan) -> Result<(), PortError> {
+        self.journal.lock().unwrap().retain(|open| open.gpu != plan.gpu);
         Ok(())
     }
 }
@@ -340,7 +349,7 @@ impl Daemon {
         let stored = Mutex::new((Desired::default().with_gpu(entry), Records::default()));
         let read_gate = script.read_gate.clone();
         let polkit = script.polkit.clone().map(Polkit::new);
-        let world = Arc::new(World { script, stored, looks: AtomicUsize::new(0) });
+        let world = Arc::new(World { script, stored, journal: Mutex::default(), looks: AtomicUsize::new(0) });
         let shared = || Box::new(Shared(Arc::clone(&world)));
         let engine = Engine::new(shared(), shared(), shared());
         let (host, domains, store, definitions) =

@@ -88,3 +88,29 @@ fn a_dry_run_does_not_wait_for_a_change() {
     hold.release();
     assert_eq!(finish(first).status, 200);
 }
+
+/// What the doctor finds of the GPU, by name.
+fn found(daemon: &Daemon) -> Vec<String> {
+    let answer = get(&daemon.socket(), "/v1/doctor?gpu=41:00.0");
+    let findings = answer.json()["findings"].as_array().unwrap().clone();
+    findings.iter().map(|finding| finding["code"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_change_under_way_is_nothing_for_the_doctor_and_one_that_did_not_end_is() {
+    let hold = Arc::new(Hold::default());
+    let script = Script { hold_steps: Some(Arc::clone(&hold)), ..Script::default() };
+    let daemon = Daemon::start_with(script, as_root);
+    let body = "{\"gpu\": \"41:00.0\", \"profile\": \"test_small\"}";
+    let head = format!("POST /v1/vgpus HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+    let mut client = connect(&daemon.socket());
+    client.write_all((head + body).as_bytes()).unwrap();
+    hold.until_reached();
+    let during = found(&daemon);
+    assert!(!during.iter().any(|code| ["hands-off", "type-pending"].contains(&code.as_str())), "{during:?}");
+    hold.release();
+    // The fake host made none, and the way back is its own affair: the doctor is asked about an end that was none.
+    drop(finish(client));
+    let stuck = Daemon::start_with(Script { intent_open: true, ..Script::default() }, as_root);
+    assert!(found(&stuck).contains(&"hands-off".to_owned()));
+}

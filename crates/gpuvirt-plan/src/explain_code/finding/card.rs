@@ -5,10 +5,15 @@ use crate::explain_code::Explanation;
 pub(super) const TEXTS: &[Explanation] = &[
     Explanation {
         name: "type-pending",
-        cause: "What the GPU is now is not what was configured. Often something holds it, or its driver is \
-                missing.",
-        evidence: "The type that was stored, and the driver, virtual functions and vGPUs in /sys.",
-        remedy: "gpuvirt gpu set ADDRESS --type TYPE --dry-run names everything that is in the way.",
+        cause: "What the GPU is now is not what was configured: its type, its vGPU mode, how many virtual \
+                functions it has, or the vGPUs that an admin made on it. Often something holds it or its \
+                driver is missing, a reboot took what could not be made again, or somebody removed it by \
+                hand.",
+        evidence: "What was stored, beside the driver, virtual functions and vGPUs in /sys. vGPUs that are \
+                   made for a VM's start are not missed, nor is what a change is at.",
+        remedy: "gpuvirt gpu set ADDRESS --type TYPE --dry-run names everything that is in the way; gpuvirt \
+                 status says why the last start did not make it so. gpuvirt config export | gpuvirt config \
+                 apply -f - leads every GPU to what is configured, vGPUs included.",
     },
     Explanation {
         name: "reset-bug",

@@ -40,10 +40,13 @@ pub(super) const TEXTS: &[Explanation] = &[
     Explanation {
         name: "device-absent",
         cause: "The definition names a device that this host has not got, and no request of gpuvirt's says \
-                how it would be made: the start fails.",
+                how it would be made: the start fails. A vGPU that is configured on a GPU and was taken by \
+                a reboot or by somebody is such a device too.",
         evidence: "The host devices in the definition, beside /sys/bus/pci/devices and /sys/bus/mdev/devices.",
-        remedy: "Remove it and add what the VM is to have: gpuvirt vm remove, gpuvirt vm add. PCI addresses \
-                move when cards are added or removed; mediated devices go at each reboot.",
+        remedy: "Make a configured vGPU again by its name (gpuvirt vgpu create --uuid, or the document by \
+                gpuvirt config apply). Else remove it and add what the VM is to have: gpuvirt vm remove, \
+                gpuvirt vm add. PCI addresses move when cards are added or removed; mediated devices go at \
+                each reboot.",
     },
     Explanation {
         name: "conventional-bus",
