@@ -179,7 +179,8 @@ fn asked_for() -> Vec<Case> {
             bed = bed.configured(FIRST, ConfiguredType::Shared);
             bed.desired.gpus[0].when = gpuvirt_model::When::Vm;
             bed
-        }),
+        })
+        .says("nouveau draws on it: card0 renderD128 fb0"),
         case("the firmware's picture", F::FirmwareFramebuffer, S::Error, |bed| {
             bed.file("/proc/iomem", "0-0 : 0000:02:00.0\n  0-0 : BOOTFB\n")
                 .configured(SECOND, ConfiguredType::Direct)

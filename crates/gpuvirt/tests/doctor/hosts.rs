@@ -102,6 +102,8 @@ pub fn cases() -> Vec<Case> {
                 .file(CONFIG, "CONFIG_INTEL_IOMMU=y\n# CONFIG_VFIO_PCI is not set\n")
         })
         .says("CONFIG_VFIO_PCI is not set"),
+        case("a kernel without VFIO's IOMMU driver", F::VfioMissing, S::Error, without_iommu_driver)
+            .says("the module vfio_iommu_type1 is neither loaded, built in nor installed"),
         case("twins by ids on the command line", F::TakenById, S::Warning, |bed| {
             bed.file(CMDLINE, "ro intel_iommu=on vfio-pci.ids=10de:2204,10de:1aef\n")
         }),
@@ -118,6 +120,12 @@ pub fn cases() -> Vec<Case> {
     ];
     cases.extend(installed());
     cases
+}
+
+/// The kernel's lists of modules are there, and none has it.
+pub fn without_iommu_driver(bed: Bed) -> Bed {
+    bed.absent("/sys/module/vfio_iommu_type1")
+        .file("/lib/modules/6.12.0-test/modules.builtin", "kernel/drivers/vfio/vfio.ko\n")
 }
 
 fn with_switch(bed: Bed) -> Bed {
