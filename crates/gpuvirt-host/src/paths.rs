@@ -93,6 +93,10 @@ pub(crate) const SYSTEMCTL: &str = "/usr/bin/systemctl";
 pub(crate) const DAEMON: &str = "/usr/sbin/gpuvirtd";
 /// There while systemd starts our daemon with the host.
 pub(crate) const DAEMON_ENABLED: &str = "/etc/systemd/system/multi-user.target.wants/gpuvirtd.service";
+/// There while systemd claims passthrough cards early in a boot.
+pub(crate) const CLAIM_ENABLED: &str = "/etc/systemd/system/sysinit.target.wants/gpuvirt-claim.service";
+/// The admin's own word on that unit.
+pub(crate) const CLAIM_UNIT: &str = "/etc/systemd/system/gpuvirt-claim.service";
 /// libvirt's daemons for QEMU: the old one for everything, and the new one.
 pub(crate) const LIBVIRT_DAEMONS: [&str; 2] = ["/usr/sbin/libvirtd", "/usr/sbin/virtqemud"];
 /// QEMU, where distributions put it.

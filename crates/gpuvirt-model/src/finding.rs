@@ -149,6 +149,8 @@ codes! {
         DaemonUnreachable => "daemon-unreachable",
         /// gpuvirtd does not start with the host.
         DaemonNotEnabled => "daemon-not-enabled",
+        /// Passthrough cards are not kept from host drivers early in a boot.
+        ClaimNotEnabled => "claim-not-enabled",
         /// libvirt's hook is not installed.
         HookMissing => "hook-missing",
         /// The file of our hook is somebody else's.

@@ -314,6 +314,17 @@ pub struct SecurityHealth {
     pub apparmor_hooks: Fact<Option<bool>>,
 }
 
+/// What systemd will do with a unit at the next boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enablement {
+    /// Start it.
+    Enabled,
+    /// Nothing.
+    Disabled,
+    /// Refuse to start it, whoever asks (`systemctl mask`).
+    Masked,
+}
+
 /// libvirt's hook, and what else must be installed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct InstallHealth {
@@ -327,6 +338,8 @@ pub struct InstallHealth {
     pub daemon: Fact<bool>,
     /// systemd starts it with the host.
     pub daemon_enabled: Fact<bool>,
+    /// Whether systemd claims passthrough cards early in a boot.
+    pub claim: Fact<Enablement>,
     /// libvirt's daemon is installed.
     pub libvirt: Fact<bool>,
     /// QEMU is installed.

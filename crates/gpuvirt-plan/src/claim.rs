@@ -16,14 +16,17 @@ pub struct Claim {
 /// The functions to claim, by address: each passthrough card's primary function, and the companions that were taken
 /// with it. A card that a VM takes and gives back boots as the host's.
 pub fn claims(desired: &Desired, records: &Records) -> Vec<Claim> {
-    let claimed = |entry: &&DesiredGpu| {
-        entry.graphics_type.resolve(&desired.host) == GraphicsType::Direct && entry.when != When::Vm
-    };
-    let mut claims: Vec<Claim> =
-        desired.gpus.iter().filter(claimed).flat_map(|e| of_card(e, records)).collect();
+    let mut claims: Vec<Claim> = cards(desired).flat_map(|e| of_card(e, records)).collect();
     claims.sort_by_key(|claim| claim.function);
     claims.dedup_by_key(|claim| claim.function);
     claims
+}
+
+/// The cards to claim.
+pub(crate) fn cards(desired: &Desired) -> impl Iterator<Item = &DesiredGpu> {
+    desired.gpus.iter().filter(|entry| {
+        entry.graphics_type.resolve(&desired.host) == GraphicsType::Direct && entry.when != When::Vm
+    })
 }
 
 fn of_card(entry: &DesiredGpu, records: &Records) -> Vec<Claim> {

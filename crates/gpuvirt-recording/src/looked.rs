@@ -89,6 +89,10 @@ pub(crate) fn part(path: &str, text: &str) -> Option<String> {
         "/etc/libvirt/hooks/qemu.d/50-gpuvirt" => {
             Some(if text.contains("gpuvirt") { "gpuvirt\n" } else { "another program\n" }.to_owned())
         }
+        // Empty, it is masked.
+        "/etc/systemd/system/gpuvirt-claim.service" => {
+            Some(if text.is_empty() { "" } else { "another unit\n" }.to_owned())
+        }
         // Its number is its device node's; what else it tells are the card's serial numbers.
         path if path.starts_with("/proc/driver/nvidia/gpus/") => {
             Some(lines(&|line| line.starts_with("Device Minor")))
@@ -231,6 +235,12 @@ mod tests {
                 Some("Device Minor: \t 3\n"),
             ),
             ("/usr/bin/gpuvirt", "binary", None),
+            ("/etc/systemd/system/gpuvirt-claim.service", "", Some("")),
+            (
+                "/etc/systemd/system/gpuvirt-claim.service",
+                "[Service]\nEnvironment=KEY=x\n",
+                Some("another unit\n"),
+            ),
         ] {
             assert_eq!(part(path, text).as_deref(), want, "{path}");
         }

@@ -3,7 +3,7 @@
 //! Uuids of mediated devices stay: they are their identity, and say nothing of the host.
 
 /// Attributes that are left out, by the last part of their names, and what they would tell.
-const LEFT_OUT: [(&str, &str); 10] = [
+const LEFT_OUT: [(&str, &str); 11] = [
     ("vpd", "vital product data (serial numbers)"),
     ("serial", "serial numbers"),
     ("serial_number", "serial numbers"),
@@ -14,6 +14,7 @@ const LEFT_OUT: [(&str, &str); 10] = [
     ("permanent_address", "MAC addresses"),
     ("edid", "monitors' serial numbers"),
     ("rom", "ROM contents"),
+    ("vm_name", "VMs' names among vGPUs' attributes"),
 ];
 
 /// Why an attribute is left out, or nothing when it is recorded.

@@ -17,10 +17,9 @@ const PATHS: &str = "in messages: paths of files that are neither the system's n
 /// What stands for something that was left out.
 const REDACTED: &str = "redacted";
 /// Beginnings of paths that tell nothing of who uses the host, and that a reader of a message needs.
-const PLAIN_PATHS: [&str; 19] = [
+const PLAIN_PATHS: [&str; 18] = [
     "/bin/",
     "/boot/",
-    "/dev/",
     "/etc/gpuvirt",
     "/etc/libvirt/",
     "/etc/modprobe.d",
@@ -38,6 +37,8 @@ const PLAIN_PATHS: [&str; 19] = [
     "/var/run/gpuvirt",
     "/var/run/libvirt/",
 ];
+/// Folders of device nodes that are named by the kernel; volumes and disks have names and serial numbers of people's.
+const PLAIN_NODES: [&str; 8] = ["accel", "char", "dri", "input", "nvidia-caps", "snd", "usb", "vfio"];
 /// Paths of libvirt's URIs that are no files.
 const URI_PATHS: [&str; 5] = ["", "/", "/default", "/session", "/system"];
 
@@ -144,8 +145,8 @@ fn word(word: &str) -> String {
     let plain = word.trim_end_matches([':', '.', '!', '?']);
     let end = word.strip_prefix(plain).unwrap_or_default();
     if plain.len() > 1 && plain.starts_with('/') {
-        let known = PLAIN_PATHS.iter().any(|start| plain.starts_with(start)) && !plain.contains("/..");
-        return if known { word.to_owned() } else { format!("/{REDACTED}{end}") };
+        let known = PLAIN_PATHS.iter().any(|start| plain.starts_with(start)) || is_plain_node(plain);
+        return if known && !plain.contains("/..") { word.to_owned() } else { format!("/{REDACTED}{end}") };
     }
     // systemd's units of a template are called so too.
     let unit = [".service", ".socket", ".timer"].iter().any(|unit| plain.ends_with(unit));
@@ -153,6 +154,12 @@ fn word(word: &str) -> String {
         Some((user, host)) if !unit && !user.is_empty() && !host.is_empty() => format!("{REDACTED}{end}"),
         _ => word.to_owned(),
     }
+}
+
+/// A node right in /dev, or in a folder of the kernel's.
+fn is_plain_node(path: &str) -> bool {
+    let Some(node) = path.strip_prefix("/dev/") else { return false };
+    node.split_once('/').is_none_or(|(folder, _)| PLAIN_NODES.contains(&folder))
 }
 
 #[cfg(test)]
@@ -198,6 +205,8 @@ mod tests {
             ("getty@tty1.service and a @ b", "getty@tty1.service and a @ b"),
             ("and/or, 1/2 /", "and/or, 1/2 /"),
             ("file=/srv/a", "file=/redacted"),
+            ("/dev/dri/card0 /dev/nvidia0 /dev/vfio/12", "/dev/dri/card0 /dev/nvidia0 /dev/vfio/12"),
+            ("/dev/alice-vg/tax /dev/disk/by-id/ata-S123 /dev/mapper/a", "/redacted /redacted /redacted"),
         ] {
             assert_eq!(without_paths(text), want);
             assert_eq!(without_paths(want), want, "the same again");

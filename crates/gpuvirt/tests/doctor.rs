@@ -56,6 +56,7 @@ fn what_goes_together_or_is_as_it_should_be_is_no_finding() {
     beds.push(("a program on the host's card", Bed::healthy().retouched(|observed| held(observed, "Xorg"))));
     let qemu = Bed::healthy().vm("games", |_, _| {}).retouched(|observed| held(observed, "qemu-system-x86"));
     beds.push(("the VM itself", qemu));
+    beds.push(("nothing to claim, and nobody who does", doctor::hosts::unclaimed_and_shared()));
     beds.extend(doctor::missing::nothing_missing());
     let iommufd = doctor::hosts::without_iommu_driver(Bed::healthy())
         .file("/boot/config-6.12.0-test", "CONFIG_INTEL_IOMMU=y\nCONFIG_IOMMUFD_VFIO_CONTAINER=y\n");

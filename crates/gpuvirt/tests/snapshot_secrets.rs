@@ -50,6 +50,7 @@ fn host() -> Vec<u8> {
     let card = MadeIdentity { vendor: 0x8086, device: 0x1533, subsystem: (0x8086, 1), class: 0x02_0000 };
     let nic = MadeFunction::new("/devices/pci0000:00/0000:00:1e.0", "09:00.0".parse().unwrap(), card)
         .attribute("vpd", "SN-4711-0815")
+        .attribute("nvidia/vm_name", "TaxOfAlice\n")
         .attribute("serial_number", "SN-4711-0815\n");
     let release = "6.1.0-test";
     let files = MadeSnapshot::new(made_hosts::two_gpus().function(&nic).dump())
@@ -97,7 +98,8 @@ fn testimony() -> Testimony {
     let uri = "qemu+ssh://operator9@bastion3.corp.example:22/system?keyfile=/home/alice/.ssh/id_secret";
     let said = format!(
         "VM vault7-payroll: {uri}: operator9@bastion3: cannot access storage file '/home/alice/TaxOfAlice.qcow2' (as \
-         uid:0): on vault7, mac 52:54:00:5e:c4:e7; bastion3.corp.example closed; file=/srv/alice/TaxOfAlice.rom"
+         uid:0): on vault7, mac 52:54:00:5e:c4:e7; bastion3.corp.example closed; file=/srv/alice/TaxOfAlice.rom; \
+         /dev/disk/by-id/ata-SN-4711-0815 /dev/alice-vg/TaxOfAlice"
     );
     let identity: PciIdentity = PciIdentity {
         vendor: 0x10de,

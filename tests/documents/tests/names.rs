@@ -13,6 +13,7 @@ const OTHERS: &[&str] = &[
     "mixed-size",
     "ml-training",
     "no-licence",
+    "nodedev-dumpxml",
     "nodedev-reattach",
     "nvidia-558",
     "nvidia-dcgm",

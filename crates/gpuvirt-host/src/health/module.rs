@@ -15,12 +15,14 @@ const DISPLAY: [&str; 7] = ["amdgpu", "gim", "i915", "nouveau", "nvidia", "radeo
 const MODULE_LIST: usize = 16 << 20;
 
 pub(super) fn read(reader: Reader<'_>, release: Option<&str>) -> ModuleHealth {
-    // Where the admin's folder is not known, nothing is: it counts more than the packages' ones.
     let [own, packages @ ..] = paths::MODPROBE;
+    let of = |folder| (folder, reader.list(folder).known().cloned().flatten().unwrap_or_default());
+    // All are asked for, whatever the first one says: a snapshot records what was asked for.
+    let packages = packages.map(of);
+    // Where the admin's folder is not known, nothing is: it counts more than the packages' ones.
     let options = reader.list(own).map(|names| {
-        let of = |folder| reader.list(folder).known().cloned().flatten().unwrap_or_default();
-        let mut folders = vec![(own, names.unwrap_or_default())];
-        folders.extend(packages.map(|folder| (folder, of(folder))));
+        let own = std::iter::once((own, names.unwrap_or_default()));
+        let folders: Vec<_> = own.chain(packages).collect();
         lines(reader, modprobe::in_effect(&folders))
     });
     ModuleHealth {

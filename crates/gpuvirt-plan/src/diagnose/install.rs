@@ -1,12 +1,19 @@
 //! What must be installed and running: gpuvirtd, libvirt, QEMU.
 
+use gpuvirt_model::health::Enablement;
 use gpuvirt_model::{Fact, Finding, FindingCode, Severity, Subject};
 
 use super::Case;
+use crate::claim;
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
-    let found =
-        [libvirt_missing(case), qemu_missing(case), daemon_unreachable(case), daemon_not_enabled(case)];
+    let found = [
+        libvirt_missing(case),
+        qemu_missing(case),
+        daemon_unreachable(case),
+        daemon_not_enabled(case),
+        claim_not_enabled(case),
+    ];
     found.into_iter().flatten().collect()
 }
 
@@ -71,4 +78,27 @@ fn daemon_not_enabled(case: &Case<'_>) -> Option<Finding> {
         .seen(install.daemon_enabled.shows("not there"))
         .remedy("systemctl enable gpuvirtd")
     })
+}
+
+/// Only where a card is to be kept from host drivers at boot.
+fn claim_not_enabled(case: &Case<'_>) -> Option<Finding> {
+    let install = &case.health.install;
+    let count = claim::cards(case.desired).count();
+    if !install.daemon.is(&true) || count == 0 {
+        return None;
+    }
+    let (shown, remedy) = match install.claim.known()? {
+        Enablement::Enabled => return None,
+        Enablement::Disabled => ("not there", "systemctl enable gpuvirt-claim.service"),
+        Enablement::Masked => {
+            ("masked", "systemctl unmask gpuvirt-claim.service; systemctl enable gpuvirt-claim.service")
+        }
+    };
+    let cards =
+        if count == 1 { "a passthrough card".to_owned() } else { format!("{count} passthrough cards") };
+    let cause = format!(
+        "gpuvirt-claim.service does not run at boot: a host driver that loads first may take {cards}, and not let go"
+    );
+    let finding = Finding::new(FindingCode::ClaimNotEnabled, Severity::Warning, Subject::Host, cause);
+    Some(finding.seen(install.claim.shows(shown)).remedy(remedy))
 }

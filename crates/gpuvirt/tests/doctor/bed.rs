@@ -114,6 +114,7 @@ impl Bed {
             .file("/etc/apparmor.d/usr.sbin.libvirtd", "  /etc/libvirt/hooks/** rmix,\n")
             .file("/etc/libvirt/hooks/qemu.d/50-gpuvirt", "gpuvirt\n")
             .file("/etc/systemd/system/multi-user.target.wants/gpuvirtd.service", "")
+            .file("/etc/systemd/system/sysinit.target.wants/gpuvirt-claim.service", "")
             .file("/usr/bin/gpuvirt", "")
             .file("/usr/sbin/gpuvirtd", "")
             .file("/usr/sbin/libvirtd", "")
@@ -121,6 +122,7 @@ impl Bed {
             .folder("/sys/module/vfio_iommu_type1")
             .folder("/etc/modprobe.d");
         let absent = [
+            "/etc/systemd/system/gpuvirt-claim.service",
             "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
             "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c",
             "/sys/kernel/security/lockdown",

@@ -7,6 +7,7 @@ use super::cards::direct;
 
 const CMDLINE: &str = "/proc/cmdline";
 const CONFIG: &str = "/boot/config-6.12.0-test";
+const CLAIM: &str = "/etc/systemd/system/sysinit.target.wants/gpuvirt-claim.service";
 const HOOK: &str = "/etc/libvirt/hooks/qemu.d/50-gpuvirt";
 
 /// The same host with its IOMMU off: no groups.
@@ -24,6 +25,16 @@ fn without_table(bed: Bed) -> Bed {
 fn with_remapping(observed: &mut gpuvirt_model::Observed, remapped: bool, waived: bool) {
     observed.host.interrupt_remapping = Reading::Known(remapped);
     observed.host.unsafe_interrupts_allowed = waived;
+}
+
+/// The second card is a VM's from the next boot on.
+fn passthrough(bed: Bed) -> Bed {
+    bed.configured(SECOND, ConfiguredType::Direct)
+}
+
+/// The early claim is disabled, and no card is to be claimed.
+pub fn unclaimed_and_shared() -> Bed {
+    Bed::healthy().absent(CLAIM).configured(FIRST, ConfiguredType::Shared)
 }
 
 pub fn cases() -> Vec<Case> {
@@ -178,6 +189,16 @@ fn installed() -> Vec<Case> {
             bed.absent("/etc/systemd/system/multi-user.target.wants/gpuvirtd.service")
                 .configured(FIRST, ConfiguredType::Shared)
         }),
+        case("a claim that is not enabled", F::ClaimNotEnabled, S::Warning, |bed| {
+            passthrough(bed.absent(CLAIM))
+        })
+        .also(&[F::TypePending])
+        .says("not there"),
+        case("a claim that is masked", F::ClaimNotEnabled, S::Warning, |bed| {
+            passthrough(bed.file("/etc/systemd/system/gpuvirt-claim.service", ""))
+        })
+        .also(&[F::TypePending])
+        .says("masked"),
         case("no hook", F::HookMissing, S::Error, |bed| bed.absent(HOOK)),
         case("another's hook", F::HookForeign, S::Error, |bed| bed.file(HOOK, "another program\n")),
         case("a hook without x", F::HookNotExecutable, S::Error, |bed| {

@@ -97,6 +97,16 @@ pub(super) const TEXTS: &[Explanation] = &[
         remedy: "systemctl enable gpuvirtd.",
     },
     Explanation {
+        name: "claim-not-enabled",
+        cause: "gpuvirt-claim.service keeps host drivers off passthrough cards before udev loads those drivers. \
+                It is disabled or masked, so a host driver may have such a card when gpuvirtd starts, and \
+                what then draws on the card or has it open keeps it from VMs.",
+        evidence: "No link to gpuvirt-claim.service in /etc/systemd/system/sysinit.target.wants, or an empty file \
+                or a link to /dev/null in the unit's place, while a card is configured for passthrough.",
+        remedy: "systemctl enable gpuvirt-claim.service; where it is masked, systemctl unmask it first. It runs at \
+                the next boot.",
+    },
+    Explanation {
         name: "taken-by-id",
         cause: "vfio-pci was told to take cards by vendor and device (ids=). It takes every card of that \
                 kind, the one that the host is to keep too, and a second one that is added later.",
