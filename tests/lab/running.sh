@@ -39,8 +39,8 @@ on_lab() {
   ssh_master_start "$LAB_RUN" || true
   lab_ssh "$LAB_RUN" "${options[@]}" 127.0.0.1 "$2" || rc=$?
   [ $rc = 255 ] || return $rc
-  # 255 is ssh's own failure, or the command's
-  if machine_alive "$LAB_RUN" && ! machine_panicked "$LAB_RUN"; then return 255; fi
+  # 255 is the command's, or ssh's own failure, which may come before the lab's process has ended: a lab that is there answers
+  if lab_ssh "$LAB_RUN" 127.0.0.1 true </dev/null >/dev/null 2>&1; then return 255; fi
   explain_loss
   return "$LAB_LOST"
 }

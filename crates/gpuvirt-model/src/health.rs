@@ -202,6 +202,8 @@ pub struct IommuHealth {
 pub struct VfioHealth {
     /// Whether its mode without any IOMMU is on.
     pub noiommu: Fact<bool>,
+    /// Whether `vfio_iommu_type1`, by which a VM's memory is mapped for its devices, is loaded, built in or installed.
+    pub iommu_driver: Fact<bool>,
 }
 
 /// A function of a GPU.

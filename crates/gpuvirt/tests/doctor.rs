@@ -58,6 +58,9 @@ fn what_goes_together_or_is_as_it_should_be_is_no_finding() {
     beds.push(("the VM itself", qemu));
     beds.push(("nothing to claim, and nobody who does", doctor::hosts::unclaimed_and_shared()));
     beds.extend(doctor::missing::nothing_missing());
+    let iommufd = doctor::hosts::without_iommu_driver(Bed::healthy())
+        .file("/boot/config-6.12.0-test", "CONFIG_INTEL_IOMMU=y\nCONFIG_IOMMUFD_VFIO_CONTAINER=y\n");
+    beds.push(("iommufd in the place of VFIO's container", iommufd));
     for (what, bed) in beds {
         let found = bed.examine().findings;
         assert!(found.is_empty(), "{what}: {found:#?}");

@@ -7,10 +7,11 @@ use crate::parse::kernel_config;
 use crate::paths;
 
 /// The options that findings ask about.
-const OPTIONS: [&str; 10] = [
+const OPTIONS: [&str; 11] = [
     "CONFIG_AMD_IOMMU",
     "CONFIG_INTEL_IOMMU",
     "CONFIG_INTEL_IOMMU_DEFAULT_ON",
+    "CONFIG_IOMMUFD_VFIO_CONTAINER",
     "CONFIG_IRQ_REMAP",
     "CONFIG_KVM",
     "CONFIG_KVM_AMD",

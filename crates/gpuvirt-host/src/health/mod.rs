@@ -32,7 +32,7 @@ pub(crate) fn read(
         cpu: cpu::read(reader),
         boot: boot::read(reader, release),
         iommu: iommu::read(reader),
-        vfio: vfio::read(reader),
+        vfio: vfio::read(reader, release),
         modules: module::read(reader, release),
         memory: memory::read(reader),
         security: security::read(reader),

@@ -36,7 +36,17 @@ pub(crate) fn wrong(gpu: &Gpu, observed: &Observed) -> Option<(String, Vec<Strin
         HostDriverKind::Plain => "the plain driver, which makes none",
         _ => "no driver for vGPUs",
     };
+    let nouveau = driver.as_str() == "nouveau";
     let (needed, steps) = match primary.identity.vendor {
+        NVIDIA if known && nouveau => (
+            "NVIDIA's vGPU host driver",
+            vec![
+                "keep nouveau from the card: echo 'blacklist nouveau' > /etc/modprobe.d/nouveau.conf, and make the \
+                 initramfs anew"
+                    .to_owned(),
+                "install NVIDIA's package, which ends on -vgpu-kvm, and reboot".to_owned(),
+            ],
+        ),
         NVIDIA if known => (
             "NVIDIA's vGPU host driver",
             vec![

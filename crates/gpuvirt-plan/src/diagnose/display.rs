@@ -1,6 +1,6 @@
 //! The boot display: whose screen goes dark, and who still draws in a card's memory.
 
-use gpuvirt_model::{Finding, FindingCode, Gpu, RefusalCode, Severity, Subject};
+use gpuvirt_model::{Evidence, Finding, FindingCode, Gpu, Holder, RefusalCode, Severity, Subject};
 
 use super::Case;
 use super::iommu::kernel_argument;
@@ -23,19 +23,36 @@ fn boot_display(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
         case.desired.gpu(gpu.address).is_some_and(|entry| entry.accepted.contains(&RefusalCode::BootDisplay));
     let going = case.is_for_passthrough(gpu) && !gpu.on_vfio && !accepted;
     (going && is_boot_display(case, gpu)).then(|| {
-        Finding::new(
+        let finding = Finding::new(
             FindingCode::BootDisplay,
             Severity::Warning,
             Subject::Gpu(gpu.address),
             "it is the display that the firmware chose: the host has no screen once a VM has it",
         )
-        .seen_at(format!("/sys/bus/pci/devices/{}/boot_vga", gpu.address), "1")
-        .remedy("choose another display in the firmware's setup (integrated graphics, another slot)")
+        .seen_at(format!("/sys/bus/pci/devices/{}/boot_vga", gpu.address), "1");
+        let finding = drawers(case, gpu).into_iter().fold(finding, Finding::seen);
+        finding.remedy("choose another display in the firmware's setup (integrated graphics, another slot)")
         .remedy(format!(
             "or take it, with another way into the host (ssh): gpuvirt gpu set {} --type direct --accept boot-display",
             gpu.address
         ))
     })
+}
+
+/// Who draws on it now: its driver with its nodes, and the console.
+fn drawers(case: &Case<'_>, gpu: &Gpu) -> Vec<Evidence> {
+    let mut found = Vec::new();
+    let seen = |source: String, value: String| Evidence { source, value };
+    for function in case.observed.functions_of(gpu) {
+        let frame_buffers = function.device_nodes.iter().filter(|node| node.starts_with("fb"));
+        let nodes: Vec<&str> = function.drm_nodes.iter().chain(frame_buffers).map(String::as_str).collect();
+        let Some(driver) = function.binding.driver.as_ref().filter(|_| !nodes.is_empty()) else { continue };
+        let place = format!("/sys/bus/pci/devices/{}/driver", function.address);
+        found.push(seen(place, format!("{driver} draws on it: {}", nodes.join(" "))));
+    }
+    let consoles = gpu.holders.seen.iter().filter(|holder| matches!(holder, Holder::Console { .. }));
+    found.extend(consoles.map(|holder| seen("held by".to_owned(), holder.to_string())));
+    found
 }
 
 fn frame_buffer(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {

@@ -43,14 +43,18 @@ fn why(case: &Case<'_>) -> (String, Vec<Evidence>, Vec<String>) {
         return (format!("The kernel was told {word}."), vec![boot.command_line.shows(word)], vec![remedy]);
     }
     if table.is(&None) {
-        let remedy = if is_vm {
-            "this host is a VM: give it a virtual IOMMU (libvirt: <iommu model='intel'/>)".to_owned()
+        let (text, remedy) = if is_vm {
+            (
+                "This host is a VM, and was given none.",
+                "give the VM a virtual IOMMU (libvirt: <iommu model='intel'/>)",
+            )
         } else {
-            "turn on VT-d (Intel) or AMD-Vi/IOMMU (AMD) in the firmware's setup; a new firmware may be needed"
-                .to_owned()
+            (
+                "The firmware describes none: it is switched off in its setup, or the board has none.",
+                "turn on VT-d (Intel) or AMD-Vi/IOMMU (AMD) in the firmware's setup; a new firmware may be needed",
+            )
         };
-        let text = "The firmware describes none: it is switched off in its setup, or the board has none.";
-        return (text.to_owned(), vec![table.shows("neither DMAR nor IVRS")], vec![remedy]);
+        return (text.to_owned(), vec![table.shows("neither DMAR nor IVRS")], vec![remedy.to_owned()]);
     }
     let option = if intel { "CONFIG_INTEL_IOMMU" } else { "CONFIG_AMD_IOMMU" };
     if boot.built_with(option) == Some(false) && health.cpu.features.known().is_some() {

@@ -24,14 +24,15 @@ fn unresponsive(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
     )
 }
 
-/// States that a card in use has no business to be in.
-const ASLEEP: [&str; 3] = ["D3cold", "error", "unknown"];
+/// States that a card in use has no business to be in, as `pci_power_name` spells them.
+const ASLEEP: [&str; 4] = ["D3hot", "D3cold", "error", "unknown"];
 
 fn stuck(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
     let primary = case.observed.primary_of(gpu)?;
     let state = primary.power_state.as_deref().filter(|state| ASLEEP.contains(state))?;
     let status = case.health.functions.get(&gpu.address)?.runtime_status.as_deref()?;
-    // `unknown` is also what a function shows that nobody has asked to be in any state.
+    // `unknown` is also what a function shows that nobody has asked to be in any state, and some drivers leave a card that they
+    // count as awake in D3hot.
     let is_stuck = status == "error" || (status == "active" && state == "D3cold") || state == "error";
     is_stuck.then(|| {
         let file = |name: &str| format!("/sys/bus/pci/devices/{}/{name}", gpu.address);

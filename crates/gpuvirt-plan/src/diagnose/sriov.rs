@@ -20,19 +20,30 @@ fn lost(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
     let live = gpu.live_vfs > 0 || gpu.live_vgpus > 0;
     (live && case.desired.gpu(gpu.address).is_none()).then(|| {
         let address = gpu.address;
-        Finding::new(
+        let vfs = (gpu.live_vfs > 0).then(|| format!("{} virtual functions", gpu.live_vfs));
+        let vgpus = (gpu.live_vgpus > 0).then(|| format!("{} vGPUs", gpu.live_vgpus));
+        let what: Vec<&str> = vfs.iter().chain(&vgpus).map(String::as_str).collect();
+        let finding = Finding::new(
             FindingCode::LostAtReboot,
             Severity::Note,
             Subject::Gpu(address),
             format!(
-                "it has {} virtual functions and {} vGPUs, which a reboot takes away: gpuvirt makes them again on managed \
-                 GPUs alone",
-                gpu.live_vfs, gpu.live_vgpus
+                "it has {}, which a reboot takes away: gpuvirt makes them again on managed GPUs alone",
+                what.join(" and ")
             ),
-        )
-        .seen_at(format!("/sys/bus/pci/devices/{address}/sriov_numvfs"), gpu.live_vfs)
-        .remedy(format!("gpuvirt gpu set {address} --type shared-direct --dry-run # what gpuvirt would take over"))
-        .remedy("nothing, where something else makes them again at boot (mdevctl, a unit of yours)")
+        );
+        let finding = match gpu.live_vfs {
+            0 => finding,
+            live => finding.seen_at(format!("/sys/bus/pci/devices/{address}/sriov_numvfs"), live),
+        };
+        let ids = case.observed.vgpus_of(gpu).map(|vgpu| format!("{} ({})", vgpu.id, vgpu.profile));
+        let ids: Vec<String> = ids.collect();
+        let finding = if ids.is_empty() { finding } else { finding.seen_at("live vGPUs", ids.join(", ")) };
+        finding
+            .remedy(format!(
+                "gpuvirt gpu set {address} --type shared-direct --dry-run # what gpuvirt would take over"
+            ))
+            .remedy("nothing, where something else makes them again at boot (mdevctl, a unit of yours)")
     })
 }
 

@@ -15,6 +15,7 @@ pub(super) fn list(case: &Case<'_>) -> Vec<(String, Unknown)> {
     add("the kernel's command line", unknown(&health.boot.command_line));
     add("the firmware's IOMMU table", unknown(&health.iommu.table));
     add("VFIO's settings", unknown(&health.vfio.noiommu));
+    add("whether VFIO's IOMMU driver is there", unknown(&health.vfio.iommu_driver));
     add("modules' options", unknown(&health.modules.options));
     add("installed display drivers", unknown(&health.modules.display_drivers));
     add("the host's memory", unknown(&health.memory.total_kib));

@@ -5,7 +5,7 @@ use gpuvirt_model::{Finding, FindingCode, ModulePresence, Severity, Subject};
 use super::Case;
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
-    [missing(case), noiommu(case)].into_iter().flatten().collect()
+    [missing(case), no_iommu_driver(case), noiommu(case)].into_iter().flatten().collect()
 }
 
 fn missing(case: &Case<'_>) -> Option<Finding> {
@@ -29,6 +29,29 @@ fn missing(case: &Case<'_>) -> Option<Finding> {
             .remedy("after a kernel update: reboot into the kernel that is installed now")
             .remedy(format!("else install the modules of {release}")),
     })
+}
+
+/// QEMU opens VFIO's container and sets `VFIO_TYPE1v2_IOMMU`, which this module is; a kernel whose iommufd stands in for the
+/// container (`CONFIG_IOMMUFD_VFIO_CONTAINER`) needs none.
+fn no_iommu_driver(case: &Case<'_>) -> Option<Finding> {
+    let fact = &case.health.vfio.iommu_driver;
+    let stands_in = case.health.boot.built_with("CONFIG_IOMMUFD_VFIO_CONTAINER") == Some(true);
+    if !fact.is(&false) || stands_in || case.observed.host.vfio_pci == ModulePresence::Missing {
+        return None;
+    }
+    let release = case.observed.host.kernel_release.as_deref().unwrap_or("RELEASE");
+    Some(
+        Finding::new(
+            FindingCode::VfioMissing,
+            Severity::Error,
+            Subject::Host,
+            "the module vfio_iommu_type1 is neither loaded, built in nor installed for the running kernel: QEMU can map no VM's \
+             memory for a device, and no card or vGPU can be given to a VM",
+        )
+        .seen_at("/sys/module/vfio_iommu_type1", "not there")
+        .seen(fact.shows("has no vfio_iommu_type1, and neither has modules.builtin"))
+        .remedy(format!("install the modules of {release}, or boot a kernel with CONFIG_VFIO_IOMMU_TYPE1")),
+    )
 }
 
 fn noiommu(case: &Case<'_>) -> Option<Finding> {

@@ -36,12 +36,12 @@ pub(super) const TEXTS: &[Explanation] = &[
     },
     Explanation {
         name: "vfio-missing",
-        cause: "Passthrough needs the kernel's driver vfio-pci, and it is neither loaded nor installed for the \
-                running kernel.",
-        evidence: "No /sys/bus/pci/drivers/vfio-pci, and no vfio-pci in modules.dep or modules.builtin of this \
-                   kernel. After a kernel update the modules of the running one may be gone.",
+        cause: "Passthrough needs the kernel's driver vfio-pci, and QEMU needs vfio_iommu_type1 to map a VM's memory for \
+                any device; one of them is neither loaded nor installed for the running kernel.",
+        evidence: "No /sys/bus/pci/drivers/vfio-pci or /sys/module/vfio_iommu_type1, and neither in modules.dep or \
+                   modules.builtin of this kernel. After a kernel update the modules of the running one may be gone.",
         remedy: "Reboot into the installed kernel, or install the modules of the running one. A kernel of your own \
-                 needs CONFIG_VFIO_PCI.",
+                 needs CONFIG_VFIO_PCI and CONFIG_VFIO_IOMMU_TYPE1.",
     },
     Explanation {
         name: "not-an-endpoint",

@@ -119,6 +119,7 @@ impl Bed {
             .file("/usr/sbin/gpuvirtd", "")
             .file("/usr/sbin/libvirtd", "")
             .file("/usr/bin/qemu-system-x86_64", "")
+            .folder("/sys/module/vfio_iommu_type1")
             .folder("/etc/modprobe.d");
         let absent = [
             "/etc/systemd/system/gpuvirt-claim.service",

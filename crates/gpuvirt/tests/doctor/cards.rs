@@ -16,7 +16,7 @@ fn change(observed: &mut Observed, address: &str, with: impl FnOnce(&mut gpuvirt
 }
 
 /// The whole card on vfio-pci, as after `gpu set --type direct`.
-fn direct(observed: &mut Observed, gpu: &str) {
+pub fn direct(observed: &mut Observed, gpu: &str) {
     let card = observed.gpus.get_mut(&at(gpu)).unwrap();
     (card.on_vfio, card.host_driver) = (true, false);
     for address in card.functions.clone() {
@@ -72,6 +72,18 @@ fn platform() -> Vec<Case> {
         case("asleep and not to be woken", F::PowerStuck, S::Error, |bed| {
             bed.device(SECOND, "A: power_state=D0\\n", "A: power_state=D3cold\\n")
         }),
+        case("an error of its power", F::PowerStuck, S::Error, |bed| {
+            bed.device(SECOND, "A: power_state=D0\\n", "A: power_state=error\\n")
+        })
+        .says("error"),
+        case("a wake that failed", F::PowerStuck, S::Error, |bed| {
+            bed.device(SECOND, "A: power_state=D0\\n", "A: power_state=D3hot\\n").device(
+                SECOND,
+                "A: power/runtime_status=active\\n",
+                "A: power/runtime_status=error\\n",
+            )
+        })
+        .says("D3hot"),
         case("a driver without signature", F::DriverUnsigned, S::Warning, |bed| {
             bed.file(
                 "/lib/modules/6.12.0-test/modules.dep",
@@ -120,6 +132,20 @@ fn asked_for() -> Vec<Case> {
                 assert_eq!(gpu.active_type(None), GraphicsType::SharedDirect);
             })
         }),
+        case("nouveau on a card for vGPUs", F::WrongHostDriver, S::Error, |bed| {
+            bed.configured(SECOND, ConfiguredType::SharedDirect)
+        })
+        .also(&[F::TypePending])
+        .says("nouveau has it: no driver for vGPUs"),
+        case("amdgpu on a card that can have virtual functions", F::WrongHostDriver, S::Error, |bed| {
+            bed.device(SECOND, "A: vendor=0x10de", "A: vendor=0x1002")
+                .device(SECOND, "A: modalias=pci:v000010DE", "A: modalias=pci:v00001002")
+                .device(SECOND, "A: reset=", "A: sriov_totalvfs=8\\n\nA: reset=")
+                .device(SECOND, "drivers/nouveau", "drivers/amdgpu")
+                .configured(SECOND, ConfiguredType::SharedDirect)
+        })
+        .also(&[F::TypePending])
+        .says("vGPUs need AMD's driver gim"),
         case("a program on the card of a VM", F::GpuInUse, S::Warning, |bed| {
             bed.vm("games", |_, _| {}).retouched(|observed| held(observed, "Xorg"))
         }),
@@ -153,7 +179,8 @@ fn asked_for() -> Vec<Case> {
             bed = bed.configured(FIRST, ConfiguredType::Shared);
             bed.desired.gpus[0].when = gpuvirt_model::When::Vm;
             bed
-        }),
+        })
+        .says("nouveau draws on it: card0 renderD128 fb0"),
         case("the firmware's picture", F::FirmwareFramebuffer, S::Error, |bed| {
             bed.file("/proc/iomem", "0-0 : 0000:02:00.0\n  0-0 : BOOTFB\n")
                 .configured(SECOND, ConfiguredType::Direct)
@@ -179,7 +206,15 @@ fn windows() -> Vec<Case> {
         }),
         case("virtual functions that nobody makes again", F::LostAtReboot, S::Note, |bed| {
             bed.retouched(|observed| observed.gpus.get_mut(&at(SECOND)).unwrap().live_vfs = 4)
-        }),
+        })
+        .says("it has 4 virtual functions, which"),
+        case("vGPUs that nobody makes again", F::LostAtReboot, S::Note, |bed| {
+            bed.retouched(|observed| {
+                super::missing::with_two(observed);
+                observed.gpus.get_mut(&at(SECOND)).unwrap().live_vgpus = 2;
+            })
+        })
+        .says("00000000-0000-0000-0000-000000000012 (grid_t4-1b)"),
         case("virtual functions on the host's driver", F::VfTakenByHost, S::Warning, |bed| {
             bed.retouched(|observed| {
                 vf(observed, "0000:02:00.4", "nouveau");

@@ -53,7 +53,7 @@ fn with_one(observed: &mut Observed) {
     live(observed, VgpuId::Mdev(ONE));
 }
 
-fn with_two(observed: &mut Observed) {
+pub fn with_two(observed: &mut Observed) {
     with_one(observed);
     live(observed, VgpuId::Mdev(TWO));
 }
