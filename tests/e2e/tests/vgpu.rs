@@ -109,6 +109,28 @@ fn a_vgpu_that_a_vm_holds_is_not_removed() {
 }
 
 #[test]
+fn a_removal_that_ends_right_after_it_was_given_up_is_settled_without_a_hand() {
+    let lab = Lab::fresh();
+    let gpu = shared_direct(&lab);
+    let hold = "/sys/module/gpuvirt_mdev/parameters/hold_remove";
+    lab.gpuvirt(&format!("vgpu create --gpu {gpu} --profile lab-1q --uuid {GIVEN}")).expect(0);
+    lab.sh(&format!(
+        "sed -i 's/^#short-deadline //' /etc/gpuvirt/gpuvirtd.toml && systemctl restart gpuvirtd && echo Y > {hold}"
+    ))
+    .expect(0);
+    // Before anybody looks whether it still waits.
+    lab.sh(&format!("gpuvirt vgpu remove {GIVEN}; code=$?; echo N > {hold}; exit $code"))
+        .expect(1)
+        .says("still waits in the kernel");
+    let settled = "until [ -z \"$(ls /var/lib/gpuvirt/journal)\" ]; do read -rt 0.2 <> <(:) || :; done";
+    lab.sh(&format!("timeout 40 bash -c '{settled}'")).expect(0);
+    lab.assert_settled("a removal that ended right after it was given up");
+    // Taken back or done: either is whole.
+    lab.sh(&format!("[ ! -e /sys/bus/mdev/devices/{GIVEN} ] || gpuvirt vgpu remove {GIVEN}")).expect(0);
+    lab.assert_pristine();
+}
+
+#[test]
 fn a_removal_that_the_kernel_holds_back_is_left_alone_and_settled_later() {
     let lab = Lab::fresh();
     let gpu = shared_direct(&lab);

@@ -71,7 +71,10 @@ async fn prepare(context: &Arc<Context>, domain: Domain) -> Result<Vec<VgpuId>, 
     let work = move |context: &Context| {
         context.state_is_readable()?;
         let _mark = context.hearing.own_change();
-        Ok(context.engine.hook_prepare(&domain)?)
+        context.engine.hook_prepare(&domain).map_err(|error| {
+            context.note_what_waits();
+            error.into()
+        })
     };
     context.on_a_thread(&context.hooks, work).await
 }
@@ -81,7 +84,10 @@ fn remove_released(context: Arc<Context>) {
     drop(tokio::spawn(async move {
         let work = |context: &Context| {
             let _mark = context.hearing.own_change();
-            Ok(context.engine.remove_released(context.write_deadline)?)
+            context.engine.remove_released(context.write_deadline).map_err(|error| {
+                context.note_what_waits();
+                error.into()
+            })
         };
         // What is left, and why, is in the log already.
         let _left = context.on_a_thread(&context.releases, work).await;

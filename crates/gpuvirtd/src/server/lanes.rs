@@ -55,7 +55,11 @@ impl Context {
         tracing::info!(uid, pid, what, "asked");
         let checked = |context: &Self| {
             let _mark = context.hearing.own_change();
-            context.state_is_readable().and_then(|()| work(context))
+            let result = context.state_is_readable().and_then(|()| work(context));
+            if result.as_ref().is_err_and(|failure| failure.error.kind == ErrorKind::Failed) {
+                context.note_what_waits();
+            }
+            result
         };
         let result = self.on_a_thread(lane, checked).await;
         match &result {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use gpuvirt_api::event::EventKind;
 use gpuvirt_api::status::RestoreOutcome;
 use gpuvirt_engine::Stirred;
-use gpuvirt_model::PciAddress;
+use gpuvirt_model::{PciAddress, chain};
 
 use super::context::Context;
 
@@ -38,6 +38,8 @@ impl Context {
             failed.retain(|gpu: &PciAddress| {
                 !stirred.lost && !stirred.came.iter().any(|came| came.same_slot(gpu))
             });
+            // Its write may have ended before anybody looked.
+            blocked.extend(self.stir.take_left());
             blocked = self.settle_ended(blocked).await;
             waiting = !blocked.is_empty();
             // libvirt may have come since.
@@ -54,6 +56,14 @@ impl Context {
                     RestoreOutcome::Changed | RestoreOutcome::Unchanged => {}
                 }
             }
+        }
+    }
+
+    /// A change has failed: whether a write of it waits on is looked at now, for it may end at any time.
+    pub(super) fn note_what_waits(&self) {
+        match self.engine.gpus_that_wait() {
+            Ok(gpus) => self.stir.left_waiting(gpus),
+            Err(error) => tracing::warn!(error = chain(&error), "it can't be told which writes still wait"),
         }
     }
 

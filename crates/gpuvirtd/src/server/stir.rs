@@ -1,16 +1,18 @@
 //! What happened that may let something pending come into force, until `reconcile` looks.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use gpuvirt_engine::Stirred;
 use gpuvirt_host::uevent::Uevent;
-use gpuvirt_model::DriverName;
+use gpuvirt_model::{DriverName, PciAddress};
 use tokio::sync::Notify;
 
 /// What has happened since somebody last looked.
 #[derive(Debug, Default)]
 pub struct Stir {
     stirred: Mutex<Stirred>,
+    left: Mutex<BTreeSet<PciAddress>>,
     pub(super) notify: Notify,
     devices: Notify,
 }
@@ -39,6 +41,16 @@ impl Stir {
         self.notify.notify_one();
     }
 
+    /// Changes of these GPUs were given up while the kernel kept a write of theirs waiting: that it ends, nobody tells.
+    pub(super) fn left_waiting(&self, gpus: BTreeSet<PciAddress>) {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).extend(gpus);
+    }
+
+    /// The GPUs of those since it was asked last.
+    pub(super) fn take_left(&self) -> BTreeSet<PciAddress> {
+        std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// A running VM got or lost a device.
     pub fn device_changed(&self) {
         self.devices.notify_one();
@@ -61,10 +73,7 @@ fn is_the_hosts(event: &Uevent) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::future::Future as _;
-
-    use gpuvirt_model::PciAddress;
 
     use super::*;
 
