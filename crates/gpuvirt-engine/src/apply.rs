@@ -1,10 +1,11 @@
 //! A plan carried out: journal, steps, verification, and the way back when one of them fails.
 
 use std::error::Error;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use gpuvirt_model::{Gpu, Holder, Hostdev, Observed, PciAddress, Refusal, RefusalCode, VgpuId, chain};
-use gpuvirt_plan::{Marks, Plan, Step, audit, explain, sriov, undo, vendor, verify};
+use gpuvirt_plan::{Marks, Plan, Step, UnbindLock, audit, explain, sriov, undo, vendor, verify};
 
 use crate::ports::{PortError, StepError};
 use crate::progress::Working;
@@ -30,6 +31,9 @@ impl Engine {
         // From here on no start gets what this takes; one that was faster keeps it.
         let _changing =
             self.starts.begin_change(plan.gpu, &taken).map_err(|vm| started_meanwhile(plan, &vm))?;
+        if let Some(other) = self.services_of_another(plan) {
+            return Err(busy(plan, self.what_is_done_to(other)));
+        }
         self.store.open_journal(plan)?;
         self.carry_on(plan, &plan.steps, deadline)
     }
@@ -55,7 +59,11 @@ impl Engine {
         let begun = noted.and_then(|()| {
             let what = |vm: String| format!("VM {vm} has just started with what the rest would take");
             let begun = self.starts.begin_change(whole.gpu, &taken);
-            begun.map_err(|vm| Failure { what: what(vm), still_waiting: false })
+            let begun = begun.map_err(|vm| Failure { what: what(vm), still_waiting: false })?;
+            match self.services_of_another(more) {
+                Some(other) => Err(Failure { what: self.what_is_done_to(other), still_waiting: false }),
+                None => Ok(begun),
+            }
         });
         match begun {
             Ok(_changing) => self.carry_on(whole, &more.steps, deadline),
@@ -102,18 +110,21 @@ impl Engine {
         for (index, step) in steps.iter().enumerate() {
             tracing::debug!(%gpu, step = explain::sentence(step), "step");
             self.mark_before(intent, step).map_err(|failure| (index, failure))?;
-            self.progress.tell(Some(Working {
+            let under_way = self.progress.begin(Working {
                 gpu,
                 purpose: purpose.to_owned(),
                 step: explain::sentence(step),
                 number: index + 1,
                 count,
                 since: Instant::now(),
-            }));
-            let began = Instant::now();
-            let done = self.host.perform(step, deadline);
-            self.note_pace(step, began.elapsed());
-            self.progress.tell(None);
+            });
+            let (done, took) = self.lending(|| {
+                let began = Instant::now();
+                let done = self.host.perform(step, deadline);
+                drop(under_way);
+                (done, began.elapsed())
+            });
+            self.note_pace(step, took);
             self.mark_after(intent, step, &done).map_err(|failure| (index + 1, failure))?;
             match (step, done) {
                 (_, Ok(_)) => {}
@@ -124,6 +135,9 @@ impl Engine {
                 (_, Err(error)) => {
                     let what = format!("cannot {}: {}", explain::sentence(step), chain(&error));
                     let still_waiting = matches!(error, StepError::StillWaiting { .. });
+                    if still_waiting {
+                        self.given_up.lock().unwrap_or_else(PoisonError::into_inner).insert(gpu);
+                    }
                     // What was not written is not to be taken back: what is there is somebody else's.
                     let begun =
                         if matches!(error, StepError::NotAsPlanned { .. }) { index } else { index + 1 };
@@ -182,6 +196,9 @@ impl Engine {
         if let Some(violation) = self.not_undoable(plan, &back, &now) {
             return Err(violation);
         }
+        if let Some(other) = self.services_of_another(&back) {
+            return Err(format!("{}, and has stopped services", self.what_is_done_to(other)));
+        }
         let mut intent = plan.clone();
         if let Err((_, failure)) = self.run(&mut intent, (&back.purpose, &back.steps), deadline) {
             self.lasting_overrides(&back, &failure, deadline);
@@ -189,18 +206,38 @@ impl Engine {
         }
         let after = self.observe_for(plan, deadline).map_err(|error| chain(&error))?;
         match verify::broken_promises(&back, &after).as_slice() {
-            [] => self.settle_undone(plan, &now, &after).map_err(|error| chain(&error)),
+            [] => {
+                let noted = Plan { marks: intent.marks.and(&plan.marks), ..intent };
+                self.settle_undone(&noted, &now, &after).map_err(|error| chain(&error))
+            }
             broken => Err(broken.join("; ")),
         }
     }
 }
 
 impl Engine {
+    /// Another GPU under change for which services are stopped that this plan counts on not to run, or stops too: the
+    /// other's end would start them below it. Where there is none, what this one stops is noted.
+    fn services_of_another(&self, plan: &Plan) -> Option<PciAddress> {
+        let stops = |step: &Step| matches!(step, Step::StopService { .. });
+        let alone = |step: &Step| {
+            let locks = matches!(step, Step::SetUnbindLock { to: UnbindLock::Taken, .. });
+            locks || matches!(step, Step::CycleVfs { .. } | Step::SetMigMode { .. })
+        };
+        let stops = plan.steps.iter().any(stops);
+        let counts = stops || plan.steps.iter().any(alone);
+        let other = self.starts.stopped_for_another(plan.gpu).filter(|_| counts);
+        if other.is_none() && stops {
+            self.starts.stop_services(plan.gpu);
+        }
+        other
+    }
+
     /// Forgets the journal of what was taken back; what was made again may have another number.
     fn settle_undone(&self, plan: &Plan, before: &Observed, after: &Observed) -> Result<(), PortError> {
         if !plan.before.mig.is_empty() {
             let (desired, records) = self.store.load()?;
-            if let Some(records) = renumbered(&records, before, after) {
+            if let Some(records) = renumbered(&records, (before, after), &plan.marks) {
                 self.store.commit(&desired, &records)?;
             }
         }
@@ -228,7 +265,7 @@ impl Engine {
         }
         let last = back.steps.iter().rposition(|step| !matches!(step, Step::SetOverride { .. }));
         for step in back.steps.iter().skip(last.map_or(0, |last| last + 1)) {
-            if let Err(error) = self.host.perform(step, deadline) {
+            if let Err(error) = self.lending(|| self.host.perform(step, deadline)) {
                 tracing::warn!(gpu = %back.gpu, error = chain(&error), "an override stays behind");
             }
         }
@@ -295,6 +332,19 @@ fn taken(plan: &Plan, gpu: &Gpu) -> Vec<Hostdev> {
         _ => Vec::new(),
     };
     plan.steps.iter().flat_map(of_step).collect()
+}
+
+/// Services that another change has stopped are in the way of this one.
+fn busy(plan: &Plan, what: String) -> EngineError {
+    EngineError::Refused(vec![Refusal {
+        code: RefusalCode::Busy,
+        summary: format!("{} cannot be changed now", plan.gpu),
+        because: format!("{what}, and has stopped services that hold this card too"),
+        remedy: vec![
+            "try again when that has ended: gpuvirt status".to_owned(),
+            format!("gpuvirt explain {}", RefusalCode::Busy),
+        ],
+    }])
 }
 
 /// A VM began to start with it after the checks.

@@ -7,7 +7,7 @@ use gpuvirt_plan::{Plan, checks};
 use gpuvirt_model::chain;
 
 use crate::apply::Failure;
-use crate::{Engine, EngineError, View};
+use crate::{Engine, EngineError, View, merge};
 
 impl Engine {
     /// A GPU of this host on which changes may be made.
@@ -16,6 +16,7 @@ impl Engine {
         let gpu =
             gpu.ok_or_else(|| EngineError::Refused(vec![checks::not_found(address, &view.observed)]))?;
         self.hands_on(address)?;
+        self.neighbours_rest(gpu, &view.observed)?;
         // Before what the picture says: without writers part of it could not be read.
         self.host
             .writers()
@@ -26,8 +27,12 @@ impl Engine {
         }
     }
 
-    /// Refuses a GPU with an open intent. It takes no look at the device, which may be locked.
+    /// Refuses a GPU with an open intent, its change under way or never settled. It takes no look at the device, which
+    /// may be locked.
     pub(crate) fn hands_on(&self, address: PciAddress) -> Result<(), EngineError> {
+        if let Some(refusal) = self.under_change(address) {
+            return Err(EngineError::Refused(vec![refusal]));
+        }
         match self.store.open_intents()?.into_iter().find(|plan| plan.gpu == address) {
             Some(plan) => Err(EngineError::Refused(vec![hands_off(&plan)])),
             None => Ok(()),
@@ -60,10 +65,29 @@ impl Engine {
         records: &Records,
         deadline: std::time::Duration,
     ) -> Result<(), EngineError> {
+        let lent = self.lent() > 0;
+        let stored =
+            if lent { self.store.load() } else { Ok((before.desired.clone(), before.records.clone())) };
+        let stored = match stored {
+            Ok(stored) => stored,
+            Err(error) => {
+                return Err(self.take_back(plan, &Failure::of("reading what is stored", &error), deadline));
+            }
+        };
+        let merged = lent.then(|| {
+            let gpu = plan.gpu;
+            let desired =
+                merge::desired(&merge::Change { gpu, from: &before.desired, to: desired }, &stored.0);
+            let records =
+                merge::records(&merge::Change { gpu, from: &before.records, to: records }, &stored.1);
+            (desired, records)
+        });
+        let (desired, records) =
+            merged.as_ref().map_or((desired, records), |(desired, records)| (desired, records));
         if let Err(error) = self.store.commit(desired, records) {
             let failure = Failure::of("storing the result", &error);
             // The new documents may be in place all the same, if it was the folder that could not be synced.
-            if let Err(again) = self.store.commit(&before.desired, &before.records) {
+            if let Err(again) = self.store.commit(&stored.0, &stored.1) {
                 tracing::warn!(error = chain(&again), "the earlier documents could not be stored again");
             }
             return Err(self.take_back(plan, &failure, deadline));

@@ -1,7 +1,7 @@
-//! The engine: requests in, reports out. One change at a time.
+//! The engine: requests in, reports out. One change at a time, but for those that wait for a write.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use gpuvirt_model::{
@@ -15,12 +15,14 @@ use gpuvirt_plan::running::RunningVm;
 use gpuvirt_plan::wish::Wish;
 use uuid::Uuid;
 
+use crate::lock::Lock;
 use crate::pace::Pace;
 use crate::ports::{Domains, Host, PortError, Store};
 use crate::progress::{Progress, Working};
 use crate::starts::Starts;
 use crate::together::Waiting;
-use crate::turn::Lock;
+use crate::turn::LENT_AFTER;
+use crate::under_change::PATIENCE;
 
 /// The engine over its three outside worlds.
 pub struct Engine {
@@ -39,8 +41,14 @@ pub struct Engine {
     pub(crate) creations: Pace,
     /// And to be removed.
     pub(crate) removals: Pace,
-    /// The step that is under way.
+    /// The steps that are under way.
     pub(crate) progress: Progress,
+    /// How long a step may take before another change of its card is refused instead of waiting.
+    pub(crate) patience: Duration,
+    /// How long a step may take before others have their turn meanwhile.
+    pub(crate) lent_after: Duration,
+    /// GPUs with a write that was given up and has not been asked for since.
+    pub(crate) given_up: Mutex<BTreeSet<PciAddress>>,
     /// Cards that were lent to VMs and could not be given back, with the reason.
     pub(crate) kept_cards: Mutex<BTreeMap<PciAddress, String>>,
 }
@@ -285,17 +293,26 @@ impl Engine {
             creations,
             removals,
             progress,
+            patience: PATIENCE,
+            lent_after: LENT_AFTER,
+            given_up: Mutex::default(),
             kept_cards: Mutex::default(),
         }
     }
 
-    /// The step that is under way, for whoever waits for it.
-    pub fn working(&self) -> Option<Working> {
+    /// The steps that are under way, the oldest first, for whoever waits for one.
+    pub fn working(&self) -> Vec<Working> {
         self.progress.now()
     }
 
-    /// The GPU that a change is at just now, its way back included. A step is under way in most of that time, not all.
-    pub fn changing(&self) -> Option<PciAddress> {
+    /// The GPUs of which a write was given up since this was asked last, because the kernel kept it waiting. That it ends,
+    /// nobody tells, and it may have ended since.
+    pub fn take_given_up(&self) -> BTreeSet<PciAddress> {
+        std::mem::take(&mut *self.given_up.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The GPUs that changes are at just now, their ways back included. A step is under way in most of that time, not all.
+    pub fn changing(&self) -> BTreeSet<PciAddress> {
         self.starts.changing()
     }
 
@@ -315,6 +332,15 @@ impl Engine {
     pub fn view_waking_nobody(&self) -> Result<View, EngineError> {
         self.store.load()?;
         self.view_while(Self::listed_if_running)
+    }
+
+    /// The same for who needs it within a second: domains are unknown where libvirt has not told them by then.
+    ///
+    /// # Errors
+    /// [`EngineError::Port`].
+    pub fn view_soon(&self) -> Result<View, EngineError> {
+        self.store.load()?;
+        self.view_while(Self::listed_soon)
     }
 
     /// A fresh picture of what the kernel shows, domains unknown: libvirt is not asked.

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use gpuvirt_model::{DesiredGpu, Gpu, GraphicsType, Hostdev, PciAddress, When};
+use gpuvirt_model::{DesiredGpu, Gpu, GraphicsType, Hostdev, PciAddress, Refusal, RefusalCode, When};
 use gpuvirt_plan::{Plan, Wanted, checks, switch};
 
+use crate::hook::WRITE_AT_LEAST;
 use crate::host::why;
 use crate::records::records_after;
 use crate::records::with_instances_after;
@@ -48,6 +49,9 @@ impl Engine {
         stand.extend(checks::mig::refusals(&change, &wanted, &view.records));
         if !stand.is_empty() {
             return Err(EngineError::Refused(stand));
+        }
+        if left() < WRITE_AT_LEAST {
+            return Err(EngineError::Refused(vec![too_late(address)]));
         }
         let applied = self.apply(&plan, gpu, left())?;
         let plan = Plan { marks: applied.marks, ..plan };
@@ -93,13 +97,29 @@ impl Engine {
     /// Whether a card that is lent to VMs is with VFIO, and nobody has it.
     fn is_free(&self, entry: &DesiredGpu, view: &View) -> bool {
         let gpu = view.observed.gpus.get(&entry.address).filter(|_| is_lent(entry, view));
-        gpu.is_some_and(|gpu| gpu.on_vfio && gpu.holders.seen.is_empty() && !self.is_claimed(gpu))
+        gpu.is_some_and(|gpu| {
+            let idle = gpu.holders.seen.is_empty() && !self.starts.is_changing(gpu.address);
+            gpu.on_vfio && idle && !self.is_claimed(gpu)
+        })
     }
 
     fn is_claimed(&self, gpu: &Gpu) -> bool {
         let claimed =
             |address: &PciAddress| self.starts.has(&Hostdev::Pci { address: *address, managed: false });
         gpu.functions.iter().any(claimed)
+    }
+}
+
+/// A look at the card left no time to write to it.
+fn too_late(gpu: PciAddress) -> Refusal {
+    Refusal {
+        code: RefusalCode::Busy,
+        summary: format!("{gpu} cannot be changed now"),
+        because: "to look at it took too long: its vendor's command does not answer in time".to_owned(),
+        remedy: vec![
+            "try again later: gpuvirt status".to_owned(),
+            format!("gpuvirt explain {}", RefusalCode::Busy),
+        ],
     }
 }
 

@@ -2,9 +2,9 @@
 //!
 //! They are read in the turn of a change only (`mig_read.rs` says why), and only those that our plan made become ours.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use gpuvirt_model::{Desired, DesiredGpu, GpuInstance, MigState, PciAddress, Records};
+use gpuvirt_model::{Desired, DesiredGpu, GpuInstance, MigState, PciAddress, Records, chain};
 use gpuvirt_plan::checks::mig::{Request, command_for};
 use gpuvirt_plan::mig;
 
@@ -12,6 +12,7 @@ use crate::apply::Applied;
 use crate::engine::{CreateGpuInstances, RemoveGpuInstances};
 use crate::mig_read::READ_DEADLINE;
 use crate::ports::PortError;
+use crate::progress::Working;
 use crate::records::{new_instances, record};
 use crate::{Engine, EngineError, Report, View};
 
@@ -33,7 +34,10 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] for a GPU that is not there, and one that nothing can be told about.
     pub fn mig(&self, only: Option<PciAddress>) -> Result<(View, Vec<MigView>), EngineError> {
-        let turn = self.begin();
+        let turn = match only {
+            Some(address) => self.turn_at(address, false),
+            None => self.begin(),
+        };
         let view = turn.view()?;
         let cards: Vec<PciAddress> = match only {
             Some(address) => {
@@ -45,9 +49,27 @@ impl Engine {
             }
             None => self.cards(&view),
         };
-        let read = |gpu| MigView { gpu, state: self.mig_state(gpu, &view.observed, READ_DEADLINE) };
+        let read = |gpu| MigView { gpu, state: self.look_at_instances(gpu, &view) };
         let found = cards.into_iter().map(read).collect();
         Ok((view, found))
+    }
+
+    /// The same of one card for a listing: others have their turn while the command takes long.
+    fn look_at_instances(&self, gpu: PciAddress, view: &View) -> Result<MigState, String> {
+        // Somebody may have begun with it while another card was looked at.
+        self.hands_on(gpu).map_err(|error| chain(&error))?;
+        let _look = self.starts.begin_look(gpu);
+        let under_way = self.progress.begin(Working {
+            gpu,
+            purpose: "its GPU instances are listed".to_owned(),
+            step: "read its GPU instances".to_owned(),
+            number: 1,
+            count: 1,
+            since: Instant::now(),
+        });
+        let state = self.lending(|| self.mig_state(gpu, &view.observed, READ_DEADLINE));
+        drop(under_way);
+        state
     }
 
     /// Makes GPU instances of one profile.
@@ -55,7 +77,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
     pub fn create_gpu_instances(&self, request: &CreateGpuInstances) -> Result<Report, EngineError> {
-        let turn = self.begin();
+        let turn = self.turn_at(request.gpu, false);
         let (address, profile, count) = (request.gpu, request.profile.as_str(), request.count);
         self.hands_on(address)?;
         let view = turn.view()?;
@@ -93,7 +115,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::create_gpu_instances`].
     pub fn remove_gpu_instances(&self, request: &RemoveGpuInstances) -> Result<Report, EngineError> {
-        let turn = self.begin();
+        let turn = self.turn_at(request.gpu, false);
         let address = request.gpu;
         self.hands_on(address)?;
         let view = turn.view()?;

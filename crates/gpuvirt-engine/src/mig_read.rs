@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use gpuvirt_model::{MigState, Observed, PciAddress, ProgramPath, Records, VgpuMode, chain};
+use gpuvirt_model::{MigState, Observed, PciAddress, ProfileName, ProgramPath, Records, VgpuMode, chain};
 use gpuvirt_plan::checks::mig::command_for;
 use gpuvirt_plan::placement::mig::Instances;
 use gpuvirt_plan::{Plan, Wanted, mig, mig_room, sriov, switch};
@@ -18,19 +18,29 @@ use crate::{Engine, SwitchRequest, View};
 pub(crate) const READ_DEADLINE: Duration = Duration::from_secs(60);
 
 impl Engine {
-    /// How many more vGPUs find a GPU instance on each GPU in vGPU mode `mig`: what placement counts there. In the turn of
-    /// a change only. A card that can't be read now, or not before `end`, is left out: its driver has the last word anyway.
-    pub(crate) fn instance_room(&self, view: &View, end: Instant) -> BTreeMap<PciAddress, Instances> {
+    /// How many more vGPUs find a GPU instance on each GPU in vGPU mode `mig` that offers the profile: what placement counts
+    /// there. In the turn of a change only. A card that can't be read now, or not soon enough for something to be left of
+    /// the time until `end`, is left out: its driver has the last word anyway.
+    pub(crate) fn instance_room(
+        &self,
+        view: &View,
+        profile: &ProfileName,
+        end: Instant,
+    ) -> BTreeMap<PciAddress, Instances> {
         let in_mode = |gpu: &PciAddress| {
             view.desired.gpu(*gpu).is_some_and(|entry| entry.vgpu_mode == Some(VgpuMode::Mig))
+        };
+        let offers = |gpu: &PciAddress| {
+            let gpu = view.observed.gpus.get(gpu);
+            gpu.is_some_and(|gpu| gpu.profiles.iter().any(|offer| offer.name == *profile))
         };
         let room = |address| {
             let gpu = view.observed.gpus.get(&address)?;
             let left = end.saturating_duration_since(Instant::now());
-            let state = self.mig_state(address, &view.observed, left).ok()?;
+            let state = self.mig_state(address, &view.observed, left / 2).ok()?;
             Some((address, Instances(mig_room::room(gpu, &view.observed, &state))))
         };
-        self.cards(view).into_iter().filter(in_mode).filter_map(room).collect()
+        self.cards(view).into_iter().filter(in_mode).filter(offers).filter_map(room).collect()
     }
 
     /// The managed GPUs that have a vendor's command and may be touched now.

@@ -31,16 +31,16 @@ impl Engine {
         end: Instant,
     ) -> Result<Place, EngineError> {
         let mut details = self.details(view)?;
+        let Some(first) = request.wishes.first() else {
+            return Err(EngineError::Bug("no vGPU was asked for".to_owned()));
+        };
         if !request.dry_run {
             // The vendor's command is a client of the card: only in the turn of a change.
-            details.instances = self.instance_room(view, end);
+            details.instances = self.instance_room(view, &first.profile, end);
         }
         let host = picture(view, &details);
         // What is kept for this very vGPU is known by its uuid; a virtual function's address is not chosen yet.
         let named = request.gpu.and_then(|gpu| view.observed.gpus.get(&gpu));
-        let Some(first) = request.wishes.first() else {
-            return Err(EngineError::Bug("no vGPU was asked for".to_owned()));
-        };
         let offered = named.and_then(|gpu| gpu.profiles.iter().find(|offer| offer.name == first.profile));
         let ids: Vec<VgpuId> = request
             .wishes
@@ -80,10 +80,12 @@ impl Engine {
                 .or_else(|| checks::untouchable(gpu, &view.observed, &waiting).into_iter().next())?;
             Some((gpu.address, Closed { code: refusal.code, because: refusal.because }))
         });
-        let unsettled =
-            self.store.open_intents()?.into_iter().map(|plan| {
-                (plan.gpu, Closed { code: RefusalCode::HandsOff, because: "hands-off".to_owned() })
-            });
+        let unsettled = self.store.open_intents()?.into_iter().map(|plan| {
+            let under_change = self.under_change(plan.gpu);
+            let closed = under_change.map(|busy| Closed { code: busy.code, because: busy.because });
+            let hands_off = || Closed { code: RefusalCode::HandsOff, because: "hands-off".to_owned() };
+            (plan.gpu, closed.unwrap_or_else(hands_off))
+        });
         Ok(Details { left_alone: locked.chain(unsettled).collect(), ..Details::default() })
     }
 }

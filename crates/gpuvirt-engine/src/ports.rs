@@ -119,6 +119,11 @@ pub trait Domains: Send + Sync {
         self.list()
     }
 
+    /// The same for who needs an answer within a second: a libvirt that has not answered by then is unknown.
+    fn list_soon(&self) -> Reading<Vec<Domain>> {
+        self.list()
+    }
+
     /// The stored definition, secrets included. It goes into no journal and no log.
     ///
     /// # Errors

@@ -74,7 +74,13 @@ pub(crate) fn with_instances_after(mut records: Records, plan: &Plan, now: &Obse
 }
 
 /// Our records after a way back that made GPU instances again, which then have other numbers. None: they are right.
-pub(crate) fn renumbered(records: &Records, before: &Observed, after: &Observed) -> Option<Records> {
+/// `marks`: what was noted of an earlier way back, whose daemon died before it could store what it had made: all that it
+/// noted, and the one that it was making.
+pub(crate) fn renumbered(
+    records: &Records,
+    (before, after): (&Observed, &Observed),
+    marks: &Marks,
+) -> Option<Records> {
     let mut next = records.clone();
     for record in &mut next.gpu_instances {
         let live = |now: &Observed| now.mig.get(&record.gpu).map(|state| state.instances.clone());
@@ -82,7 +88,11 @@ pub(crate) fn renumbered(records: &Records, before: &Observed, after: &Observed)
         if is.iter().any(|instance| record.is_of(record.gpu, instance)) {
             continue;
         }
-        let new = |one: &&GpuInstance| !was.iter().any(|known| known.is_same(one));
+        let new = |one: &&GpuInstance| {
+            marks.made(record.gpu, one.id)
+                || marks.making.contains(&record.gpu)
+                || !was.iter().any(|known| known.is_same(one))
+        };
         let there = |one: &&GpuInstance| one.profile == record.profile && one.placement == record.placement;
         if let Some(instance) = is.iter().filter(new).find(there) {
             record.id = instance.id;

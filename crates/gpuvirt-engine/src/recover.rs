@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use gpuvirt_model::{Outcome, PciAddress, VgpuId};
-use gpuvirt_plan::{Plan, Wanted, sriov, switch, verify};
+use gpuvirt_model::{Outcome, PciAddress, UnitName, VgpuId};
+use gpuvirt_plan::{Plan, Step, Wanted, sriov, switch, verify};
+use uuid::Uuid;
 
+use crate::lend::is_lent;
 use crate::mig_read::READ_DEADLINE;
 use crate::ports::{PortError, WaitingWrite};
 use crate::records::instances_agree;
@@ -43,6 +45,11 @@ impl Engine {
         let mut recovered = Vec::new();
         let mut stuck = Vec::new();
         for plan in self.store.open_intents()?.into_iter().filter(|plan| meant(plan.gpu)) {
+            // A change that waits for its write is under way, and one that was settled while we waited for ours is done.
+            let settled = self.lent() > 0 && !self.store.open_intents()?.contains(&plan);
+            if settled || self.starts.is_changing(plan.gpu) {
+                continue;
+            }
             match self.recover_one(&turn, &plan, deadline) {
                 Ok(()) => recovered.push(format!("{} is settled again ({})", plan.gpu, plan.purpose)),
                 Err(why) => stuck.push(format!("{}: {why}", plan.gpu)),
@@ -77,9 +84,23 @@ impl Engine {
             self.with_gpu_instances(plan, view.observed, READ_DEADLINE).map_err(|error| chain(&error))?;
         let view = View { observed, ..view };
         if is_settled(plan, &view) {
+            self.start_services(plan, &view, deadline);
             return self.store.close_journal(plan).map_err(|error| chain(&error));
         }
         self.undo(plan, deadline)
+    }
+
+    /// A change that is done may have died before its last steps: services that it stopped run again, as far as they can.
+    fn start_services(&self, plan: &Plan, view: &View, deadline: Duration) {
+        let runs = |unit: &&UnitName| view.observed.host.running_services.contains_key(*unit);
+        // Others have the host meanwhile, and leave this card alone.
+        let _changing = self.starts.begin_change(plan.gpu, &[]);
+        for unit in plan.before.services.iter().filter(|unit| !runs(unit)) {
+            let step = Step::StartService { gpu: plan.gpu, unit: unit.clone() };
+            if let Err(error) = self.lending(|| self.host.perform(&step, deadline)) {
+                tracing::warn!(gpu = %plan.gpu, %unit, error = chain(&error), "a service did not start again");
+            }
+        }
     }
 
     /// The GPUs with an open change that a write still waits for in the kernel.
@@ -114,9 +135,11 @@ fn concerns(waiting: &WaitingWrite, plan: &Plan) -> bool {
             || before.bindings.contains_key(function)
             || before.vgpu_types.contains_key(function)
             || before.vfs.contains_key(function)
+            || before.vgpu_params.contains_key(&VgpuId::Vf(*function))
     };
-    waiting.function.as_ref().is_some_and(bound)
-        || waiting.vgpu.is_some_and(|uuid| before.mdevs.contains_key(&uuid))
+    let of_vgpu =
+        |uuid: Uuid| before.mdevs.contains_key(&uuid) || before.vgpu_params.contains_key(&VgpuId::Mdev(uuid));
+    waiting.function.as_ref().is_some_and(bound) || waiting.vgpu.is_some_and(of_vgpu)
 }
 
 /// A function of the plan that the kernel holds for somebody's write.
@@ -146,12 +169,36 @@ fn is_settled(plan: &Plan, view: &View) -> bool {
         let gpu = view.observed.gpus.get(&plan.gpu);
         let entry = view.desired.gpu(plan.gpu);
         gpu.zip(entry).is_some_and(|(gpu, entry)| {
+            if is_lent(entry, view) {
+                return knows_the_way_back(plan, view);
+            }
             let wanted = Wanted::by(entry, &view.desired.host);
             switch::plan_for(gpu, &view.observed, &wanted, &view.records).is_empty()
         })
     };
     vgpus_agree
         && bindings_agree
+        && params_agree(plan, view)
         && instances_agree(plan, view)
         && verify::broken_promises(plan, &view.observed).is_empty()
+}
+
+/// Of a card that is lent the desired document tells nothing: what is stored behind a change of it is how the host had its
+/// functions, without which it could not be given back.
+fn knows_the_way_back(plan: &Plan, view: &View) -> bool {
+    plan.before.bindings.iter().all(|(function, before)| {
+        let hosts = before.driver.as_ref().is_some_and(|driver| !driver.leaves_group_viable());
+        let found = view.observed.functions.get(function);
+        !hosts || found.is_none_or(|found| view.records.host_binding(found).is_some())
+    })
+}
+
+/// Whether the vGPUs whose parameters a plan sets have those that are stored for them, where any are: those of a vGPU that
+/// was made for a start are in its VM's request.
+fn params_agree(plan: &Plan, view: &View) -> bool {
+    let stored =
+        |id: &VgpuId| view.desired.gpus.iter().flat_map(|gpu| &gpu.vgpus).find(|vgpu| vgpu.id == *id);
+    let live = |id: &VgpuId| view.observed.vgpus.get(id).and_then(|vgpu| vgpu.known_params());
+    let pairs = plan.before.vgpu_params.keys().filter_map(|id| Some((stored(id)?, live(id)?)));
+    pairs.into_iter().all(|(stored, live)| stored.params == *live)
 }

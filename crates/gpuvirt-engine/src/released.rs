@@ -10,6 +10,7 @@ use gpuvirt_model::{PciAddress, Vgpu, VgpuId, chain};
 use gpuvirt_plan::vgpu;
 use uuid::Uuid;
 
+use crate::hook::WRITE_AT_LEAST;
 use crate::turn::Turn;
 use crate::vgpu::no_plan;
 use crate::{Engine, EngineError, View};
@@ -20,6 +21,8 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 /// What of one domain can go now.
 struct Going<'a> {
     domain: Uuid,
+    /// The ticket on which this was decided.
+    ticket: Option<u64>,
     /// On the host.
     alive: Vec<&'a Vgpu>,
     /// Only our record is left.
@@ -52,8 +55,15 @@ impl Engine {
             seen.insert(*domain);
             going.push(of_domain);
         }
-        self.remove_all(&view, &going, deadline)?;
-        going.iter().filter(|going| going.all).for_each(|going| self.starts.spent(going.domain));
+        let later = self.remove_all(&view, &going, deadline)?;
+        let is_later = |going: &Going<'_>| going.alive.iter().any(|vgpu| later.contains(&vgpu.gpu));
+        for going in &going {
+            match (is_later(going), going.all) {
+                (true, _) => drop(seen.remove(&going.domain)),
+                (false, true) => self.starts.spent(going.domain, going.ticket),
+                (false, false) => {}
+            }
+        }
         Ok(seen)
     }
 
@@ -61,7 +71,7 @@ impl Engine {
     /// were not asked yet goes. Whether there is room to be hoped for.
     pub(crate) fn make_room(&self, turn: &Turn<'_>, asked: &mut BTreeSet<Uuid>, left: Duration) -> bool {
         let ended = &self.starts.tickets() - asked;
-        if ended.is_empty() || left.is_zero() {
+        if ended.is_empty() || left < WRITE_AT_LEAST {
             return false;
         }
         match self.remove_some(turn, &ended, left) {
@@ -76,20 +86,33 @@ impl Engine {
 
     /// What of this domain nobody has.
     fn going<'a>(&self, domain: Uuid, view: &'a View) -> Going<'a> {
-        let mut going = Going { domain, alive: Vec::new(), gone: Vec::new(), all: true };
+        let ticket = self.starts.ticket(domain);
+        let mut going = Going { domain, ticket, alive: Vec::new(), gone: Vec::new(), all: true };
         for (id, _) in view.records.vgpus.iter().filter(|(_, record)| record.domain == Some(domain)) {
             match view.observed.vgpus.get(id).filter(|found| view.records.made(found)) {
                 // Gone already, or another one by that name.
                 None => going.gone.push(*id),
-                Some(found) if is_held(found) || self.starts.has(&id.hostdev()) => going.all = false,
+                Some(found)
+                    if is_held(found)
+                        || self.starts.has(&id.hostdev())
+                        || self.starts.is_changing(found.gpu) =>
+                {
+                    going.all = false;
+                }
                 Some(found) => going.alive.push(found),
             }
         }
         going
     }
 
-    /// One change for each GPU, and one for what is only remembered.
-    fn remove_all(&self, view: &View, going: &[Going<'_>], deadline: Duration) -> Result<(), EngineError> {
+    /// One change for each GPU, and one for what is only remembered. The GPUs that were left, since others had the host
+    /// meanwhile: the picture may be old, and they go on a fresh one.
+    fn remove_all(
+        &self,
+        view: &View,
+        going: &[Going<'_>],
+        deadline: Duration,
+    ) -> Result<BTreeSet<PciAddress>, EngineError> {
         let mut of_gpu: BTreeMap<PciAddress, Vec<&Vgpu>> = BTreeMap::new();
         for vgpu in going.iter().flat_map(|going| &going.alive) {
             of_gpu.entry(vgpu.gpu).or_default().push(*vgpu);
@@ -100,7 +123,9 @@ impl Engine {
             records.vgpus.retain(|id, _| !gone.contains(id));
             self.store.commit(&view.desired, &records)?;
         }
-        for (address, vgpus) in of_gpu {
+        let lent = self.lent();
+        let mut of_gpu = of_gpu.into_iter();
+        for (address, vgpus) in of_gpu.by_ref() {
             let gpu = self.changeable(view, address)?;
             let plan = vgpu::remove(address, &vgpus, &view.observed).ok_or_else(|| no_plan(address))?;
             let before = View { records: records.clone(), ..view.clone() };
@@ -108,8 +133,11 @@ impl Engine {
             self.apply(&plan, gpu, deadline)?;
             self.settle(&plan, &before, &view.desired, &records, deadline)?;
             tracing::info!(gpu = %address, vgpus = vgpus.len(), "removed after their VMs ended");
+            if self.lent() != lent {
+                break;
+            }
         }
-        Ok(())
+        Ok(of_gpu.map(|(address, _)| address).collect())
     }
 }
 

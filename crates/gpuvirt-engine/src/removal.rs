@@ -7,6 +7,7 @@ use gpuvirt_plan::checks::{not_found, vgpu as vgpu_checks};
 use gpuvirt_plan::vgpu;
 
 use crate::change::hands_off;
+use crate::turn::Turn;
 use crate::vgpu::{no_plan, sentence_about};
 use crate::{Engine, EngineError, Removal, RemoveRequest, Report, View};
 
@@ -23,13 +24,34 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
     pub fn remove_vgpus(&self, request: &RemoveRequest) -> Result<Report, EngineError> {
-        let turn = self.turn(request.dry_run);
-        let view = turn.view()?;
+        let (_turn, view) = self.turn_to_remove(request)?;
         let (ids, refusals) = match &request.which {
             Removal::These(ids) => (ids.iter().copied().collect(), self.unknown(ids, &view)?),
             Removal::AllOf(gpu) => (ours(self.hands_on_gpu(&view, *gpu)?, &view), Vec::new()),
         };
         self.unmake(&view, &ids, refusals, request)
+    }
+
+    /// The turn, when no change of a GPU that this is about is under way that is worth waiting for; and what is there then.
+    fn turn_to_remove(&self, request: &RemoveRequest) -> Result<(Turn<'_>, View), EngineError> {
+        loop {
+            let turn = match &request.which {
+                Removal::AllOf(gpu) => self.turn_at(*gpu, request.dry_run),
+                Removal::These(_) => self.turn(request.dry_run),
+            };
+            let view = turn.view()?;
+            let ids = match &request.which {
+                Removal::These(ids) if !request.dry_run => ids.as_slice(),
+                Removal::These(_) | Removal::AllOf(_) => &[],
+            };
+            let gpus = ids.iter().flat_map(|id| gpus_of(*id, &view));
+            let busy: BTreeSet<PciAddress> = gpus.filter(|gpu| self.is_to_end_soon(*gpu)).collect();
+            if busy.is_empty() {
+                return Ok((turn, view));
+            }
+            drop(turn);
+            self.wait_for(&busy);
+        }
     }
 
     /// A GPU of this host without an open intent. Whether it can be changed is asked once, of what is alive on it.
@@ -54,7 +76,10 @@ impl Engine {
                 Ok(found) => gpu = Some(found),
                 Err(EngineError::Refused(more)) => {
                     // What is ours of it is known only once it is recovered.
-                    if more.iter().any(|refusal| refusal.code == RefusalCode::HandsOff) {
+                    if more
+                        .iter()
+                        .any(|refusal| matches!(refusal.code, RefusalCode::HandsOff | RefusalCode::Busy))
+                    {
                         unsettled.insert(address);
                     }
                     refusals.extend(more);
@@ -66,6 +91,11 @@ impl Engine {
             refusals.extend(vgpu_checks::not_removable(alive, &view.observed, &view.records));
         }
         refusals.extend(several_gpus(&found));
+        // A change that is under way may be about to make what is only remembered.
+        let gone: BTreeSet<PciAddress> = found.gone.iter().flat_map(|id| gpus_of(*id, view)).collect();
+        let busy = gone.difference(&unsettled).filter_map(|gpu| self.under_change(*gpu));
+        let new: Vec<Refusal> = busy.filter(|busy| !refusals.contains(busy)).collect();
+        refusals.extend(new);
         if !refusals.is_empty() {
             return Err(EngineError::Refused(refusals));
         }
@@ -127,7 +157,7 @@ impl Engine {
         let intents = self.store.open_intents()?;
         let refusals = ids.iter().filter(|id| !view.observed.vgpus.contains_key(id)).filter_map(|id| {
             match intents.iter().find(|plan| plan.before.has_vgpu(*id)) {
-                Some(plan) => Some(hands_off(plan)),
+                Some(plan) => Some(self.under_change(plan.gpu).unwrap_or_else(|| hands_off(plan))),
                 None => (!is_remembered(*id, view)).then(|| vgpu_checks::not_found(*id)),
             }
         });
@@ -156,6 +186,17 @@ impl<'a> Found<'a> {
     fn ids(&self) -> Vec<VgpuId> {
         self.alive.iter().map(|vgpu| vgpu.id).chain(self.gone.iter().copied()).collect()
     }
+}
+
+/// The GPUs that a vGPU is of: where it is, else where we remember it to be.
+fn gpus_of(id: VgpuId, view: &View) -> BTreeSet<PciAddress> {
+    if let Some(found) = view.observed.vgpus.get(&id) {
+        return BTreeSet::from([found.gpu]);
+    }
+    let parent = view.records.vgpus.get(&id).map(|record| record.parent);
+    let recorded = parent.and_then(|parent| view.observed.gpu_of(parent)).map(|gpu| gpu.address);
+    let wanted = view.desired.gpus.iter().filter(|entry| entry.vgpus.iter().any(|vgpu| vgpu.id == id));
+    wanted.map(|entry| entry.address).chain(recorded).collect()
 }
 
 fn is_remembered(id: VgpuId, view: &View) -> bool {

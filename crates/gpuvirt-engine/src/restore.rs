@@ -4,6 +4,7 @@
 //! It decides on what the kernel shows and never asks libvirt, which starts after us. What is refused or fails is one
 //! GPU's affair: whoever calls this goes on with the next.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use gpuvirt_model::{ConfiguredType, DesiredGpu, GraphicsType, PciAddress, Refusal, RefusalCode, When};
@@ -29,6 +30,7 @@ impl Engine {
     /// [`EngineError::Refused`] with every reason, nothing written, where the card is gone, has moved or is another one,
     /// too; [`EngineError::Failed`] with what is true now.
     pub fn restore(&self, address: PciAddress, deadline: Duration) -> Result<Report, EngineError> {
+        self.wait_for(&BTreeSet::from([address]));
         let _turn = self.kernel_turn();
         self.hands_on(address)?;
         let view = self.view_to_restore(address)?;
@@ -54,11 +56,14 @@ impl Engine {
         if waits_for_a_vm(entry, &view) {
             return Ok(Report::unchanged(format!("{address} stays the host's until a VM asks for it")));
         }
-        let wishes: Vec<Wish> = entry.vgpus.iter().map(Wish::lasting).collect();
         let stands = self.stands(&request, &view)?;
         let view = if stands { view } else { self.view_by(|host| host.observe_gpu_and_holders(address))? };
         let seen = stands.then(|| view.clone());
         let switched = self.set_type_in(&request, view)?;
+        // Others may have had the host meanwhile: what is stored now is meant.
+        let (desired, _) = self.store.load()?;
+        let entry = desired.gpu(address);
+        let wishes: Vec<Wish> = entry.into_iter().flat_map(|entry| &entry.vgpus).map(Wish::lasting).collect();
         if wishes.is_empty() || switched.pending.is_some() {
             return Ok(switched);
         }

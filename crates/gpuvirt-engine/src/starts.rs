@@ -9,6 +9,7 @@
 //! It lives in memory. What it does not know (our own restart) comes back by `reconnect` hooks and by libvirt's next
 //! listing; and who holds a device open is seen in the kernel all the same.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -30,15 +31,28 @@ struct State {
     /// Rises with every claim, and at the end of every change.
     now: u64,
     claims: BTreeMap<Uuid, Claim>,
-    tickets: BTreeSet<Uuid>,
+    /// By domain, with the moment of each: what is decided on one says nothing about a later one.
+    tickets: BTreeMap<Uuid, u64>,
     /// Which start of each VM began last.
     begun: BTreeMap<Uuid, u64>,
     /// When each VM ended that did: an older listing may still show it.
     ended: BTreeMap<Uuid, u64>,
-    changing: Option<PciAddress>,
+    /// The GPUs that changes are at.
+    changing: BTreeMap<PciAddress, At>,
     last_change: u64,
     /// VMs that start with the host and were off when libvirt last listed them: room is kept for those.
     awaited: Vec<Domain>,
+}
+
+/// What is known of a change that is under way.
+#[derive(Debug, Clone, Default)]
+struct At {
+    /// How many changes: a way back is one within its change.
+    depth: usize,
+    /// How many look at it in a way that no change may come between: it keeps no start from what is there.
+    looks: usize,
+    /// It has stopped a driver's services for as long as it lasts.
+    stops_services: bool,
 }
 
 #[derive(Debug)]
@@ -93,7 +107,9 @@ impl Starts {
     /// The VM has its devices from now on; a pending removal of what was made for it is taken over.
     pub(crate) fn claim(&self, wanted: &Wanted<'_>) -> Result<(), Unclaimed> {
         let mut state = self.state();
-        while let Some(gpu) = state.changing.filter(|gpu| wanted.gpus.contains(gpu)) {
+        let is_changed =
+            |state: &State, gpu: &PciAddress| state.changing.get(gpu).is_some_and(|at| at.depth > 0);
+        while let Some(gpu) = wanted.gpus.iter().copied().find(|gpu| is_changed(&state, gpu)) {
             let left = wanted.end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(Unclaimed::Changing(gpu));
@@ -148,18 +164,36 @@ impl Starts {
     pub(crate) fn expire(&self, domain: Uuid) {
         let mut state = self.state();
         if !state.claims.contains_key(&domain) {
-            state.tickets.insert(domain);
+            state.ticket(domain);
         }
     }
 
     /// The domains whose vGPUs may go.
     pub(crate) fn tickets(&self) -> BTreeSet<Uuid> {
-        self.state().tickets.clone()
+        self.state().tickets.keys().copied().collect()
     }
 
-    /// What was made for this domain is gone.
-    pub(crate) fn spent(&self, domain: Uuid) {
-        self.state().tickets.remove(&domain);
+    /// Which ticket a domain has, for [`Starts::spent`].
+    pub(crate) fn ticket(&self, domain: Uuid) -> Option<u64> {
+        self.state().tickets.get(&domain).copied()
+    }
+
+    /// What was made for this domain is gone, as it was decided when it had this ticket. A newer one stays.
+    pub(crate) fn spent(&self, domain: Uuid, ticket: Option<u64>) {
+        let mut state = self.state();
+        if ticket.is_some() && state.tickets.get(&domain).copied() == ticket {
+            state.tickets.remove(&domain);
+        }
+    }
+
+    /// Whether a domain starts or runs, as far as we were told.
+    pub(crate) fn runs_now(&self, domain: Uuid) -> bool {
+        self.state().claims.contains_key(&domain)
+    }
+
+    /// Whether any does.
+    pub(crate) fn any_runs(&self) -> bool {
+        !self.state().claims.is_empty()
     }
 
     /// Whether a start has a device.
@@ -175,13 +209,54 @@ impl Starts {
         if let Some(name) = state.who_has(takes) {
             return Err(name);
         }
-        let outer = state.changing.replace(gpu);
-        Ok(Changing { starts: self, outer })
+        state.changing.entry(gpu).or_default().depth += 1;
+        Ok(Changing { starts: self, gpu, only_looks: false })
     }
 
-    /// The GPU that a change is at.
-    pub(crate) fn changing(&self) -> Option<PciAddress> {
-        self.state().changing
+    /// Begins a look at a GPU that no change of it may come between.
+    pub(crate) fn begin_look(&self, gpu: PciAddress) -> Changing<'_> {
+        self.state().changing.entry(gpu).or_default().looks += 1;
+        Changing { starts: self, gpu, only_looks: true }
+    }
+
+    /// The change of this GPU stops services until it ends.
+    pub(crate) fn stop_services(&self, gpu: PciAddress) {
+        if let Some(at) = self.state().changing.get_mut(&gpu) {
+            at.stops_services = true;
+        }
+    }
+
+    /// Another GPU whose change has stopped services: they are started again when that ends, whoever counts on it that
+    /// they do not run.
+    pub(crate) fn stopped_for_another(&self, gpu: PciAddress) -> Option<PciAddress> {
+        let state = self.state();
+        let other = state.changing.iter().find(|(other, at)| **other != gpu && at.stops_services);
+        other.map(|(other, _)| *other)
+    }
+
+    /// The GPUs that changes are at.
+    pub(crate) fn changing(&self) -> BTreeSet<PciAddress> {
+        self.state().changing.keys().copied().collect()
+    }
+
+    /// Whether a change of this GPU is under way.
+    pub(crate) fn is_changing(&self, gpu: PciAddress) -> bool {
+        self.state().changing.contains_key(&gpu)
+    }
+
+    /// Waits until a change of one of these GPUs ends, or a moment; whether one has ended.
+    pub(crate) fn one_ends(&self, gpus: &BTreeSet<PciAddress>, end: Instant) -> bool {
+        let mut state = self.state();
+        loop {
+            if gpus.iter().any(|gpu| !state.changing.contains_key(gpu)) {
+                return true;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
     }
 
     /// The name of a VM that has one of these devices.
@@ -247,7 +322,12 @@ impl State {
         self.now += 1;
         self.ended.insert(domain, self.now);
         self.claims.remove(&domain);
-        self.tickets.insert(domain);
+        self.ticket(domain);
+    }
+
+    fn ticket(&mut self, domain: Uuid) {
+        self.now += 1;
+        self.tickets.insert(domain, self.now);
     }
 
     fn note(&mut self, domain: &Domain) {
@@ -276,16 +356,26 @@ impl Claim {
 #[derive(Debug)]
 pub(crate) struct Changing<'a> {
     starts: &'a Starts,
-    /// The change of which this one is a part: a way back while its change is under way still.
-    outer: Option<PciAddress>,
+    gpu: PciAddress,
+    only_looks: bool,
 }
 
 impl Drop for Changing<'_> {
     fn drop(&mut self) {
         let mut state = self.starts.state();
-        state.changing = self.outer;
-        state.now += 1;
-        state.last_change = state.now;
+        if let Entry::Occupied(mut at) = state.changing.entry(self.gpu) {
+            match self.only_looks {
+                true => at.get_mut().looks -= 1,
+                false => at.get_mut().depth -= 1,
+            }
+            if at.get().depth + at.get().looks == 0 {
+                at.remove();
+            }
+        }
+        if !self.only_looks {
+            state.now += 1;
+            state.last_change = state.now;
+        }
         self.starts.changed.notify_all();
     }
 }
@@ -293,6 +383,20 @@ impl Drop for Changing<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ticket_is_spent_by_what_was_decided_on_it_alone() {
+        let (starts, domain) = (Starts::default(), Uuid::from_u128(1));
+        starts.release(domain);
+        let first = starts.ticket(domain);
+        // While its devices go the VM starts again, and ends.
+        starts.release(domain);
+        starts.spent(domain, first);
+        assert_eq!(starts.tickets(), BTreeSet::from([domain]));
+        starts.spent(domain, starts.ticket(domain));
+        assert!(starts.tickets().is_empty());
+        starts.spent(domain, None);
+    }
 
     #[test]
     fn a_start_that_came_too_late_takes_nothing_from_the_next_one_of_its_vm() {

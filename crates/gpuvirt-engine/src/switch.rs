@@ -19,7 +19,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
     pub fn set_type(&self, request: &SwitchRequest) -> Result<Report, EngineError> {
-        let turn = self.turn(request.dry_run && !self.is_about_mig(request)?);
+        let turn = self.turn_at(request.gpu, request.dry_run && !self.is_about_mig(request)?);
         self.hands_on(request.gpu)?;
         self.set_type_in(request, turn.view_of(request.gpu)?)
     }

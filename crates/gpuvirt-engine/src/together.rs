@@ -10,6 +10,7 @@ use gpuvirt_model::{Domain, Gpu, GraphicsType, ProfileName, VgpuId};
 use gpuvirt_plan::checks::start::Missing;
 use gpuvirt_plan::wish::Wish;
 
+use crate::hook::WRITE_AT_LEAST;
 use crate::starts::Wanted;
 use crate::turn::Turn;
 use crate::{Engine, View};
@@ -58,16 +59,16 @@ impl Waiting {
         self.state().iter().filter(waits).map(|start| start.domain.clone()).collect()
     }
 
-    /// Notes that a start has all that it wants, if it waits still and `claim` succeeds.
-    fn finish(&self, domain: &Domain, made: Vec<VgpuId>, claim: impl FnOnce() -> bool) {
+    /// Notes that a start has all that it wants, if it waits still and `claim` succeeds; whether it waits still.
+    fn finish(&self, domain: &Domain, made: Vec<VgpuId>, claim: impl FnOnce() -> bool) -> bool {
         let mut state = self.state();
         let waits =
             |start: &&mut Start| start.domain.uuid == domain.uuid && matches!(start.has, Has::Nothing);
-        if let Some(start) = state.iter_mut().find(waits) {
-            if claim() {
-                start.has = Has::All(made);
-            }
+        let Some(start) = state.iter_mut().find(waits) else { return false };
+        if claim() {
+            start.has = Has::All(made);
         }
+        true
     }
 }
 
@@ -106,17 +107,31 @@ impl Engine {
         self.waiting_starts.all().into_iter().filter_map(judged).take_while(fits).collect()
     }
 
-    /// Claims for others what was made for them; who gave up meanwhile is left to its release.
+    /// Claims for others what was made for them. Of who gave up meanwhile it may go: its release may have come and gone
+    /// while nothing of it was there yet.
     pub(crate) fn finish_companions(&self, companions: Vec<(Domain, Vec<Missing>)>, turn: &Turn<'_>) {
+        if companions.is_empty() {
+            return;
+        }
         let seen = self.starts.mark();
         // All that they want was made just now: nobody holds it.
-        let Ok(view) = turn.view_without_holders() else { return };
+        let view = match turn.view_without_holders() {
+            Ok(view) => view,
+            Err(error) => {
+                tracing::warn!(error = gpuvirt_model::chain(&error), "starts that wait look again");
+                companions.iter().for_each(|(domain, _)| self.starts.expire(domain.uuid));
+                return;
+            }
+        };
         for (domain, missing) in companions {
             let clean = self.judged(&domain, &view).is_ok_and(|judgement| judgement == Default::default());
             let gpus = crate::starts::gpus_of(&domain, &view);
             let wanted = Wanted { domain: &domain, gpus: &gpus, seen, end: Instant::now() };
             let made = missing.iter().map(|missing| missing.id).collect();
-            self.waiting_starts.finish(&domain, made, || clean && self.starts.claim(&wanted).is_ok());
+            let claim = || clean && self.starts.claim(&wanted).is_ok();
+            if !self.waiting_starts.finish(&domain, made, claim) {
+                self.starts.expire(domain.uuid);
+            }
         }
     }
 
@@ -127,25 +142,27 @@ impl Engine {
         gpu: &Gpu,
         view: &View,
         turn: &Turn<'_>,
-        left: Duration,
+        end: Instant,
     ) -> Result<(), crate::EngineError> {
-        let companions = self.companions(&own.profile, gpu, view, left);
+        let left = || end.saturating_duration_since(Instant::now());
+        let companions = self.companions(&own.profile, gpu, view, left());
         let theirs = companions
             .iter()
             .flat_map(|(domain, missing)| missing.iter().map(|missing| wish(domain, missing)));
         let mut all = vec![own.clone()];
         all.extend(theirs);
-        if all.len() > 1 && self.make_within(view, gpu, &all, left).is_ok() {
-            self.finish_companions(companions, turn);
-            return Ok(());
-        }
-        if all.len() == 1 {
-            return self.make_within(view, gpu, &[own], left).map(drop);
+        match self.make_within(view, gpu, &all, left()) {
+            Ok(_) => {
+                self.finish_companions(companions, turn);
+                return Ok(());
+            }
+            Err(error) if companions.is_empty() || left() < WRITE_AT_LEAST => return Err(error),
+            Err(_) => {}
         }
         // On a fresh look: a change that failed was taken back.
         let view = turn.view_without_holders()?;
         let gpu = self.changeable(&view, gpu.address)?;
-        self.make_within(&view, gpu, &[own], left).map(drop)
+        self.make_within(&view, gpu, &[own], left()).map(drop)
     }
 }
 
@@ -167,4 +184,34 @@ fn is_only_choice(profile: &ProfileName, gpu: &Gpu, view: &View) -> bool {
     });
     let mut offers = others.filter_map(|entry| view.observed.gpus.get(&entry.address));
     !offers.any(|other| other.profiles.iter().any(|offer| offer.name == *profile))
+}
+
+#[cfg(test)]
+mod tests {
+    use gpuvirt_model::{DomainState, Guest, Requests};
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn who_gave_up_is_told_from_who_waits_still() {
+        let domain = Domain {
+            name: "web".to_owned(),
+            uuid: Uuid::from_u128(1),
+            state: DomainState::Active,
+            autostart: false,
+            config: Vec::new(),
+            live: Vec::new(),
+            requests: Requests::default(),
+            guest: Guest::default(),
+        };
+        let (waiting, made) = (Waiting::default(), vec![VgpuId::Mdev(Uuid::from_u128(2))]);
+        waiting.enter(&domain);
+        assert!(waiting.finish(&domain, made.clone(), || false), "it waits, and looks for itself");
+        assert!(waiting.leave(&domain).is_none());
+        assert!(!waiting.finish(&domain, made.clone(), || true), "nobody takes it");
+        waiting.enter(&domain);
+        assert!(waiting.finish(&domain, made.clone(), || true));
+        assert_eq!(waiting.leave(&domain), Some(made));
+    }
 }

@@ -8,93 +8,21 @@
 //!
 //! They are taken in this order and no other. libvirt answers no listing while a domain starts, hooks included, so
 //! what a hook waits for must not wait for libvirt: a hook takes `host` and `starts` alone.
+//!
+//! A write that the kernel keeps waiting costs its card alone: while it lasts, whoever else comes may take both locks
+//! ([`Engine::lending`]). `host` is taken back when it has ended, before all who wait; `orders` is not, for what is left of
+//! the change asks libvirt nothing. Whoever has `host` sees in [`crate::starts::Starts::changing`] exactly the cards of
+//! changes that wait so, and leaves those alone. Nobody waits for such a card with one of the locks in hand.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gpuvirt_model::{Domain, Observed, PciAddress, Reading, Unknown};
 use gpuvirt_plan::profile::may_name_vms;
 
+use crate::lock::Guard;
 use crate::ports::Domains;
 use crate::{Engine, EngineError, View};
-
-/// A lock whose waiters are served in the order in which they came, and may give up.
-#[derive(Debug, Default)]
-pub(crate) struct Lock {
-    state: Mutex<State>,
-    freed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    held: bool,
-    next: u64,
-    queue: VecDeque<u64>,
-}
-
-/// Held until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Guard<'a>(&'a Lock);
-
-impl Lock {
-    /// Waits for the lock.
-    pub(crate) fn take(&self) -> Guard<'_> {
-        let mut state = self.state();
-        let ticket = state.enter();
-        while !state.may_take(ticket) {
-            state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        state.take();
-        Guard(self)
-    }
-
-    /// Waits for the lock until a moment, and at least looks once.
-    pub(crate) fn take_until(&self, end: Instant) -> Option<Guard<'_>> {
-        let mut state = self.state();
-        let ticket = state.enter();
-        while !state.may_take(ticket) {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                state.queue.retain(|waiting| *waiting != ticket);
-                self.freed.notify_all();
-                return None;
-            }
-            state = self.freed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        state.take();
-        Some(Guard(self))
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn enter(&mut self) -> u64 {
-        self.next += 1;
-        self.queue.push_back(self.next);
-        self.next
-    }
-
-    fn may_take(&self, ticket: u64) -> bool {
-        !self.held && self.queue.front() == Some(&ticket)
-    }
-
-    fn take(&mut self) {
-        self.held = true;
-        self.queue.pop_front();
-    }
-}
-
-impl Drop for Guard<'_> {
-    fn drop(&mut self) {
-        self.0.state().held = false;
-        self.0.freed.notify_all();
-    }
-}
 
 /// The turn of a change: libvirt's domains as they were just before it, and the host to itself from then on.
 ///
@@ -106,14 +34,30 @@ pub(crate) struct Turn<'a> {
     _orders: Option<Guard<'a>>,
 }
 
+/// How long a step may take before others have their turn meanwhile. Most take less: their change goes on undisturbed.
+pub(crate) const LENT_AFTER: Duration = Duration::from_millis(500);
+
+/// What this thread's turn holds.
+#[derive(Clone, Copy, Default)]
+struct Mine {
+    /// Its ticket of the host: then it must not ask libvirt.
+    host: Option<u64>,
+    /// Its ticket of the orders, which somebody may have taken since.
+    orders: Option<u64>,
+    /// How often others had the host meanwhile.
+    lent: u64,
+}
+
 thread_local! {
-    /// Whether this thread has the host to itself: then it must not ask libvirt.
-    static HAS_HOST: Cell<bool> = const { Cell::new(false) };
+    static MINE: Cell<Mine> = const { Cell::new(Mine { host: None, orders: None, lent: 0 }) };
 }
 
 /// Panics in tests where libvirt would be asked while the host is held.
 pub(crate) fn may_ask_libvirt() {
-    debug_assert!(!HAS_HOST.get(), "libvirt is asked while the host is held: use the turn's own view");
+    debug_assert!(
+        MINE.get().host.is_none(),
+        "libvirt is asked while the host is held: use the turn's own view"
+    );
 }
 
 impl Engine {
@@ -128,24 +72,40 @@ impl Engine {
         let orders = (!dry_run).then(|| self.orders.take());
         let domains = self.listed();
         let host = (!dry_run).then(|| self.host_lock.take());
-        HAS_HOST.set(!dry_run);
-        Turn { engine: self, domains, _host: host, _orders: orders }
+        Turn::of(self, domains, host, orders)
     }
 
     /// The turn of a change that is decided on what the kernel shows: libvirt is not asked, its domains are unknown.
     pub(crate) fn kernel_turn(&self) -> Turn<'_> {
         let host = self.host_lock.take();
-        HAS_HOST.set(true);
         let domains = Reading::Unknown(Unknown::Unreadable { what: "libvirt is not asked".to_owned() });
-        Turn { engine: self, domains, _host: Some(host), _orders: None }
+        Turn::of(self, domains, Some(host), None)
     }
 
     /// The host for a hook, waited for until a moment. Domains are those of the claims: libvirt is not asked.
     pub(crate) fn hook_turn(&self, end: Instant) -> Option<Turn<'_>> {
         let host = self.host_lock.take_until(end)?;
-        HAS_HOST.set(true);
         let domains = Reading::Known(self.starts.awaited());
-        Some(Turn { engine: self, domains, _host: Some(host), _orders: None })
+        Some(Turn::of(self, domains, Some(host), None))
+    }
+
+    /// Does something that may take long, in this thread's turn: others have theirs when it does.
+    pub(crate) fn lending<T>(&self, work: impl FnOnce() -> T) -> T {
+        let mine = MINE.get();
+        let Some(host) = mine.host else { return work() };
+        let from = Instant::now() + self.lent_after;
+        self.host_lock.lend(host, from);
+        mine.orders.inspect(|orders| self.orders.lend(*orders, from));
+        let done = work();
+        let lent = self.host_lock.take_back(host);
+        let orders = mine.orders.filter(|orders| self.orders.keep(*orders));
+        MINE.set(Mine { orders, lent: mine.lent + u64::from(lent), ..mine });
+        done
+    }
+
+    /// How often others had the host in this thread's turn: what was read before may be old since.
+    pub(crate) fn lent(&self) -> u64 {
+        MINE.get().lent
     }
 
     /// libvirt's domains; what they tell of running VMs is noted.
@@ -156,6 +116,11 @@ impl Engine {
     /// The same where libvirt runs, and unknown where it would have to be started for it.
     pub(crate) fn listed_if_running(&self) -> Reading<Vec<Domain>> {
         self.listed_by(|domains| domains.list_if_running())
+    }
+
+    /// The same as far as libvirt tells within a second.
+    pub(crate) fn listed_soon(&self) -> Reading<Vec<Domain>> {
+        self.listed_by(|domains| domains.list_soon())
     }
 
     fn listed_by(&self, list: impl FnOnce(&dyn Domains) -> Reading<Vec<Domain>>) -> Reading<Vec<Domain>> {
@@ -218,7 +183,18 @@ impl Engine {
     }
 }
 
-impl Turn<'_> {
+impl<'a> Turn<'a> {
+    fn of(
+        engine: &'a Engine,
+        domains: Reading<Vec<Domain>>,
+        host: Option<Guard<'a>>,
+        orders: Option<Guard<'a>>,
+    ) -> Self {
+        let ticket = |guard: &Option<Guard<'_>>| guard.as_ref().map(Guard::ticket);
+        MINE.set(Mine { host: ticket(&host), orders: ticket(&orders), lent: 0 });
+        Self { engine, domains, _host: host, _orders: orders }
+    }
+
     /// A fresh picture of the host, with the domains as they were when the turn began.
     pub(crate) fn view(&self) -> Result<View, EngineError> {
         self.engine.view_of(self.domains.clone())
@@ -245,43 +221,6 @@ impl Turn<'_> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        HAS_HOST.set(false);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    use super::*;
-
-    #[test]
-    fn who_gives_up_lets_the_next_one_through() {
-        let lock = Arc::new(Lock::default());
-        let held = lock.take();
-        assert!(lock.take_until(Instant::now()).is_none());
-        let waiting = std::thread::spawn({
-            let lock = Arc::clone(&lock);
-            move || lock.take_until(Instant::now() + Duration::from_secs(60)).is_some()
-        });
-        assert!(lock.take_until(Instant::now() + Duration::from_millis(20)).is_none());
-        drop(held);
-        assert!(waiting.join().unwrap());
-        assert!(lock.take_until(Instant::now()).is_some());
-    }
-
-    #[test]
-    fn a_panic_frees_the_lock() {
-        let lock = Arc::new(Lock::default());
-        let panicked = std::thread::spawn({
-            let lock = Arc::clone(&lock);
-            move || {
-                let _held = lock.take();
-                std::panic::panic_any("on purpose");
-            }
-        });
-        assert!(panicked.join().is_err());
-        assert!(lock.take_until(Instant::now()).is_some());
+        MINE.set(Mine::default());
     }
 }

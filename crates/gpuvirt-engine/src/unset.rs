@@ -11,9 +11,12 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Refused`] when the address is neither a GPU nor configured, when vGPUs of ours live on it, and
-    /// while a write of ours still waits in the kernel.
+    /// while another change of it is under way or a write of ours still waits in the kernel.
     pub fn unset(&self, address: PciAddress) -> Result<Report, EngineError> {
-        let turn = self.begin();
+        let turn = self.turn_at(address, false);
+        if let Some(refusal) = self.under_change(address) {
+            return Err(EngineError::Refused(vec![refusal]));
+        }
         if let Some(refusal) = self.still_waiting(address)? {
             return Err(EngineError::Refused(vec![refusal]));
         }

@@ -1,9 +1,11 @@
 //! `vgpu create`: vGPUs of one GPU, all of them or none.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use gpuvirt_model::{
-    Desired, DesiredVgpu, Gpu, Outcome, PciAddress, ProfileName, Records, Refusal, VgpuId, VgpuRecord,
+    Desired, DesiredVgpu, Gpu, Outcome, PciAddress, ProfileName, Records, Refusal, RefusalCode, VgpuId,
+    VgpuRecord,
 };
 use gpuvirt_plan::checks::{self, wish};
 use gpuvirt_plan::params;
@@ -17,6 +19,9 @@ use crate::{CreateRequest, Engine, EngineError, Report, View};
 
 /// How long making a vGPU may take: drivers answer `create` within seconds, or not at all.
 const CREATE_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long vGPUs for which no GPU is named are tried again, where a change of one is under way.
+const OTHERS_FIRST: Duration = Duration::from_secs(60);
 
 /// Whether only to plan, how long a write may take, and what forbids it besides what every creation is checked for.
 struct How<'a> {
@@ -32,7 +37,32 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
     pub fn create_vgpus(&self, request: &CreateRequest) -> Result<Report, EngineError> {
-        let turn = self.turn(request.dry_run);
+        let end = Instant::now() + OTHERS_FIRST;
+        loop {
+            // Where no GPU is named, a change that is under way may be of the one that could take them.
+            let others = self.starts.changing();
+            match self.create_now(request) {
+                Err(EngineError::Refused(refusals)) if may_fit_later(request, &refusals) => {
+                    let ended = others.iter().any(|gpu| !self.starts.is_changing(*gpu));
+                    let soon: BTreeSet<PciAddress> =
+                        others.into_iter().filter(|gpu| self.is_to_end_soon(*gpu)).collect();
+                    if Instant::now() >= end || (soon.is_empty() && !ended) {
+                        return Err(EngineError::Refused(refusals));
+                    }
+                    if !ended {
+                        self.wait_for(&soon);
+                    }
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    fn create_now(&self, request: &CreateRequest) -> Result<Report, EngineError> {
+        let turn = match request.gpu {
+            Some(gpu) => self.turn_at(gpu, request.dry_run),
+            None => self.turn(request.dry_run),
+        };
         request.gpu.map_or(Ok(()), |gpu| self.hands_on(gpu))?;
         // Nothing is taken from anybody, so nobody is looked for.
         let view = turn.view_without_holders()?;
@@ -128,11 +158,29 @@ impl Engine {
             return Ok(Report { vgpus, ..Report::unchanged(text) });
         }
         if !dry_run {
+            // Whoever names no GPU comes here without its turn.
+            if let Some(refusal) = self.under_change(gpu.address) {
+                return Err(EngineError::Refused(vec![refusal]));
+            }
             self.store.commit(&desired, &view.records)?;
         }
         let text = text.replace("nothing to do", "from now on it is made again after a reboot");
         Ok(Report { vgpus, outcome: Outcome::Changed(text.clone()), ..Report::changed(text) })
     }
+}
+
+/// Whether the end of a change of some GPU may let a creation through that was refused.
+fn may_fit_later(request: &CreateRequest, refusals: &[Refusal]) -> bool {
+    let about_room = |refusal: &Refusal| {
+        matches!(
+            refusal.code,
+            RefusalCode::NoCapacity
+                | RefusalCode::CapacityReserved
+                | RefusalCode::ProfileNotOffered
+                | RefusalCode::Busy
+        )
+    };
+    request.gpu.is_none() && !request.dry_run && refusals.iter().all(about_room)
 }
 
 /// Whether we made it already, there and of that profile. A driver may not tell the profile while the card is full;

@@ -29,8 +29,14 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
     pub fn set_vgpu_params(&self, request: &ParamsRequest) -> Result<Report, EngineError> {
-        let turn = self.turn(request.dry_run);
-        let view = turn.view()?;
+        let mut turn = self.turn(request.dry_run);
+        let mut view = turn.view()?;
+        let at = view.observed.vgpus.get(&request.id).map(|vgpu| vgpu.gpu);
+        if let Some(gpu) = at.filter(|gpu| !request.dry_run && self.is_to_end_soon(*gpu)) {
+            drop(turn);
+            turn = self.turn_at(gpu, request.dry_run);
+            view = turn.view()?;
+        }
         let missing = || EngineError::Refused(vec![checks::vgpu::not_found(request.id)]);
         let found = view.observed.vgpus.get(&request.id).ok_or_else(missing)?;
         self.hands_on(found.gpu)?;

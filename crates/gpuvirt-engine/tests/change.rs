@@ -298,17 +298,17 @@ fn what_others_edit_meanwhile_is_kept_and_endless_edits_end_ours() {
 fn whoever_waits_can_see_which_step_is_under_way() {
     let world = World::new();
     let engine = std::sync::Arc::new(world.engine());
-    assert_eq!(engine.working(), None);
+    assert_eq!(engine.working(), []);
     let hold = world.hold_steps();
     let changing = std::thread::spawn({
         let engine = std::sync::Arc::clone(&engine);
         move || engine.set_type(&switch(GPU, ConfiguredType::Direct)).is_ok()
     });
     hold.until_reached();
-    let working = engine.working().unwrap();
+    let working = engine.working().remove(0);
     assert_eq!((working.gpu, working.number), (at(GPU), 1));
     assert!(working.count > 3 && !working.step.is_empty(), "{working:?}");
     hold.release();
     assert!(changing.join().unwrap());
-    assert_eq!(engine.working(), None);
+    assert_eq!(engine.working(), []);
 }

@@ -8,49 +8,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gpuvirt_engine::hook::{CREATION_DEADLINE, VALIDATION_DEADLINE};
-use gpuvirt_engine::{CreateRequest, DeviceRequest, Engine, EngineError, SwitchRequest, VmRequest, Wish};
+use gpuvirt_engine::{CreateRequest, DeviceRequest, EngineError, SwitchRequest, VmRequest, Wish};
 use gpuvirt_fakekernel::{Errno, On, Process};
 use gpuvirt_model::{
     CardMatch, ConfiguredType, Domain, DomainState, HostMemory, Hostdev, ProfileName, RefusalCode, Requests,
     VgpuId, VgpuParams, Viommu,
 };
 use uuid::Uuid;
-use world::domain::as_hook_sees;
+use world::domain::{DEFINITION, add_profile, define, hooked, relist};
 use world::{GPU, OTHER, TYPED, VF, World, at, switch};
 
 const DEADLINE: Duration = Duration::from_secs(5);
-const DEFINITION: &str = "<domain type='kvm'>\n  <name>NAME</name>\n  <uuid>UUID</uuid>\n  <os><type \
-                          machine='q35'>hvm</type></os>\n  <!-- keep -->\n  <devices>\n    <emulator>q</emulator>\n  \
-                          </devices>\n</domain>\n";
-
 fn uuid(number: u128) -> Uuid {
     Uuid::from_u128(number)
-}
-
-/// A domain that libvirt knows, off, without devices.
-fn define(world: &World, name: &str, number: u128) {
-    let xml = DEFINITION.replace("NAME", name).replace("UUID", &uuid(number).to_string());
-    world.definitions.lock().unwrap().insert(name.to_owned(), xml);
-    relist(world);
-}
-
-/// What libvirt lists: every definition, with the state that it had.
-fn relist(world: &World) {
-    let definitions = world.definitions.lock().unwrap();
-    let mut domains = world.libvirt.lock().unwrap();
-    let earlier = std::mem::take(&mut *domains);
-    for xml in definitions.values() {
-        let mut domain = as_hook_sees(xml);
-        let known = earlier.iter().find(|known| known.uuid == domain.uuid);
-        domain.state = known.map_or(DomainState::ShutOff, |known| known.state);
-        domain.live = known.map(|known| known.live.clone()).unwrap_or_default();
-        domain.autostart = known.is_some_and(|known| known.autostart);
-        domains.push(domain);
-    }
-}
-
-fn hooked(world: &World, name: &str) -> Domain {
-    as_hook_sees(&world.definitions.lock().unwrap()[name])
 }
 
 /// A domain that somebody wrote by hand.
@@ -69,16 +39,6 @@ fn by_hand(name: &str, number: u128, config: Vec<Hostdev>) -> Domain {
 
 fn pci(address: &str) -> Hostdev {
     Hostdev::Pci { address: at(address), managed: false }
-}
-
-fn add_profile(world: &World, engine: &Engine, name: &str, profile: &str, number: u128) {
-    let request = VmRequest::Profile {
-        profile: ProfileName(profile.to_owned()),
-        params: VgpuParams::default(),
-        uuids: vec![uuid(number)],
-    };
-    assert!(engine.vm_add(name, request, false).unwrap().outcome.is_changed());
-    relist(world);
 }
 
 #[track_caller]

@@ -4,6 +4,8 @@
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use gpuvirt_engine::hook::CREATION_DEADLINE;
@@ -11,74 +13,16 @@ use gpuvirt_engine::{
     Cordon, CreateGpuInstances, CreateRequest, EngineError, Preparation, RemoveGpuInstances, Report,
     SwitchRequest,
 };
-use gpuvirt_fakekernel::{Errno, Fault, InstanceKind, On, Program};
-use gpuvirt_host::{ProgramCall, ProgramEnd, Sysfs};
+use gpuvirt_fakekernel::{Errno, Fault, On, Program, SizeRule};
+use gpuvirt_host::Sysfs as _;
 use gpuvirt_model::{
-    ConfiguredType, DesiredGpu, Domain, DomainState, GpuInstance, Hostdev, MigState, ProfileName,
-    ProgramPath, Refusal, RefusalCode, Requests, VgpuId, VgpuMode, When,
+    ConfiguredType, DesiredGpu, Domain, DomainState, Hostdev, ProfileName, Refusal, RefusalCode, Requests,
+    VgpuId, VgpuMode, When,
 };
 use uuid::Uuid;
-use world::{GPU, TYPED, VF, World, at, switch};
-
-const COMMAND: &str = "/usr/bin/nvidia-smi";
-const SMALL: &str = "1g.6gb";
-const HALF: &str = "3g.24gb";
-
-/// Two of these make the card full.
-const HALF_ID: u32 = 9;
-
-fn kinds() -> [InstanceKind; 2] {
-    let small = InstanceKind {
-        name: SMALL,
-        id: 19,
-        compute: 1,
-        size: 1,
-        starts: &[0, 1, 2, 3, 4, 5, 6],
-        gib: "5.75",
-        types: &[1149],
-    };
-    let half = InstanceKind {
-        name: HALF,
-        id: HALF_ID,
-        compute: 3,
-        size: 4,
-        starts: &[0, 4],
-        gib: "23.50",
-        types: &[1153],
-    };
-    [small, half]
-}
-
-/// What the vendor's command answers to somebody else.
-fn command(world: &World, args: &[&str]) -> ProgramEnd {
-    let program = ProgramPath::parse(COMMAND).unwrap();
-    let call = ProgramCall::new(&program, args.iter().copied(), None).unwrap();
-    world.kernel.run(&call, Duration::from_secs(1)).unwrap()
-}
-
-/// A card in vGPU mode `mig`, with virtual functions; MIG mode is off.
-fn whole() -> World {
-    let world = World::typed();
-    world.kernel.install(COMMAND, Program::Command);
-    world.kernel.offer_gpu_instances(at(TYPED), &kinds());
-    let mut files = world.files.lock().unwrap();
-    let entry = files.desired.gpu(at(TYPED)).unwrap().clone();
-    files.desired = files.desired.with_gpu(DesiredGpu { vgpu_mode: Some(VgpuMode::Mig), ..entry });
-    drop(files);
-    world.kernel.forget_writes();
-    world
-}
-
-/// The same with MIG mode on.
-fn cut() -> World {
-    let world = whole();
-    let numvfs = format!("/sys/bus/pci/devices/{TYPED}/sriov_numvfs");
-    world.kernel.write(&numvfs, b"0").unwrap();
-    assert!(command(&world, &["-i", TYPED, "-mig", "1"]).is_success());
-    world.kernel.write(&numvfs, b"4").unwrap();
-    world.kernel.forget_writes();
-    world
-}
+use world::domain::{add_profile, define, hooked};
+use world::mig::{HALF, HALF_ID, SMALL, bare, command, cut, cut_of, instances, places, state, whole};
+use world::{COMMAND, GPU, Hold, TYPED, VF, World, at, switch};
 
 fn order(profile: &str, count: u32) -> CreateGpuInstances {
     CreateGpuInstances { gpu: at(TYPED), profile: profile.to_owned(), count, dry_run: false }
@@ -98,18 +42,6 @@ fn vgpu(world: &World, profile: &str) -> Result<VgpuId, EngineError> {
     let profile = ProfileName(profile.to_owned());
     let request = CreateRequest::one(at(TYPED), profile, Uuid::from_u128(1));
     world.engine().create_vgpus(&request).map(|report| report.vgpus[0])
-}
-
-/// A card without virtual functions, with the vendor's tool for them.
-fn bare() -> World {
-    let world = World::typed();
-    world.kernel.install(COMMAND, Program::Command);
-    world.kernel.install("/usr/lib/nvidia/sriov-manage", Program::VfTool);
-    world.kernel.offer_gpu_instances(at(TYPED), &kinds());
-    world.kernel.write(&format!("/sys/bus/pci/devices/{TYPED}/sriov_numvfs"), b"0").unwrap();
-    world.set(TYPED, ConfiguredType::Shared).unwrap();
-    world.kernel.forget_writes();
-    world
 }
 
 fn mode(to: ConfiguredType, vgpu_mode: Option<VgpuMode>) -> SwitchRequest {
@@ -243,21 +175,6 @@ fn others_are_not_wiped_for_it() {
     set(&world, ConfiguredType::SharedDirect, Some(VgpuMode::Mig)).unwrap();
     set(&world, ConfiguredType::Shared, None).unwrap();
     assert!(state(&world).enabled);
-}
-
-/// The card as anybody sees it.
-fn state(world: &World) -> MigState {
-    let command = ProgramPath::parse(COMMAND).unwrap();
-    world.host().mig(at(TYPED), &command, Duration::from_secs(1)).unwrap()
-}
-
-fn instances(world: &World) -> Vec<(u32, String, String)> {
-    let place = |instance: &GpuInstance| instance.placement.unwrap().to_string();
-    state(world).instances.iter().map(|one| (one.id, one.profile.clone(), place(one))).collect()
-}
-
-fn places(world: &World) -> Vec<(String, String)> {
-    instances(world).into_iter().map(|(_, profile, place)| (profile, place)).collect()
 }
 
 fn refused<T: std::fmt::Debug>(result: Result<T, EngineError>) -> Vec<RefusalCode> {
@@ -635,4 +552,63 @@ fn a_start_waits_for_the_vendors_command_no_longer_than_for_anything() {
     let waits = world.waits.lock().unwrap().clone();
     assert!(!waits.is_empty() && waits.iter().all(|wait| *wait <= CREATION_DEADLINE), "{waits:?}");
     assert!(world.observed().gpus[&at(TYPED)].on_vfio);
+}
+
+const L40S: &str = "nvidia_l40s-12q";
+
+/// A card with GPU instances whose driver's command hangs, and beside it one that makes mediated devices of these types.
+fn beside_a_hung_command(profile: &'static str) -> World {
+    let world = cut_of(World::typed_beside(include_str!("../../../tests/hosts/two-gpus.umockdev")));
+    world.kernel.offer_mdev(at(GPU), 98304, SizeRule::Mixed, &[("beside-1", profile, 12288)]);
+    world.set(GPU, ConfiguredType::SharedDirect).unwrap();
+    create(&world, HALF, 1).unwrap();
+    world.waits.lock().unwrap().clear();
+    world.command_hangs.store(true, Ordering::Relaxed);
+    world
+}
+
+#[test]
+fn a_card_that_does_not_make_the_profile_is_not_asked_for_room() {
+    let world = beside_a_hung_command("BESIDE-1Q");
+    let request = CreateRequest::one(at(GPU), ProfileName("beside-1q".to_owned()), Uuid::from_u128(1));
+    world.engine().create_vgpus(&CreateRequest { gpu: None, ..request }).unwrap();
+    assert!(world.waits.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_command_that_hangs_leaves_a_start_the_time_that_its_vgpu_takes() {
+    let world = beside_a_hung_command("NVIDIA_L40S-12Q");
+    let engine = world.engine();
+    define(&world, "web", 5);
+    add_profile(&world, &engine, "web", L40S, 1005);
+    world.waits.lock().unwrap().clear();
+    let made = engine.hook_prepare(&hooked(&world, "web")).unwrap();
+    assert_eq!(made, [VgpuId::Mdev(Uuid::from_u128(1005))]);
+    let waits = world.waits.lock().unwrap().clone();
+    assert!(!waits.is_empty(), "the test tests nothing");
+    assert!(engine.hook_prepare(&hooked(&world, "web")).unwrap().is_empty());
+}
+
+#[test]
+fn a_listing_that_waits_for_the_command_keeps_nobody_from_other_cards() {
+    let world = cut_of(World::typed_beside(include_str!("../../../tests/hosts/two-gpus.umockdev")));
+    let engine = Arc::new(world.engine().with_patience(Duration::from_millis(50), Duration::ZERO));
+    let hold = Arc::<Hold>::default();
+    *world.command_hold.lock().unwrap() = Some(Arc::clone(&hold));
+    let listing = std::thread::spawn({
+        let engine = Arc::clone(&engine);
+        move || engine.mig(None).map(|(_, found)| found)
+    });
+    hold.until_reached();
+    engine.set_type(&switch(GPU, ConfiguredType::Direct)).unwrap();
+    // No change of that card comes between.
+    let order = order(SMALL, 1);
+    assert_eq!(refused(engine.create_gpu_instances(&order)), [RefusalCode::Busy]);
+    assert_eq!(engine.working().iter().map(|working| working.gpu).collect::<Vec<_>>(), [at(TYPED)]);
+    assert!(!listing.is_finished());
+    hold.release();
+    let found = listing.join().unwrap().unwrap();
+    assert!(found.iter().any(|card| card.gpu == at(TYPED) && card.state.is_ok()), "{found:?}");
+    assert!(engine.working().is_empty() && engine.changing().is_empty());
+    engine.create_gpu_instances(&order).unwrap();
 }

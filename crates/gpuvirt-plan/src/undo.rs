@@ -172,8 +172,12 @@ fn mixed_size_steps(plan: &Plan, back: &[Step]) -> Vec<Step> {
     let set = |gpu: &PciAddress| {
         plan.steps.iter().any(|step| matches!(step, Step::SetMixedSize { gpu: of, .. } if of == gpu))
     };
+    let cycles = |gpu: &PciAddress| {
+        plan.steps.iter().any(|step| matches!(step, Step::CycleVfs { function, .. } if function == gpu))
+    };
     let needed = plan.before.mixed_sizes.iter().filter(|(gpu, was)| match was.on {
-        MixedSize::On => cycled(gpu) || set(gpu),
+        // An earlier way back may have died behind its virtual functions: nothing on the host tells what they lost.
+        MixedSize::On => cycles(gpu) || cycled(gpu) || set(gpu),
         // What the tool has made or removed has lost it.
         MixedSize::Off => set(gpu) && !cycled(gpu),
     });

@@ -27,7 +27,7 @@ pub(super) fn goal_of(request: &ConfigRequest) -> Goal {
 impl Engine {
     /// One GPU, in a turn of its own and on a fresh picture: the checks are made again.
     pub(super) fn lead(&self, entry: &DesiredGpu, goal: Goal) -> Result<Report, EngineError> {
-        let turn = self.begin();
+        let turn = self.turn_at(entry.address, false);
         self.hands_on(entry.address)?;
         let view = turn.view()?;
         // Whether it is cordoned is not the document's affair, and may have changed since it was compared.

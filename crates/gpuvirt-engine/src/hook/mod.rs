@@ -13,4 +13,5 @@ mod judge;
 mod prepare;
 mod release;
 
+pub(crate) use deadline::WRITE_AT_LEAST;
 pub use deadline::{CREATION_DEADLINE, VALIDATION_DEADLINE};

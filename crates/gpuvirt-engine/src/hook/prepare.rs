@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use gpuvirt_model::{Domain, GraphicsType, Hostdev, Refusal, RefusalCode, VgpuId, chain};
+use gpuvirt_model::{
+    DesiredGpu, Domain, GraphicsType, Hostdev, PciAddress, Refusal, RefusalCode, VgpuId, chain,
+};
 use gpuvirt_plan::checks::start::{Judgement, Missing};
 
-use super::deadline::{CREATION_DEADLINE, VALIDATION_DEADLINE};
+use super::deadline::{CREATION_DEADLINE, VALIDATION_DEADLINE, WRITE_AT_LEAST};
 use super::judge::never_made;
 use crate::starts::{Unclaimed, Wanted, gpus_of};
 use crate::together::wish;
@@ -48,7 +50,7 @@ impl Engine {
             let gpus = gpus_of(domain, &view);
             let why = match self.starts.claim(&Wanted { domain, gpus: &gpus, seen, end }) {
                 Ok(()) => return Ok(Vec::new()),
-                Err(Unclaimed::Changing(gpu)) => format!("a change of {gpu} is under way"),
+                Err(Unclaimed::Changing(gpu)) => self.what_is_done_to(gpu),
                 Err(Unclaimed::LookAgain | Unclaimed::Taken) if Instant::now() < end => continue,
                 Err(Unclaimed::LookAgain | Unclaimed::Taken) => "its GPUs keep changing".to_owned(),
             };
@@ -68,32 +70,65 @@ impl Engine {
         let makes = !first.missing.is_empty() || !first.lent.is_empty() || first.refusals.iter().any(passes);
         let end = began + if makes { CREATION_DEADLINE } else { VALIDATION_DEADLINE };
         self.waiting_starts.enter(domain);
-        let turn = self.hook_turn(end);
-        if let Some(made) = self.waiting_starts.leave(domain) {
-            return Ok(made);
+        loop {
+            let turn = self.hook_turn(end);
+            if let Some(made) = self.waiting_starts.leave(domain) {
+                return Ok(made);
+            }
+            let Some(turn) = turn else {
+                let sure = !first.refusals.is_empty() && !first.refusals.iter().any(by_a_change);
+                return Err(if sure {
+                    EngineError::Refused(first.refusals)
+                } else {
+                    busy(domain, "other changes come first")
+                });
+            };
+            // Changes that wait for the kernel: their cards are left alone, and their end may be what this start needs.
+            let others = self.starts.changing();
+            let mut made = Vec::new();
+            let Err(error) = self.make_all(domain, &turn, end, &mut made) else { return Ok(made) };
+            self.unmake_all(domain, &turn, made);
+            let others = self.in_the_way(&error, others)?;
+            if others.is_empty() {
+                return Err(error);
+            }
+            // While it waits it holds nothing, and whoever makes vGPUs meanwhile makes its own with them.
+            self.waiting_starts.enter(domain);
+            drop(turn);
+            if !self.starts.one_ends(&others, end) {
+                let told: Vec<String> = others.iter().map(|gpu| self.what_is_done_to(*gpu)).collect();
+                let made = self.waiting_starts.leave(domain);
+                return made.ok_or_else(|| busy(domain, &told.join("; ")));
+            }
         }
-        let Some(turn) = turn else {
-            // What a change under way can't explain holds all the same.
-            let explained = |refusal: &Refusal| passes(refusal) || refusal.code == RefusalCode::HandsOff;
-            let sure = !first.refusals.is_empty() && !first.refusals.iter().any(explained);
-            return Err(if sure {
-                EngineError::Refused(first.refusals)
-            } else {
-                busy(domain, "other changes come first")
-            });
-        };
-        let mut made = Vec::new();
-        match self.make_all(domain, &turn, end, &mut made) {
-            Ok(()) => Ok(made),
-            Err(error) => {
-                self.give_back(&turn);
-                for id in made.into_iter().rev() {
-                    if let Err(error) = self.unmake_start(id, domain.uuid, &turn, CREATION_DEADLINE) {
-                        tracing::warn!(%id, error = chain(&error), "a vGPU of a start that failed is left");
-                        self.starts.expire(domain.uuid);
-                    }
-                }
-                Err(error)
+    }
+
+    /// The GPUs under change whose end may let a start through that was refused: for room, those that make vGPUs.
+    fn in_the_way(
+        &self,
+        error: &EngineError,
+        mut others: BTreeSet<PciAddress>,
+    ) -> Result<BTreeSet<PciAddress>, EngineError> {
+        let EngineError::Refused(refusals) = error else { return Ok(BTreeSet::new()) };
+        if others.is_empty() || !refusals.iter().all(by_a_change) {
+            return Ok(BTreeSet::new());
+        }
+        if refusals.iter().all(is_about_room) {
+            let (desired, _) = self.store.load()?;
+            let makes =
+                |entry: &DesiredGpu| entry.graphics_type.resolve(&desired.host) == GraphicsType::SharedDirect;
+            others.retain(|gpu| desired.gpu(*gpu).is_some_and(makes));
+        }
+        Ok(others)
+    }
+
+    /// What a start that failed has got is given back.
+    fn unmake_all(&self, domain: &Domain, turn: &Turn<'_>, made: Vec<VgpuId>) {
+        self.give_back(turn);
+        for id in made.into_iter().rev() {
+            if let Err(error) = self.unmake_start(id, domain.uuid, turn, CREATION_DEADLINE) {
+                tracing::warn!(%id, error = chain(&error), "a vGPU of a start that failed is left");
+                self.starts.expire(domain.uuid);
             }
         }
     }
@@ -119,8 +154,9 @@ impl Engine {
                 }
                 return Err(EngineError::Refused(judgement.refusals));
             }
-            if left.is_zero() {
-                return Err(busy(domain, "making its vGPUs takes too long"));
+            let writes = !judgement.lent.is_empty() || !judgement.missing.is_empty();
+            if writes && left < WRITE_AT_LEAST {
+                return Err(too_late(domain));
             }
             if let Some(card) = judgement.lent.first() {
                 self.lend(*card, GraphicsType::Direct, &view, left)?;
@@ -128,9 +164,11 @@ impl Engine {
             }
             let Some(missing) = judgement.missing.first() else {
                 let gpus = gpus_of(domain, &view);
-                match self.starts.claim(&Wanted { domain, gpus: &gpus, seen, end }) {
+                // Whose change waits for the kernel waits for the host then: this must not wait for it.
+                match self.starts.claim(&Wanted { domain, gpus: &gpus, seen, end: Instant::now() }) {
                     Ok(()) => return Ok(()),
-                    Err(_) => continue,
+                    Err(Unclaimed::Changing(gpu)) => return Err(busy(domain, &self.what_is_done_to(gpu))),
+                    Err(Unclaimed::LookAgain | Unclaimed::Taken) => continue,
                 }
             };
             if missing.replaces {
@@ -161,11 +199,22 @@ impl Engine {
             }
         };
         let gpu = self.changeable(view, gpu)?;
+        // The choice may have asked a program.
         let left = end.saturating_duration_since(Instant::now());
-        self.make_together(wish, gpu, view, turn, left)?;
+        if left < WRITE_AT_LEAST {
+            return Err(too_late(domain));
+        }
+        self.make_together(wish, gpu, view, turn, end)?;
         tracing::info!(vm = domain.name, id = %missing.id, profile = %missing.profile, gpu = %gpu.address, "made for a start");
         Ok(())
     }
+}
+
+/// What the end of a change that is under way may put right.
+fn by_a_change(refusal: &Refusal) -> bool {
+    let of_its_card =
+        matches!(refusal.code, RefusalCode::Busy | RefusalCode::HandsOff | RefusalCode::DeviceLocked);
+    of_its_card || is_about_room(refusal)
 }
 
 fn is_about_room(refusal: &Refusal) -> bool {
@@ -202,6 +251,10 @@ fn refused(domain: &Domain, code: RefusalCode, because: String, remedy: &str) ->
         because,
         remedy: vec![remedy.to_owned(), format!("gpuvirt explain {code}")],
     }])
+}
+
+fn too_late(domain: &Domain) -> EngineError {
+    busy(domain, "making its vGPUs takes too long")
 }
 
 fn busy(domain: &Domain, why: &str) -> EngineError {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use gpuvirt_model::{VgpuId, chain};
+use gpuvirt_model::{Records, VgpuId, When, chain};
 use gpuvirt_plan::vgpu;
 use uuid::Uuid;
 
@@ -13,6 +13,11 @@ use crate::vgpu::no_plan;
 use crate::{Engine, EngineError};
 
 impl Engine {
+    /// Whether something of a domain that ended may be left for [`Engine::remove_released`].
+    pub fn has_released(&self) -> bool {
+        !self.starts.tickets().is_empty()
+    }
+
     /// A domain ended, or did not start after all. What was made for it goes later: [`Engine::remove_released`].
     pub fn hook_release(&self, domain: Uuid) {
         self.starts.release(domain);
@@ -49,8 +54,9 @@ impl Engine {
     fn remove_each(&self, domains: &BTreeSet<Uuid>, deadline: Duration) -> Option<EngineError> {
         let mut failed = None;
         for domain in domains {
+            let ticket = self.starts.ticket(*domain);
             match self.remove_of(*domain, deadline) {
-                Ok(true) => self.starts.spent(*domain),
+                Ok(true) => self.starts.spent(*domain, ticket),
                 Ok(false) => {}
                 Err(error) => {
                     tracing::warn!(%domain, error = chain(&error), "what was made for a VM's start is left");
@@ -68,17 +74,31 @@ impl Engine {
         }
     }
 
-    /// Finds out which VMs ended while nobody told us, and removes what was made for them; whether that is known. Where
-    /// libvirt does not run it is not: nobody asked for this, and a libvirt that the admin stopped stays so.
+    /// Whether a domain that has ended still has something here, so that nobody told us: what it had is not to be had by
+    /// others, and what was made for it is there. Files that can't be read are no answer: then libvirt is to be asked.
+    pub fn end_is_untold(&self, domain: Uuid) -> bool {
+        if self.starts.runs_now(domain) {
+            return true;
+        }
+        let made = |records: &Records| records.vgpus.values().any(|record| record.domain == Some(domain));
+        !self.starts.tickets().contains(&domain)
+            && self.store.load().map_or(true, |(_, records)| made(&records))
+    }
+
+    /// Finds out which VMs ended while nobody told us, removes what was made for them, and gives the host back the cards that
+    /// they had; whether that is known. Where libvirt does not run it is not: nobody asked for this, and a libvirt that the
+    /// admin stopped stays so.
     ///
     /// # Errors
     /// As [`Engine::remove_released`].
     pub fn remove_forgotten(&self, deadline: Duration) -> Result<bool, EngineError> {
-        let (_, records) = self.store.load()?;
+        let (desired, records) = self.store.load()?;
         let owners: BTreeSet<Uuid> = records.vgpus.values().filter_map(|record| record.domain).collect();
-        if owners.is_empty() {
+        let lends = desired.gpus.iter().any(|entry| entry.when == When::Vm);
+        if owners.is_empty() && !lends && !self.starts.any_runs() {
             return Ok(true);
         }
+        // The listing itself ends the claims of those that are off.
         let domains = self.listed_if_running();
         let Some(domains) = domains.known() else { return Ok(false) };
         let off = |uuid: &Uuid| {

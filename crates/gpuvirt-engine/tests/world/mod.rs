@@ -1,10 +1,12 @@
 //! An engine over the production host code, the fake kernel below it, and documents in memory.
 #![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)] // each test file uses its own part
 
+pub mod changes;
 pub mod domain;
 mod hold;
+pub mod mig;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,7 +18,7 @@ use gpuvirt_fakekernel::{FakeKernel, Process, Program, SizeRule};
 use gpuvirt_host::{GpuRules, HostError, LinuxHost, ObserveScope, Sysfs as _};
 use gpuvirt_model::{
     ConfiguredType, Desired, Domain, DriverBinding, HostMemory, MigState, Observed, PciAddress, ProgramPath,
-    Reading, Records, RefusalCode, VgpuId,
+    Reading, Records, RefusalCode, UnitName, VgpuId, VgpuParams,
 };
 use gpuvirt_plan::{MdevPlace, Performed, Plan, Step, VfSetting};
 
@@ -80,10 +82,22 @@ pub struct World {
     pub libvirt_panics: Arc<AtomicBool>,
     /// How long each look at GPU instances was to take at most.
     pub waits: Arc<Mutex<Vec<Duration>>>,
+    /// The vendor's command answers nothing for as long as it is waited for.
+    pub command_hangs: Arc<AtomicBool>,
+    /// Looks at GPU instances wait here, when there is one.
+    pub command_hold: Arc<Mutex<Option<Arc<Hold>>>>,
     /// The host's memory.
     pub memory: Arc<Mutex<Option<HostMemory>>>,
     /// Steps wait here, when there is one.
     pub hold: Arc<Mutex<Option<Arc<Hold>>>>,
+    /// The same for steps of some cards.
+    pub held_cards: Arc<Mutex<BTreeMap<PciAddress, Arc<Hold>>>>,
+    /// Its card can be cut into GPU instances.
+    pub can_be_cut: Arc<AtomicBool>,
+    /// Every plan that was in the journal, in order, as it was there last.
+    pub intended: Arc<Mutex<Vec<Plan>>>,
+    /// Every step that was begun, of plans and of ways back.
+    pub begun: Arc<Mutex<Vec<Step>>>,
 }
 
 /// What somebody else does meanwhile.
@@ -104,6 +118,12 @@ pub struct Picture {
     pub vgpus: BTreeMap<VgpuId, MdevPlace>,
     pub vfs: BTreeMap<PciAddress, VfSetting>,
     pub mixed: bool,
+    /// MIG mode, and the GPU instances with their places. Their numbers change when they are made again.
+    pub instances: Option<(bool, Vec<(String, String)>)>,
+    pub params: BTreeMap<VgpuId, VgpuParams>,
+    /// What the card's unbindLock shows, where its driver has one.
+    pub unbind_lock: Option<String>,
+    pub services: BTreeSet<UnitName>,
 }
 
 impl World {
@@ -113,7 +133,13 @@ impl World {
 
     /// A host whose GPU makes vGPUs by types of its virtual functions, configured for it.
     pub fn typed() -> Self {
-        let world = Self::of(include_str!("../../../../tests/hosts/vgpu-types-host.umockdev"));
+        Self::typed_beside("")
+    }
+
+    /// The same with what another dump has.
+    pub fn typed_beside(other: &str) -> Self {
+        let dump = include_str!("../../../../tests/hosts/vgpu-types-host.umockdev");
+        let world = Self::of(&[dump, "\n", other].concat());
         world.set(TYPED, ConfiguredType::SharedDirect).unwrap();
         world
     }
@@ -170,8 +196,14 @@ impl World {
             no_writer: Arc::default(),
             libvirt_panics: Arc::default(),
             waits: Arc::default(),
+            command_hangs: Arc::default(),
+            command_hold: Arc::default(),
             hold: Arc::default(),
+            held_cards: Arc::default(),
             memory: Arc::default(),
+            can_be_cut: Arc::default(),
+            intended: Arc::default(),
+            begun: Arc::default(),
         };
         world.kernel.forget_writes();
         world
@@ -209,17 +241,25 @@ impl World {
         self.host().observe().unwrap()
     }
 
-    /// Everything that a change can change: every function's binding, every vGPU's place, how many
-    /// virtual functions there are. A module stays loaded,
+    /// Everything that a change can change: every function's binding, every vGPU's place and parameters, how many
+    /// virtual functions there are, GPU instances, the driver's lock, services. A module stays loaded,
     /// and the nodes that a host driver makes are its own affair.
     pub fn picture(&self) -> Picture {
         let now = self.observed();
+        let params = now.vgpus.iter().filter_map(|(id, vgpu)| Some((*id, vgpu.known_params()?.clone())));
+        let params = params.collect();
+        let services = now.host.running_services.keys().cloned().collect();
+        let cut = self.can_be_cut.load(Ordering::Relaxed);
+        let instances = cut.then(|| (mig::state(self).enabled, mig::places(self)));
+        let lock = self.kernel.read(&format!("/proc/driver/nvidia/gpus/{TYPED}/unbindLock"), 16).ok();
+        let unbind_lock = lock.map(|shown| String::from_utf8_lossy(shown.trim_ascii()).into_owned());
         let vfs = now.functions.iter().filter_map(|(at, f)| Some((*at, gpuvirt_plan::sriov::setting(f)?)));
         let vgpus = now.vgpus.iter().map(|(id, vgpu)| (*id, gpuvirt_plan::vgpu::place(vgpu)));
         let (vgpus, vfs) = (vgpus.collect(), vfs.collect());
         let bindings = now.functions.into_iter().map(|(address, function)| (address, function.binding));
         let mixed = self.kernel.mixes_sizes(at(TYPED));
-        Picture { bindings: bindings.collect(), vgpus, vfs, mixed }
+        let bindings = bindings.collect();
+        Picture { bindings, vgpus, vfs, mixed, instances, params, unbind_lock, services }
     }
 
     pub fn set(&self, gpu: &str, to: ConfiguredType) -> Result<Report, EngineError> {
@@ -240,6 +280,26 @@ impl World {
         let hold = Arc::<Hold>::default();
         *self.hold.lock().unwrap() = Some(Arc::clone(&hold));
         hold
+    }
+
+    /// From now on steps of this card wait, until the test lets them go on.
+    pub fn hold_steps_of(&self, gpu: &str) -> Arc<Hold> {
+        let hold = Arc::<Hold>::default();
+        self.held_cards.lock().unwrap().insert(at(gpu), Arc::clone(&hold));
+        hold
+    }
+
+    fn held(&self, step: &Step) -> Option<Arc<Hold>> {
+        let of_card = |card: &PciAddress| step.function().is_some_and(|function| function.same_slot(card));
+        let cards = self.held_cards.lock().unwrap();
+        let held = cards.iter().find(|(card, _)| of_card(card));
+        held.map(|(_, hold)| Arc::clone(hold))
+    }
+
+    /// Only what comes from now on is remembered.
+    pub fn forget_intentions(&self) {
+        self.intended.lock().unwrap().clear();
+        self.begun.lock().unwrap().clear();
     }
 
     fn others_act(&self) {
@@ -314,11 +374,12 @@ impl Host for World {
             None => {}
         }
         drop(left);
-        let hold = self.hold.lock().unwrap().clone();
+        let hold = self.hold.lock().unwrap().clone().or_else(|| self.held(step));
         if let Some(hold) = hold {
             hold.pass();
         }
         self.others_act();
+        self.begun.lock().unwrap().push(step.clone());
         self.host().perform(step, deadline).map_err(|error| match error {
             HostError::StillWaiting { what, writer, waited } => {
                 StepError::StillWaiting { what, writer, waited }
@@ -330,6 +391,15 @@ impl Host for World {
 
     fn mig(&self, gpu: PciAddress, command: &ProgramPath, deadline: Duration) -> Result<MigState, PortError> {
         self.waits.lock().unwrap().push(deadline);
+        let hold = self.command_hold.lock().unwrap().clone();
+        if let Some(hold) = hold {
+            hold.pass();
+        }
+        if self.command_hangs.load(Ordering::Relaxed) {
+            let (_says_nothing, answer) = std::sync::mpsc::channel::<()>();
+            let _timed_out = answer.recv_timeout(deadline);
+            return Err(port("reading GPU instances", io::Error::from(io::ErrorKind::TimedOut)));
+        }
         self.host().mig(gpu, command, deadline).map_err(|error| port("reading GPU instances", error))
     }
 
@@ -403,8 +473,14 @@ impl Store for World {
     fn open_journal(&self, plan: &Plan) -> Result<(), PortError> {
         let mut files = self.files.lock().unwrap();
         assert!(files.intents.iter().all(|open| open.gpu != plan.gpu || plan.continues(open)));
+        let noted_more = files.intents.iter().any(|open| open.gpu == plan.gpu);
         files.intents.retain(|open| open.gpu != plan.gpu);
         files.intents.push(plan.clone());
+        let mut intended = self.intended.lock().unwrap();
+        if noted_more {
+            intended.pop();
+        }
+        intended.push(plan.clone());
         Ok(())
     }
 

@@ -1,0 +1,240 @@
+//! A lock whose waiters are served in the order in which they came, may give up, and may have it lent to them.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Held by a [`Guard`]; while its holder has lent it, by whoever came next.
+#[derive(Debug, Default)]
+pub(crate) struct Lock {
+    state: Mutex<State>,
+    freed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The ticket of whoever has it.
+    held: Option<u64>,
+    /// From when on it may be taken though it is held.
+    lent_from: Option<Instant>,
+    next: u64,
+    queue: VecDeque<u64>,
+}
+
+/// Held until it is dropped, or until somebody took what was lent.
+#[derive(Debug)]
+pub(crate) struct Guard<'a> {
+    lock: &'a Lock,
+    ticket: u64,
+}
+
+impl Lock {
+    /// Waits for the lock.
+    pub(crate) fn take(&self) -> Guard<'_> {
+        let mut state = self.state();
+        let ticket = state.enter();
+        while !state.may_take(ticket) {
+            state = self.wait(state, ticket, None);
+        }
+        state.take();
+        Guard { lock: self, ticket }
+    }
+
+    /// Waits for the lock until a moment, and at least looks once.
+    pub(crate) fn take_until(&self, end: Instant) -> Option<Guard<'_>> {
+        let mut state = self.state();
+        let ticket = state.enter();
+        while !state.may_take(ticket) {
+            if Instant::now() >= end {
+                state.queue.retain(|waiting| *waiting != ticket);
+                self.freed.notify_all();
+                return None;
+            }
+            state = self.wait(state, ticket, Some(end));
+        }
+        state.take();
+        Some(Guard { lock: self, ticket })
+    }
+
+    /// Its holder lets others take it from a moment on.
+    pub(crate) fn lend(&self, ticket: u64, from: Instant) {
+        let mut state = self.state();
+        if state.held == Some(ticket) {
+            state.lent_from = Some(from);
+            if !state.queue.is_empty() {
+                self.freed.notify_all();
+            }
+        }
+    }
+
+    /// The end of [`Lock::lend`]. Where somebody took it, it is waited for, before all others who wait; whether so.
+    pub(crate) fn take_back(&self, ticket: u64) -> bool {
+        if self.keep(ticket) {
+            return false;
+        }
+        let mut state = self.state();
+        state.queue.push_front(ticket);
+        while !state.may_take(ticket) {
+            state = self.wait(state, ticket, None);
+        }
+        state.take();
+        true
+    }
+
+    /// The same, not waited for: whether it is still held.
+    pub(crate) fn keep(&self, ticket: u64) -> bool {
+        let mut state = self.state();
+        let mine = state.held == Some(ticket);
+        if mine {
+            state.lent_from = None;
+        }
+        mine
+    }
+
+    /// Until something changes, or `end`; whoever is next also until what is lent may be taken.
+    fn wait<'s>(
+        &'s self,
+        state: MutexGuard<'s, State>,
+        ticket: u64,
+        end: Option<Instant>,
+    ) -> MutexGuard<'s, State> {
+        let lent = state.lent_from.filter(|_| state.queue.front() == Some(&ticket));
+        let until = lent.into_iter().chain(end).min();
+        match until {
+            None => self.freed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Some(until) => {
+                let left = until.saturating_duration_since(Instant::now());
+                self.freed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn enter(&mut self) -> u64 {
+        self.next += 1;
+        self.queue.push_back(self.next);
+        self.next
+    }
+
+    fn may_take(&self, ticket: u64) -> bool {
+        let free = self.held.is_none() || self.lent_from.is_some_and(|from| from <= Instant::now());
+        free && self.queue.front() == Some(&ticket)
+    }
+
+    fn take(&mut self) {
+        self.held = self.queue.pop_front();
+        self.lent_from = None;
+    }
+}
+
+impl Guard<'_> {
+    /// For [`Lock::lend`].
+    pub(crate) fn ticket(&self) -> u64 {
+        self.ticket
+    }
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        let mut state = self.lock.state();
+        if state.held == Some(self.ticket) {
+            (state.held, state.lent_from) = (None, None);
+            drop(state);
+            self.lock.freed.notify_all();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn who_gives_up_lets_the_next_one_through() {
+        let lock = Arc::new(Lock::default());
+        let held = lock.take();
+        assert!(lock.take_until(Instant::now()).is_none());
+        let waiting = std::thread::spawn({
+            let lock = Arc::clone(&lock);
+            move || lock.take_until(Instant::now() + Duration::from_secs(60)).is_some()
+        });
+        assert!(lock.take_until(Instant::now() + Duration::from_millis(20)).is_none());
+        drop(held);
+        assert!(waiting.join().unwrap());
+        assert!(lock.take_until(Instant::now()).is_some());
+    }
+
+    #[test]
+    fn a_panic_frees_the_lock() {
+        let lock = Arc::new(Lock::default());
+        let panicked = std::thread::spawn({
+            let lock = Arc::clone(&lock);
+            move || {
+                let _held = lock.take();
+                std::panic::panic_any("on purpose");
+            }
+        });
+        assert!(panicked.join().is_err());
+        assert!(lock.take_until(Instant::now()).is_some());
+    }
+
+    #[test]
+    fn what_is_lent_is_taken_from_that_moment_on_and_comes_back_before_all_others() {
+        let lock = Arc::new(Lock::default());
+        let mine = lock.take();
+        lock.lend(mine.ticket(), Instant::now() + Duration::from_millis(50));
+        assert!(lock.take_until(Instant::now() + Duration::from_millis(5)).is_none(), "too early");
+        let other = lock.take_until(Instant::now() + Duration::from_secs(60)).unwrap();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let next = std::thread::spawn({
+            let (lock, order) = (Arc::clone(&lock), Arc::clone(&order));
+            move || {
+                let _held = lock.take();
+                order.lock().unwrap().push("next");
+            }
+        });
+        while lock.state().queue.is_empty() {
+            std::thread::yield_now();
+        }
+        let back = std::thread::spawn({
+            let (lock, order, ticket) = (Arc::clone(&lock), Arc::clone(&order), mine.ticket());
+            move || {
+                assert!(lock.take_back(ticket));
+                order.lock().unwrap().push("back");
+            }
+        });
+        while lock.state().queue.len() < 2 {
+            std::thread::yield_now();
+        }
+        drop(other);
+        back.join().unwrap();
+        assert!(lock.take_until(Instant::now()).is_none(), "it is held again");
+        drop(mine);
+        next.join().unwrap();
+        assert_eq!(*order.lock().unwrap(), ["back", "next"]);
+    }
+
+    #[test]
+    fn what_nobody_took_is_simply_kept() {
+        let lock = Lock::default();
+        let mine = lock.take();
+        lock.lend(mine.ticket(), Instant::now());
+        assert!(!lock.take_back(mine.ticket()));
+        assert!(lock.take_until(Instant::now()).is_none());
+        lock.lend(mine.ticket(), Instant::now());
+        let other = lock.take();
+        assert!(!lock.keep(mine.ticket()));
+        drop(mine);
+        assert!(lock.take_until(Instant::now()).is_none(), "the other one has it");
+        drop(other);
+        assert!(lock.take_until(Instant::now()).is_some());
+    }
+}
