@@ -1,26 +1,26 @@
 //! What stays open between two reads: a folder whose files are read one by one, a long file of which parts are.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-
-use nix::dir::Dir;
 
 /// A folder with its names, sorted, and the folder itself where that helps to read what is in it.
 #[derive(Debug)]
 pub struct OpenFolder {
-    path: String,
+    /// With a `/` at its end.
+    prefix: String,
     names: Vec<String>,
-    at: Option<Dir>,
+    at: Option<File>,
 }
 
 impl OpenFolder {
     /// A folder that is found by its path each time.
     pub fn named(path: &str, names: Vec<String>) -> Self {
-        Self { path: path.to_owned(), names, at: None }
+        Self { prefix: [path, "/"].concat(), names, at: None }
     }
 
     /// A folder that stays open.
-    pub(crate) fn at(path: &str, names: Vec<String>, at: Dir) -> Self {
+    pub(crate) fn at(path: &str, names: Vec<String>, at: File) -> Self {
         Self { at: Some(at), ..Self::named(path, names) }
     }
 
@@ -31,7 +31,12 @@ impl OpenFolder {
 
     /// The full path of a file in it.
     pub fn path(&self, name: &str) -> String {
-        [self.path.as_str(), "/", name].concat()
+        [self.prefix.as_str(), name].concat()
+    }
+
+    /// What the path of each file in it begins with.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// The open folder.

@@ -51,7 +51,9 @@ pub(crate) const NVIDIA_VGPUD: &str = "/usr/bin/nvidia-vgpud";
 pub(crate) const LIB_MODULES: &str = "/lib/modules";
 /// What the processors are.
 pub(crate) const CPUINFO: &str = "/proc/cpuinfo";
-/// KVM's device.
+/// KVM's device as the kernel has it: there while the module for the processor, `kvm_intel` or `kvm_amd`, works.
+pub(crate) const KVM_CLASS: &str = "/sys/class/misc/kvm";
+/// Its node, which systemd makes at boot whether the module is loaded or not (`kmod static-nodes`).
 pub(crate) const KVM_NODE: &str = "/dev/kvm";
 /// The firmware's tables.
 pub(crate) const ACPI_TABLES: &str = "/sys/firmware/acpi/tables";
@@ -68,12 +70,18 @@ pub(crate) const SECURE_BOOT: &str =
     "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
 /// The kernel's lockdown.
 pub(crate) const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
+/// Whether the kernel loads signed modules alone (`module.sig_enforce`).
+pub(crate) const SIGNATURES_ENFORCED: &str = "/sys/module/module/parameters/sig_enforce";
 /// Whether SELinux enforces.
 pub(crate) const SELINUX_ENFORCE: &str = "/sys/fs/selinux/enforce";
 /// SELinux's switch for libvirt's hooks.
 pub(crate) const SELINUX_HOOKS: &str = "/sys/fs/selinux/booleans/virt_hooks_unconfined";
 /// Whether AppArmor is on.
 pub(crate) const APPARMOR: &str = "/sys/module/apparmor/parameters/enabled";
+/// The profiles that the kernel has, with their modes.
+pub(crate) const APPARMOR_LOADED: &str = "/sys/kernel/security/apparmor/profiles";
+/// The files of profiles, with what the admin adds to them (`local`) and disables (`disable`).
+pub(crate) const APPARMOR_PROFILES: &str = "/etc/apparmor.d";
 /// AppArmor's profiles of libvirt's daemons, the modular one last.
 pub(crate) const APPARMOR_LIBVIRT: [&str; 2] =
     ["/etc/apparmor.d/usr.sbin.libvirtd", "/etc/apparmor.d/usr.sbin.virtqemud"];
@@ -97,6 +105,13 @@ pub(crate) const DAEMON_ENABLED: &str = "/etc/systemd/system/multi-user.target.w
 pub(crate) const CLAIM_ENABLED: &str = "/etc/systemd/system/sysinit.target.wants/gpuvirt-claim.service";
 /// The admin's own word on that unit.
 pub(crate) const CLAIM_UNIT: &str = "/etc/systemd/system/gpuvirt-claim.service";
+/// Our file of udev's rules, in the folders that udev reads, the one that counts most first (udev(7)).
+pub(crate) const UDEV_RULES: [&str; 4] = [
+    "/etc/udev/rules.d/70-gpuvirt.rules",
+    "/run/udev/rules.d/70-gpuvirt.rules",
+    "/usr/local/lib/udev/rules.d/70-gpuvirt.rules",
+    "/usr/lib/udev/rules.d/70-gpuvirt.rules",
+];
 /// libvirt's daemons for QEMU: the old one for everything, and the new one.
 pub(crate) const LIBVIRT_DAEMONS: [&str; 2] = ["/usr/sbin/libvirtd", "/usr/sbin/virtqemud"];
 /// QEMU, where distributions put it.

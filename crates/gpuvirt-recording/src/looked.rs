@@ -97,8 +97,16 @@ pub(crate) fn part(path: &str, text: &str) -> Option<String> {
         path if path.starts_with("/proc/driver/nvidia/gpus/") => {
             Some(lines(&|line| line.starts_with("Device Minor")))
         }
-        path if path.starts_with("/etc/apparmor.d/") => {
-            Some(lines(&|line| line.contains("/etc/libvirt/hooks/")))
+        "/sys/kernel/security/apparmor/profiles" => {
+            Some(lines(&|line| line.contains("libvirtd") || line.contains("virtqemud")))
+        }
+        path if path.starts_with("/etc/apparmor.d/") => Some(lines(&|line| {
+            let kept = ["/etc/libvirt/hooks/", "include <local/", "include if exists <local/"];
+            kept.iter().any(|part| line.contains(part)) || line.trim_end().ends_with('{')
+        })),
+        // Empty, it is masked.
+        path if path.ends_with("/udev/rules.d/70-gpuvirt.rules") => {
+            Some(if text.trim().is_empty() { "" } else { "rules\n" }.to_owned())
         }
         path if module_lines::is_file(path) => Some(module_lines::kept(text)),
         path if path.starts_with("/boot/config-") => Some(lines(&|line| {
@@ -240,6 +248,18 @@ mod tests {
                 "/etc/systemd/system/gpuvirt-claim.service",
                 "[Service]\nEnvironment=KEY=x\n",
                 Some("another unit\n"),
+            ),
+            ("/etc/udev/rules.d/70-gpuvirt.rules", "", Some("")),
+            ("/usr/lib/udev/rules.d/70-gpuvirt.rules", "ENV{KEY}=\"x\"\n", Some("rules\n")),
+            (
+                "/etc/apparmor.d/usr.sbin.libvirtd",
+                "profile libvirtd {\n  /my/secret r,\n  #include <local/usr.sbin.libvirtd>\n}\n",
+                Some("profile libvirtd {\n  #include <local/usr.sbin.libvirtd>\n"),
+            ),
+            (
+                "/sys/kernel/security/apparmor/profiles",
+                "libvirtd (enforce)\nsecret (enforce)\n",
+                Some("libvirtd (enforce)\n"),
             ),
         ] {
             assert_eq!(part(path, text).as_deref(), want, "{path}");

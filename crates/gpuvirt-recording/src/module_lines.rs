@@ -65,7 +65,7 @@ fn part(line: &str) -> Option<String> {
 }
 
 fn is_judged(module: &str) -> bool {
-    let module = module.replace('-', "_");
+    let module = modprobe::kernels_name(module);
     JUDGED.iter().any(|judged| match judged.strip_suffix('*') {
         Some(start) => module.starts_with(start),
         None => module == *judged,

@@ -20,6 +20,7 @@ pub(super) fn read(reader: Reader<'_>) -> InstallHealth {
         daemon: reader.presence(paths::DAEMON),
         daemon_enabled: reader.presence(paths::DAEMON_ENABLED),
         claim: claim(reader),
+        udev_rule: udev_rule(reader),
         libvirt: any(reader, &paths::LIBVIRT_DAEMONS),
         qemu: any(reader, &paths::EMULATORS),
     }
@@ -33,6 +34,19 @@ fn claim(reader: Reader<'_>) -> Fact<Enablement> {
     match own.known() {
         Some(Some(text)) if text.is_empty() => own.map(|_| Enablement::Masked),
         _ => enabled.map(|there| if there { Enablement::Enabled } else { Enablement::Disabled }),
+    }
+}
+
+/// A file hides those of its name in later folders, and one that is empty or a link to /dev/null masks them (udev(7)).
+fn udev_rule(reader: Reader<'_>) -> Fact<Enablement> {
+    // All are asked for, whatever the first one says: a snapshot records what was asked for.
+    let files = paths::UDEV_RULES.map(|path| reader.text(path));
+    match files.into_iter().find(|file| !matches!(file.value, Reading::Known(None))) {
+        Some(file) => file.map(|text| match text {
+            Some(text) if text.trim().is_empty() => Enablement::Masked,
+            _ => Enablement::Enabled,
+        }),
+        None => Fact { source: paths::UDEV_RULES.join(", "), value: Reading::Known(Enablement::Disabled) },
     }
 }
 
@@ -75,6 +89,29 @@ mod tests {
         std::fs::write(&unit, "").unwrap();
         assert_eq!(now(), Some(Enablement::Masked));
         std::fs::write(&unit, "[Unit]\n").unwrap();
+        assert_eq!(now(), Some(Enablement::Enabled), "the admin's own version of it");
+    }
+
+    // As above.
+    #[allow(clippy::disallowed_methods)]
+    #[test]
+    fn a_masked_rule_is_told_from_a_missing_one() {
+        let root = tempfile::tempdir().unwrap();
+        let [etc, lib] = ["etc", "usr/lib"].map(|folder| root.path().join(folder).join("udev/rules.d"));
+        std::fs::create_dir_all(&etc).unwrap();
+        std::fs::create_dir_all(&lib).unwrap();
+        let [mask, rule] = [etc, lib].map(|folder| folder.join("70-gpuvirt.rules"));
+        let sysfs = LinuxSysfs::below(root.path().to_str().unwrap());
+        let now = || udev_rule(Reader::new(Files::new(&sysfs))).known().copied();
+        assert_eq!(now(), Some(Enablement::Disabled));
+        std::fs::write(&rule, "LABEL=\"gpuvirt_end\"\n").unwrap();
+        assert_eq!(now(), Some(Enablement::Enabled));
+        symlink("/dev/null", &mask).unwrap();
+        assert_eq!(now(), Some(Enablement::Masked));
+        std::fs::remove_file(&mask).unwrap();
+        std::fs::write(&mask, "").unwrap();
+        assert_eq!(now(), Some(Enablement::Masked));
+        std::fs::write(&mask, "LABEL=\"mine\"\n").unwrap();
         assert_eq!(now(), Some(Enablement::Enabled), "the admin's own version of it");
     }
 }

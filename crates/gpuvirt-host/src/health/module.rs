@@ -11,9 +11,6 @@ use crate::paths;
 
 /// The display drivers whose absence, while installed, means something.
 const DISPLAY: [&str; 7] = ["amdgpu", "gim", "i915", "nouveau", "nvidia", "radeon", "xe"];
-/// More than any distribution's list of modules.
-const MODULE_LIST: usize = 16 << 20;
-
 pub(super) fn read(reader: Reader<'_>, release: Option<&str>) -> ModuleHealth {
     let [own, packages @ ..] = paths::MODPROBE;
     let of = |folder| (folder, reader.list(folder).known().cloned().flatten().unwrap_or_default());
@@ -25,10 +22,8 @@ pub(super) fn read(reader: Reader<'_>, release: Option<&str>) -> ModuleHealth {
         let folders: Vec<_> = own.chain(packages).collect();
         lines(reader, modprobe::in_effect(&folders))
     });
-    ModuleHealth {
-        options,
-        display_drivers: release.map(|release| drivers(reader, release)).unwrap_or_default(),
-    }
+    let (display_drivers, built_here) = release.map(|release| drivers(reader, release)).unwrap_or_default();
+    ModuleHealth { options, display_drivers, built_here }
 }
 
 fn lines(reader: Reader<'_>, files: Vec<String>) -> Vec<ModuleLine> {
@@ -39,15 +34,22 @@ fn lines(reader: Reader<'_>, files: Vec<String>) -> Vec<ModuleLine> {
     lines.collect()
 }
 
-fn drivers(reader: Reader<'_>, release: &str) -> Fact<BTreeMap<String, bool>> {
+/// The display drivers that are installed, with whether they are loaded; and of those that did not come with the kernel, the
+/// files.
+fn drivers(reader: Reader<'_>, release: &str) -> (Fact<BTreeMap<String, bool>>, BTreeMap<String, String>) {
     let source = paths::modules_file(release, "modules.dep");
-    match reader.files.sysfs.read(&source, MODULE_LIST) {
-        Ok(list) => {
-            let installed = DISPLAY.iter().filter(|name| modules::lists(&list, name));
-            let loaded = |name: &str| reader.files.sysfs.exists(&paths::module_named(name));
-            let value = Reading::Known(installed.map(|name| ((*name).to_owned(), loaded(name))).collect());
-            Fact { source, value }
-        }
-        Err(_) => Fact { source, ..Fact::default() },
-    }
+    let Ok(list) = reader.files.sysfs.read(&source, modules::LIST_LIMIT) else {
+        return (Fact { source, ..Fact::default() }, BTreeMap::new());
+    };
+    let installed: BTreeMap<&str, String> = DISPLAY
+        .iter()
+        .filter_map(|name| {
+            Some((*name, String::from_utf8_lossy(modules::file_of(&list, name)?).into_owned()))
+        })
+        .collect();
+    let loaded = |name: &str| reader.files.sysfs.exists(&paths::module_named(name));
+    let drivers = installed.keys().map(|name| ((*name).to_owned(), loaded(name))).collect();
+    let from_elsewhere = installed.into_iter().filter(|(_, file)| !file.starts_with("kernel/"));
+    let from_elsewhere = from_elsewhere.map(|(name, file)| (name.to_owned(), file)).collect();
+    (Fact { source, value: Reading::Known(drivers) }, from_elsewhere)
 }

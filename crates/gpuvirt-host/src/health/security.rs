@@ -1,10 +1,10 @@
 //! What keeps code from running: Secure Boot, lockdown, SELinux, AppArmor.
 
+use gpuvirt_model::Fact;
 use gpuvirt_model::health::SecurityHealth;
-use gpuvirt_model::{Fact, Reading};
 
 use super::reader::Reader;
-use crate::parse::pci;
+use crate::parse::{apparmor, pci};
 use crate::paths;
 
 pub(super) fn read(reader: Reader<'_>) -> SecurityHealth {
@@ -13,6 +13,9 @@ pub(super) fn read(reader: Reader<'_>) -> SecurityHealth {
         // A machine that was not booted by UEFI has none.
         secure_boot: reader.text(paths::SECURE_BOOT).map(is_on),
         lockdown: reader.text(paths::LOCKDOWN).map(|text| text.and_then(|text| chosen(&text))),
+        signatures_enforced: reader
+            .text(paths::SIGNATURES_ENFORCED)
+            .map(|text| text.is_some_and(|text| pci::flag(&text) == Some(true))),
         selinux: reader.text(paths::SELINUX_ENFORCE).map(|text| text.is_some_and(|text| text.trim() == "1")),
         // `0 0`: now, and after the next commit.
         hooks_unconfined: reader.text(paths::SELINUX_HOOKS).map(|text| Some(!text?.starts_with('0'))),
@@ -26,17 +29,83 @@ fn chosen(text: &str) -> Option<String> {
     rest.split_once(']').map(|(word, _)| word.to_owned())
 }
 
-/// Whether the profile of libvirt's daemon has a rule for hooks: `/etc/libvirt/hooks/** rmix,`.
+/// Whether each enforced profile of libvirt's daemons lets hooks run: `/etc/libvirt/hooks/** rmix,`; none where no profile is
+/// enforced.
 fn apparmor_hooks(reader: Reader<'_>) -> Fact<Option<bool>> {
     let on = reader.text(paths::APPARMOR);
     let is_on = on.known().and_then(|text| pci::flag(text.as_deref()?));
     if is_on != Some(true) {
         return on.map(|_| None);
     }
-    let profiles = paths::APPARMOR_LIBVIRT.map(|path| reader.text(path));
-    let there = profiles.into_iter().find(|profile| !matches!(profile.value, Reading::Known(None)));
-    let judged = |profile: Fact<Option<String>>| {
-        profile.map(|text| text.map(|text| text.contains("/etc/libvirt/hooks/")))
-    };
-    there.map_or_else(|| on.map(|_| None), judged)
+    // For who may administrate AppArmor alone; without it the files tell.
+    let loaded = reader.text(paths::APPARMOR_LOADED);
+    let loaded = loaded.known().and_then(Option::as_deref);
+    let judged = paths::APPARMOR_LIBVIRT.map(|path| of_profile(reader, path, loaded));
+    let value = |wanted: Option<bool>| judged.iter().find(move |fact| fact.is(&wanted));
+    let unknown = judged.iter().find(|fact| fact.unknown().is_some());
+    let found = value(Some(false)).or_else(|| value(Some(true))).or(unknown).cloned();
+    found.unwrap_or_else(|| on.map(|_| None))
+}
+
+/// One profile, with the admin's file that it includes.
+fn of_profile(reader: Reader<'_>, path: &str, loaded: Option<&str>) -> Fact<Option<bool>> {
+    let base = path.rsplit('/').next().unwrap_or_default();
+    let program = base.rsplit('.').next().unwrap_or_default();
+    // All are asked for, whatever the first one says: a snapshot records what was asked for.
+    let disabled = reader.presence(&format!("{}/disable/{base}", paths::APPARMOR_PROFILES));
+    let local = reader.text(&format!("{}/local/{base}", paths::APPARMOR_PROFILES));
+    let enforced =
+        loaded.is_none_or(|list| matches!(apparmor::loaded_mode(list, program), Some("enforce" | "kill")));
+    reader.text(path).map(|text| {
+        let text = text.filter(|text| enforced && !disabled.is(&true) && !apparmor::blocks_nothing(text))?;
+        let local = local.known().and_then(Option::as_deref);
+        let local = local.filter(|_| apparmor::includes(&text, &format!("local/{base}")));
+        Some(
+            [Some(text.as_str()), local]
+                .into_iter()
+                .flatten()
+                .any(|text| apparmor::executes(text, paths::HOOK)),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LinuxSysfs;
+    use crate::files::Files;
+
+    // Not the kernel's: files of this test's own.
+    #[allow(clippy::disallowed_methods)]
+    #[test]
+    fn a_profile_without_the_rule_blocks_while_it_is_enforced() {
+        let root = tempfile::tempdir().unwrap();
+        let put = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let sysfs = LinuxSysfs::below(root.path().to_str().unwrap());
+        let now = || apparmor_hooks(Reader::new(Files::new(&sysfs))).known().copied().unwrap();
+        put("sys/module/apparmor/parameters/enabled", "Y\n");
+        assert_eq!(now(), None, "no profile");
+        let libvirtd = "etc/apparmor.d/usr.sbin.libvirtd";
+        put(libvirtd, "profile libvirtd /usr/sbin/libvirtd {\n  #include <local/usr.sbin.libvirtd>\n}\n");
+        assert_eq!(now(), Some(false));
+        put("etc/apparmor.d/local/usr.sbin.libvirtd", "# /etc/libvirt/hooks/** rmix,\n");
+        assert_eq!(now(), Some(false), "a comment is no rule");
+        put("etc/apparmor.d/local/usr.sbin.libvirtd", "/etc/libvirt/hooks/** rmix,\n");
+        assert_eq!(now(), Some(true));
+        put("etc/apparmor.d/usr.sbin.virtqemud", "profile virtqemud /usr/sbin/virtqemud {\n}\n");
+        assert_eq!(now(), Some(false), "the other daemon's");
+        put("sys/kernel/security/apparmor/profiles", "libvirtd (enforce)\nvirtqemud (complain)\n");
+        assert_eq!(now(), Some(true), "it only complains");
+        put("sys/kernel/security/apparmor/profiles", "libvirtd (enforce)\nvirtqemud (enforce)\n");
+        put("etc/apparmor.d/disable/usr.sbin.virtqemud", "");
+        assert_eq!(now(), Some(true), "it is disabled");
+        put(libvirtd, "profile libvirtd /usr/sbin/libvirtd {\n}\n");
+        assert_eq!(now(), Some(false), "a file that nothing includes");
+        put(libvirtd, "profile libvirtd /usr/sbin/libvirtd flags=(complain) {\n}\n");
+        assert_eq!(now(), None);
+    }
 }

@@ -9,9 +9,6 @@ use crate::paths;
 
 /// The driver that QEMU's container asks for on x86. Built in, it shows below /sys/module too: it has parameters.
 const IOMMU_DRIVER: &str = "vfio_iommu_type1";
-/// More than any distribution's list of modules.
-const MODULE_LIST: usize = 16 << 20;
-
 pub(super) fn read(reader: Reader<'_>, release: Option<&str>) -> VfioHealth {
     // Without the module, and without CONFIG_VFIO_NOIOMMU, there is no such mode.
     let noiommu = reader.text(paths::VFIO_NOIOMMU);
@@ -29,7 +26,7 @@ fn iommu_driver(reader: Reader<'_>, release: Option<&str>) -> Fact<bool> {
     let Some(release) = release else { return Fact::default() };
     let source = paths::modules_file(release, "modules.dep");
     let lists = |name| {
-        let list = reader.files.sysfs.read(&paths::modules_file(release, name), MODULE_LIST).ok()?;
+        let list = reader.files.sysfs.read(&paths::modules_file(release, name), modules::LIST_LIMIT).ok()?;
         Some(modules::lists(&list, IOMMU_DRIVER))
     };
     match (lists("modules.dep"), lists("modules.builtin")) {

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, available_parallelism};
 
 use gpuvirt_model::{Holder, Unknown, Via};
 
@@ -19,6 +22,11 @@ use crate::writer::{LINK, announced_in};
 /// The largest process maps some ten thousand files.
 const MAPS: usize = 32 << 20;
 
+/// Threads that share one pass: each look into a process takes locks of that process alone.
+const MOST_THREADS: usize = 4;
+/// Fewer processes than this for each are not worth a thread.
+const SHARE: usize = 32;
+
 /// What was found, and what was hidden.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -26,32 +34,59 @@ pub(super) struct Found {
     pub(super) unseen: Option<Unknown>,
 }
 
+impl Found {
+    /// What two threads found.
+    fn with(mut self, other: Self) -> Self {
+        for (target, holders) in other.holders {
+            self.holders.entry(target).or_default().extend(holders);
+        }
+        Self { unseen: self.unseen.or(other.unseen), ..self }
+    }
+
+    /// Processes by number, whoever of the threads came first.
+    fn in_order(mut self) -> Self {
+        for holders in self.holders.values_mut() {
+            holders.sort_by_key(|holder| if let Holder::Process { pid, .. } = holder { *pid } else { 0 });
+        }
+        self
+    }
+}
+
 /// Looks through every process that we may look into.
 pub(super) fn scan(files: Files<'_>, targets: &Targets) -> Found {
-    let mut scan = Scan {
-        files,
-        targets,
-        mounts: MountTables::default(),
-        mapped: BTreeMap::new(),
-        found: Found::default(),
-    };
     if targets.is_empty() {
-        return scan.found;
+        return Found::default();
     }
     let Ok(processes) = Processes::list(files) else {
-        scan.found.unseen = Some(Unknown::NotRecorded);
-        return scan.found;
+        return Found { unseen: Some(Unknown::NotRecorded), ..Found::default() };
     };
     // Process 1 is always there; where it is not shown (hidepid), others are not either.
-    if processes.pids().is_empty() {
-        scan.found.unseen = Some(Unknown::NotRecorded);
-    } else if !processes.pids().contains(&1) {
-        scan.found.unseen = Some(Unknown::NeedsRoot);
-    }
-    for pid in processes.pids() {
-        scan.process(*pid, &processes);
-    }
-    scan.found
+    let unseen = match processes.pids() {
+        [] => Some(Unknown::NotRecorded),
+        pids if pids.contains(&1) => None,
+        _ => Some(Unknown::NeedsRoot),
+    };
+    let next = AtomicUsize::new(0);
+    let share = || {
+        let mut scan = Scan::new(files, targets);
+        while let Some(pid) = processes.pids().get(next.fetch_add(1, Ordering::Relaxed)) {
+            scan.process(*pid, &processes);
+        }
+        scan.found
+    };
+    let processors = available_parallelism().map_or(1, NonZero::get);
+    let threads = processors.min(MOST_THREADS).min(processes.pids().len() / SHARE);
+    let found = thread::scope(|scope| {
+        let spawn = |_| thread::Builder::new().name("holders".to_owned()).spawn_scoped(scope, share);
+        // Without a thread more, this one looks at everything.
+        let others: Vec<_> = (1..threads).map_while(|n| spawn(n).ok()).collect();
+        let joined = |found: Found, other: thread::ScopedJoinHandle<'_, Found>| match other.join() {
+            Ok(other) => found.with(other),
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        others.into_iter().fold(share(), joined)
+    });
+    Found { unseen, ..Found::default() }.with(found).in_order()
 }
 
 struct Scan<'a> {
@@ -61,6 +96,13 @@ struct Scan<'a> {
     /// What files that some process maps belong to, by file system and inode: libraries are asked about once.
     mapped: BTreeMap<(u64, u64), Vec<Target>>,
     found: Found,
+}
+
+impl<'a> Scan<'a> {
+    fn new(files: Files<'a>, targets: &'a Targets) -> Self {
+        let (mounts, mapped, found) = (MountTables::default(), BTreeMap::new(), Found::default());
+        Self { files, targets, mounts, mapped, found }
+    }
 }
 
 /// How one process holds things, one way for each thing and path.

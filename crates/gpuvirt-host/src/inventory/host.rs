@@ -14,9 +14,6 @@ use crate::paths;
 const INTERRUPTS_HEAD: usize = 16 << 10;
 /// The whole of it, on machines of some hundred processors.
 const INTERRUPTS_ALL: usize = 2 << 20;
-/// More than any distribution's list of modules.
-const MODULE_LIST: usize = 16 << 20;
-
 /// More processes than a service has.
 const SERVICE_PROCESSES: usize = 64 << 10;
 
@@ -53,17 +50,17 @@ pub(super) fn of_offers(
     function_count: usize,
     oddities: Vec<String>,
 ) -> HostFacts {
-    let what = "it was not looked for".to_owned();
+    let unasked = || Unknown::Unreadable { what: "it was not looked for".to_owned() };
     HostFacts {
         iommu: false,
-        interrupt_remapping: Reading::Unknown(Unknown::Unreadable { what }),
+        interrupt_remapping: Reading::Unknown(unasked()),
         unsafe_interrupts_allowed: false,
         vfio_pci: ModulePresence::Unknown,
         pci_drivers: BTreeSet::new(),
         function_count,
         kernel_release: None,
         boot_id: boot_id(files),
-        vfio_migration: migration::read(files),
+        vfio_migration: Reading::Unknown(unasked()),
         running_services: BTreeMap::new(),
         driver_rules: rules.clone(),
         oddities,
@@ -128,7 +125,7 @@ fn vfio_pci(files: Files<'_>, release: Option<&str>) -> ModulePresence {
         return ModulePresence::Ready;
     }
     let Some(release) = release else { return ModulePresence::Unknown };
-    match files.sysfs.read(&paths::modules_file(release, "modules.dep"), MODULE_LIST) {
+    match files.sysfs.read(&paths::modules_file(release, "modules.dep"), modules::LIST_LIMIT) {
         Ok(list) if modules::lists(&list, driver.as_str()) => ModulePresence::Loadable,
         Ok(_) => ModulePresence::Missing,
         // No modules for this kernel among others' is a lack; no modules at all is a recording without them, or

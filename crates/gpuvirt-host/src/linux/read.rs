@@ -7,19 +7,23 @@ use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
+use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
-use nix::dir::Dir;
 use nix::fcntl::{OFlag, openat, readlinkat};
 use nix::libc;
 use nix::sys::stat::Mode;
+use rustix::fs::RawDir;
 
 use crate::sysfs::LongFile;
 
 /// Without it a FIFO in the place of an attribute would hold us for good.
 pub(super) const NO_WAIT: i32 = libc::O_NONBLOCK;
+
+/// Names of a few hundred PCI functions.
+const ROOM_FOR_NAMES: usize = 16 << 10;
 
 /// What one `read(2)` asks for: an attribute of sysfs is at most a page.
 const PAGE: usize = 4096;
@@ -41,7 +45,8 @@ fn is_plain_file(path: &str) -> bool {
     !path.starts_with("/sys/") && !path.starts_with("/proc/")
 }
 
-/// The whole content of an open file, at most `limit` bytes of it. `path` is the kernel's name of it.
+/// The whole content of an open file, at most `limit` bytes of it. `path` is the kernel's name of it, or of a folder that it is
+/// in with a `/` at its end.
 pub(super) fn whole(mut file: File, path: &str, limit: usize) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     loop {
@@ -86,11 +91,14 @@ fn read_long(file: &mut File, limit: usize, content: &mut Vec<u8>) -> io::Result
     Ok(())
 }
 
-/// An open folder, and its names, sorted. Names that are not UTF-8 are left out.
-pub(super) fn folder(path: &Path) -> io::Result<(Dir, Vec<String>)> {
-    let mut folder = Dir::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
+/// An open folder, and its names, sorted. Names that are not UTF-8 are left out. One call opens it and one gives a few hundred
+/// names: libc's way asks for three more, to know what it has opened.
+pub(super) fn folder(path: &Path) -> io::Result<(File, Vec<String>)> {
+    let folder = File::options().read(true).custom_flags(libc::O_DIRECTORY).open(path)?;
     let mut names: Vec<String> = Vec::new();
-    for entry in folder.iter() {
+    let mut room = [const { MaybeUninit::uninit() }; ROOM_FOR_NAMES];
+    let mut entries = RawDir::new(&folder, &mut room);
+    while let Some(entry) = entries.next() {
         let name = entry?.file_name().to_str().map(str::to_owned);
         names.extend(name.ok().filter(|name| name != "." && name != ".."));
     }

@@ -4,6 +4,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -59,17 +60,19 @@ impl LinuxSysfs {
         }
         Ok(PathBuf::from([self.root.as_str(), path].concat()))
     }
+
+    fn open(&self, path: &str) -> io::Result<File> {
+        OpenOptions::new().read(true).custom_flags(NO_WAIT).open(self.file(path)?)
+    }
 }
 
 impl Sysfs for LinuxSysfs {
     fn read(&self, path: &str, limit: usize) -> io::Result<Vec<u8>> {
-        let file = OpenOptions::new().read(true).custom_flags(NO_WAIT).open(self.file(path)?)?;
-        read::whole(file, path, limit)
+        read::whole(self.open(path)?, path, limit)
     }
 
     fn long_file(&self, path: &str, limit: usize) -> io::Result<Box<dyn LongFile>> {
-        let file = OpenOptions::new().read(true).custom_flags(NO_WAIT).open(self.file(path)?)?;
-        Ok(Box::new(read::OnDisk::new(file, limit)?))
+        Ok(Box::new(read::OnDisk::new(self.open(path)?, limit)?))
     }
 
     fn read_that_may_block(
@@ -88,13 +91,7 @@ impl Sysfs for LinuxSysfs {
     }
 
     fn list(&self, path: &str) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(self.file(path)?)? {
-            if let Ok(name) = entry?.file_name().into_string() {
-                names.push(name);
-            }
-        }
-        names.sort_unstable();
+        let (_, names) = read::folder(&self.file(path)?)?;
         Ok(names)
     }
 
@@ -117,18 +114,16 @@ impl Sysfs for LinuxSysfs {
     }
 
     fn read_in(&self, folder: &OpenFolder, name: &str, limit: usize) -> io::Result<Vec<u8>> {
-        let path = folder.path(name);
-        match folder.descriptor().filter(|_| is_plain(&path) && !name.starts_with('/')) {
-            Some(at) => read::whole(read::open_in(at, name)?, &path, limit),
-            None => self.read(&path, limit),
+        match inside(folder, name) {
+            Some(at) => read::whole(read::open_in(at, name)?, folder.prefix(), limit),
+            None => self.read(&folder.path(name), limit),
         }
     }
 
     fn read_link_in(&self, folder: &OpenFolder, name: &str) -> io::Result<String> {
-        let path = folder.path(name);
-        match folder.descriptor().filter(|_| is_plain(&path) && !name.starts_with('/')) {
+        match inside(folder, name) {
             Some(at) => read::link_in(at, name),
-            None => self.read_link(&path),
+            None => self.read_link(&folder.path(name)),
         }
     }
 
@@ -210,9 +205,20 @@ impl Sysfs for LinuxSysfs {
     }
 }
 
+/// The open folder, where a name leads to nothing but what is in it.
+fn inside<'a>(folder: &'a OpenFolder, name: &str) -> Option<BorrowedFd<'a>> {
+    folder.descriptor().filter(|_| !name.starts_with('/') && !leads_elsewhere(name))
+}
+
 /// An absolute path without anything that leads elsewhere than it says.
 fn is_plain(path: &str) -> bool {
-    path.starts_with('/') && !path.contains('\0') && path.split('/').all(|part| part != ".." && part != ".")
+    path.starts_with('/') && !leads_elsewhere(path)
+}
+
+/// Whether a part of it is no name. Most names have no part that begins with a dot, which is quickly seen.
+fn leads_elsewhere(path: &str) -> bool {
+    let dotted = path.starts_with('.') || path.contains("/.");
+    path.as_bytes().contains(&0) || dotted && path.split('/').any(|part| part == ".." || part == ".")
 }
 
 /// Opens for writing and writes once: the kernel takes one `write(2)` as one request.

@@ -1,7 +1,7 @@
 //! What keeps host drivers from GPUs, or leads cards to `pci-stub`, on the kernel's command line and in modprobe.d:
 //! blacklists, soft dependencies, `pci-stub`'s ids. With gpuvirt, which binds by address, none of it is needed.
 
-use super::modprobe;
+use super::modprobe::{self, kernels_name};
 
 /// Host drivers of GPUs and of their sound, with `_` for `-`.
 const HOST_DRIVERS: [&str; 11] = [
@@ -29,7 +29,7 @@ pub fn of_command_line(line: &str) -> Vec<String> {
         let mut modules = value.split(',');
         (BLACKLISTS.contains(&name) && modules.any(is_host_driver))
             || (name == "rd.driver.pre" && modules.any(is_vfio))
-            || plain(name) == "pci_stub.ids"
+            || kernels_name(name) == "pci_stub.ids"
     });
     ours.map(str::to_owned).collect()
 }
@@ -45,22 +45,18 @@ fn is_ours(line: &str) -> bool {
         ["blacklist", module, ..] => is_host_driver(module),
         ["softdep", module, needs @ ..] => is_host_driver(module) && needs.iter().any(|need| is_vfio(need)),
         ["options", module, options @ ..] => {
-            plain(module) == "pci_stub" && options.iter().any(|option| option.starts_with("ids="))
+            kernels_name(module) == "pci_stub" && options.iter().any(|option| option.starts_with("ids="))
         }
         _ => false,
     }
 }
 
 fn is_host_driver(module: &str) -> bool {
-    HOST_DRIVERS.contains(&plain(module).as_str())
+    HOST_DRIVERS.contains(&kernels_name(module).as_str())
 }
 
 fn is_vfio(module: &str) -> bool {
-    matches!(plain(module).as_str(), "vfio" | "vfio_pci")
-}
-
-fn plain(module: &str) -> String {
-    module.replace('-', "_")
+    matches!(kernels_name(module).as_str(), "vfio" | "vfio_pci")
 }
 
 #[cfg(test)]

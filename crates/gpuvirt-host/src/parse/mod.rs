@@ -1,5 +1,6 @@
 //! From the text of kernel files to values. Pure: `&str` in, a value or `None` out; no text makes them panic.
 
+pub mod apparmor;
 pub mod capability;
 pub mod console;
 pub mod container;

@@ -5,6 +5,11 @@ pub fn lines(text: &str) -> Vec<String> {
     numbered(text).into_iter().map(|(_, line)| line).collect()
 }
 
+/// A module's name as the kernel spells it: `-` and `_` are the same to modprobe.
+pub fn kernels_name(module: &str) -> String {
+    module.replace('-', "_")
+}
+
 /// The same, each with the number of its first line, from 1. A line that ends in a backslash goes on in the next one
 /// (modprobe.d(5)).
 pub fn numbered(text: &str) -> Vec<(usize, String)> {

@@ -1,13 +1,19 @@
 //! Lists of installed modules: `modules.dep` and `modules.builtin` below `/lib/modules/RELEASE`.
 
+/// More than any distribution's list has bytes.
+pub(crate) const LIST_LIMIT: usize = 16 << 20;
+
 /// Whether a list names a module. Each line begins with the module's file (`kernel/drivers/vfio/pci/vfio-pci.ko.xz:`
 /// with its dependencies, or without anything in `modules.builtin`); `-` and `_` are the same in module names.
 pub fn lists(list: &[u8], module: &str) -> bool {
-    list.split(|b| *b == b'\n').any(|line| {
-        let file = line.split(|b| *b == b':').next().unwrap_or_default();
-        let base = file.rsplit(|b| *b == b'/').next().unwrap_or_default();
-        same_name(base, module)
-    })
+    file_of(list, module).is_some()
+}
+
+/// A module's file, below `/lib/modules/RELEASE`: those that came with the kernel are in `kernel`.
+pub fn file_of<'a>(list: &'a [u8], module: &str) -> Option<&'a [u8]> {
+    let mut files =
+        list.split(|b| *b == b'\n').map(|line| line.split(|b| *b == b':').next().unwrap_or_default());
+    files.find(|file| same_name(file.rsplit(|b| *b == b'/').next().unwrap_or_default(), module))
 }
 
 /// Whether a module's file name is `module` and then `.ko`, compressed or not.
@@ -30,6 +36,10 @@ mod tests {
         assert!(lists(list, "vfio_pci"));
         assert!(lists(list, "vfio_pci_core"));
         assert!(!lists(list, "vfio"));
+        assert_eq!(
+            file_of(b"updates/dkms/nvidia.ko.xz:\n", "nvidia"),
+            Some(&b"updates/dkms/nvidia.ko.xz"[..])
+        );
         assert!(!lists(b"", "vfio-pci"));
         assert!(!lists(b"\xff\xfe/:\n/", "vfio-pci"));
     }

@@ -4,7 +4,7 @@
 //! The kernel splits `ids` at commas into `vendor:device[:subvendor[:subdevice[:class[:class_mask]]]]`, all in
 //! hexadecimal (`pci_add_dynid` by `vfio_pci_fill_ids`); `ffffffff` for a subsystem means any.
 
-use super::modprobe;
+use super::modprobe::{self, kernels_name};
 
 /// One entry: vendor, device, subsystem.
 pub type Ids = (u16, u16, Option<(u16, u16)>);
@@ -14,7 +14,7 @@ pub fn of_command_line(line: &str) -> Vec<Result<Ids, String>> {
     let words = line.split_whitespace().take_while(|word| *word != "--");
     let values = words.filter_map(|word| {
         let (name, value) = word.split_once('=')?;
-        (name.replace('-', "_") == "vfio_pci.ids").then_some(value)
+        (kernels_name(name) == "vfio_pci.ids").then_some(value)
     });
     values.flat_map(entries).collect()
 }
@@ -28,7 +28,7 @@ pub fn of_modprobe(text: &str) -> Vec<(usize, Result<Ids, String>)> {
 fn of_options(line: &str) -> Vec<Result<Ids, String>> {
     let mut words = line.split_whitespace();
     let is_ours = words.next() == Some("options")
-        && words.next().is_some_and(|module| module.replace('-', "_") == "vfio_pci");
+        && words.next().is_some_and(|module| kernels_name(module) == "vfio_pci");
     if !is_ours {
         return Vec::new();
     }

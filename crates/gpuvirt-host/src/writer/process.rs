@@ -130,6 +130,8 @@ impl Writers {
     fn ask(&self, request: &Request, function: Option<PciAddress>, deadline: Duration) -> io::Result<Asked> {
         self.left.reap();
         let mut writer = self.writer_that_took(request)?;
+        let writes = function.filter(|_| matches!(request, Request::Write(_)));
+        let _mark = writes.map(|function| self.left.begins(writer.process.id(), function));
         // From now on: how long a writer takes to start says nothing about the kernel.
         match writer.answer(Instant::now() + deadline) {
             Ok(Some(answer)) => {
