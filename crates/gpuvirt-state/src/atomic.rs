@@ -26,12 +26,34 @@ pub(crate) fn replace_with(
     fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> Result<(), StateError> {
     let (target, temporary) = (dir.join(name), temporary_path(dir, name));
-    write_new(&temporary, fill).and_then(|()| fs::rename(&temporary, &target)).map_err(|source| {
-        // What is left would only take room; the next write removes it too.
-        let _ = fs::remove_file(&temporary);
-        StateError::Io { doing: "writing", path: target.clone(), source }
-    })?;
+    let filled = |file: &mut File| fill(file).and_then(|()| file.sync_all());
+    put(&temporary, &target, filled)?;
     sync_dir(dir)
+}
+
+/// The same for what can be made again from other files: nobody waits for the disk. [`settle`] makes it durable.
+pub(crate) fn replace_soon(dir: &Path, name: &str, content: &[u8]) -> Result<(), StateError> {
+    put(&temporary_path(dir, name), &dir.join(name), |file| file.write_all(content))
+}
+
+/// Makes `dir/name` durable as it is now.
+pub(crate) fn settle(dir: &Path, name: &str) -> Result<(), StateError> {
+    let path = dir.join(name);
+    File::open(&path).and_then(|file| file.sync_all()).map_err(StateError::io("syncing", path))?;
+    sync_dir(dir)
+}
+
+/// Fills the temporary file and gives it its name.
+fn put(
+    temporary: &Path,
+    target: &Path,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<(), StateError> {
+    write_new(temporary, fill).and_then(|()| fs::rename(temporary, target)).map_err(|source| {
+        // What is left would only take room; the next write removes it too.
+        let _ = fs::remove_file(temporary);
+        StateError::Io { doing: "writing", path: target.to_owned(), source }
+    })
 }
 
 /// Removes `dir/name`, durably; absent is done.
@@ -56,10 +78,9 @@ fn write_new(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io:
     }
     // create_new follows no link that somebody put there.
     let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
-    fill(&mut file)?;
     // The umask may have taken bits away.
     file.set_permissions(fs::Permissions::from_mode(MODE))?;
-    file.sync_all()
+    fill(&mut file)
 }
 
 fn temporary_path(dir: &Path, name: &str) -> PathBuf {

@@ -40,21 +40,31 @@ impl ClaimFiles {
         Self { folder: "/etc/gpuvirt".into(), notes: state_dir.join("initramfs"), root: "/".into() }
     }
 
-    /// Makes the list hold these claims. Where there is nothing to claim and no list, none is made.
+    /// Makes the list hold these claims; says whether it is another one now, which [`ClaimFiles::settle`] then makes durable.
+    /// Where there is nothing to claim and no list, none is made.
     ///
     /// # Errors
     /// [`StateError::Io`].
-    pub fn write(&self, claims: &[Claim]) -> Result<(), StateError> {
+    pub fn write(&self, claims: &[Claim]) -> Result<bool, StateError> {
         let path = self.folder.join(LIST);
         let found = fs::read_to_string(&path).ok();
         let text = text(claims);
         if found.as_ref() == Some(&text) || (found.is_none() && claims.is_empty()) {
-            return Ok(());
+            return Ok(false);
         }
         if !self.folder.is_dir() {
             fs::create_dir(&self.folder).map_err(StateError::io("making the folder", &self.folder))?;
         }
-        atomic::replace(&self.folder, LIST, text.as_bytes())
+        atomic::replace_soon(&self.folder, LIST, text.as_bytes())?;
+        Ok(true)
+    }
+
+    /// Waits until the list is on the disk.
+    ///
+    /// # Errors
+    /// [`StateError::Io`].
+    pub fn settle(&self) -> Result<(), StateError> {
+        atomic::settle(&self.folder, LIST)
     }
 
     /// Why this kernel's initramfs does not claim what is wanted, with what to do; none where it does, where there is no

@@ -41,7 +41,7 @@ pub(crate) fn open(dir: &Path, plan: &Plan) -> Result<(), StateError> {
     atomic::replace(dir, &file_name(plan.gpu), (text + "\n").as_bytes())
 }
 
-/// Forgets the intent of a GPU; none is done already.
+/// Forgets the intent of a GPU; none is done already. Durably: of a GPU that is managed no more nothing may be undone later.
 pub(crate) fn close(dir: &Path, gpu: PciAddress) -> Result<(), StateError> {
     atomic::remove(dir, &file_name(gpu))
 }

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Only this crate writes durable files. A file is replaced as a whole (temporary file, fsync, rename, fsync of the
-//! folder), so a crash leaves the earlier content or the new one. A file that is there and can't be understood is an
+//! folder), so a crash leaves the earlier content or the new one; the list of claims, which is derived, reaches the disk after
+//! that. A file that is there and can't be understood is an
 //! error with the path, the line and the remedy; it is never taken for an absent one.
 
 mod atomic;
@@ -19,9 +20,11 @@ pub mod error;
 pub mod journal;
 mod read;
 mod strict;
+pub mod textfile;
 
 pub use claim::ClaimFiles;
 pub use dir::{StateDir, read_state};
 pub use document::{FORMAT_VERSION, State};
 pub use error::StateError;
 pub use journal::{JOURNAL_VERSION, parse_intent};
+pub use textfile::replace_textfile;

@@ -33,6 +33,10 @@ where
         return Err(StateError::Version { path: path.to_owned(), found, known: version });
     }
     let document: T = serde_json::from_str(text).map_err(corrupt)?;
+    // What we wrote and nobody edited is most of what is ever read.
+    if serde_json::to_string_pretty(&document).is_ok_and(|ours| text.trim_end() == ours) {
+        return Ok(document);
+    }
     let given: Value = serde_json::from_str(text).map_err(corrupt)?;
     let understood = serde_json::to_value(&document).map_err(corrupt)?;
     match unknown_key(&given, &understood) {
