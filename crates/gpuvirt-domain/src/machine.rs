@@ -26,6 +26,10 @@ pub fn machine(xml: &str) -> Result<Machine, XmlError> {
         balloon: devices(&root).any(|device| {
             is(&device, "memballoon") && device.attribute("model").is_some_and(|model| model != "none")
         }),
+        machine_type: child(&root, "os")
+            .and_then(|os| child(&os, "type"))
+            .and_then(|kind| kind.attribute("machine"))
+            .map(str::to_owned),
         bus: match domain.topology {
             PciTopology::Express => MachineBus::Express,
             PciTopology::Conventional => MachineBus::Conventional,
@@ -33,9 +37,11 @@ pub fn machine(xml: &str) -> Result<Machine, XmlError> {
         },
         firmware: firmware(&root),
         cpu_mode: cpu.and_then(|cpu| cpu.attribute("mode")).map(str::to_owned),
-        host_physical_bits: cpu
+        host_physical_bits: cpu.is_some_and(|cpu| host_physical_bits(&root, &cpu)),
+        physical_bits: cpu
             .and_then(|cpu| child(&cpu, "maxphysaddr"))
-            .is_some_and(|bits| bits.attribute("mode") == Some("passthrough")),
+            .filter(|bits| bits.attribute("mode") == Some("emulate"))
+            .and_then(|bits| bits.attribute("bits")?.parse().ok()),
         mmio64_mib: mmio64(&root),
         kvm_hidden: features.and_then(|all| switched_on(&all, "kvm", "hidden")).is_some(),
         hyperv_vendor: features.and_then(|all| switched_on(&all, "hyperv", "vendor_id")).is_some(),
@@ -45,6 +51,18 @@ pub fn machine(xml: &str) -> Result<Machine, XmlError> {
             .map(str::to_owned),
         devices: devices(&root).filter_map(|device| placed(&device)).collect(),
     })
+}
+
+/// By a word of its own; or by the processor's mode: with KVM, QEMU's models `host` and `max` have the host's width by
+/// themselves (`host_cpu_max_instance_init`, QEMU 6.0), unless another one is asked for.
+fn host_physical_bits(root: &Node<'_, '_>, cpu: &Node<'_, '_>) -> bool {
+    match child(cpu, "maxphysaddr").map(|bits| bits.attribute("mode") == Some("passthrough")) {
+        Some(passthrough) => passthrough,
+        None => {
+            root.attribute("type") == Some("kvm")
+                && matches!(cpu.attribute("mode"), Some("host-passthrough" | "maximum"))
+        }
+    }
 }
 
 /// A PCI host device, with its place in the guest.
@@ -107,6 +125,7 @@ mod tests {
         assert_eq!((guest.bus, guest.firmware), (MachineBus::Express, MachineFirmware::Uefi));
         assert_eq!((guest.cpu_mode.as_deref(), guest.host_physical_bits), (Some("host-passthrough"), true));
         assert_eq!((guest.kvm_hidden, guest.hyperv_vendor, guest.mmio64_mib), (true, true, Some(65536)));
+        assert_eq!((guest.machine_type.as_deref(), guest.physical_bits), (Some("pc-q35-10.0"), None));
         assert_eq!(guest.memory_nodes.as_deref(), Some("0-1"));
         let device = guest.devices.first().unwrap();
         assert_eq!((device.on_root_bus, device.rom_file), (true, true));
@@ -117,6 +136,38 @@ mod tests {
         let guest = machine("<domain><name>x</name><memory>1024</memory></domain>").unwrap();
         let want = Machine { name: "x".to_owned(), ..Machine::default() };
         assert_eq!(guest, want);
+    }
+
+    #[test]
+    fn told_address_bits_are_read() {
+        let bits = |text: &str| {
+            let cpu = format!("<cpu mode='host-model'>{text}</cpu>");
+            let guest =
+                machine(&format!("<domain><name>x</name><memory>1024</memory>{cpu}</domain>")).unwrap();
+            (guest.host_physical_bits, guest.physical_bits)
+        };
+        assert_eq!(bits("<maxphysaddr mode='emulate' bits='52'/>"), (false, Some(52)));
+        assert_eq!(bits("<maxphysaddr mode='passthrough' limit='39'/>"), (true, None));
+        assert_eq!(bits("<maxphysaddr mode='emulate' bits='999'/>"), (false, None));
+        assert_eq!(bits(""), (false, None));
+    }
+
+    #[test]
+    fn kvm_gives_the_hosts_processor_the_hosts_address_bits() {
+        let knows = |kind: &str, cpu: &str| {
+            let text = format!("<domain type='{kind}'><name>x</name><memory>1024</memory>{cpu}</domain>");
+            machine(&text).unwrap().host_physical_bits
+        };
+        assert!(knows("kvm", "<cpu mode='host-passthrough' check='none' migratable='on'/>"));
+        assert!(knows("kvm", "<cpu mode='maximum'/>"));
+        assert!(!knows("qemu", "<cpu mode='maximum'/>"));
+        assert!(!knows("kvm", "<cpu mode='host-model'/>"));
+        assert!(!knows("kvm", "<cpu mode='custom'><model>qemu64</model></cpu>"));
+        assert!(
+            !knows("kvm", "<cpu><topology sockets='1' cores='2' threads='1'/></cpu>") && !knows("kvm", "")
+        );
+        assert!(!knows("kvm", "<cpu mode='host-passthrough'><maxphysaddr mode='emulate' bits='40'/></cpu>"));
+        assert!(knows("kvm", "<cpu mode='host-model'><maxphysaddr mode='passthrough'/></cpu>"));
     }
 
     proptest::proptest! {

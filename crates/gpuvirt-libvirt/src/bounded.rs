@@ -36,6 +36,11 @@ impl Requests {
         Self { permits: Arc::new(permits), deadline }
     }
 
+    /// The same place, for who waits no longer than this.
+    pub(crate) fn within(&self, deadline: Duration) -> Self {
+        Self { permits: Arc::clone(&self.permits), deadline }
+    }
+
     /// Runs a request and waits for its end.
     pub(crate) fn run<T: Send + 'static>(
         &self,

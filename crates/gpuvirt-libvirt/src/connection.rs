@@ -16,6 +16,9 @@ use crate::{Failure, LibvirtError, library};
 /// waits for it to probe QEMU's capabilities, which takes seconds on slow machines.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
+/// How many times longer than the last a listing takes that is still nothing out of the ordinary.
+const USUAL_SPREAD: u32 = 4;
+
 /// libvirt at one URI. Cheap to clone; clones share the connection and the limit on requests.
 #[derive(Clone)]
 pub struct Libvirt {
@@ -26,6 +29,8 @@ pub struct Libvirt {
     /// The listing that all who want one share.
     pub(crate) listing: SingleFlight<Reading<Vec<Domain>>>,
     pub(crate) deadline: Duration,
+    /// Who waits as long as anybody closes a connection that owes an answer: nobody else shall queue behind it.
+    pub(crate) gives_up_for_all: bool,
 }
 
 impl Libvirt {
@@ -50,7 +55,19 @@ impl Libvirt {
             requests: Requests::new(deadline),
             listing: SingleFlight::new(deadline),
             deadline,
+            gives_up_for_all: true,
         })
+    }
+
+    /// The same connection, its listing and its requests shared, for who waits no longer than this; where a listing takes long
+    /// anyway, not much longer than the last one took. That an answer is not there by then says little of the connection: it
+    /// stays.
+    #[must_use]
+    pub fn in_a_hurry(&self, deadline: Duration) -> Self {
+        let pace = self.listing.took().map_or(Duration::ZERO, |took| took.saturating_mul(USUAL_SPREAD));
+        let deadline = deadline.max(pace).min(self.deadline);
+        let (requests, listing) = (self.requests.within(deadline), self.listing.within(deadline));
+        Self { requests, listing, deadline, gives_up_for_all: false, ..self.clone() }
     }
 
     /// The same, and `told` gets the events of each connection that is opened. It must neither block nor ask libvirt.
@@ -87,7 +104,7 @@ impl Libvirt {
             let connection = this.connected()?;
             request(&connection, &object)
         });
-        if matches!(result, Err(LibvirtError::NoAnswer { .. })) {
+        if self.gives_up_for_all && matches!(result, Err(LibvirtError::NoAnswer { .. })) {
             // Whoever still waits on it keeps it; nobody else shall queue behind.
             self.close();
         }

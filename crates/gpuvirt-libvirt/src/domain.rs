@@ -80,7 +80,9 @@ impl Libvirt {
             unknown(&match none {
                 NoAnswer::Late => {
                     // The overdue listing keeps it; nobody else shall queue behind.
-                    self.close();
+                    if self.gives_up_for_all {
+                        self.close();
+                    }
                     LibvirtError::NoAnswer { doing, waited }
                 }
                 NoAnswer::Overdue => LibvirtError::Busy { doing, waited },

@@ -46,6 +46,8 @@ struct State<T> {
     since: Instant,
     /// What the last one brought.
     answer: Option<T>,
+    /// How long the last one took that brought something.
+    took: Option<Duration>,
 }
 
 /// Ends a question when it is dropped, in a panic too.
@@ -57,8 +59,18 @@ struct Ending<T> {
 impl<T: Clone + Send + 'static> SingleFlight<T> {
     /// A question that nobody waits for longer than `deadline`.
     pub(crate) fn new(deadline: Duration) -> Self {
-        let state = State { begun: 0, ended: 0, since: Instant::now(), answer: None };
+        let state = State { begun: 0, ended: 0, since: Instant::now(), answer: None, took: None };
         Self { round: Arc::new(Round { state: Mutex::new(state), ended: Condvar::new() }), deadline }
+    }
+
+    /// How long an answer took lately; none: there was none yet.
+    pub(crate) fn took(&self) -> Option<Duration> {
+        self.round.lock().took
+    }
+
+    /// The same question, for who waits no longer than this.
+    pub(crate) fn within(&self, deadline: Duration) -> Self {
+        Self { round: Arc::clone(&self.round), deadline }
     }
 
     /// Whether a question has been under way for longer than anybody waits.
@@ -127,6 +139,9 @@ impl<T> Drop for Ending<T> {
         let mut state = self.round.lock();
         state.ended = state.begun;
         state.answer = self.answer.take();
+        if state.answer.is_some() {
+            state.took = Some(state.since.elapsed());
+        }
         drop(state);
         self.round.ended.notify_all();
     }

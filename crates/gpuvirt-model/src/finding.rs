@@ -145,12 +145,16 @@ codes! {
         LibvirtUri => "libvirt-uri",
         /// libvirt is too old.
         LibvirtOld => "libvirt-old",
+        /// QEMU is too old for a VM's machine.
+        QemuOld => "qemu-old",
         /// gpuvirtd does not answer.
         DaemonUnreachable => "daemon-unreachable",
         /// gpuvirtd does not start with the host.
         DaemonNotEnabled => "daemon-not-enabled",
         /// Passthrough cards are not kept from host drivers early in a boot.
         ClaimNotEnabled => "claim-not-enabled",
+        /// Passthrough cards that are plugged in are not kept from host drivers.
+        UdevRuleMissing => "udev-rule-missing",
         /// libvirt's hook is not installed.
         HookMissing => "hook-missing",
         /// The file of our hook is somebody else's.
@@ -209,6 +213,8 @@ codes! {
         BarResizable => "bar-resizable",
         /// The guest's firmware has no room for the card's windows.
         ApertureSmall => "aperture-small",
+        /// The processor's addresses are not as wide as what the guest is told or needs.
+        AddressWidth => "address-width",
         /// A guest's memory and its GPU are on different nodes.
         NumaRemote => "numa-remote",
         /// A reboot takes virtual functions or vGPUs away.

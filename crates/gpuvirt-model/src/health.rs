@@ -66,12 +66,16 @@ pub struct LibvirtHealth {
     pub versions: Reading<LibvirtVersions>,
     /// The machines of the domains that have or ask for a GPU.
     pub machines: Reading<Vec<Machine>>,
+    /// It was asked and still owes the answer: it is busy, or it hangs. Earlier recordings don't have it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub owes_answer: bool,
 }
 
 impl Default for LibvirtHealth {
     fn default() -> Self {
         let unknown = Unknown::NeedsDaemon;
-        Self { uri: None, versions: Reading::Unknown(unknown.clone()), machines: Reading::Unknown(unknown) }
+        let (versions, machines) = (Reading::Unknown(unknown.clone()), Reading::Unknown(unknown));
+        Self { uri: None, versions, machines, owes_answer: false }
     }
 }
 
@@ -107,6 +111,9 @@ pub struct DaemonHealth {
     /// GPUs that a change is at just now, or that its start has not come to yet: what they lack may be on its way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub at_work: Vec<PciAddress>,
+    /// GPUs that its start could not lead to what is configured, and why. What became of them since, it does not tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unrestored: Vec<(PciAddress, String)>,
 }
 
 /// Everything.
@@ -141,7 +148,7 @@ pub struct Health {
 pub struct CpuHealth {
     /// What it says of itself.
     pub features: Fact<CpuFeatures>,
-    /// Whether `/dev/kvm` is there.
+    /// Whether the kernel offers KVM: the module for the processor works.
     pub kvm: Fact<bool>,
 }
 
@@ -247,6 +254,8 @@ pub struct ModuleHealth {
     pub options: Fact<Vec<ModuleLine>>,
     /// Display drivers that are installed for this kernel, each with whether it is loaded.
     pub display_drivers: Fact<BTreeMap<String, bool>>,
+    /// Those of them that did not come with the kernel, each with its file below `/lib/modules/RELEASE`.
+    pub built_here: BTreeMap<String, String>,
 }
 
 /// A line of modprobe.d.
@@ -306,22 +315,24 @@ pub struct SecurityHealth {
     pub secure_boot: Fact<bool>,
     /// The kernel's lockdown, where it has one: `none`, `integrity`, `confidentiality`.
     pub lockdown: Fact<Option<String>>,
+    /// The kernel loads modules with a signature that it trusts and no others, whatever lockdown says.
+    pub signatures_enforced: Fact<bool>,
     /// SELinux enforces its policy.
     pub selinux: Fact<bool>,
     /// Its policy lets libvirt's hooks do what they need; none where it has no such switch.
     pub hooks_unconfined: Fact<Option<bool>>,
-    /// AppArmor's profile of libvirt's daemon lets it run hooks; none where there is no such profile.
+    /// AppArmor's profile of libvirt's daemon lets it run hooks; none where there is no such profile, or none that is enforced.
     pub apparmor_hooks: Fact<Option<bool>>,
 }
 
-/// What systemd will do with a unit at the next boot.
+/// What systemd will do with a unit at the next boot, and udev with a file of rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enablement {
-    /// Start it.
+    /// Start it, read it.
     Enabled,
     /// Nothing.
     Disabled,
-    /// Refuse to start it, whoever asks (`systemctl mask`).
+    /// Refuse to start it, whoever asks (`systemctl mask`); read nothing in its place.
     Masked,
 }
 
@@ -340,6 +351,8 @@ pub struct InstallHealth {
     pub daemon_enabled: Fact<bool>,
     /// Whether systemd claims passthrough cards early in a boot.
     pub claim: Fact<Enablement>,
+    /// Whether udev claims passthrough cards that come while the host runs.
+    pub udev_rule: Fact<Enablement>,
     /// libvirt's daemon is installed.
     pub libvirt: Fact<bool>,
     /// QEMU is installed.

@@ -17,14 +17,21 @@ pub struct Machine {
     pub current_kib: Option<u64>,
     /// A memory balloon.
     pub balloon: bool,
+    /// `<os><type machine=>`, e.g. `pc-q35-9.2`. Earlier recordings don't have it.
+    #[serde(default)]
+    pub machine_type: Option<String>,
     /// How its PCI bus is built.
     pub bus: MachineBus,
     /// What it boots with.
     pub firmware: MachineFirmware,
     /// `<cpu mode=>`, where it says one.
     pub cpu_mode: Option<String>,
-    /// `<cpu><maxphysaddr mode='passthrough'>`: the guest sees how wide the host's addresses are.
+    /// `<cpu><maxphysaddr mode='passthrough'>`, or a mode of the processor that has it by itself with KVM: the guest sees how
+    /// wide the host's addresses are.
     pub host_physical_bits: bool,
+    /// `<cpu><maxphysaddr mode='emulate' bits=>`: how wide the guest is told that addresses are. Earlier recordings don't have it.
+    #[serde(default)]
+    pub physical_bits: Option<u8>,
     /// `opt/ovmf/X-PciMmio64Mb` among QEMU's own arguments, in MiB.
     pub mmio64_mib: Option<u64>,
     /// `<features><kvm><hidden state='on'>`.

@@ -71,7 +71,18 @@ fn hex(text: &str, len: std::ops::RangeInclusive<usize>) -> Option<u32> {
 
 impl fmt::Display for PciAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04x}:{:02x}:{:02x}.{:x}", self.domain, self.bus, self.slot, self.function)
+        let (domain, bus, slot, function) =
+            (self.domain, self.bus.into(), self.slot.into(), self.function.into());
+        // Hundreds are written for one picture, and the formatter's padding costs more than the digits.
+        let digit =
+            |of: u32, place: u32| char::from_digit(of >> (4 * place) & 0xf, 16).map_or(b'0', |d| d as u8);
+        let [d3, d2, d1, d0] = [3, 2, 1, 0].map(|place| digit(domain, place));
+        let [b1, b0, s1, s0] = [digit(bus, 1), digit(bus, 0), digit(slot, 1), digit(slot, 0)];
+        let text = [d3, d2, d1, d0, b':', b1, b0, b':', s1, s0, b'.', digit(function, 0)];
+        if domain > 0xffff {
+            write!(f, "{:x}", domain >> 16)?;
+        }
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 

@@ -178,7 +178,7 @@ codes! {
         ClonedRequest => "cloned-request",
         /// A device of the domain is not what its request asks for, or not there.
         RequestUnmet => "request-unmet",
-        /// The daemon is busy with a change that concerns the VM's devices, or does not get to it in time.
+        /// The daemon is busy with another change of the GPU or of the VM's devices, or does not get to it in time.
         Busy => "busy",
         /// The vGPU's driver takes no parameters.
         NoVgpuParams => "no-vgpu-params",

@@ -34,7 +34,7 @@ impl Testimony {
                 }
             }
         }
-        let LibvirtHealth { uri, versions, machines } = libvirt;
+        let LibvirtHealth { uri, versions, machines, owes_answer: _ } = libvirt;
         uri.iter_mut().for_each(|uri| change(TestimonyText::Uri(uri)));
         known(versions, change);
         for machine in known(machines, change).into_iter().flatten() {
@@ -66,10 +66,18 @@ fn of_unknown(why: &mut Unknown, change: &mut dyn FnMut(TestimonyText<'_>)) {
 }
 
 fn of_daemon(daemon: &mut DaemonHealth, change: &mut dyn FnMut(TestimonyText<'_>)) {
-    let DaemonHealth { unanswered, stale_boot_image, problems, unsettled, unhooked, no_writer, at_work: _ } =
-        daemon;
+    let DaemonHealth {
+        unanswered,
+        stale_boot_image,
+        problems,
+        unsettled,
+        unhooked,
+        no_writer,
+        at_work: _,
+        unrestored,
+    } = daemon;
     let said = unanswered.iter_mut().chain(stale_boot_image).chain(no_writer).chain(problems);
-    said.chain(unsettled.iter_mut().map(|(_, text)| text))
+    said.chain(unsettled.iter_mut().chain(unrestored).map(|(_, text)| text))
         .for_each(|text| change(TestimonyText::Sentence(text)));
     unhooked.iter_mut().for_each(|name| change(TestimonyText::Name(name)));
 }

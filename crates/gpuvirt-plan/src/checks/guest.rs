@@ -142,8 +142,8 @@ fn over_the_limit(judged: &Judged<'_>, memory: u64) -> Option<Found> {
     let vm = shell_word(judged.vm);
     let enough = locked.saturating_add(BESIDES_KIB);
     let remedy = vec![
-        format!("virsh memtune --config --hard-limit -1 --domain {vm}, which takes the limit away"),
-        format!("virsh memtune --config --hard-limit {enough} --domain {vm}, which is enough"),
+        format!("virsh memtune --config --hard-limit -1 --domain {vm} # takes the limit away"),
+        format!("virsh memtune --config --hard-limit {enough} --domain {vm} # is enough"),
     ];
     Some((RefusalCode::MemoryNotLockable, because, remedy))
 }
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn what_is_set_instead_is_named() {
         let found = found(&with(8 * GIB, Some(GIB), None), &[gpu(1)], Moment::Later);
-        let want = "virsh memtune --config --hard-limit 9437184 --domain vm, which is enough";
+        let want = "virsh memtune --config --hard-limit 9437184 --domain vm # is enough";
         assert_eq!(found[0].2.last().map(String::as_str), Some(want));
     }
 

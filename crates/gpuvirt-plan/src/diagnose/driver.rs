@@ -1,12 +1,14 @@
 //! The host's driver of a card: there, and the right one.
 
-use gpuvirt_model::{Finding, FindingCode, Gpu, GraphicsType, Severity, Subject};
+use gpuvirt_model::health::ModuleLine;
+use gpuvirt_model::{Evidence, Finding, FindingCode, Gpu, GraphicsType, Severity, Subject};
 
 use super::Case;
 use crate::checks::driver::wrong;
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
-    case.gpus().flat_map(|gpu| [wrong_driver(case, gpu), no_driver(case, gpu)]).flatten().collect()
+    let of_gpu = |gpu| wrong_driver(case, gpu).into_iter().chain(no_driver(case, gpu));
+    case.gpus().flat_map(of_gpu).collect()
 }
 
 fn wanted(case: &Case<'_>, gpu: &Gpu) -> Option<GraphicsType> {
@@ -33,63 +35,83 @@ fn wrong_driver(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
 const DRIVERS: [(u16, &[&str]); 3] =
     [(0x10de, &["nvidia", "nouveau"]), (0x1002, &["amdgpu", "gim", "radeon"]), (0x8086, &["i915", "xe"])];
 
-/// A card that is to serve the host and has no driver: with what keeps the driver away, where that shows.
-fn no_driver(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
-    let primary = case.observed.primary_of(gpu)?;
-    if primary.binding.driver.is_some() || primary.binding_unknown.is_some() {
-        return None;
-    }
-    let (_, names) = DRIVERS.iter().find(|(vendor, _)| *vendor == primary.identity.vendor)?;
+/// A card that is to serve the host and has no driver: with what keeps the driver away, where that shows. Of one that nobody
+/// asked for, that is no fault.
+fn no_driver(case: &Case<'_>, gpu: &Gpu) -> Vec<Finding> {
+    let Some(asleep) = asleep(case, gpu) else { return Vec::new() };
     let fact = &case.health.modules.display_drivers;
-    let installed = fact.known()?;
-    let asleep: Vec<&str> =
-        names.iter().copied().filter(|name| installed.get(*name) == Some(&false)).collect();
-    let first = *asleep.first()?;
     let finding = |code, severity, cause: String| {
         Finding::new(code, severity, Subject::Gpu(gpu.address), cause)
             .seen_at(format!("/sys/bus/pci/devices/{}/driver", gpu.address), "none")
             .seen(fact.shows(format!("{} installed and not loaded", asleep.join(", "))))
     };
-    let security = &case.health.security;
-    let locked = security.lockdown.known().and_then(Option::as_deref).filter(|mode| *mode != "none");
-    if security.secure_boot.is(&true) || locked.is_some() {
-        let cause = "no driver has it, and this kernel loads signed modules alone: a driver that was built here is refused";
-        let found = finding(FindingCode::DriverUnsigned, Severity::Warning, cause.to_owned());
-        let found = match locked {
-            Some(mode) => found.seen(security.lockdown.shows(mode)),
-            None => found.seen(security.secure_boot.shows("on")),
-        };
-        return Some(
-            found
-                .remedy(format!("modprobe {first}; journalctl -k -b | grep -i -e 'key was rejected' -e lockdown"))
-                .remedy("sign it with a key of your own (mokutil --import KEY.der, and reboot), or turn Secure Boot off"),
+    let cause = "the host is to use it, and no driver has it".to_owned();
+    let found = finding(FindingCode::NoHostDriver, Severity::Warning, cause);
+    // A driver that nothing keeps away is the one to look at: of two, modprobe.d often keeps one away for the other's sake.
+    let free: Vec<&str> = asleep.iter().copied().filter(|name| keeps_away(case, name).is_none()).collect();
+    let Some(first) = free.first() else { return vec![kept_away(case, &asleep, found)] };
+    let refused = refused(case, &free).map(|(name, file, why)| {
+        let cause = format!(
+            "this kernel loads modules with a signature that it trusts and no others, and {name} did not come with it ({file}): \
+             it may be refused"
         );
-    }
-    let kept = case.health.modules.options.known().into_iter().flatten().find(|option| {
-        asleep.iter().any(|name| {
-            option.line == format!("blacklist {name}") || option.line.starts_with(&format!("install {name} "))
-        })
+        finding(FindingCode::DriverUnsigned, Severity::Note, cause)
+            .seen(why)
+            .remedy(format!("modprobe {name}; journalctl -k -b | grep -i -e 'key was rejected' -e lockdown"))
+            .remedy("sign it with a key of your own (mokutil --import KEY.der, and reboot), or turn Secure Boot off")
     });
-    let wanted = wanted(case, gpu).is_some_and(|wanted| wanted != GraphicsType::Direct);
-    let severity = if wanted { Severity::Warning } else { return None };
-    let found = finding(
-        FindingCode::NoHostDriver,
-        severity,
-        "the host is to use it, and no driver has it".to_owned(),
-    );
-    Some(match kept {
-        Some(option) => {
-            let found = found.seen_at(&option.file, &option.line);
-            // A package's file comes again with its next version; one of the admin's of that name hides it.
-            match option.file.rsplit_once('/').filter(|(folder, _)| *folder != "/etc/modprobe.d") {
-                Some((_, name)) => found.remedy(format!(
-                    "copy {} to /etc/modprobe.d/{name}, drop {:?} there, then modprobe {first}",
-                    option.file, option.line
-                )),
-                None => found
-                    .remedy(format!("drop {:?} from {}, then modprobe {first}", option.line, option.file)),
-            }
-        }
-        None => found.remedy(format!("modprobe {first}")),
+    [Some(found.remedy(format!("modprobe {first}"))), refused].into_iter().flatten().collect()
+}
+
+/// The drivers that are installed for a card, and sleep while the host is to use it.
+fn asleep(case: &Case<'_>, gpu: &Gpu) -> Option<Vec<&'static str>> {
+    wanted(case, gpu).filter(|wanted| *wanted != GraphicsType::Direct)?;
+    let primary = case.observed.primary_of(gpu)?;
+    if primary.binding.driver.is_some() || primary.binding_unknown.is_some() {
+        return None;
+    }
+    let (_, names) = DRIVERS.iter().find(|(vendor, _)| *vendor == primary.identity.vendor)?;
+    let installed = case.health.modules.display_drivers.known()?;
+    let asleep: Vec<&str> =
+        names.iter().copied().filter(|name| installed.get(*name) == Some(&false)).collect();
+    (!asleep.is_empty()).then_some(asleep)
+}
+
+/// The line of modprobe.d that keeps a driver away.
+fn keeps_away<'a>(case: &'a Case<'_>, driver: &str) -> Option<&'a ModuleLine> {
+    case.health.modules.options.known()?.iter().find(|option| {
+        option.line == format!("blacklist {driver}") || option.line.starts_with(&format!("install {driver} "))
     })
+}
+
+/// The finding where all of a card's drivers are kept away, with what keeps the first of them.
+fn kept_away(case: &Case<'_>, asleep: &[&str], found: Finding) -> Finding {
+    let Some((first, option)) = asleep.iter().find_map(|name| Some((name, keeps_away(case, name)?))) else {
+        return found;
+    };
+    let found = found.seen_at(&option.file, &option.line);
+    // A package's file comes again with its next version; one of the admin's of that name hides it.
+    match option.file.rsplit_once('/').filter(|(folder, _)| *folder != "/etc/modprobe.d") {
+        Some((_, name)) => found.remedy(format!(
+            "copy {} to /etc/modprobe.d/{name}, drop {:?} there, then modprobe {first}",
+            option.file, option.line
+        )),
+        None => found.remedy(format!("drop {:?} from {}, then modprobe {first}", option.line, option.file)),
+    }
+}
+
+/// A driver that this kernel may refuse, with its file and what says so. One that came with the kernel is signed as that is;
+/// whether another one is, and by a key that is enrolled, its file alone does not tell.
+fn refused<'a>(case: &'a Case<'_>, asleep: &[&str]) -> Option<(&'a str, &'a str, Evidence)> {
+    let security = &case.health.security;
+    let why = match security.lockdown.known().map(Option::as_deref) {
+        _ if security.signatures_enforced.is(&true) => security.signatures_enforced.shows("Y"),
+        Some(Some(mode)) if mode != "none" => security.lockdown.shows(mode),
+        // Lockdown is what Secure Boot brings about: alone it says something where that is not to be seen.
+        None if security.secure_boot.is(&true) => security.secure_boot.shows("on"),
+        _ => return None,
+    };
+    let (name, file) =
+        case.health.modules.built_here.iter().find(|(name, _)| asleep.contains(&name.as_str()))?;
+    Some((name, file, why))
 }

@@ -28,12 +28,18 @@ fn finding(code: FindingCode, cause: String) -> Finding {
     Finding::new(code, Severity::Error, Subject::Host, cause)
 }
 
+/// The package keeps a copy, from which the file comes again: it is a conffile, and dpkg brings none back that the admin took
+/// away. libvirtd looks for hooks when it starts; running VMs go on.
+fn brought_back(hook: &str) -> String {
+    format!("cp -p /usr/share/gpuvirt/50-gpuvirt {hook}; systemctl try-restart libvirtd virtqemud")
+}
+
 fn missing(case: &Case<'_>) -> Option<Finding> {
     let hook = &case.health.install.hook;
     hook.is(&None).then(|| {
         finding(FindingCode::HookMissing, format!("libvirt's hook is not installed: {SO}"))
             .seen(hook.shows("not there"))
-            .remedy("install the package gpuvirt again; then systemctl reload libvirtd (or virtqemud)")
+            .remedy(format!("mkdir -p /etc/libvirt/hooks/qemu.d; {}", brought_back(&hook.source)))
     })
 }
 
@@ -43,8 +49,9 @@ fn foreign(case: &Case<'_>) -> Option<Finding> {
         finding(FindingCode::HookForeign, format!("the file of our hook does not call gpuvirt: {SO}"))
             .seen(hook.shows("no word of gpuvirt in it"))
             .remedy(format!(
-                "move what is in {} to a file of its own beside it, and install the package again",
-                hook.source
+                "mv --backup=numbered {0} {0}-other; {1}",
+                hook.source,
+                brought_back(&hook.source)
             ))
     })
 }
@@ -95,8 +102,8 @@ fn apparmor(case: &Case<'_>) -> Option<Finding> {
         )
         .seen(hooks.shows("no rule for /etc/libvirt/hooks/"))
         .remedy(format!(
-            "add '/etc/libvirt/hooks/** rmix,' and '/usr/bin/* PUx,' to /etc/apparmor.d/local/{base}; \
-                 apparmor_parser -r {}",
+            "printf '%s\\n' '/etc/libvirt/hooks/** rmix,' '/usr/bin/* PUx,' >>/etc/apparmor.d/local/{base}; \
+             apparmor_parser -r {}",
             hooks.source
         ))
         .remedy("journalctl -k | grep -i 'apparmor.*denied' # what is denied")

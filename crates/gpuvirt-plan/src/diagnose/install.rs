@@ -13,6 +13,7 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
         daemon_unreachable(case),
         daemon_not_enabled(case),
         claim_not_enabled(case),
+        udev_rule_missing(case),
     ];
     found.into_iter().flatten().collect()
 }
@@ -101,4 +102,28 @@ fn claim_not_enabled(case: &Case<'_>) -> Option<Finding> {
     );
     let finding = Finding::new(FindingCode::ClaimNotEnabled, Severity::Warning, Subject::Host, cause);
     Some(finding.seen(install.claim.shows(shown)).remedy(remedy))
+}
+
+/// Only where a card is to be kept from host drivers when it comes anew.
+fn udev_rule_missing(case: &Case<'_>) -> Option<Finding> {
+    let install = &case.health.install;
+    let rule = &install.udev_rule;
+    if !install.daemon.is(&true) || claim::cards(case.desired).next().is_none() {
+        return None;
+    }
+    let again = || {
+        "install the package again (dpkg -i gpuvirt_VERSION_ARCHITECTURE.deb), then udevadm control --reload"
+            .to_owned()
+    };
+    let (shown, remedy) = match rule.known()? {
+        Enablement::Enabled => return None,
+        Enablement::Disabled => ("not there", again()),
+        // The package's own file, emptied, is no mask to be taken away.
+        Enablement::Masked if rule.source.starts_with("/usr/lib/") => ("empty", again()),
+        Enablement::Masked => ("masked", format!("rm {}; udevadm control --reload", rule.source)),
+    };
+    let cause = "udev does not read gpuvirt's rule: a passthrough card that comes back to the bus while the host runs (plugged \
+                 in, rescanned) goes to its host driver, which may not let go of it";
+    let finding = Finding::new(FindingCode::UdevRuleMissing, Severity::Warning, Subject::Host, cause);
+    Some(finding.seen(rule.shows(shown)).remedy(remedy))
 }

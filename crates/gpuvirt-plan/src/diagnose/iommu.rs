@@ -91,6 +91,9 @@ pub(super) fn kernel_argument(word: &str) -> Vec<String> {
     ]
 }
 
+/// Words that switch remapping off; the first is the older spelling.
+const NOT_REMAPPED: [&str; 2] = ["nointremap", "intremap=off"];
+
 fn no_interrupt_remapping(case: &Case<'_>) -> Option<Finding> {
     let host = &case.observed.host;
     let missing =
@@ -103,12 +106,13 @@ fn no_interrupt_remapping(case: &Case<'_>) -> Option<Finding> {
             "interrupts are not remapped: VFIO refuses to start a VM with a passthrough device",
         )
         .seen_at("/proc/interrupts", "no chip begins with IR-");
-        let finding = if case.health.boot.has_word("nointremap") {
-            finding
-                .seen(case.health.boot.command_line.shows("nointremap"))
-                .remedy("drop nointremap, and reboot")
-        } else {
-            finding.remedy("turn on interrupt remapping (VT-d, x2APIC) in the firmware's setup, and reboot")
+        let word = NOT_REMAPPED.iter().find(|word| case.health.boot.has_word(word));
+        let finding = match word {
+            Some(word) => finding
+                .seen(case.health.boot.command_line.shows(word))
+                .remedy(format!("drop {word} from the kernel's command line, and reboot")),
+            None => finding
+                .remedy("turn on interrupt remapping (VT-d, x2APIC) in the firmware's setup, and reboot"),
         };
         finding.remedy(
             "only where every guest is trusted: echo 'options vfio_iommu_type1 allow_unsafe_interrupts=1' > \

@@ -154,7 +154,8 @@ fn lock_limit(case: &Case<'_>, domain: &Domain) -> Option<Finding> {
         .seen_at(format!("/proc/{}/limits", bound.pid), format!("Max locked memory {}", amount(limit)))
         .seen_at(format!("/proc/{}/status", bound.pid), "CapEff without CAP_SYS_RESOURCE")
         .remedy(format!(
-            "systemctl edit {0}: [Service] LimitMEMLOCK=infinity; systemctl restart {0}",
+            "mkdir -p /etc/systemd/system/{0}.service.d; printf '[Service]\\nLimitMEMLOCK=infinity\\n' \
+             >/etc/systemd/system/{0}.service.d/gpuvirt.conf; systemctl daemon-reload; systemctl restart {0}",
             bound.command
         ))
         .remedy("in a container: give it CAP_SYS_RESOURCE, or a memlock limit without end"),

@@ -19,7 +19,31 @@ pub(super) const LEAD: &str = "gpuvirt config export -o yaml | gpuvirt config ap
 
 /// Of a GPU whose type is in force.
 pub(super) fn findings(case: &Case<'_>, gpu: &Gpu) -> Vec<Finding> {
-    [vgpus(case, gpu), virtual_functions(case, gpu)].into_iter().flatten().collect()
+    [vgpus(case, gpu), gpu_instances(case, gpu), virtual_functions(case, gpu)].into_iter().flatten().collect()
+}
+
+/// GPU instances that the daemon's start could not make, MIG mode itself among the reasons: a reboot loses both on most cards.
+/// Which live is known to the card's driver alone, which is not asked here; of those that were made in this boot we have a note.
+fn gpu_instances(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
+    let wanted = &entry(case, gpu)?.gpu_instances;
+    let address = gpu.address;
+    let (_, why) = case.daemon.unrestored.iter().find(|(of, _)| *of == address)?;
+    let made = case.records.gpu_instances.iter().any(|record| record.gpu == address);
+    if wanted.is_empty() || made {
+        return None;
+    }
+    let cause = format!(
+        "gpuvirtd's start could not make the {} GPU instances that are configured on it: vGPUs that live on them can't be made",
+        wanted.len()
+    );
+    let finding = Finding::new(FindingCode::TypePending, Severity::Warning, Subject::Gpu(address), cause);
+    Some(
+        finding
+            .seen_at("configured", wanted.join(", "))
+            .seen_at("gpuvirtd", why)
+            .remedy(format!("gpuvirt mig list {address} # whether MIG mode is on, and what there is"))
+            .remedy(format!("{LEAD} # when nothing is in the way")),
+    )
 }
 
 /// The configured vGPUs of a GPU that do not live, where they are to: not on one that is for something else, that waits for the

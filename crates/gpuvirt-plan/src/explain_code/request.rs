@@ -20,10 +20,14 @@ pub(super) const TEXTS: &[Explanation] = &[
     },
     Explanation {
         name: "busy",
-        cause: "A change of a GPU that the VM needs is under way, or a change before this start takes longer than \
-                libvirt may be kept waiting (2 s, and 10 s where a vGPU is to be made).",
+        cause: "A change of the GPU is under way whose write has kept the kernel waiting for longer than another change \
+                waits (5 s), or of a GPU in its IOMMU group, or of one for which services are stopped that hold this \
+                one too. At a start: a change of a GPU that the VM needs is under way, or a change before this start \
+                takes longer than libvirt may be kept waiting (2 s, and 10 s where a vGPU is to be made). Other GPUs \
+                are not concerned.",
         evidence: "gpuvirtd's own turn of changes.",
-        remedy: "Start the VM again when the change has ended; `gpuvirt status` shows what is not settled.",
+        remedy: "Try again, or start the VM again, when the change has ended; `gpuvirt status` shows its step and how \
+                 long that has taken, and what is not settled.",
     },
     Explanation {
         name: "request-without-device",

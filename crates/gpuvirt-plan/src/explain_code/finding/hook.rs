@@ -9,15 +9,16 @@ pub(super) const TEXTS: &[Explanation] = &[
                 Without it the rules are not kept for starts by virsh, virt-manager or autostart, and vGPUs \
                 are not made for them.",
         evidence: "The file is not there, while gpuvirtd is installed.",
-        remedy: "Install the package again, then systemctl reload libvirtd (or virtqemud): older ones see a \
-                first hook after a restart only.",
+        remedy: "Copy it from /usr/share/gpuvirt, where the package keeps another: it is a conffile, and dpkg brings none \
+                back that was deleted, unless it is told --force-confmiss. Then systemctl restart libvirtd (or virtqemud), \
+                which looks for hooks when it starts; running VMs go on.",
     },
     Explanation {
         name: "hook-foreign",
         cause: "Something else is in the file of gpuvirt's hook, so that libvirt runs that.",
         evidence: "/etc/libvirt/hooks/qemu.d/50-gpuvirt does not name gpuvirt.",
         remedy: "Move it to a file of its own beside it: libvirt runs all files of the folder, in the order \
-                of their names. Then install the package again.",
+                of their names. Then copy ours from /usr/share/gpuvirt, and restart libvirtd (or virtqemud).",
     },
     Explanation {
         name: "hook-not-executable",
@@ -38,9 +39,11 @@ pub(super) const TEXTS: &[Explanation] = &[
         cause: "SELinux or AppArmor confines libvirt's daemon and what it runs. Its policy on this host \
                 keeps the hook from running, or from asking gpuvirtd.",
         evidence: "SELinux: enforcing, and the boolean virt_hooks_unconfined off. AppArmor: on, and a profile \
-                of libvirt's daemon without a rule for /etc/libvirt/hooks.",
+                of libvirt's daemon that is enforced and lets nothing below /etc/libvirt/hooks be executed, neither \
+                itself nor in the file in /etc/apparmor.d/local that it includes.",
         remedy: "SELinux: setsebool -P virt_hooks_unconfined on. AppArmor: the rules of the distribution's \
-                own profile, in /etc/apparmor.d/local, and apparmor_parser -r.",
+                own profile, in /etc/apparmor.d/local, and apparmor_parser -r. A profile that includes no such file has \
+                lost its end: put the rules into itself.",
     },
     Explanation {
         name: "hook-not-run",

@@ -16,7 +16,8 @@ pub(super) const TEXTS: &[Explanation] = &[
         name: "kvm-missing",
         cause: "The processor virtualizes, and the kernel's KVM is not there to use it: libvirt then runs VMs in \
                 software, or not at all.",
-        evidence: "/dev/kvm is not there, while the flags in /proc/cpuinfo have vmx or svm.",
+        evidence: "/sys/class/misc/kvm is not there, while the flags in /proc/cpuinfo have vmx or svm. That /dev/kvm is there \
+                   says nothing: systemd makes the node at boot, module or not.",
         remedy: "Load the module: modprobe kvm_intel or modprobe kvm_amd. When that is refused, the firmware keeps \
                  virtualization locked: turn it on in its setup.",
     },
@@ -107,6 +108,17 @@ pub(super) const TEXTS: &[Explanation] = &[
                 the next boot.",
     },
     Explanation {
+        name: "udev-rule-missing",
+        cause: "At boot gpuvirt-claim.service keeps host drivers off passthrough cards. For a card that comes to the bus \
+                later (plugged in, rescanned, back after a surprise removal) the udev rule 70-gpuvirt.rules does. udev does \
+                not read it, so a host driver takes such a card first, and what then draws on the card or has it open keeps \
+                it from VMs.",
+        evidence: "No 70-gpuvirt.rules in the folders that udev reads, or one in /etc or /run that is empty or a link to \
+                /dev/null, while a card is configured for passthrough.",
+        remedy: "Where it is masked, remove the mask; where it is not there, install the package again. Then udevadm \
+                control --reload.",
+    },
+    Explanation {
         name: "taken-by-id",
         cause: "vfio-pci was told to take cards by vendor and device (ids=). It takes every card of that \
                 kind, the one that the host is to keep too, and a second one that is added later.",
@@ -125,11 +137,12 @@ pub(super) const TEXTS: &[Explanation] = &[
     },
     Explanation {
         name: "driver-unsigned",
-        cause: "With Secure Boot the kernel loads modules with a signature that it trusts and no others. The \
-                card's driver is installed and not loaded, most likely for that reason: drivers that are \
-                built on the host (DKMS) are not signed unless a key was made for it.",
-        evidence: "Secure Boot's variable below /sys/firmware/efi/efivars, /sys/kernel/security/lockdown, \
-                modules.dep and /sys/module.",
+        cause: "Under lockdown, which Secure Boot brings about, the kernel loads modules with a signature that it trusts \
+                and no others. The host is to use the card, and its driver is installed, did not come with the kernel and is \
+                not loaded; nothing in modprobe.d keeps it away. It may be for want of a signature: a driver that is built on \
+                the host (DKMS) is trusted when its key is enrolled, which its file does not tell.",
+        evidence: "/sys/kernel/security/lockdown, the kernel's parameter module.sig_enforce, Secure Boot's variable below \
+                /sys/firmware/efi/efivars; modules.dep, where the driver's file is not below kernel/; and /sys/module.",
         remedy: "Sign the module with a key of your own (mokutil --import, reboot, enrol), take the \
                 distribution's signed package, or turn Secure Boot off. VFIO's own modules come with the \
                 kernel and are signed.",

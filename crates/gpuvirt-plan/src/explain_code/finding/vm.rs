@@ -17,7 +17,7 @@ pub(super) const TEXTS: &[Explanation] = &[
                 what the VM needs.",
         evidence: "Max locked memory in /proc/PID/limits, and CapEff in /proc/PID/status, of libvirtd or \
                 virtqemud.",
-        remedy: "LimitMEMLOCK=infinity for its unit, or CAP_SYS_RESOURCE (or a memlock limit without end) for \
+        remedy: "LimitMEMLOCK=infinity for its unit, in a drop-in of systemd's, or CAP_SYS_RESOURCE (or a memlock limit without end) for \
                 the container.",
     },
     Explanation {
@@ -25,10 +25,30 @@ pub(super) const TEXTS: &[Explanation] = &[
         cause: "A guest's firmware keeps a part of its addresses for the windows of cards. OVMF takes 32 GiB \
                 where it can't tell how wide the processor's addresses are, and cards with much memory want \
                 more: the guest's driver then reports a card without memory.",
-        evidence: "The sizes of the card's 64-bit windows, and neither maxphysaddr nor X-PciMmio64Mb in the \
-                definition of a UEFI guest.",
-        remedy: "<maxphysaddr mode='passthrough'/> with cpu host-passthrough and an OVMF of late 2022 or \
-                newer, or the fw_cfg argument opt/ovmf/X-PciMmio64Mb.",
+        evidence: "The sizes of the card's 64-bit windows, and neither cpu host-passthrough (or maximum), which has the \
+                host's width by itself, nor maxphysaddr nor X-PciMmio64Mb in the definition of a UEFI guest.",
+        remedy: "cpu host-passthrough, or <maxphysaddr mode='passthrough'/> with another one, and an OVMF of late 2022 or \
+                newer; or the fw_cfg argument opt/ovmf/X-PciMmio64Mb.",
+    },
+    Explanation {
+        name: "address-width",
+        cause: "A processor has so many bits for an address, and everything that a guest reaches must fit in them: its \
+                memory, and above it the windows of its cards. A guest that is told of more bits than the processor has puts \
+                windows where the processor can't reach, and hangs or finds a card without memory; one whose firmware is \
+                told to keep a window that does not fit beside its memory does not even start.",
+        evidence: "address sizes in /proc/cpuinfo; <maxphysaddr> and opt/ovmf/X-PciMmio64Mb in the definition, and the sizes \
+                of the card's 64-bit windows.",
+        remedy: "<maxphysaddr mode='passthrough'/>, or no more bits than the processor has, and no larger \
+                X-PciMmio64Mb than twice the card's windows. A card whose windows don't fit at all needs them made \
+                smaller (Resizable BAR off in the firmware's setup) or another processor.",
+    },
+    Explanation {
+        name: "qemu-old",
+        cause: "A definition names the machine that the guest sees with the release of QEMU that brought it. An older QEMU \
+                does not have it, and libvirt does not start the VM: it was defined on another host, or QEMU was taken \
+                back to an earlier release.",
+        evidence: "The machine type in the definition, beside the version of QEMU that libvirt runs.",
+        remedy: "Upgrade QEMU, or give the VM a machine that this host has (virsh edit).",
     },
     Explanation {
         name: "numa-remote",
