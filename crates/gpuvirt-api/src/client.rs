@@ -7,7 +7,9 @@
 mod error;
 mod gpu;
 mod host;
+mod metrics;
 mod mig;
+mod stream;
 mod transport;
 mod vgpu;
 mod vm;
@@ -21,6 +23,7 @@ use ureq::http::Method;
 use uuid::Uuid;
 
 pub use error::ClientError;
+pub use stream::{EventStream, Told};
 
 use crate::{API_VERSION, ApiError, Change, route};
 
@@ -99,12 +102,9 @@ impl Client {
 
     fn call<T: DeserializeOwned, B: Serialize>(&self, call: Call<'_, B>) -> Result<T, ClientError> {
         let deadline = call.deadline;
-        let failed = |error| ClientError::from_ureq(&self.socket, deadline, error);
-        let body = call.body.map(serde_json::to_vec).transpose().map_err(ClientError::Request)?;
         let key = self.key.filter(|_| call.method != Method::GET);
-        let request = ureq::http::Request::builder()
-            .method(call.method)
-            .uri(format!("http://gpuvirt{}", call.path))
+        let body = call.body.map(serde_json::to_vec).transpose().map_err(ClientError::Request)?;
+        let request = request(call.method, &call.path)
             .header("accept", "application/json")
             // Whoever runs the command wants to see the host, and not what it was a second ago.
             .header("cache-control", "no-cache")
@@ -113,28 +113,54 @@ impl Client {
             Some(key) => request.header(route::IDEMPOTENCY_KEY, key.to_string()),
             None => request,
         };
-        let request = request.body(body.unwrap_or_default()).map_err(|error| failed(error.into()))?;
+        let answer = self.send(request.body(body.unwrap_or_default()), deadline)?;
+        let status = answer.status();
+        understand(status, &self.whole(answer, deadline)?)
+    }
+
+    /// The answer's head, within a deadline that is also its body's.
+    fn send(
+        &self,
+        request: Result<ureq::http::Request<Vec<u8>>, ureq::http::Error>,
+        deadline: Duration,
+    ) -> Result<Answer, ClientError> {
+        let failed = |error| ClientError::from_ureq(&self.socket, deadline, error);
+        let request = request.map_err(|error| failed(error.into()))?;
         let request = self
             .agent
             .configure_request(request)
             .timeout_global(Some(deadline))
             .allow_non_standard_methods(true)
             .build();
-        let mut answer = self.agent.run(request).map_err(failed)?;
-        let bytes = answer.body_mut().with_config().limit(MAX_ANSWER).read_to_vec().map_err(failed)?;
-        understand(answer.status(), &bytes)
+        self.agent.run(request).map_err(failed)
+    }
+
+    fn whole(&self, mut answer: Answer, deadline: Duration) -> Result<Vec<u8>, ClientError> {
+        let bytes = answer.body_mut().with_config().limit(MAX_ANSWER).read_to_vec();
+        bytes.map_err(|error| ClientError::from_ureq(&self.socket, deadline, error))
+    }
+}
+
+type Answer = ureq::http::Response<ureq::Body>;
+
+fn request(method: Method, path: &str) -> ureq::http::request::Builder {
+    ureq::http::Request::builder().method(method).uri(format!("http://gpuvirt{path}"))
+}
+
+/// The daemon's error, of an answer that is none of what was asked for.
+fn error_of(status: ureq::http::StatusCode, bytes: &[u8]) -> ClientError {
+    match serde_json::from_slice::<ApiError>(bytes) {
+        Ok(error) => ClientError::Api(error),
+        Err(_) => {
+            ClientError::NotUnderstood { what: format!("status {status} with a body that is none of ours") }
+        }
     }
 }
 
 /// Reads an answer: the document for a good status, the daemon's error otherwise.
 fn understand<T: DeserializeOwned>(status: ureq::http::StatusCode, bytes: &[u8]) -> Result<T, ClientError> {
     if !status.is_success() {
-        return Err(match serde_json::from_slice::<ApiError>(bytes) {
-            Ok(error) => ClientError::Api(error),
-            Err(_) => ClientError::NotUnderstood {
-                what: format!("status {status} with a body that is none of ours"),
-            },
-        });
+        return Err(error_of(status, bytes));
     }
     serde_json::from_slice(bytes).map_err(|error| match other_version(bytes) {
         Some(found) => ClientError::OtherVersion { found, ours: API_VERSION },

@@ -4,6 +4,20 @@ use gpuvirt_model::PciAddress;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+/// The media type of events as a stream (Server-Sent Events, of the HTML standard).
+pub const STREAM: &str = "text/event-stream";
+/// In a stream: the name of what is no event but [`EventsLost`].
+pub const LOST: &str = "lost";
+
+/// In a stream, under the name `lost`: events before the next one were missed, so look at everything again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct EventsLost {
+    /// This life of the daemon, as in an event's id.
+    pub daemon: Uuid,
+}
+
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

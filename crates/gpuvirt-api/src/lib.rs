@@ -29,7 +29,7 @@ pub mod vm;
 pub mod xml;
 
 #[cfg(feature = "client")]
-pub use client::{Client, ClientError};
+pub use client::{Client, ClientError, EventStream, Told};
 pub use config::{ApplyConfig, ConfigChange, ConfigUntil, GpuChange, GpuOutcome};
 pub use doctor::{DoctorDocument, TestimonyDocument, Unchecked};
 pub use error::{ApiError, ErrorKind};

@@ -9,6 +9,7 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use crate::event::STREAM;
 use crate::{API_VERSION, ApiError};
 use operations::{Answer, OPERATIONS, Operation};
 
@@ -67,6 +68,12 @@ const KEY: &str = "made by the client for this change alone: asked for again wit
     tried and failed, are kept, 64 for each user, until the daemon ends; vGPUs get their uuids from it, so that the next daemon \
     finds mediated devices made. With another request it is answered with 422.";
 
+const STREAMED: &str = "Server-Sent Events, with this in Accept. `data` is an Event, `id` what to say in Last-Event-ID on return. \
+    Under the name `lost` it is an EventsLost: events before the next one were missed, so look at everything again. It ends after \
+    the event `stopping`. Who takes nothing for 10 s is let go. Nothing is sent while nothing happens.";
+
+const LAST: &str = "of a stream: the id of the last event that the client has; it counts more than `after`";
+
 const ERRORS: &str = "Every error has this one shape. 400, 405, 408, 413 and 422: usage; 403: denied; 404: usage, or the one \
     refusal that says what is absent; 409: refused, with every refusal's code; 500: failed or bug; 503: a place, a helper \
     or libvirt is missing now, ask again.";
@@ -96,6 +103,14 @@ fn described(operation: &Operation, schemas: &mut SchemaGenerator) -> Value {
 fn answer(answer: Answer, schemas: &mut SchemaGenerator) -> Value {
     match answer {
         Answer::Json(schema) => json!({ "application/json": { "schema": schema(schemas) } }),
+        Answer::OrStream(schema, in_stream) => {
+            // What the text of the stream holds is no schema of the answer, but has one.
+            in_stream(schemas);
+            json!({
+                "application/json": { "schema": schema(schemas) },
+                STREAM: { "schema": { "type": "string", "description": STREAMED } },
+            })
+        }
         Answer::Any => json!({ "application/json": { "schema": { "type": "object" } } }),
         Answer::Text(media_type) => json!({ media_type: { "schema": { "type": "string" } } }),
     }
@@ -117,7 +132,11 @@ fn parameters(operation: &Operation) -> Vec<Value> {
         json!({ "name": "Idempotency-Key", "in": "header", "required": false, "description": KEY,
         "schema": { "type": "string", "format": "uuid" } })
     });
-    in_path.chain(in_query).chain(key).collect()
+    let listens = matches!(operation.answer, Answer::OrStream(..)).then(|| {
+        json!({ "name": "Last-Event-ID", "in": "header", "required": false, "description": LAST,
+        "schema": { "type": "string" } })
+    });
+    in_path.chain(in_query).chain(key).chain(listens).collect()
 }
 
 fn path_parameter(name: &str) -> (Value, &'static str) {
@@ -140,7 +159,7 @@ fn query_parameter(name: &str) -> (Value, &'static str) {
         "after" => (json!({ "type": "integer", "minimum": 0, "default": 0 }), "the last event that is known"),
         "waitSeconds" => (
             json!({ "type": "integer", "minimum": 0, "default": 0 }),
-            "how long to wait for an event, in seconds; at most 60 are",
+            "how long to wait for an event, in seconds; at most 60 are. A stream takes none",
         ),
         "gpu" => (json!({ "type": "string" }), "of this GPU alone: an address or a label"),
         _ => (json!({ "type": "string" }), "of this profile alone"),

@@ -21,6 +21,7 @@
 //! | `GET /v1/doctor[?gpu=]` | `DoctorDocument` (`Doctor`) |
 //! | `GET /v1/testimony`, for snapshots | `TestimonyDocument` (`Testimony`) |
 //! | `GET /v1/events[?after=N][&waitSeconds=S]` | `EventList` |
+//! | the same with `Accept: text/event-stream` | `Event`s and `EventsLost` as they come |
 //! | `GET /v1/openapi.json` | all of this as an OpenAPI document |
 //! | `GET /metrics` | numbers for Prometheus (OpenMetrics) |
 //! | `POST /v1/recover` | `Change` |
@@ -71,6 +72,8 @@ pub const STATUS: &str = "/v1/status";
 
 /// `/v1/events`
 pub const EVENTS: &str = "/v1/events";
+/// `/metrics`
+pub const METRICS: &str = "/metrics";
 /// `/v1/config`
 pub const CONFIG: &str = "/v1/config";
 
@@ -85,6 +88,9 @@ pub fn doctor(gpu: Option<&GpuSelector>) -> String {
 
 /// `/v1/testimony`
 pub const TESTIMONY: &str = "/v1/testimony";
+
+/// The header by which a listener says on return which event of a stream was its last.
+pub const LAST_EVENT_ID: &str = "last-event-id";
 
 /// `/v1/events`, those after one of them, waiting for the next for so many seconds.
 pub fn events(after: u64, wait_seconds: u64) -> String {

@@ -89,9 +89,12 @@ pub struct DaemonStatus {
     pub pid: u32,
     /// The generation of the desired document.
     pub generation: u64,
-    /// The step that is under way. Left out of JSON while nothing is changed.
+    /// The step that is under way; of several the oldest. Left out of JSON while nothing is changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working: Option<Working>,
+    /// Steps of other GPUs that are under way beside one that waits for the kernel. Left out of JSON where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_working: Vec<Working>,
 }
 
 /// A step of a change that is under way.

@@ -146,6 +146,11 @@ fn requests_and_answers_are_as_the_document_says() {
                 Some(200) => &operation["responses"]["200"],
                 _ => &document["components"]["responses"]["Error"],
             };
+            if reply.get("text").is_some() {
+                // Text has no schema of ours; that it may be text is said.
+                assert!(answer["content"].as_object().unwrap().keys().all(|kind| !kind.ends_with("json")));
+                continue;
+            }
             let schema = &answer["content"]["application/json"]["schema"];
             assert!(schema.is_object(), "{}", folder.display());
             assert_eq!(problem(&document, schema, &reply["body"]), None, "{}", folder.display());

@@ -41,6 +41,16 @@ impl EventLog {
         self.last.send_replace(sequence);
     }
 
+    /// This life of the daemon.
+    pub fn daemon(&self) -> Uuid {
+        self.daemon
+    }
+
+    /// Whether the daemon has said that it ends: nothing comes after that.
+    pub fn is_over(&self) -> bool {
+        self.lock().back().is_some_and(|event| event.kind == EventKind::Stopping)
+    }
+
     /// The events after `after`, as far as they are kept.
     pub fn after(&self, after: u64) -> EventList {
         let kept = self.lock();
@@ -58,10 +68,10 @@ impl EventLog {
     }
 
     /// Ends when there is an event after `after`.
-    pub async fn beyond(&self, after: u64) {
+    pub fn beyond(&self, after: u64) -> impl Future<Output = ()> + Send + use<> {
         let mut last = self.last.subscribe();
-        // The sender lives as long as we do.
-        let _ = last.wait_for(|last| *last != after).await;
+        // It ends with the log too, where somebody still waits then.
+        async move { drop(last.wait_for(|last| *last != after).await) }
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Event>> {

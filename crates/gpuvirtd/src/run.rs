@@ -24,15 +24,18 @@ use crate::cli::Cli;
 use crate::config::Config;
 use crate::notify::{Notice, notify};
 use crate::server::listen::Server;
-use crate::server::{Context, router};
+use crate::server::{
+    CHANGES_AT_ONCE, Context, HOOKS_AT_ONCE, READS_AT_ONCE, RELEASES_AT_ONCE, STARTS_AT_ONCE, router,
+};
 use crate::socket::{Socket, SocketFile};
 use crate::wiring::domains::Gate;
 use crate::wiring::{self, Assembled};
 
-/// Threads for calls into the engine: four that read, one that changes, one for dry runs.
-const ENGINE_THREADS: usize = 6;
-/// Threads for hooks, for starts that we were asked for, and one that removes what was made for them: none of them waits for those above.
-const HOOK_THREADS: usize = crate::server::HOOKS_AT_ONCE + crate::server::STARTS_AT_ONCE + 1;
+/// Threads for calls into the engine: those that read, those that change, one for dry runs.
+const ENGINE_THREADS: usize = READS_AT_ONCE + CHANGES_AT_ONCE + 1;
+/// Threads for hooks, for starts that we were asked for, and those that remove what was made for them: none of them waits for
+/// those above.
+const HOOK_THREADS: usize = HOOKS_AT_ONCE + STARTS_AT_ONCE + RELEASES_AT_ONCE;
 
 /// Longest that readiness waits for recovery and restore: a driver that lets go of one busy card fits in.
 /// TimeoutStartSec= of the unit is longer.
@@ -90,7 +93,8 @@ async fn serve(assembled: Assembled, path: &Path, hears: bool) -> anyhow::Result
         tell(Notice::Stopping);
         tracing::info!("stopping");
     };
-    let server = Server::new(router(context));
+    let stir = Arc::clone(&context.stir);
+    let server = Server::new(router(context)).stirring(stir);
     server.serve(listener, stopped).await;
     Ok(())
 }

@@ -46,11 +46,29 @@ impl Host {
 
     /// Runs the claim with this list.
     fn claim(&self, list: &str) {
-        let file = self.0.path().join("claims");
-        fs::write(&file, list).unwrap();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/claim");
-        let output = Command::new("sh").arg(script).arg(&file).arg(self.0.path()).output().unwrap();
+        fs::write(self.0.path().join("claims"), list).unwrap();
+        let output = self.script().output().unwrap();
         assert!(output.status.success(), "{output:?}");
+    }
+
+    /// Runs it for one function that has come to the bus; whether it was claimed.
+    fn claim_one(&self, address: &str) -> bool {
+        self.script().arg(address).status().unwrap().success()
+    }
+
+    fn script(&self) -> Command {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/claim");
+        let mut command = Command::new("sh");
+        command.arg(script).arg(self.0.path().join("claims")).arg(self.0.path());
+        command
+    }
+
+    /// vfio-pci is loaded; what it was asked to bind.
+    fn load_vfio_pci(&self) -> PathBuf {
+        let bus = self.0.path().join("bus/pci");
+        fs::create_dir_all(bus.join("drivers/vfio-pci")).unwrap();
+        fs::write(bus.join("drivers_probe"), "").unwrap();
+        bus.join("drivers_probe")
     }
 }
 
@@ -109,4 +127,27 @@ fn nonsense_in_the_list_is_skipped() {
     // What follows nonsense counts.
     host.claim(&(odd.concat() + LIST));
     assert_eq!(host.driver_override("0000:41:00.0"), "vfio-pci");
+}
+
+#[test]
+fn of_what_comes_to_the_bus_that_function_alone_is_claimed() {
+    let host = Host::new();
+    assert!(host.script().status().unwrap().success(), "no list is nothing to do");
+    assert!(!host.claim_one("0000:41:00.0"), "and nothing that was claimed");
+    host.display("0000:41:00.0").display("0000:42:00.0").display("0000:43:00.0");
+    let both = LIST.to_owned() + "0000:42:00.0 10de 2204 1043 87d9 030000 vfio-pci\n";
+    fs::write(host.0.path().join("claims"), both).unwrap();
+    assert!(host.claim_one("0000:41:00.0"));
+    assert_eq!(host.driver_override("0000:41:00.0"), "vfio-pci");
+    assert_eq!(host.driver_override("0000:42:00.0"), "(null)", "it is listed, and was not asked about");
+    assert!(!host.claim_one("0000:43:00.0"), "not listed");
+    assert!(!host.claim_one("0000:41:00.0"), "it was before");
+    let probed = host.load_vfio_pci();
+    assert!(host.claim_one("0000:42:00.0"));
+    assert_eq!(fs::read_to_string(&probed).unwrap(), "0000:42:00.0\n", "given to a driver that is loaded");
+    // Another device sits there now.
+    host.change("0000:42:00.0", "driver_override", "(null)").change("0000:42:00.0", "class", "0x010802");
+    assert!(!host.claim_one("0000:42:00.0"));
+    assert_eq!(host.driver_override("0000:42:00.0"), "(null)");
+    assert_eq!(fs::read_to_string(&probed).unwrap(), "0000:42:00.0\n");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gpuvirt_model::Configuration;
 use ureq::http::Method;
 
-use super::{CHANGE_DEADLINE, Call, Client, ClientError, READ_DEADLINE};
+use super::{CHANGE_DEADLINE, Call, Client, ClientError};
 use crate::event::EventList;
 use crate::{
     ApplyConfig, Change, ConfigChange, DoctorDocument, GpuSelector, HostDocument, List, SetHost,
@@ -61,14 +61,12 @@ impl Client {
         self.get(route::STATUS.to_owned())
     }
 
-    /// What happened after the event `after`, waiting up to so many seconds for the next one.
+    /// What happened lately, as far as the daemon keeps it.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn events(&self, after: u64, wait_seconds: u64) -> Result<EventList, ClientError> {
-        let deadline = READ_DEADLINE.saturating_add(Duration::from_secs(wait_seconds));
-        let path = route::events(after, wait_seconds);
-        self.call(Call { method: Method::GET, path, body: None::<&()>, deadline })
+    pub fn events(&self) -> Result<EventList, ClientError> {
+        self.get(route::events(0, 0))
     }
 
     /// What is configured, as a document.

@@ -5,6 +5,7 @@ use std::os::unix::net::UnixListener;
 use std::thread::JoinHandle;
 
 use super::*;
+use crate::event::EventKind;
 use crate::{GpuDocument, List, Source, VmRemove, XmlDocument, route};
 
 /// A server that takes one request, answers `answer`, and hands back what it was sent.
@@ -161,4 +162,63 @@ fn an_answer_that_never_comes_ends_at_the_deadline() {
     let call = Call { method: Method::GET, path: route::GPUS.to_owned(), body: None::<&()>, deadline };
     let error = Client::new(&path).call::<List<GpuDocument>, ()>(call).unwrap_err();
     assert!(matches!(error, ClientError::TimedOut { .. }), "{error:?}");
+}
+
+/// A stream in chunks that begin and end anywhere.
+fn streamed(text: &str, end: &str) -> Vec<u8> {
+    let chunks = text.as_bytes().chunks(7).map(|chunk| {
+        let chunk = String::from_utf8(chunk.to_vec()).unwrap();
+        format!("{:x}\r\n{chunk}\r\n", chunk.len())
+    });
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    format!("{head}{}{end}", chunks.collect::<String>()).into_bytes()
+}
+
+const EVENT: &str = r#"{"sequence":3,"time":"2026-01-01T00:00:00Z","kind":"host","text":"add 41"}"#;
+
+#[test]
+fn events_are_read_as_they_come() {
+    let (_dir, path) = socket();
+    let text = format!(
+        ": a comment\n\nevent: lost\ndata: {{\"daemon\":\"x\"}}\n\nevent: other\ndata: 1\n\nid: d:3\ndata: {EVENT}\n\n"
+    );
+    let server = serve_once(&path, streamed(&text, "0\r\n\r\n"));
+    let mut stream = Client::new(&path).listen(Some("d:2")).unwrap();
+    assert_eq!(stream.next().unwrap().unwrap(), Told::Lost);
+    let Told::Event(id, event) = stream.next().unwrap().unwrap() else { panic!() };
+    assert_eq!((id.as_str(), event.sequence, event.kind), ("d:3", 3, EventKind::Host));
+    assert!(stream.next().is_none());
+    let request = server.join().unwrap().to_lowercase();
+    assert!(request.contains("accept: text/event-stream\r\n"), "{request}");
+    assert!(request.contains("last-event-id: d:2\r\n"), "{request}");
+}
+
+#[test]
+fn a_stream_that_is_none_or_breaks_is_an_error() {
+    let error = |answer: Vec<u8>| {
+        let (_dir, path) = socket();
+        let server = serve_once(&path, answer);
+        let result = Client::new(&path).listen(None).and_then(|stream| stream.collect::<Result<Vec<_>, _>>());
+        server.join().unwrap();
+        result.unwrap_err()
+    };
+    // Cut off within a chunk, within a line, and between two: the end is said, or it is none.
+    for (text, end) in [("data: {", "5\r\nx"), ("data: {", ""), ("data: {", "0\r\n\r\n"), ("", "")] {
+        let error = error(streamed(text, end));
+        assert!(matches!(error, ClientError::Broken { .. }), "{text:?} {end:?}: {error:?}");
+    }
+    for answer in [http("200 OK", "{}"), streamed("data: x\n\n", "0\r\n\r\n"), http("503 Busy", "x")] {
+        assert!(matches!(error(answer), ClientError::NotUnderstood { .. }));
+    }
+    let busy = serde_json::to_string(&ApiError::new(crate::ErrorKind::Unreachable, "no place")).unwrap();
+    assert!(matches!(error(http("503 Busy", &busy)), ClientError::Api(_)));
+}
+
+#[test]
+fn numbers_are_text_as_it_is() {
+    let (_dir, path) = socket();
+    let server = serve_once(&path, http("200 OK", "# EOF\n"));
+    assert_eq!(Client::new(&path).metrics().unwrap(), "# EOF\n");
+    let request = server.join().unwrap();
+    assert!(!request.contains("no-cache"), "numbers cost no look at the host: {request}");
 }

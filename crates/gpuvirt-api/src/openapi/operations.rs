@@ -3,7 +3,7 @@
 use gpuvirt_model::Configuration;
 use schemars::{Schema, SchemaGenerator};
 
-use crate::event::EventList;
+use crate::event::{EventList, EventsLost};
 use crate::{
     ApplyConfig, Capacity, Change, ConfigChange, CreateGpuInstances, CreateVgpu, DoctorDocument, GpuDocument,
     HookAnswer, HookCall, HostDocument, List, MigDocument, MigrationDocument, ProfileDocument, RemoveVgpus,
@@ -19,6 +19,8 @@ pub(super) type Shape = fn(&mut SchemaGenerator) -> Schema;
 pub(super) enum Answer {
     /// A document of ours.
     Json(Shape),
+    /// A document of ours, or a stream of others, for who asks for one.
+    OrStream(Shape, Shape),
     /// A document of others.
     Any,
     /// Text of a media type.
@@ -107,7 +109,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::new(("get", "/v1/status"), "status", "How things stand", Answer::Json(|s| s.subschema_for::<StatusDocument>())),
     Operation::new(("get", "/v1/doctor"), "doctor", "What keeps GPUs from working in VMs", Answer::Json(|s| s.subschema_for::<DoctorDocument>())).query(&["gpu"]).more("Reads alone. A finding is no error of this call: it answers 200 whatever is found."),
     Operation::new(("get", "/v1/testimony"), "testimony", "What gpuvirtd knows of its host that no file shows, for snapshots", Answer::Json(|s| s.subschema_for::<TestimonyDocument>())),
-    Operation::new(("get", "/v1/events"), "listEvents", "What happened after an event, waiting for the next", Answer::Json(|s| s.subschema_for::<EventList>())).query(&["after", "waitSeconds"]).more("A stream by asking again, each time after `last`. `lost`, or another `daemon` than before: look at everything again."),
+    Operation::new(("get", "/v1/events"), "listEvents", "What happened after an event, waiting for the next, or as it comes", Answer::OrStream(|s| s.subschema_for::<EventList>(), |s| s.subschema_for::<EventsLost>())).query(&["after", "waitSeconds"]).more("With `Accept: text/event-stream` a stream. Else one answer, and the next by asking again after `last`: `lost`, or another `daemon` than before, means to look at everything again."),
     Operation::new(("get", "/v1/openapi.json"), "openapi", "This document", Answer::Any),
     Operation::new(("post", "/v1/recover"), "recover", "Settle what a failed undo or a crash left open", CHANGE),
     Operation::new(("get", "/metrics"), "metrics", "Numbers for Prometheus", Answer::Text("application/openmetrics-text")),

@@ -1,7 +1,7 @@
 //! What every handler has: the engine over its outside worlds, and what is kept from one request to the next.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use gpuvirt_api::{ApiError, ErrorKind, Source};
@@ -9,11 +9,12 @@ use gpuvirt_engine::Engine;
 use gpuvirt_engine::ports::{Domains, Host, PortError, Store};
 use gpuvirt_model::health::LibvirtVersions;
 use gpuvirt_model::{Reading, Unknown};
-use tokio::sync::Semaphore;
 
 use super::answer::Failure;
 use super::answers::Answers;
+use super::event_stream::Listeners;
 use super::gate::{ReadGate, WriteGate};
+use super::lane::Lane;
 use super::pictures::Pictures;
 use super::restored::Restored;
 use super::retried::Retried;
@@ -26,8 +27,21 @@ use crate::hook_watch::HookWatch;
 pub(crate) const HOOKS_AT_ONCE: usize = 24;
 /// How many domains are started at once for who asks us to: each waits for libvirt.
 pub(crate) const STARTS_AT_ONCE: usize = 4;
+/// How many changes may wait for the kernel at once, each at a card of its own.
+pub(crate) const CHANGES_AT_ONCE: usize = 16;
+/// How many removals of what ended VMs had.
+pub(crate) const RELEASES_AT_ONCE: usize = 4;
 /// How many pictures of the host are taken at once.
-const READS_AT_ONCE: usize = 4;
+pub(crate) const READS_AT_ONCE: usize = 4;
+
+/// How long who asks waits for libvirt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// As long as listings do.
+    Usual,
+    /// Less than a second: what libvirt has not told by then is unknown.
+    Short,
+}
 
 /// Definitions as anybody may see them.
 pub trait Definitions: Send + Sync {
@@ -41,14 +55,19 @@ pub trait Definitions: Send + Sync {
     ///
     /// # Errors
     /// As [`Definitions::public_xml`].
-    fn listed_xml(&self, name: &str) -> Result<Option<String>, PortError> {
+    fn listed_xml(&self, name: &str, _: Patience) -> Result<Option<String>, PortError> {
         self.public_xml(name)
+    }
+
+    /// Whether libvirt owes the answer to a listing for longer than who asks with this patience waits.
+    fn owes_answer(&self, _: Patience) -> bool {
+        false
     }
 
     /// Where libvirt is asked, and the versions that it and QEMU have.
     ///
     /// Without another implementation there is no libvirt.
-    fn libvirt(&self) -> (Option<String>, Reading<LibvirtVersions>) {
+    fn libvirt(&self, _: Patience) -> (Option<String>, Reading<LibvirtVersions>) {
         (None, Reading::Unknown(Unknown::NotRecorded))
     }
 }
@@ -85,17 +104,18 @@ pub struct Context {
     pub(super) hook_watch: Arc<HookWatch>,
     pub(super) pictures: Pictures,
     pub(super) answers: Answers,
+    pub(super) listeners: Listeners,
     pub(super) restored: Restored,
     pub(super) retried: Retried,
-    /// Which VMs ended while no daemon lived was found out.
-    pub(super) forgotten_are_known: AtomicBool,
-    pub(super) reads: Semaphore,
-    pub(super) changes: Semaphore,
-    pub(super) dry_runs: Semaphore,
+    /// Which VMs ended unheard is known as of this one of [`Stir::times_unheard`].
+    pub(super) forgotten_are_known: AtomicU64,
+    pub(super) reads: Lane,
+    pub(super) changes: Lane,
+    pub(super) dry_runs: Lane,
     /// Starts of VMs: as many at once as libvirt has workers for them.
-    pub(super) hooks: Semaphore,
-    pub(super) releases: Semaphore,
-    pub(super) starts: Semaphore,
+    pub(super) hooks: Lane,
+    pub(super) releases: Lane,
+    pub(super) starts: Lane,
 }
 
 impl Context {
@@ -114,15 +134,16 @@ impl Context {
             hook_watch: Arc::default(),
             pictures: Pictures::default(),
             answers: Answers::default(),
+            listeners: Listeners::default(),
             restored: Restored::default(),
             retried: Retried::default(),
-            forgotten_are_known: AtomicBool::new(false),
-            reads: Semaphore::new(READS_AT_ONCE),
-            changes: Semaphore::new(1),
-            dry_runs: Semaphore::new(1),
-            hooks: Semaphore::new(HOOKS_AT_ONCE),
-            releases: Semaphore::new(1),
-            starts: Semaphore::new(STARTS_AT_ONCE),
+            forgotten_are_known: AtomicU64::new(0),
+            reads: Lane::of(READS_AT_ONCE),
+            changes: Lane::one_by_one(CHANGES_AT_ONCE),
+            dry_runs: Lane::of(1),
+            hooks: Lane::of(HOOKS_AT_ONCE),
+            releases: Lane::one_by_one(RELEASES_AT_ONCE),
+            starts: Lane::of(STARTS_AT_ONCE),
         }
     }
 

@@ -13,7 +13,7 @@ use gpuvirt_model::{Domain, Hostdev, Machine, PciAddress, Reading, Testimony, Un
 use gpuvirt_plan::diagnose::{self, Case};
 
 use super::answer::Failure;
-use super::context::Context;
+use super::context::{Context, Patience};
 use super::gpu;
 use super::input::{Nothing, OfGpu, Params, selector};
 use super::pictures::Picture;
@@ -27,10 +27,11 @@ pub(super) async fn show(
     let only = of.gpu.as_deref().map(selector).transpose()?;
     let read = move |context: &Context| {
         let before = context.engine.changing();
-        let picture = context.picture()?;
+        let picture = context.picture_soon()?;
         let view = &picture.view;
         let health = context.outside.host.health(&view.observed);
-        let (libvirt, daemon) = (libvirt(context, &picture), daemon(context, &picture, before));
+        let (libvirt, daemon) =
+            (libvirt(context, &picture, Patience::Short), daemon(context, &picture, &before));
         let case = Case {
             health: &health,
             observed: &view.observed,
@@ -60,7 +61,8 @@ pub(super) async fn testimony(
     let read = |context: &Context| {
         let before = context.engine.changing();
         let picture = context.picture()?;
-        let (libvirt, daemon) = (libvirt(context, &picture), daemon(context, &picture, before));
+        let (libvirt, daemon) =
+            (libvirt(context, &picture, Patience::Usual), daemon(context, &picture, &before));
         let lockers = context.outside.host.health(&picture.view.observed).memory.lockers.value;
         let Picture { view, problems } = picture;
         let View { observed, desired, records } = view;
@@ -72,23 +74,25 @@ pub(super) async fn testimony(
 }
 
 /// libvirt's versions, and the machines of the VMs that GPUs are a matter of.
-fn libvirt(context: &Context, picture: &Picture) -> LibvirtHealth {
-    let (uri, versions) = context.outside.definitions.libvirt();
+fn libvirt(context: &Context, picture: &Picture, patience: Patience) -> LibvirtHealth {
+    let (uri, versions) = context.outside.definitions.libvirt(patience);
     let machines = match &picture.view.observed.domains {
-        Reading::Known(domains) => machines(context, domains),
+        Reading::Known(domains) => machines(context, domains, patience),
         Reading::Unknown(why) => Reading::Unknown(why.clone()),
     };
-    LibvirtHealth { uri, versions, machines }
+    // Nobody knows then whether it hangs or only starts a VM, while which it lists none.
+    let owes_answer = context.outside.definitions.owes_answer(patience);
+    LibvirtHealth { uri, versions, machines, owes_answer }
 }
 
 /// The machines of those domains that have or ask for a device of the host; all unknown when libvirt stops answering.
-fn machines(context: &Context, domains: &[Domain]) -> Reading<Vec<Machine>> {
+fn machines(context: &Context, domains: &[Domain], patience: Patience) -> Reading<Vec<Machine>> {
     let concerned = domains.iter().filter(|domain| {
         !(domain.config.is_empty() && domain.live.is_empty() && domain.requests.list.is_empty())
     });
     let mut machines = Vec::new();
     for domain in concerned {
-        let xml = match context.outside.definitions.listed_xml(&domain.name) {
+        let xml = match context.outside.definitions.listed_xml(&domain.name, patience) {
             Ok(xml) => xml,
             Err(error) => return Reading::Unknown(Unknown::Unreadable { what: chain(&error) }),
         };
@@ -114,11 +118,11 @@ fn unhooked(context: &Context, view: &View) -> Vec<String> {
     concerned.map(|domain| domain.name.clone()).collect()
 }
 
-/// What the daemon knows of itself. `before`: the GPU that a change was at when the picture was begun.
-fn daemon(context: &Context, picture: &Picture, before: Option<PciAddress>) -> DaemonHealth {
+/// What the daemon knows of itself. `before`: the GPUs that changes were at when the picture was begun.
+fn daemon(context: &Context, picture: &Picture, before: &BTreeSet<PciAddress>) -> DaemonHealth {
     let (store, view) = (&context.outside.store, &picture.view);
     let intents = store.open_intents();
-    let changing: BTreeSet<PciAddress> = before.into_iter().chain(context.engine.changing()).collect();
+    let changing = before | &context.engine.changing();
     let (unsettled, unreadable) = match intents {
         // A change that is under way has its journal open too: that is no failure of it.
         Ok(intents) => {
@@ -136,5 +140,6 @@ fn daemon(context: &Context, picture: &Picture, before: Option<PciAddress>) -> D
         unhooked: unhooked(context, view),
         no_writer: context.outside.host.writers().err().map(|why| chain(&why)),
         at_work: (&changing | &context.restored.to_come()).into_iter().collect(),
+        unrestored: context.restored.in_trouble(),
     }
 }

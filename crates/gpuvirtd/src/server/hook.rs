@@ -56,6 +56,10 @@ pub(super) async fn call(
     };
     if event == HookEvent::Prepare && result.is_ok() {
         context.retried.runs(uuid);
+        // What was made with it for a start that gave up meanwhile.
+        if context.engine.has_released() {
+            remove_released(Arc::clone(&context));
+        }
     }
     match &result {
         Ok(made) => tracing::info!(vm, %uuid, ?event, made = made.len(), "hook"),
@@ -71,10 +75,7 @@ async fn prepare(context: &Arc<Context>, domain: Domain) -> Result<Vec<VgpuId>, 
     let work = move |context: &Context| {
         context.state_is_readable()?;
         let _mark = context.hearing.own_change();
-        context.engine.hook_prepare(&domain).map_err(|error| {
-            context.note_what_waits();
-            error.into()
-        })
+        Ok(context.engine.hook_prepare(&domain)?)
     };
     context.on_a_thread(&context.hooks, work).await
 }
@@ -84,10 +85,7 @@ fn remove_released(context: Arc<Context>) {
     drop(tokio::spawn(async move {
         let work = |context: &Context| {
             let _mark = context.hearing.own_change();
-            context.engine.remove_released(context.write_deadline).map_err(|error| {
-                context.note_what_waits();
-                error.into()
-            })
+            Ok(context.engine.remove_released(context.write_deadline)?)
         };
         // What is left, and why, is in the log already.
         let _left = context.on_a_thread(&context.releases, work).await;
@@ -97,22 +95,46 @@ fn remove_released(context: Arc<Context>) {
 }
 
 impl Context {
-    /// Removes what was made for VMs that ended while nobody told us, once. libvirt is asked, so not before it may be; and
-    /// where it does not run it is not started for this: the next occasion tells.
+    /// Removes what was made for VMs that ended while nobody told us: once, and again whenever a hook may have gone unheard.
+    /// libvirt is asked, so not before it may be; and where it does not run it is not started for this: the next occasion
+    /// tells.
     pub async fn remove_forgotten(self: &Arc<Self>) {
-        if self.forgotten_are_known.load(Ordering::Acquire) {
+        let unheard = self.stir.times_unheard();
+        if self.forgotten_are_known.load(Ordering::Acquire) >= unheard {
             return;
         }
-        let work = |context: &Self| {
+        let work = move |context: &Self| {
+            // Who had the turn before may have found out as much.
+            if context.forgotten_are_known.load(Ordering::Acquire) >= unheard {
+                return Ok(true);
+            }
             let _mark = context.hearing.own_change();
             Ok(context.engine.remove_forgotten(context.write_deadline)?)
         };
         match self.on_a_thread(&self.releases, work).await {
-            Ok(known) => self.forgotten_are_known.store(known, Ordering::Release),
+            Ok(known) => {
+                if known {
+                    self.forgotten_are_known.fetch_max(unheard, Ordering::AcqRel);
+                }
+            }
             Err(failure) => {
-                self.forgotten_are_known.store(true, Ordering::Release);
+                self.forgotten_are_known.fetch_max(unheard, Ordering::AcqRel);
                 tracing::warn!(why = failure.error.message, "what was made for VMs that ended may be left");
             }
+        }
+    }
+
+    /// Of VMs that ended, as libvirt tells, those whose hook did not: it was turned away, killed, or out of time.
+    pub(super) async fn hear_ends(self: &Arc<Self>) {
+        let ended = self.stir.take_ended();
+        if ended.is_empty() {
+            return;
+        }
+        let work = move |context: &Self| Ok(ended.into_iter().any(|vm| context.engine.end_is_untold(vm)));
+        // Or it has been started again since. What can't be told is to be found out as well.
+        if self.read(work).await.unwrap_or(true) {
+            tracing::debug!("a VM ended and its hook is not known to have told; libvirt is asked");
+            self.stir.unheard();
         }
     }
 }

@@ -62,8 +62,7 @@ pub(super) struct Removal {
 pub(super) struct AfterEvent {
     #[serde(default)]
     pub(super) after: u64,
-    #[serde(default)]
-    pub(super) wait_seconds: u64,
+    pub(super) wait_seconds: Option<u64>,
 }
 
 /// One GPU instead of all.

@@ -1,6 +1,7 @@
 //! The engine called on a thread of its own, in its turn.
 //!
-//! Reads run a few at a time and never wait for a change; changes run one after the other, as the engine wants them.
+//! Reads run a few at a time and never wait for a change; changes begin one after the other, as the engine wants them, and
+//! one that takes long keeps no other from beginning: the engine knows which may go on.
 //! Dry runs only read, but may wait for libvirt longer than a listing does: they have a lane of their own. What has not
 //! begun when its client leaves is never begun.
 
@@ -9,13 +10,12 @@ use std::sync::Arc;
 use gpuvirt_api::event::EventKind;
 use gpuvirt_api::{ApiError, ErrorKind};
 use gpuvirt_model::{Refusal, RefusalCode, chain};
-use tokio::sync::Semaphore;
 
 use super::access::{Caller, Writer};
 use super::answer::Failure;
 use super::context::Context;
+use super::lane::Lane;
 use super::peer::Peer;
-use super::presence;
 
 /// What a caller wants done.
 pub(super) struct Order {
@@ -46,7 +46,7 @@ impl Context {
 
     async fn change_on<T: Send + 'static>(
         self: &Arc<Self>,
-        lane: &Semaphore,
+        lane: &Lane,
         peer: &Peer,
         what: String,
         work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
@@ -55,11 +55,7 @@ impl Context {
         tracing::info!(uid, pid, what, "asked");
         let checked = |context: &Self| {
             let _mark = context.hearing.own_change();
-            let result = context.state_is_readable().and_then(|()| work(context));
-            if result.as_ref().is_err_and(|failure| failure.error.kind == ErrorKind::Failed) {
-                context.note_what_waits();
-            }
-            result
+            context.state_is_readable().and_then(|()| work(context))
         };
         let result = self.on_a_thread(lane, checked).await;
         match &result {
@@ -108,7 +104,7 @@ impl Context {
 
     async fn order_on<T: Send + 'static>(
         self: &Arc<Self>,
-        lane: &Semaphore,
+        lane: &Lane,
         caller: Caller,
         order: Order,
         work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
@@ -136,16 +132,13 @@ impl Context {
 
     pub(super) async fn on_a_thread<T: Send + 'static>(
         self: &Arc<Self>,
-        lane: &Semaphore,
+        lane: &Lane,
         work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        let _turn = tokio::select! {
-            biased;
-            () = presence::left() => return Err(Failure::unavailable("its client left before it began")),
-            turn = lane.acquire() => turn.map_err(|_| Failure::bug())?,
-        };
+        let place = lane.enter().await?;
         let (context, about) = (Arc::clone(self), tracing::Span::current());
-        match tokio::task::spawn_blocking(move || about.in_scope(|| work(&context))).await {
+        let work = tokio::task::spawn_blocking(move || about.in_scope(|| work(&context)));
+        match place.while_at(work).await {
             Ok(result) => result,
             // The panic's message and place are on stderr already.
             Err(_) => Err(Failure::bug()),

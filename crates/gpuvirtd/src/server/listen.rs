@@ -28,9 +28,12 @@ use tracing::Instrument as _;
 use tracing::field::Empty;
 
 use super::answer::Failure;
+use super::event_stream::Endless;
 use super::peer::Peer;
 use super::places::{Full, Place, Places};
 use super::presence::Presence;
+use super::prompt::Prompt;
+use super::stir::Stir;
 use crate::journal::OBJECT;
 
 /// Places for root.
@@ -50,7 +53,7 @@ const FAREWELL_BYTES: usize = 128 * 1024;
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 /// Largest head of a request, in bytes; hyper's own minimum.
 const MAX_HEAD: usize = 8192;
-/// Longest wait for a client to take its answer.
+/// Longest wait for a client to take its answer, or what has come of one that has no end.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 /// Longest wait for requests under way when the daemon is told to stop.
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
@@ -76,6 +79,7 @@ pub struct Server {
     hooks: Places,
     users: Places,
     farewells: Arc<Semaphore>,
+    stir: Arc<Stir>,
 }
 
 impl Server {
@@ -89,7 +93,14 @@ impl Server {
         let root = Places::new(ROOT_PLACES, ROOT_PLACES);
         let hooks = Places::new(HOOK_PLACES, HOOK_PLACES);
         let users = Places::new(USER_PLACES, PLACES_OF_ONE_USER);
-        Self { router, identify, root, hooks, users, farewells: Arc::new(Semaphore::new(FAREWELLS)) }
+        let farewells = Arc::new(Semaphore::new(FAREWELLS));
+        Self { router, identify, root, hooks, users, farewells, stir: Arc::default() }
+    }
+
+    /// The same, and `stir` learns that somebody was turned away who may have been libvirt's hook.
+    #[must_use]
+    pub fn stirring(self, stir: Arc<Stir>) -> Self {
+        Self { stir, ..self }
     }
 
     /// Serves until `stop`, then waits for the requests under way, within a deadline.
@@ -131,6 +142,9 @@ impl Server {
             Err(full) => {
                 if full.first {
                     tracing::warn!(uid = peer.uid, "too many connections; what comes now is turned away");
+                }
+                if peer.uid == 0 {
+                    self.stir.unheard();
                 }
                 if let Ok(turn) = Arc::clone(&self.farewells).try_acquire_owned() {
                     drop(tokio::spawn(turn_away(stream, peer.uid, turn)));
@@ -225,7 +239,10 @@ async fn converse(stream: UnixStream, router: Router, peer: Peer, (place, served
                 Some(refusal) => refusal.into_response(),
                 None => answer.await,
             };
-            answered.notify_one();
+            // One without an end is overdue only while its client does not take what has come.
+            if response.extensions().get::<Endless>().is_none() {
+                answered.notify_one();
+            }
             Ok::<_, Infallible>(response)
         }
     });
@@ -235,7 +252,7 @@ async fn converse(stream: UnixStream, router: Router, peer: Peer, (place, served
         .max_buf_size(MAX_HEAD)
         // A waiting connection would hold a place and a timer; connecting anew costs microseconds here.
         .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Prompt::new(stream, ANSWER_DEADLINE)), service);
     let overdue = async {
         answered.notified().await;
         tokio::time::sleep(ANSWER_DEADLINE).await;

@@ -79,6 +79,11 @@ impl Context {
         self.picture_of(self.engine.view(), |domains| domains.list())
     }
 
+    /// The same for who needs it within a second: what libvirt has not told by then is unknown.
+    pub(super) fn picture_soon(&self) -> Result<Picture, Failure> {
+        self.picture_of(self.engine.view_soon(), |domains| domains.list_soon())
+    }
+
     fn picture_of(
         &self,
         view: Result<View, EngineError>,

@@ -10,7 +10,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use gpuvirt_api::GpuDocument;
 use gpuvirt_model::Reading;
-use gpuvirt_plan::drift;
+use gpuvirt_plan::{Plan, drift};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -101,7 +101,12 @@ fn health(registry: &mut Registry, context: &Context, picture: &Picture) {
         gauge.set(value);
         gauge
     };
+    // A change that is under way has its journal open too.
+    let before = context.engine.changing();
     let intents = context.outside.store.open_intents();
+    let changing = &before | &context.engine.changing();
+    let settles = |plan: &Plan| !changing.contains(&plan.gpu);
+    let intents = intents.map(|open| open.into_iter().filter(settles).collect::<Vec<_>>());
     let hands_off = intents.as_ref().map_or(0, Vec::len);
     registry.register(
         "hands_off_gpus",

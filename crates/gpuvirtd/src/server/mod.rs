@@ -3,6 +3,7 @@
 //! ```text
 //! listen   one connection, one request, every wait bounded
 //!   places   how many connections at once, and of one user
+//!   prompt   a client that does not take its answer is let go
 //!   peer     who is at the other end; gate: whether they may read and write; polkit: who else may write
 //!   access   the gate at each route
 //!   routes   paths to handlers; one file for each noun: gpu, host, capacity, profile, vgpu, vm, status, event
@@ -10,7 +11,7 @@
 //!     input    path, query and body, checked
 //!     lanes    the engine, called on a thread of its own, if the client is still present when its turn comes
 //!     look     a question, answered from the pictures of the host that questions share
-//!     answer   documents and errors as they travel
+//!     answer   documents and errors as they travel; event_stream: events as they come, to who listens
 //!
 //! context  what every handler has: the engine, and what is kept: answers, pictures, restored, retried, stir
 //!   restore   what was asked for, made so at the daemon's start
@@ -31,11 +32,13 @@ mod config;
 mod context;
 mod doctor;
 mod event;
+mod event_stream;
 mod gate;
 mod gpu;
 mod hook;
 mod host;
 mod input;
+mod lane;
 mod lanes;
 pub mod listen;
 mod look;
@@ -50,6 +53,7 @@ mod places;
 pub mod polkit;
 mod presence;
 mod profile;
+mod prompt;
 mod reconcile;
 mod restore;
 mod restored;
@@ -62,8 +66,8 @@ mod violation;
 mod vm;
 mod waiting;
 
-pub use context::{Context, Definitions, Outside};
-pub(crate) use context::{HOOKS_AT_ONCE, STARTS_AT_ONCE};
+pub(crate) use context::{CHANGES_AT_ONCE, HOOKS_AT_ONCE, READS_AT_ONCE, RELEASES_AT_ONCE, STARTS_AT_ONCE};
+pub use context::{Context, Definitions, Outside, Patience};
 pub use gate::{ReadGate, WriteGate};
 pub use peer::{Peer, identify};
 pub use routes::router;

@@ -11,9 +11,10 @@ use std::time::Duration;
 use gpuvirt_api::event::EventKind;
 use gpuvirt_api::status::RestoreOutcome;
 use gpuvirt_engine::Stirred;
-use gpuvirt_model::{PciAddress, chain};
+use gpuvirt_model::PciAddress;
 
 use super::context::Context;
+use super::lane::in_order;
 
 /// Events come in bursts, and a card is not ready when its first one comes.
 const BURST: Duration = Duration::from_millis(500);
@@ -25,8 +26,8 @@ impl Context {
     pub async fn reconcile(self: Arc<Self>) {
         let mut failed = BTreeSet::new();
         let mut late = BTreeSet::new();
-        // What an earlier daemon's writes still wait for.
-        let mut blocked = self.settle_ended(BTreeSet::new()).await;
+        // What an earlier daemon's writes still wait for, and those of our own start.
+        let mut blocked = self.settle_ended(self.engine.take_given_up()).await;
         let mut waiting = !blocked.is_empty();
         loop {
             tokio::select! {
@@ -38,32 +39,29 @@ impl Context {
             failed.retain(|gpu: &PciAddress| {
                 !stirred.lost && !stirred.came.iter().any(|came| came.same_slot(gpu))
             });
-            // Its write may have ended before anybody looked.
-            blocked.extend(self.stir.take_left());
+            // Such a write may have ended before anybody looked.
+            blocked.extend(self.engine.take_given_up());
             blocked = self.settle_ended(blocked).await;
             waiting = !blocked.is_empty();
+            self.hear_ends().await;
             // libvirt may have come since.
             let forgotten = Arc::clone(&self);
             drop(tokio::spawn(async move { forgotten.remove_forgotten().await }));
             self.recover_late(&stirred, &mut late).await;
-            for gpu in self.due(stirred).await {
-                if failed.contains(&gpu) {
-                    continue;
-                }
-                match self.lead(gpu).await {
+            let due: Vec<PciAddress> = self.due(stirred).await;
+            let lead = |gpu| {
+                let context = Arc::clone(&self);
+                async move { (gpu, context.lead(gpu).await) }
+            };
+            for (gpu, outcome) in in_order(due.into_iter().filter(|gpu| !failed.contains(gpu)), lead).await {
+                match outcome {
                     RestoreOutcome::Refused => waiting = true,
                     RestoreOutcome::Failed => drop(failed.insert(gpu)),
                     RestoreOutcome::Changed | RestoreOutcome::Unchanged => {}
                 }
             }
-        }
-    }
-
-    /// A change has failed: whether a write of it waits on is looked at now, for it may end at any time.
-    pub(super) fn note_what_waits(&self) {
-        match self.engine.gpus_that_wait() {
-            Ok(gpus) => self.stir.left_waiting(gpus),
-            Err(error) => tracing::warn!(error = chain(&error), "it can't be told which writes still wait"),
+            blocked.extend(self.engine.take_given_up());
+            waiting |= !blocked.is_empty();
         }
     }
 

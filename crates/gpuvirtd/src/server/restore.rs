@@ -12,20 +12,22 @@ use gpuvirt_model::{PciAddress, chain};
 
 use super::answer::Failure;
 use super::context::Context;
+use super::lane::in_order;
 
 /// Longest wait for one write at start. Nothing runs on a card yet, so a driver that takes longer is stuck; the card is
 /// hands-off then, and the others have their turn.
 const RESTORE_DEADLINE: Duration = Duration::from_secs(20);
 
 impl Context {
-    /// Takes back what an earlier daemon began and did not settle, in the turn of a change.
+    /// Takes back what an earlier daemon began and did not settle, in the turn of a change. At the daemon's start: what is
+    /// stuck then is not waited for longer than a restore is.
     ///
     /// # Errors
     /// What stays hands-off, and why.
     pub async fn recover(self: &Arc<Self>) -> Result<(), ApiError> {
         let work = |context: &Self| {
             let _mark = context.hearing.own_change();
-            Ok(context.engine.recover(context.write_deadline)?)
+            Ok(context.engine.recover(context.write_deadline.min(RESTORE_DEADLINE))?)
         };
         let report = self.on_a_thread(&self.changes, work).await.map_err(|failure| failure.error)?;
         self.tell_recovered(&report);
@@ -55,7 +57,7 @@ impl Context {
     }
 
     /// Makes every configured GPU what it was configured as, each in the turn of a change. One that can't be is reported
-    /// and holds up no other.
+    /// and holds up no other, and neither does one whose driver takes long.
     ///
     /// # Errors
     /// Only when it can't be told what is configured.
@@ -63,9 +65,11 @@ impl Context {
         let managed = |context: &Self| Ok(context.engine.managed()?);
         let managed = self.read(managed).await.map_err(|failure| failure.error)?;
         self.restored.to_come().extend(&managed);
-        for address in managed {
-            self.restore_one(address).await;
-        }
+        let work = |address| {
+            let context = Arc::clone(self);
+            async move { drop(context.restore_one(address).await) }
+        };
+        in_order(managed, work).await;
         self.restored.finish();
         Ok(())
     }

@@ -46,6 +46,13 @@ impl Restored {
         }
     }
 
+    /// The GPUs that the start could not lead to what was asked for, and why.
+    pub(super) fn in_trouble(&self) -> Vec<(PciAddress, String)> {
+        let status = self.lock();
+        let gpus = status.iter().flat_map(|status| &status.gpus).filter(|gpu| gpu.outcome.is_trouble());
+        gpus.map(|gpu| (gpu.address, gpu.what.clone())).collect()
+    }
+
     /// Tells of it in the status: why a GPU is not as asked, and configured GPUs that are not on this host.
     pub(super) fn tell(&self, status: &mut StatusDocument) {
         let Some(restored) = self.lock().clone() else { return };

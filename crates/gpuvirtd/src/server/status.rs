@@ -1,6 +1,7 @@
 //! `/v1/status`, and `/v1/recover` for what it shows as hands-off.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -52,11 +53,13 @@ fn status(context: &Context, picture: &Picture) -> Result<StatusDocument, Failur
     let gpus: Vec<GpuDocument> = view.observed.gpus.values().map(document).collect();
     let mut status = StatusDocument::new(context.source, &gpus);
     status.maintenance = view.desired.host.maintenance;
+    let mut steps = context.engine.working().into_iter().map(working);
     status.daemon = Some(DaemonStatus {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         generation: view.desired.generation,
-        working: context.engine.working().map(working),
+        working: steps.next(),
+        also_working: steps.collect(),
     });
     if let Reading::Unknown(why) = &view.observed.domains {
         status.domains_unknown = Some(why.clone());
@@ -99,7 +102,11 @@ fn absent(status: &mut StatusDocument, view: &View) {
     }
 }
 
-/// A change that never settled: its GPU is left alone.
+/// How long a step takes before it is told what its write waits for.
+const TAKES_LONG: Duration = Duration::from_secs(2);
+
+/// A change that never settled: its GPU is left alone. One that is under way is told as such, and only where its write takes
+/// long: who keeps it waiting.
 fn mark(context: &Context, observed: &Observed, status: &mut StatusDocument, plan: &Plan) {
     let waits = match context.engine.waiting_for(plan) {
         Ok(Some(write)) => {
@@ -110,6 +117,15 @@ fn mark(context: &Context, observed: &Observed, status: &mut StatusDocument, pla
         Ok(None) => String::new(),
         Err(error) => format!("; whether a write still waits for it is unknown: {}", chain(&error)),
     };
+    if context.engine.changing().contains(&plan.gpu) {
+        let late = |working: &gpuvirt_engine::Working| {
+            working.gpu == plan.gpu && working.since.elapsed() >= TAKES_LONG
+        };
+        if !waits.is_empty() && context.engine.working().iter().any(late) {
+            status.problems.push(format!("{}: a change is under way: {}{waits}", plan.gpu, plan.purpose));
+        }
+        return;
+    }
     let why = format!("a change is not settled: {}{waits}", plan.purpose);
     match status.gpus.iter_mut().find(|gpu| gpu.address == plan.gpu) {
         Some(gpu) => gpu.hands_off = Some(why),

@@ -1,20 +1,24 @@
 //! What happened that may let something pending come into force, until `reconcile` looks.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use gpuvirt_engine::Stirred;
 use gpuvirt_host::uevent::Uevent;
-use gpuvirt_model::{DriverName, PciAddress};
+use gpuvirt_model::DriverName;
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 /// What has happened since somebody last looked.
 #[derive(Debug, Default)]
 pub struct Stir {
     stirred: Mutex<Stirred>,
-    left: Mutex<BTreeSet<PciAddress>>,
     pub(super) notify: Notify,
     devices: Notify,
+    /// VMs that ended, as libvirt tells: their hooks should have told before.
+    ended: Mutex<BTreeSet<Uuid>>,
+    unheard: AtomicU64,
 }
 
 impl Stir {
@@ -41,14 +45,26 @@ impl Stir {
         self.notify.notify_one();
     }
 
-    /// Changes of these GPUs were given up while the kernel kept a write of theirs waiting: that it ends, nobody tells.
-    pub(super) fn left_waiting(&self, gpus: BTreeSet<PciAddress>) {
-        self.left.lock().unwrap_or_else(PoisonError::into_inner).extend(gpus);
+    /// libvirt told that a VM ended.
+    pub fn ended(&self, vm: Uuid) {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).insert(vm);
+        self.released();
     }
 
-    /// The GPUs of those since it was asked last.
-    pub(super) fn take_left(&self) -> BTreeSet<PciAddress> {
-        std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Somebody who was turned away may have been libvirt's hook, with word of a VM's end.
+    pub fn unheard(&self) {
+        self.unheard.fetch_add(1, Ordering::AcqRel);
+        self.released();
+    }
+
+    /// How often a VM's end may have gone by unheard. Once at least: before this daemon listened.
+    pub(super) fn times_unheard(&self) -> u64 {
+        self.unheard.load(Ordering::Acquire).saturating_add(1)
+    }
+
+    /// The VMs that ended since somebody last looked.
+    pub(super) fn take_ended(&self) -> BTreeSet<Uuid> {
+        std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A running VM got or lost a device.
@@ -74,6 +90,8 @@ fn is_the_hosts(event: &Uevent) -> bool {
 #[cfg(test)]
 mod tests {
     use std::future::Future as _;
+
+    use gpuvirt_model::PciAddress;
 
     use super::*;
 

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::access::{Caller, Writer};
 use super::answer::Failure;
 use super::change;
-use super::context::Context;
+use super::context::{Context, Patience};
 use super::input::{Body, Name, Nothing, Params, bad};
 use super::lanes::Order;
 use super::pictures::Freshness;
@@ -65,7 +65,7 @@ pub(super) async fn migration(
         let picture = context.picture()?;
         let observed = &picture.view.observed;
         let domain = find(&name, observed)?;
-        let (_, versions) = context.outside.definitions.libvirt();
+        let (_, versions) = context.outside.definitions.libvirt(Patience::Usual);
         let hypervisor = versions.known().map(Hypervisor::from).unwrap_or_default();
         let document = MigrationDocument::new(domain, observed, &hypervisor);
         Ok(context.list("Migration", &picture, vec![document]))

@@ -85,7 +85,7 @@ fn told(hearing: &Arc<Hearing>, events: &Arc<EventLog>, stir: &Arc<Stir>, watch:
             _ => {}
         }
         if event.happened == Happened::Stopped {
-            stir.released();
+            stir.ended(event.uuid);
         }
         if event.happened == Happened::DevicesChanged {
             stir.device_changed();

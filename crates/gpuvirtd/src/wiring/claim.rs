@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gpuvirt_engine::ports::{PortError, Store};
 use gpuvirt_model::{Desired, Records, chain};
 use gpuvirt_plan::{Plan, claim};
-use gpuvirt_state::ClaimFiles;
+use gpuvirt_state::{ClaimFiles, StateError};
 
 use super::store::FileStore;
 
@@ -34,7 +34,28 @@ impl ClaimingStore {
     /// The documents are what counts: a list that can't be written is reported and fails no change.
     fn claim(&self, desired: &Desired, records: &Records) {
         let written = self.files.write(&claim::claims(desired, records));
-        let problem = written.err().map(|error| format!("early claims: {}", chain(&error)));
+        if written.as_ref().is_ok_and(|new| *new) {
+            self.settle_soon();
+        }
+        self.note(written.err().as_ref());
+    }
+
+    /// The list is derived from documents that are durable by now, so a change need not wait for the disk a second time: what
+    /// a power cut takes of it is written again at the next start.
+    fn settle_soon(&self) {
+        let this = self.clone();
+        let settle = move || {
+            if let Err(error) = this.files.settle() {
+                this.note(Some(&error));
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("claims".to_owned()).spawn(settle) {
+            tracing::warn!(%error, "the list of early claims reaches the disk when the kernel writes it");
+        }
+    }
+
+    fn note(&self, error: Option<&StateError>) {
+        let problem = error.map(|error| format!("early claims: {}", chain(error)));
         if let Some(problem) = &problem {
             tracing::warn!(problem, "the list of early claims is not up to date");
         }

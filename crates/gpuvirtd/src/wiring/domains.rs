@@ -11,11 +11,14 @@ use gpuvirt_model::health::LibvirtVersions;
 use gpuvirt_model::{Domain, Reading, Unknown};
 
 use super::libvirt_daemon;
-use crate::server::Definitions;
+use crate::server::{Definitions, Patience};
 
 /// Longest wait for libvirt's answer to a question. libvirt lists none while one is being started, hooks included, so that a
 /// listing of ours says "unknown" rather than wait for that.
 const LIST_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Longest wait of who is to have told everything within a second, where a listing takes milliseconds as it should.
+const SOON: Duration = Duration::from_millis(700);
 
 /// Longest wait for a domain's start: libvirt itself goes on with it.
 const START_DEADLINE: Duration = Duration::from_secs(300);
@@ -69,6 +72,23 @@ impl LibvirtDomains {
         self.gate.clone()
     }
 
+    /// For a question, with the wait that its asker has.
+    fn asked(&self, patience: Patience) -> Libvirt {
+        match patience {
+            Patience::Usual => self.lists.clone(),
+            Patience::Short => self.lists.in_a_hurry(SOON),
+        }
+    }
+
+    /// What libvirt lists, once it may be asked.
+    fn listed(&self, patience: Patience) -> Reading<Vec<Domain>> {
+        if !self.gate.is_open() {
+            let what = "gpuvirtd is still starting and has not asked libvirt".to_owned();
+            return Reading::Unknown(Unknown::Unreadable { what });
+        }
+        self.asked(patience).domains()
+    }
+
     fn definitions(&self) -> Result<&Libvirt, PortError> {
         let closed = || failed("libvirt is not asked yet", "gpuvirtd is still starting");
         self.gate.is_open().then_some(&self.definitions).ok_or_else(closed)
@@ -77,11 +97,11 @@ impl LibvirtDomains {
 
 impl Domains for LibvirtDomains {
     fn list(&self) -> Reading<Vec<Domain>> {
-        if !self.gate.is_open() {
-            let what = "gpuvirtd is still starting and has not asked libvirt".to_owned();
-            return Reading::Unknown(Unknown::Unreadable { what });
-        }
-        self.lists.domains()
+        self.listed(Patience::Usual)
+    }
+
+    fn list_soon(&self) -> Reading<Vec<Domain>> {
+        self.listed(Patience::Short)
     }
 
     fn list_if_running(&self) -> Reading<Vec<Domain>> {
@@ -114,15 +134,20 @@ impl Domains for LibvirtDomains {
 }
 
 impl Definitions for LibvirtDomains {
-    fn libvirt(&self) -> (Option<String>, Reading<LibvirtVersions>) {
-        let uri = Some(self.lists.uri().to_owned());
+    fn libvirt(&self, patience: Patience) -> (Option<String>, Reading<LibvirtVersions>) {
+        let libvirt = self.asked(patience);
+        let uri = Some(libvirt.uri().to_owned());
         // Not behind a listing that is overdue already: its own deadline would be waited for once more.
-        if !self.gate.is_open() || self.lists.is_overdue() {
+        if !self.gate.is_open() || libvirt.is_overdue() {
             let what = "libvirt is not asked now".to_owned();
             return (uri, Reading::Unknown(Unknown::Unreadable { what }));
         }
         let unreadable = |error: &LibvirtError| Unknown::Unreadable { what: gpuvirt_model::chain(error) };
-        (uri, self.lists.versions().map_or_else(|error| Reading::Unknown(unreadable(&error)), Reading::Known))
+        (uri, libvirt.versions().map_or_else(|error| Reading::Unknown(unreadable(&error)), Reading::Known))
+    }
+
+    fn owes_answer(&self, patience: Patience) -> bool {
+        self.gate.is_open() && self.asked(patience).is_overdue()
     }
 
     fn public_xml(&self, name: &str) -> Result<Option<String>, PortError> {
@@ -130,16 +155,17 @@ impl Definitions for LibvirtDomains {
         // first, so that a libvirt that answers nobody costs them one wait together and not one each.
         self.definitions()?;
         drop(self.lists.domains());
-        self.listed_xml(name)
+        self.listed_xml(name, Patience::Usual)
     }
 
-    fn listed_xml(&self, name: &str) -> Result<Option<String>, PortError> {
+    fn listed_xml(&self, name: &str, patience: Patience) -> Result<Option<String>, PortError> {
         self.definitions()?;
-        if self.lists.is_overdue() {
+        let libvirt = self.asked(patience);
+        if libvirt.is_overdue() {
             let doing = format!("the definition of VM {name:?} was not asked for");
             return Err(failed(&doing, "libvirt still owes the answer to a listing"));
         }
-        self.lists.public_xml(name).map_err(libvirt)
+        libvirt.public_xml(name).map_err(self::libvirt)
     }
 }
 

@@ -5,26 +5,32 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use gpuvirt_api::Source;
+use gpuvirt_api::event::EventKind;
 use gpuvirt_engine::Engine;
 use gpuvirt_engine::ports::{Domains, Host, PortError, StepError, Store};
+use gpuvirt_model::health::LibvirtVersions;
 use gpuvirt_model::{
     ClassCode, ConfiguredType, Desired, DesiredGpu, Domain, DomainState, DriverBinding, DriverName,
     Framework, Function, Gpu, Holders, HostFacts, Hostdev, ModulePresence, Observed, PciAddress, PciIdentity,
-    Profile, ProfileName, Reading, Records, Unknown, Vgpu,
+    Profile, ProfileName, Reading, Records, Unknown, Vgpu, VgpuRecord,
 };
 use gpuvirt_plan::{Performed, Plan, Step};
+use gpuvirtd::events::EventLog;
 use gpuvirtd::hearing::Hearing;
 use gpuvirtd::server::listen::{Identify, Server};
 use gpuvirtd::server::polkit::Polkit;
-use gpuvirtd::server::{Context, Definitions, Outside, Peer, ReadGate, WriteGate, router};
+use gpuvirtd::server::stir::Stir;
+use gpuvirtd::server::{Context, Definitions, Outside, Patience, Peer, ReadGate, WriteGate, router};
 use gpuvirtd::wiring::domains::LibvirtDomains;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 pub const GPU: PciAddress = PciAddress { domain: 0, bus: 0x41, slot: 0, function: 0 };
 pub const AUDIO: PciAddress = PciAddress { domain: 0, bus: 0x41, slot: 0, function: 1 };
 pub const VGPU: Uuid = Uuid::from_u128(0x1111_2222);
+/// What was made for a VM; see [`Script::made_for`].
+pub const MADE: Uuid = Uuid::from_u128(0x3333_4444);
 /// Longest wait for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 pub const WRITERS: u32 = 990;
@@ -48,6 +54,8 @@ pub struct Script {
     pub read_gate: ReadGate,
     /// The program that stands for pkcheck.
     pub polkit: Option<PathBuf>,
+    /// A vGPU that is gone from the host was made for this VM, which runs for as long as the flag says so.
+    pub made_for: Option<(Uuid, Arc<AtomicBool>)>,
     /// libvirt itself, where the fake one is not enough.
     pub libvirt: Option<LibvirtDomains>,
 }
@@ -92,6 +100,17 @@ struct World {
 fn identity() -> PciIdentity {
     let class = ClassCode(0x03_00_00);
     PciIdentity { vendor: 0x10de, device: 0x2235, subsystem_vendor: 0x10de, subsystem_device: 0x145a, class }
+}
+
+fn made_for(vm: Uuid) -> VgpuRecord {
+    VgpuRecord {
+        parent: GPU,
+        type_id: "test-1".to_owned(),
+        profile: ProfileName("test_small".to_owned()),
+        framework: Framework::Mdev,
+        boot: None,
+        domain: Some(vm),
+    }
 }
 
 fn function(address: PciAddress) -> Function {
@@ -215,7 +234,20 @@ impl Domains for World {
             requests: gpuvirt_model::Requests::default(),
             guest: gpuvirt_model::Guest::default(),
         };
-        Reading::Known(vec![domain("web", 1), domain(ODD_NAME, 2)])
+        let mut domains = vec![domain("web", 1), domain(ODD_NAME, 2)];
+        if let Some((vm, runs)) = &self.script.made_for {
+            let state = if runs.load(Ordering::SeqCst) { DomainState::Active } else { DomainState::ShutOff };
+            let live = vec![Hostdev::Mdev { uuid: MADE }];
+            domains.push(Domain { state, live, ..domain("made-for", vm.as_u128()) });
+        }
+        Reading::Known(domains)
+    }
+
+    fn list_soon(&self) -> Reading<Vec<Domain>> {
+        match &self.script.libvirt {
+            Some(libvirt) => libvirt.list_soon(),
+            None => self.list(),
+        }
     }
 
     fn inactive_xml(&self, _: &str) -> Result<Option<String>, PortError> {
@@ -232,6 +264,17 @@ impl Domains for World {
 }
 
 impl Definitions for World {
+    fn owes_answer(&self, patience: Patience) -> bool {
+        self.script.libvirt.as_ref().is_some_and(|libvirt| libvirt.owes_answer(patience))
+    }
+
+    fn libvirt(&self, patience: Patience) -> (Option<String>, Reading<LibvirtVersions>) {
+        match &self.script.libvirt {
+            Some(libvirt) => libvirt.libvirt(patience),
+            None => (None, Reading::Unknown(Unknown::NotRecorded)),
+        }
+    }
+
     fn public_xml(&self, name: &str) -> Result<Option<String>, PortError> {
         if let Some(libvirt) = &self.script.libvirt {
             return libvirt.public_xml(name);
@@ -300,6 +343,9 @@ impl Domains for Shared {
     fn list(&self) -> Reading<Vec<Domain>> {
         self.0.list()
     }
+    fn list_soon(&self) -> Reading<Vec<Domain>> {
+        self.0.list_soon()
+    }
     fn inactive_xml(&self, name: &str) -> Result<Option<String>, PortError> {
         self.0.inactive_xml(name)
     }
@@ -335,6 +381,8 @@ pub struct Daemon {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
     hearing: Arc<Hearing>,
+    pub events: Arc<EventLog>,
+    pub stir: Arc<Stir>,
     world: Arc<World>,
 }
 
@@ -346,9 +394,14 @@ impl Daemon {
     pub fn start_with(script: Script, identify: Identify) -> Self {
         let label = Some("left card".to_owned());
         let entry = DesiredGpu { label, ..DesiredGpu::new(GPU, identity(), ConfiguredType::SharedDirect) };
-        let stored = Mutex::new((Desired::default().with_gpu(entry), Records::default()));
+        let mut records = Records::default();
+        if let Some((vm, _)) = &script.made_for {
+            records.vgpus.insert(MADE.into(), made_for(*vm));
+        }
+        let stored = Mutex::new((Desired::default().with_gpu(entry), records));
         let read_gate = script.read_gate.clone();
         let polkit = script.polkit.clone().map(Polkit::new);
+        let reconciles = script.made_for.is_some();
         let world = Arc::new(World { script, stored, journal: Mutex::default(), looks: AtomicUsize::new(0) });
         let shared = || Box::new(Shared(Arc::clone(&world)));
         let engine = Engine::new(shared(), shared(), shared());
@@ -363,8 +416,9 @@ impl Daemon {
         let (stop, stopped) = oneshot::channel::<()>();
         let listener = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).unwrap();
         let hearing = Arc::clone(&context.hearing);
-        let thread = std::thread::spawn(move || serve(listener, context, identify, stopped));
-        Self { dir, stop: Some(stop), thread: Some(thread), hearing, world }
+        let (events, stir) = (Arc::clone(&context.events), Arc::clone(&context.stir));
+        let thread = std::thread::spawn(move || serve(listener, context, identify, (stopped, reconciles)));
+        Self { dir, stop: Some(stop), thread: Some(thread), hearing, events, stir, world }
     }
 
     /// Tells the server to stop, and does not wait for it.
@@ -375,6 +429,11 @@ impl Daemon {
     /// What the server hears of its host.
     pub fn hearing(&self) -> Arc<Hearing> {
         Arc::clone(&self.hearing)
+    }
+
+    /// Whether what was made for a VM is still remembered.
+    pub fn remembers_what_it_made(&self) -> bool {
+        self.world.stored.lock().unwrap().1.vgpus.contains_key(&MADE.into())
     }
 
     /// How often the host was looked at.
@@ -400,14 +459,22 @@ fn serve(
     listener: std::os::unix::net::UnixListener,
     context: Arc<Context>,
     identify: Identify,
-    stopped: oneshot::Receiver<()>,
+    (stopped, reconciles): (oneshot::Receiver<()>, bool),
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         listener.set_nonblocking(true).unwrap();
         let listener = tokio::net::UnixListener::from_std(listener).unwrap();
-        let server = Server::with_identify(router(context), identify);
-        server.serve(listener, async { drop(stopped.await) }).await;
+        let (events, stir) = (Arc::clone(&context.events), Arc::clone(&context.stir));
+        if reconciles {
+            drop(tokio::spawn(Arc::clone(&context).reconcile()));
+        }
+        let server = Server::with_identify(router(context), identify).stirring(stir);
+        let stopped = async {
+            drop(stopped.await);
+            events.tell(EventKind::Stopping, None, "the test ends");
+        };
+        server.serve(listener, stopped).await;
     });
 }
 

@@ -5,10 +5,12 @@
 mod abuse;
 mod access;
 mod bodies;
+mod ended;
 mod fakes;
 mod http;
 mod leaving;
 mod once;
 mod routes;
+mod streaming;
 mod stuck;
 mod watching;
