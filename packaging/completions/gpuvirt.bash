@@ -55,6 +55,9 @@ _gpuvirt() {
             gpuvirt,import)
                 cmd="gpuvirt__subcmd__import"
                 ;;
+            gpuvirt,metrics)
+                cmd="gpuvirt__subcmd__metrics"
+                ;;
             gpuvirt,mig)
                 cmd="gpuvirt__subcmd__mig"
                 ;;
@@ -369,6 +372,9 @@ _gpuvirt() {
                 ;;
             gpuvirt__subcmd__help,import)
                 cmd="gpuvirt__subcmd__help__subcmd__import"
+                ;;
+            gpuvirt__subcmd__help,metrics)
+                cmd="gpuvirt__subcmd__help__subcmd__metrics"
                 ;;
             gpuvirt__subcmd__help,mig)
                 cmd="gpuvirt__subcmd__help__subcmd__mig"
@@ -707,7 +713,7 @@ _gpuvirt() {
 
     case "${cmd}" in
         gpuvirt)
-            opts="-o -h -V --output --host --socket --key --help --version gpu profile mig vgpu capacity host vm xml snapshot driver advise config import explain status doctor events esxcli recover hook help"
+            opts="-o -h -V --output --host --socket --key --help --version gpu profile mig vgpu capacity host vm xml snapshot driver advise config import explain status doctor events metrics esxcli recover hook help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2791,7 +2797,7 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__help)
-            opts="gpu profile mig vgpu capacity host vm xml snapshot driver advise config import explain status doctor events esxcli recover hook help"
+            opts="gpu profile mig vgpu capacity host vm xml snapshot driver advise config import explain status doctor events metrics esxcli recover hook help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3365,6 +3371,20 @@ _gpuvirt() {
             return 0
             ;;
         gpuvirt__subcmd__help__subcmd__import)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__help__subcmd__metrics)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -4098,6 +4118,44 @@ _gpuvirt() {
                     return 0
                     ;;
                 --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        gpuvirt__subcmd__metrics)
+            opts="-o -h --textfile --output --host --socket --key --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --textfile)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

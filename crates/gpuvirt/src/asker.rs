@@ -1,17 +1,19 @@
 //! Whom a verb asks: the daemon, this host, or a recording.
 //!
-//! A question goes to the daemon where it answers, else to the host, and stderr says so. An order goes to the daemon
-//! or nowhere.
+//! A question goes to the daemon where it answers, else to the host, and stderr says so; one about offers goes to the host at
+//! once. An order goes to the daemon or nowhere.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
+use std::path::Path;
 
+use gpuvirt_api::client::DEFAULT_SOCKET;
 use gpuvirt_api::{Client, ClientError};
 
 use crate::cli::{Format, Global};
 use crate::failure::Failure;
 use crate::local::{self, Host};
 use crate::picture::Picture;
-use crate::progress;
+use crate::progress::{Progress, Wait};
 use crate::render::page::Page;
 use gpuvirt_model::chain;
 
@@ -19,15 +21,18 @@ use gpuvirt_model::chain;
 #[derive(Debug)]
 pub struct Asker {
     global: Global,
-    client: Client,
+    /// Made when it is first asked: where its socket is stands in the daemon's configuration.
+    client: OnceCell<Client>,
     notes: RefCell<Page>,
+    progress: Progress,
 }
 
 impl Asker {
     /// For the options of an invocation.
     pub fn new(global: &Global) -> Self {
-        let client = Client::new(&local::socket(&global.socket)).with_key(global.key);
-        Self { global: global.clone(), client, notes: RefCell::new(Page::new()) }
+        let progress = Progress::new(global.output, || local::socket(&global.socket));
+        let notes = RefCell::new(Page::new());
+        Self { global: global.clone(), client: OnceCell::new(), notes, progress }
     }
 
     /// The format to print in.
@@ -57,7 +62,8 @@ impl Asker {
         self.ask_of(local::live, daemon, local)
     }
 
-    /// The same about what GPUs offer, and about nothing else of them.
+    /// The same about what GPUs offer, and about nothing else of them: sysfs and our own documents hold all of it and everybody
+    /// may read them, so the daemon knows no more, and to ask it takes longer than to look. It is asked where its socket is named.
     ///
     /// # Errors
     /// As [`Asker::ask`].
@@ -66,6 +72,9 @@ impl Asker {
         daemon: impl FnOnce(&Client) -> Result<T, ClientError>,
         local: impl FnOnce(&Picture) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        if self.global.host.is_none() && self.global.socket == Path::new(DEFAULT_SOCKET) {
+            return local(&self.reading(local::live_offers)?.picture);
+        }
         self.ask_of(local::live_offers, daemon, local)
     }
 
@@ -90,10 +99,10 @@ impl Asker {
         if let Some(picture) = self.recording() {
             return local(&picture?);
         }
-        match daemon(&self.client) {
+        match self.question(daemon) {
             Err(error) if error.is_unanswered() => {
                 self.note(format_args!("{}; this host was read directly, VMs are unknown", chain(&error)));
-                local(&live()?.picture)
+                local(&self.reading(live)?.picture)
             }
             answer => answer.map_err(Failure::from),
         }
@@ -110,7 +119,7 @@ impl Asker {
     ) -> Result<T, Failure> {
         match self.recording() {
             Some(picture) => recorded(&picture?),
-            None => daemon(&self.client).map_err(Failure::of_question),
+            None => self.question(daemon).map_err(Failure::of_question),
         }
     }
 
@@ -123,7 +132,7 @@ impl Asker {
             "`gpuvirtd --host FILE --state-dir D --socket S` simulates a whole host from a recording";
         self.refuse_recording("this verb changes the host, and --host reads a recording")
             .map_err(|failure| failure.try_this(simulate))?;
-        progress::shown_while(&self.global.socket, || daemon(&self.client)).map_err(Failure::from)
+        self.progress.during(Wait::Order, || daemon(self.client())).map_err(Failure::from)
     }
 
     /// Refuses `--host` where it makes no sense.
@@ -141,12 +150,35 @@ impl Asker {
 
     /// The recording itself, when one was given.
     pub fn recorded_host(&self) -> Option<Result<Host, Failure>> {
-        self.global.host.as_deref().map(local::recorded)
+        let file = self.global.host.as_deref()?;
+        Some(self.progress.during(Wait::Recording, || local::recorded(file)))
     }
 
-    /// The daemon.
+    /// A question to the daemon and to nobody else.
+    ///
+    /// # Errors
+    /// The client's.
+    pub fn question<T>(
+        &self,
+        daemon: impl FnOnce(&Client) -> Result<T, ClientError>,
+    ) -> Result<T, ClientError> {
+        self.progress.during(Wait::Question, || daemon(self.client()))
+    }
+
+    /// Work that reads this host.
+    pub fn reading<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.progress.during(Wait::Host, work)
+    }
+
+    /// Work that writes a snapshot.
+    pub fn recording_host<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.progress.during(Wait::Snapshot, work)
+    }
+
+    /// The daemon, for who waits for what may never come: nothing is shown meanwhile.
     pub fn client(&self) -> &Client {
-        &self.client
+        let to = || Client::new(&local::socket(&self.global.socket)).with_key(self.global.key);
+        self.client.get_or_init(to)
     }
 
     /// The picture of this host.
@@ -154,6 +186,6 @@ impl Asker {
     /// # Errors
     /// [`Failure`] when not even the PCI bus can be read.
     pub fn live(&self) -> Result<Picture, Failure> {
-        local::live().map(|host| host.picture)
+        self.reading(local::live).map(|host| host.picture)
     }
 }

@@ -175,6 +175,14 @@ pub enum Command {
     ///
     /// Example: gpuvirt events --follow
     Events(Deferred<EventsArgs>),
+    /// Print gpuvirtd's numbers for Prometheus, or put them into a file for node_exporter. Changes nothing but that file
+    ///
+    /// With --textfile the file appears whole or not at all, readable by all; a link by that name is replaced and not followed.
+    /// gpuvirt_up in it is 1. Where gpuvirtd does not answer, the file holds gpuvirt_up 0 alone, and the exit code is 5.
+    /// The package has gpuvirt-metrics.timer, which does this each minute once it is enabled.
+    ///
+    /// Example: sudo gpuvirt metrics --textfile /var/lib/prometheus/node-exporter/gpuvirt.prom
+    Metrics(Deferred<MetricsArgs>),
     /// ESXi's words for all this: `esxcli graphics ...`, with its options and its output
     Esxcli(Deferred<Verbs<EsxcliCommand>>),
     /// Take back changes that neither succeeded nor could be undone. Changes the GPUs that are hands-off
@@ -240,6 +248,14 @@ pub struct EventsArgs {
     /// Wait for more, until interrupted or until gpuvirtd ends
     #[arg(long, short = 'f')]
     pub follow: bool,
+}
+
+/// Where the numbers go.
+#[derive(Debug, Args)]
+pub struct MetricsArgs {
+    /// The file to replace, in a folder that exists; node_exporter reads those that end in .prom
+    #[arg(long, value_name = "FILE")]
+    pub textfile: Option<PathBuf>,
 }
 
 /// Whom to examine.

@@ -65,12 +65,20 @@ pub fn answer(format: Format, result: Result<Answer, Failure>) -> Answer {
 /// # Errors
 /// The errno of writing to stdout, e.g. on a full disk.
 pub fn print(answer: &Answer) -> io::Result<()> {
+    print_more(answer).map(drop)
+}
+
+/// The same of something that goes on: whether anybody still reads.
+///
+/// # Errors
+/// As [`print()`].
+pub fn print_more(answer: &Answer) -> io::Result<bool> {
     // Nothing better can be done about a stderr that takes nothing.
     let _ = io::stderr().write_all(answer.err.as_bytes());
     let mut stdout = io::stdout().lock();
     match stdout.write_all(answer.out.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        result => result.map(|()| true),
     }
 }
 

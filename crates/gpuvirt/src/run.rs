@@ -125,6 +125,7 @@ pub fn answer(cli: &Cli) -> Answer {
         Command::Status => verb::status::run(&asker),
         Command::Doctor(Deferred(args)) => verb::doctor::run(&asker, args),
         Command::Events(Deferred(args)) => verb::events::run(&asker, args),
+        Command::Metrics(Deferred(args)) => verb::metrics::run(&asker, args),
         Command::Esxcli(Deferred(Verbs(command))) => verb::esxcli::run(&asker, command),
         Command::Recover => verb::recover::run(&asker),
         // Answered before: it has a shape of its own.

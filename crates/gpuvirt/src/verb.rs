@@ -12,6 +12,7 @@ pub mod gpu;
 pub mod hook;
 pub mod host;
 pub mod import;
+pub mod metrics;
 pub mod mig;
 mod migration;
 pub mod profile;

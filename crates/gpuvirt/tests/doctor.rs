@@ -10,6 +10,7 @@ mod doctor {
     pub mod bed;
     pub mod cards;
     pub mod hosts;
+    pub mod lab;
     pub mod missing;
     pub mod vms;
 }
@@ -50,6 +51,34 @@ fn no_finding_is_without_its_case() {
 }
 
 #[test]
+fn each_finding_is_provoked_in_the_lab_or_the_lab_is_said_to_lack_something() {
+    let said: Vec<FindingCode> = doctor::lab::all().into_iter().map(|(code, _)| code).collect();
+    let twice: Vec<&FindingCode> =
+        said.iter().filter(|code| said.iter().filter(|other| other == code).count() > 1).collect();
+    assert!(twice.is_empty(), "said twice: {twice:?}");
+    let missing: Vec<&str> =
+        FindingCode::ALL.iter().filter(|code| !said.contains(code)).map(|code| code.as_str()).collect();
+    assert!(missing.is_empty(), "tests/e2e/findings/provocations.toml has no {missing:?}");
+}
+
+/// docs/doctor.md says the same: its table is that of the file.
+#[test]
+fn the_table_of_the_document_is_that_of_the_file() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/doctor.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (begin, end) = ("<!-- provoked -->\n", "<!-- end provoked -->\n");
+    let (before, rest) = text.split_once(begin).expect("the marker that begins the table");
+    let (found, after) = rest.split_once(end).expect("the marker that ends the table");
+    let want = doctor::lab::markdown();
+    if std::env::var_os("GPUVIRT_BLESS").is_some() {
+        let new = format!("{before}{begin}{want}{end}{after}");
+        std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), new.as_bytes()).unwrap();
+        return;
+    }
+    assert!(found == want, "out of date: GPUVIRT_BLESS=1 cargo test -p gpuvirt --test doctor");
+}
+
+#[test]
 fn what_goes_together_or_is_as_it_should_be_is_no_finding() {
     let mut beds = doctor::vms::guest_drivers_without_fault();
     // The host uses a card that no VM is to have, and QEMU runs with one that a VM has.
@@ -58,6 +87,10 @@ fn what_goes_together_or_is_as_it_should_be_is_no_finding() {
     beds.push(("the VM itself", qemu));
     beds.push(("nothing to claim, and nobody who does", doctor::hosts::unclaimed_and_shared()));
     beds.extend(doctor::missing::nothing_missing());
+    beds.extend(doctor::hosts::confined_in_name());
+    beds.extend(doctor::cards::driver_not_missed());
+    let host = "<cpu mode='host-passthrough' check='none' migratable='on'/>";
+    beds.push(("a processor that has the host's address bits by itself", doctor::cards::guest_with(host)));
     let iommufd = doctor::hosts::without_iommu_driver(Bed::healthy())
         .file("/boot/config-6.12.0-test", "CONFIG_INTEL_IOMMU=y\nCONFIG_IOMMUFD_VFIO_CONTAINER=y\n");
     beds.push(("iommufd in the place of VFIO's container", iommufd));
@@ -68,11 +101,12 @@ fn what_goes_together_or_is_as_it_should_be_is_no_finding() {
 }
 
 /// The words that begin a line which is a command as a whole, to be copied; all else is a sentence or a piece of XML.
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 24] = [
     "apparmor_parser",
     "apt",
     "ausearch",
     "chmod",
+    "cp",
     "dnf",
     "echo",
     "gpuvirt",
@@ -80,10 +114,16 @@ const COMMANDS: [&str; 17] = [
     "journalctl",
     "ls",
     "lspci",
+    "mkdir",
     "modprobe",
+    "mv",
+    "nvidia-smi",
+    "printf",
     "ps",
+    "rm",
     "setsebool",
     "systemctl",
+    "udevadm",
     "update-initramfs",
     "virsh",
 ];
@@ -115,6 +155,7 @@ fn a_remedy_that_is_a_command_is_one_as_a_whole() {
             assert!(!line.contains("touch /tmp/owned") || line.contains("'a; touch"), "{line}");
             continue;
         }
+        assert!(!is_prose(line), "{line}: no command that can be copied as a whole");
         let bash = std::process::Command::new("bash").args(["-n", "-c", line]).output().unwrap();
         assert!(bash.status.success(), "{line}: {}", String::from_utf8_lossy(&bash.stderr));
         // As the shell would split it: one command a line.
@@ -138,6 +179,47 @@ fn a_remedy_that_is_a_command_is_one_as_a_whole() {
     }
     assert!(of_ours > 12, "only {of_ours} of {remedies:#?}");
     assert!(!std::path::Path::new("/tmp/owned").exists());
+}
+
+/// What stands in a command of prose, outside quotes: no word that only a reader understands.
+fn is_prose(line: &str) -> bool {
+    let mut outside = String::new();
+    line.split('\'').step_by(2).for_each(|part| outside.push_str(part));
+    let command = outside.split(" #").next().unwrap_or_default();
+    let interactive = ["systemctl edit", "systemctl --full edit"];
+    command.split_whitespace().any(|word| {
+        word.ends_with(':') || word.ends_with(',') || ["and", "or", "then", "with", "when"].contains(&word)
+    }) || interactive.iter().any(|start| command.contains(start))
+}
+
+#[test]
+fn prose_is_told_from_a_command() {
+    for line in [
+        "systemctl edit libvirtd: [Service] LimitMEMLOCK=infinity; systemctl restart libvirtd",
+        "modprobe nvidia, then look again",
+        "virsh setmem games 1G --config, or less",
+    ] {
+        assert!(is_prose(line), "{line}");
+    }
+    for line in ["printf '%s: and, or' >x", "journalctl -u gpuvirtd # when it does not start"] {
+        assert!(!is_prose(line), "{line}");
+    }
+}
+
+/// The hook may run when the remedy has been typed as it is.
+#[test]
+fn the_remedy_of_a_blocked_hook_makes_it_go() {
+    let blocked = doctor::hosts::confined(Bed::healthy());
+    let found = blocked.examine().findings;
+    assert_eq!(found.iter().map(|finding| finding.code).collect::<Vec<_>>(), [FindingCode::HookBlocked]);
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("local");
+    let typed = found[0].remedy[0].replace(doctor::hosts::LOCAL, file.to_str().unwrap());
+    let loads = format!("apparmor_parser() {{ [ \"$*\" = '-r {}' ]; }}; {typed}", doctor::hosts::PROFILE);
+    assert!(std::process::Command::new("bash").args(["-c", &loads]).status().unwrap().success(), "{typed}");
+    let text = std::fs::read_to_string(file).unwrap();
+    let after = doctor::hosts::confined(Bed::healthy()).file(doctor::hosts::LOCAL, &text).examine().findings;
+    assert!(after.is_empty(), "{text}: {after:#?}");
 }
 
 #[test]

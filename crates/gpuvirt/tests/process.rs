@@ -1,5 +1,7 @@
 //! The process itself: pipes that close, files that can't be written, sockets that may not be used.
 
+#![allow(clippy::unwrap_used)] // a helper of tests
+
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -123,4 +125,73 @@ fn arguments_that_are_no_text_are_usage_errors() {
     let output = gpuvirt().args(["gpu", "show"]).arg(raw).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(!output.stderr.contains(&0x1b), "{output:?}");
+}
+
+/// Answers one request with this, as the daemon would.
+fn answered(answer: &str, run: impl FnOnce(&Path) -> std::process::Output) -> std::process::Output {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("s");
+    let listener = UnixListener::bind(&socket).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            std::io::Write::write_all(&mut stream, answer.as_bytes()).unwrap();
+        });
+        run(&socket)
+    })
+}
+
+#[test]
+fn numbers_are_put_into_a_file_and_so_is_it_that_nobody_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("gpuvirt.prom");
+    let metrics = |socket: &Path| {
+        let command = &mut gpuvirt();
+        command.arg("metrics").arg("--textfile").arg(&file).arg("--socket").arg(socket);
+        command.output().unwrap()
+    };
+    let body = "# HELP gpuvirt_gpu A GPU.\n# TYPE gpuvirt_gpu gauge\ngpuvirt_gpu{gpu=\"x\"} 1\n# EOF\n";
+    let output =
+        answered(&format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()), metrics);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0), "{output:?}");
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.contains("\ngpuvirt_up 1\n") && text.contains("gpuvirt_gpu{gpu=\"x\"} 1\n"), "{text}");
+    assert!(!text.contains("# EOF") && text.ends_with('\n'), "{text}");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o644);
+    // What was true a minute ago is not said again.
+    let output = metrics(Path::new("/nonexistent/s"));
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    let text = fs::read_to_string(&file).unwrap();
+    assert!(text.ends_with("\ngpuvirt_up 0\n") && !text.contains("gpuvirt_gpu"), "{text}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_stream_of_events_is_printed_as_it_comes_and_its_end_is_told() {
+    let event = |sequence: u32, kind: &str| {
+        let data = format!(
+            "{{\"sequence\":{sequence},\"time\":\"2026-01-01T00:00:00Z\",\"kind\":\"{kind}\",\"text\":\"x\"}}"
+        );
+        format!("id: d:{sequence}\ndata: {data}\n\n")
+    };
+    let stream = |text: &str| {
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+        format!("{head}{:x}\r\n{text}\r\n", text.len())
+    };
+    let follow = |socket: &Path| {
+        gpuvirt().args(["events", "--follow", "-o", "json", "--socket"]).arg(socket).output().unwrap()
+    };
+    let lost = "event: lost\ndata: {}\n\n";
+    let output = answered(
+        &(stream(&format!("{lost}{}{}", event(1, "host"), event(2, "stopping"))) + "0\r\n\r\n"),
+        follow,
+    );
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().count(), 2);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("some events were missed"));
+    // The daemon is killed: what came is shown, and that this is no end.
+    let output = answered(&stream(&event(1, "host")), follow);
+    assert_eq!(output.status.code(), Some(5), "{output:?}");
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with("{\"sequence\":1,"));
 }

@@ -64,6 +64,7 @@ fn testimony() -> Testimony {
             uri: Some("qemu:///system".to_owned()),
             versions: Reading::Known(LibvirtVersions { libvirt: 11_003_000, qemu: 10_000_000 }),
             machines: Reading::Known(vec![machine]),
+            owes_answer: false,
         },
         holders: [(at(GPU), Holders { seen: vec![holder], unseen: None })].into(),
         lockers: Reading::Known(vec![locker]),

@@ -122,6 +122,7 @@ fn testimony() -> Testimony {
             uri: Some(uri.to_owned()),
             versions: Reading::Unknown(Unknown::Unreadable { what: said.clone() }),
             machines: Reading::Known(vec![machine]),
+            owes_answer: false,
         },
         daemon: DaemonHealth {
             unanswered: Some(said.clone()),
@@ -131,6 +132,7 @@ fn testimony() -> Testimony {
             unhooked: vec!["vault7-payroll".to_owned()],
             no_writer: Some(said.clone()),
             at_work: Vec::new(),
+            unrestored: vec![(at, said.clone())],
         },
         holders: [(at, Holders { seen: vec![holder], unseen })].into(),
         lockers: Reading::Unknown(Unknown::Unreadable { what: said }),

@@ -19,6 +19,7 @@ pub enum ConfigCommand {
     /// Show what a document would change of what is configured. Changes nothing
     ///
     /// The host is not looked at beyond which GPUs it has: what is in the way of a change shows `config apply --dry-run`.
+    /// Exit code 0 says that nothing differs, 4 that something does; 1, 2, 3 and 5 that it can't be told, as everywhere.
     ///
     /// Example: gpuvirt config diff -f gpus.yaml
     Diff(DiffArgs),

@@ -16,7 +16,8 @@ pub fn status(status: &StatusDocument) -> String {
         (None, Some(problem)) => page.line(format_args!("gpuvirtd: {problem}")),
         (None, None) => page.line("gpuvirtd: not asked"),
     }
-    if let Some(working) = status.daemon.as_ref().and_then(|daemon| daemon.working.as_ref()) {
+    let steps = status.daemon.iter().flat_map(|daemon| daemon.working.iter().chain(&daemon.also_working));
+    for working in steps {
         let Working { purpose, step, number, count, seconds, .. } = working;
         page.line(format_args!("working: {purpose}: step {number} of {count}, {step}, for {seconds} s"));
     }

@@ -17,7 +17,7 @@ use crate::render;
 pub fn run(asker: &Asker, command: &ConfigCommand) -> Result<Answer, Failure> {
     match command {
         ConfigCommand::Export => export(asker),
-        ConfigCommand::Diff(args) => carry_out(asker, ask(args, ConfigUntil::Differences)?),
+        ConfigCommand::Diff(args) => diff(asker, ask(args, ConfigUntil::Differences)?),
         ConfigCommand::Apply { document, dry_run, adopt, wait, yes } => {
             let until = if *dry_run { ConfigUntil::Plans } else { ConfigUntil::Done };
             let request = ask(document, until)?;
@@ -39,12 +39,25 @@ fn ask(args: &DiffArgs, until: ConfigUntil) -> Result<ApplyConfig, Failure> {
     Ok(ApplyConfig { config, until, prune: args.prune, yes: false, adopt: false, wait_seconds: None })
 }
 
+/// Who asks whether something differs is answered by the exit code too: what the document says is not yet so.
+fn diff(asker: &Asker, request: ApplyConfig) -> Result<Answer, Failure> {
+    let (mut answer, change) = order(asker, request)?;
+    if answer.exit == 0 && change.changed {
+        answer.exit = EXIT_PENDING;
+    }
+    Ok(answer)
+}
+
 fn carry_out(asker: &Asker, request: ApplyConfig) -> Result<Answer, Failure> {
+    order(asker, request).map(|(answer, _)| answer)
+}
+
+fn order(asker: &Asker, request: ApplyConfig) -> Result<(Answer, ConfigChange), Failure> {
     let change = asker.order(|client| client.apply_config(&request))?;
     let mut answer = output::document(asker.format(), &change, render::config::change)?;
     answer.err = render::config::warnings(&change);
     answer.exit = exit(&change);
-    Ok(answer)
+    Ok((answer, change))
 }
 
 /// The worst of what happened to the GPUs.

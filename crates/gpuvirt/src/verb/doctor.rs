@@ -25,18 +25,18 @@ pub fn run(asker: &Asker, args: &DoctorArgs) -> Result<Answer, Failure> {
             let known = host.known();
             examine(&host, gpu, &known)?
         }
-        None => match asker.client().doctor(gpu) {
+        None => match asker.question(|client| client.doctor(gpu)) {
             Err(error) if error.is_unanswered() => {
                 let unanswered = Some(chain(&error));
                 asker.note(format_args!("{}; this host was read directly", chain(&error)));
                 let daemon = DaemonHealth { unanswered, ..DaemonHealth::default() };
-                let (host, libvirt) = local::live_with_domains()?;
+                let (host, libvirt) = asker.reading(local::live_with_domains)?;
                 if host.picture.observed.domains.known().is_some() {
                     asker.note(
                         "VMs are those of libvirt's own files in /etc/libvirt/qemu and /run/libvirt/qemu",
                     );
                 }
-                examine(&host, gpu, &(libvirt, daemon))?
+                asker.reading(|| examine(&host, gpu, &(libvirt, daemon)))?
             }
             answer => answer?,
         },

@@ -1,6 +1,7 @@
 //! `gpuvirt events`
 
-use gpuvirt_api::event::{Event, EventKind, EventList};
+use gpuvirt_api::event::{Event, EventKind};
+use gpuvirt_api::{ErrorKind, Told};
 
 use crate::asker::Asker;
 use crate::cli::{EventsArgs, Format};
@@ -8,41 +9,44 @@ use crate::failure::Failure;
 use crate::output::{self, Answer, document};
 use crate::render;
 
-/// How long one question waits for an event. A longer life of the connection would take a place from others.
-const WAIT_SECONDS: u64 = 50;
-
 /// Runs the verb.
 ///
 /// # Errors
 /// [`Failure`].
 pub fn run(asker: &Asker, args: &EventsArgs) -> Result<Answer, Failure> {
     asker.refuse_recording("a recorded host has no events")?;
-    let mut list = asker.client().events(0, 0).map_err(Failure::of_question)?;
     if !args.follow {
+        let list = asker.question(gpuvirt_api::Client::events).map_err(Failure::of_question)?;
         return document(asker.format(), &list, |list| render::event::lines(&list.items));
     }
-    loop {
-        let ends = list.items.iter().any(|event| event.kind == EventKind::Stopping);
-        print(asker.format(), &list)?;
-        if ends {
+    for told in asker.question(|client| client.listen(None)).map_err(Failure::of_question)? {
+        let (answer, last) = match told.map_err(Failure::of_question)? {
+            Told::Lost => (lost(), false),
+            Told::Event(_, event) => (of_event(asker.format(), &event)?, event.kind == EventKind::Stopping),
+        };
+        let is_read = output::print_more(&answer).map_err(|error| Failure::failed(&error))?;
+        if last || !is_read {
             return Ok(Answer::default());
         }
-        list = asker.client().events(list.last, WAIT_SECONDS).map_err(Failure::of_question)?;
     }
+    let text = "gpuvirtd's stream of events ended without a word";
+    Err(Failure::new(ErrorKind::Unreachable, text).try_this("journalctl -u gpuvirtd"))
 }
 
-/// Events as they come, one a line where programs read.
-fn print(format: Format, list: &EventList) -> Result<(), Failure> {
-    let mut answer = Answer::default();
-    if list.lost {
-        answer.err = "note: some events were missed; look at everything again\n".to_owned();
-    }
-    answer.out = match format {
-        Format::Table => render::event::lines(&list.items),
-        Format::Json => list.items.iter().map(json_line).collect::<Result<_, _>>()?,
-        Format::Yaml => document(format, &list.items, |_| String::new())?.out,
+/// An event as it comes, one a line where programs read.
+fn of_event(format: Format, event: &Event) -> Result<Answer, Failure> {
+    let events = std::slice::from_ref(event);
+    let out = match format {
+        Format::Table => render::event::lines(events),
+        Format::Json => json_line(event)?,
+        Format::Yaml => document(format, &events, |_| String::new())?.out,
     };
-    output::print(&answer).map_err(|error| Failure::failed(&error))
+    Ok(Answer { out, ..Answer::default() })
+}
+
+fn lost() -> Answer {
+    let err = "note: some events were missed; look at everything again\n".to_owned();
+    Answer { err, ..Answer::default() }
 }
 
 fn json_line(event: &Event) -> Result<String, Failure> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use gpuvirt_api::import::ImportDocument;
-use gpuvirt_api::{ApiError, ApplyConfig, ConfigUntil, VmDocument};
+use gpuvirt_api::{ApiError, ApplyConfig, Client, ConfigUntil, VmDocument};
 use gpuvirt_host::LinuxSysfs;
 use gpuvirt_model::{Domain, Reading, Refusal, RefusalCode, Requests, Unknown, chain};
 use gpuvirt_plan::import::{Import, Sources, import};
@@ -29,7 +29,7 @@ pub fn run(asker: &Asker, args: &ImportArgs) -> Result<Answer, Failure> {
         return Err(Failure::usage(format!("--root {}: no such folder", root.display())));
     }
     let picture = picture(asker, args)?;
-    let foreign = gpuvirt_host::foreign::read(&LinuxSysfs::below(&root.to_string_lossy()));
+    let foreign = asker.reading(|| gpuvirt_host::foreign::read(&LinuxSysfs::below(&root.to_string_lossy())));
     let Picture { observed, desired, .. } = &picture;
     let mut document = ImportDocument::new(import(&Sources { foreign: &foreign, observed, desired }));
     if let Reading::Unknown(why) = &observed.domains {
@@ -69,7 +69,7 @@ fn picture(asker: &Asker, args: &ImportArgs) -> Result<Picture, Failure> {
         return recording;
     }
     let mut picture = asker.live()?;
-    picture.observed.domains = match asker.client().vms() {
+    picture.observed.domains = match asker.question(Client::vms) {
         Ok(list) => match list.domains_unknown {
             None => Reading::Known(list.items.into_iter().map(domain).collect()),
             Some(why) => Reading::Unknown(why),

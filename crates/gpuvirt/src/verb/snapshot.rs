@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::SystemTime;
 
-use gpuvirt_api::API_VERSION;
+use gpuvirt_api::{API_VERSION, Client};
 use gpuvirt_host::LinuxSysfs;
 use gpuvirt_model::health::DaemonHealth;
 use gpuvirt_model::{Testimony, chain};
@@ -47,7 +47,7 @@ pub fn run(asker: &Asker, args: &SnapshotArgs) -> Result<Answer, Failure> {
         named(failure, &args.file).try_this("name a new file in a folder that you may write to")
     })?;
     let named_in_it = if args.hide_names { Vec::new() } else { testimony.names() };
-    let manifest = write(file, testimony).inspect_err(|_| {
+    let manifest = asker.recording_host(|| write(file, testimony)).inspect_err(|_| {
         // It was made just now and holds nothing of use.
         let _ = fs::remove_file(&args.file);
     });
@@ -82,17 +82,17 @@ fn write(file: File, testimony: Testimony) -> Result<Manifest, Failure> {
 
 /// What no file shows: from the daemon, where it answers, else as far as it shows without.
 fn testimony(asker: &Asker) -> Result<Testimony, Failure> {
-    let unanswered = match asker.client().testimony() {
+    let unanswered = match asker.question(Client::testimony) {
         Ok(document) => return Ok(document.testimony),
         Err(error) if error.is_unanswered() => error,
         // An older daemon does not know the question, and one that turns us away is no reason for no snapshot.
         Err(error) => {
-            let (host, libvirt) = local::live_with_domains()?;
+            let (host, libvirt) = asker.reading(local::live_with_domains)?;
             asker.note(format_args!("{}: {}", chain(&error), vms(&host)));
             return Ok(host.testimony(libvirt, DaemonHealth::default()));
         }
     };
-    let (host, libvirt) = local::live_with_domains()?;
+    let (host, libvirt) = asker.reading(local::live_with_domains)?;
     asker.note(format_args!("gpuvirtd does not tell libvirt's domains: {}", vms(&host)));
     let daemon = DaemonHealth { unanswered: Some(chain(&unanswered)), ..DaemonHealth::default() };
     Ok(host.testimony(libvirt, daemon))

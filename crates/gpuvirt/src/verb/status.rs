@@ -1,6 +1,6 @@
 //! `gpuvirt status`
 
-use gpuvirt_api::ErrorKind;
+use gpuvirt_api::{Client, ErrorKind};
 
 use crate::asker::Asker;
 use crate::failure::Failure;
@@ -16,7 +16,7 @@ pub fn run(asker: &Asker) -> Result<Answer, Failure> {
     if let Some(picture) = asker.recording() {
         return document(asker.format(), &picture?.status(), render::status::status);
     }
-    match asker.client().status() {
+    match asker.question(Client::status) {
         Ok(status) => document(asker.format(), &status, render::status::status),
         Err(error) if error.is_unanswered() => {
             let mut status = asker.live()?.status();

@@ -94,7 +94,7 @@ impl Bed {
                 "/proc/cpuinfo",
                 "vendor_id\t: GenuineIntel\nflags\t\t: fpu vmx\naddress sizes\t: 46 bits physical\n\n",
             )
-            .file("/dev/kvm", "")
+            .folder("/sys/class/misc/kvm")
             .file("/proc/cmdline", "BOOT_IMAGE=/vmlinuz ro intel_iommu=on\n")
             .file("/proc/sys/kernel/osrelease", &format!("{RELEASE}\n"))
             .file("/proc/interrupts", "           CPU0\n  1:          9  IR-IO-APIC    1-edge      i8042\n")
@@ -115,6 +115,7 @@ impl Bed {
             .file("/etc/libvirt/hooks/qemu.d/50-gpuvirt", "gpuvirt\n")
             .file("/etc/systemd/system/multi-user.target.wants/gpuvirtd.service", "")
             .file("/etc/systemd/system/sysinit.target.wants/gpuvirt-claim.service", "")
+            .file("/usr/lib/udev/rules.d/70-gpuvirt.rules", "rules\n")
             .file("/usr/bin/gpuvirt", "")
             .file("/usr/sbin/gpuvirtd", "")
             .file("/usr/sbin/libvirtd", "")
@@ -123,6 +124,10 @@ impl Bed {
             .folder("/etc/modprobe.d");
         let absent = [
             "/etc/systemd/system/gpuvirt-claim.service",
+            "/etc/udev/rules.d/70-gpuvirt.rules",
+            "/run/udev/rules.d/70-gpuvirt.rules",
+            "/usr/local/lib/udev/rules.d/70-gpuvirt.rules",
+            "/sys/module/module/parameters/sig_enforce",
             "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode",
             "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c",
             "/sys/kernel/security/lockdown",
@@ -142,6 +147,7 @@ impl Bed {
                 uri: Some("qemu:///system".to_owned()),
                 versions: Reading::Known(versions),
                 machines: Reading::Known(Vec::new()),
+                owes_answer: false,
             },
             daemon: DaemonHealth::default(),
             retouch: |_| {},
@@ -225,6 +231,7 @@ impl Bed {
             name: name.to_owned(),
             kvm: true,
             current_kib: Some(16 << 20),
+            machine_type: Some("pc-q35-10.0".to_owned()),
             bus: MachineBus::Express,
             firmware: MachineFirmware::Uefi,
             cpu_mode: Some("host-passthrough".to_owned()),

@@ -84,26 +84,92 @@ fn platform() -> Vec<Case> {
             )
         })
         .says("D3hot"),
-        case("a driver without signature", F::DriverUnsigned, S::Warning, |bed| {
-            bed.file(
-                "/lib/modules/6.12.0-test/modules.dep",
-                "kernel/drivers/vfio/pci/vfio-pci.ko:\nupdates/dkms/nvidia.ko:\n",
+        case("a driver that lockdown may refuse", F::DriverUnsigned, S::Note, |bed| {
+            waits_for_driver(bed, "updates/dkms/nvidia.ko")
+                .file(LOCKDOWN, "none [integrity] confidentiality\n")
+                .file(SECURE_BOOT, "\u{6}\0\0\0\u{1}")
+        })
+        .also(&[F::NoHostDriver])
+        .says("updates/dkms/nvidia.ko"),
+        case("a driver that Secure Boot may refuse", F::DriverUnsigned, S::Note, |bed| {
+            waits_for_driver(bed, "extra/nvidia.ko.xz").file(SECURE_BOOT, "\u{6}\0\0\0\u{1}").treated(
+                |health| health.security.lockdown.value = Reading::Unknown(gpuvirt_model::Unknown::NeedsRoot),
             )
-            .file(
-                "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c",
-                "\u{6}\0\0\0\u{1}",
-            )
-            .retouched(|observed| change(observed, SECOND, |function| function.binding.driver = None))
+        })
+        .also(&[F::NoHostDriver]),
+        case("a driver that the kernel's own parameter may refuse", F::DriverUnsigned, S::Note, |bed| {
+            waits_for_driver(bed, "updates/dkms/nvidia.ko")
+                .file("/sys/module/module/parameters/sig_enforce", "Y\n")
+        })
+        .also(&[F::NoHostDriver]),
+        case("lockdown, and nouveau kept away for the driver's sake", F::DriverUnsigned, S::Note, |bed| {
+            waits_for_driver(bed, "kernel/x/nouveau.ko:\nupdates/dkms/nvidia.ko")
+                .absent("/sys/module/nouveau/initstate")
+                .file(LOCKDOWN, "none [integrity] confidentiality\n")
+                .file("/etc/modprobe.d/nvidia.conf", "blacklist nouveau\n")
+        })
+        .also(&[F::NoHostDriver])
+        .says("updates/dkms/nvidia.ko"),
+        case("lockdown, and a driver that came with the kernel", F::NoHostDriver, S::Warning, |bed| {
+            waits_for_driver(bed, "kernel/drivers/gpu/drm/nouveau/nvidia.ko")
+                .file(LOCKDOWN, "none [integrity] confidentiality\n")
         }),
-        case("lockdown", F::DriverUnsigned, S::Warning, |bed| {
-            bed.file(
-                "/lib/modules/6.12.0-test/modules.dep",
-                "kernel/drivers/vfio/pci/vfio-pci.ko:\nupdates/dkms/nvidia.ko:\n",
-            )
-            .file("/sys/kernel/security/lockdown", "none [integrity] confidentiality\n")
-            .retouched(|observed| change(observed, SECOND, |function| function.binding.driver = None))
+        case("Secure Boot without lockdown", F::NoHostDriver, S::Warning, |bed| {
+            waits_for_driver(bed, "updates/dkms/nvidia.ko")
+                .file(LOCKDOWN, "[none] integrity confidentiality\n")
+                .file(SECURE_BOOT, "\u{6}\0\0\0\u{1}")
         }),
+        case("lockdown, and a driver that is blacklisted", F::NoHostDriver, S::Warning, |bed| {
+            waits_for_driver(bed, "updates/dkms/nvidia.ko")
+                .file(LOCKDOWN, "none [integrity] confidentiality\n")
+                .file("/etc/modprobe.d/no.conf", "blacklist nvidia\n")
+        })
+        .says("blacklist nvidia"),
     ]
+}
+
+const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
+const SECURE_BOOT: &str = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
+
+/// The second card has no driver, and this one is installed for it.
+fn without_driver(bed: Bed, file: &str) -> Bed {
+    bed.file(
+        "/lib/modules/6.12.0-test/modules.dep",
+        &format!("kernel/drivers/vfio/pci/vfio-pci.ko:\n{file}: x/y.ko\n"),
+    )
+    .retouched(|observed| change(observed, SECOND, |function| function.binding.driver = None))
+}
+
+/// The same, and the host is to use the card.
+fn waits_for_driver(bed: Bed, file: &str) -> Bed {
+    without_driver(bed, file).configured(SECOND, ConfiguredType::Shared)
+}
+
+/// Nobody asked for that card, or a VM is to have it.
+pub fn driver_not_missed() -> Vec<(&'static str, Bed)> {
+    let locked = || {
+        let bed = without_driver(Bed::healthy(), "updates/dkms/nvidia.ko");
+        bed.file(LOCKDOWN, "none [integrity] confidentiality\n").file(SECURE_BOOT, "\u{6}\0\0\0\u{1}")
+    };
+    let direct =
+        locked().configured(SECOND, ConfiguredType::Direct).retouched(|observed| direct(observed, SECOND));
+    vec![
+        ("a card that nobody asked for, under lockdown", locked()),
+        ("a card of a VM's, under lockdown", direct),
+    ]
+}
+
+/// A guest with the card's 32 GiB of windows, and this processor.
+pub fn guest_with(cpu: &str) -> Bed {
+    let xml = format!(
+        "<domain type='kvm'><name>games</name><memory unit='GiB'>16</memory><os firmware='efi'>\
+         <type machine='pc-q35-10.0'>hvm</type></os>{cpu}</domain>"
+    );
+    let read = gpuvirt_domain::machine(&xml).unwrap();
+    let mut bed = Bed::healthy().vm("games", |_, _| {});
+    let Reading::Known(machines) = &mut bed.libvirt.machines else { panic!("machines are known") };
+    (machines[0].host_physical_bits, machines[0].cpu_mode) = (read.host_physical_bits, read.cpu_mode);
+    bed
 }
 
 fn asked_for() -> Vec<Case> {
@@ -231,6 +297,9 @@ fn windows() -> Vec<Case> {
         }),
         case("a guest without room for 32 GiB", F::ApertureSmall, S::Warning, |bed| {
             bed.vm("games", |_, machine| machine.host_physical_bits = false)
+        }),
+        case("a guest of another processor without room", F::ApertureSmall, S::Warning, |_| {
+            guest_with("<cpu mode='host-model'/>")
         }),
         case("memory on the other node", F::NumaRemote, S::Warning, |bed| {
             bed.vm("games", |_, machine| machine.memory_nodes = Some("1".to_owned()))

@@ -10,6 +10,10 @@ const CONFIG: &str = "/boot/config-6.12.0-test";
 const CLAIM: &str = "/etc/systemd/system/sysinit.target.wants/gpuvirt-claim.service";
 const HOOK: &str = "/etc/libvirt/hooks/qemu.d/50-gpuvirt";
 
+pub const PROFILE: &str = "/etc/apparmor.d/usr.sbin.libvirtd";
+pub const LOCAL: &str = "/etc/apparmor.d/local/usr.sbin.libvirtd";
+const LOADED: &str = "/sys/kernel/security/apparmor/profiles";
+
 /// The same host with its IOMMU off: no groups.
 fn without_groups(observed: &mut gpuvirt_model::Observed) {
     observed.host.iommu = false;
@@ -32,9 +36,31 @@ fn passthrough(bed: Bed) -> Bed {
     bed.configured(SECOND, ConfiguredType::Direct)
 }
 
-/// The early claim is disabled, and no card is to be claimed.
+/// The early claim is disabled, udev's rule masked, and no card is to be claimed.
 pub fn unclaimed_and_shared() -> Bed {
-    Bed::healthy().absent(CLAIM).configured(FIRST, ConfiguredType::Shared)
+    let bed = Bed::healthy().absent(CLAIM).file("/etc/udev/rules.d/70-gpuvirt.rules", "");
+    bed.configured(FIRST, ConfiguredType::Shared)
+}
+
+/// The profile of libvirtd as Debian has it, without its rule for hooks.
+pub fn confined(bed: Bed) -> Bed {
+    bed.file(
+        PROFILE,
+        "profile libvirtd /usr/sbin/libvirtd {\n  /** rwmkl,\n  #include <local/usr.sbin.libvirtd>\n}\n",
+    )
+}
+
+/// AppArmor's profile has no rule, and blocks nothing.
+pub fn confined_in_name() -> Vec<(&'static str, Bed)> {
+    let bed = || confined(Bed::healthy());
+    let complains = "profile libvirtd /usr/sbin/libvirtd flags=(complain) {\n}\n";
+    vec![
+        ("the rule is the admin's own", bed().file(LOCAL, "/etc/libvirt/hooks/** rmix,\n")),
+        ("the profile complains", Bed::healthy().file(PROFILE, complains)),
+        ("the profile is loaded to complain", bed().file(LOADED, "libvirtd (complain)\n")),
+        ("the profile is not loaded", bed().file(LOADED, "other (enforce)\n")),
+        ("the profile is disabled", bed().file("/etc/apparmor.d/disable/usr.sbin.libvirtd", "")),
+    ]
 }
 
 pub fn cases() -> Vec<Case> {
@@ -46,7 +72,9 @@ pub fn cases() -> Vec<Case> {
         case("a VM without nesting", F::NoCpuVirtualization, S::Error, |bed| {
             bed.file("/proc/cpuinfo", "vendor_id\t: AuthenticAMD\nflags\t: fpu hypervisor\n\n")
         }),
-        case("KVM's module is not loaded", F::KvmMissing, S::Error, |bed| bed.absent("/dev/kvm")),
+        case("KVM's module is not loaded, and its node is there", F::KvmMissing, S::Error, |bed| {
+            bed.absent("/sys/class/misc/kvm").file("/dev/kvm", "")
+        }),
         case("no groups", F::NoIommu, S::Error, |bed| bed.retouched(without_groups)),
         case("no groups: switched off", F::NoIommu, S::Error, |bed| {
             bed.file(CMDLINE, "ro intel_iommu=off\n").retouched(without_groups)
@@ -93,6 +121,11 @@ pub fn cases() -> Vec<Case> {
         case("interrupts are not remapped", F::NoInterruptRemapping, S::Error, |bed| {
             bed.retouched(|observed| with_remapping(observed, false, false))
         }),
+        case("interrupts are not to be remapped", F::NoInterruptRemapping, S::Error, |bed| {
+            bed.file(CMDLINE, "ro intel_iommu=on intremap=off\n")
+                .retouched(|observed| with_remapping(observed, false, false))
+        })
+        .says("intremap=off"),
         case("interrupts are not remapped, and waived", F::UnsafeInterrupts, S::Warning, |bed| {
             bed.retouched(|observed| with_remapping(observed, false, true))
         }),
@@ -161,8 +194,18 @@ fn installed() -> Vec<Case> {
         case("libvirt does not answer", F::LibvirtUnreachable, S::Error, |mut bed| {
             let why = Unknown::Unreadable { what: "no answer after 5s".to_owned() };
             bed.domains = Reading::Unknown(why.clone());
+            bed.libvirt.versions = Reading::Unknown(why);
             bed
-        }),
+        })
+        .says("VMs are unknown"),
+        case("libvirt owes an answer", F::LibvirtUnreachable, S::Warning, |mut bed| {
+            let why = Unknown::Unreadable { what: "no answer after 700ms".to_owned() };
+            bed.domains = Reading::Unknown(why.clone());
+            bed.libvirt.versions = Reading::Unknown(why);
+            bed.libvirt.owes_answer = true;
+            bed
+        })
+        .says("has not answered yet"),
         case("a session's libvirt", F::LibvirtUri, S::Warning, |mut bed| {
             bed.libvirt.uri = Some("qemu:///session".to_owned());
             bed
@@ -199,6 +242,16 @@ fn installed() -> Vec<Case> {
         })
         .also(&[F::TypePending])
         .says("masked"),
+        case("udev's rule is not there", F::UdevRuleMissing, S::Warning, |bed| {
+            passthrough(bed.absent("/usr/lib/udev/rules.d/70-gpuvirt.rules"))
+        })
+        .also(&[F::TypePending])
+        .says("not there"),
+        case("udev's rule is masked", F::UdevRuleMissing, S::Warning, |bed| {
+            passthrough(bed.file("/etc/udev/rules.d/70-gpuvirt.rules", ""))
+        })
+        .also(&[F::TypePending])
+        .says("masked"),
         case("no hook", F::HookMissing, S::Error, |bed| bed.absent(HOOK)),
         case("another's hook", F::HookForeign, S::Error, |bed| bed.file(HOOK, "another program\n")),
         case("a hook without x", F::HookNotExecutable, S::Error, |bed| {
@@ -209,8 +262,12 @@ fn installed() -> Vec<Case> {
             bed.file("/sys/fs/selinux/enforce", "1")
                 .file("/sys/fs/selinux/booleans/virt_hooks_unconfined", "0 0")
         }),
-        case("AppArmor", F::HookBlocked, S::Error, |bed| {
-            bed.file("/etc/apparmor.d/usr.sbin.libvirtd", "profile libvirtd {\n}\n")
+        case("AppArmor", F::HookBlocked, S::Error, |bed| bed.file(PROFILE, "profile libvirtd {\n}\n")),
+        case("AppArmor, with the rule in a comment", F::HookBlocked, S::Error, |bed| {
+            confined(bed).file(LOCAL, "# /etc/libvirt/hooks/** rmix,\n")
+        }),
+        case("AppArmor, as it is loaded", F::HookBlocked, S::Error, |bed| {
+            confined(bed).file(LOADED, "libvirtd (enforce)\n")
         }),
         case("a start without the hook", F::HookNotRun, S::Error, |mut bed| {
             bed.daemon.unhooked = vec!["games".to_owned()];

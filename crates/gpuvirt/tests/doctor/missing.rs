@@ -105,6 +105,15 @@ fn eight(bed: Bed) -> Bed {
     bed
 }
 
+/// It is to have two GPU instances, and the daemon's start failed with it.
+fn cut(bed: Bed) -> Bed {
+    let mut bed = sharing(bed, &[]);
+    bed.desired.gpus[0].vgpu_mode = Some(VgpuMode::Mig);
+    bed.desired.gpus[0].gpu_instances = vec!["1g.5gb".to_owned(), "2g.10gb".to_owned()];
+    bed.daemon.unrestored = vec![(at(SECOND), "MIG mode can't be turned on".to_owned())];
+    bed
+}
+
 pub fn cases() -> Vec<Case> {
     let case = Case::new;
     vec![
@@ -129,6 +138,13 @@ pub fn cases() -> Vec<Case> {
             with_vm(sharing(bed, &[]))
         })
         .says("its request is for just that one"),
+        case(
+            "a reboot took MIG mode, and the start could not bring it back",
+            F::TypePending,
+            S::Warning,
+            cut,
+        )
+        .says("could not make the 2 GPU instances that are configured on it"),
         case("fewer virtual functions than configured", F::TypePending, S::Warning, |bed| {
             eight(bed).retouched(|observed| with_vfs(observed, 2))
         })
@@ -167,6 +183,10 @@ pub fn nothing_missing() -> Vec<(&'static str, Bed)> {
         domain.config = vec![device];
         machine.devices.clear();
     });
+    let mut whole = cut(bed());
+    whole.desired.gpus[0].gpu_instances.clear();
+    let mut cut_well = cut(bed());
+    cut_well.daemon.unrestored.clear();
     let all = eight(bed()).retouched(|observed| with_vfs(observed, 8));
     vec![
         ("the mixed-size mode as it was set", kept),
@@ -177,5 +197,7 @@ pub fn nothing_missing() -> Vec<(&'static str, Bed)> {
         ("vGPUs of a card that is for the host now", shared),
         ("a vGPU that is made when its VM starts", late),
         ("all virtual functions", all),
+        ("a start that failed with a card without GPU instances", whole),
+        ("GPU instances that the start made", cut_well),
     ]
 }

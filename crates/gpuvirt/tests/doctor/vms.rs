@@ -259,6 +259,28 @@ fn machines() -> Vec<Case> {
         case("hidden for nothing", F::Code43Needless, S::Note, |bed| {
             bed.vm("games", |_, machine| machine.kvm_hidden = true)
         }),
+        case("a machine of a newer QEMU", F::QemuOld, S::Error, |bed| {
+            bed.vm("games", |_, machine| machine.machine_type = Some("pc-q35-10.1".to_owned()))
+        })
+        .says("its machine is QEMU 10.1's, and this host has QEMU 10.0.0"),
+        case("more address bits than there are", F::AddressWidth, S::Error, |bed| {
+            bed.vm("games", |_, machine| {
+                (machine.host_physical_bits, machine.physical_bits) = (true, Some(52));
+            })
+        })
+        .says("bits='52'"),
+        case("a window beside memory that does not fit", F::AddressWidth, S::Error, |bed| {
+            bed.vm("games", |_, machine| machine.mmio64_mib = Some(64 << 20))
+        })
+        .says("keep 65536 GiB for windows beside 16 GiB of memory, and 46 bits of address reach 65536 GiB"),
+        case("a processor of few address bits", F::AddressWidth, S::Warning, |bed| {
+            bed.file(
+                "/proc/cpuinfo",
+                "vendor_id\t: GenuineIntel\nflags\t\t: fpu vmx\naddress sizes\t: 37 bits physical\n\n",
+            )
+            .vm("games", |_, _| {})
+        })
+        .says("of the 37 bits of address"),
         case("software", F::NotKvm, S::Warning, |bed| bed.vm("games", |_, machine| machine.kvm = false)),
     ]
 }

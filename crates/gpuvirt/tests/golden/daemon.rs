@@ -12,7 +12,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Listens, and answers from `replies`: a JSON list of `{"status": ..., "body": ...}`. Whoever asks more often than
+    /// Listens, and answers from `replies`: a JSON list of `{"status": ..., "body": ...}`, or with `text` for what is no JSON. Whoever asks more often than
     /// there are replies finds the connection closed.
     pub fn start(replies: &str) -> Self {
         let replies: Vec<serde_json::Value> = serde_json::from_str(replies).expect("replies.json");
@@ -64,7 +64,8 @@ fn serve(stream: UnixStream, reply: &serde_json::Value, seen: &Mutex<String>) {
     let request = line.trim_end().trim_end_matches(" HTTP/1.1");
     // Remembered before the answer: whoever has the answer may look.
     seen.lock().unwrap().push_str(&format!("{request}\n{}\n", String::from_utf8(body).unwrap()));
-    let (status, body) = (&reply["status"], reply["body"].to_string());
+    let body = reply["text"].as_str().map_or_else(|| reply["body"].to_string(), str::to_owned);
+    let status = &reply["status"];
     let head = format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n");
     (&stream).write_all(format!("{head}content-length: {}\r\n\r\n{body}", body.len()).as_bytes()).unwrap();
 }
