@@ -1,7 +1,9 @@
 #!/bin/bash
 # Takes the power from the running lab VM (its QEMU is killed: what no program synced is lost) and boots it again on the disk
 # that it has. `--initrd FILE`: with this initramfs, e.g. one that the lab VM's own initramfs-tools made; the next power cut
-# without it boots the lab's own again.
+# without it boots the lab's own again. `--append WORDS`: its kernel is told these besides, for this boot.
+# `--swap N M`: with what is behind root ports N and M in each other's place, as after somebody moved cards between slots; the
+# next power cut without it has them back.
 set -euo pipefail
 # shellcheck source=tests/lab/env.sh
 . "$(dirname "$0")/env.sh"
@@ -15,7 +17,17 @@ initrd=$image/initrd.cpio
 case ${1:-} in
   '') ;;
   --initrd) initrd=$(realpath -e "${2:?FILE}") ;;
-  *) die 'usage: scripts/lab power [--initrd FILE]' ;;
+  --swap)
+    one=",bus=rp${2:?N}" other=",bus=rp${3:?M}"
+    for i in "${!QEMU_DEVICES[@]}"; do
+      case ${QEMU_DEVICES[i]}, in
+        *"$one,"*) QEMU_DEVICES[i]=${QEMU_DEVICES[i]/"$one"/"$other"} ;;
+        *"$other,"*) QEMU_DEVICES[i]=${QEMU_DEVICES[i]/"$other"/"$one"} ;;
+      esac
+    done
+    ;;
+  --append) LAB_APPEND=${2:?WORDS} ;; # for qemu_start
+  *) die 'usage: scripts/lab power [--initrd FILE | --append WORDS | --swap N M]' ;;
 esac
 require_up
 start=$EPOCHREALTIME

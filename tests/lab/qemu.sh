@@ -24,6 +24,7 @@ qemu_start() {
   # A machine that hangs panics, and whoever waits for it is told.
   append+=' softlockup_panic=1 watchdog_thresh=60'
   append+=' mitigations=off nokaslr tsc=reliable no_timer_check'
+  append+=${LAB_APPEND:+ $LAB_APPEND}
   # shellcheck disable=SC2046 # words on purpose
   (cd "$run" && qemu-system-x86_64 -name "gpuvirt-lab-$LAB_NAME" -nodefaults -display none -daemonize -pidfile "$run/pid" \
     -machine q35,kernel-irqchip=split,sata=off,smbus=off,i8042=off,vmport=off $(accel_args "$accel") -smp "$LAB_CPUS" -m "$LAB_MEM" \

@@ -18,6 +18,11 @@ impl Devices {
         Self(text.lines().filter_map(entry).collect())
     }
 
+    /// All of them as assignments of a shell.
+    pub fn as_shell(&self) -> String {
+        self.0.iter().map(|(role, address)| format!("{role}={address}\n")).collect()
+    }
+
     /// The address of the device with this role.
     #[track_caller]
     pub fn get(&self, role: &str) -> &str {

@@ -48,6 +48,11 @@ pub enum Reboot<'a> {
     PowerCut,
     /// Its power is cut, and it boots with this initramfs, a file of this machine.
     PowerCutInto(&'a str),
+    /// Its power is cut, and its kernel is told these words at boot, behind the lab's own.
+    Told(&'a str),
+    /// Its power is cut, and the cards behind these two root ports have changed places when it boots; the next power cut
+    /// without it puts them back.
+    CardsSwapped(&'a str, &'a str),
 }
 
 /// The lab VM in its first state.
@@ -108,6 +113,8 @@ impl Lab {
             Reboot::Reset => &["reboot", "--hard"],
             Reboot::PowerCut => &["power"],
             Reboot::PowerCutInto(initramfs) => &["power", "--initrd", initramfs],
+            Reboot::Told(words) => &["power", "--append", words],
+            Reboot::CardsSwapped(one, other) => &["power", "--swap", one, other],
         };
         self.on_this_machine(arguments);
     }

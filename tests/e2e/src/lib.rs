@@ -13,7 +13,9 @@ mod guest;
 mod kill;
 mod lab;
 mod output;
+mod provocation;
 mod reader;
+mod report;
 mod stand_in;
 
 pub use at_boot::{MODULE_AT_BOOT, NETWORK_AT_BOOT, NOTHING_AT_BOOT};
@@ -23,5 +25,7 @@ pub use guest::Guest;
 pub use kill::{Killed, Moment, Point, RENAME, SET_OVERRIDE, UNLINK};
 pub use lab::{Lab, Reboot};
 pub use output::Output;
+pub use provocation::{Bench, Provocation, Provocations, Seen, Set};
 pub use reader::Reader;
+pub use report::restored;
 pub use stand_in::VfForm;

@@ -17,6 +17,8 @@ pub struct Reader<'a> {
     transcript: String,
     /// What was not run, by document and line, with the reason.
     pub not_run: Vec<String>,
+    /// What the host begins when a VM has stopped, and is over by the time a person types on: a command that waits for it.
+    pub settled: Option<String>,
 }
 
 /// Where the lines are typed.
@@ -39,14 +41,14 @@ impl<'a> Reader<'a> {
             words.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
         let mut transcript = format!(
             "# Transcript: {title}\n\n\
-             Written by `tests/e2e/tests/first_hour.rs`, which types the document's lines in the [lab](../testing/lab.md): a real\n\
+             Written by an end-to-end test (`tests/e2e/src/reader.rs`), which types the document's lines in the [lab](../testing/lab.md): a real\n\
              kernel with real VFIO and libvirt, and **emulated cards**; no GPU is in it, and no vendor's driver. The guests are nested.\n\n\
              | the document says | here |\n|---|---|\n"
         );
         for (word, here) in &words {
             let _ = writeln!(transcript, "| `{word}` | `{here}` |");
         }
-        Self { lab, words, transcript, not_run: Vec::new() }
+        Self { lab, words, transcript, not_run: Vec::new(), settled: None }
     }
 
     /// Says what is done beside the document.
@@ -67,8 +69,25 @@ impl<'a> Reader<'a> {
     /// When one of them fails.
     #[track_caller]
     pub fn follow(&mut self, document: &str) {
+        self.follow_where(document, |_| true);
+    }
+
+    /// Types every line that stands directly below this heading of the document.
+    ///
+    /// # Panics
+    /// When one of them fails, and when there is none.
+    #[track_caller]
+    pub fn follow_below(&mut self, document: &str, heading: &str) {
+        let before = self.transcript.len();
+        self.follow_where(document, |block| block.heading == heading);
+        assert!(self.transcript.len() > before, "{document} has nothing to type below {heading}");
+    }
+
+    #[track_caller]
+    fn follow_where(&mut self, document: &str, is_meant: impl Fn(&Block) -> bool) {
         let mut heading = String::new();
-        for block in blocks(&read(document)).into_iter().filter(|block| block.language == "sh") {
+        let typed = blocks(&read(document)).into_iter().filter(|block| block.language == "sh");
+        for block in typed.filter(is_meant) {
             if heading != block.heading {
                 heading.clone_from(&block.heading);
                 let _ = write!(self.transcript, "\n## {heading}\n");
@@ -99,7 +118,7 @@ impl<'a> Reader<'a> {
         self.transcript.push_str("```\n");
         match line.split(' ').collect::<Vec<_>>()[..] {
             ["apt", "install", ..] => self.declare_the_cards(),
-            ["virsh", "start", guest] => self.wait_for(guest),
+            ["virsh", "start", guest] | ["gpuvirt", "vm", "start", guest] => self.wait_for(guest),
             ["virsh", "shutdown", guest] => self.wait_until_off(guest),
             _ => {}
         }
@@ -139,6 +158,9 @@ impl<'a> Reader<'a> {
         self.lab
             .sh(&format!("timeout {GUEST_DEADLINE} sh -c 'while [ -e {running} ]; do sleep 0.2; done'"))
             .expect(0);
+        if let Some(settled) = &self.settled {
+            self.lab.sh(settled).expect(0);
+        }
     }
 
     /// What was typed and printed.
@@ -171,7 +193,11 @@ fn misses_a_terminal(line: &str) -> bool {
     line.starts_with("debconf: ") || line.starts_with("WARNING: apt does not have a stable CLI")
 }
 
-/// The exit codes that are no failure of a line: the doctor's tell how bad what it found is.
+/// The exit codes that are no failure of a line: the doctor's tell how bad what it found is, and a difference is an answer.
 fn codes(line: &str) -> &'static [i32] {
-    if line.starts_with("gpuvirt doctor") { &[0, 3, 4] } else { &[0] }
+    match line.split(' ').collect::<Vec<_>>()[..] {
+        ["gpuvirt", "doctor", ..] => &[0, 3, 4],
+        ["gpuvirt", "config", "diff", ..] => &[0, 4],
+        _ => &[0],
+    }
 }

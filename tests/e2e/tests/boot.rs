@@ -1,19 +1,8 @@
 //! What the admin asked for is true after a reboot, a reset and a power cut, and it is said what is in the way.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a failed expectation is a failed test
 
-use gpuvirt_e2e::{Lab, MODULE_AT_BOOT, NETWORK_AT_BOOT, NOTHING_AT_BOOT, Reboot};
+use gpuvirt_e2e::{Lab, MODULE_AT_BOOT, NETWORK_AT_BOOT, NOTHING_AT_BOOT, Reboot, restored};
 use serde_json::Value;
-
-fn status(lab: &Lab) -> Value {
-    lab.gpuvirt("status -o json").expect(0).json()
-}
-
-/// How the start ended for a GPU, and what was said of it.
-fn restored(status: &Value, address: &str) -> (String, String) {
-    let gpus = status["restore"]["gpus"].as_array().unwrap_or_else(|| panic!("no restore in {status}"));
-    let gpu = gpus.iter().find(|gpu| gpu["address"] == address).unwrap_or_else(|| panic!("{status}"));
-    (gpu["outcome"].as_str().unwrap().to_owned(), gpu["what"].as_str().unwrap().to_owned())
-}
 
 #[test]
 fn after_a_reboot_gpus_and_vgpus_are_as_asked_and_an_autostarted_vm_has_its_card() {
@@ -30,7 +19,7 @@ fn after_a_reboot_gpus_and_vgpus_are_as_asked_and_an_autostarted_vm_has_its_card
     assert_eq!(before.lines().filter(|line| line.starts_with("mdev ")).count(), 2, "{before}");
 
     lab.reboot(Reboot::Orderly);
-    let shown = status(&lab);
+    let shown = lab.status();
     assert_eq!(shown["restore"]["finished"], true, "{shown}");
     assert_eq!(restored(&shown, gpu).0, "changed", "{shown}");
     assert_eq!(restored(&shown, mdev).0, "changed", "{shown}");
@@ -94,7 +83,7 @@ fn a_power_cut_while_a_removal_waits_leaves_the_vgpu_that_was_asked_for() {
     ))
     .expect(0);
     lab.reboot(Reboot::Reset);
-    let shown = status(&lab);
+    let shown = lab.status();
     assert!(shown["gpus"].as_array().unwrap().iter().all(|gpu| gpu["handsOff"].is_null()), "{shown}");
     lab.sh(&format!("test -e /sys/bus/mdev/devices/{id} && ! ls /var/lib/gpuvirt/journal/*.json")).expect(0);
     lab.gpuvirt(&format!("vgpu remove {id}")).expect(0);
@@ -102,7 +91,7 @@ fn a_power_cut_while_a_removal_waits_leaves_the_vgpu_that_was_asked_for() {
 }
 
 /// The power goes while that call of the command's waits in the kernel; the host is as it was asked to be before.
-fn power_cut_during(lab: &Lab, function: &str, command: &str) {
+fn power_cut_during(lab: &Lab, function: &str, (gpu, command): (&str, &str)) {
     let before = lab.picture();
     lab.sh(&format!(
         "modprobe -a vfio-pci mdev; sync
@@ -113,10 +102,10 @@ fn power_cut_during(lab: &Lab, function: &str, command: &str) {
     .expect(0);
     lab.sh("ls /var/lib/gpuvirt/journal").expect(0).says(".json");
     lab.reboot(Reboot::PowerCut);
-    // Settled without a hand, when the host's driver has come too.
-    lab.sh("timeout 60 bash -c 'while [ -n \"$(ls /var/lib/gpuvirt/journal)\" ]; do read -rt 0.2 <> <(:) || :; done'")
-        .expect(0);
+    // Settled without a hand, when the host's driver has come too, and told.
+    lab.until_settled();
     lab.assert_settled(command);
+    lab.assert_tells_settled(gpu);
     assert_eq!(lab.picture(), before, "{command}");
     // Nothing is in the way of the same change now.
     lab.sh(command).expect(0);
@@ -140,7 +129,7 @@ fn a_card_that_moved_is_reported_and_the_disk_in_its_place_is_left_alone() {
     lab.sh("cat /etc/gpuvirt/claims").expect(0).says(disk);
     lab.reboot(Reboot::PowerCut);
     assert_eq!(lab.binding(disk), with_disk, "the disk has its driver, and no override");
-    let shown = status(&lab);
+    let shown = lab.status();
     let (outcome, what) = restored(&shown, disk);
     assert_eq!(outcome, "refused");
     assert!(what.contains("identity-changed") && what.contains("left alone"), "{what}");
@@ -219,9 +208,9 @@ mod full {
         let lab = Lab::fresh();
         lab.sh(MODULE_AT_BOOT).expect(0);
         let gpu = lab.devices.get("PLAIN_GPU");
-        power_cut_during(&lab, "unbind_store", &format!("gpuvirt gpu set {gpu} --type direct"));
+        power_cut_during(&lab, "unbind_store", (gpu, &format!("gpuvirt gpu set {gpu} --type direct")));
         // And of what is done and stored nothing is lost: the way back is cut, and it is direct again.
-        power_cut_during(&lab, "unbind_store", &format!("gpuvirt gpu set {gpu} --type shared"));
+        power_cut_during(&lab, "unbind_store", (gpu, &format!("gpuvirt gpu set {gpu} --type shared")));
         assert_eq!(lab.binding(gpu), "bochs-drm/(null)");
         lab.sh(NOTHING_AT_BOOT).expect(0);
     }
@@ -233,11 +222,11 @@ mod full {
         let card = lab.sriov_gpu();
         lab.gpuvirt(&format!("gpu set {card} --type shared")).expect(0);
         let enable = format!("gpuvirt gpu set {card} --type shared-direct");
-        power_cut_during(&lab, "sriov_numvfs_store", &enable);
+        power_cut_during(&lab, "sriov_numvfs_store", (&card, &enable));
         let mdev = lab.devices.get("MDEV_GPU");
         lab.gpuvirt(&format!("gpu set {mdev} --type shared-direct")).expect(0);
         let create = format!("gpuvirt vgpu create --gpu {mdev} --profile lab-1q");
-        power_cut_during(&lab, "mdev_device_create", &create);
+        power_cut_during(&lab, "mdev_device_create", (mdev, &create));
         lab.sh(NOTHING_AT_BOOT).expect(0);
     }
 

@@ -291,9 +291,55 @@ fn killed_while_several_vgpus_are_made_at_once() {
     kill_while_several_vgpus_are_made_at_once(&[2]);
 }
 
+/// Long enough for the hook's ten seconds, and the rest of a start on this slow host.
+const START_MS: u64 = 15_000;
+
+/// Kills the daemon while libvirt starts a VM whose vGPU is made at its start: at these calls.
+fn kill_while_virsh_starts(points: &[(&str, usize, Moment)]) {
+    let lab = Lab::fresh();
+    let gpu = lab.devices.get("MDEV_GPU");
+    lab.gpuvirt(&format!("gpu set {gpu} --type shared-direct")).expect(0);
+    lab.guest("late", "--memory 32");
+    lab.gpuvirt("vm add late --profile lab-1q").expect(0);
+    let before = lab.picture();
+    let start = "s=$EPOCHREALTIME; virsh -q start --paused late; code=$?
+        echo took $(( (${EPOCHREALTIME/./} - ${s/./}) / 1000 )) ms; exit $code";
+    let none_left = "timeout 60 bash -c 'while [ -n \"$(ls /sys/bus/mdev/devices)\" ]; do read -rt 0.1 <> <(:) || :; done'";
+    let mut made = std::collections::BTreeSet::new();
+    for &(function, nth, moment) in points {
+        let killed = lab.killed_at(Point { function, nth, moment }, start);
+        assert!(killed.struck, "{}", killed.output);
+        let said = killed.output.to_string();
+        let took =
+            killed.output.stdout.split("took ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+        assert!(took.parse::<u64>().unwrap() < START_MS, "{said}");
+        // It runs with its vGPU, or was refused and nothing of it stays; then it starts.
+        if killed.output.code != 0 {
+            assert!(killed.output.stderr.contains("gpuvirt: "), "{said}");
+            lab.sh(none_left).expect(0);
+            assert_eq!(lab.picture(), before, "{said}");
+            lab.sh("virsh -q start --paused late").expect(0);
+        }
+        lab.assert_settled(&said);
+        let vgpus = lab.vgpus();
+        assert_eq!(vgpus.len(), 1, "{vgpus:?}\n{said}");
+        lab.gpuvirt("vgpu list").expect(0).says("late");
+        made.insert(vgpus[0]["uuid"].as_str().unwrap().to_owned());
+        lab.sh(&format!("virsh -q destroy late && {none_left}")).expect(0);
+        println!("{function} {nth} {moment:?}: start ended with {} in {took} ms", killed.output.code);
+    }
+    assert_eq!(made.len(), 1, "always the same: {made:?}");
+    assert_eq!(lab.picture(), before);
+}
+
+#[test]
+fn killed_while_virsh_starts_a_vm_whose_vgpu_is_made_late() {
+    kill_while_virsh_starts(&[("mdev_device_create", 1, Moment::Before)]);
+}
+
 /// At every call: `scripts/test --full`.
 mod full {
-    use super::{Kills, Moment};
+    use super::{Kills, Moment, RENAME, UNLINK};
 
     const BEFORE: Kills = Kills { moments: &[Moment::Before], every: true };
     const DURING: Kills = Kills { moments: &[Moment::During], every: true };
@@ -324,6 +370,16 @@ mod full {
         kill_on_the_way_back_to_shared: to_shared_before, to_shared_during, to_shared_held;
         kill_while_virtual_functions_are_enabled_and_taken_away: vfs_before, vfs_during, vfs_held;
         kill_while_vgpus_are_made_and_removed: vgpus_before, vgpus_during, vgpus_held;
+    }
+
+    #[test]
+    fn killed_while_virsh_starts_a_vm_at_each() {
+        let calls = [(RENAME, 1), (RENAME, 2), ("mdev_device_create", 1), (UNLINK, 1)];
+        let moments = [Moment::Before, Moment::During, Moment::Held];
+        let all = calls.iter().flat_map(|(function, nth)| moments.map(|moment| (*function, *nth, moment)));
+        let points: Vec<_> =
+            all.filter(|(function, _, moment)| super::can_be_killed_at(function, *moment)).collect();
+        super::kill_while_virsh_starts(&points);
     }
 
     #[test]

@@ -43,7 +43,7 @@ fn a_host_of_driverctl_and_mdevctl_is_taken_over_as_it_runs() {
         assert!(shown.stdout.contains(want), "{want}: {shown}");
     }
     // It is a document, and shown is all that it is.
-    lab.sh("gpuvirt import | gpuvirt config diff -f -").expect(0);
+    lab.sh("gpuvirt import | gpuvirt config diff -f -").expect(4);
     assert_eq!(lab.picture(), before);
     lab.sh("gpuvirt import | gpuvirt config apply --dry-run -f -").expect(3).says("[uuid-in-use]");
 

@@ -116,8 +116,8 @@ fn a_tool_that_fails_and_says_nothing_is_undone() {
     service(&lab, &gpu);
     let before = lab.picture();
     lab.sh(
-        "printf '#!/bin/sh\\necho all is well\\n' > /run/gpuvirt-test-tool && chmod 755 /run/gpuvirt-test-tool &&
-         sed -i 's|^vf_tool = .*|vf_tool = \"/run/gpuvirt-test-tool\"|' /etc/gpuvirt/gpuvirtd.toml && systemctl restart gpuvirtd",
+        "printf '#!/bin/sh\\necho all is well\\n' > /run/e2e-test-tool && chmod 755 /run/e2e-test-tool &&
+         sed -i 's|^vf_tool = .*|vf_tool = \"/run/e2e-test-tool\"|' /etc/gpuvirt/gpuvirtd.toml && systemctl restart gpuvirtd",
     )
     .expect(0);
     lab.gpuvirt(&format!("gpu set {gpu} --type shared-direct"))

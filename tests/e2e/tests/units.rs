@@ -5,7 +5,8 @@ use gpuvirt_e2e::Lab;
 use serde_json::Value;
 
 /// systemd-analyze's exposure, in tenths, that the units may not go beyond: docs/security.md has what is left and why.
-const EXPOSURES: [(&str, u32); 2] = [("gpuvirtd.service", 24), ("gpuvirt-writer.service", 42)];
+const EXPOSURES: [(&str, u32); 3] =
+    [("gpuvirtd.service", 24), ("gpuvirt-writer.service", 42), ("gpuvirt-metrics.service", 13)];
 /// What gpuvirtd may have: CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE, CAP_CHECKPOINT_RESTORE.
 const CAPABILITIES: &str = "CapBnd:\t0000010000080004";
 
@@ -325,4 +326,76 @@ fn an_order_whose_answer_was_lost_is_given_again_and_carried_out_once() {
     // Another order under the same key is a mistake of whoever gives it.
     lab.gpuvirt(&order.replace("lab-1q", "lab-2q")).expect(2).says("Idempotency-Key");
     lab.gpuvirt(&format!("vgpu remove {}", first["id"].as_str().unwrap())).expect(0);
+}
+
+/// `scripts/test --full`.
+mod full {
+    use super::*;
+
+    /// What node_exporter would refuse, or promtool warn of, in its text format.
+    fn lint(text: &str) -> Vec<String> {
+        let (mut wrong, mut seen) = (Vec::new(), std::collections::BTreeSet::new());
+        let (mut helped, mut typed) = (String::new(), String::new());
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# HELP ") {
+                helped = rest.split(' ').next().unwrap().to_owned();
+                if rest.len() <= helped.len() + 1 || !seen.insert(format!("help of {helped}")) {
+                    wrong.push(format!("no help, or a second one: {line}"));
+                }
+            } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+                typed = rest.strip_suffix(" gauge").unwrap_or_default().to_owned();
+            } else {
+                let (series, value) = line.rsplit_once(' ').unwrap_or_default();
+                let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+                let is_name = |c: char| c.is_ascii_lowercase() || c == '_';
+                let right = name.starts_with("gpuvirt_")
+                    && name.chars().all(is_name)
+                    && labels.ends_with('}')
+                    && value.parse::<f64>().is_ok();
+                if !right || name != helped || name != typed || !seen.insert(series.to_owned()) {
+                    wrong.push(line.to_owned());
+                }
+            }
+        }
+        wrong
+    }
+
+    #[test]
+    fn the_timer_that_nobody_enabled_puts_numbers_where_node_exporter_reads_them() {
+        let lab = Lab::fresh();
+        let (folder, file) =
+            ("/var/lib/prometheus/node-exporter", "/var/lib/prometheus/node-exporter/gpuvirt.prom");
+        lab.sh("systemctl is-enabled gpuvirt-metrics.timer").says("disabled");
+        lab.sh("systemctl is-active gpuvirt-metrics.timer").says("inactive");
+        lab.sh(&format!("rm -rf {folder}; systemctl start gpuvirt-metrics.service")).expect(1);
+        lab.sh("journalctl -b -o cat -u gpuvirt-metrics").says("writing").says("No such file or directory");
+        // As Debian's package makes it, for a user of its own; and a link by the file's name, which is not to be followed.
+        lab.sh(&format!(
+            "install -d -o nobody {folder}; echo untouched >/tmp/e2e-victim; ln -s /tmp/e2e-victim {file}
+         systemctl -q enable --now gpuvirt-metrics.timer
+         timeout 60 bash -c 'until grep -q ^gpuvirt_up {file}; do read -rt 0.1 <> <(:) || :; done'"
+        ))
+        .expect(0);
+        let text = lab.sh(&format!("cat {file}")).expect(0).stdout;
+        let gpu = lab.devices.get("PLAIN_GPU");
+        assert!(
+            text.contains("gpuvirt_up 1\n") && text.contains(&format!("gpuvirt_gpu{{gpu=\"{gpu}\"")),
+            "{text}"
+        );
+        assert_eq!(lint(&text), Vec::<String>::new(), "{text}");
+        lab.sh(&format!("cat /tmp/e2e-victim; stat -c '%a %F' {file}; ls -A {folder}"))
+            .expect(0)
+            .says("untouched\n644 regular file\ngpuvirt.prom");
+        // A daemon that does not answer is a number too, and no failed unit.
+        lab.sh("systemctl stop gpuvirtd; systemctl start gpuvirt-metrics.service").expect(0);
+        assert_eq!(
+            lint(&lab.sh(&format!("cat {file}")).expect(0).says("gpuvirt_up 0").stdout),
+            Vec::<String>::new()
+        );
+        lab.sh(&format!(
+        "systemctl -q disable --now gpuvirt-metrics.timer; systemctl start gpuvirtd
+         systemctl reset-failed gpuvirt-metrics.service; rm -rf /var/lib/prometheus /tmp/e2e-victim; test ! -e {file}"
+    ))
+    .expect(0);
+    }
 }

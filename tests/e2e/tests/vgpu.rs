@@ -108,18 +108,25 @@ fn a_vgpu_that_a_vm_holds_is_not_removed() {
     lab.gpuvirt(&format!("vgpu remove {GIVEN}")).expect(0);
 }
 
+/// The test module's parameter that keeps removals waiting.
+const HOLD: &str = "/sys/module/gpuvirt_mdev/parameters/hold_remove";
+
+/// One vGPU, whose removal will wait for longer than the daemon does.
+fn with_removals_held(lab: &Lab, gpu: &str) {
+    lab.gpuvirt(&format!("vgpu create --gpu {gpu} --profile lab-1q --uuid {GIVEN}")).expect(0);
+    lab.sh(&format!(
+        "sed -i 's/^#short-deadline //' /etc/gpuvirt/gpuvirtd.toml && systemctl restart gpuvirtd && echo Y > {HOLD}"
+    ))
+    .expect(0);
+}
+
 #[test]
 fn a_removal_that_ends_right_after_it_was_given_up_is_settled_without_a_hand() {
     let lab = Lab::fresh();
     let gpu = shared_direct(&lab);
-    let hold = "/sys/module/gpuvirt_mdev/parameters/hold_remove";
-    lab.gpuvirt(&format!("vgpu create --gpu {gpu} --profile lab-1q --uuid {GIVEN}")).expect(0);
-    lab.sh(&format!(
-        "sed -i 's/^#short-deadline //' /etc/gpuvirt/gpuvirtd.toml && systemctl restart gpuvirtd && echo Y > {hold}"
-    ))
-    .expect(0);
+    with_removals_held(&lab, &gpu);
     // Before anybody looks whether it still waits.
-    lab.sh(&format!("gpuvirt vgpu remove {GIVEN}; code=$?; echo N > {hold}; exit $code"))
+    lab.sh(&format!("gpuvirt vgpu remove {GIVEN}; code=$?; echo N > {HOLD}; exit $code"))
         .expect(1)
         .says("still waits in the kernel");
     let settled = "until [ -z \"$(ls /var/lib/gpuvirt/journal)\" ]; do read -rt 0.2 <> <(:) || :; done";
@@ -134,12 +141,7 @@ fn a_removal_that_ends_right_after_it_was_given_up_is_settled_without_a_hand() {
 fn a_removal_that_the_kernel_holds_back_is_left_alone_and_settled_later() {
     let lab = Lab::fresh();
     let gpu = shared_direct(&lab);
-    let hold = "/sys/module/gpuvirt_mdev/parameters/hold_remove";
-    lab.gpuvirt(&format!("vgpu create --gpu {gpu} --profile lab-1q --uuid {GIVEN}")).expect(0);
-    lab.sh(&format!(
-        "sed -i 's/^#short-deadline //' /etc/gpuvirt/gpuvirtd.toml && systemctl restart gpuvirtd && echo Y > {hold}"
-    ))
-    .expect(0);
+    with_removals_held(&lab, &gpu);
     lab.gpuvirt(&format!("vgpu remove {GIVEN}"))
         .expect(1)
         .says("still waits in the kernel")
@@ -157,7 +159,7 @@ fn a_removal_that_the_kernel_holds_back_is_left_alone_and_settled_later() {
     lab.sh(&format!("test -d /sys/bus/pci/devices/{gpu}/{GIVEN}")).expect(0);
     // Once the kernel has let go, the change is taken back as any other that failed.
     let gone = format!(
-        "echo N > {hold}; for try in {{1..200}}; do pgrep -f 'gpuvirtd|gpuvirt-writer' | xargs -I P \\
+        "echo N > {HOLD}; for try in {{1..200}}; do pgrep -f 'gpuvirtd|gpuvirt-writer' | xargs -I P \\
         grep -l '^State:.D' /proc/P/status 2>/dev/null | grep -q . || break; done"
     );
     lab.sh(&gone).expect(0);

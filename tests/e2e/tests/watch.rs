@@ -48,6 +48,9 @@ fn what_waits_for_a_process_is_done_when_that_has_ended() {
     assert_eq!(word(&lab, gpu, "pending"), "");
 }
 
+/// udev's rule may be faster than a driver that is loaded, or not: where the daemon's part is tested, udev is held meanwhile.
+const UDEV_GOES_ON: &str = "udevadm control --start-exec-queue && udevadm settle --timeout=60";
+
 #[test]
 fn a_card_that_is_unplugged_and_comes_back_is_what_it_was() {
     let lab = Lab::fresh();
@@ -56,9 +59,10 @@ fn a_card_that_is_unplugged_and_comes_back_is_what_it_was() {
     lab.sh(&format!("echo 1 > /sys/bus/pci/devices/{gpu}/remove")).expect(0);
     lab.gpuvirt(&format!("gpu show {gpu}")).expect(3).says("[gpu-not-found]");
     lab.gpuvirt("status").says(gpu);
-    lab.sh("echo 1 > /sys/bus/pci/rescan").expect(0);
+    lab.sh("udevadm control --stop-exec-queue; echo 1 > /sys/bus/pci/rescan").expect(0);
     event(&lab, &format!("{gpu} became direct"));
     assert_eq!(lab.binding(gpu), "vfio-pci/vfio-pci");
+    lab.sh(UDEV_GOES_ON).expect(0);
     // Its twin was nobody's to touch.
     assert!(!lab.binding(lab.devices.get("TWIN_B")).contains("vfio"));
 }
@@ -138,8 +142,10 @@ fn events_that_came_faster_than_they_were_read_lead_to_a_look_at_everything() {
 
 /// A round of the daemon's own: a card of ours goes and comes back, and is led to its type.
 fn round(lab: &Lab, gpu: &str) {
-    lab.sh(&format!("echo 1 > /sys/bus/pci/devices/{gpu}/remove; echo 1 > /sys/bus/pci/rescan")).expect(0);
+    let replugged = format!("echo 1 >/sys/bus/pci/devices/{gpu}/remove; echo 1 >/sys/bus/pci/rescan");
+    lab.sh(&format!("udevadm control --stop-exec-queue; {replugged}")).expect(0);
     event(lab, &format!("{gpu} became direct"));
+    lab.sh(UDEV_GOES_ON).expect(0);
 }
 
 #[test]
@@ -197,4 +203,64 @@ fn what_runs_is_listed_by_a_cordon_and_by_maintenance_and_nothing_more_starts_th
     lab.gpuvirt("host maintenance off").expect(0);
     start("late").expect(0);
     lab.sh("virsh -q destroy late").expect(0);
+}
+
+/// `scripts/test --full`.
+mod full {
+    use super::*;
+
+    /// Takes functions from the bus and looks for them anew; ends when udev has dealt with what came.
+    fn replug(lab: &Lab, functions: &[&str]) {
+        let gone: String =
+            functions.iter().map(|f| format!("echo 1 >/sys/bus/pci/devices/{f}/remove; ")).collect();
+        lab.sh(&format!("{gone} echo 1 >/sys/bus/pci/rescan; udevadm settle --timeout=60")).expect(0);
+    }
+
+    /// Without a daemon: udev alone sees to it.
+    #[test]
+    fn a_passthrough_card_that_is_plugged_in_is_claimed_before_udev_loads_its_driver() {
+        let lab = Lab::fresh();
+        let rule = "/usr/lib/udev/rules.d/70-gpuvirt.rules";
+        lab.sh(&format!("udevadm verify {rule}")).expect(0);
+        // A stand-in whose driver can be unloaded: the console has the displays' own.
+        let gpu = lab.sriov_gpu();
+        let gpu = gpu.as_str();
+        let (twin, disk) = (lab.devices.get("TWIN_B"), lab.devices.get("SRIOV_NVME"));
+        let [of_gpu, of_twin, of_disk] = [gpu, twin, disk].map(|function| lab.binding(function));
+        lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(0);
+        lab.sh("systemctl stop gpuvirtd && rmmod igb").expect(0);
+        // What an old list says of an address where a disk is now.
+        let listed = format!("sed -n 's/^{gpu} /{disk} /p' /etc/gpuvirt/claims");
+        lab.sh(&format!("line=$({listed}); test -n \"$line\" && echo \"$line\" >>/etc/gpuvirt/claims"))
+            .expect(0);
+        replug(&lab, &[gpu, twin, disk]);
+        assert_eq!(lab.binding(gpu), "vfio-pci/vfio-pci");
+        lab.sh("lsmod | grep -w igb").expect(0);
+        assert_eq!(
+            [lab.binding(twin), lab.binding(disk)],
+            [of_twin, of_disk],
+            "not listed, and no such card"
+        );
+        lab.sh("systemctl start gpuvirtd").expect(0);
+        assert_eq!(lab.gpu(gpu)["active"], "direct");
+        lab.gpuvirt(&format!("gpu set {gpu} --type shared")).expect(0);
+        // What is the host's again is left to it, with the daemon and without; and so is everything where the package is gone.
+        replug(&lab, &[gpu]);
+        assert_eq!(lab.binding(gpu), of_gpu);
+        lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(0);
+        lab.sh(&format!(
+            "systemctl stop gpuvirtd && rmmod igb && mv {rule} /tmp/e2e-rule && udevadm control --reload"
+        ))
+        .expect(0);
+        replug(&lab, &[gpu]);
+        assert_eq!(
+            lab.binding(gpu),
+            of_gpu,
+            "without the rule the host's driver has it: the rule is what the test tests"
+        );
+        lab.sh(&format!("mv /tmp/e2e-rule {rule} && udevadm control --reload && systemctl start gpuvirtd"))
+            .expect(0);
+        assert_eq!(lab.gpu(gpu)["active"], "direct", "it is led there by the daemon at the latest");
+        lab.gpuvirt(&format!("gpu set {gpu} --type shared")).expect(0);
+    }
 }
