@@ -12,6 +12,7 @@ use anyhow::{Context, Result, ensure};
 use crate::command::{Command, text};
 use crate::contest::{Contest, Held};
 use crate::trace::Trace;
+use crate::{floor, live};
 
 /// How many hundredths of the bare writes a change of many writes may take.
 pub const FLOORS: u64 = 130;
@@ -48,7 +49,7 @@ pub fn tables(gpuvirt: &Path, on: &Gpus<'_>, folder: &Path) -> Result<String> {
     out.push_str(&vgpus(&gpuvirt, on, folder)?.table()?);
     out.push_str(&counts(&gpuvirt, on, folder)?);
     write!(out, "\n### One GPU to passthrough and back\n\n{SWITCH} Medians of {RUNS} interleaved runs.\n\n")?;
-    out.push_str(&switch(&gpuvirt, on)?.table()?);
+    out.push_str(&switch(&gpuvirt, on, folder)?.table()?);
     Ok(out)
 }
 
@@ -88,15 +89,20 @@ fn virsh_script(gpu: &str, xml: &Path, uuids: &str) -> Result<String> {
     ))
 }
 
-fn switch(gpuvirt: &str, on: &Gpus<'_>) -> Result<Held> {
+fn switch(gpuvirt: &str, on: &Gpus<'_>, folder: &Path) -> Result<Held> {
     let gpu = on.plain;
+    // A socket that nobody listens on: the command reads the host itself.
+    let none = text(&folder.join("no.sock"))?;
+    let fresh = Command::new("a fresh read", Path::new(gpuvirt), &["--socket", &none, "gpu", "list"])?;
+    live::reads(&fresh, &folder.join(floor::READS), folder)?;
+    let more = "bare writes, and each way a durable write, a process's start and a fresh read";
     let node = format!("pci_{}", gpu.replace([':', '.'], "_"));
     let set = format!("{gpuvirt} gpu set {gpu} --type");
-    let driverctl =
-        format!("driverctl --nosave set-override {gpu} vfio-pci && driverctl --nosave unset-override {gpu}");
+    let driverctl = format!("driverctl set-override {gpu} vfio-pci && driverctl unset-override {gpu}");
     let virsh = format!("virsh -q nodedev-detach {node} && virsh -q nodedev-reattach {node}");
     Contest::of(RUNS)
         .floor(Command::own("bare writes", &["floor", "switch", gpu])?)
+        .bound(Command::own(more, &["floor", "switch", gpu, &text(folder)?])?)
         .ours(shell(
             "`gpuvirt gpu set --type direct`, `--type shared`",
             &format!("{set} direct && {set} shared"),

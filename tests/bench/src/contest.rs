@@ -16,6 +16,8 @@ pub const VERDICT: &str = "Verdict: ";
 enum Whose {
     /// A program that does what must be done, and nothing else.
     Floor,
+    /// A program that does what ours may take at most.
+    Bound,
     Ours,
     Peers,
 }
@@ -52,6 +54,12 @@ impl Contest {
         self.with(Whose::Floor, command)
     }
 
+    /// Adds what no way of ours may take longer than.
+    #[must_use]
+    pub fn bound(self, command: Command) -> Self {
+        self.with(Whose::Bound, command)
+    }
+
     /// Adds a way of ours.
     #[must_use]
     pub fn ours(self, command: Command) -> Self {
@@ -85,6 +93,7 @@ impl Held {
         for (whose, samples) in &self.ways {
             let name = match whose {
                 Whose::Floor => format!("floor: {}", samples.name),
+                Whose::Bound => format!("what it may take: {}", samples.name),
                 Whose::Ours => format!("**{}**", samples.name),
                 Whose::Peers => samples.name.clone(),
             };
@@ -93,7 +102,9 @@ impl Held {
         }
         let memory =
             self.judged(Samples::kibibytes, ["lighter than every peer", "**a peer is lighter**", "memory"]);
-        for verdict in [Some(self.verdict()), memory, self.of_the_floor()].into_iter().flatten() {
+        for verdict in
+            [Some(self.verdict()), memory, self.of_the_floor(), self.of_the_bound()].into_iter().flatten()
+        {
             writeln!(out, "\n{VERDICT}{verdict}")?;
         }
         Ok(out)
@@ -131,6 +142,20 @@ impl Held {
             format!("at most {may} times the floor")
         } else {
             format!("**more than {may} times the floor**: {}", more.join("; "))
+        })
+    }
+
+    /// Whether our ways take no longer than they may.
+    fn of_the_bound(&self) -> Option<String> {
+        let bound = self.of(Whose::Bound).next()?.median();
+        let more = self.of(Whose::Ours).filter(|ours| ours.median() > bound);
+        let more: Vec<String> = more
+            .map(|ours| format!("{} takes {} of it", ours.name, hundredths(ours.median(), bound)))
+            .collect();
+        Some(if more.is_empty() {
+            "no more than it may take".to_owned()
+        } else {
+            format!("**more than it may take**: {}", more.join("; "))
         })
     }
 
@@ -179,6 +204,14 @@ mod tests {
         assert_eq!(of(130), "at most 1.30 times the floor");
         assert_eq!(of(129), "**more than 1.29 times the floor**: ours takes 1.30");
         assert_eq!(held(&[(Whose::Floor, "reads", 1), (Whose::Ours, "ours", 2)]).of_the_floor(), None);
+    }
+
+    #[test]
+    fn more_than_the_bound_is_named() {
+        let of =
+            |ours| held(&[(Whose::Bound, "all", 1000), (Whose::Ours, "ours", ours)]).of_the_bound().unwrap();
+        assert_eq!(of(1000), "no more than it may take");
+        assert_eq!(of(1500), "**more than it may take**: ours takes 1.50 of it");
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::Path;
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// An attribute is a page at most; what is longer (`/proc/interrupts`, the list of PCI names) is read in such parts.
 const PART: usize = 64 * 1024;
@@ -13,6 +14,9 @@ const PART: usize = 64 * 1024;
 pub const FOLDER: &str = "d";
 /// See [`FOLDER`].
 pub const LINK: &str = "l";
+
+/// The list of [`switch_and_more`].
+pub const READS: &str = "reads";
 
 /// Reads a file whole, in parts.
 pub fn file(path: &Path) -> Result<()> {
@@ -66,6 +70,29 @@ pub fn switch(function: &str) -> Result<()> {
     write(&driver_override, "\n")?;
     write("/sys/bus/pci/drivers/vfio-pci/unbind", function)?;
     write("/sys/bus/pci/drivers_probe", function)
+}
+
+/// What one switch to vfio-pci and back may take: the bare writes, and each way one durable write, one process's start and one
+/// fresh read of the list `reads` in `folder`.
+pub fn switch_and_more(function: &str, folder: &Path) -> Result<()> {
+    switch(function)?;
+    for _ in 0..2 {
+        durable(folder)?;
+        let started = Command::new("/bin/true").status().context("start /bin/true")?;
+        ensure!(started.success(), "/bin/true: {started}");
+        list(&folder.join(READS))?;
+    }
+    Ok(())
+}
+
+/// Replaces a file so that a power cut leaves the earlier content or this one.
+fn durable(folder: &Path) -> Result<()> {
+    let (new, file) = (folder.join("durable.new"), folder.join("durable"));
+    let mut written = File::create(&new)?;
+    written.write_all(&[b'x'; 1024])?;
+    written.sync_all()?;
+    std::fs::rename(new, file)?;
+    Ok(File::open(folder)?.sync_all()?)
 }
 
 /// One write to a file of the kernel's.

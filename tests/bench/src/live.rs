@@ -24,8 +24,8 @@ const SOCKET: &str = "/run/gpuvirt/gpuvirt.sock";
 /// A listing of ours and what tells of the same.
 struct Listing {
     verb: &'static [&'static str],
-    /// What the daemon's answer is called.
-    asked: &'static str,
+    /// What the daemon's answer is called; none: the command reads the host itself, whether there is a daemon or not.
+    asked: Option<&'static str>,
     peers: &'static [Peer],
 }
 
@@ -44,7 +44,7 @@ enum Run {
 
 const GPUS: Listing = Listing {
     verb: &["gpu", "list"],
-    asked: "from the daemon, with the VMs",
+    asked: Some("from the daemon, with the VMs"),
     peers: &[
         Peer { program: "lspci", name: "`lspci -nnk`", run: Run::With(&["-nnk"]) },
         Peer { program: "driverctl", name: "`driverctl list-devices`", run: Run::With(&["list-devices"]) },
@@ -64,7 +64,7 @@ const GPUS: Listing = Listing {
 };
 const PROFILES: Listing = Listing {
     verb: &["profile", "list"],
-    asked: "from the daemon",
+    asked: None,
     peers: &[Peer { program: "mdevctl", name: "`mdevctl types`", run: Run::With(&["types"]) }],
 };
 
@@ -109,15 +109,15 @@ fn table(listing: &Listing, gpuvirt: &Path, folder: &Path, out: &mut String) -> 
     let name = listing.verb.join(" ");
     // A socket that nobody listens on: the command reads the host itself.
     let socket = text(&folder.join("no.sock"))?;
-    let args = [&["--socket", &socket], listing.verb].concat();
+    let alone: &[&str] = if listing.asked.is_some() { &["--socket", &socket] } else { &[] };
+    let args = [alone, listing.verb].concat();
     let live = Command::new(&format!("`gpuvirt {name}`, this host read by the command"), gpuvirt, &args)?;
-    let trace = Trace::of(&live, &folder.join("trace"))?;
     let list = folder.join(listing.verb.concat());
-    write_lines(&list, &[trace.files.as_slice(), trace.links.as_slice()].concat())?;
+    let trace = reads(&live, &list, folder)?;
     let floor = Command::own("only reading the same files and links", &["floor", "list", &text(&list)?])?;
     let mut contest = Contest::of(RUNS).at_most(FLOORS).floor(floor).ours(live);
-    if Path::new(SOCKET).exists() {
-        let asked = format!("`gpuvirt {name}`, {}", listing.asked);
+    if let Some(asked) = listing.asked.filter(|_| Path::new(SOCKET).exists()) {
+        let asked = format!("`gpuvirt {name}`, {asked}");
         contest = contest.ours(Command::new(&asked, gpuvirt, listing.verb)?);
     }
     let mut missing = Vec::new();
@@ -138,6 +138,13 @@ fn table(listing: &Listing, gpuvirt: &Path, folder: &Path, out: &mut String) -> 
     if !missing.is_empty() {
         writeln!(out, "\nNot to be had here, and so not measured: {}.", missing.join(", "))?;
     }
+    Ok(trace)
+}
+
+/// Lists in a file what a command reads.
+pub fn reads(of: &Command, list: &Path, folder: &Path) -> Result<Trace> {
+    let trace = Trace::of(of, &folder.join("trace"))?;
+    write_lines(list, &[trace.files.as_slice(), trace.links.as_slice()].concat())?;
     Ok(trace)
 }
 

@@ -41,6 +41,7 @@ usage: gpuvirt-bench document PROFILE PART ...
        gpuvirt-bench floor file FILE     read a file whole (used by the others)
        gpuvirt-bench floor list FILE     read each file named in FILE (used by the others)
        gpuvirt-bench floor vgpus PARENT TYPE COUNT | floor switch FUNCTION   bare writes (used by changes)
+       gpuvirt-bench floor switch FUNCTION FOLDER                            and what a switch may take besides
        gpuvirt-bench floor start PARENT TYPE COUNT                           bare writes (used by daemon)
        gpuvirt-bench ready GPUVIRTD      start a daemon and wait until it says that it is ready (used by daemon)";
 
@@ -69,6 +70,7 @@ fn main() -> Result<()> {
         ["daemon", "restore", gpuvirt, mdev_gpu] => restored(&Path::new(gpuvirt).canonicalize()?, mdev_gpu),
         ["ready", daemon] => restore::ready(daemon),
         ["floor", "switch", function] => floor::switch(function),
+        ["floor", "switch", function, folder] => floor::switch_and_more(function, Path::new(folder)),
         ["floor", "list", file] => floor::list(Path::new(file)),
         _ => bail!("{USAGE}"),
     }
