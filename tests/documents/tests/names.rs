@@ -8,6 +8,8 @@ use gpuvirt_model::{FindingCode, RefusalCode, WarningCode};
 
 /// Words of the same shape that are no names of ours: types and modes, and what belongs to others.
 const OTHERS: &[&str] = &[
+    "amd-smi",
+    "gim-dkms",
     "gpuvirt-writer",
     "libvirt-events",
     "mixed-size",

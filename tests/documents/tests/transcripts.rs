@@ -3,8 +3,7 @@
 
 use gpuvirt_documents::{Transcript, commands_of, read, stands_for};
 
-const MADE_BY: &str =
-    "GPUVIRT_BLESS=1 cargo nextest run -p gpuvirt-e2e --profile lab-full -E 'binary(first_hour)', with a lab";
+const MADE_BY: &str = "GPUVIRT_BLESS=1 cargo nextest run -p gpuvirt-e2e --profile lab-full -E 'binary(first_hour) | binary(recipes)', with a lab";
 
 #[test]
 fn transcripts_are_of_the_documents_as_they_are() {
@@ -12,6 +11,7 @@ fn transcripts_are_of_the_documents_as_they_are() {
         ("README.md", "docs/transcripts/readme.md"),
         ("docs/first-hour.md", "docs/transcripts/first-hour.md"),
         ("docs/recipes/from-other-tools.md", "docs/transcripts/imported.md"),
+        ("docs/recipes/single-gpu.md", "docs/transcripts/single-gpu.md"),
     ] {
         let kept = Transcript::read(&read(transcript));
         let now: Vec<String> =
