@@ -17,8 +17,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 const BETWEEN_STEPS: Duration = Duration::from_millis(200);
 
 impl Engine {
-    /// The same engine, where others have their turn after so long a step, and another change of that step's card is
-    /// refused after so long a one. For tests: no value of either may make a change go wrong.
+    /// The same engine, where others have their turn in the midst of so long a change, and another change of its card is
+    /// refused after so long a step. For tests: no value of either may make a change go wrong.
     #[must_use]
     pub fn with_patience(self, lent_after: Duration, patience: Duration) -> Self {
         Self { lent_after, patience, ..self }
