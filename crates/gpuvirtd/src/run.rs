@@ -82,6 +82,7 @@ async fn serve(assembled: Assembled, path: &Path, hears: bool) -> anyhow::Result
     } else {
         context.hearing.only_our_changes();
     }
+    drop(tokio::spawn(Arc::clone(&context).remove_when_due()));
     context.events.tell(EventKind::Started, None, concat!("gpuvirtd ", env!("CARGO_PKG_VERSION")));
     let ready = tokio::spawn(become_ready(Arc::clone(&context), assembled.libvirt, path.to_owned()));
     let events = Arc::clone(&context.events);

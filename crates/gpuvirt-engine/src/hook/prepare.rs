@@ -72,6 +72,16 @@ impl Engine {
         self.waiting_starts.enter(domain);
         loop {
             let turn = self.hook_turn(end);
+            // Changes that wait for the kernel: their cards are left alone, and their end may be what this start needs.
+            let others = self.starts.changing();
+            if turn.is_some() && !others.is_empty() && self.waiting_starts.is_coming(domain) {
+                // In the midst of the change that makes it: the less is done here, the sooner that goes on.
+                drop(turn);
+                match self.outwait(domain, &others, end) {
+                    Some(ended) => return ended,
+                    None => continue,
+                }
+            }
             if let Some(made) = self.waiting_starts.leave(domain) {
                 return Ok(made);
             }
@@ -83,8 +93,6 @@ impl Engine {
                     busy(domain, "other changes come first")
                 });
             };
-            // Changes that wait for the kernel: their cards are left alone, and their end may be what this start needs.
-            let others = self.starts.changing();
             let mut made = Vec::new();
             let Err(error) = self.make_all(domain, &turn, end, &mut made) else { return Ok(made) };
             self.unmake_all(domain, &turn, made);
@@ -95,12 +103,25 @@ impl Engine {
             // While it waits it holds nothing, and whoever makes vGPUs meanwhile makes its own with them.
             self.waiting_starts.enter(domain);
             drop(turn);
-            if !self.starts.one_ends(&others, end) {
-                let told: Vec<String> = others.iter().map(|gpu| self.what_is_done_to(*gpu)).collect();
-                let made = self.waiting_starts.leave(domain);
-                return made.ok_or_else(|| busy(domain, &told.join("; ")));
+            if let Some(ended) = self.outwait(domain, &others, end) {
+                return ended;
             }
         }
+    }
+
+    /// Waits with nothing in hand until one of these changes ends; what came of the start where none does in time.
+    fn outwait(
+        &self,
+        domain: &Domain,
+        others: &BTreeSet<PciAddress>,
+        end: Instant,
+    ) -> Option<Result<Vec<VgpuId>, EngineError>> {
+        if self.starts.one_ends(others, end) {
+            return None;
+        }
+        let told: Vec<String> = others.iter().map(|gpu| self.what_is_done_to(*gpu)).collect();
+        let made = self.waiting_starts.leave(domain);
+        Some(made.ok_or_else(|| busy(domain, &told.join("; "))))
     }
 
     /// The GPUs under change whose end may let a start through that was refused: for room, those that make vGPUs.

@@ -92,6 +92,8 @@ pub struct World {
     pub hold: Arc<Mutex<Option<Arc<Hold>>>>,
     /// The same for steps of some cards.
     pub held_cards: Arc<Mutex<BTreeMap<PciAddress, Arc<Hold>>>>,
+    /// Each step of these cards takes so long.
+    pub slow_cards: Arc<Mutex<BTreeMap<PciAddress, Duration>>>,
     /// Its card can be cut into GPU instances.
     pub can_be_cut: Arc<AtomicBool>,
     /// Every plan that was in the journal, in order, as it was there last.
@@ -200,6 +202,7 @@ impl World {
             command_hold: Arc::default(),
             hold: Arc::default(),
             held_cards: Arc::default(),
+            slow_cards: Arc::default(),
             memory: Arc::default(),
             can_be_cut: Arc::default(),
             intended: Arc::default(),
@@ -290,10 +293,16 @@ impl World {
     }
 
     fn held(&self, step: &Step) -> Option<Arc<Hold>> {
-        let of_card = |card: &PciAddress| step.function().is_some_and(|function| function.same_slot(card));
-        let cards = self.held_cards.lock().unwrap();
-        let held = cards.iter().find(|(card, _)| of_card(card));
-        held.map(|(_, hold)| Arc::clone(hold))
+        of_card(step, &self.held_cards.lock().unwrap())
+    }
+
+    fn pace_of(&self, step: &Step) -> Option<Duration> {
+        of_card(step, &self.slow_cards.lock().unwrap())
+    }
+
+    /// From now on each step of this card takes so long.
+    pub fn slow_down(&self, gpu: &str, takes: Duration) {
+        self.slow_cards.lock().unwrap().insert(at(gpu), takes);
     }
 
     /// Only what comes from now on is remembered.
@@ -329,6 +338,11 @@ pub fn switch(gpu: &str, to: ConfiguredType) -> SwitchRequest {
         dry_run: false,
         deadline: Duration::from_secs(1),
     }
+}
+
+fn of_card<T: Clone>(step: &Step, cards: &BTreeMap<PciAddress, T>) -> Option<T> {
+    let is_it = |card: &PciAddress| step.function().is_some_and(|function| function.same_slot(card));
+    cards.iter().find(|(card, _)| is_it(card)).map(|(_, what)| what.clone())
 }
 
 fn port(doing: &str, source: impl std::error::Error + Send + Sync + 'static) -> PortError {
@@ -377,6 +391,10 @@ impl Host for World {
         let hold = self.hold.lock().unwrap().clone().or_else(|| self.held(step));
         if let Some(hold) = hold {
             hold.pass();
+        }
+        if let Some(takes) = self.pace_of(step) {
+            let (_goes_on, ends) = std::sync::mpsc::channel::<()>();
+            let _slow = ends.recv_timeout(takes);
         }
         self.others_act();
         self.begun.lock().unwrap().push(step.clone());
