@@ -15,10 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use gpuvirt_model::{Domain, DomainState, Hostdev, PciAddress, Reading, VgpuId};
+use gpuvirt_model::{Domain, DomainState, Hostdev, IommuGroup, PciAddress, Reading, VgpuId};
 use uuid::Uuid;
 
 use crate::View;
+use crate::under_change::has_part_of;
 
 use changing::At;
 
@@ -83,13 +84,23 @@ pub(crate) struct Wanted<'a> {
     pub end: Instant,
 }
 
-/// The GPUs that a domain's devices are of.
+/// The GPUs that a domain's devices are of, and those in one IOMMU group with one of them: while a driver comes to a part of
+/// a group, nobody can tell whether the group may be opened.
 pub(crate) fn gpus_of(domain: &Domain, view: &View) -> BTreeSet<PciAddress> {
     let gpu = |device: &Hostdev| match device {
         Hostdev::Pci { address, .. } => view.observed.gpu_of(*address).map(|gpu| gpu.address),
         Hostdev::Mdev { uuid } => view.observed.vgpus.get(&VgpuId::Mdev(*uuid)).map(|vgpu| vgpu.gpu),
     };
-    domain.config.iter().filter_map(gpu).collect()
+    let group = |device: &Hostdev| match device {
+        Hostdev::Pci { address, .. } => {
+            view.observed.groups.get(&view.observed.functions.get(address)?.iommu_group?)
+        }
+        Hostdev::Mdev { .. } => None,
+    };
+    let groups: Vec<&IommuGroup> = domain.config.iter().filter_map(group).collect();
+    let all = view.observed.gpus.keys().copied();
+    let beside = all.filter(|gpu| groups.iter().any(|group| has_part_of(group, *gpu)));
+    domain.config.iter().filter_map(gpu).chain(beside).collect()
 }
 
 impl Starts {

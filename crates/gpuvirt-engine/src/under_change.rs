@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use gpuvirt_model::{Gpu, Observed, PciAddress, Refusal, RefusalCode};
+use gpuvirt_model::{Gpu, IommuGroup, Observed, PciAddress, Refusal, RefusalCode};
 
 use crate::turn::Turn;
 use crate::{Engine, EngineError};
@@ -81,17 +81,20 @@ impl Engine {
         if changing.is_empty() {
             return Ok(());
         }
-        let groups: BTreeSet<_> =
-            observed.functions_of(gpu).filter_map(|function| function.iommu_group).collect();
-        let shares = |other: &&PciAddress| {
-            let other = observed.gpus.get(other).filter(|other| other.address != gpu.address);
-            let mut functions = other.into_iter().flat_map(|other| observed.functions_of(other));
-            functions.any(|function| function.iommu_group.is_some_and(|group| groups.contains(&group)))
+        // The picture may be one of this GPU alone: of others it has what is in its groups.
+        let beside = |other: &&PciAddress| {
+            **other != gpu.address && observed.groups_of(gpu).any(|group| has_part_of(group, **other))
         };
-        let Some(other) = changing.iter().find(shares) else { return Ok(()) };
+        let other = changing.iter().find(beside);
+        let Some(other) = other else { return Ok(()) };
         let because = format!("{}, and both are in one IOMMU group", self.what_is_done_to(*other));
         Err(EngineError::Refused(vec![busy(gpu.address, because)]))
     }
+}
+
+/// Whether a part of this card is in the group, which is opened as a whole.
+pub(crate) fn has_part_of(group: &IommuGroup, gpu: PciAddress) -> bool {
+    group.members.iter().any(|member| member.same_slot(&gpu))
 }
 
 /// Another change is in the way of one of this GPU, which may be asked for again when that has ended.
