@@ -88,6 +88,6 @@ is_place() {
 }
 # Not there, as the value says, in a folder that is.
 is_absent() {
-  case $2 in 'not there' | none | 'no '*) ;; *) return 1 ;; esac
+  case $2 in 'not there'* | none | 'no '*) ;; *) return 1 ;; esac
   [ -d "${1%/*}" ] || [ -d "$(dirname "${1%/*}")" ]
 }
