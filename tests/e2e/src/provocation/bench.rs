@@ -1,11 +1,10 @@
 //! The lab brought to a finding and back, and what is held against it.
 
-use crate::Lab;
-
 use serde_json::Value;
 
 use super::Provocation;
 use super::seen::{Findings, findings};
+use crate::Lab;
 
 /// The doctor itself, where tests take away the program.
 const DOCTOR: &str = "/tmp/e2e-doctor";
