@@ -4,12 +4,15 @@
 
 # debootstrap_lab TARGET PACKAGES [ARG...] : TARGET is a tar (`*.tar`) or a folder; PACKAGES a comma list.
 debootstrap_lab() {
-  local times
-  for times in 1 2 3; do
-    if debootstrap_once "$@"; then return; fi
+  local pause log=$1.log
+  # A mirror that refuses is given time; there is nothing else to wait for.
+  for pause in 15 30 60 0; do
+    if debootstrap_once "$@" >"$log" 2>&1; then rm -f "$log" && return; fi
     rm -rf --one-file-system "$1"
-    # A mirror that refuses is given time; there is nothing else to wait for.
-    [ "$times" = 3 ] || { say "mmdebstrap failed ($times); once more in 15 s" && sleep 15; }
+    grep -E '^(E:|W:|Err)' "$log" >&2 || tail -n 20 "$log" >&2
+    rm -f "$log"
+    say "mmdebstrap failed$([ "$pause" = 0 ] || echo "; once more in $pause s")"
+    sleep "$pause"
   done
   return 1
 }
@@ -23,9 +26,9 @@ debootstrap_once() {
   )
   # Mirrors drop a connection now and then.
   opts+=('--aptopt=Acquire::Retries "5"')
-  mmdebstrap --mode=root --variant=minbase --quiet --include="$packages" "${opts[@]}" \
+  mmdebstrap --mode=root --variant=minbase --verbose --include="$packages" "${opts[@]}" \
     --aptopt='APT::Install-Recommends "false"' --dpkgopt=force-unsafe-io \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
-    "$@" "$LAB_SUITE" "$target" < <(debian_sources "$LAB_SUITE") >&2
+    "$@" "$LAB_SUITE" "$target" < <(debian_sources "$LAB_SUITE")
 }
