@@ -4,17 +4,11 @@
 
 # debootstrap_lab TARGET PACKAGES [ARG...] : TARGET is a tar (`*.tar`) or a folder; PACKAGES a comma list.
 debootstrap_lab() {
-  local pause log=$1.log
-  # A mirror that refuses is given time; there is nothing else to wait for.
-  for pause in 15 30 60 0; do
-    if debootstrap_once "$@" >"$log" 2>&1; then rm -f "$log" && return; fi
-    rm -rf --one-file-system "$1"
-    grep -E '^(E:|W:|Err)' "$log" >&2 || tail -n 20 "$log" >&2
-    rm -f "$log"
-    say "mmdebstrap failed$([ "$pause" = 0 ] || echo "; once more in $pause s")"
-    sleep "$pause"
-  done
-  return 1
+  local log=$1.log status=0
+  debootstrap_once "$@" >"$log" 2>&1 || status=$?
+  [ "$status" = 0 ] || grep -E '^(E:|W:|Err)' "$log" >&2 || tail -n 20 "$log" >&2
+  rm -f "$log"
+  return "$status"
 }
 
 debootstrap_once() {
@@ -26,9 +20,10 @@ debootstrap_once() {
   )
   # Mirrors drop a connection now and then.
   opts+=('--aptopt=Acquire::Retries "5"')
+  # It hands a descriptor of its own to a `sh` that knows one-digit numbers only: ours (locks) must leave it some.
   mmdebstrap --mode=root --variant=minbase --verbose --include="$packages" "${opts[@]}" \
     --aptopt='APT::Install-Recommends "false"' --dpkgopt=force-unsafe-io \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
-    "$@" "$LAB_SUITE" "$target" < <(debian_sources "$LAB_SUITE")
+    "$@" "$LAB_SUITE" "$target" < <(debian_sources "$LAB_SUITE") 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
 }
