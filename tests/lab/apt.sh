@@ -35,6 +35,8 @@ find_mirrors() {
 debian_sources() {
   echo "deb $APT_MAIN $1 main"
   echo "deb $APT_MAIN $1-updates main"
+  # Taken from only where that is asked for.
+  [ "$1" != "$LAB_SUITE" ] || echo "deb $APT_MAIN $1-backports main"
   [ -z "$APT_SECURITY" ] || echo "deb $APT_SECURITY $1-security main"
 }
 

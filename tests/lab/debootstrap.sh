@@ -12,8 +12,9 @@ debootstrap_lab() {
 }
 
 debootstrap_once() {
-  local target=$1 packages=$2 option opts=()
+  local target=$1 packages=$2 option opts=() sources
   shift 2
+  mapfile -t sources < <(debian_sources "$LAB_SUITE")
   # what the machine says about proxies and the age of its mirror holds here too
   while IFS= read -r option; do opts+=("--aptopt=$option"); done < <(
     apt-config dump | grep -E '^Acquire::(Check-Valid-Until|Check-Date|https?::Proxy) ' | sed 's/;$//'
@@ -25,5 +26,5 @@ debootstrap_once() {
     --aptopt='APT::Install-Recommends "false"' --dpkgopt=force-unsafe-io \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/info/*' \
-    "$@" "$LAB_SUITE" "$target" < <(debian_sources "$LAB_SUITE") 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+    "$@" "$LAB_SUITE" "$target" "${sources[@]}" </dev/null 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
 }
