@@ -10,6 +10,7 @@ use gpuvirt_plan::{Marks, Plan, Step, UnbindLock, audit, explain, sriov, undo, v
 use crate::ports::{PortError, StepError};
 use crate::progress::Working;
 use crate::records::renumbered;
+use crate::under_change::busy;
 use crate::{Engine, EngineError};
 
 /// So many steps of a plan are told in its line in the log, the others for debugging only; what failed is told always.
@@ -32,7 +33,9 @@ impl Engine {
         let _changing =
             self.starts.begin_change(plan.gpu, &taken).map_err(|vm| started_meanwhile(plan, &vm))?;
         if let Some(other) = self.services_of_another(plan) {
-            return Err(busy(plan, self.what_is_done_to(other)));
+            let because =
+                format!("{}, and has stopped services that hold this card too", self.what_is_done_to(other));
+            return Err(EngineError::Refused(vec![busy(plan.gpu, because)]));
         }
         self.store.open_journal(plan)?;
         self.carry_on(plan, &plan.steps, deadline)
@@ -183,7 +186,7 @@ impl Engine {
         // Holders too: the way back must not be taken from under anybody.
         // Starts wait from here on: what nobody has when it is looked at, nobody has when it is written to.
         let _changing = self.starts.begin_change(plan.gpu, &[]).map_err(|vm| format!("VM {vm} has it"))?;
-        let now = self.host.observe().and_then(|now| self.with_gpu_instances(plan, now, deadline));
+        let now = self.observe_with_instances(plan, deadline, || self.host.observe());
         let now = now.map_err(|error| chain(&error))?;
         let back = undo::plan(plan, &now);
         if let Some(holder) = held(&back, &now) {
@@ -332,19 +335,6 @@ fn taken(plan: &Plan, gpu: &Gpu) -> Vec<Hostdev> {
         _ => Vec::new(),
     };
     plan.steps.iter().flat_map(of_step).collect()
-}
-
-/// Services that another change has stopped are in the way of this one.
-fn busy(plan: &Plan, what: String) -> EngineError {
-    EngineError::Refused(vec![Refusal {
-        code: RefusalCode::Busy,
-        summary: format!("{} cannot be changed now", plan.gpu),
-        because: format!("{what}, and has stopped services that hold this card too"),
-        remedy: vec![
-            "try again when that has ended: gpuvirt status".to_owned(),
-            format!("gpuvirt explain {}", RefusalCode::Busy),
-        ],
-    }])
 }
 
 /// A VM began to start with it after the checks.

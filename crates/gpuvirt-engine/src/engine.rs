@@ -45,7 +45,7 @@ pub struct Engine {
     pub(crate) progress: Progress,
     /// How long a step may take before another change of its card is refused instead of waiting.
     pub(crate) patience: Duration,
-    /// How long a step may take before others have their turn meanwhile.
+    /// How long a change may take before others have their turn in the midst of it.
     pub(crate) lent_after: Duration,
     /// GPUs with a write that was given up and has not been asked for since.
     pub(crate) given_up: Mutex<BTreeSet<PciAddress>>,

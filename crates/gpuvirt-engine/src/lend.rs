@@ -12,6 +12,7 @@ use gpuvirt_plan::{Plan, Wanted, checks, switch};
 
 use crate::hook::WRITE_AT_LEAST;
 use crate::host::why;
+use crate::mig_read::Asked;
 use crate::records::records_after;
 use crate::records::with_instances_after;
 use crate::turn::Turn;
@@ -26,16 +27,15 @@ impl Engine {
         &self,
         address: PciAddress,
         to: GraphicsType,
-        view: &View,
+        (turn, view): (&Turn<'_>, &View),
         deadline: Duration,
     ) -> Result<(), EngineError> {
         let end = Instant::now() + deadline;
         let left = || end.saturating_duration_since(Instant::now());
         self.changeable(view, address)?;
         let (mut view, wanted) = (view.clone(), Wanted::of(to));
-        let by = (&wanted, &view.records);
-        self.see_gpu_instances(&mut view.observed, address, by, left())?;
-        self.see_what_the_tool_wipes(&mut view.observed, address, by, left());
+        let asked = Asked { gpu: address, wanted: &|_| Wanted::of(to), wipes: true, within: left() };
+        self.see_gpu_instances(&mut view, &asked, || turn.view())?;
         let view = &view;
         let gpu = self.changeable(view, address)?;
         let plan = switch::plan_for(gpu, &view.observed, &wanted, &view.records);
@@ -65,10 +65,16 @@ impl Engine {
     /// going, and is told with the reason: [`Engine::kept_cards`].
     pub(crate) fn take_cards_back(&self, turn: &Turn<'_>, deadline: Duration) -> Result<(), EngineError> {
         let view = turn.view()?;
+        let unsettled = self.hands_off()?;
+        let free = view.desired.gpus.iter().filter(|entry| self.is_free(entry, &view));
         let free: Vec<PciAddress> =
-            view.desired.gpus.iter().filter(|entry| self.is_free(entry, &view)).map(|e| e.address).collect();
+            free.map(|entry| entry.address).filter(|gpu| !self.starts.keeps(*gpu)).collect();
         for address in free {
-            let back = turn.view().and_then(|now| self.lend(address, GraphicsType::Shared, &now, deadline));
+            if unsettled.contains(&address) {
+                self.starts.keep(address);
+            }
+            let back =
+                turn.view().and_then(|now| self.lend(address, GraphicsType::Shared, (turn, &now), deadline));
             match back {
                 Ok(()) => drop(self.kept().remove(&address)),
                 Err(error) => {
@@ -84,8 +90,10 @@ impl Engine {
     /// The cards that were lent to VMs and could not be given back to the host, as a picture shows that they still are, each
     /// with the reason.
     pub fn kept_cards(&self, view: &View) -> BTreeMap<PciAddress, String> {
-        let still =
-            |address: &PciAddress| view.desired.gpu(*address).is_some_and(|entry| self.is_free(entry, view));
+        let still = |address: &PciAddress| {
+            let entry = view.desired.gpu(*address).filter(|_| !self.starts.is_changing(*address));
+            entry.is_some_and(|entry| self.is_free(entry, view))
+        };
         self.kept().iter().filter(|(address, _)| still(address)).map(|(a, why)| (*a, why.clone())).collect()
     }
 
@@ -97,10 +105,7 @@ impl Engine {
     /// Whether a card that is lent to VMs is with VFIO, and nobody has it.
     fn is_free(&self, entry: &DesiredGpu, view: &View) -> bool {
         let gpu = view.observed.gpus.get(&entry.address).filter(|_| is_lent(entry, view));
-        gpu.is_some_and(|gpu| {
-            let idle = gpu.holders.seen.is_empty() && !self.starts.is_changing(gpu.address);
-            gpu.on_vfio && idle && !self.is_claimed(gpu)
-        })
+        gpu.is_some_and(|gpu| gpu.on_vfio && gpu.holders.seen.is_empty() && !self.is_claimed(gpu))
     }
 
     fn is_claimed(&self, gpu: &Gpu) -> bool {

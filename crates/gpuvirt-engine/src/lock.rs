@@ -67,13 +67,19 @@ impl Lock {
         }
     }
 
-    /// The end of [`Lock::lend`]. Where somebody took it, it is waited for, before all others who wait; whether so.
+    /// The end of [`Lock::lend`]. Where somebody took it, it is waited for, before all others who wait; whether so. Who waits
+    /// longest for what was to be had, and was not fast enough to take it, has it first.
     pub(crate) fn take_back(&self, ticket: u64) -> bool {
-        if self.keep(ticket) {
-            return false;
-        }
         let mut state = self.state();
-        state.queue.push_front(ticket);
+        if state.held == Some(ticket) {
+            if !state.give_way() {
+                return false;
+            }
+            state.queue.insert(1, ticket);
+            self.freed.notify_all();
+        } else {
+            state.queue.push_front(ticket);
+        }
         while !state.may_take(ticket) {
             state = self.wait(state, ticket, None);
         }
@@ -85,8 +91,9 @@ impl Lock {
     pub(crate) fn keep(&self, ticket: u64) -> bool {
         let mut state = self.state();
         let mine = state.held == Some(ticket);
-        if mine {
-            state.lent_from = None;
+        if mine && state.give_way() {
+            self.freed.notify_all();
+            return false;
         }
         mine
     }
@@ -129,6 +136,16 @@ impl State {
     fn take(&mut self) {
         self.held = self.queue.pop_front();
         self.lent_from = None;
+    }
+
+    /// Ends the loan of whoever has it; whether it is free now, for somebody waits and could have had it.
+    fn give_way(&mut self) -> bool {
+        let due = self.lent_from.take().is_some_and(|from| from <= Instant::now());
+        let gives = due && !self.queue.is_empty();
+        if gives {
+            self.held = None;
+        }
+        gives
     }
 }
 
@@ -236,5 +253,46 @@ mod tests {
         assert!(lock.take_until(Instant::now()).is_none(), "the other one has it");
         drop(other);
         assert!(lock.take_until(Instant::now()).is_some());
+    }
+
+    #[test]
+    fn who_waits_has_it_before_it_comes_back_however_short_the_loan() {
+        let lock = Arc::new(Lock::default());
+        for taken_back in [true, false] {
+            let mine = lock.take();
+            let waiting = std::thread::spawn({
+                let lock = Arc::clone(&lock);
+                move || drop(lock.take())
+            });
+            while lock.state().queue.is_empty() {
+                std::thread::yield_now();
+            }
+            // Not due yet: nobody is let through.
+            lock.lend(mine.ticket(), Instant::now() + Duration::from_secs(60));
+            assert!(lock.keep(mine.ticket()) && !waiting.is_finished());
+            lock.lend(mine.ticket(), Instant::now());
+            assert_eq!(
+                if taken_back { lock.take_back(mine.ticket()) } else { lock.keep(mine.ticket()) },
+                taken_back
+            );
+            waiting.join().unwrap();
+            assert_eq!(lock.take_until(Instant::now()).is_some(), !taken_back, "it is held again, or gone");
+        }
+    }
+
+    #[test]
+    fn who_gives_up_is_not_waited_for() {
+        let lock = Arc::new(Lock::default());
+        let mine = lock.take();
+        let leaving = std::thread::spawn({
+            let lock = Arc::clone(&lock);
+            move || drop(lock.take_until(Instant::now() + Duration::from_millis(20)))
+        });
+        while lock.state().queue.is_empty() {
+            std::thread::yield_now();
+        }
+        leaving.join().unwrap();
+        lock.lend(mine.ticket(), Instant::now());
+        assert!(!lock.take_back(mine.ticket()));
     }
 }

@@ -44,13 +44,14 @@ impl Engine {
         deadline: Duration,
     ) -> Result<BTreeSet<Uuid>, EngineError> {
         let view = turn.view()?;
+        let unsettled = self.hands_off()?;
         let mut room = self.removals.fit(AT_ONCE);
         let (mut seen, mut going) = (BTreeSet::new(), Vec::new());
         for domain in domains {
             if room == 0 {
                 break;
             }
-            let of_domain = self.going(*domain, &view);
+            let of_domain = self.going(*domain, &view, &unsettled);
             room = room.saturating_sub(of_domain.alive.len());
             seen.insert(*domain);
             going.push(of_domain);
@@ -84,25 +85,40 @@ impl Engine {
         true
     }
 
-    /// What of this domain nobody has.
-    fn going<'a>(&self, domain: Uuid, view: &'a View) -> Going<'a> {
+    /// What of this domain nobody has. What is on a card that must be left alone now is due when that may end.
+    fn going<'a>(&self, domain: Uuid, view: &'a View, unsettled: &BTreeSet<PciAddress>) -> Going<'a> {
         let ticket = self.starts.ticket(domain);
         let mut going = Going { domain, ticket, alive: Vec::new(), gone: Vec::new(), all: true };
-        for (id, _) in view.records.vgpus.iter().filter(|(_, record)| record.domain == Some(domain)) {
-            match view.observed.vgpus.get(id).filter(|found| view.records.made(found)) {
+        for (id, record) in view.records.vgpus.iter().filter(|(_, record)| record.domain == Some(domain)) {
+            let found = view.observed.vgpus.get(id).filter(|found| view.records.made(found));
+            let recorded = || view.observed.gpu_of(record.parent).map(|gpu| gpu.address);
+            // A change that is under way may be about to make again what is gone.
+            let gpu = found.map(|found| found.gpu).or_else(recorded);
+            if gpu.is_some_and(|gpu| self.is_kept(gpu, unsettled)) {
+                going.all = false;
+                continue;
+            }
+            match found {
                 // Gone already, or another one by that name.
                 None => going.gone.push(*id),
-                Some(found)
-                    if is_held(found)
-                        || self.starts.has(&id.hostdev())
-                        || self.starts.is_changing(found.gpu) =>
-                {
-                    going.all = false;
-                }
+                Some(found) if is_held(found) || self.starts.has(&id.hostdev()) => going.all = false,
                 Some(found) => going.alive.push(found),
             }
         }
         going
+    }
+
+    /// Whether nothing may go from this card now: a change of it is under way, or was not settled. The end of the one, and
+    /// of the other's way back, is when it is due.
+    fn is_kept(&self, gpu: PciAddress, unsettled: &BTreeSet<PciAddress>) -> bool {
+        if self.starts.keeps(gpu) {
+            return true;
+        }
+        let unsettled = unsettled.contains(&gpu);
+        if unsettled {
+            self.starts.keep(gpu);
+        }
+        unsettled
     }
 
     /// One change for each GPU, and one for what is only remembered. The GPUs that were left, since others had the host

@@ -9,7 +9,8 @@
 //! It lives in memory. What it does not know (our own restart) comes back by `reconnect` hooks and by libvirt's next
 //! listing; and who holds a device open is seen in the kernel all the same.
 
-use std::collections::btree_map::Entry;
+mod changing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -19,11 +20,15 @@ use uuid::Uuid;
 
 use crate::View;
 
+use changing::At;
+
 /// Claims and tickets.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Starts {
     state: Mutex<State>,
     changed: Condvar,
+    /// Called when a change ends for whose sake something of a VM that had ended was kept.
+    pub(crate) due: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
 #[derive(Debug, Default)]
@@ -40,19 +45,12 @@ struct State {
     /// The GPUs that changes are at.
     changing: BTreeMap<PciAddress, At>,
     last_change: u64,
+    /// How many changes of each GPU have ended.
+    changes: BTreeMap<PciAddress, u64>,
+    /// GPUs on which something of VMs that ended was kept until what is done to the GPU ends.
+    kept: BTreeSet<PciAddress>,
     /// VMs that start with the host and were off when libvirt last listed them: room is kept for those.
     awaited: Vec<Domain>,
-}
-
-/// What is known of a change that is under way.
-#[derive(Debug, Clone, Default)]
-struct At {
-    /// How many changes: a way back is one within its change.
-    depth: usize,
-    /// How many look at it in a way that no change may come between: it keeps no start from what is there.
-    looks: usize,
-    /// It has stopped a driver's services for as long as it lasts.
-    stops_services: bool,
 }
 
 #[derive(Debug)]
@@ -202,63 +200,6 @@ impl Starts {
         state.claims.values().flat_map(|claim| &claim.devices).any(|claimed| claimed.same_device(device))
     }
 
-    /// Begins a change of a GPU that takes these devices from whoever has them. The name of a VM that has one since
-    /// the change was checked, if there is one: nothing was begun then.
-    pub(crate) fn begin_change(&self, gpu: PciAddress, takes: &[Hostdev]) -> Result<Changing<'_>, String> {
-        let mut state = self.state();
-        if let Some(name) = state.who_has(takes) {
-            return Err(name);
-        }
-        state.changing.entry(gpu).or_default().depth += 1;
-        Ok(Changing { starts: self, gpu, only_looks: false })
-    }
-
-    /// Begins a look at a GPU that no change of it may come between.
-    pub(crate) fn begin_look(&self, gpu: PciAddress) -> Changing<'_> {
-        self.state().changing.entry(gpu).or_default().looks += 1;
-        Changing { starts: self, gpu, only_looks: true }
-    }
-
-    /// The change of this GPU stops services until it ends.
-    pub(crate) fn stop_services(&self, gpu: PciAddress) {
-        if let Some(at) = self.state().changing.get_mut(&gpu) {
-            at.stops_services = true;
-        }
-    }
-
-    /// Another GPU whose change has stopped services: they are started again when that ends, whoever counts on it that
-    /// they do not run.
-    pub(crate) fn stopped_for_another(&self, gpu: PciAddress) -> Option<PciAddress> {
-        let state = self.state();
-        let other = state.changing.iter().find(|(other, at)| **other != gpu && at.stops_services);
-        other.map(|(other, _)| *other)
-    }
-
-    /// The GPUs that changes are at.
-    pub(crate) fn changing(&self) -> BTreeSet<PciAddress> {
-        self.state().changing.keys().copied().collect()
-    }
-
-    /// Whether a change of this GPU is under way.
-    pub(crate) fn is_changing(&self, gpu: PciAddress) -> bool {
-        self.state().changing.contains_key(&gpu)
-    }
-
-    /// Waits until a change of one of these GPUs ends, or a moment; whether one has ended.
-    pub(crate) fn one_ends(&self, gpus: &BTreeSet<PciAddress>, end: Instant) -> bool {
-        let mut state = self.state();
-        loop {
-            if gpus.iter().any(|gpu| !state.changing.contains_key(gpu)) {
-                return true;
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
     /// The name of a VM that has one of these devices.
     pub(crate) fn who_has(&self, devices: &[Hostdev]) -> Option<String> {
         self.state().who_has(devices)
@@ -349,34 +290,6 @@ impl Claim {
             requests: gpuvirt_model::Requests::default(),
             guest: gpuvirt_model::Guest::default(),
         }
-    }
-}
-
-/// A change of a GPU is under way until this is dropped.
-#[derive(Debug)]
-pub(crate) struct Changing<'a> {
-    starts: &'a Starts,
-    gpu: PciAddress,
-    only_looks: bool,
-}
-
-impl Drop for Changing<'_> {
-    fn drop(&mut self) {
-        let mut state = self.starts.state();
-        if let Entry::Occupied(mut at) = state.changing.entry(self.gpu) {
-            match self.only_looks {
-                true => at.get_mut().looks -= 1,
-                false => at.get_mut().depth -= 1,
-            }
-            if at.get().depth + at.get().looks == 0 {
-                at.remove();
-            }
-        }
-        if !self.only_looks {
-            state.now += 1;
-            state.last_change = state.now;
-        }
-        self.starts.changed.notify_all();
     }
 }
 

@@ -29,6 +29,8 @@ struct Start {
 #[derive(Debug)]
 enum Has {
     Nothing,
+    /// Somebody makes it now.
+    Coming,
     All(Vec<VgpuId>),
 }
 
@@ -50,7 +52,22 @@ impl Waiting {
         let index = state.iter().position(|start| start.domain.uuid == domain.uuid)?;
         match state.remove(index).has {
             Has::All(made) => Some(made),
-            Has::Nothing => None,
+            Has::Nothing | Has::Coming => None,
+        }
+    }
+
+    /// Whether somebody makes now what the start wants: it has nothing to do but wait.
+    pub(crate) fn is_coming(&self, domain: &Domain) -> bool {
+        let coming = |start: &Start| start.domain.uuid == domain.uuid && matches!(start.has, Has::Coming);
+        self.state().iter().any(coming)
+    }
+
+    /// What these starts want is made now, or is not after all.
+    fn mark(&self, companions: &[(Domain, Vec<Missing>)], coming: bool) {
+        for start in self.state().iter_mut().filter(|start| !matches!(start.has, Has::All(_))) {
+            if companions.iter().any(|(domain, _)| domain.uuid == start.domain.uuid) {
+                start.has = if coming { Has::Coming } else { Has::Nothing };
+            }
         }
     }
 
@@ -63,11 +80,9 @@ impl Waiting {
     fn finish(&self, domain: &Domain, made: Vec<VgpuId>, claim: impl FnOnce() -> bool) -> bool {
         let mut state = self.state();
         let waits =
-            |start: &&mut Start| start.domain.uuid == domain.uuid && matches!(start.has, Has::Nothing);
+            |start: &&mut Start| start.domain.uuid == domain.uuid && !matches!(start.has, Has::All(_));
         let Some(start) = state.iter_mut().find(waits) else { return false };
-        if claim() {
-            start.has = Has::All(made);
-        }
+        start.has = if claim() { Has::All(made) } else { Has::Nothing };
         true
     }
 }
@@ -119,6 +134,7 @@ impl Engine {
             Ok(view) => view,
             Err(error) => {
                 tracing::warn!(error = gpuvirt_model::chain(&error), "starts that wait look again");
+                self.waiting_starts.mark(&companions, false);
                 companions.iter().for_each(|(domain, _)| self.starts.expire(domain.uuid));
                 return;
             }
@@ -151,7 +167,12 @@ impl Engine {
             .flat_map(|(domain, missing)| missing.iter().map(|missing| wish(domain, missing)));
         let mut all = vec![own.clone()];
         all.extend(theirs);
-        match self.make_within(view, gpu, &all, left()) {
+        self.waiting_starts.mark(&companions, true);
+        let made = self.make_within(view, gpu, &all, left());
+        if made.is_err() {
+            self.waiting_starts.mark(&companions, false);
+        }
+        match made {
             Ok(_) => {
                 self.finish_companions(companions, turn);
                 return Ok(());
@@ -211,7 +232,14 @@ mod tests {
         assert!(waiting.leave(&domain).is_none());
         assert!(!waiting.finish(&domain, made.clone(), || true), "nobody takes it");
         waiting.enter(&domain);
+        let companions = [(domain.clone(), Vec::new())];
+        waiting.mark(&companions, true);
+        assert!(waiting.is_coming(&domain) && waiting.all().is_empty(), "nobody else makes it too");
+        waiting.mark(&companions, false);
+        assert!(!waiting.is_coming(&domain) && waiting.all().len() == 1);
+        waiting.mark(&companions, true);
         assert!(waiting.finish(&domain, made.clone(), || true));
+        waiting.mark(&companions, false);
         assert_eq!(waiting.leave(&domain), Some(made));
     }
 }

@@ -9,8 +9,8 @@
 //! They are taken in this order and no other. libvirt answers no listing while a domain starts, hooks included, so
 //! what a hook waits for must not wait for libvirt: a hook takes `host` and `starts` alone.
 //!
-//! A write that the kernel keeps waiting costs its card alone: while it lasts, whoever else comes may take both locks
-//! ([`Engine::lending`]). `host` is taken back when it has ended, before all who wait; `orders` is not, for what is left of
+//! A write that the kernel keeps waiting costs its card alone, and so do many short ones: once a change has had the host for
+//! long, whoever else comes may take both locks while a step of it lasts ([`Engine::lending`]). `host` is taken back when it has ended, before all who wait; `orders` is not, for what is left of
 //! the change asks libvirt nothing. Whoever has `host` sees in [`crate::starts::Starts::changing`] exactly the cards of
 //! changes that wait so, and leaves those alone. Nobody waits for such a card with one of the locks in hand.
 
@@ -34,7 +34,7 @@ pub(crate) struct Turn<'a> {
     _orders: Option<Guard<'a>>,
 }
 
-/// How long a step may take before others have their turn meanwhile. Most take less: their change goes on undisturbed.
+/// How long a change may take before others have their turn in the midst of it. Most take less, and go on undisturbed.
 pub(crate) const LENT_AFTER: Duration = Duration::from_millis(500);
 
 /// What this thread's turn holds.
@@ -46,10 +46,12 @@ struct Mine {
     orders: Option<u64>,
     /// How often others had the host meanwhile.
     lent: u64,
+    /// Since when it has done what may take long, without others having had the host.
+    since: Option<Instant>,
 }
 
 thread_local! {
-    static MINE: Cell<Mine> = const { Cell::new(Mine { host: None, orders: None, lent: 0 }) };
+    static MINE: Cell<Mine> = const { Cell::new(Mine { host: None, orders: None, lent: 0, since: None }) };
 }
 
 /// Panics in tests where libvirt would be asked while the host is held.
@@ -89,18 +91,26 @@ impl Engine {
         Some(Turn::of(self, domains, Some(host), None))
     }
 
-    /// Does something that may take long, in this thread's turn: others have theirs when it does.
+    /// Does something that may take long, in this thread's turn: others have theirs meanwhile when it does, or when what was
+    /// done so before in this turn has taken as long already.
     pub(crate) fn lending<T>(&self, work: impl FnOnce() -> T) -> T {
         let mine = MINE.get();
         let Some(host) = mine.host else { return work() };
-        let from = Instant::now() + self.lent_after;
+        let since = mine.since.unwrap_or_else(Instant::now);
+        let from = since + self.lent_after;
         self.host_lock.lend(host, from);
         mine.orders.inspect(|orders| self.orders.lend(*orders, from));
         let done = work();
         let lent = self.host_lock.take_back(host);
         let orders = mine.orders.filter(|orders| self.orders.keep(*orders));
-        MINE.set(Mine { orders, lent: mine.lent + u64::from(lent), ..mine });
+        let since = Some(if lent { Instant::now() } else { since });
+        MINE.set(Mine { orders, lent: mine.lent + u64::from(lent), since, ..mine });
         done
+    }
+
+    /// Whether this thread's turn has the host: a dry run has not.
+    pub(crate) fn has_host(&self) -> bool {
+        MINE.get().host.is_some()
     }
 
     /// How often others had the host in this thread's turn: what was read before may be old since.
@@ -191,7 +201,7 @@ impl<'a> Turn<'a> {
         orders: Option<Guard<'a>>,
     ) -> Self {
         let ticket = |guard: &Option<Guard<'_>>| guard.as_ref().map(Guard::ticket);
-        MINE.set(Mine { host: ticket(&host), orders: ticket(&orders), lent: 0 });
+        MINE.set(Mine { host: ticket(&host), orders: ticket(&orders), ..Mine::default() });
         Self { engine, domains, _host: host, _orders: orders }
     }
 

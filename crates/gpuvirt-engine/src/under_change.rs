@@ -17,8 +17,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 const BETWEEN_STEPS: Duration = Duration::from_millis(200);
 
 impl Engine {
-    /// The same engine, where others have their turn after so long a step, and another change of that step's card is
-    /// refused after so long a one. For tests: no value of either may make a change go wrong.
+    /// The same engine, where others have their turn in the midst of so long a change, and another change of its card is
+    /// refused after so long a step. For tests: no value of either may make a change go wrong.
     #[must_use]
     pub fn with_patience(self, lent_after: Duration, patience: Duration) -> Self {
         Self { lent_after, patience, ..self }
@@ -59,15 +59,7 @@ impl Engine {
 
     /// A refusal while another change of this GPU is under way.
     pub(crate) fn under_change(&self, gpu: PciAddress) -> Option<Refusal> {
-        self.starts.is_changing(gpu).then(|| Refusal {
-            code: RefusalCode::Busy,
-            summary: format!("{gpu} cannot be changed now"),
-            because: self.what_is_done_to(gpu),
-            remedy: vec![
-                "try again when that has ended: gpuvirt status".to_owned(),
-                format!("gpuvirt explain {}", RefusalCode::Busy),
-            ],
-        })
+        self.starts.is_changing(gpu).then(|| busy(gpu, self.what_is_done_to(gpu)))
     }
 
     /// What a change that is under way does, in words.
@@ -97,14 +89,21 @@ impl Engine {
             functions.any(|function| function.iommu_group.is_some_and(|group| groups.contains(&group)))
         };
         let Some(other) = changing.iter().find(shares) else { return Ok(()) };
-        Err(EngineError::Refused(vec![Refusal {
-            code: RefusalCode::Busy,
-            summary: format!("{} cannot be changed now", gpu.address),
-            because: format!("{}, and both are in one IOMMU group", self.what_is_done_to(*other)),
-            remedy: vec![
-                "try again when that has ended: gpuvirt status".to_owned(),
-                format!("gpuvirt explain {}", RefusalCode::Busy),
-            ],
-        }]))
+        let because = format!("{}, and both are in one IOMMU group", self.what_is_done_to(*other));
+        Err(EngineError::Refused(vec![busy(gpu.address, because)]))
+    }
+}
+
+/// Another change is in the way of one of this GPU, which may be asked for again when that has ended.
+pub(crate) fn busy(gpu: PciAddress, because: String) -> Refusal {
+    let code = RefusalCode::Busy;
+    Refusal {
+        code,
+        summary: format!("{gpu} cannot be changed now"),
+        because,
+        remedy: vec![
+            "try again when that has ended: gpuvirt status".to_owned(),
+            format!("gpuvirt explain {code}"),
+        ],
     }
 }

@@ -176,26 +176,34 @@ fn every_errno_at_every_step_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_daemon_that_dies_before_any_step_is_taken_back_by_the_next_one() {
-    let acts: [(&str, Act); 2] = [("create", create_many), ("remove", remove_many)];
-    for (name, act) in acts {
-        for step in 0..64 {
-            let world = roomy();
-            if name == "remove" {
-                create_many(&world).unwrap();
-            }
-            // Made meanwhile by others, one of them by nobody knows whom.
-            by_hand(&world, 500, "lab-1q");
-            let (host, files) = (world.picture(), world.files());
-            *world.dies_before.lock().unwrap() = Some(step);
-            assert!(catch_unwind(AssertUnwindSafe(|| act(&world))).is_err(), "{name} {step}");
-            *world.dies_before.lock().unwrap() = None;
-            by_hand(&world, 501, "lab-4q");
-            world.engine().recover(Duration::from_secs(1)).unwrap();
-            let theirs = format!("/sys/bus/mdev/devices/{}/remove", Uuid::from_u128(501));
-            world.kernel.write(&theirs, b"1").unwrap();
-            assert_eq!((world.picture(), world.files()), (host, files), "{name}, dead before step {step}");
-        }
+fn a_daemon_that_dies_before_any_step_of_a_creation_is_taken_back_by_the_next_one() {
+    dies_before_any_step("create", roomy, create_many);
+}
+
+#[test]
+fn a_daemon_that_dies_before_any_step_of_a_removal_is_taken_back_by_the_next_one() {
+    let full = || {
+        let world = roomy();
+        create_many(&world).unwrap();
+        world
+    };
+    dies_before_any_step("remove", full, remove_many);
+}
+
+fn dies_before_any_step(name: &str, begun: impl Fn() -> World, act: Act) {
+    for step in 0..64 {
+        let world = begun();
+        // Made meanwhile by others, one of them by nobody knows whom.
+        by_hand(&world, 500, "lab-1q");
+        let (host, files) = (world.picture(), world.files());
+        *world.dies_before.lock().unwrap() = Some(step);
+        assert!(catch_unwind(AssertUnwindSafe(|| act(&world))).is_err(), "{name} {step}");
+        *world.dies_before.lock().unwrap() = None;
+        by_hand(&world, 501, "lab-4q");
+        world.engine().recover(Duration::from_secs(1)).unwrap();
+        let theirs = format!("/sys/bus/mdev/devices/{}/remove", Uuid::from_u128(501));
+        world.kernel.write(&theirs, b"1").unwrap();
+        assert_eq!((world.picture(), world.files()), (host, files), "{name}, dead before step {step}");
     }
 }
 

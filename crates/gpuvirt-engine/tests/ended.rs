@@ -4,14 +4,18 @@
 mod world;
 
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::spawn;
 use std::time::Duration;
 
-use gpuvirt_fakekernel::Process;
+use gpuvirt_engine::{CreateRequest, Engine};
+use gpuvirt_fakekernel::{Errno, Fault, On, Process};
+use gpuvirt_host::Sysfs as _;
 use gpuvirt_model::{
     ConfiguredType, Domain, DomainState, Hostdev, ProfileName, Request, Requests, VgpuId, VgpuParams, Wanted,
 };
 use uuid::Uuid;
-use world::{GPU, World};
+use world::{GPU, OTHER, World, at, switch};
 
 const DEADLINE: Duration = Duration::from_secs(5);
 
@@ -34,6 +38,17 @@ fn vm(number: u128, profile: &str) -> Domain {
         requests: Requests { domain: Some(uuid(number)), list: vec![request], ..Requests::default() },
         guest: gpuvirt_model::Guest::default(),
     }
+}
+
+fn there(world: &World) -> Vec<VgpuId> {
+    world.observed().vgpus.keys().copied().collect()
+}
+
+/// An engine that lends the host at once, and where it tells that removals are due.
+fn telling(world: &World) -> (Arc<Engine>, Receiver<()>) {
+    let (due, told) = channel();
+    let engine = world.engine().with_patience(Duration::from_millis(50), Duration::ZERO);
+    (Arc::new(engine.telling_of_releases(move || due.send(()).unwrap_or_default())), told)
 }
 
 fn with_mdevs() -> World {
@@ -107,4 +122,68 @@ fn starts_and_ends_at_once_lose_and_double_nothing() {
     (1..=8).for_each(|number| engine.hook_release(uuid(number)));
     engine.remove_released(DEADLINE).unwrap();
     assert!(world.observed().vgpus.is_empty() && world.files().records.vgpus.is_empty());
+}
+
+#[test]
+fn what_a_change_of_its_card_keeps_is_due_when_that_ends_and_not_before() {
+    let world = with_mdevs();
+    let (engine, told) = telling(&world);
+    engine.hook_prepare(&vm(1, "lab-1q")).unwrap();
+    // A vGPU that is gone from the host: that change could be about to make it again.
+    engine.hook_prepare(&vm(2, "lab-1q")).unwrap();
+    world.kernel.write(&format!("/sys/bus/mdev/devices/{}/remove", uuid(102)), b"1").unwrap();
+    let hold = world.hold_steps_of(GPU);
+    let creating = spawn({
+        let engine = Arc::clone(&engine);
+        let request = CreateRequest::one(at(GPU), ProfileName("lab-1q".to_owned()), uuid(50));
+        move || engine.create_vgpus(&request)
+    });
+    hold.until_reached();
+    (1..=2).for_each(|number| engine.hook_release(uuid(number)));
+    engine.remove_released(DEADLINE).unwrap();
+    // Other cards' changes are no reason to look again.
+    engine.set_type(&switch(OTHER, ConfiguredType::Direct)).unwrap();
+    assert!(told.try_recv().is_err());
+    assert_eq!((there(&world), world.files().records.vgpus.len()), (vec![VgpuId::Mdev(uuid(101))], 2));
+    hold.release();
+    creating.join().unwrap().unwrap();
+    told.try_recv().unwrap();
+    engine.remove_released(DEADLINE).unwrap();
+    let left = vec![VgpuId::Mdev(uuid(50))];
+    assert_eq!(there(&world), left);
+    assert_eq!(world.files().records.vgpus.keys().copied().collect::<Vec<_>>(), left);
+    assert!(told.try_recv().is_err(), "once");
+}
+
+#[test]
+fn what_a_hands_off_card_keeps_is_due_when_it_is_taken_back() {
+    let world = with_mdevs();
+    let (engine, told) = telling(&world);
+    engine.hook_prepare(&vm(1, "lab-1q")).unwrap();
+    world.kernel.inject_once(On::CreateMdev { parent: at(GPU) }, Fault::Block);
+    let request = CreateRequest::one(at(GPU), ProfileName("lab-1q".to_owned()), uuid(50));
+    assert!(engine.create_vgpus(&request).is_err());
+    assert_eq!(world.files().intents.len(), 1, "hands-off");
+    engine.hook_release(uuid(1));
+    engine.remove_released(DEADLINE).unwrap();
+    assert!(there(&world).contains(&VgpuId::Mdev(uuid(101))) && told.try_recv().is_err());
+    world.kernel.release();
+    engine.recover(DEADLINE).unwrap();
+    told.try_recv().unwrap();
+    engine.remove_released(DEADLINE).unwrap();
+    assert!(there(&world).is_empty() && world.files().records.vgpus.is_empty());
+}
+
+#[test]
+fn a_removal_that_fails_is_no_reason_to_try_it_again() {
+    let world = with_mdevs();
+    let (engine, told) = telling(&world);
+    engine.hook_prepare(&vm(1, "lab-1q")).unwrap();
+    engine.hook_release(uuid(1));
+    world.kernel.fail(On::RemoveMdev { uuid: uuid(101) }, Errno::EIO);
+    assert!(engine.remove_released(DEADLINE).is_err());
+    assert!(told.try_recv().is_err(), "for ever");
+    world.kernel.clear_faults();
+    engine.remove_released(DEADLINE).unwrap();
+    assert!(there(&world).is_empty());
 }

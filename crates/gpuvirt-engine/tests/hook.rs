@@ -11,30 +11,16 @@ use gpuvirt_engine::hook::{CREATION_DEADLINE, VALIDATION_DEADLINE};
 use gpuvirt_engine::{CreateRequest, DeviceRequest, EngineError, SwitchRequest, VmRequest, Wish};
 use gpuvirt_fakekernel::{Errno, On, Process};
 use gpuvirt_model::{
-    CardMatch, ConfiguredType, Domain, DomainState, HostMemory, Hostdev, ProfileName, RefusalCode, Requests,
-    VgpuId, VgpuParams, Viommu,
+    CardMatch, ConfiguredType, Domain, DomainState, HostMemory, Hostdev, ProfileName, RefusalCode, VgpuId,
+    VgpuParams, Viommu,
 };
 use uuid::Uuid;
-use world::domain::{DEFINITION, add_profile, define, hooked, relist};
+use world::domain::{DEFINITION, add_profile, by_hand, define, hooked, relist};
 use world::{GPU, OTHER, TYPED, VF, World, at, switch};
 
 const DEADLINE: Duration = Duration::from_secs(5);
 fn uuid(number: u128) -> Uuid {
     Uuid::from_u128(number)
-}
-
-/// A domain that somebody wrote by hand.
-fn by_hand(name: &str, number: u128, config: Vec<Hostdev>) -> Domain {
-    Domain {
-        name: name.to_owned(),
-        uuid: uuid(number),
-        state: DomainState::Active,
-        autostart: false,
-        config,
-        live: Vec::new(),
-        requests: Requests::default(),
-        guest: gpuvirt_model::Guest::default(),
-    }
 }
 
 fn pci(address: &str) -> Hostdev {

@@ -16,11 +16,10 @@ use gpuvirt_engine::{
 use gpuvirt_fakekernel::{Errno, Fault, On, Program, SizeRule};
 use gpuvirt_host::Sysfs as _;
 use gpuvirt_model::{
-    ConfiguredType, DesiredGpu, Domain, DomainState, Hostdev, ProfileName, Refusal, RefusalCode, Requests,
-    VgpuId, VgpuMode, When,
+    ConfiguredType, DesiredGpu, Domain, Hostdev, ProfileName, Refusal, RefusalCode, VgpuId, VgpuMode, When,
 };
 use uuid::Uuid;
-use world::domain::{add_profile, define, hooked};
+use world::domain::{add_profile, by_hand, define, hooked};
 use world::mig::{HALF, HALF_ID, SMALL, bare, command, cut, cut_of, instances, places, state, whole};
 use world::{COMMAND, GPU, Hold, TYPED, VF, World, at, switch};
 
@@ -528,16 +527,7 @@ fn what_is_asked_for_later_is_judged_by_the_card_too() {
 
 /// A VM that somebody wrote by hand, with the whole card.
 fn with_the_card() -> Domain {
-    Domain {
-        name: "whole".to_owned(),
-        uuid: Uuid::from_u128(7),
-        state: DomainState::Active,
-        autostart: false,
-        config: vec![Hostdev::Pci { address: at(TYPED), managed: false }],
-        live: Vec::new(),
-        requests: Requests::default(),
-        guest: Default::default(),
-    }
+    by_hand("whole", 7, vec![Hostdev::Pci { address: at(TYPED), managed: false }])
 }
 
 #[test]

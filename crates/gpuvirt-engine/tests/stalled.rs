@@ -15,11 +15,10 @@ use gpuvirt_engine::{
 };
 use gpuvirt_fakekernel::{Errno, Fault, On, SizeRule};
 use gpuvirt_model::{
-    ConfiguredType, Domain, DomainState, Hostdev, ProfileName, Refusal, RefusalCode, Requests, VgpuId,
-    VgpuParams,
+    ConfiguredType, Domain, DomainState, Hostdev, ProfileName, Refusal, RefusalCode, VgpuId, VgpuParams,
 };
 use uuid::Uuid;
-use world::domain::as_hook_sees;
+use world::domain::{as_hook_sees, by_hand};
 use world::{GPU, Hold, OTHER, World, at, switch};
 
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -82,19 +81,6 @@ fn refused(result: Result<impl std::fmt::Debug, EngineError>) -> Refusal {
     match result {
         Err(EngineError::Refused(refusals)) => refusals[0].clone(),
         other => panic!("{other:?}"),
-    }
-}
-
-fn vm(name: &str, number: u128, config: Vec<Hostdev>) -> Domain {
-    Domain {
-        name: name.to_owned(),
-        uuid: Uuid::from_u128(number),
-        state: DomainState::Active,
-        autostart: false,
-        config,
-        live: Vec::new(),
-        requests: Requests::default(),
-        guest: gpuvirt_model::Guest::default(),
     }
 }
 
@@ -221,7 +207,7 @@ fn a_start_with_that_card_waits_for_it_and_is_told_of_it_when_it_takes_too_long(
     let engine = impatient(&world);
     let (change, hold) = stalled(&world, &engine);
     let pci = |address: &str| Hostdev::Pci { address: at(address), managed: false };
-    let domain = vm("cad", 5, vec![pci(GPU), pci("0000:01:00.1")]);
+    let domain = by_hand("cad", 5, vec![pci(GPU), pci("0000:01:00.1")]);
     let began = Instant::now();
     let busy = refused(engine.hook_prepare(&domain));
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());

@@ -9,9 +9,10 @@ use std::time::Duration;
 use gpuvirt_engine::EngineError;
 use gpuvirt_fakekernel::{Fault, On};
 use gpuvirt_host::Sysfs as _;
-use gpuvirt_model::{ConfiguredType, Domain, DomainState, DriverName, Hostdev, RefusalCode, Requests};
+use gpuvirt_model::{ConfiguredType, Domain, DriverName, Hostdev, RefusalCode};
 use gpuvirt_plan::Step;
 use uuid::Uuid;
+use world::domain::by_hand;
 use world::{GPU, PLAIN, PLAIN_VF, World, at};
 
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -56,16 +57,7 @@ fn virtual_functions_that_somebody_bound_by_hand_are_not_taken_back() {
 }
 
 fn with_the_card() -> Domain {
-    Domain {
-        name: "games".to_owned(),
-        uuid: Uuid::from_u128(7),
-        state: DomainState::Active,
-        autostart: false,
-        config: vec![Hostdev::Pci { address: at(GPU), managed: false }],
-        live: Vec::new(),
-        requests: Requests::default(),
-        guest: Default::default(),
-    }
+    by_hand("games", 7, vec![Hostdev::Pci { address: at(GPU), managed: false }])
 }
 
 /// The GPU itself is direct by then, and nothing is stored.

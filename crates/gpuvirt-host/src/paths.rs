@@ -68,6 +68,27 @@ pub(crate) const IOMEM: &str = "/proc/iomem";
 /// What the firmware says about Secure Boot: four bytes of attributes, then the value (UEFI specification, 3.3).
 pub(crate) const SECURE_BOOT: &str =
     "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c";
+/// The boot loader's own name, by the interface that systemd-boot and newer GRUBs share (systemd.io/BOOT_LOADER_INTERFACE).
+pub(crate) const LOADER_INFO: &str =
+    "/sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+/// The command line that kernel-install, and Proxmox's tool, give to kernels.
+pub(crate) const KERNEL_CMDLINE: &str = "/etc/kernel/cmdline";
+/// Debian's way from an installed kernel to kernel-install.
+pub(crate) const SYSTEMD_BOOT_HOOK: &str = "/etc/kernel/postinst.d/zz-systemd-boot";
+/// The boot partitions that proxmox-boot-tool keeps.
+pub(crate) const PROXMOX_BOOT: &str = "/etc/kernel/proxmox-boot-uuids";
+/// What kernelstub, Pop!_OS's way to systemd-boot, is told.
+pub(crate) const KERNELSTUB: &str = "/etc/kernelstub/configuration";
+/// Fedora's editor of boot entries.
+pub(crate) const GRUBBY: &str = "/usr/sbin/grubby";
+/// Debian's way to a new configuration of GRUB.
+pub(crate) const UPDATE_GRUB: &str = "/usr/sbin/update-grub";
+/// Whether vfio-pci keeps idle cards awake.
+pub(crate) const VFIO_AWAKE: &str = "/sys/module/vfio_pci/parameters/disable_idle_d3";
+/// What initramfs-tools loads early, with parameters.
+pub(crate) const INITRAMFS_MODULES: &str = "/etc/initramfs-tools/modules";
+/// The admin's own rules for udev.
+pub(crate) const UDEV_OWN: &str = "/etc/udev/rules.d";
 /// The kernel's lockdown.
 pub(crate) const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 /// Whether the kernel loads signed modules alone (`module.sig_enforce`).
@@ -237,6 +258,11 @@ pub(crate) fn module_named(name: &str) -> String {
 /// One file of a pool of huge pages; `pool` is a name out of [`HUGE_PAGES`].
 pub(crate) fn huge_pages(pool: &str, name: &str) -> String {
     format!("{HUGE_PAGES}/{pool}/{name}")
+}
+
+/// A kernel's own file, where distributions put it.
+pub(crate) fn kernel_images(release: &str) -> [String; 2] {
+    [format!("/boot/vmlinuz-{release}"), modules_file(release, "vmlinuz")]
 }
 
 /// What a kernel was built with, where distributions put it.

@@ -133,6 +133,8 @@ codes! {
         AcsOverride => "acs-override",
         /// The vfio-pci driver is neither there nor installable.
         VfioMissing => "vfio-missing",
+        /// VFIO's modules are kept from being loaded.
+        VfioKeptAway => "vfio-kept-away",
         /// Another device with a host driver is in the card's IOMMU group.
         GroupNotViable => "group-not-viable",
         /// libvirt's daemon is not installed.
@@ -201,6 +203,8 @@ codes! {
         GpuUnresponsive => "gpu-unresponsive",
         /// The card sleeps and does not wake.
         PowerStuck => "power-stuck",
+        /// The card's power is off while no VM has it.
+        D3cold => "d3cold",
         /// The card is the firmware's display.
         BootDisplay => "boot-display",
         /// The firmware's frame buffer has a part of the card's memory.

@@ -2,11 +2,15 @@
 //!
 //! A fact that could not be read is not an absent one: each says why it is unknown, and no finding is made of it.
 
+mod boot;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Evidence, Machine, PciAddress, Reading, Unknown};
+
+pub use boot::{BootHealth, Loader};
 
 /// A value with where it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,34 +171,6 @@ pub struct CpuFeatures {
     pub physical_bits: Option<u8>,
 }
 
-/// How the kernel was built and started.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct BootHealth {
-    /// The words of the kernel's command line.
-    pub command_line: Fact<Vec<String>>,
-    /// Options that the kernel was built with, by name (`CONFIG_VFIO_PCI`); of the file, those that matter here.
-    pub config: Fact<BTreeMap<String, String>>,
-}
-
-impl BootHealth {
-    /// The words of the command line that begin so.
-    pub fn words<'a>(&'a self, start: &'a str) -> impl Iterator<Item = &'a str> + 'a {
-        let words = self.command_line.known().into_iter().flatten();
-        words.map(String::as_str).filter(move |word| word.starts_with(start))
-    }
-
-    /// Whether the command line has this word.
-    pub fn has_word(&self, word: &str) -> bool {
-        self.command_line.known().into_iter().flatten().any(|have| have == word)
-    }
-
-    /// Whether the kernel was built with an option, as a module or not; none where it is not known.
-    pub fn built_with(&self, option: &str) -> Option<bool> {
-        let value = self.config.known()?.get(option);
-        Some(value.is_some_and(|value| value == "y" || value == "m"))
-    }
-}
-
 /// The IOMMU.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IommuHealth {
@@ -211,6 +187,8 @@ pub struct VfioHealth {
     pub noiommu: Fact<bool>,
     /// Whether `vfio_iommu_type1`, by which a VM's memory is mapped for its devices, is loaded, built in or installed.
     pub iommu_driver: Fact<bool>,
+    /// Whether vfio-pci keeps cards awake that no VM has (`disable_idle_d3`); none where it is not loaded.
+    pub keeps_awake: Fact<Option<bool>>,
 }
 
 /// A function of a GPU.
@@ -220,6 +198,8 @@ pub struct FunctionHealth {
     pub upstream: Vec<Port>,
     /// `power/runtime_status`.
     pub runtime_status: Option<String>,
+    /// `d3cold_allowed`: the kernel may cut its power while it sleeps.
+    pub d3cold_allowed: Option<bool>,
     /// Windows that the kernel found no place for.
     pub unassigned_bars: Vec<u8>,
     /// Windows whose size can be chosen.
@@ -256,6 +236,19 @@ pub struct ModuleHealth {
     pub display_drivers: Fact<BTreeMap<String, bool>>,
     /// Those of them that did not come with the kernel, each with its file below `/lib/modules/RELEASE`.
     pub built_here: BTreeMap<String, String>,
+    /// What takes cards for vfio-pci by what they are, beside modprobe.d and the kernel's command line.
+    pub taken_by_id: Vec<TakingLine>,
+}
+
+/// A line that takes cards for vfio-pci by what they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakingLine {
+    /// The file.
+    pub file: String,
+    /// The line.
+    pub line: String,
+    /// Vendor and device of what it takes.
+    pub ids: Vec<(u16, u16)>,
 }
 
 /// A line of modprobe.d.

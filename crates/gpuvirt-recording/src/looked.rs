@@ -8,6 +8,7 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use gpuvirt_host::parse::taken_by_id::{self, Taking};
 use gpuvirt_host::{DeviceNumber, GpuMatch, GpuRules, Sysfs, WriteError, host_health, host_inventory};
 use nix::libc;
 
@@ -108,6 +109,8 @@ pub(crate) fn part(path: &str, text: &str) -> Option<String> {
         path if path.ends_with("/udev/rules.d/70-gpuvirt.rules") => {
             Some(if text.trim().is_empty() { "" } else { "rules\n" }.to_owned())
         }
+        "/etc/initramfs-tools/modules" => Some(own_lines(taken_by_id::of_initramfs(text))),
+        path if is_own_rule(path) => Some(own_lines(taken_by_id::of_udev(text))),
         path if module_lines::is_file(path) => Some(module_lines::kept(text)),
         path if path.starts_with("/boot/config-") => Some(lines(&|line| {
             [
@@ -125,6 +128,15 @@ pub(crate) fn part(path: &str, text: &str) -> Option<String> {
         path if path.starts_with("/proc/") || path.starts_with("/sys/") => Some(text.to_owned()),
         _ => None,
     }
+}
+
+/// Whether it is a file of udev's rules of the admin's: of one that takes no card for VMs nothing is recorded.
+pub(crate) fn is_own_rule(path: &str) -> bool {
+    path.starts_with("/etc/udev/rules.d/") && !path.ends_with("/70-gpuvirt.rules")
+}
+
+fn own_lines(found: Vec<Taking>) -> String {
+    found.into_iter().map(|(line, _)| line + "\n").collect()
 }
 
 /// The lines with their indentation and names.
@@ -243,6 +255,16 @@ mod tests {
                 Some("Device Minor: \t 3\n"),
             ),
             ("/usr/bin/gpuvirt", "binary", None),
+            (
+                "/etc/initramfs-tools/modules",
+                "iwlwifi key=secret\nvfio-pci  ids=10de:2204\n",
+                Some("vfio-pci ids=10de:2204\n"),
+            ),
+            (
+                "/etc/udev/rules.d/10-mine.rules",
+                "ENV{KEY}=\"x\"\nATTR{vendor}==\"0x1\", ATTR{device}==\"0x2\", ATTR{driver_override}=\"vfio-pci\"\n",
+                Some("ATTR{vendor}==\"0x1\", ATTR{device}==\"0x2\", ATTR{driver_override}=\"vfio-pci\"\n"),
+            ),
             ("/etc/systemd/system/gpuvirt-claim.service", "", Some("")),
             (
                 "/etc/systemd/system/gpuvirt-claim.service",

@@ -32,6 +32,11 @@ impl MadeSnapshot {
         self
     }
 
+    /// Whether it has this file.
+    pub fn has(&self, path: &str) -> bool {
+        self.files.contains_key(path)
+    }
+
     /// Adds a folder, which may stay empty.
     #[must_use]
     pub fn folder(mut self, path: &str) -> Self {

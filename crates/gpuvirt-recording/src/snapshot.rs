@@ -242,6 +242,7 @@ impl Files<'_> {
                 Looked::Absent => absent.push(path),
                 Looked::Folder(names) => self.folder(&path, &names),
                 Looked::File(text) if module_lines::is_file(&path) => self.modprobe_file(&path, &text),
+                Looked::File(text) if looked::is_own_rule(&path) => self.rule(&path, &text),
                 Looked::File(text) => {
                     let part = looked::part(&path, &text).unwrap_or_default();
                     let (text, changed) = redact::blank(&part, &self.names);
@@ -260,6 +261,16 @@ impl Files<'_> {
             self.left_out.insert(module_lines::LEFT_OUT);
         }
         if !kept.is_empty() {
+            let (path, path_changed) = redact::blank(path, &self.names);
+            let (text, changed) = redact::blank(&kept, &self.names);
+            self.entries.push((path, Some(text), changed || path_changed));
+        }
+    }
+
+    /// A file of udev's rules. One that takes no card for VMs is not there either.
+    fn rule(&mut self, path: &str, text: &str) {
+        let kept = looked::part(path, text).filter(|kept| !kept.is_empty());
+        if let Some(kept) = kept {
             let (path, path_changed) = redact::blank(path, &self.names);
             let (text, changed) = redact::blank(&kept, &self.names);
             self.entries.push((path, Some(text), changed || path_changed));

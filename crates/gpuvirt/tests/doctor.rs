@@ -10,6 +10,7 @@ mod doctor {
     pub mod bed;
     pub mod cards;
     pub mod hosts;
+    pub mod kept;
     pub mod lab;
     pub mod missing;
     pub mod vms;
@@ -22,8 +23,13 @@ use doctor::cards::held;
 use gpuvirt_model::{FindingCode, Severity};
 
 fn cases() -> Vec<Case> {
-    let cases =
-        [doctor::hosts::cases(), doctor::cards::cases(), doctor::missing::cases(), doctor::vms::cases()];
+    let cases = [
+        doctor::hosts::cases(),
+        doctor::kept::cases(),
+        doctor::cards::cases(),
+        doctor::missing::cases(),
+        doctor::vms::cases(),
+    ];
     cases.into_iter().flatten().collect()
 }
 
@@ -89,6 +95,8 @@ fn what_goes_together_or_is_as_it_should_be_is_no_finding() {
     beds.extend(doctor::missing::nothing_missing());
     beds.extend(doctor::hosts::confined_in_name());
     beds.extend(doctor::cards::driver_not_missed());
+    beds.extend(doctor::cards::asleep_and_no_harm());
+    beds.extend(doctor::kept::nothing_kept());
     let host = "<cpu mode='host-passthrough' check='none' migratable='on'/>";
     beds.push(("a processor that has the host's address bits by itself", doctor::cards::guest_with(host)));
     let iommufd = doctor::hosts::without_iommu_driver(Bed::healthy())
@@ -101,7 +109,7 @@ fn what_goes_together_or_is_as_it_should_be_is_no_finding() {
 }
 
 /// The words that begin a line which is a command as a whole, to be copied; all else is a sentence or a piece of XML.
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 30] = [
     "apparmor_parser",
     "apt",
     "ausearch",
@@ -111,7 +119,10 @@ const COMMANDS: [&str; 24] = [
     "echo",
     "gpuvirt",
     "grep",
+    "grubby",
     "journalctl",
+    "kernel-install",
+    "kernelstub",
     "ls",
     "lspci",
     "mkdir",
@@ -119,11 +130,14 @@ const COMMANDS: [&str; 24] = [
     "mv",
     "nvidia-smi",
     "printf",
+    "proxmox-boot-tool",
     "ps",
     "rm",
+    "sed",
     "setsebool",
     "systemctl",
     "udevadm",
+    "update-grub",
     "update-initramfs",
     "virsh",
 ];
@@ -146,6 +160,7 @@ fn odd_name(bed: Bed) -> Bed {
 #[test]
 fn a_remedy_that_is_a_command_is_one_as_a_whole() {
     let beds = cases().into_iter().map(|case| (case.bed)(Bed::healthy())).chain([odd_name(Bed::healthy())]);
+    let beds = beds.chain(doctor::kept::loaders().into_iter().map(|(_, bed)| bed));
     let remedies: BTreeSet<String> =
         beds.flat_map(|bed| bed.examine().findings).flat_map(|finding| finding.remedy).collect();
     let mut of_ours = 0;
@@ -204,6 +219,76 @@ fn prose_is_told_from_a_command() {
     for line in ["printf '%s: and, or' >x", "journalctl -u gpuvirtd # when it does not start"] {
         assert!(!is_prose(line), "{line}");
     }
+}
+
+#[test]
+fn the_command_line_is_changed_as_this_host_is_started() {
+    for (want, bed) in doctor::kept::loaders() {
+        let found = bed.examine().findings;
+        let remedies: Vec<&str> =
+            found.iter().flat_map(|finding| &finding.remedy).map(String::as_str).collect();
+        for line in want {
+            assert!(remedies.contains(line), "{line} is none of {remedies:#?}");
+        }
+    }
+}
+
+/// Typed as they are, the remedies leave of the loader's file what nobody minds, and tell the loader.
+#[test]
+fn the_remedies_edit_the_loaders_file() {
+    let mut edited = 0;
+    for (_, bed) in doctor::kept::loaders() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path.rsplit('/').next().unwrap().to_owned() + "-of-test");
+        let (grub, stored) = (at("/etc/default/grub"), at("/etc/kernel/cmdline"));
+        let now = root.path().join("now");
+        let fresh = !bed.has("/etc/kernel/cmdline");
+        let words = doctor::kept::WORDS;
+        for (file, text) in [
+            (&grub, format!("GRUB_CMDLINE_LINUX=\"quiet {words}\"\n")),
+            (&stored, format!("root=/dev/sda1 quiet {words}\n")),
+            (&now, format!("BOOT_IMAGE=/vmlinuz initrd=\\a\\b root=/dev/sda1 quiet {words}\n")),
+        ] {
+            if !(fresh && file == &stored) {
+                std::io::Write::write_all(&mut std::fs::File::create(file).unwrap(), text.as_bytes())
+                    .unwrap();
+            }
+        }
+        let log = root.path().join("log");
+        let tools: String = ["update-grub", "proxmox-boot-tool", "kernel-install"]
+            .iter()
+            .map(|tool| format!("{tool}() {{ echo {tool} \"$@\" >>{}; }}\n", log.display()))
+            .collect();
+        let found = bed.examine().findings;
+        let typed: Vec<String> = found
+            .iter()
+            .flat_map(|finding| &finding.remedy)
+            .filter(|line| line.starts_with("sed ") || line.starts_with("grep -qs "))
+            .map(|line| {
+                line.replace("/etc/default/grub", grub.to_str().unwrap())
+                    .replace("/etc/kernel/cmdline", stored.to_str().unwrap())
+                    .replace("/proc/cmdline", now.to_str().unwrap())
+            })
+            .collect();
+        let Some(first) = typed.first() else { continue };
+        let file = if first.contains(grub.to_str().unwrap()) { &grub } else { &stored };
+        for line in &typed {
+            let ran =
+                std::process::Command::new("bash").args(["-c", &format!("{tools}{line}")]).output().unwrap();
+            assert!(ran.status.success(), "{line}: {}", String::from_utf8_lossy(&ran.stderr));
+        }
+        let text = std::fs::read_to_string(file).unwrap();
+        assert!(!text.contains("pcie_acs_override"), "{typed:#?} left {text}");
+        assert!(
+            !text.contains("nouveau") && text.contains("module_blacklist=floppy"),
+            "{typed:#?} left {text}"
+        );
+        assert!(text.contains("quiet") && !text.contains("BOOT_IMAGE") && !text.contains("initrd"), "{text}");
+        let told = std::fs::read_to_string(&log).unwrap();
+        assert!(told.lines().count() >= typed.len(), "{typed:#?} told {told}");
+        edited += 1;
+    }
+    assert!(edited >= 5, "{edited}");
 }
 
 /// The hook may run when the remedy has been typed as it is.

@@ -44,7 +44,11 @@ impl Engine {
         Ok(Grounds { hands_off: self.hands_off()?, details: self.details(view)? })
     }
 
-    fn hands_off(&self) -> Result<BTreeSet<PciAddress>, EngineError> {
+    /// GPUs whose change is under way or was not settled.
+    ///
+    /// # Errors
+    /// [`EngineError::Port`].
+    pub(crate) fn hands_off(&self) -> Result<BTreeSet<PciAddress>, EngineError> {
         Ok(self.store.open_intents()?.into_iter().map(|plan| plan.gpu).collect())
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use gpuvirt_model::{Records, VgpuId, When, chain};
+use gpuvirt_model::{Records, RefusalCode, VgpuId, When, chain};
 use gpuvirt_plan::vgpu;
 use uuid::Uuid;
 
@@ -21,6 +21,14 @@ impl Engine {
     /// A domain ended, or did not start after all. What was made for it goes later: [`Engine::remove_released`].
     pub fn hook_release(&self, domain: Uuid) {
         self.starts.release(domain);
+    }
+
+    /// The same engine, which calls this when a change ends that kept something of domains that had ended: from then on
+    /// [`Engine::remove_released`] may remove that. It is called in the middle of a change, and must not wait for anything.
+    #[must_use]
+    pub fn telling_of_releases(mut self, due: impl Fn() + Send + Sync + 'static) -> Self {
+        self.starts.due = Some(Box::new(due));
+        self
     }
 
     /// Removes what was made for domains that ended. What is held, or was taken by another start, stays.
@@ -116,7 +124,11 @@ impl Engine {
         if !self.starts.tickets().contains(&domain) {
             return Ok(false);
         }
-        self.remove_in(&turn, domain, deadline)
+        let removed = self.remove_in(&turn, domain, deadline);
+        if removed.as_ref().is_err_and(is_busy) {
+            self.starts.keep_for_all();
+        }
+        removed
     }
 
     fn remove_in(&self, turn: &Turn<'_>, domain: Uuid, deadline: Duration) -> Result<bool, EngineError> {
@@ -161,4 +173,10 @@ impl Engine {
         tracing::info!(%id, %domain, "removed after its VM ended");
         Ok(true)
     }
+}
+
+/// Whether it was refused for the sake of another change.
+fn is_busy(error: &EngineError) -> bool {
+    let EngineError::Refused(refusals) = error else { return false };
+    refusals.iter().any(|refusal| refusal.code == RefusalCode::Busy)
 }

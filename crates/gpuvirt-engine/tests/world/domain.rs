@@ -1,7 +1,7 @@
 //! Domains as libvirt gives them to its hook.
 
 use gpuvirt_engine::{Engine, VmRequest};
-use gpuvirt_model::{Domain, DomainState, ProfileName, VgpuParams};
+use gpuvirt_model::{Domain, DomainState, Guest, Hostdev, ProfileName, Requests, VgpuParams};
 use uuid::Uuid;
 
 use super::World;
@@ -18,6 +18,20 @@ pub fn as_hook_sees(xml: &str) -> Domain {
         live: Vec::new(),
         requests: read.requests,
         guest: read.guest,
+    }
+}
+
+/// A domain that somebody wrote by hand, with these devices, as it starts.
+pub fn by_hand(name: &str, number: u128, config: Vec<Hostdev>) -> Domain {
+    Domain {
+        name: name.to_owned(),
+        uuid: Uuid::from_u128(number),
+        state: DomainState::Active,
+        autostart: false,
+        config,
+        live: Vec::new(),
+        requests: Requests::default(),
+        guest: Guest::default(),
     }
 }
 

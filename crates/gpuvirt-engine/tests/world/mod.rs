@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)] // each test file uses its own part
 
 pub mod changes;
+pub mod dice;
 pub mod domain;
 mod hold;
 pub mod mig;
@@ -46,7 +47,7 @@ pub const SYSTEMCTL: &str = "/usr/bin/systemctl";
 pub const CLIENT: &str = "/dev/nvidia-client";
 
 /// The node of [`CLIENT`], as a dump has it.
-const CLIENT_NODE: &str = "
+pub const CLIENT_NODE: &str = "
 P: /devices/pci0000:00/0000:00:03.0/0000:26:00.0/misc/nvidia-client
 N: nvidia-client
 E: DEVNAME=/dev/nvidia-client
@@ -86,12 +87,16 @@ pub struct World {
     pub command_hangs: Arc<AtomicBool>,
     /// Looks at GPU instances wait here, when there is one.
     pub command_hold: Arc<Mutex<Option<Arc<Hold>>>>,
+    /// So many of them do not, before one does.
+    pub looks_before_hold: Arc<Mutex<usize>>,
     /// The host's memory.
     pub memory: Arc<Mutex<Option<HostMemory>>>,
     /// Steps wait here, when there is one.
     pub hold: Arc<Mutex<Option<Arc<Hold>>>>,
     /// The same for steps of some cards.
     pub held_cards: Arc<Mutex<BTreeMap<PciAddress, Arc<Hold>>>>,
+    /// Each step of these cards takes so long.
+    pub slow_cards: Arc<Mutex<BTreeMap<PciAddress, Duration>>>,
     /// Its card can be cut into GPU instances.
     pub can_be_cut: Arc<AtomicBool>,
     /// Every plan that was in the journal, in order, as it was there last.
@@ -198,8 +203,10 @@ impl World {
             waits: Arc::default(),
             command_hangs: Arc::default(),
             command_hold: Arc::default(),
+            looks_before_hold: Arc::default(),
             hold: Arc::default(),
             held_cards: Arc::default(),
+            slow_cards: Arc::default(),
             memory: Arc::default(),
             can_be_cut: Arc::default(),
             intended: Arc::default(),
@@ -290,10 +297,34 @@ impl World {
     }
 
     fn held(&self, step: &Step) -> Option<Arc<Hold>> {
-        let of_card = |card: &PciAddress| step.function().is_some_and(|function| function.same_slot(card));
-        let cards = self.held_cards.lock().unwrap();
-        let held = cards.iter().find(|(card, _)| of_card(card));
-        held.map(|(_, hold)| Arc::clone(hold))
+        of_card(step, &self.held_cards.lock().unwrap())
+    }
+
+    fn pace_of(&self, step: &Step) -> Option<Duration> {
+        of_card(step, &self.slow_cards.lock().unwrap())
+    }
+
+    /// From now on looks at GPU instances wait, but for the first ones, until the test lets them go on.
+    pub fn hold_looks_after(&self, first: usize) -> Arc<Hold> {
+        let hold = Arc::<Hold>::default();
+        *self.looks_before_hold.lock().unwrap() = first;
+        *self.command_hold.lock().unwrap() = Some(Arc::clone(&hold));
+        hold
+    }
+
+    fn held_look(&self) -> Option<Arc<Hold>> {
+        let mut first = self.looks_before_hold.lock().unwrap();
+        let hold = self.command_hold.lock().unwrap().clone()?;
+        if *first > 0 {
+            *first -= 1;
+            return None;
+        }
+        Some(hold)
+    }
+
+    /// From now on each step of this card takes so long.
+    pub fn slow_down(&self, gpu: &str, takes: Duration) {
+        self.slow_cards.lock().unwrap().insert(at(gpu), takes);
     }
 
     /// Only what comes from now on is remembered.
@@ -329,6 +360,11 @@ pub fn switch(gpu: &str, to: ConfiguredType) -> SwitchRequest {
         dry_run: false,
         deadline: Duration::from_secs(1),
     }
+}
+
+fn of_card<T: Clone>(step: &Step, cards: &BTreeMap<PciAddress, T>) -> Option<T> {
+    let is_it = |card: &PciAddress| step.function().is_some_and(|function| function.same_slot(card));
+    cards.iter().find(|(card, _)| is_it(card)).map(|(_, what)| what.clone())
 }
 
 fn port(doing: &str, source: impl std::error::Error + Send + Sync + 'static) -> PortError {
@@ -378,6 +414,10 @@ impl Host for World {
         if let Some(hold) = hold {
             hold.pass();
         }
+        if let Some(takes) = self.pace_of(step) {
+            let (_goes_on, ends) = std::sync::mpsc::channel::<()>();
+            let _slow = ends.recv_timeout(takes);
+        }
         self.others_act();
         self.begun.lock().unwrap().push(step.clone());
         self.host().perform(step, deadline).map_err(|error| match error {
@@ -391,8 +431,7 @@ impl Host for World {
 
     fn mig(&self, gpu: PciAddress, command: &ProgramPath, deadline: Duration) -> Result<MigState, PortError> {
         self.waits.lock().unwrap().push(deadline);
-        let hold = self.command_hold.lock().unwrap().clone();
-        if let Some(hold) = hold {
+        if let Some(hold) = self.held_look() {
             hold.pass();
         }
         if self.command_hangs.load(Ordering::Relaxed) {

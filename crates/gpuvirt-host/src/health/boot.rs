@@ -2,6 +2,7 @@
 
 use gpuvirt_model::health::BootHealth;
 
+use super::loader;
 use super::reader::Reader;
 use crate::parse::kernel_config;
 use crate::paths;
@@ -31,5 +32,5 @@ pub(super) fn read(reader: Reader<'_>, release: Option<&str>) -> BootHealth {
         let text = reader.text_to(&paths::kernel_config(release), CONFIG);
         Reader::understood(text.map(|text| text.map(|text| kernel_config::options(&text, &OPTIONS))))
     });
-    BootHealth { command_line, config: config.unwrap_or_default() }
+    BootHealth { command_line, config: config.unwrap_or_default(), loader: loader::read(reader, release) }
 }

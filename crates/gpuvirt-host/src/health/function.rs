@@ -7,7 +7,7 @@ use gpuvirt_model::health::{FunctionHealth, Port, ResizableBar};
 use gpuvirt_model::{PciAddress, Reading, Unknown};
 
 use super::reader::Reader;
-use crate::parse::{capability, pci_resource};
+use crate::parse::{capability, pci, pci_resource};
 use crate::paths;
 
 /// All of a PCI Express function's config space.
@@ -27,6 +27,7 @@ fn function(reader: Reader<'_>, address: PciAddress) -> FunctionHealth {
     FunctionHealth {
         upstream: upstream(reader, address),
         runtime_status: text("power/runtime_status").map(|text| text.trim().to_owned()),
+        d3cold_allowed: text("d3cold_allowed").and_then(|text| pci::flag(&text)),
         unassigned_bars: text("resource").map(|text| pci_resource::unassigned(&text)).unwrap_or_default(),
         resizable_bars: resizable(reader, address),
         rom: reader.files.sysfs.exists(&paths::function_file(address, "rom")),

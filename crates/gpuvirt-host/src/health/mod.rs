@@ -9,6 +9,7 @@ mod display;
 mod function;
 mod install;
 mod iommu;
+mod loader;
 mod memory;
 mod module;
 mod nvswitch;

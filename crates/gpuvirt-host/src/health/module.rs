@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use gpuvirt_model::health::{ModuleHealth, ModuleLine};
+use gpuvirt_model::health::{ModuleHealth, ModuleLine, TakingLine};
 use gpuvirt_model::{Fact, Reading};
 
 use super::reader::Reader;
+use crate::parse::taken_by_id::{self, Taking};
 use crate::parse::{modprobe, modules};
 use crate::paths;
 
@@ -23,7 +24,23 @@ pub(super) fn read(reader: Reader<'_>, release: Option<&str>) -> ModuleHealth {
         lines(reader, modprobe::in_effect(&folders))
     });
     let (display_drivers, built_here) = release.map(|release| drivers(reader, release)).unwrap_or_default();
-    ModuleHealth { options, display_drivers, built_here }
+    ModuleHealth { options, display_drivers, built_here, taken_by_id: taken_by_id(reader) }
+}
+
+/// What initramfs-tools loads with ids, and udev's rules of the admin's that override a driver by ids.
+fn taken_by_id(reader: Reader<'_>) -> Vec<TakingLine> {
+    let text = |file: &str| reader.text(file).known().cloned().flatten().unwrap_or_default();
+    let of = |file: &str, found: Vec<Taking>| -> Vec<TakingLine> {
+        let line = |(line, ids)| TakingLine { file: file.to_owned(), line, ids };
+        found.into_iter().map(line).collect()
+    };
+    let mut found = of(paths::INITRAMFS_MODULES, taken_by_id::of_initramfs(&text(paths::INITRAMFS_MODULES)));
+    let rules = reader.list(paths::UDEV_OWN).known().cloned().flatten().unwrap_or_default();
+    for name in rules.iter().filter(|name| name.ends_with(".rules")) {
+        let file = format!("{}/{name}", paths::UDEV_OWN);
+        found.extend(of(&file, taken_by_id::of_udev(&text(&file))));
+    }
+    found
 }
 
 fn lines(reader: Reader<'_>, files: Vec<String>) -> Vec<ModuleLine> {

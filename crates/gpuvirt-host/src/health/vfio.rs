@@ -15,6 +15,7 @@ pub(super) fn read(reader: Reader<'_>, release: Option<&str>) -> VfioHealth {
     VfioHealth {
         noiommu: noiommu.map(|text| text.is_some_and(|text| pci::flag(&text) == Some(true))),
         iommu_driver: iommu_driver(reader, release),
+        keeps_awake: reader.text(paths::VFIO_AWAKE).map(|text| pci::flag(&text?)),
     }
 }
 

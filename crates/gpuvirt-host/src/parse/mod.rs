@@ -23,4 +23,5 @@ pub mod pci_resource;
 pub mod process_limits;
 pub mod proxmox;
 pub mod sound;
+pub mod taken_by_id;
 pub mod vfio_ids;

@@ -3,7 +3,7 @@
 use gpuvirt_model::{Finding, FindingCode, Gpu, Machine, MachineFirmware, Severity, Subject};
 
 use super::Case;
-use super::iommu::kernel_argument;
+use super::command_line::{Change, remedies};
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     let gpus = case.gpus();
@@ -29,7 +29,7 @@ fn unassigned(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
         )
         .seen_at(format!("/sys/bus/pci/devices/{}/resource", gpu.address), format!("{list} at address 0"))
         .remedy("turn on Above 4G Decoding (and SR-IOV support) in the firmware's setup");
-        kernel_argument("pci=realloc").into_iter().fold(finding, Finding::remedy)
+        remedies(case, Change::Add("pci=realloc")).into_iter().fold(finding, Finding::remedy)
     })
 }
 

@@ -3,7 +3,7 @@
 use gpuvirt_model::{Evidence, Finding, FindingCode, Gpu, Holder, RefusalCode, Severity, Subject};
 
 use super::Case;
-use super::iommu::kernel_argument;
+use super::command_line::{Change, remedies};
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     let gpus = case.gpus();
@@ -75,8 +75,8 @@ fn frame_buffer(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
     };
     let finding = Finding::new(FindingCode::FirmwareFramebuffer, severity, Subject::Gpu(gpu.address), cause)
         .seen(claims.shows(format!("{} inside the memory of {}", claim.name, claim.function)));
-    let arguments = kernel_argument("initcall_blacklist=sysfb_init");
-    let finding = arguments.into_iter().fold(finding, Finding::remedy);
+    let argument = remedies(case, Change::Add("initcall_blacklist=sysfb_init"));
+    let finding = argument.into_iter().fold(finding, Finding::remedy);
     Some(finding.remedy("before Linux 5.15: video=efifb:off instead"))
 }
 

@@ -1,9 +1,9 @@
 //! The host's driver of a card: there, and the right one.
 
-use gpuvirt_model::health::ModuleLine;
 use gpuvirt_model::{Evidence, Finding, FindingCode, Gpu, GraphicsType, Severity, Subject};
 
 use super::Case;
+use super::kept_away::keeper;
 use crate::checks::driver::wrong;
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
@@ -47,8 +47,8 @@ fn no_driver(case: &Case<'_>, gpu: &Gpu) -> Vec<Finding> {
     };
     let cause = "the host is to use it, and no driver has it".to_owned();
     let found = finding(FindingCode::NoHostDriver, Severity::Warning, cause);
-    // A driver that nothing keeps away is the one to look at: of two, modprobe.d often keeps one away for the other's sake.
-    let free: Vec<&str> = asleep.iter().copied().filter(|name| keeps_away(case, name).is_none()).collect();
+    // A driver that nothing keeps away is the one to look at: of two, one is often kept away for the other's sake.
+    let free: Vec<&str> = asleep.iter().copied().filter(|name| keeper(case, name).is_none()).collect();
     let Some(first) = free.first() else { return vec![kept_away(case, &asleep, found)] };
     let refused = refused(case, &free).map(|(name, file, why)| {
         let cause = format!(
@@ -77,27 +77,13 @@ fn asleep(case: &Case<'_>, gpu: &Gpu) -> Option<Vec<&'static str>> {
     (!asleep.is_empty()).then_some(asleep)
 }
 
-/// The line of modprobe.d that keeps a driver away.
-fn keeps_away<'a>(case: &'a Case<'_>, driver: &str) -> Option<&'a ModuleLine> {
-    case.health.modules.options.known()?.iter().find(|option| {
-        option.line == format!("blacklist {driver}") || option.line.starts_with(&format!("install {driver} "))
-    })
-}
-
 /// The finding where all of a card's drivers are kept away, with what keeps the first of them.
 fn kept_away(case: &Case<'_>, asleep: &[&str], found: Finding) -> Finding {
-    let Some((first, option)) = asleep.iter().find_map(|name| Some((name, keeps_away(case, name)?))) else {
+    let Some((first, keeper)) = asleep.iter().find_map(|name| Some((name, keeper(case, name)?))) else {
         return found;
     };
-    let found = found.seen_at(&option.file, &option.line);
-    // A package's file comes again with its next version; one of the admin's of that name hides it.
-    match option.file.rsplit_once('/').filter(|(folder, _)| *folder != "/etc/modprobe.d") {
-        Some((_, name)) => found.remedy(format!(
-            "copy {} to /etc/modprobe.d/{name}, drop {:?} there, then modprobe {first}",
-            option.file, option.line
-        )),
-        None => found.remedy(format!("drop {:?} from {}, then modprobe {first}", option.line, option.file)),
-    }
+    let found = found.seen(keeper.evidence(case));
+    keeper.remedies(case, first).into_iter().fold(found, Finding::remedy)
 }
 
 /// A driver that this kernel may refuse, with its file and what says so. One that came with the kernel is signed as that is;

@@ -4,6 +4,7 @@
 use gpuvirt_model::{Evidence, Finding, FindingCode, Reading, Severity, Subject};
 
 use super::Case;
+use super::command_line::{Change, remedies};
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     [no_iommu(case), no_interrupt_remapping(case), unsafe_interrupts(case), acs_override(case)]
@@ -39,8 +40,8 @@ fn why(case: &Case<'_>) -> (String, Vec<Evidence>, Vec<String>) {
     let is_vm = health.cpu.features.known().is_some_and(|features| features.hypervisor);
     let switched_off = OFF.iter().find(|word| boot.has_word(word));
     if let Some(word) = switched_off {
-        let remedy = format!("drop {word} from the kernel's command line, and reboot");
-        return (format!("The kernel was told {word}."), vec![boot.command_line.shows(word)], vec![remedy]);
+        let remedy = remedies(case, Change::Drop(word));
+        return (format!("The kernel was told {word}."), vec![boot.command_line.shows(word)], remedy);
     }
     if table.is(&None) {
         let (text, remedy) = if is_vm {
@@ -70,7 +71,7 @@ fn why(case: &Case<'_>) -> (String, Vec<Evidence>, Vec<String>) {
             return (
                 text,
                 vec![boot.command_line.shows("no intel_iommu=on")],
-                kernel_argument("intel_iommu=on"),
+                remedies(case, Change::Add("intel_iommu=on")),
             );
         }
     }
@@ -81,14 +82,6 @@ fn why(case: &Case<'_>) -> (String, Vec<Evidence>, Vec<String>) {
         "journalctl -k -b | grep -i -e DMAR -e IOMMU -e AMD-Vi".to_owned(),
     ];
     (text, Vec::new(), remedy)
-}
-
-/// How a word gets onto the kernel's command line, where distributions differ.
-pub(super) fn kernel_argument(word: &str) -> Vec<String> {
-    vec![
-        format!("Debian, Ubuntu: add {word} to GRUB_CMDLINE_LINUX in /etc/default/grub; update-grub; reboot"),
-        format!("Fedora, RHEL: grubby --update-kernel=ALL --args={word}; reboot"),
-    ]
 }
 
 /// Words that switch remapping off; the first is the older spelling.
@@ -108,9 +101,10 @@ fn no_interrupt_remapping(case: &Case<'_>) -> Option<Finding> {
         .seen_at("/proc/interrupts", "no chip begins with IR-");
         let word = NOT_REMAPPED.iter().find(|word| case.health.boot.has_word(word));
         let finding = match word {
-            Some(word) => finding
-                .seen(case.health.boot.command_line.shows(word))
-                .remedy(format!("drop {word} from the kernel's command line, and reboot")),
+            Some(word) => {
+                let finding = finding.seen(case.health.boot.command_line.shows(word));
+                remedies(case, Change::Drop(word)).into_iter().fold(finding, Finding::remedy)
+            }
             None => finding
                 .remedy("turn on interrupt remapping (VT-d, x2APIC) in the firmware's setup, and reboot"),
         };
@@ -140,16 +134,15 @@ fn unsafe_interrupts(case: &Case<'_>) -> Option<Finding> {
 
 fn acs_override(case: &Case<'_>) -> Option<Finding> {
     let word = case.health.boot.words("pcie_acs_override=").next()?;
-    Some(
-        Finding::new(
-            FindingCode::AcsOverride,
-            Severity::Warning,
-            Subject::Host,
-            "the kernel was told to take functions for isolated that the hardware does not isolate: a guest may reach \
-             the memory of a device that the host or another guest has",
-        )
-        .seen(case.health.boot.command_line.shows(word))
-        .remedy("move cards to slots with groups of their own, then drop pcie_acs_override")
-        .remedy("or keep to guests that you trust"),
+    let finding = Finding::new(
+        FindingCode::AcsOverride,
+        Severity::Warning,
+        Subject::Host,
+        "the kernel was told to take functions for isolated that the hardware does not isolate: a guest may reach the memory of \
+         a device that the host or another guest has",
     )
+    .seen(case.health.boot.command_line.shows(word))
+    .remedy("move cards to slots with groups of their own, and do without it:");
+    let finding = remedies(case, Change::Drop(word)).into_iter().fold(finding, Finding::remedy);
+    Some(finding.remedy("or keep to guests that you trust"))
 }

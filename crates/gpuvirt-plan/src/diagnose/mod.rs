@@ -6,6 +6,7 @@
 mod bar;
 mod boot;
 mod case;
+mod command_line;
 mod cpu;
 mod display;
 mod driver;
@@ -16,6 +17,7 @@ mod holder;
 mod hook;
 mod install;
 mod iommu;
+mod kept_away;
 mod libvirt;
 mod memory;
 mod missing;
@@ -27,6 +29,7 @@ mod reset;
 mod sriov;
 mod unchecked;
 mod vfio;
+mod vfio_kept_away;
 mod vm;
 mod vm_machine;
 
@@ -56,6 +59,7 @@ pub fn diagnose(case: &Case<'_>) -> Diagnosis {
         cpu::findings,
         iommu::findings,
         vfio::findings,
+        vfio_kept_away::findings,
         module::findings,
         install::findings,
         hook::findings,

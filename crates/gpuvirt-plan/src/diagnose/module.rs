@@ -3,6 +3,7 @@
 use gpuvirt_model::{Evidence, Finding, FindingCode, Gpu, Severity, Subject};
 
 use super::Case;
+use super::command_line::{Change, remedies};
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     let places = places(case);
@@ -13,13 +14,16 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
 struct Place {
     evidence: Evidence,
     ids: Vec<(u16, u16)>,
+    /// It is the kernel's command line.
+    is_word: bool,
 }
 
 /// `vfio-pci.ids=` on the command line, `options vfio-pci ids=` in a file.
 fn places(case: &Case<'_>) -> Vec<Place> {
     let boot = &case.health.boot;
     let words = boot.words("vfio-pci.ids=").chain(boot.words("vfio_pci.ids="));
-    let words = words.map(|word| Place { evidence: boot.command_line.shows(word), ids: ids(word) });
+    let word = |word| Place { evidence: boot.command_line.shows(word), ids: ids(word), is_word: true };
+    let words = words.map(word);
     let options = case.health.modules.options.known().into_iter().flatten();
     let options = options
         .filter(|option| {
@@ -33,8 +37,14 @@ fn places(case: &Case<'_>) -> Vec<Place> {
                 .find(|word| word.starts_with("ids="))
                 .map(ids)
                 .unwrap_or_default(),
+            is_word: false,
         });
-    words.chain(options).filter(|place| !place.ids.is_empty()).collect()
+    let others = case.health.modules.taken_by_id.iter().map(|line| Place {
+        evidence: Evidence { source: line.file.clone(), value: line.line.clone() },
+        ids: line.ids.clone(),
+        is_word: false,
+    });
+    words.chain(options).chain(others).filter(|place| !place.ids.is_empty()).collect()
 }
 
 /// The vendors and devices of `ids=VVVV:DDDD[:...],...`.
@@ -69,12 +79,14 @@ fn taken_by_id(case: &Case<'_>, place: &Place) -> Option<Finding> {
     };
     let finding =
         Finding::new(FindingCode::TakenById, severity, Subject::Host, cause).seen(place.evidence.clone());
-    Some(
-        finding
-            .remedy(format!("gpuvirt gpu set {} --type direct # takes it by its address", first.address))
-            .remedy(format!(
-                "then drop the ids from {}, make the initramfs anew, and reboot",
-                place.evidence.source
-            )),
-    )
+    let finding =
+        finding.remedy(format!("gpuvirt gpu set {} --type direct # takes it by its address", first.address));
+    if place.is_word {
+        let dropped = remedies(case, Change::Drop(&place.evidence.value));
+        return Some(dropped.into_iter().fold(finding, Finding::remedy));
+    }
+    Some(finding.remedy(format!(
+        "then drop the ids from {}, make the initramfs anew, and reboot",
+        place.evidence.source
+    )))
 }

@@ -5,7 +5,8 @@ use gpuvirt_model::{Finding, FindingCode, Gpu, Severity, Subject};
 use super::Case;
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
-    case.gpus().filter_map(|gpu| unresponsive(case, gpu).or_else(|| stuck(case, gpu))).collect()
+    let of_gpu = |gpu| unresponsive(case, gpu).or_else(|| stuck(case, gpu)).or_else(|| off(case, gpu));
+    case.gpus().filter_map(of_gpu).collect()
 }
 
 fn unresponsive(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
@@ -48,4 +49,38 @@ fn stuck(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
         .remedy(format!("keep it awake from the next boot on: echo 0 > {}", file("d3cold_allowed")))
         .remedy("for cards that VFIO puts to sleep: options vfio-pci disable_idle_d3=1 in /etc/modprobe.d")
     })
+}
+
+/// vfio-pci lets a card sleep that no VM has, and the platform cuts its power then. Most come back when a VM starts; of those that
+/// do not, this is what they have in common. Where the platform can't, cards stay in D3hot, from which they come back.
+fn off(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
+    let primary = case.observed.primary_of(gpu).filter(|primary| primary.on_vfio())?;
+    let health = case.health.functions.get(&gpu.address)?;
+    let is_off = primary.power_state.as_deref() == Some("D3cold")
+        && health.runtime_status.as_deref() == Some("suspended");
+    let awake = &case.health.vfio.keeps_awake;
+    if !is_off || health.d3cold_allowed == Some(false) || awake.is(&Some(true)) {
+        return None;
+    }
+    let file = |name: &str| format!("/sys/bus/pci/devices/{}/{name}", gpu.address);
+    let finding = Finding::new(
+        FindingCode::D3cold,
+        Severity::Note,
+        Subject::Gpu(gpu.address),
+        "its power is off while no VM has it, and some cards do not come back from there: where a start fails with \"Unable to \
+         change power state from D3cold to D0\" or \"stuck in D3\", keep it awake",
+    )
+    .seen_at(file("power_state"), "D3cold")
+    .seen_at(file("power/runtime_status"), "suspended");
+    let finding = match health.d3cold_allowed {
+        Some(_) => finding.seen_at(file("d3cold_allowed"), 1),
+        None => finding,
+    };
+    let finding = if awake.is(&Some(false)) { finding.seen(awake.shows("N")) } else { finding };
+    Some(
+        finding
+            .remedy(format!("echo 0 > {} # wakes it, until the next boot", file("d3cold_allowed")))
+            .remedy("echo 'options vfio-pci disable_idle_d3=1' > /etc/modprobe.d/vfio-pci-awake.conf # from the next boot on")
+            .remedy("make the initramfs anew (update-initramfs -u, or dracut -f) where it has vfio-pci"),
+    )
 }

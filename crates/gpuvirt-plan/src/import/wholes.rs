@@ -102,7 +102,8 @@ fn vfio_ids(ids: &VfioIds, observed: &Observed, collected: &mut Collected) {
 fn out_of_the_way(origin: &Origin) -> String {
     match origin.line {
         None => {
-            "take vfio-pci.ids= off the kernel's command line (Debian: /etc/default/grub, then update-grub)"
+            "take vfio-pci.ids= off the kernel's command line (with GRUB: /etc/default/grub, then update-grub; with systemd-boot: \
+             /etc/kernel/cmdline, then kernel-install or proxmox-boot-tool refresh)"
                 .to_owned()
         }
         Some(line) => {

@@ -167,6 +167,11 @@ impl Bed {
         Self { files: self.files.file(path, text), ..self }
     }
 
+    /// Whether it was given this file.
+    pub fn has(&self, path: &str) -> bool {
+        self.files.has(path)
+    }
+
     pub fn absent(self, path: &str) -> Self {
         Self { files: self.files.absent(path), ..self }
     }

@@ -121,8 +121,9 @@ pub struct Context {
 impl Context {
     /// A context over an engine and the worlds that it was made from.
     pub fn new(engine: Engine, outside: Outside, source: Source) -> Self {
+        let stir = Arc::<Stir>::default();
         Self {
-            engine,
+            engine: told_to(engine, &stir),
             outside,
             gate: WriteGate::default(),
             read_gate: ReadGate::default(),
@@ -130,7 +131,7 @@ impl Context {
             write_deadline: crate::config::DEFAULT_WRITE_DEADLINE,
             events: Arc::default(),
             hearing: Arc::default(),
-            stir: Arc::default(),
+            stir,
             hook_watch: Arc::default(),
             pictures: Pictures::default(),
             answers: Answers::default(),
@@ -150,7 +151,7 @@ impl Context {
     /// The same, with what is heard of the host and of libvirt.
     #[must_use]
     pub fn hearing(self, hearing: Arc<Hearing>, events: Arc<EventLog>, stir: Arc<Stir>) -> Self {
-        Self { hearing, events, stir, ..self }
+        Self { engine: told_to(self.engine, &stir), hearing, events, stir, ..self }
     }
 
     /// The same, with what libvirt tells of starts.
@@ -188,4 +189,10 @@ impl Context {
         }
         Ok(asked)
     }
+}
+
+/// The engine, whose word that removals are due stirs.
+fn told_to(engine: Engine, stir: &Arc<Stir>) -> Engine {
+    let stir = Arc::clone(stir);
+    engine.telling_of_releases(move || stir.removals_due())
 }

@@ -95,6 +95,15 @@ fn remove_released(context: Arc<Context>) {
 }
 
 impl Context {
+    /// Removes what VMs that ended had on cards that were under change then, when those changes end. It never ends itself,
+    /// and sleeps until one does.
+    pub async fn remove_when_due(self: Arc<Self>) {
+        loop {
+            self.stir.until_removals_are_due().await;
+            remove_released(Arc::clone(&self));
+        }
+    }
+
     /// Removes what was made for VMs that ended while nobody told us: once, and again whenever a hook may have gone unheard.
     /// libvirt is asked, so not before it may be; and where it does not run it is not started for this: the next occasion
     /// tells.

@@ -16,6 +16,7 @@ pub struct Stir {
     stirred: Mutex<Stirred>,
     pub(super) notify: Notify,
     devices: Notify,
+    removals: Notify,
     /// VMs that ended, as libvirt tells: their hooks should have told before.
     ended: Mutex<BTreeSet<Uuid>>,
     unheard: AtomicU64,
@@ -75,6 +76,16 @@ impl Stir {
     /// Ends when a running VM got or lost a device since this ended last.
     pub(super) async fn devices_changed(&self) {
         self.devices.notified().await;
+    }
+
+    /// A change ended that kept something of VMs that had ended.
+    pub(super) fn removals_due(&self) {
+        self.removals.notify_one();
+    }
+
+    /// Ends when one has since this ended last.
+    pub(super) async fn until_removals_are_due(&self) {
+        self.removals.notified().await;
     }
 
     pub(super) fn take(&self) -> Stirred {

@@ -1,17 +1,20 @@
-//! VMs whose end libvirt's hook could not tell: what they had is free all the same.
+//! VMs whose end libvirt's hook could not tell, or told at a bad moment: what they had is free all the same.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::spawn;
 use std::time::{Duration, Instant};
 
 use gpuvirt_api::route;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::fakes::{Daemon, MADE, Script, as_root};
+use crate::fakes::{Daemon, Hold, MADE, Script, as_root};
 use crate::http::{connect, send};
 
 const VM: Uuid = Uuid::from_u128(7);
+/// A change of the card that what was made is of.
+const CREATE: &str = r#"{"gpu": "41:00.0", "profile": "test_small"}"#;
 /// Root's places, and those for hooks alone.
 const ALL_OF_ROOTS: usize = 32 + 64;
 
@@ -25,12 +28,21 @@ fn hook(event: &str) -> String {
 
 /// A daemon whose VM runs, as its hook has told, with what was made for it.
 fn running() -> (Daemon, Arc<AtomicBool>) {
+    running_over(Script::default())
+}
+
+fn running_over(script: Script) -> (Daemon, Arc<AtomicBool>) {
     let runs = Arc::new(AtomicBool::new(true));
-    let script = Script { made_for: Some((VM, Arc::clone(&runs))), ..Script::default() };
+    let script = Script { made_for: Some((VM, Arc::clone(&runs))), ..script };
     let daemon = Daemon::start_with(script, as_root);
     let answer = send(&daemon.socket(), "POST", route::HOOK, &hook("running"));
     assert_eq!(answer.status, 200, "{answer:?}");
     (daemon, runs)
+}
+
+fn release(daemon: &Daemon) {
+    let answer = send(&daemon.socket(), "POST", route::HOOK, &hook("release"));
+    assert_eq!(answer.status, 200, "{answer:?}");
 }
 
 fn is_forgotten(daemon: &Daemon) -> bool {
@@ -72,4 +84,20 @@ fn the_end_of_a_vm_whose_hook_never_came_is_heard_from_libvirt() {
     runs.store(false, Ordering::SeqCst);
     daemon.stir.ended(VM);
     assert!(is_forgotten(&daemon), "libvirt's word counts for nothing");
+}
+
+#[test]
+fn what_a_change_of_its_card_kept_goes_when_that_change_ends() {
+    let hold = Arc::<Hold>::default();
+    let (daemon, runs) = running_over(Script { hold_steps: Some(Arc::clone(&hold)), ..Script::default() });
+    let socket = daemon.socket();
+    let changing = spawn(move || send(&socket, "POST", "/v1/vgpus", CREATE));
+    hold.until_reached();
+    runs.store(false, Ordering::SeqCst);
+    release(&daemon);
+    // Its turn has come and gone: another one's has.
+    a_round(&daemon);
+    hold.release();
+    let answer = changing.join().unwrap();
+    assert!(is_forgotten(&daemon), "nothing is left that would look again ({answer:?})");
 }

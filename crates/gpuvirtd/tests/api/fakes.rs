@@ -468,6 +468,7 @@ fn serve(
         let (events, stir) = (Arc::clone(&context.events), Arc::clone(&context.stir));
         if reconciles {
             drop(tokio::spawn(Arc::clone(&context).reconcile()));
+            drop(tokio::spawn(Arc::clone(&context).remove_when_due()));
         }
         let server = Server::with_identify(router(context), identify).stirring(stir);
         let stopped = async {

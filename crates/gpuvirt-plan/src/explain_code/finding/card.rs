@@ -34,6 +34,17 @@ pub(super) const TEXTS: &[Explanation] = &[
                 and with vfio-pci's disable_idle_d3=1. A power cycle brings it back.",
     },
     Explanation {
+        name: "d3cold",
+        cause: "vfio-pci lets a card sleep while no VM has it, and on this host the platform then cuts the card's power. Most cards \
+                come back when a VM starts. Some don't, after many starts or at once: the kernel says \"Unable to change power \
+                state from D3cold to D0, device inaccessible\", QEMU \"stuck in D3\", and only a power cycle of the host helps. \
+                Nothing is wrong while yours comes back.",
+        evidence: "power_state, power/runtime_status and d3cold_allowed of the function, which nobody wakes to read, and the \
+                   parameter disable_idle_d3 of vfio-pci.",
+        remedy: "Keep it awake: 0 into its d3cold_allowed for this boot; vfio-pci's disable_idle_d3=1 in /etc/modprobe.d for all \
+                 cards from the next boot on. It costs some watts while no VM has the card.",
+    },
+    Explanation {
         name: "firmware-framebuffer",
         cause: "The firmware's picture stays on the boot display until a driver takes it over. Where none \
                 does, the kernel keeps that part of the card's memory for it (BOOTFB, efifb, simplefb), and \

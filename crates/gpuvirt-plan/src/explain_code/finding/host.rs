@@ -22,6 +22,17 @@ pub(super) const TEXTS: &[Explanation] = &[
                  virtualization locked: turn it on in its setup.",
     },
     Explanation {
+        name: "vfio-kept-away",
+        cause: "Something keeps vfio-pci, or what it is built on, from being loaded: module_blacklist= on the kernel's command \
+                line, for which the kernel refuses a module whoever loads it, or an install line of modprobe.d with false or true \
+                in its place. A blacklist line and modprobe.blacklist= leave alone who loads it by its name, as gpuvirt does; \
+                libvirt does not, for hostdevs with managed='yes', and says \"administratively prohibited\".",
+        evidence: "The word on /proc/cmdline or the line of modprobe.d, while the module is installed and not loaded. A name on the \
+                   command line is compared as the kernel spells it: vfio-pci with a hyphen keeps nothing away there.",
+        remedy: "Take the module off the list, and reboot where it is the kernel's. Cards are kept from their host drivers by \
+                 address (gpuvirt gpu set ADDRESS --type direct); no list is needed for that.",
+    },
+    Explanation {
         name: "unsafe-interrupts",
         cause: "VFIO was told to go without interrupt remapping (allow_unsafe_interrupts). Where interrupts are not \
                 remapped, a guest with a passthrough device can send the host any interrupt; where they are, the \
@@ -122,8 +133,8 @@ pub(super) const TEXTS: &[Explanation] = &[
         name: "taken-by-id",
         cause: "vfio-pci was told to take cards by vendor and device (ids=). It takes every card of that \
                 kind, the one that the host is to keep too, and a second one that is added later.",
-        evidence: "vfio-pci.ids= on the kernel's command line, or ids= in /etc/modprobe.d, and the cards of \
-                that kind.",
+        evidence: "vfio-pci.ids= on the kernel's command line, ids= in /etc/modprobe.d or /etc/initramfs-tools/modules, a rule in \
+                   /etc/udev/rules.d that sets driver_override by vendor and device, and the cards of that kind.",
         remedy: "Configure the card by its address (gpuvirt gpu set ADDRESS --type direct), drop the ids, \
                 make the initramfs anew and reboot. gpuvirt import shows what it would write.",
     },

@@ -1,0 +1,228 @@
+//! What keeps drivers away or takes cards by what they are, and how the kernel's command line is changed on each kind of host.
+
+use gpuvirt_model::{ConfiguredType, FindingCode as F, Severity as S};
+
+use super::bed::{Bed, Case, SECOND, at};
+
+const CMDLINE: &str = "/proc/cmdline";
+const LIST: &str = "/lib/modules/6.12.0-test/modules.dep";
+const CONF: &str = "/etc/modprobe.d/mine.conf";
+const IOMMU_DRIVER: &str = "/sys/module/vfio_iommu_type1";
+
+/// The host is to use the second card, whose drivers sleep.
+fn waiting(bed: Bed, drivers: &str) -> Bed {
+    let bed = bed.file(LIST, &format!("x/vfio-pci.ko:\n{drivers}")).absent("/sys/module/nouveau/initstate");
+    bed.configured(SECOND, ConfiguredType::Shared).retouched(|observed| {
+        observed.functions.get_mut(&at(SECOND)).unwrap().binding.driver = None;
+    })
+}
+
+fn told(bed: Bed, words: &str) -> Bed {
+    bed.file(CMDLINE, &format!("ro intel_iommu=on {words}\n"))
+}
+
+/// A VM whose card libvirt binds itself.
+fn managed(bed: Bed) -> Bed {
+    bed.vm("games", |domain, _| {
+        domain.config = vec![gpuvirt_model::Hostdev::Pci { address: at(SECOND), managed: true }];
+    })
+}
+
+/// VFIO's container has no IOMMU driver yet.
+fn without_container(bed: Bed) -> Bed {
+    bed.absent(IOMMU_DRIVER).file(LIST, "x/vfio-pci.ko:\nx/vfio_iommu_type1.ko:\nx/nouveau.ko:\n")
+}
+
+pub fn cases() -> Vec<Case> {
+    let mut cases = drivers();
+    cases.extend(vfio());
+    cases.extend(by_id());
+    cases
+}
+
+fn drivers() -> Vec<Case> {
+    let case = Case::new;
+    vec![
+        case("the host's driver on modprobe's list at boot", F::NoHostDriver, S::Warning, |bed| {
+            told(waiting(bed, "x/nouveau.ko:\n"), "modprobe.blacklist=pcspkr,nouveau")
+        })
+        .says("modprobe.blacklist=pcspkr,nouveau"),
+        case("the host's driver on the kernel's list", F::NoHostDriver, S::Warning, |bed| {
+            told(waiting(bed, "x/nouveau.ko:\n"), "module_blacklist=nouveau")
+        })
+        .says("module_blacklist=nouveau"),
+        case("one driver on the list for the other's sake", F::NoHostDriver, S::Warning, |bed| {
+            told(waiting(bed, "x/nouveau.ko:\nkernel/nvidia.ko:\n"), "modprobe.blacklist=nouveau")
+        })
+        .says("nvidia, nouveau installed and not loaded"),
+    ]
+}
+
+fn vfio() -> Vec<Case> {
+    let case = Case::new;
+    vec![
+        case("vfio-pci on the kernel's list", F::VfioKeptAway, S::Error, |bed| {
+            told(bed, "module_blacklist=floppy,vfio_pci")
+        })
+        .says("module_blacklist=floppy,vfio_pci"),
+        case("what vfio-pci is built on, on the kernel's list", F::VfioKeptAway, S::Error, |bed| {
+            told(bed, "module_blacklist=vfio")
+        })
+        .says("/sys/module/vfio"),
+        case("the IOMMU's driver on the kernel's list", F::VfioKeptAway, S::Error, |bed| {
+            told(without_container(bed), "module_blacklist=vfio_iommu_type1")
+        })
+        .says("the module vfio_iommu_type1"),
+        case("vfio-pci is installed by /bin/false", F::VfioKeptAway, S::Error, |bed| {
+            bed.file(CONF, "install vfio-pci /bin/false\n")
+        })
+        .says("install vfio-pci /bin/false"),
+        case("vfio-pci on modprobe's list, for libvirt", F::VfioKeptAway, S::Warning, |bed| {
+            told(managed(bed), "modprobe.blacklist=vfio_pci")
+        })
+        .says("administratively prohibited"),
+        case("vfio-pci blacklisted by a file, for libvirt", F::VfioKeptAway, S::Warning, |bed| {
+            managed(bed).file(CONF, "blacklist vfio-pci\n")
+        })
+        .says("blacklist vfio-pci"),
+    ]
+}
+
+fn by_id() -> Vec<Case> {
+    let case = Case::new;
+    vec![
+        case("twins by ids in the initramfs", F::TakenById, S::Warning, |bed: Bed| {
+            bed.file("/etc/initramfs-tools/modules", "vfio_iommu_type1\nvfio_pci ids=10de:2204,10de:1aef\n")
+        })
+        .says("vfio_pci ids=10de:2204,10de:1aef"),
+        case("twins by a rule of udev's", F::TakenById, S::Warning, |bed| {
+            bed.file("/etc/udev/rules.d/10-vfio.rules", &rule(""))
+        })
+        .says("/etc/udev/rules.d/10-vfio.rules"),
+    ]
+}
+
+/// A rule that overrides the driver of what has the ids.
+fn rule(address: &str) -> String {
+    format!(
+        "{address}SUBSYSTEM==\"pci\", ATTR{{vendor}}==\"0x10de\", ATTR{{device}}==\"0x2204\", ATTR{{driver_override}}=\"vfio-pci\"\n"
+    )
+}
+
+/// What looks alike and keeps nothing away, or takes one card alone.
+pub fn nothing_kept() -> Vec<(&'static str, Bed)> {
+    let bed = Bed::healthy;
+    let loaded =
+        told(managed(bed()), "modprobe.blacklist=vfio_pci").file("/sys/bus/pci/drivers/vfio-pci/x", "");
+    vec![
+        ("modprobe's list, and nobody who asks it", told(bed(), "modprobe.blacklist=vfio_pci")),
+        ("a name with a hyphen, on modprobe's list", told(managed(bed()), "modprobe.blacklist=vfio-pci")),
+        ("a name with a hyphen, on the kernel's list", told(bed(), "module_blacklist=vfio-pci")),
+        (
+            "a list that a later one replaces",
+            told(bed(), "module_blacklist=vfio_pci module_blacklist=floppy"),
+        ),
+        ("words for the first process", told(bed(), "-- module_blacklist=vfio_pci")),
+        (
+            "a driver that nobody waits for",
+            told(bed(), "module_blacklist=nouveau,nvidia modprobe.blacklist=amdgpu"),
+        ),
+        (
+            "a script that loads it in the end",
+            bed().file(CONF, "install vfio-pci /usr/local/bin/vfio-pci-override.sh\n"),
+        ),
+        ("vfio-pci, loaded all the same", loaded),
+        (
+            "the kernel asks for VFIO's container by its name",
+            told(without_container(bed()), "modprobe.blacklist=vfio_iommu_type1"),
+        ),
+        (
+            "a rule for one address",
+            bed().file("/etc/udev/rules.d/10-vfio.rules", &rule("KERNEL==\"0000:02:00.0\", ")),
+        ),
+        (
+            "identical twins that nothing takes by what they are",
+            bed()
+                .configured(SECOND, ConfiguredType::Direct)
+                .retouched(|observed| super::cards::direct(observed, SECOND)),
+        ),
+    ]
+}
+
+const INFO: &str = "/sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+const SYSTEMD_BOOT: &str = "\u{6}\0\0\0s\0y\0s\0t\0e\0m\0d\0-\0b\0o\0o\0t\0 \0\0";
+
+/// What they are told: the doctor is to take away a part of the first and all of the second.
+pub const WORDS: &str = "module_blacklist=floppy,nouveau pcie_acs_override=downstream";
+
+/// A host that is started like this, told something that is to be dropped, and something of which a part is.
+pub fn loaders() -> Vec<(&'static [&'static str], Bed)> {
+    let bed = |words: &str| told(waiting(Bed::healthy(), "x/nouveau.ko:\n"), words);
+    let systemd_boot = || bed(WORDS).file(INFO, SYSTEMD_BOOT);
+    let grub = || bed(WORDS).absent(INFO);
+    vec![
+        (
+            &[
+                r"sed -i -e 's/\bmodule_blacklist=floppy,nouveau\b/module_blacklist=floppy/' /etc/default/grub; update-grub # then reboot",
+                r"sed -i -e 's/\bpcie_acs_override=downstream\b//' /etc/default/grub; update-grub # then reboot",
+            ],
+            grub().file("/usr/sbin/update-grub", ""),
+        ),
+        (
+            &[
+                "grubby --update-kernel=ALL --remove-args='module_blacklist=floppy,nouveau' \
+                 --args='module_blacklist=floppy' # then reboot",
+                "grubby --update-kernel=ALL --remove-args='pcie_acs_override=downstream' # then reboot",
+            ],
+            grub().file("/usr/sbin/grubby", ""),
+        ),
+        (
+            &[
+                r"sed -i -e 's/\bmodule_blacklist=floppy,nouveau\b/module_blacklist=floppy/' /etc/default/grub; update-grub; proxmox-boot-tool refresh # then reboot",
+            ],
+            grub().file("/usr/sbin/update-grub", "").file("/etc/kernel/proxmox-boot-uuids", ""),
+        ),
+        (
+            &[
+                r"sed -i -e 's/\bpcie_acs_override=downstream\b//' /etc/kernel/cmdline; proxmox-boot-tool refresh # then reboot",
+            ],
+            systemd_boot().file("/etc/kernel/proxmox-boot-uuids", "").file("/etc/kernel/cmdline", ""),
+        ),
+        (
+            &[
+                r"sed -i -e 's/\bpcie_acs_override=downstream\b//' /etc/kernel/cmdline; kernel-install add 6.12.0-test /lib/modules/6.12.0-test/vmlinuz # then reboot",
+            ],
+            systemd_boot().file("/etc/kernel/cmdline", "").file("/lib/modules/6.12.0-test/vmlinuz", ""),
+        ),
+        (
+            &[
+                r"grep -qs . /etc/kernel/cmdline || sed -e 's/\(BOOT_IMAGE\|initrd\)=[^ ]* \?//g' /proc/cmdline >/etc/kernel/cmdline; sed -i -e 's/\bpcie_acs_override=downstream\b//' /etc/kernel/cmdline; kernel-install add 6.12.0-test /boot/vmlinuz-6.12.0-test # then reboot",
+            ],
+            systemd_boot()
+                .file("/etc/kernel/postinst.d/zz-systemd-boot", "")
+                .file("/boot/vmlinuz-6.12.0-test", ""),
+        ),
+        (
+            &[
+                "kernelstub --delete-options 'module_blacklist=floppy,nouveau' --add-options 'module_blacklist=floppy' \
+                 # then reboot",
+            ],
+            systemd_boot().file("/etc/kernelstub/configuration", ""),
+        ),
+        (
+            &[
+                "drop pcie_acs_override=downstream from the line options of this host's entry below loader/entries, which bootctl list names, and reboot",
+            ],
+            systemd_boot(),
+        ),
+        (
+            &[
+                "Debian, Ubuntu: drop pcie_acs_override=downstream from GRUB_CMDLINE_LINUX in /etc/default/grub; update-grub; reboot",
+                "with systemd-boot: drop pcie_acs_override=downstream from /etc/kernel/cmdline; kernel-install add \"$(uname -r)\" IMAGE, \
+                 on Proxmox proxmox-boot-tool refresh; reboot",
+            ],
+            // How it was started nobody told.
+            bed(WORDS).file("/usr/sbin/update-grub", "").file("/usr/sbin/grubby", ""),
+        ),
+    ]
+}
