@@ -186,7 +186,7 @@ impl Engine {
         // Holders too: the way back must not be taken from under anybody.
         // Starts wait from here on: what nobody has when it is looked at, nobody has when it is written to.
         let _changing = self.starts.begin_change(plan.gpu, &[]).map_err(|vm| format!("VM {vm} has it"))?;
-        let now = self.host.observe().and_then(|now| self.with_gpu_instances(plan, now, deadline));
+        let now = self.observe_with_instances(plan, deadline, || self.host.observe());
         let now = now.map_err(|error| chain(&error))?;
         let back = undo::plan(plan, &now);
         if let Some(holder) = held(&back, &now) {

@@ -7,6 +7,7 @@ use gpuvirt_plan::{Plan, checks};
 use gpuvirt_model::chain;
 
 use crate::apply::Failure;
+use crate::ports::PortError;
 use crate::{Engine, EngineError, View, merge};
 
 impl Engine {
@@ -65,29 +66,18 @@ impl Engine {
         records: &Records,
         deadline: std::time::Duration,
     ) -> Result<(), EngineError> {
-        let lent = self.lent() > 0;
-        let stored =
-            if lent { self.store.load() } else { Ok((before.desired.clone(), before.records.clone())) };
-        let stored = match stored {
+        let stored = match self.stored_meanwhile(before) {
             Ok(stored) => stored,
             Err(error) => {
                 return Err(self.take_back(plan, &Failure::of("reading what is stored", &error), deadline));
             }
         };
-        let merged = lent.then(|| {
-            let gpu = plan.gpu;
-            let desired =
-                merge::desired(&merge::Change { gpu, from: &before.desired, to: desired }, &stored.0);
-            let records =
-                merge::records(&merge::Change { gpu, from: &before.records, to: records }, &stored.1);
-            (desired, records)
-        });
-        let (desired, records) =
-            merged.as_ref().map_or((desired, records), |(desired, records)| (desired, records));
+        let (desired, records) = &self.merged(plan.gpu, before, (desired, records), &stored);
         if let Err(error) = self.store.commit(desired, records) {
             let failure = Failure::of("storing the result", &error);
             // The new documents may be in place all the same, if it was the folder that could not be synced.
-            if let Err(again) = self.store.commit(&stored.0, &stored.1) {
+            let (desired, records) = &stored;
+            if let Err(again) = self.store.commit(desired, records) {
                 tracing::warn!(error = chain(&again), "the earlier documents could not be stored again");
             }
             return Err(self.take_back(plan, &failure, deadline));
@@ -98,7 +88,47 @@ impl Engine {
         }
         Ok(())
     }
+
+    /// Makes documents durable that a change of a GPU leads to without a write to the host.
+    ///
+    /// # Errors
+    /// [`PortError`].
+    pub(crate) fn store_more(
+        &self,
+        gpu: PciAddress,
+        before: &View,
+        desired: &Desired,
+        records: &Records,
+    ) -> Result<(), PortError> {
+        let stored = self.stored_meanwhile(before)?;
+        let (desired, records) = self.merged(gpu, before, (desired, records), &stored);
+        self.store.commit(&desired, &records)
+    }
+
+    /// What is stored: as it was seen before, where nobody else had the host since.
+    fn stored_meanwhile(&self, before: &View) -> Result<Documents, PortError> {
+        let lent = self.lent() > 0;
+        if lent { self.store.load() } else { Ok((before.desired.clone(), before.records.clone())) }
+    }
+
+    /// The documents that a change leads to, on what others stored meanwhile.
+    fn merged(
+        &self,
+        gpu: PciAddress,
+        before: &View,
+        (desired, records): (&Desired, &Records),
+        stored: &Documents,
+    ) -> Documents {
+        if self.lent() == 0 {
+            return (desired.clone(), records.clone());
+        }
+        let to_desired = merge::Change { gpu, from: &before.desired, to: desired };
+        let to_records = merge::Change { gpu, from: &before.records, to: records };
+        (merge::desired(&to_desired, &stored.0), merge::records(&to_records, &stored.1))
+    }
 }
+
+type Documents = (Desired, Records);
 
 /// What a GPU with an open journal answers to every request.
 pub(crate) fn hands_off(plan: &Plan) -> Refusal {

@@ -12,6 +12,7 @@ use gpuvirt_plan::{Plan, Wanted, checks, switch};
 
 use crate::hook::WRITE_AT_LEAST;
 use crate::host::why;
+use crate::mig_read::Asked;
 use crate::records::records_after;
 use crate::records::with_instances_after;
 use crate::turn::Turn;
@@ -26,16 +27,15 @@ impl Engine {
         &self,
         address: PciAddress,
         to: GraphicsType,
-        view: &View,
+        (turn, view): (&Turn<'_>, &View),
         deadline: Duration,
     ) -> Result<(), EngineError> {
         let end = Instant::now() + deadline;
         let left = || end.saturating_duration_since(Instant::now());
         self.changeable(view, address)?;
         let (mut view, wanted) = (view.clone(), Wanted::of(to));
-        let by = (&wanted, &view.records);
-        self.see_gpu_instances(&mut view.observed, address, by, left())?;
-        self.see_what_the_tool_wipes(&mut view.observed, address, by, left());
+        let asked = Asked { gpu: address, wanted: &|_| Wanted::of(to), wipes: true, within: left() };
+        self.see_gpu_instances(&mut view, &asked, || turn.view())?;
         let view = &view;
         let gpu = self.changeable(view, address)?;
         let plan = switch::plan_for(gpu, &view.observed, &wanted, &view.records);
@@ -73,7 +73,8 @@ impl Engine {
             if unsettled.contains(&address) {
                 self.starts.keep(address);
             }
-            let back = turn.view().and_then(|now| self.lend(address, GraphicsType::Shared, &now, deadline));
+            let back =
+                turn.view().and_then(|now| self.lend(address, GraphicsType::Shared, (turn, &now), deadline));
             match back {
                 Ok(()) => drop(self.kept().remove(&address)),
                 Err(error) => {

@@ -24,6 +24,7 @@ mod mark;
 mod merge;
 mod mig;
 mod mig_read;
+mod mig_room;
 mod pace;
 mod placement;
 pub mod ports;

@@ -2,9 +2,9 @@
 //!
 //! They are read in the turn of a change only (`mig_read.rs` says why), and only those that our plan made become ours.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use gpuvirt_model::{Desired, DesiredGpu, GpuInstance, MigState, PciAddress, Records, chain};
+use gpuvirt_model::{Desired, DesiredGpu, GpuInstance, MigState, PciAddress, ProgramPath, Records, chain};
 use gpuvirt_plan::checks::mig::{Request, command_for};
 use gpuvirt_plan::mig;
 
@@ -12,8 +12,8 @@ use crate::apply::Applied;
 use crate::engine::{CreateGpuInstances, RemoveGpuInstances};
 use crate::mig_read::READ_DEADLINE;
 use crate::ports::PortError;
-use crate::progress::Working;
 use crate::records::{new_instances, record};
+use crate::turn::Turn;
 use crate::{Engine, EngineError, Report, View};
 
 /// How long making a GPU instance may take.
@@ -58,18 +58,32 @@ impl Engine {
     fn look_at_instances(&self, gpu: PciAddress, view: &View) -> Result<MigState, String> {
         // Somebody may have begun with it while another card was looked at.
         self.hands_on(gpu).map_err(|error| chain(&error))?;
-        let _look = self.starts.begin_look(gpu);
-        let under_way = self.progress.begin(Working {
-            gpu,
-            purpose: "its GPU instances are listed".to_owned(),
-            step: "read its GPU instances".to_owned(),
-            number: 1,
-            count: 1,
-            since: Instant::now(),
-        });
-        let state = self.lending(|| self.mig_state(gpu, &view.observed, READ_DEADLINE));
-        drop(under_way);
-        state
+        self.mig_state(gpu, &view.observed, READ_DEADLINE)
+    }
+
+    /// A card that is asked for GPU instances, with what it has of them, and a picture from after they were read.
+    fn with_instances_of(
+        &self,
+        turn: &Turn<'_>,
+        address: PciAddress,
+        what: &str,
+    ) -> Result<(View, ProgramPath, MigState), EngineError> {
+        let command = |view: &View| {
+            let gpu = self.changeable(view, address)?;
+            let asked = Request { gpu, observed: &view.observed, desired: &view.desired };
+            let command = asked.command(what).map_err(|refusal| EngineError::Refused(vec![refusal]))?;
+            Ok::<_, EngineError>(command.clone())
+        };
+        let (view, lent) = (turn.view()?, self.lent());
+        let asked = command(&view)?;
+        let state = self.read_mig(address, &asked, READ_DEADLINE)?;
+        if self.lent() == lent {
+            return Ok((view, asked, state));
+        }
+        // Others had the host meanwhile: what they did counts.
+        let view = turn.view()?;
+        let asked = command(&view)?;
+        Ok((view, asked, state))
     }
 
     /// Makes GPU instances of one profile.
@@ -80,14 +94,12 @@ impl Engine {
         let turn = self.turn_at(request.gpu, false);
         let (address, profile, count) = (request.gpu, request.profile.as_str(), request.count);
         self.hands_on(address)?;
-        let view = turn.view()?;
+        let what = format!("cannot get GPU instances: {count} of {profile:?}");
+        let (view, command, state) = self.with_instances_of(&turn, address, &what)?;
         let gpu = self.changeable(&view, address)?;
         let asked = Request { gpu, observed: &view.observed, desired: &view.desired };
-        let what = format!("cannot get GPU instances: {count} of {profile:?}");
-        let command = asked.command(&what).map_err(|refusal| EngineError::Refused(vec![refusal]))?;
-        let state = self.host.mig(address, command, READ_DEADLINE)?;
         let found = asked.creatable(&state, profile, count).map_err(EngineError::Refused)?;
-        let card = mig::Card { gpu: address, command, state: &state };
+        let card = mig::Card { gpu: address, command: &command, state: &state };
         let plan = mig::create(&card, found, count);
         let made = format!("{address}: {count} GPU instances of {profile}");
         let report = |text| Report { plan: Some(plan.clone()), ..Report::changed(text) };
@@ -118,18 +130,14 @@ impl Engine {
         let turn = self.turn_at(request.gpu, false);
         let address = request.gpu;
         self.hands_on(address)?;
-        let view = turn.view()?;
+        let (view, command, state) = self.with_instances_of(&turn, address, "cannot lose GPU instances")?;
         let gpu = self.changeable(&view, address)?;
         let asked = Request { gpu, observed: &view.observed, desired: &view.desired };
-        let command = asked
-            .command("cannot lose GPU instances")
-            .map_err(|refusal| EngineError::Refused(vec![refusal]))?;
-        let state = self.host.mig(address, command, READ_DEADLINE)?;
         let gone = removed(request, &asked, &state, &view.records)?;
         if gone.is_empty() {
             return Ok(self.forget_instances(&view, address, request.dry_run)?);
         }
-        let card = mig::Card { gpu: address, command, state: &state };
+        let card = mig::Card { gpu: address, command: &command, state: &state };
         let plan = mig::remove(&card, &gone);
         let names: Vec<String> =
             gone.iter().map(|instance| format!("{} ({})", instance.id, instance.profile)).collect();

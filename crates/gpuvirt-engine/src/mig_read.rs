@@ -1,48 +1,37 @@
 //! GPU instances read, through the vendor's command, where a change or a placement needs them.
 //!
 //! Only for the cards that are asked about, and in the turn of a change: while the command runs it is a client of the card,
-//! and the tool that makes virtual functions would not get it.
+//! and the tool that makes virtual functions would not get it. It may take long, or hang: others have their turn meanwhile and
+//! leave the card alone. So whoever reads decides on a picture from after it, and nothing that was seen before counts.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use gpuvirt_model::{MigState, Observed, PciAddress, ProfileName, ProgramPath, Records, VgpuMode, chain};
+use gpuvirt_model::{MigState, Observed, PciAddress, ProgramPath, VgpuMode, chain};
 use gpuvirt_plan::checks::mig::command_for;
-use gpuvirt_plan::placement::mig::Instances;
-use gpuvirt_plan::{Plan, Wanted, mig, mig_room, sriov, switch};
+use gpuvirt_plan::{Plan, Wanted, mig, sriov, switch};
 
 use crate::ports::PortError;
-use crate::{Engine, SwitchRequest, View};
+use crate::progress::Working;
+use crate::{Engine, EngineError, SwitchRequest, View};
 
 /// How long the vendor's command may take to answer: it starts its library and wakes the card each time.
 pub(crate) const READ_DEADLINE: Duration = Duration::from_secs(60);
 
-impl Engine {
-    /// How many more vGPUs find a GPU instance on each GPU in vGPU mode `mig` that offers the profile: what placement counts
-    /// there. In the turn of a change only. A card that can't be read now, or not soon enough for something to be left of
-    /// the time until `end`, is left out: its driver has the last word anyway.
-    pub(crate) fn instance_room(
-        &self,
-        view: &View,
-        profile: &ProfileName,
-        end: Instant,
-    ) -> BTreeMap<PciAddress, Instances> {
-        let in_mode = |gpu: &PciAddress| {
-            view.desired.gpu(*gpu).is_some_and(|entry| entry.vgpu_mode == Some(VgpuMode::Mig))
-        };
-        let offers = |gpu: &PciAddress| {
-            let gpu = view.observed.gpus.get(gpu);
-            gpu.is_some_and(|gpu| gpu.profiles.iter().any(|offer| offer.name == *profile))
-        };
-        let room = |address| {
-            let gpu = view.observed.gpus.get(&address)?;
-            let left = end.saturating_duration_since(Instant::now());
-            let state = self.mig_state(address, &view.observed, left / 2).ok()?;
-            Some((address, Instances(mig_room::room(gpu, &view.observed, &state))))
-        };
-        self.cards(view).into_iter().filter(in_mode).filter(offers).filter_map(room).collect()
-    }
+/// A card of which something is wanted that its GPU instances may have a say in.
+pub(crate) struct Asked<'a> {
+    /// The GPU.
+    pub(crate) gpu: PciAddress,
+    /// What is wanted of it, by this picture.
+    pub(crate) wanted: &'a dyn for<'v> Fn(&'v View) -> Wanted<'v>,
+    /// Whether the vendor's tool may be about to make or take its virtual functions: GPU instances that somebody else made
+    /// would go with them.
+    pub(crate) wipes: bool,
+    /// How long the command may take.
+    pub(crate) within: Duration,
+}
 
+impl Engine {
     /// The managed GPUs that have a vendor's command and may be touched now.
     pub(crate) fn cards(&self, view: &View) -> Vec<PciAddress> {
         let managed = view.observed.gpus.values().filter(|gpu| view.desired.gpu(gpu.address).is_some());
@@ -62,80 +51,125 @@ impl Engine {
         self.read_mig(address, command, within).map_err(|error| chain(&error))
     }
 
-    /// One read, within what its caller has left: a start has seconds.
-    fn read_mig(
+    /// One read, within what its caller has left: a start has seconds. Where its caller has the host, others have their turn
+    /// when it takes long: what was seen before is old then ([`Engine::lent`]).
+    pub(crate) fn read_mig(
         &self,
         gpu: PciAddress,
         command: &ProgramPath,
         within: Duration,
     ) -> Result<MigState, PortError> {
-        self.host.mig(gpu, command, within.min(READ_DEADLINE))
+        let read = || self.host.mig(gpu, command, within.min(READ_DEADLINE));
+        if !self.has_host() {
+            return read();
+        }
+        let _look = self.starts.begin_look(gpu);
+        let under_way = self.progress.begin(Working {
+            gpu,
+            purpose: "its GPU instances are asked for".to_owned(),
+            step: "read its GPU instances".to_owned(),
+            number: 1,
+            count: 1,
+            since: Instant::now(),
+        });
+        self.lending(|| {
+            let state = read();
+            drop(under_way);
+            state
+        })
+    }
+
+    /// Whether even a dry run asks the vendor's command, which must not happen in the middle of a change.
+    pub(crate) fn is_about_mig(&self, request: &SwitchRequest) -> Result<bool, PortError> {
+        let (desired, records) = self.store.load()?;
+        let stored = desired.gpu(request.gpu).and_then(|entry| entry.vgpu_mode);
+        let made = records.gpu_instances.iter().any(|record| record.gpu == request.gpu);
+        let turned = records.vgpu_modes.get(&request.gpu).map(|record| record.mode);
+        Ok(made || [request.prepare.vgpu_mode, stored, turned].contains(&Some(VgpuMode::Mig)))
+    }
+
+    /// Adds a card's GPU instances to a picture, where what is wanted of it, what we did to it, or what the vendor's tool is
+    /// about to do to it concerns them. Where others had the host meanwhile, the picture is the one that `again` takes.
+    ///
+    /// # Errors
+    /// [`EngineError::Port`] when they can't be read; those that only the tool would wipe are not in the way then. And
+    /// whatever `again` says.
+    pub(crate) fn see_gpu_instances(
+        &self,
+        view: &mut View,
+        asked: &Asked<'_>,
+        again: impl Fn() -> Result<View, EngineError>,
+    ) -> Result<(), EngineError> {
+        let mut read = None;
+        while let Some((command, needed)) = asked.command(view) {
+            let Some(state) = read else {
+                let lent = self.lent();
+                match self.read_mig(asked.gpu, &command, asked.within) {
+                    Err(error) if needed => return Err(error.into()),
+                    Err(error) => {
+                        tracing::warn!(gpu = %asked.gpu, error = chain(&error), "its GPU instances can't be read");
+                        read = Some(None);
+                    }
+                    Ok(state) => read = Some(Some(state)),
+                }
+                if self.lent() != lent {
+                    *view = again()?;
+                }
+                continue;
+            };
+            view.observed.mig.extend(state.map(|state| (asked.gpu, state)));
+            break;
+        }
+        Ok(())
     }
 
     /// A fresh picture for judging a plan: with the GPU instances of the cards whose it can change. No promise is about
     /// holders, or about another GPU.
     pub(crate) fn observe_for(&self, plan: &Plan, within: Duration) -> Result<Observed, PortError> {
-        let now = self.host.observe_gpu(plan.gpu)?;
-        self.with_gpu_instances(plan, now, within)
+        self.observe_with_instances(plan, within, || self.host.observe_gpu(plan.gpu))
     }
 
-    /// Whether even a dry run asks the vendor's command, which must not happen in the middle of a change.
-    pub(crate) fn is_about_mig(&self, request: &SwitchRequest) -> Result<bool, PortError> {
-        let (desired, _) = self.store.load()?;
-        let stored = desired.gpu(request.gpu).and_then(|entry| entry.vgpu_mode);
-        Ok([request.prepare.vgpu_mode, stored].contains(&Some(VgpuMode::Mig)))
-    }
-
-    /// Adds a card's GPU instances to a picture, where what is wanted of it, or what we did to it, concerns them.
-    pub(crate) fn see_gpu_instances(
-        &self,
-        observed: &mut Observed,
-        address: PciAddress,
-        (wanted, records): (&Wanted, &Records),
-        within: Duration,
-    ) -> Result<(), PortError> {
-        let turned = records.vgpu_modes.get(&address).is_some_and(|record| record.mode == VgpuMode::Mig);
-        let made = records.gpu_instances.iter().any(|record| record.gpu == address);
-        let command = observed.gpus.get(&address).and_then(|gpu| command_for(gpu, observed)).cloned();
-        if let Some(command) = command.filter(|_| mig::wants_mig(wanted) || turned || made) {
-            observed.mig.insert(address, self.read_mig(address, &command, within)?);
-        }
-        Ok(())
-    }
-
-    /// The same for a card whose virtual functions the vendor's tool is about to make or take: GPU instances that somebody
-    /// else made would go with them. In the turn of a change only. What can't be read is not in the way.
-    pub(crate) fn see_what_the_tool_wipes(
-        &self,
-        observed: &mut Observed,
-        address: PciAddress,
-        (wanted, records): (&Wanted, &Records),
-        within: Duration,
-    ) {
-        let Some(gpu) = observed.gpus.get(&address).filter(|_| !observed.mig.contains_key(&address)) else {
-            return;
-        };
-        if sriov::cycles_vfs(&switch::plan_for(gpu, observed, wanted, records)) {
-            match self.mig_state(address, observed, within) {
-                Ok(state) => drop(observed.mig.insert(address, state)),
-                Err(error) => tracing::warn!(gpu = %address, error, "its GPU instances can't be read"),
-            }
-        }
-    }
-
-    /// A picture with the GPU instances that a plan can change.
-    pub(crate) fn with_gpu_instances(
+    /// The same by a look of the caller's.
+    pub(crate) fn observe_with_instances(
         &self,
         plan: &Plan,
-        mut now: Observed,
         within: Duration,
+        look: impl Fn() -> Result<Observed, PortError>,
     ) -> Result<Observed, PortError> {
-        for (gpu, layout) in &plan.before.mig {
-            // Another driver has it now, or none: nothing of the vendor's can be asked.
-            if now.gpus.get(gpu).is_some_and(|gpu| command_for(gpu, &now).is_some()) {
-                now.mig.insert(*gpu, self.read_mig(*gpu, &layout.command, within)?);
-            }
+        let now = look()?;
+        let lent = self.lent();
+        let read = self.instances_for(plan, &now, within)?;
+        let now = if self.lent() == lent { now } else { look()? };
+        Ok(Observed { mig: read, ..now })
+    }
+
+    /// The GPU instances that a plan can change, of the cards of a picture.
+    pub(crate) fn instances_for(
+        &self,
+        plan: &Plan,
+        now: &Observed,
+        within: Duration,
+    ) -> Result<BTreeMap<PciAddress, MigState>, PortError> {
+        // Another driver has it now, or none: nothing of the vendor's can be asked.
+        let asked = |gpu: &PciAddress| now.gpus.get(gpu).is_some_and(|gpu| command_for(gpu, now).is_some());
+        let cards = plan.before.mig.iter().filter(|(gpu, _)| asked(gpu));
+        cards.map(|(gpu, layout)| Ok((*gpu, self.read_mig(*gpu, &layout.command, within)?))).collect()
+    }
+}
+
+impl Asked<'_> {
+    /// The command to ask, where GPU instances matter, and whether they must be known.
+    fn command(&self, view: &View) -> Option<(ProgramPath, bool)> {
+        let View { observed, records, .. } = view;
+        let gpu = observed.gpus.get(&self.gpu)?;
+        let command = command_for(gpu, observed)?.clone();
+        let wanted = (self.wanted)(view);
+        let turned = records.vgpu_modes.get(&self.gpu).is_some_and(|record| record.mode == VgpuMode::Mig);
+        let made = records.gpu_instances.iter().any(|record| record.gpu == self.gpu);
+        if mig::wants_mig(&wanted) || turned || made {
+            return Some((command, true));
         }
-        Ok(now)
+        let wiped = || sriov::cycles_vfs(&switch::plan_for(gpu, observed, &wanted, records));
+        (self.wipes && wiped()).then_some((command, false))
     }
 }

@@ -1,13 +1,13 @@
 //! On which GPU a vGPU is made: the one that was named, or the one that placement chooses. And what is left on each.
 
 use std::num::NonZeroU32;
-use std::time::Instant;
 
 use gpuvirt_model::{PciAddress, Refusal, RefusalCode, VgpuId, chain};
 use gpuvirt_plan::capacity::{self, Capacity};
 use gpuvirt_plan::checks;
 use gpuvirt_plan::placement::{Choice, Closed, Details, HostPicture, Request, choose, refusals_on};
 
+use crate::mig_room::Read;
 use crate::{CreateRequest, Engine, EngineError, View};
 
 /// Where a vGPU is to be made.
@@ -20,7 +20,7 @@ pub(crate) struct Place {
 }
 
 impl Engine {
-    /// The GPU for a new vGPU. What takes a program to find out is asked no longer than to `end`.
+    /// The GPU for a new vGPU, as far as GPU instances count by what was read of them ([`Engine::read_rooms`]).
     ///
     /// # Errors
     /// [`EngineError::Refused`] when none was named and none can take it.
@@ -28,16 +28,13 @@ impl Engine {
         &self,
         request: &CreateRequest,
         view: &View,
-        end: Instant,
+        read: &Read,
     ) -> Result<Place, EngineError> {
         let mut details = self.details(view)?;
         let Some(first) = request.wishes.first() else {
             return Err(EngineError::Bug("no vGPU was asked for".to_owned()));
         };
-        if !request.dry_run {
-            // The vendor's command is a client of the card: only in the turn of a change.
-            details.instances = self.instance_room(view, &first.profile, end);
-        }
+        details.instances = self.rooms(view, &first.profile, read);
         let host = picture(view, &details);
         // What is kept for this very vGPU is known by its uuid; a virtual function's address is not chosen yet.
         let named = request.gpu.and_then(|gpu| view.observed.gpus.get(&gpu));

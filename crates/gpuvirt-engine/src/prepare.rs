@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use gpuvirt_model::{
-    ConfiguredType, Desired, DesiredGpu, Observed, Refusal, RefusalCode, Warning, WarningCode,
+    ConfiguredType, Desired, DesiredGpu, GraphicsType, Observed, PciAddress, Refusal, RefusalCode, Warning,
+    WarningCode,
 };
 use gpuvirt_plan::{Plan, Wanted, checks, switch};
 
 use crate::apply::Failure;
-use crate::mig_read::READ_DEADLINE;
+use crate::mig_read::{Asked, READ_DEADLINE};
 use crate::records::records_after;
 use crate::{Engine, EngineError, Preparation, SwitchRequest, View};
 
@@ -29,11 +30,14 @@ impl Engine {
         let Some(entry) = desired.gpu(first.gpu) else { return Ok((first.clone(), None)) };
         let wanted = Wanted::by(entry, &desired.host);
         let records = records_after(view, first);
-        let by = (&wanted, &records);
-        if let Err(error) = self.see_gpu_instances(now, first.gpu, by, READ_DEADLINE) {
-            return Err(self.take_back(first, &Failure::of("reading GPU instances", &error), deadline));
-        }
-        self.see_what_the_tool_wipes(now, first.gpu, by, READ_DEADLINE);
+        let between = View { observed: now.clone(), desired: desired.clone(), records };
+        let View { observed, records, .. } = match self.seen_between(first.gpu, between, wanted.to) {
+            Ok(between) => between,
+            Err(error) => {
+                return Err(self.take_back(first, &Failure::of("reading GPU instances", &error), deadline));
+            }
+        };
+        *now = observed;
         let Some(gpu) = now.gpus.get(&first.gpu) else { return Ok((first.clone(), None)) };
         let next = switch::plan_for(gpu, now, &wanted, &records);
         let domains = view.observed.domains.clone();
@@ -51,6 +55,27 @@ impl Engine {
         (*now, whole.marks) = (applied.now, applied.marks);
         Ok((whole, None))
     }
+
+    /// The picture between the two parts with the card's GPU instances, where those matter.
+    fn seen_between(&self, gpu: PciAddress, view: View, to: GraphicsType) -> Result<View, EngineError> {
+        // It is in the midst of its change: while they are read no start has what is there, and nobody changes it.
+        let _changing = self.starts.begin_change(gpu, &[]);
+        let asked = Asked {
+            gpu,
+            wanted: &|view| wanted_by(view, gpu).unwrap_or(Wanted::of(to)),
+            wipes: true,
+            within: READ_DEADLINE,
+        };
+        let mut seen = view.clone();
+        let again = || Ok(View { observed: self.host.observe_gpu(gpu)?, ..view.clone() });
+        self.see_gpu_instances(&mut seen, &asked, again)?;
+        Ok(seen)
+    }
+}
+
+/// What the stored entry of a GPU wants of it.
+fn wanted_by(view: &View, gpu: PciAddress) -> Option<Wanted<'_>> {
+    view.desired.gpu(gpu).map(|entry| Wanted::by(entry, &view.desired.host))
 }
 
 /// Refusals as a pending reason; that a driver offers no vGPUs has a better one of its own.

@@ -41,18 +41,13 @@ impl Engine {
         deadline: Duration,
         meant: impl Fn(PciAddress) -> bool,
     ) -> Result<Report, EngineError> {
-        let turn = self.kernel_turn();
-        let mut recovered = Vec::new();
-        let mut stuck = Vec::new();
-        for plan in self.store.open_intents()?.into_iter().filter(|plan| meant(plan.gpu)) {
-            // A change that waits for its write is under way, and one that was settled while we waited for ours is done.
-            let settled = self.lent() > 0 && !self.store.open_intents()?.contains(&plan);
-            if settled || self.starts.is_changing(plan.gpu) {
-                continue;
-            }
-            match self.recover_one(&turn, &plan, deadline) {
-                Ok(()) => recovered.push(format!("{} is settled again ({})", plan.gpu, plan.purpose)),
-                Err(why) => stuck.push(format!("{}: {why}", plan.gpu)),
+        let open = self.store.open_intents()?.into_iter().map(|plan| plan.gpu).filter(|gpu| meant(*gpu));
+        let (mut recovered, mut stuck) = (Vec::new(), Vec::new());
+        for (gpu, ended) in beside_each_other(open.collect(), |gpu| self.recover_in_turn(gpu, deadline)) {
+            match ended {
+                Ok(Some(purpose)) => recovered.push(format!("{gpu} is settled again ({purpose})")),
+                Ok(None) => {}
+                Err(why) => stuck.push(format!("{gpu}: {why}")),
             }
         }
         if !stuck.is_empty() {
@@ -68,6 +63,18 @@ impl Engine {
         Ok(Report { outcome, ..Report::unchanged(String::new()) })
     }
 
+    /// One GPU, in a turn of its own: the others have theirs while a write to this one waits. What the change was for; none
+    /// where it is under way still, or was settled before it was our turn.
+    fn recover_in_turn(&self, gpu: PciAddress, deadline: Duration) -> Result<Option<String>, String> {
+        let turn = self.kernel_turn();
+        let open = self.store.open_intents().map_err(|error| chain(&error))?;
+        let Some(plan) = open.into_iter().find(|plan| plan.gpu == gpu && !self.starts.is_changing(gpu))
+        else {
+            return Ok(None);
+        };
+        self.recover_one(&turn, &plan, deadline).map(|()| Some(plan.purpose))
+    }
+
     /// A change that was stored before its journal could be closed is done; any other is taken back.
     fn recover_one(&self, turn: &Turn<'_>, plan: &Plan, deadline: Duration) -> Result<(), String> {
         if let Some(waiting) = self.waiting_for(plan).map_err(|error| chain(&error))? {
@@ -76,13 +83,18 @@ impl Engine {
                 waiting.writer
             ));
         }
-        let view = turn.view().map_err(|error| chain(&error))?;
+        let mut view = turn.view().map_err(|error| chain(&error))?;
         if let Some(locked) = locked(plan, &view) {
             return Err(format!("the kernel holds {locked} for a write that waits; it ends by itself"));
         }
-        let observed =
-            self.with_gpu_instances(plan, view.observed, READ_DEADLINE).map_err(|error| chain(&error))?;
-        let view = View { observed, ..view };
+        // From here on others leave it alone, and see that it is under way.
+        let _changing = self.starts.begin_change(plan.gpu, &[]).map_err(|vm| format!("VM {vm} has it"))?;
+        let lent = self.lent();
+        let read = self.instances_for(plan, &view.observed, READ_DEADLINE).map_err(|error| chain(&error))?;
+        if self.lent() != lent {
+            view = turn.view().map_err(|error| chain(&error))?;
+        }
+        view.observed.mig = read;
         if is_settled(plan, &view) {
             self.start_services(plan, &view, deadline);
             return self.store.close_journal(plan).map_err(|error| chain(&error));
@@ -93,8 +105,6 @@ impl Engine {
     /// A change that is done may have died before its last steps: services that it stopped run again, as far as they can.
     fn start_services(&self, plan: &Plan, view: &View, deadline: Duration) {
         let runs = |unit: &&UnitName| view.observed.host.running_services.contains_key(*unit);
-        // Others have the host meanwhile, and leave this card alone.
-        let _changing = self.starts.begin_change(plan.gpu, &[]);
         for unit in plan.before.services.iter().filter(|unit| !runs(unit)) {
             let step = Step::StartService { gpu: plan.gpu, unit: unit.clone() };
             if let Err(error) = self.lending(|| self.host.perform(&step, deadline)) {
@@ -125,6 +135,30 @@ impl Engine {
         let waiting = self.host.waiting_writes()?;
         Ok(waiting.into_iter().find(|waiting| concerns(waiting, plan)))
     }
+}
+
+/// Does this for each, all at once, each on a thread of its own; what came of each, in their order.
+fn beside_each_other<T: Send>(
+    gpus: Vec<PciAddress>,
+    work: impl Fn(PciAddress) -> T + Sync,
+) -> Vec<(PciAddress, T)> {
+    if let [gpu] = gpus.as_slice() {
+        return vec![(*gpu, work(*gpu))];
+    }
+    let (work, about) = (&work, &tracing::Span::current());
+    std::thread::scope(|scope| {
+        let begin = |gpu: PciAddress| {
+            let thread = std::thread::Builder::new().name(format!("recover {gpu}"));
+            (gpu, thread.spawn_scoped(scope, move || about.in_scope(|| work(gpu))))
+        };
+        let begun: Vec<_> = gpus.into_iter().map(begin).collect();
+        let ended = begun.into_iter().map(|(gpu, thread)| match thread {
+            Ok(thread) => (gpu, thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))),
+            // No thread is to be had: then it is this one's.
+            Err(_) => (gpu, work(gpu)),
+        });
+        ended.collect()
+    })
 }
 
 /// Whether a waiting write concerns something that the plan can change.

@@ -57,9 +57,10 @@ impl Engine {
             return Ok(Report::unchanged(format!("{address} stays the host's until a VM asks for it")));
         }
         let stands = self.stands(&request, &view)?;
-        let view = if stands { view } else { self.view_by(|host| host.observe_gpu_and_holders(address))? };
+        let look = || self.view_by(|host| host.observe_gpu_and_holders(address));
+        let view = if stands { view } else { look()? };
         let seen = stands.then(|| view.clone());
-        let switched = self.set_type_in(&request, view)?;
+        let switched = self.set_type_in(&request, view, look)?;
         // Others may have had the host meanwhile: what is stored now is meant.
         let (desired, _) = self.store.load()?;
         let entry = desired.gpu(address);

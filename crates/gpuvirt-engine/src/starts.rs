@@ -45,6 +45,8 @@ struct State {
     /// The GPUs that changes are at.
     changing: BTreeMap<PciAddress, At>,
     last_change: u64,
+    /// How many changes of each GPU have ended.
+    changes: BTreeMap<PciAddress, u64>,
     /// GPUs on which something of VMs that ended was kept until what is done to the GPU ends.
     kept: BTreeSet<PciAddress>,
     /// VMs that start with the host and were off when libvirt last listed them: room is kept for those.

@@ -8,7 +8,7 @@ use gpuvirt_model::{
 };
 use gpuvirt_plan::{Plan, checks, pending, switch};
 
-use crate::mig_read::READ_DEADLINE;
+use crate::mig_read::{Asked, READ_DEADLINE};
 use crate::prepare::{preparation, services_down, wanted};
 use crate::records::{records_after, with_instances_after};
 use crate::{Engine, EngineError, Report, SwitchRequest, View};
@@ -21,21 +21,31 @@ impl Engine {
     pub fn set_type(&self, request: &SwitchRequest) -> Result<Report, EngineError> {
         let turn = self.turn_at(request.gpu, request.dry_run && !self.is_about_mig(request)?);
         self.hands_on(request.gpu)?;
-        self.set_type_in(request, turn.view_of(request.gpu)?)
+        let look = || turn.view_of(request.gpu);
+        self.set_type_in(request, look()?, look)
     }
 
     /// The same in the caller's turn, decided on this picture: `gpu set`, a document that is applied, and what is
-    /// restored at start go one way.
-    pub(crate) fn set_type_in(&self, request: &SwitchRequest, mut view: View) -> Result<Report, EngineError> {
+    /// restored at start go one way. It is looked `again` where others had the host meanwhile.
+    pub(crate) fn set_type_in(
+        &self,
+        request: &SwitchRequest,
+        mut view: View,
+        again: impl Fn() -> Result<View, EngineError>,
+    ) -> Result<Report, EngineError> {
         self.changeable(&view, request.gpu)?;
-        let mut observed = view.observed.clone();
-        let asked = wanted(request, &view);
-        let by = (&asked, &view.records);
-        self.see_gpu_instances(&mut observed, request.gpu, by, READ_DEADLINE)?;
-        if !request.dry_run {
-            self.see_what_the_tool_wipes(&mut observed, request.gpu, by, READ_DEADLINE);
-        }
-        view.observed = observed;
+        let asked = Asked {
+            gpu: request.gpu,
+            wanted: &|view| wanted(request, view),
+            wipes: !request.dry_run,
+            within: READ_DEADLINE,
+        };
+        let again = || {
+            let view = again()?;
+            self.changeable(&view, request.gpu).map(drop)?;
+            Ok(view)
+        };
+        self.see_gpu_instances(&mut view, &asked, again)?;
         let view = &view;
         let gone = || EngineError::Bug(format!("{} is gone from its own picture", request.gpu));
         let gpu = view.observed.gpus.get(&request.gpu).ok_or_else(gone)?;

@@ -108,6 +108,11 @@ impl Engine {
         done
     }
 
+    /// Whether this thread's turn has the host: a dry run has not.
+    pub(crate) fn has_host(&self) -> bool {
+        MINE.get().host.is_some()
+    }
+
     /// How often others had the host in this thread's turn: what was read before may be old since.
     pub(crate) fn lent(&self) -> u64 {
         MINE.get().lent

@@ -13,6 +13,7 @@ use gpuvirt_plan::vgpu;
 use gpuvirt_plan::wish::{Making, Wish};
 
 use crate::mig_read::READ_DEADLINE;
+use crate::mig_room::Read;
 use crate::placement;
 use crate::vgpu_params::refuse_any;
 use crate::{CreateRequest, Engine, EngineError, Report, View};
@@ -64,12 +65,20 @@ impl Engine {
             None => self.turn(request.dry_run),
         };
         request.gpu.map_or(Ok(()), |gpu| self.hands_on(gpu))?;
-        // Nothing is taken from anybody, so nobody is looked for.
-        let view = turn.view_without_holders()?;
-        if let Some(report) = self.anywhere_already(request, &view)? {
-            return Ok(report);
-        }
-        let place = self.place(request, &view, Instant::now() + READ_DEADLINE)?;
+        let mut read = Read::until(Instant::now() + READ_DEADLINE);
+        let view = loop {
+            // Nothing is taken from anybody, so nobody is looked for.
+            let view = turn.view_without_holders()?;
+            if let Some(report) = self.anywhere_already(request, &view)? {
+                return Ok(report);
+            }
+            // The vendor's command is a client of the card: only in the turn of a change.
+            let first = request.wishes.first().filter(|_| !request.dry_run);
+            if !first.is_some_and(|first| self.read_rooms(&view, &first.profile, &mut read)) {
+                break view;
+            }
+        };
+        let place = self.place(request, &view, &read)?;
         let gpu = self.changeable(&view, place.gpu)?;
         let report = self.make_by(
             &view,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use gpuvirt_model::{DesiredGpu, GraphicsType, PciAddress, Refusal, RefusalCode, When};
 use gpuvirt_plan::{checks, pending_reason, switch};
 
-use crate::mig_read::READ_DEADLINE;
+use crate::mig_read::{Asked, READ_DEADLINE};
 use crate::prepare::wanted;
 use crate::switch::{entry, with_entry};
 use crate::{Engine, EngineError, Report, SwitchRequest, View};
@@ -64,10 +64,13 @@ impl Engine {
         self.hands_on(request.gpu)?;
         let mut view = turn.view()?;
         self.changeable(&view, request.gpu)?;
-        let mut observed = view.observed.clone();
-        let by = (&wanted(request, &view), &view.records);
-        self.see_gpu_instances(&mut observed, request.gpu, by, READ_DEADLINE)?;
-        view.observed = observed;
+        let asked = Asked {
+            gpu: request.gpu,
+            wanted: &|view| wanted(request, view),
+            wipes: false,
+            within: READ_DEADLINE,
+        };
+        self.see_gpu_instances(&mut view, &asked, || turn.view())?;
         let gpu = self.changeable(&view, request.gpu)?;
         let (stand, accepted) = self.refusals(request, &view)?;
         let stand: Vec<Refusal> = stand.into_iter().filter(|refusal| !refusal.code.passes()).collect();

@@ -4,15 +4,17 @@
 mod world;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::spawn;
 use std::time::Duration;
 
-use gpuvirt_engine::{CreateRequest, Engine, EngineError, Removal, RemoveRequest, Report};
+use gpuvirt_engine::{CreateRequest, Engine, EngineError, Removal, RemoveRequest, Report, Wish};
 use gpuvirt_fakekernel::SizeRule;
 use gpuvirt_host::Sysfs as _;
 use gpuvirt_model::{ConfiguredType, DesiredGpu, Domain, ProfileName, RefusalCode, VgpuId};
 use uuid::Uuid;
+use world::dice::Dice;
 use world::domain::{add_profile, define, hooked};
 use world::{GPU, OTHER, World, at, switch};
 
@@ -159,22 +161,12 @@ fn what_is_only_remembered_of_another_gpu_goes_without_a_word_on_the_rest_of_it(
     assert_eq!(files.records.vgpus.keys().copied().collect::<Vec<_>>(), [mdev(4)]);
 }
 
-/// Numbers that look random and are the same each time.
-struct Dice(u64);
-
-impl Dice {
-    fn throw(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
-    }
-}
-
 /// Whatever changes interleave at whichever of their steps: what was answered is true, what is stored is as the host is.
 #[test]
 fn however_changes_interleave_host_and_documents_agree() {
     for seed in 1..=12 {
         let world = world();
-        let engine = Arc::new(world.engine().with_patience(Duration::ZERO, Duration::from_secs(20)));
+        let (engine, due) = telling(&world);
         let vms: Vec<Domain> = (0..4).map(|worker| vm(&world, &engine, worker)).collect();
         let alive = Arc::new(Mutex::new(BTreeSet::new()));
         let workers: Vec<_> = (0_u64..)
@@ -187,7 +179,10 @@ fn however_changes_interleave_host_and_documents_agree() {
             })
             .collect();
         workers.into_iter().for_each(|worker| worker.join().unwrap());
-        engine.remove_released(DEADLINE).unwrap();
+        // What was kept for the sake of a change is told of when that has ended: nothing else is left.
+        while due.swap(false, Ordering::Relaxed) {
+            engine.remove_released(DEADLINE).unwrap();
+        }
         agree(&world, &alive.lock().unwrap(), seed);
         assert!(engine.changing().is_empty() && engine.working().is_empty());
         for gpu in [GPU, OTHER] {
@@ -196,6 +191,14 @@ fn however_changes_interleave_host_and_documents_agree() {
         }
         agree(&world, &alive.lock().unwrap(), seed);
     }
+}
+
+/// An engine that lends the host whenever it can, and whether it has told that removals are due.
+fn telling(world: &World) -> (Arc<Engine>, Arc<AtomicBool>) {
+    let due = Arc::<AtomicBool>::default();
+    let told = Arc::clone(&due);
+    let engine = world.engine().with_patience(Duration::ZERO, Duration::from_secs(20));
+    (Arc::new(engine.telling_of_releases(move || told.store(true, Ordering::Relaxed))), due)
 }
 
 fn vm(world: &World, engine: &Engine, worker: u128) -> Domain {
@@ -236,11 +239,15 @@ impl Worker {
             let gpu = if self.dice.throw(2) == 0 { GPU } else { OTHER };
             match self.dice.throw(8) {
                 0 | 1 => {
-                    let number = u128::from(self.number * 100 + turn + 1);
+                    let first = u128::from(self.number * 1000 + turn * 10 + 1);
+                    let numbers = first..first + 1 + u128::from(self.dice.throw(3));
                     let anywhere = self.dice.throw(2) == 0;
-                    if create(&self.engine, (!anywhere).then_some(gpu), number).is_ok() {
-                        self.alive.lock().unwrap().insert(mdev(number));
-                        self.own.push(number);
+                    let gpu = (!anywhere).then_some(at(gpu));
+                    let wish = |number| Wish::new(mdev(number), ProfileName(SMALL.to_owned()));
+                    let wishes = numbers.clone().map(wish).collect();
+                    if self.engine.create_vgpus(&CreateRequest { gpu, wishes, dry_run: false }).is_ok() {
+                        self.alive.lock().unwrap().extend(numbers.clone().map(mdev));
+                        self.own.extend(numbers);
                     }
                 }
                 2 | 3 => {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! socket -> serve ----------------------------------------------------------> SIGTERM
-//!        \-> recover, restore (on the lane of changes) -> READY, libvirt may be asked
+//!        \-> recover, restore (on the lane of changes, GPUs beside each other) -> READY, libvirt may be asked
 //!                       \-> RESTORE_BEFORE_READY passed -^ (it goes on beside)
 //! ```
 //!
@@ -147,7 +147,6 @@ async fn become_ready(context: Arc<Context>, libvirt: Gate, socket: PathBuf) {
     let forgotten = Arc::clone(&context);
     let later = Arc::clone(&context);
     let restore = tokio::spawn(async move {
-        recover(&context).await;
         restore(&context).await;
         // What came meanwhile is noted, and has its turn now.
         drop(tokio::spawn(Context::reconcile(later)));
@@ -167,15 +166,8 @@ async fn become_ready(context: Arc<Context>, libvirt: Gate, socket: PathBuf) {
     tracing::info!(socket = %socket.display(), version = env!("CARGO_PKG_VERSION"), "ready");
 }
 
-/// Takes back what an earlier daemon left unfinished. What can't be taken back stays hands-off and is shown; it is no
-/// reason not to serve, and never one to hold up libvirt.
-async fn recover(context: &Arc<Context>) {
-    if let Err(error) = context.recover().await {
-        tracing::error!(%error, "an earlier change could not be taken back");
-    }
-}
-
-/// Makes the host what was asked for, as far as nothing is in the way. Neither is this a reason not to serve.
+/// Takes back what an earlier daemon left unfinished, and makes the host what was asked for, as far as nothing is in the way.
+/// What can't be done is shown; it is no reason not to serve, and never one to hold up libvirt.
 async fn restore(context: &Arc<Context>) {
     if let Err(error) = context.restore().await {
         tracing::error!(%error, "what was asked for is not restored");

@@ -165,12 +165,13 @@ impl Engine {
             dry_run: goal.dry_run,
             deadline: goal.deadline,
         };
-        let report = self.set_type_in(&request, staged.clone())?;
+        let again = || Ok(self::staged(&self.view_of(view.observed.domains.clone())?, entry));
+        let report = self.set_type_in(&request, staged.clone(), again)?;
         if report.outcome.is_changed() || !new {
             return Ok(report);
         }
         if !goal.dry_run {
-            self.store.commit(&staged.desired, &view.records)?;
+            self.store_more(address, view, &staged.desired, &view.records)?;
         }
         let text = format!("{address} is configured as {}; the host needs no change", entry.graphics_type);
         Ok(Report { outcome: Outcome::Changed(text), ..report })

@@ -10,6 +10,7 @@ use gpuvirt_plan::checks::start::{Judgement, Missing};
 
 use super::deadline::{CREATION_DEADLINE, VALIDATION_DEADLINE, WRITE_AT_LEAST};
 use super::judge::never_made;
+use crate::mig_room::Read;
 use crate::starts::{Unclaimed, Wanted, gpus_of};
 use crate::together::wish;
 use crate::turn::Turn;
@@ -164,6 +165,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         // VMs that have ended, whose vGPUs were asked to go already.
         let mut asked = BTreeSet::from([domain.uuid]);
+        let mut read = Read::until(end);
         loop {
             let seen = self.starts.mark();
             let view = view_for(domain, turn, made)?;
@@ -180,7 +182,7 @@ impl Engine {
                 return Err(too_late(domain));
             }
             if let Some(card) = judgement.lent.first() {
-                self.lend(*card, GraphicsType::Direct, &view, left)?;
+                self.lend(*card, GraphicsType::Direct, (turn, &view), left)?;
                 continue;
             }
             let Some(missing) = judgement.missing.first() else {
@@ -196,38 +198,40 @@ impl Engine {
                 self.unmake_start(missing.id, domain.uuid, turn, left)?;
                 continue;
             }
-            self.make_start(domain, missing, &view, turn, end)?;
-            made.push(missing.id);
+            if self.make_start(domain, missing, (turn, &view), &mut read)? {
+                made.push(missing.id);
+            }
         }
     }
 
-    /// Makes one vGPU for a domain's start: recorded as such, and not part of the desired document.
+    /// Makes one vGPU for a domain's start: recorded as such, and not part of the desired document. Whether it was made, and
+    /// is not first to be judged again: others had the host while it was found out where there is room.
     fn make_start(
         &self,
         domain: &Domain,
         missing: &Missing,
-        view: &View,
-        turn: &Turn<'_>,
-        end: Instant,
-    ) -> Result<(), EngineError> {
+        (turn, view): (&Turn<'_>, &View),
+        read: &mut Read,
+    ) -> Result<bool, EngineError> {
         let wish = wish(domain, missing);
         let of_vf = |vf| view.observed.gpu_of(vf).map(|gpu| gpu.address);
         let gpu = match missing.id.vf().and_then(of_vf) {
             Some(gpu) => gpu,
+            None if self.read_rooms(view, &wish.profile, read) => return Ok(false),
             None => {
                 let wishes = vec![wish.clone()];
-                self.place(&CreateRequest { gpu: None, wishes, dry_run: false }, view, end)?.gpu
+                self.place(&CreateRequest { gpu: None, wishes, dry_run: false }, view, read)?.gpu
             }
         };
         let gpu = self.changeable(view, gpu)?;
         // The choice may have asked a program.
-        let left = end.saturating_duration_since(Instant::now());
+        let left = read.end.saturating_duration_since(Instant::now());
         if left < WRITE_AT_LEAST {
             return Err(too_late(domain));
         }
-        self.make_together(wish, gpu, view, turn, end)?;
+        self.make_together(wish, gpu, view, turn, read.end)?;
         tracing::info!(vm = domain.name, id = %missing.id, profile = %missing.profile, gpu = %gpu.address, "made for a start");
-        Ok(())
+        Ok(true)
     }
 }
 

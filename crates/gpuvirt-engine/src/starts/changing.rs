@@ -63,6 +63,11 @@ impl Starts {
         self.state().changing.contains_key(&gpu)
     }
 
+    /// How many changes of this GPU have ended: what was read of it is old when there are more.
+    pub(crate) fn changes_of(&self, gpu: PciAddress) -> u64 {
+        self.state().changes.get(&gpu).copied().unwrap_or_default()
+    }
+
     /// Whether a change of this GPU is under way; what of a VM that has ended was to go there is due when it ends.
     pub(crate) fn keeps(&self, gpu: PciAddress) -> bool {
         let mut state = self.state();
@@ -124,6 +129,7 @@ impl Drop for Changing<'_> {
         if !self.only_looks {
             state.now += 1;
             state.last_change = state.now;
+            *state.changes.entry(self.gpu).or_default() += 1;
         }
         let due = ended && state.kept.remove(&self.gpu);
         drop(state);

@@ -83,7 +83,11 @@ pub fn cut_of(world: World) -> World {
 
 /// A card without virtual functions, with the vendor's tool for them.
 pub fn bare() -> World {
-    let world = World::typed();
+    bare_of(World::typed())
+}
+
+/// The same, of a world that has that card.
+pub fn bare_of(world: World) -> World {
     world.kernel.install(COMMAND, Program::Command);
     world.kernel.install(TOOL, Program::VfTool);
     offer(&world);

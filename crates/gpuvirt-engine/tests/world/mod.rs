@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing, missing_docs)] // each test file uses its own part
 
 pub mod changes;
+pub mod dice;
 pub mod domain;
 mod hold;
 pub mod mig;
@@ -46,7 +47,7 @@ pub const SYSTEMCTL: &str = "/usr/bin/systemctl";
 pub const CLIENT: &str = "/dev/nvidia-client";
 
 /// The node of [`CLIENT`], as a dump has it.
-const CLIENT_NODE: &str = "
+pub const CLIENT_NODE: &str = "
 P: /devices/pci0000:00/0000:00:03.0/0000:26:00.0/misc/nvidia-client
 N: nvidia-client
 E: DEVNAME=/dev/nvidia-client
@@ -86,6 +87,8 @@ pub struct World {
     pub command_hangs: Arc<AtomicBool>,
     /// Looks at GPU instances wait here, when there is one.
     pub command_hold: Arc<Mutex<Option<Arc<Hold>>>>,
+    /// So many of them do not, before one does.
+    pub looks_before_hold: Arc<Mutex<usize>>,
     /// The host's memory.
     pub memory: Arc<Mutex<Option<HostMemory>>>,
     /// Steps wait here, when there is one.
@@ -200,6 +203,7 @@ impl World {
             waits: Arc::default(),
             command_hangs: Arc::default(),
             command_hold: Arc::default(),
+            looks_before_hold: Arc::default(),
             hold: Arc::default(),
             held_cards: Arc::default(),
             slow_cards: Arc::default(),
@@ -298,6 +302,24 @@ impl World {
 
     fn pace_of(&self, step: &Step) -> Option<Duration> {
         of_card(step, &self.slow_cards.lock().unwrap())
+    }
+
+    /// From now on looks at GPU instances wait, but for the first ones, until the test lets them go on.
+    pub fn hold_looks_after(&self, first: usize) -> Arc<Hold> {
+        let hold = Arc::<Hold>::default();
+        *self.looks_before_hold.lock().unwrap() = first;
+        *self.command_hold.lock().unwrap() = Some(Arc::clone(&hold));
+        hold
+    }
+
+    fn held_look(&self) -> Option<Arc<Hold>> {
+        let mut first = self.looks_before_hold.lock().unwrap();
+        let hold = self.command_hold.lock().unwrap().clone()?;
+        if *first > 0 {
+            *first -= 1;
+            return None;
+        }
+        Some(hold)
     }
 
     /// From now on each step of this card takes so long.
@@ -409,8 +431,7 @@ impl Host for World {
 
     fn mig(&self, gpu: PciAddress, command: &ProgramPath, deadline: Duration) -> Result<MigState, PortError> {
         self.waits.lock().unwrap().push(deadline);
-        let hold = self.command_hold.lock().unwrap().clone();
-        if let Some(hold) = hold {
+        if let Some(hold) = self.held_look() {
             hold.pass();
         }
         if self.command_hangs.load(Ordering::Relaxed) {

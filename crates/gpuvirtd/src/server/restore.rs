@@ -1,6 +1,6 @@
 //! What was asked for, made so at the daemon's start: GPU by GPU, and what came of it kept for `status`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use gpuvirt_api::event::EventKind;
 use gpuvirt_api::status::{RestoreOutcome, RestoredGpu};
 use gpuvirt_engine::{EngineError, Report};
 use gpuvirt_model::{PciAddress, chain};
+use tokio::sync::watch;
 
 use super::answer::Failure;
 use super::context::Context;
@@ -18,30 +19,34 @@ use super::lane::in_order;
 /// hands-off then, and the others have their turn.
 const RESTORE_DEADLINE: Duration = Duration::from_secs(20);
 
-impl Context {
-    /// Takes back what an earlier daemon began and did not settle, in the turn of a change. At the daemon's start: what is
-    /// stuck then is not waited for longer than a restore is.
-    ///
-    /// # Errors
-    /// What stays hands-off, and why.
-    pub async fn recover(self: &Arc<Self>) -> Result<(), ApiError> {
-        let work = |context: &Self| {
-            let _mark = context.hearing.own_change();
-            Ok(context.engine.recover(context.write_deadline.min(RESTORE_DEADLINE))?)
-        };
-        let report = self.on_a_thread(&self.changes, work).await.map_err(|failure| failure.error)?;
-        self.tell_recovered(&report);
-        Ok(())
-    }
+/// What the daemon's start does with a GPU.
+enum Led {
+    /// A change that an earlier daemon left open is taken back.
+    Back(PciAddress),
+    /// It becomes what it was configured as.
+    On(PciAddress),
+}
 
+/// The GPUs that are led back first, each with whether that has ended.
+type Recovered = BTreeMap<PciAddress, watch::Sender<bool>>;
+
+impl Context {
     /// Takes back what a write that has ended at last kept unsettled, in the turn of a change.
     ///
     /// # Errors
     /// What stays hands-off, and why.
     pub(super) async fn recover_these(self: &Arc<Self>, gpus: BTreeSet<PciAddress>) -> Result<(), ApiError> {
+        self.recover_within(gpus, self.write_deadline).await
+    }
+
+    async fn recover_within(
+        self: &Arc<Self>,
+        gpus: BTreeSet<PciAddress>,
+        deadline: Duration,
+    ) -> Result<(), ApiError> {
         let work = move |context: &Self| {
             let _mark = context.hearing.own_change();
-            Ok(context.engine.recover_these(&gpus, context.write_deadline)?)
+            Ok(context.engine.recover_these(&gpus, deadline)?)
         };
         let report = self.on_a_thread(&self.changes, work).await.map_err(|failure| failure.error)?;
         self.tell_recovered(&report);
@@ -56,22 +61,53 @@ impl Context {
         }
     }
 
-    /// Makes every configured GPU what it was configured as, each in the turn of a change. One that can't be is reported
-    /// and holds up no other, and neither does one whose driver takes long.
+    /// At the daemon's start: takes back what an earlier daemon began and did not settle, then makes every configured GPU what
+    /// it was configured as, GPU by GPU, each in the turn of a change. One that can't be is reported and holds up no other, and
+    /// neither does one whose driver takes long, at the one or at the other.
     ///
     /// # Errors
     /// Only when it can't be told what is configured.
     pub async fn restore(self: &Arc<Self>) -> Result<(), ApiError> {
-        let managed = |context: &Self| Ok(context.engine.managed()?);
-        let managed = self.read(managed).await.map_err(|failure| failure.error)?;
-        self.restored.to_come().extend(&managed);
-        let work = |address| {
-            let context = Arc::clone(self);
-            async move { drop(context.restore_one(address).await) }
+        let open = self.read(|context| Ok(context.outside.store.open_intents()?)).await;
+        let open = open.unwrap_or_else(|failure| {
+            tracing::error!(error = %failure.error, "what an earlier daemon left unfinished can't be told");
+            Vec::new()
+        });
+        let recovered: Recovered = open.iter().map(|plan| (plan.gpu, watch::Sender::new(false))).collect();
+        let managed = self.read(|context| Ok(context.engine.managed()?)).await;
+        let managed = managed.map_err(|failure| failure.error);
+        self.restored.to_come().extend(managed.iter().flatten());
+        let mut all: Vec<Led> = recovered.keys().map(|gpu| Led::Back(*gpu)).collect();
+        all.extend(managed.iter().flatten().map(|gpu| Led::On(*gpu)));
+        let recovered = Arc::new(recovered);
+        let lead = |led| {
+            let (context, recovered) = (Arc::clone(self), Arc::clone(&recovered));
+            async move { context.lead_at_start(led, &recovered).await }
         };
-        in_order(managed, work).await;
+        in_order(all, lead).await;
         self.restored.finish();
-        Ok(())
+        managed.map(drop)
+    }
+
+    async fn lead_at_start(self: Arc<Self>, led: Led, recovered: &Recovered) {
+        match led {
+            Led::Back(gpu) => {
+                // What is stuck is waited for no longer than a restore is. It stays hands-off and is shown.
+                let deadline = self.write_deadline.min(RESTORE_DEADLINE);
+                if let Err(error) = self.recover_within(BTreeSet::from([gpu]), deadline).await {
+                    tracing::error!(%gpu, %error, "an earlier change could not be taken back");
+                }
+                if let Some(told) = recovered.get(&gpu) {
+                    told.send_replace(true);
+                }
+            }
+            Led::On(gpu) => {
+                if let Some(told) = recovered.get(&gpu) {
+                    drop(told.subscribe().wait_for(|ended| *ended).await);
+                }
+                self.restore_one(gpu).await;
+            }
+        }
     }
 
     /// Makes one GPU what it was configured as, and keeps what came of it for `status`.
