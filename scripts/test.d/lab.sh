@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # The lab's stages of scripts/test: the real kernel judges the fake one, then real libvirt and nested guests.
 
-# Two labs take half the time on four processors; but nested guests panic their host more often where processors are scarce.
-labs_wanted=${GPUVIRT_LABS:-1}
+# A lab keeps two processors busy; two take half the time on four.
+labs_wanted=${GPUVIRT_LABS:-$(($(nproc) >= 4 ? 2 : 1))}
 
 # lab_stages NEXTEST_PROFILE
 lab_stages() {

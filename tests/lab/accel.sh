@@ -13,12 +13,14 @@ case ${GPUVIRT_LAB_ACCEL:-} in
   *) die "GPUVIRT_LAB_ACCEL is kvm or tcg, not '$GPUVIRT_LAB_ACCEL'" ;;
 esac
 
+qemu=$("$LAB_SRC/emulator.sh")
+
 boots_a_guest() {
-  timeout -k 2 "$DEADLINE" qemu-system-x86_64 -nodefaults -display none -no-reboot -machine q35 -accel kvm -cpu host -m 256 \
+  timeout -k 2 "$DEADLINE" "$qemu" -nodefaults -display none -no-reboot -machine q35 -accel kvm -cpu host -m 256 \
     -kernel "$1" -initrd "$2" -append 'console=ttyS0 quiet panic=-1' -serial stdio </dev/null 2>/dev/null | grep -qa L2-DONE
 }
 
-verdict=$LAB_CACHE/accel-$(key -- "$(cat /proc/sys/kernel/random/boot_id)" "$(qemu-system-x86_64 --version)" "$(id -u)")
+verdict=$LAB_CACHE/accel-$(key -- "$(cat /proc/sys/kernel/random/boot_id)" "$("$qemu" --version)" "$(id -u)")
 if [ ! -s "$verdict" ]; then
   choice=tcg
   if [ ! -w /dev/kvm ]; then

@@ -8,7 +8,7 @@ mkdir -p "$APT_DIR/lists/partial" "$APT_DIR/archives/partial" "$APT_DIR/empty"
 
 # The machine's sources, but our lists: `update` here must not disturb the machine's own.
 private_lists() {
-  flock "$APT_DIR/lock" apt-get -qq -o APT::Sandbox::User=root -o Dir::State::lists="$APT_DIR/lists" "$@"
+  flock "$APT_DIR/lock" apt-get -qq -o Acquire::Retries=5 -o APT::Sandbox::User=root -o Dir::State::lists="$APT_DIR/lists" "$@"
 }
 
 # find_mirrors : ask apt itself, so deb822 files, one-line lists, mirror options and proxies all count.
@@ -35,12 +35,15 @@ find_mirrors() {
 debian_sources() {
   echo "deb $APT_MAIN $1 main"
   echo "deb $APT_MAIN $1-updates main"
+  # Taken from only where that is asked for.
+  [ "$1" != "$LAB_SUITE" ] || echo "deb $APT_MAIN $1-backports main"
   [ -z "$APT_SECURITY" ] || echo "deb $APT_SECURITY $1-security main"
 }
 
 # lab_apt ARG... : apt-get with $APT_DIR/sources.list as its only source.
 lab_apt() {
-  apt-get -o APT::Sandbox::User=root -o Dir::Etc::sourcelist="$APT_DIR/sources.list" -o Dir::Etc::sourceparts="$APT_DIR/empty" \
+  apt-get -o Acquire::Retries=5 -o APT::Sandbox::User=root \
+    -o Dir::Etc::sourcelist="$APT_DIR/sources.list" -o Dir::Etc::sourceparts="$APT_DIR/empty" \
     -o Dir::State::lists="$APT_DIR/lists" -o Dir::Cache::archives="$APT_DIR/archives" \
     -o DPkg::Lock::Timeout=300 "$@"
 }

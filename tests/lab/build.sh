@@ -27,6 +27,7 @@ case ${1:-} in
 esac
 
 start=$EPOCHREALTIME
+"$LAB_SRC/emulator.sh" >/dev/null
 tar=$("$LAB_SRC/rootfs.sh")
 # side by side: the image's first boot and the builder's packages each keep one processor busy
 "$LAB_SRC/builder.sh" "$(cat "${tar%.tar}.kernel")" >"$LAB_CACHE/tmp.$$.builder-path" &
@@ -36,8 +37,8 @@ wait "$builder_job" || die 'the module builder was not built'
 builder=$(cat "$LAB_CACHE/tmp.$$.builder-path")
 rm -f "$LAB_CACHE/tmp.$$.builder-path"
 # Artefacts of recipes that nobody has used for two weeks.
-touch "$tar" "$image" "$builder"
-find "$LAB_CACHE" -maxdepth 1 \( -name 'rootfs-*' -o -name 'image-*' -o -name 'builder-*' -o -name 'ko-*' -o -name 'accel-*' \
+touch "$tar" "$image" "$builder" "$(dirname "$("$LAB_SRC/emulator.sh")")"
+find "$LAB_CACHE" -maxdepth 1 \( -name 'rootfs-*' -o -name 'image-*' -o -name 'builder-*' -o -name 'ko-*' -o -name 'qemu-*' -o -name 'accel-*' \
   -o -name 'modular-*' -o -name 'extra-*' \) \
   -mtime +14 -exec rm -rf --one-file-system {} +
 

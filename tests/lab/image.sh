@@ -11,7 +11,7 @@ DISK_SIZE=3G # sparse
 
 tar=$1
 make_ssh_keys
-out=$LAB_CACHE/image-$(key "$LAB_SRC"/{image,configure,initramfs,vmlinux,prewarm,qemu,qemu-devices}.sh "$LAB_SRC"/devices.env \
+out=$LAB_CACHE/image-$(key "$LAB_SRC"/{image,configure,initramfs,vmlinux,prewarm,emulator,qemu,qemu-devices}.sh "$LAB_SRC"/devices.env \
   "$LAB_SRC"/guest/{l1-init,l2-init,guest-domain,guest-run,check-devices,modprobe.conf,sshd.conf} "$LAB_SSH_DIR/known_hosts" -- "$(basename "$tar")" "$DISK_SIZE" "${GPUVIRT_LAB_ACCEL:-}")
 echo "$out"
 [ ! -d "$out" ] || exit 0

@@ -19,14 +19,15 @@ accel_args() {
 # QEMU outlives us, so it must not hold our locks (descriptors 8 and 9).
 # An ordinary reboot stays a reboot: tests reboot the host and look again.
 qemu_start() {
-  local image=$1 disk=$2 run=$3 accel=$4
+  local image=$1 disk=$2 run=$3 accel=$4 qemu
+  qemu=$("$LAB_SRC/emulator.sh") || return
   local append='root=/dev/vda rw console=ttyS0 quiet intel_iommu=on iommu=pt oops=panic net.ifnames=0'
   # A machine that hangs panics, and whoever waits for it is told.
   append+=' softlockup_panic=1 watchdog_thresh=60'
   append+=' mitigations=off nokaslr tsc=reliable no_timer_check'
   append+=${LAB_APPEND:+ $LAB_APPEND}
   # shellcheck disable=SC2046 # words on purpose
-  (cd "$run" && qemu-system-x86_64 -name "gpuvirt-lab-$LAB_NAME" -nodefaults -display none -daemonize -pidfile "$run/pid" \
+  (cd "$run" && "$qemu" -name "gpuvirt-lab-$LAB_NAME" -nodefaults -display none -daemonize -pidfile "$run/pid" \
     -machine q35,kernel-irqchip=split,sata=off,smbus=off,i8042=off,vmport=off $(accel_args "$accel") -smp "$LAB_CPUS" -m "$LAB_MEM" \
     -device intel-iommu,intremap=on,caching-mode=on,device-iotlb=on \
     -kernel "$image/vmlinux" -initrd "$image/initrd.cpio" -append "$append" \

@@ -82,11 +82,6 @@ impl Client {
         Self { key, ..self }
     }
 
-    /// The socket.
-    pub fn socket(&self) -> &Path {
-        &self.socket
-    }
-
     fn get<T: DeserializeOwned>(&self, path: String) -> Result<T, ClientError> {
         self.call(Call { method: Method::GET, path, body: None::<&()>, deadline: READ_DEADLINE })
     }

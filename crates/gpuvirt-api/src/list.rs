@@ -46,4 +46,28 @@ impl<T> List<T> {
         let (api_version, kind) = (API_VERSION.to_owned(), kind.to_owned());
         Self { api_version, kind, source, domains_unknown: None, oddities: Vec::new(), items }
     }
+
+    /// The same of what no VM could be named in: that nobody was asked for VMs is no lack of it.
+    #[must_use]
+    pub fn without_vms(self) -> Self {
+        let domains_unknown = self.domains_unknown.filter(|why| *why != Unknown::NeedsDaemon);
+        Self { domains_unknown, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_not_asked_is_missed_where_vms_could_be_named() {
+        let of = |why: Option<Unknown>| {
+            let list = List { domains_unknown: why, ..List::new("X", Source::Host, vec![1]) };
+            list.without_vms().domains_unknown
+        };
+        assert_eq!(of(Some(Unknown::NeedsDaemon)), None);
+        let broken = Unknown::Unreadable { what: "no answer".to_owned() };
+        assert_eq!(of(Some(broken.clone())), Some(broken), "asked, and not answered");
+        assert_eq!(of(None), None);
+    }
 }

@@ -57,12 +57,8 @@ pub(crate) const KVM_CLASS: &str = "/sys/class/misc/kvm";
 pub(crate) const KVM_NODE: &str = "/dev/kvm";
 /// The firmware's tables.
 pub(crate) const ACPI_TABLES: &str = "/sys/firmware/acpi/tables";
-/// IOMMU units that work.
-pub(crate) const IOMMU_UNITS: &str = "/sys/class/iommu";
 /// Whether VFIO's mode without any IOMMU is on.
 pub(crate) const VFIO_NOIOMMU: &str = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode";
-/// The nodes that are there.
-pub(crate) const NODES_ONLINE: &str = "/sys/devices/system/node/online";
 /// Who has claimed which physical addresses.
 pub(crate) const IOMEM: &str = "/proc/iomem";
 /// What the firmware says about Secure Boot: four bytes of attributes, then the value (UEFI specification, 3.3).

@@ -176,8 +176,6 @@ pub struct CpuFeatures {
 pub struct IommuHealth {
     /// The firmware's table that describes one (`DMAR`, `IVRS`); none: it has none, or it is switched off in the setup.
     pub table: Fact<Option<String>>,
-    /// The units that work.
-    pub units: Fact<Vec<String>>,
 }
 
 /// VFIO's settings.
@@ -269,8 +267,6 @@ pub struct MemoryHealth {
     pub huge_page_kib: Fact<u64>,
     /// Huge pages.
     pub pools: Fact<Vec<HugePages>>,
-    /// Nodes with memory or processors, as the kernel writes sets: `0-1`.
-    pub nodes: Fact<String>,
     /// libvirt's daemons with what they may lock.
     pub lockers: Fact<Vec<Locker>>,
 }

@@ -17,6 +17,7 @@ mod looked;
 pub mod made;
 pub mod made_hosts;
 pub mod made_snapshot;
+pub mod made_whole;
 pub mod manifest;
 mod module_lines;
 pub mod notes;

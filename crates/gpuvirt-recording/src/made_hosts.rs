@@ -2,6 +2,7 @@
 
 use crate::made::{MadeDevice, MadeFunction, MadeHost, MadeIdentity};
 use crate::made_snapshot::MadeSnapshot;
+use crate::made_whole;
 use gpuvirt_model::PciAddress;
 
 /// Name and dump of each host that a dump can hold.
@@ -19,7 +20,7 @@ pub fn all() -> [(&'static str, String); 8] {
 }
 
 /// Name and content of each host that needs a snapshot: which modules are loaded is in no dump.
-pub fn snapshots() -> [(&'static str, MadeSnapshot); 2] {
+pub fn snapshots() -> [(&'static str, MadeSnapshot); 4] {
     let version =
         |text: &str| format!("NVRM version: {text}\nGCC version:  gcc version 12.2.0 (Debian 12.2.0-14)\n");
     let plain =
@@ -32,6 +33,8 @@ pub fn snapshots() -> [(&'static str, MadeSnapshot); 2] {
             .file("/proc/interrupts", INTERRUPTS)
     };
     [
+        ("amd-two-gpus", made_whole::amd_two_gpus()),
+        ("intel-secure-boot", made_whole::intel_secure_boot()),
         ("nvidia-plain", of(&plain).file("/sys/module/nvidia/version", "580.95.05\n")),
         (
             "vgpu-manager",
@@ -45,17 +48,17 @@ pub fn snapshots() -> [(&'static str, MadeSnapshot); 2] {
 /// One chip that remaps.
 const INTERRUPTS: &str = "           CPU0\n  1:          9  IR-IO-APIC    1-edge      i8042\n";
 
-const ROOT: &str = "/devices/pci0000:00";
+pub(crate) const ROOT: &str = "/devices/pci0000:00";
 
-const fn identity(vendor: u16, device: u16, class: u32) -> MadeIdentity {
+pub(crate) const fn identity(vendor: u16, device: u16, class: u32) -> MadeIdentity {
     MadeIdentity { vendor, device, subsystem: (vendor, 0x1100), class }
 }
 
-const fn address(bus: u8, slot: u8, function: u8) -> PciAddress {
+pub(crate) const fn address(bus: u8, slot: u8, function: u8) -> PciAddress {
     PciAddress { domain: 0, bus, slot, function }
 }
 
-fn host_bridge() -> MadeFunction {
+pub(crate) fn host_bridge() -> MadeFunction {
     MadeFunction::new(ROOT, address(0, 0, 0), identity(0x8086, 0x29c0, 0x06_0000))
 }
 
@@ -75,7 +78,7 @@ fn iommu() -> MadeDevice {
 }
 
 /// The text consoles: the dummy, and the one that draws on a frame buffer.
-fn consoles(host: MadeHost, framebuffer: bool) -> MadeHost {
+pub(crate) fn consoles(host: MadeHost, framebuffer: bool) -> MadeHost {
     let console = |number: u32, name: &str, bound: bool| {
         MadeDevice::new(&format!("/devices/virtual/vtconsole/vtcon{number}"), "vtconsole")
             .text_attribute("name", name)
@@ -85,7 +88,7 @@ fn consoles(host: MadeHost, framebuffer: bool) -> MadeHost {
     if framebuffer { host.device(&console(1, "(M) frame buffer device\n", true)) } else { host }
 }
 
-fn framebuffer(function: &MadeFunction, name: &str) -> MadeDevice {
+pub(crate) fn framebuffer(function: &MadeFunction, name: &str) -> MadeDevice {
     MadeDevice::new(&format!("{}/graphics/fb0", function.path()), "graphics")
         .node("fb0", 29, 0)
         .text_attribute("name", name)

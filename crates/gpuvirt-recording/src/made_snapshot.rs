@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
+use gpuvirt_model::Testimony;
 use tar::Builder;
 
-use crate::archive::{DUMP, FILES, MANIFEST};
+use crate::archive::{DUMP, FILES, MANIFEST, TESTIMONY};
 use crate::manifest::{Manifest, SNAPSHOT_VERSION};
 use crate::snapshot::append;
 
@@ -16,12 +17,15 @@ pub struct MadeSnapshot {
     /// By path; no content: a folder.
     files: BTreeMap<String, Option<String>>,
     absent: BTreeSet<String>,
+    modes: BTreeMap<String, u32>,
+    testimony: Option<Testimony>,
 }
 
 impl MadeSnapshot {
     /// A snapshot of a dump alone.
     pub fn new(dump: String) -> Self {
-        Self { dump, files: BTreeMap::new(), absent: BTreeSet::new() }
+        let (files, absent, modes) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+        Self { dump, files, absent, modes, testimony: None }
     }
 
     /// Adds a file by its absolute path.
@@ -41,6 +45,42 @@ impl MadeSnapshot {
     #[must_use]
     pub fn folder(mut self, path: &str) -> Self {
         self.files.insert(path.to_owned(), None);
+        self
+    }
+
+    /// Says what may be done with a file.
+    #[must_use]
+    pub fn mode(mut self, path: &str, mode: u32) -> Self {
+        self.modes.insert(path.to_owned(), mode);
+        self
+    }
+
+    /// Adds what no file shows.
+    #[must_use]
+    pub fn testimony(self, testimony: Testimony) -> Self {
+        Self { testimony: Some(testimony), ..self }
+    }
+
+    /// What no file shows, as far as there is something.
+    pub fn told(&self) -> Option<&Testimony> {
+        self.testimony.as_ref()
+    }
+
+    /// The dump.
+    pub fn dump(&self) -> &str {
+        &self.dump
+    }
+
+    /// The files and folders that were added.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
+    /// Forgets a path: whether it is there is not recorded.
+    #[must_use]
+    pub fn forget(mut self, path: &str) -> Self {
+        self.files.remove(path);
+        self.absent.remove(path);
         self
     }
 
@@ -71,11 +111,14 @@ impl MadeSnapshot {
             redacted: Vec::new(),
             unreadable: Vec::new(),
             absent: self.absent.iter().cloned().collect(),
-            modes: BTreeMap::new(),
+            modes: self.modes.clone(),
         };
         let mut tar = Builder::new(Vec::new());
         append(&mut tar, MANIFEST, Some(&serde_json::to_vec_pretty(&manifest)?))?;
         append(&mut tar, DUMP, Some(self.dump.as_bytes()))?;
+        if let Some(testimony) = &self.testimony {
+            append(&mut tar, TESTIMONY, Some(&serde_json::to_vec_pretty(testimony)?))?;
+        }
         for (path, content) in &self.files {
             append(&mut tar, &format!("{FILES}{path}"), content.as_deref().map(str::as_bytes))?;
         }

@@ -5,7 +5,7 @@ use gpuvirt_api::{
     StatusDocument, VgpuDocument, VmDocument, XmlDocument,
 };
 use gpuvirt_domain::{GpuForGuest, Placement, gpu_fragment, vgpu_fragment};
-use gpuvirt_model::{Desired, Gpu, Observed, ProfileName, Reading, Records, Refusal, Unknown, VgpuId};
+use gpuvirt_model::{Desired, Gpu, Observed, ProfileName, Reading, Records, Refusal, VgpuId};
 use gpuvirt_plan::capacity::{named, of_host};
 use gpuvirt_plan::checks;
 use gpuvirt_plan::placement::{Details, HostPicture};
@@ -52,10 +52,7 @@ impl Picture {
             let gpu = self.find(selector)?.address;
             profiles.retain(|profile| profile.gpu == gpu);
         }
-        let mut list = self.list("ProfileList", profiles);
-        // Nobody was asked for VMs: nothing in this list could name one.
-        list.domains_unknown = list.domains_unknown.filter(|why| *why != Unknown::NeedsDaemon);
-        Ok(list)
+        Ok(self.list("ProfileList", profiles).without_vms())
     }
 
     /// What fits, lives, remains and is kept.

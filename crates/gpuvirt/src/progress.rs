@@ -44,8 +44,8 @@ pub enum Wait {
 #[derive(Debug)]
 pub struct Progress {
     begun: Instant,
-    /// Where the daemon tells how far an order is; none where nobody looks.
-    daemon: Option<Client>,
+    /// The socket where the daemon tells how far an order is; none where nobody looks.
+    socket: Option<PathBuf>,
     line: OnceCell<Arc<Line>>,
 }
 
@@ -53,13 +53,13 @@ impl Progress {
     /// From now on, for what is printed like this; `socket` finds the daemon's.
     pub fn new(format: Format, socket: impl FnOnce() -> PathBuf) -> Self {
         let seen = format == Format::Table && io::stderr().is_terminal() && obeys(std::env::var_os("TERM"));
-        Self { begun: Instant::now(), daemon: seen.then(|| Client::new(&socket())), line: OnceCell::new() }
+        Self { begun: Instant::now(), socket: seen.then(socket), line: OnceCell::new() }
     }
 
     /// Does the work, and says what is waited for if it takes long.
     pub fn during<T>(&self, wait: Wait, work: impl FnOnce() -> T) -> T {
-        let Some(daemon) = &self.daemon else { return work() };
-        let line = self.line.get_or_init(|| Line::begin(self.begun, daemon.socket()));
+        let Some(socket) = &self.socket else { return work() };
+        let line = self.line.get_or_init(|| Line::begin(self.begun, socket));
         line.state().wait = Some(wait);
         line.changed.notify_one();
         let _shown = Shown(line);

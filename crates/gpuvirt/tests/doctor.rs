@@ -14,6 +14,7 @@ mod doctor {
     pub mod lab;
     pub mod missing;
     pub mod vms;
+    pub mod whole;
 }
 
 use std::collections::BTreeSet;
@@ -219,76 +220,6 @@ fn prose_is_told_from_a_command() {
     for line in ["printf '%s: and, or' >x", "journalctl -u gpuvirtd # when it does not start"] {
         assert!(!is_prose(line), "{line}");
     }
-}
-
-#[test]
-fn the_command_line_is_changed_as_this_host_is_started() {
-    for (want, bed) in doctor::kept::loaders() {
-        let found = bed.examine().findings;
-        let remedies: Vec<&str> =
-            found.iter().flat_map(|finding| &finding.remedy).map(String::as_str).collect();
-        for line in want {
-            assert!(remedies.contains(line), "{line} is none of {remedies:#?}");
-        }
-    }
-}
-
-/// Typed as they are, the remedies leave of the loader's file what nobody minds, and tell the loader.
-#[test]
-fn the_remedies_edit_the_loaders_file() {
-    let mut edited = 0;
-    for (_, bed) in doctor::kept::loaders() {
-        let root = tempfile::tempdir().unwrap();
-        let at = |path: &str| root.path().join(path.rsplit('/').next().unwrap().to_owned() + "-of-test");
-        let (grub, stored) = (at("/etc/default/grub"), at("/etc/kernel/cmdline"));
-        let now = root.path().join("now");
-        let fresh = !bed.has("/etc/kernel/cmdline");
-        let words = doctor::kept::WORDS;
-        for (file, text) in [
-            (&grub, format!("GRUB_CMDLINE_LINUX=\"quiet {words}\"\n")),
-            (&stored, format!("root=/dev/sda1 quiet {words}\n")),
-            (&now, format!("BOOT_IMAGE=/vmlinuz initrd=\\a\\b root=/dev/sda1 quiet {words}\n")),
-        ] {
-            if !(fresh && file == &stored) {
-                std::io::Write::write_all(&mut std::fs::File::create(file).unwrap(), text.as_bytes())
-                    .unwrap();
-            }
-        }
-        let log = root.path().join("log");
-        let tools: String = ["update-grub", "proxmox-boot-tool", "kernel-install"]
-            .iter()
-            .map(|tool| format!("{tool}() {{ echo {tool} \"$@\" >>{}; }}\n", log.display()))
-            .collect();
-        let found = bed.examine().findings;
-        let typed: Vec<String> = found
-            .iter()
-            .flat_map(|finding| &finding.remedy)
-            .filter(|line| line.starts_with("sed ") || line.starts_with("grep -qs "))
-            .map(|line| {
-                line.replace("/etc/default/grub", grub.to_str().unwrap())
-                    .replace("/etc/kernel/cmdline", stored.to_str().unwrap())
-                    .replace("/proc/cmdline", now.to_str().unwrap())
-            })
-            .collect();
-        let Some(first) = typed.first() else { continue };
-        let file = if first.contains(grub.to_str().unwrap()) { &grub } else { &stored };
-        for line in &typed {
-            let ran =
-                std::process::Command::new("bash").args(["-c", &format!("{tools}{line}")]).output().unwrap();
-            assert!(ran.status.success(), "{line}: {}", String::from_utf8_lossy(&ran.stderr));
-        }
-        let text = std::fs::read_to_string(file).unwrap();
-        assert!(!text.contains("pcie_acs_override"), "{typed:#?} left {text}");
-        assert!(
-            !text.contains("nouveau") && text.contains("module_blacklist=floppy"),
-            "{typed:#?} left {text}"
-        );
-        assert!(text.contains("quiet") && !text.contains("BOOT_IMAGE") && !text.contains("initrd"), "{text}");
-        let told = std::fs::read_to_string(&log).unwrap();
-        assert!(told.lines().count() >= typed.len(), "{typed:#?} told {told}");
-        edited += 1;
-    }
-    assert!(edited >= 5, "{edited}");
 }
 
 /// The hook may run when the remedy has been typed as it is.

@@ -75,6 +75,14 @@ fn host() -> Vec<u8> {
             "/etc/modprobe.d/alice.conf",
             "options iwlwifi key=psk-wireless\ninstall iscsi_tcp iscsistart initiator-name token-9f8e7d\n",
         )
+        .file("/etc/udev/rules.d/10-alice.rules", "ENV{KEY}=\"token-9f8e7d\"\n")
+        .file(
+            "/etc/udev/rules.d/vault7.rules",
+            "ATTR{vendor}==\"0x10de\", ATTR{device}==\"0x2204\", ATTR{driver_override}=\"vfio-pci\"\nENV{KEY}=\"token-9f8e7d\"\n",
+        )
+        .file("/etc/initramfs-tools/modules", "iwlwifi key=psk-wireless\nvfio-pci ids=10de:2204\n")
+        .file("/etc/kernel/cmdline", "rd.luks.key=luks-key-77\n")
+        .file("/etc/kernelstub/configuration", "{\"kernel_options\": [\"luks-key-77\"]}\n")
         .file(&format!("/lib/modules/{release}/modules.dep"), "kernel/drivers/vfio/pci/vfio-pci.ko:\n")
         .file("/sys/firmware/acpi/tables/DMAR", "SN-4711-0815");
     files.bytes().unwrap()

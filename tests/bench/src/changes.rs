@@ -69,8 +69,8 @@ fn vgpus(gpuvirt: &str, on: &Gpus<'_>, folder: &Path) -> Result<Held> {
         .at_most(FLOORS)
         .floor(Command::own("bare writes", &["floor", "vgpus", gpu, TYPE, &count])?)
         .ours(shell("`gpuvirt vgpu create --count 16`, `vgpu remove --all`", &ours)?)
-        .peer(shell("`mdevctl start` and `stop`, 16 times each", &mdevctl)?)
-        .peer(shell("`virsh nodedev-create` and `-destroy`, 16 times each", &virsh)?)
+        .peer_of("mdevctl", shell("`mdevctl start` and `stop`, 16 times each", &mdevctl)?)
+        .peer_of("virsh", shell("`virsh nodedev-create` and `-destroy`, 16 times each", &virsh)?)
         .held(settle)
 }
 
@@ -107,8 +107,8 @@ fn switch(gpuvirt: &str, on: &Gpus<'_>, folder: &Path) -> Result<Held> {
             "`gpuvirt gpu set --type direct`, `--type shared`",
             &format!("{set} direct && {set} shared"),
         )?)
-        .peer(shell("`driverctl set-override`, `unset-override`", &driverctl)?)
-        .peer(shell("`virsh nodedev-detach`, `nodedev-reattach`", &virsh)?)
+        .peer_of("driverctl", shell("`driverctl set-override`, `unset-override`", &driverctl)?)
+        .peer_of("virsh", shell("`virsh nodedev-detach`, `nodedev-reattach`", &virsh)?)
         .held(settle)
 }
 

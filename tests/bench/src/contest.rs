@@ -10,6 +10,8 @@ use crate::sample::{self, Samples};
 
 /// What a verdict's line begins with: the document's beginning repeats these lines.
 pub const VERDICT: &str = "Verdict: ";
+/// What a verdict has in it that says that something is not as it should be: a peer is ahead, or more is taken than may be.
+pub const BAD: &str = "**";
 
 /// Whose way it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,18 +30,21 @@ pub struct Contest {
     pub runs: usize,
     ways: Vec<(Whose, Command)>,
     at_most: Option<u64>,
+    not_here: Vec<String>,
 }
 
 /// Ways to one end, measured.
 pub struct Held {
     ways: Vec<(Whose, Samples)>,
     at_most: Option<u64>,
+    /// Somebody else's ways that could not be measured here.
+    not_here: Vec<String>,
 }
 
 impl Contest {
     /// Nobody yet; so many runs of each.
     pub fn of(runs: usize) -> Self {
-        Self { runs, ways: Vec::new(), at_most: None }
+        Self { runs, ways: Vec::new(), at_most: None, not_here: Vec::new() }
     }
 
     /// How many hundredths of the floor our ways may take.
@@ -72,6 +77,19 @@ impl Contest {
         self.with(Whose::Peers, command)
     }
 
+    /// The same, where its program is installed; else the verdict says that it is not.
+    #[must_use]
+    pub fn peer_of(self, program: &str, command: Command) -> Self {
+        if is_installed(program) { self.peer(command) } else { self.without(&command.name) }
+    }
+
+    /// Somebody else's way that can't be measured here, by its name: the verdict is not about it.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.not_here.push(name.to_owned());
+        self
+    }
+
     fn with(mut self, whose: Whose, command: Command) -> Self {
         self.ways.push((whose, command));
         self
@@ -81,7 +99,8 @@ impl Contest {
     pub fn held(self, ready: impl Fn() -> Result<()>) -> Result<Held> {
         let (whose, commands): (Vec<Whose>, Vec<Command>) = self.ways.into_iter().unzip();
         let samples = sample::rounds(self.runs, &commands, ready)?;
-        Ok(Held { ways: whose.into_iter().zip(samples).collect(), at_most: self.at_most })
+        let ways = whose.into_iter().zip(samples).collect();
+        Ok(Held { ways, at_most: self.at_most, not_here: self.not_here })
     }
 }
 
@@ -112,7 +131,11 @@ impl Held {
 
     fn verdict(&self) -> String {
         let judged = self.judged(Samples::median, ["ahead of every peer", "**a peer is ahead**", "time"]);
-        judged.unwrap_or_else(|| "no peer is installed here to compare with".to_owned())
+        let judged = judged.unwrap_or_else(|| "no peer is installed here to compare with".to_owned());
+        if self.not_here.is_empty() {
+            return judged;
+        }
+        format!("{judged}; not to be had here, and so not compared: {}", self.not_here.join(", "))
     }
 
     /// Whether any peer takes less than any way of ours; none without peers.
@@ -164,6 +187,12 @@ impl Held {
     }
 }
 
+/// Whether a program is on the path.
+pub fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
 /// How many times `unit` a value is, with two decimals.
 pub fn hundredths(value: u64, unit: u64) -> String {
     let hundredths = value * 100 / unit.max(1);
@@ -176,7 +205,7 @@ mod tests {
 
     fn held(ways: &[(Whose, &str, u64)]) -> Held {
         let of = |(whose, name, time): &(Whose, &str, u64)| (*whose, Samples::of(name, &[*time; 3]));
-        Held { ways: ways.iter().map(of).collect(), at_most: None }
+        Held { ways: ways.iter().map(of).collect(), at_most: None, not_here: Vec::new() }
     }
 
     #[test]
@@ -219,5 +248,32 @@ mod tests {
         let ahead = held(&[(Whose::Ours, "ours", 10), (Whose::Peers, "peer", 11)]);
         assert_eq!(ahead.verdict(), "ahead of every peer");
         assert_eq!(held(&[(Whose::Ours, "ours", 10)]).verdict(), "no peer is installed here to compare with");
+    }
+
+    #[test]
+    fn who_is_not_here_is_told_in_the_verdict() {
+        let of = |ways| {
+            Held { not_here: vec!["driverctl".to_owned(), "virsh".to_owned()], ..held(ways) }.verdict()
+        };
+        let missing = "; not to be had here, and so not compared: driverctl, virsh";
+        assert_eq!(
+            of(&[(Whose::Ours, "ours", 10), (Whose::Peers, "peer", 11)]),
+            format!("ahead of every peer{missing}")
+        );
+        assert!(of(&[(Whose::Ours, "ours", 10), (Whose::Peers, "peer", 9)]).ends_with(missing));
+        assert_eq!(
+            of(&[(Whose::Ours, "ours", 10)]),
+            format!("no peer is installed here to compare with{missing}")
+        );
+    }
+
+    #[test]
+    fn a_program_that_nobody_installed_is_no_peer_and_not_forgotten() {
+        let command = |name: &str| Command { name: name.to_owned(), line: vec!["true".to_owned()] };
+        let contest = Contest::of(1)
+            .peer_of("true", command("here"))
+            .peer_of("no-such-program-at-all", command("gone"));
+        assert_eq!(contest.ways.iter().map(|(_, way)| way.name.as_str()).collect::<Vec<_>>(), ["here"]);
+        assert_eq!(contest.not_here, ["gone"]);
     }
 }

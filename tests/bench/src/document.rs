@@ -5,15 +5,28 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::contest::VERDICT;
+use crate::contest::{BAD, VERDICT};
 use crate::sample::RUNS;
 
+/// A document, and which of its verdicts say that something is not as it should be.
+pub struct Judged {
+    /// The document.
+    pub text: String,
+    /// The verdicts, each with its heading.
+    pub bad: Vec<String>,
+}
+
 /// Puts the parts, each a file, together. The programs were built with this profile of cargo's.
-pub fn of(profile: &str, parts: &[&str]) -> Result<String> {
+pub fn of(profile: &str, parts: &[&str]) -> Result<Judged> {
     let read = |part: &&str| {
         std::fs::read_to_string(Path::new(part)).with_context(|| format!("read the part {part}"))
     };
-    together(profile, &parts.iter().map(read).collect::<Result<Vec<_>>>()?)
+    let parts = parts.iter().map(read).collect::<Result<Vec<_>>>()?;
+    Ok(Judged { text: together(profile, &parts)?, bad: bad(&parts) })
+}
+
+fn bad(parts: &[String]) -> Vec<String> {
+    parts.iter().flat_map(|part| verdicts(part)).filter(|verdict| verdict.contains(BAD)).collect()
 }
 
 fn together(profile: &str, parts: &[String]) -> Result<String> {
@@ -60,5 +73,15 @@ mod tests {
         let short = "## In short\n\n- Listing: ahead of every peer\n- Growth: linear\n\n## Machine\n";
         assert!(document.contains(short), "{document}");
         assert!(document.ends_with("## Growth\n\nVerdict: linear\n"), "{document}");
+    }
+
+    #[test]
+    fn verdicts_that_are_bad_are_told_apart() {
+        let parts = [
+            "### Listing\n\n| **ours** |\n\nVerdict: ahead of every peer\n".to_owned(),
+            "### Switch\n\nVerdict: **a peer is ahead**: x takes 0.5\n\nVerdict: at most 1.30 times the floor\n".to_owned(),
+        ];
+        assert_eq!(bad(&parts), ["Switch: **a peer is ahead**: x takes 0.5"]);
+        assert!(bad(&parts[..1]).is_empty());
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 
 use crate::changes::shell;
 use crate::command::{Command, text};
-use crate::contest::{Contest, VERDICT};
+use crate::contest::{Contest, VERDICT, is_installed};
 use crate::sample;
 use crate::trace::Trace;
 
@@ -120,7 +120,6 @@ fn table(listing: &Listing, gpuvirt: &Path, folder: &Path, out: &mut String) -> 
         let asked = format!("`gpuvirt {name}`, {asked}");
         contest = contest.ours(Command::new(&asked, gpuvirt, listing.verb)?);
     }
-    let mut missing = Vec::new();
     for Peer { program, name, run } in listing.peers {
         let peer = match run {
             Run::With(arguments) => Command::new(name, Path::new(program), arguments)?,
@@ -130,14 +129,11 @@ fn table(listing: &Listing, gpuvirt: &Path, folder: &Path, out: &mut String) -> 
         if is_installed(program) && sample::rounds(0, std::slice::from_ref(&peer), || Ok(())).is_ok() {
             contest = contest.peer(peer);
         } else {
-            missing.push(*name);
+            contest = contest.without(name);
         }
     }
     writeln!(out, "Medians of {RUNS} runs.\n")?;
     out.push_str(&contest.held(|| Ok(()))?.table()?);
-    if !missing.is_empty() {
-        writeln!(out, "\nNot to be had here, and so not measured: {}.", missing.join(", "))?;
-    }
     Ok(trace)
 }
 
@@ -166,11 +162,6 @@ fn calls(trace: &Trace) -> Result<String> {
         writeln!(out, "| `{call}` | {times} |")?;
     }
     Ok(out)
-}
-
-fn is_installed(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 fn functions() -> Result<usize> {

@@ -5,6 +5,7 @@
 mod changes;
 mod command;
 mod contest;
+mod copies;
 mod daemon;
 mod document;
 mod floor;
@@ -21,12 +22,14 @@ mod sample;
 mod trace;
 
 use std::path::Path;
+use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
 const USAGE: &str = "\
 usage: gpuvirt-bench document PROFILE PART ...
-                                         put the parts, which all others print, together
+                                         put the parts, which all others print, together; ends with 3 where a verdict is
+                                         bad: a peer is ahead or lighter, or more is taken than may be
        gpuvirt-bench growth GPUVIRT      recorded hosts and placement, from small to large
        gpuvirt-bench live GPUVIRT        this machine's inventory
        gpuvirt-bench changes GPUVIRT MDEV_GPU PLAIN_GPU
@@ -45,14 +48,25 @@ usage: gpuvirt-bench document PROFILE PART ...
        gpuvirt-bench floor start PARENT TYPE COUNT                           bare writes (used by daemon)
        gpuvirt-bench ready GPUVIRTD      start a daemon and wait until it says that it is ready (used by daemon)";
 
-fn main() -> Result<()> {
+/// How it ends when all was measured and a verdict says that something is not as it should be.
+const BAD: u8 = 3;
+
+fn main() -> Result<ExitCode> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args.as_slice() {
         ["document", profile, parts @ ..] => {
-            print!("{}", document::of(profile, parts)?);
-            Ok(())
+            let document::Judged { text, bad } = document::of(profile, parts)?;
+            print!("{text}");
+            bad.iter().for_each(|verdict| eprintln!("{verdict}"));
+            Ok(if bad.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD) })
         }
+        others => measure(others).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn measure(args: &[&str]) -> Result<()> {
+    match args {
         ["growth", gpuvirt] => growth(&Path::new(gpuvirt).canonicalize()?),
         ["live", gpuvirt] => live(&Path::new(gpuvirt).canonicalize()?, tempfile::tempdir()?.path()),
         ["sample", program, args @ ..] => sample::once(program, args),
@@ -82,8 +96,10 @@ fn growth(gpuvirt: &Path) -> Result<()> {
     let load = std::fs::read_to_string("/proc/loadavg").context("read the load")?;
     let load = load.split(' ').next().unwrap_or_default();
     println!("Load of this machine in the minute before: {load}. On a busy one all times are too long.\n");
-    println!("### Recorded hosts\n");
-    print!("{}", recorded::table(gpuvirt, folder.path())?);
+    println!("### Generated hosts\n");
+    print!("{}", recorded::generated(gpuvirt, folder.path())?);
+    println!("\n### A recorded host, many times over\n");
+    print!("{}", recorded::multiplied(gpuvirt, folder.path())?);
     println!("\n### Placement\n");
     print!("{}", placement::table(folder.path())?);
     Ok(())

@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 
 use crate::changes::{self, shell};
 use crate::command::{Command, text};
-use crate::contest::Contest;
+use crate::contest::{Contest, is_installed};
 use crate::floor;
 use crate::process::{must, named};
 use crate::sample;
@@ -45,7 +45,9 @@ pub fn table(gpuvirt: &Path, parent: &str) -> Result<String> {
     let count = COUNT.to_string();
     must(&gpuvirt, &["gpu", "set", parent, "--type", "shared-direct"])?;
     must(&gpuvirt, &["vgpu", "create", "--gpu", parent, "--profile", PROFILE, "--count", &count])?;
-    define(parent)?;
+    if is_installed("mdevctl") {
+        define(parent)?;
+    }
     // Each way ends only when all are there.
     let until_all =
         |name: &str, way: &str| shell(name, &format!("{way} && [ $(ls {LIVE} | wc -l) = {COUNT} ]"));
@@ -56,10 +58,13 @@ pub fn table(gpuvirt: &Path, parent: &str) -> Result<String> {
         .at_most(changes::FLOORS)
         .floor(floor()?)
         .ours(until_all("`systemctl start gpuvirtd`", "systemctl start gpuvirtd")?)
-        .peer(until_all(
-            "udev's event for the parent, whose rule runs mdevctl: `udevadm trigger --settle`",
-            &format!("udevadm trigger --settle --action=add /sys/bus/pci/devices/{parent}"),
-        )?)
+        .peer_of(
+            "mdevctl",
+            until_all(
+                "udev's event for the parent, whose rule runs mdevctl: `udevadm trigger --settle`",
+                &format!("udevadm trigger --settle --action=add /sys/bus/pci/devices/{parent}"),
+            )?,
+        )
         .held(empty);
     drop(linked);
     let own = text(&std::env::current_exe().context("find this program")?)?;
@@ -67,10 +72,13 @@ pub fn table(gpuvirt: &Path, parent: &str) -> Result<String> {
         .at_most(changes::FLOORS)
         .floor(floor()?)
         .ours(until_all("gpuvirtd, from its start until it is ready", &format!("{own} ready {DAEMON}"))?)
-        .peer(until_all(
-            "`mdevctl start-parent-mdevs`, from its start to its end",
-            &format!("mdevctl start-parent-mdevs {parent}"),
-        )?)
+        .peer_of(
+            "mdevctl",
+            until_all(
+                "`mdevctl start-parent-mdevs`, from its start to its end",
+                &format!("mdevctl start-parent-mdevs {parent}"),
+            )?,
+        )
         .held(empty);
     let nothing_to_do = nothing_to_do();
     let forgotten = forget(&gpuvirt, parent);
@@ -92,7 +100,7 @@ struct Linked(Option<&'static str>);
 impl Linked {
     fn where_the_rule_looks() -> Result<Self> {
         const LOOKED_FOR: &str = "/usr/sbin/mdevctl";
-        if Path::new(LOOKED_FOR).exists() {
+        if Path::new(LOOKED_FOR).exists() || !is_installed("mdevctl") {
             return Ok(Self(None));
         }
         std::os::unix::fs::symlink("/usr/bin/mdevctl", LOOKED_FOR).context("link mdevctl")?;

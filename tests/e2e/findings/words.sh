@@ -69,3 +69,25 @@ shows() {
     grep -qF -- "$value" "$place" 2>/dev/null
   fi
 }
+
+# is_place SOURCE VALUE : whether what a finding was read from is a place: a file or folder that is there, or of which the value says
+# that it is not; a VM's definition that libvirt has; one of those who tell of themselves.
+is_place() {
+  local value=$2 one
+  case $1 in
+    /*) ;;
+    'definition of '*) [ -e "/etc/libvirt/qemu/${1#definition of }.xml" ]; return ;;
+    'guest-driver in the metadata of '*) [ -e "/etc/libvirt/qemu/${1#guest-driver in the metadata of }.xml" ]; return ;;
+    gpuvirtd | libvirt | configured* | 'made by gpuvirt in this boot' | 'held by' | "the host's driver" | 'live vGPUs' | *:///*) return 0 ;;
+    *) return 1 ;;
+  esac
+  while read -r one; do
+    # A path may have a pattern of the shell's.
+    compgen -G "$one" >/dev/null || is_absent "$one" "$value" || return 1
+  done <<<"${1//, /$'\n'}"
+}
+# Not there, as the value says, in a folder that is.
+is_absent() {
+  case $2 in 'not there'* | none | 'no '*) ;; *) return 1 ;; esac
+  [ -d "${1%/*}" ] || [ -d "$(dirname "${1%/*}")" ]
+}

@@ -1,15 +1,15 @@
 //! How the lab is brought to each finding of the doctor: `findings/provocations.toml`, with the words of `findings/words.sh`.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::time::Instant;
+mod bench;
+mod seen;
 
-use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 use crate::{Devices, Lab};
 
-/// The doctor itself, where tests take away the program.
-const DOCTOR: &str = "/tmp/e2e-doctor";
+pub use bench::Bench;
+pub use seen::{Findings, Seen};
 
 /// All of the file.
 pub struct Provocations {
@@ -36,6 +36,8 @@ pub enum Set {
 pub struct Provocation {
     /// What must be found.
     pub finding: Seen,
+    /// What may be found with it, and is not there before. Whatever else is, is wrong.
+    also: BTreeSet<Seen>,
     stage: Option<String>,
     /// For which set of tests.
     set: Set,
@@ -44,40 +46,6 @@ pub struct Provocation {
     provoke: String,
     undo: String,
     proof: Option<String>,
-}
-
-/// What was found of something: its code, how bad it is, what it is about.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Seen {
-    code: String,
-    severity: String,
-    about: String,
-}
-
-impl fmt::Display for Seen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} of {}", self.severity, self.code, self.about)
-    }
-}
-
-impl Seen {
-    fn of(finding: &Value) -> Self {
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let subject = &finding["subject"];
-        let about = match text(&subject["name"]) {
-            name if name.is_empty() => text(&subject["kind"]),
-            name => format!("{} {name}", text(&subject["kind"])),
-        };
-        Self { code: text(&finding["code"]), severity: text(&finding["severity"]), about }
-    }
-}
-
-/// What the doctor found: each with the document of it.
-type Findings = BTreeMap<Seen, Value>;
-
-fn findings(document: &Value) -> Findings {
-    let list = document["findings"].as_array().cloned().unwrap_or_default();
-    list.into_iter().map(|finding| (Seen::of(&finding), finding)).collect()
 }
 
 impl Provocations {
@@ -90,12 +58,20 @@ impl Provocations {
         let devices = Devices::read();
         let provocation = |entry: &toml::Value| {
             let needed = |key: &str| text(entry, key).unwrap_or_else(|| panic!("no {key} in {entry}"));
-            let about = needed("about");
-            let about =
-                about.split(' ').map(|word| word.strip_prefix('$').map_or(word, |role| devices.get(role)));
-            let about = about.collect::<Vec<_>>().join(" ");
+            let named = |text: &str| {
+                let words =
+                    text.split(' ').map(|word| word.strip_prefix('$').map_or(word, |role| devices.get(role)));
+                words.collect::<Vec<_>>().join(" ")
+            };
+            let also = entry.get("also").and_then(|list| list.as_array()).into_iter().flatten();
+            let also = also.map(|one| one.as_str().and_then(|text| Seen::read(&named(text))));
+            let finding =
+                Seen { code: needed("code"), severity: needed("severity"), about: named(&needed("about")) };
             Provocation {
-                finding: Seen { code: needed("code"), severity: needed("severity"), about },
+                finding,
+                also: also
+                    .map(|one| one.unwrap_or_else(|| panic!("also: SEVERITY CODE of WHAT, in {entry}")))
+                    .collect(),
                 stage: text(entry, "stage"),
                 set: if entry.get("long").is_some() { Set::Long } else { Set::Essential },
                 words: text(entry, "words"),
@@ -158,92 +134,34 @@ impl Provocations {
     }
 }
 
-/// The lab with its devices as words of a shell, and the doctor.
-pub struct Bench<'a> {
-    lab: &'a Lab,
-    words: String,
+impl Provocation {
+    /// What is found, was not there before, and is neither what is provoked nor named to go with it.
+    pub fn unexpected<'a>(
+        &'a self,
+        found: &Findings,
+        before: impl IntoIterator<Item = &'a Seen>,
+    ) -> Vec<String> {
+        let known: BTreeSet<&Seen> = before.into_iter().chain(&self.also).chain([&self.finding]).collect();
+        let more = found.iter().filter(|(seen, _)| !known.contains(seen));
+        more.map(|(seen, finding)| format!("found besides: {seen}, {}", finding["cause"])).collect()
+    }
 }
 
-impl<'a> Bench<'a> {
-    /// In this lab.
-    pub fn new(lab: &'a Lab) -> Self {
-        lab.sh(&format!("cp /usr/bin/gpuvirt {DOCTOR}")).expect(0);
-        let words = format!("{}\n{}", lab.devices.as_shell(), include_str!("../findings/words.sh"));
-        Self { lab, words }
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
 
-    /// Runs a script; what it said, when it failed.
-    fn run(&self, script: &str) -> Result<String, String> {
-        let ran = self.lab.sh(&format!("{}\n{script}", self.words));
-        let said = || format!("exit {}: {}{}", ran.code, ran.stdout, ran.stderr);
-        if ran.code == 0 { Ok(ran.stdout.clone()) } else { Err(said()) }
-    }
-
-    /// What the doctor finds now.
-    pub fn examine(&self) -> Findings {
-        self.examined(":").unwrap_or_else(|why| panic!("{why}"))
-    }
-
-    /// Runs a script, and the doctor after it.
-    fn examined(&self, script: &str) -> Result<Findings, String> {
-        // On a loaded machine libvirt is late now and then, and what it did not tell is not judged: then once more, and once again.
-        let both = format!(
-            "if ! {{ {script}\n}} >/tmp/e2e-did 2>&1; then cat /tmp/e2e-did >&2; exit 99; fi
-             for try in 1 2 3; do
-                 {DOCTOR} doctor -o json >/tmp/e2e-found 2>/tmp/e2e-said; code=$?
-                 grep -q 'did not answer' /tmp/e2e-said || break
-             done
-             cat /tmp/e2e-found; [ $code -lt 5 ]"
-        );
-        let said = self.run(&both)?;
-        serde_json::from_str(&said)
-            .map(|document| findings(&document))
-            .map_err(|error| format!("{error} in {said:?}"))
-    }
-
-    /// What went wrong with one, and what is found when it is undone.
-    fn provoke(&self, one: &Provocation, before: &Findings) -> (Vec<String>, Findings) {
-        let mut wrong = Vec::new();
-        if before.contains_key(&one.finding) {
-            wrong.push("found before it is provoked".to_owned());
-        }
-        match self.examined(&one.provoke) {
-            Ok(found) => wrong.extend(self.check(one, &found)),
-            Err(why) => wrong.push(format!("not provoked: {why}")),
-        }
-        let after = self.examined(&one.undo).unwrap_or_else(|why| {
-            wrong.push(format!("not undone: {why}"));
-            self.examine()
-        });
-        if after.contains_key(&one.finding) {
-            wrong.push("found after it was undone".to_owned());
-        }
-        (wrong, after)
-    }
-
-    /// What is wrong with a finding that is to be there now: it is not, or what it says was seen is not to be seen.
-    pub fn check(&self, one: &Provocation, found: &Findings) -> Vec<String> {
-        let Some(finding) = found.get(&one.finding) else {
-            let names: Vec<String> = found.keys().map(ToString::to_string).collect();
-            return vec![format!("not found, but {names:?}")];
-        };
-        let mut wrong = Vec::new();
-        let evidence = finding["evidence"].as_array().cloned().unwrap_or_default();
-        let quoted = |text: &Value| format!("'{}'", text.as_str().unwrap_or_default().replace('\'', r"'\''"));
-        let shown = |seen: &Value| {
-            let shows = format!("shows {} {}", quoted(&seen["source"]), quoted(&seen["value"]));
-            self.run(&shows).is_ok()
-        };
-        if let Some(proof) = &one.proof {
-            wrong.extend(self.run(proof).err().map(|why| format!("{proof}: {why}")));
-        } else {
-            wrong.extend(
-                evidence.iter().filter(|seen| !shown(seen)).map(|seen| format!("not to be seen: {seen}")),
-            );
-        }
-        if evidence.is_empty() || finding["remedy"].as_array().is_none_or(Vec::is_empty) {
-            wrong.push(format!("no evidence, or nothing to do: {finding}"));
-        }
-        wrong
+    #[test]
+    fn only_what_is_named_may_be_found_besides() {
+        let table = Provocations::read();
+        let one = table.all.iter().find(|one| one.finding.code == "vfio-missing").unwrap();
+        let finding = |code: &str| json!({"code": code, "severity": "error", "subject": {"kind": "host"}, "cause": "so"});
+        let found = seen::findings(&json!({"findings": [finding("vfio-missing"), finding("no-iommu")]}));
+        assert_eq!(one.unexpected(&found, []), ["found besides: error no-iommu of host, \"so\""]);
+        assert!(one.unexpected(&found, found.keys()).is_empty(), "it was there before");
+        let mut with = one.clone();
+        with.also.insert(Seen::read("error no-iommu of host").unwrap());
+        assert!(with.unexpected(&found, []).is_empty(), "it is named");
     }
 }

@@ -67,24 +67,33 @@ mod full {
     #[test]
     fn what_the_kernel_is_told_at_boot_is_found() {
         let (lab, table) = (Lab::fresh(), Provocations::read());
-        let mut wrong = Vec::new();
+        let (mut wrong, mut told) = (Vec::new(), Vec::new());
         for (words, provocations) in table.boots() {
             lab.reboot(Reboot::Told(words));
             let bench = Bench::new(&lab);
             let found = bench.examine();
-            for one in provocations {
+            for one in &provocations {
                 let problems = bench.check(one, &found);
                 wrong.extend(problems.into_iter().map(|why| format!("{words}: {}: {why}", one.finding)));
             }
+            told.push((words, provocations, found));
         }
         // As it is booted ever else; the modules that the tests load are not loaded yet.
         lab.reboot(Reboot::PowerCut);
-        let bench = Bench::new(&lab);
-        let healthy = bench.examine();
-        for one in table.boots().into_values().flatten() {
-            if healthy.contains_key(&one.finding) {
-                wrong.push(format!("{} is found after an ordinary boot", one.finding));
+        let healthy = Bench::new(&lab).examine();
+        for (words, provocations, found) in told {
+            let together = || healthy.keys().chain(provocations.iter().map(|one| &one.finding));
+            for one in &provocations {
+                if healthy.contains_key(&one.finding) {
+                    wrong.push(format!("{} is found after an ordinary boot", one.finding));
+                }
             }
+            // What goes with one of them, all may have.
+            let unexpected: Vec<_> =
+                provocations.iter().map(|one| one.unexpected(&found, together())).collect();
+            let of_none = |why: &&String| unexpected.iter().all(|list| list.contains(*why));
+            let of_none = unexpected.first().into_iter().flatten().filter(of_none);
+            wrong.extend(of_none.map(|why| format!("{words}: {why}")));
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }

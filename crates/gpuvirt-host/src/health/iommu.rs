@@ -1,4 +1,4 @@
-//! The IOMMU: what the firmware describes, and what works.
+//! The IOMMU, as the firmware describes it: whether it works, its groups tell.
 
 use gpuvirt_model::health::IommuHealth;
 
@@ -12,6 +12,5 @@ pub(super) fn read(reader: Reader<'_>) -> IommuHealth {
     let table = reader.list(paths::ACPI_TABLES);
     let table =
         Reader::understood(table).map(|names| names.into_iter().find(|name| TABLES.contains(&name.as_str())));
-    let units = reader.list(paths::IOMMU_UNITS).map(Option::unwrap_or_default);
-    IommuHealth { table, units }
+    IommuHealth { table }
 }

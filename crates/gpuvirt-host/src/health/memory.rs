@@ -12,13 +12,10 @@ pub(super) fn read(reader: Reader<'_>) -> MemoryHealth {
         let text = reader.text(paths::MEMINFO);
         Reader::understood(text.map(|text| text.and_then(|text| memory::meminfo(&text, name))))
     };
-    let nodes = reader.text(paths::NODES_ONLINE);
     MemoryHealth {
         total_kib: line("MemTotal"),
         huge_page_kib: line("Hugepagesize"),
         pools: reader.list(paths::HUGE_PAGES).map(|names| pools(reader, &names.unwrap_or_default())),
-        // A kernel without NUMA has no such file, and one node.
-        nodes: nodes.map(|text| text.map_or_else(|| "0".to_owned(), |text| text.trim().to_owned())),
         lockers: lockers(reader),
     }
 }

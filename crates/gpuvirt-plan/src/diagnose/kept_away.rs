@@ -5,6 +5,7 @@ use gpuvirt_model::health::ModuleLine;
 
 use super::Case;
 use super::command_line::{self, Change};
+use crate::checks::shell_word;
 
 /// The kernel's own list: it refuses such a module, whoever loads it. Of several the last one counts.
 const KERNELS: &str = "module_blacklist=";
@@ -94,13 +95,15 @@ impl Keeper<'_> {
         };
         let words: Vec<&str> = line.line.split(' ').take(2).collect();
         let script = format!("s/^\\s*{}\\b/#&/", words.join("\\s\\+"));
+        let edit = |file: &str| format!("sed -i -e '{script}' {file}; modprobe {module}");
+        let file = shell_word(&line.file);
         // A package's file comes again with its next version; one of the admin's of that name hides it.
         vec![match line.file.rsplit_once('/').filter(|(folder, _)| *folder != OWN) {
             Some((_, name)) => {
-                let own = format!("{OWN}/{name}");
-                format!("cp {} {own}; sed -i -e '{script}' {own}; modprobe {module}", line.file)
+                let own = shell_word(&format!("{OWN}/{name}"));
+                format!("cp {file} {own}; {}", edit(&own))
             }
-            None => format!("sed -i -e '{script}' {}; modprobe {module}", line.file),
+            None => edit(&file),
         }]
     }
 

@@ -34,7 +34,7 @@ fn fabric(case: &Case<'_>) -> Option<Finding> {
     let finding = Finding::new(FindingCode::Nvswitch, severity, Subject::Host, cause)
         .seen(health.switches.shows(format!("NVSwitches {}", list(&mut switches.iter().copied()))));
     let finding = if health.fabric_manager.is(&false) {
-        finding.seen(health.fabric_manager.shows("nvidia-fabricmanager does not run"))
+        finding.seen(health.fabric_manager.shows("not there: nvidia-fabricmanager does not run"))
     } else {
         finding
     };

@@ -106,7 +106,6 @@ impl Bed {
                 "kernel/drivers/vfio/pci/vfio-pci.ko:\nkernel/drivers/gpu/drm/nouveau/nouveau.ko:\n",
             )
             .file("/sys/firmware/acpi/tables/DMAR", "")
-            .file("/sys/devices/system/node/online", "0-1\n")
             .file("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "0\n")
             .file("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "0\n")
             .file("/sys/module/nouveau/initstate", "live\n")

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use gpuvirt_api::{List, ProfileDocument};
-use gpuvirt_model::Unknown;
 
 use super::answer::Failure;
 use super::context::Context;
@@ -27,10 +26,7 @@ pub(super) async fn list(
             let address = gpu::find(only, picture)?.address;
             profiles.retain(|profile| profile.gpu == address);
         }
-        let mut list = context.list("ProfileList", picture, profiles);
-        // Nobody was asked for VMs: nothing in this list could name one.
-        list.domains_unknown = list.domains_unknown.filter(|why| *why != Unknown::NeedsDaemon);
-        Ok(list)
+        Ok(context.list("ProfileList", picture, profiles).without_vms())
     };
     match freshness {
         Freshness::AsHeard => context.look(freshness, read).await.map(Json),
