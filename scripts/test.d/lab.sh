@@ -11,6 +11,7 @@ lab_stages() {
         stage conformance steady scripts/lab exec -- /lab/e2e/conformance || lab_evidence
         stage libvirt steady lab_libvirt || lab_evidence
         stage end-to-end steady lab_end_to_end "$1" || lab_evidence
+        each_lab started_again
     else
         lab_evidence
         not_run conformance "$reason"
@@ -88,6 +89,12 @@ lab_libvirt() {
     sed -n 's/^test \(.*\) \.\.\. FAILED$/failed \1/p' <<<"$said"
     sed -n 's/^test result: .*\. \([0-9]*\) passed; \([0-9]*\) failed; .*/\1 passed, \2 failed, 0 skipped/p' <<<"$said"
     return "$status"
+}
+
+# Guests that a test that passed had to start again: the emulation's fault, and rare, or it is ours.
+started_again() {
+    echo "=== nested guests of lab $GPUVIRT_LAB_NAME started again, since its last fresh start:"
+    scripts/lab exec -- sh -c 'cat /var/log/guests-started-again 2>/dev/null || echo none' || true
 }
 
 # What a reader of a failed run wants to see first.

@@ -53,8 +53,8 @@ closing() {
         printf '%6d s  %s\n' "${stage_seconds[at]}" "${stage_names[at]}"
     done
     printf '%6d s  in all\n' "$SECONDS"
-    [ "${#failures[@]}" = 0 ] || printf 'failed %s\n' "${failures[@]}"
     [ "${#missing[@]}" = 0 ] || printf 'not run %s\n' "${missing[@]}"
+    [ "${#failures[@]}" = 0 ] || printf 'failed %s\n' "${failures[@]}"
     echo "$passed passed, $failed failed, $skipped skipped"
     exit "$((failed > 0))"
 }

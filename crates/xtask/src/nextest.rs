@@ -65,7 +65,7 @@ fn from_junit(report: &str) -> Result<Tally> {
     for case in cases(report) {
         match case.passed {
             true => tally.passed += 1,
-            false => tally.failed.push(format!("test {} {}", case.binary, case.name)),
+            false => tally.failed.push(format!("test {} {}{}", case.binary, case.name, case.reason())),
         }
     }
     anyhow::ensure!(tally.passed > 0 || !tally.failed.is_empty(), "the JUnit report names no test");
@@ -77,6 +77,33 @@ struct Case<'a> {
     binary: &'a str,
     name: &'a str,
     passed: bool,
+    /// What stands in the element: nothing where the element ends itself.
+    body: &'a str,
+}
+
+/// As much of a failure's words as are repeated in the closing lines, in characters.
+const REASON: usize = 800;
+
+impl Case<'_> {
+    /// `: ` and what the failed test said, on one line; empty where the report holds no words of it.
+    fn reason(&self) -> String {
+        let failure = ["<failure", "<error"].iter().find_map(|tag| self.body.split_once(tag));
+        let Some((attributes, text)) = failure.and_then(|(_, rest)| rest.split_once('>')) else {
+            return String::new();
+        };
+        let text = text.split("</").next().unwrap_or_default();
+        let message = attribute(attributes, "message").unwrap_or_default();
+        let said = unescaped(if text.trim().is_empty() { message } else { text });
+        let words: Vec<&str> = said.split_whitespace().collect();
+        let line: String = words.join(" ").chars().take(REASON).collect();
+        if line.is_empty() { line } else { format!(": {line}") }
+    }
+}
+
+/// The five entities of XML, resolved.
+fn unescaped(text: &str) -> String {
+    let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+    entities.iter().fold(text.to_owned(), |text, (entity, character)| text.replace(entity, character))
 }
 
 fn cases(report: &str) -> impl Iterator<Item = Case<'_>> {
@@ -86,7 +113,7 @@ fn cases(report: &str) -> impl Iterator<Item = Case<'_>> {
         let body = if head.ends_with('/') { head } else { body };
         let attribute = |key| attribute(head, key).unwrap_or("?");
         let passed = !body.contains("<failure") && !body.contains("<error");
-        Case { binary: attribute(" classname"), name: attribute("name"), passed }
+        Case { binary: attribute(" classname"), name: attribute("name"), passed, body }
     })
 }
 
@@ -133,14 +160,15 @@ mod tests {
         <testsuite name="a" tests="3" disabled="0" errors="0" failures="1">
         <testcase name="ok" classname="a" timestamp="t" time="0.1"></testcase>
         <testcase name="short" classname="a" time="0.1"/>
-        <testcase name="bad" classname="a::b" time="0.1"><failure message="no">x &lt;testcase </failure></testcase>
+        <testcase name="bad" classname="a::b" time="0.1"><failure message="no">x &lt;testcase
+            at y </failure></testcase>
         </testsuite></testsuites>"#;
 
     #[test]
     fn a_report_is_counted() -> Result<()> {
         let tally = from_junit(REPORT)?;
         assert_eq!(tally.passed, 2);
-        assert_eq!(tally.failed, ["test a::b bad"]);
+        assert_eq!(tally.failed, ["test a::b bad: x <testcase at y"]);
         Ok(())
     }
 

@@ -41,13 +41,13 @@ impl Tally {
         self.not_run.extend(other.not_run);
     }
 
-    /// Prints what failed, what did not run and the closing line.
+    /// Prints what did not run, what failed and the closing line: failures last, where a cut log still has them.
     pub fn close(&self) -> ExitCode {
-        for sentence in &self.failed {
-            println!("failed {sentence}");
-        }
         for name in &self.not_run {
             println!("not run {name}");
+        }
+        for sentence in &self.failed {
+            println!("failed {sentence}");
         }
         println!("{} passed, {} failed, {} skipped", self.passed, self.failed.len(), self.not_run.len());
         if self.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
