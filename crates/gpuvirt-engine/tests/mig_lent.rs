@@ -6,7 +6,7 @@ mod world;
 
 use std::sync::Arc;
 use std::thread::{JoinHandle, spawn};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use gpuvirt_engine::{
     ConfigRequest, Cordon, CreateGpuInstances, CreateRequest, Engine, EngineError, Preparation,
@@ -19,11 +19,10 @@ use gpuvirt_plan::config::Unnamed;
 use uuid::Uuid;
 use world::domain::{add_profile, define, hooked};
 use world::mig::{HALF, SMALL, bare_of, instances};
+use world::patience::{impatient, in_time};
 use world::{CLIENT, CLIENT_NODE, GPU, Hold, OTHER, TYPED, World, at, switch};
 
 const DEADLINE: Duration = Duration::from_secs(5);
-/// What changes of other cards may take: nothing holds them up but this machine.
-const USUAL: Duration = Duration::from_secs(2);
 /// What [`GPU`] makes: eight of them.
 const L40S: &str = "nvidia_l40s-12q";
 
@@ -52,10 +51,6 @@ fn world() -> World {
     order(&engine, 1).unwrap();
     world.forget_intentions();
     world
-}
-
-fn impatient(world: &World) -> Arc<Engine> {
-    Arc::new(world.engine().with_patience(Duration::from_millis(50), Duration::ZERO))
 }
 
 /// It waits for the command.
@@ -91,14 +86,6 @@ fn create(engine: &Engine, numbers: std::ops::Range<u128>) -> Result<Report, Eng
 
 fn vgpu(number: u128) -> VgpuId {
     Uuid::from_u128(number).into()
-}
-
-#[track_caller]
-fn in_time<T>(what: &str, work: impl FnOnce() -> T) -> T {
-    let began = Instant::now();
-    let done = work();
-    assert!(began.elapsed() < USUAL, "{what} took {:?}", began.elapsed());
-    done
 }
 
 #[track_caller]

@@ -6,6 +6,8 @@ pub mod dice;
 pub mod domain;
 mod hold;
 pub mod mig;
+pub mod patience;
+pub mod vgpu;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -15,7 +17,7 @@ use std::time::Duration;
 
 use gpuvirt_engine::ports::{Domains, Host, PortError, StepError, Store, WaitingWrite};
 use gpuvirt_engine::{Engine, EngineError, Preparation, Removal, RemoveRequest, Report, SwitchRequest};
-use gpuvirt_fakekernel::{FakeKernel, Process, Program, SizeRule};
+use gpuvirt_fakekernel::{FakeKernel, Process, Program};
 use gpuvirt_host::{GpuRules, HostError, LinuxHost, ObserveScope, Sysfs as _};
 use gpuvirt_model::{
     ConfiguredType, Desired, Domain, DriverBinding, HostMemory, MigState, Observed, PciAddress, ProgramPath,
@@ -230,8 +232,7 @@ impl World {
 
     pub fn offering_vgpus(gpu: &str) -> Self {
         let world = Self::new();
-        let types = [("lab-1q", "LAB-1Q", 1024), ("lab-4q", "LAB-4Q", 4096)];
-        world.kernel.offer_mdev(at(gpu), 8192, SizeRule::Mixed, &types);
+        vgpu::offer(&world, gpu, 8192);
         world
     }
 
