@@ -46,13 +46,14 @@ impl Seen {
         assert!(lines.len() >= 3, "shown, and cleared: {:?}", self.stderr);
         assert_eq!(lines[0], "", "nothing before");
         let (shown, left) = (&lines[1..lines.len() - 1], lines[lines.len() - 1]);
-        // A loaded machine may be late for a line.
-        let mut earlier = 1;
+        // On a loaded machine a second may pass without a line; none is shown twice, or before two have passed.
+        let mut before = 1;
         for line in shown {
-            let seconds = line.strip_suffix(&format!(" s  {what}")).filter(|seconds| seconds.len() == 3);
-            let seconds: u32 = seconds.and_then(|seconds| seconds.trim().parse().ok()).expect(line);
-            assert!(seconds > earlier, "{lines:?}");
-            earlier = seconds;
+            let (second, said) = line.split_once(" s  ").expect("seconds, and what is waited for");
+            let second: u64 = second.trim_start().parse().expect("seconds");
+            assert!(second > before && said == what, "{lines:?}");
+            assert_eq!(*line, format!("{second:>3} s  {what}"), "{lines:?}");
+            before = second;
         }
         assert!(!left.contains(what), "it is still there: {lines:?}");
     }
