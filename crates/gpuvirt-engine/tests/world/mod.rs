@@ -89,6 +89,8 @@ pub struct World {
     pub command_hangs: Arc<AtomicBool>,
     /// Looks at GPU instances wait here, when there is one.
     pub command_hold: Arc<Mutex<Option<Arc<Hold>>>>,
+    /// Only those of this card, when there is one.
+    pub command_held_of: Arc<Mutex<Option<PciAddress>>>,
     /// So many of them do not, before one does.
     pub looks_before_hold: Arc<Mutex<usize>>,
     /// The host's memory.
@@ -205,6 +207,7 @@ impl World {
             waits: Arc::default(),
             command_hangs: Arc::default(),
             command_hold: Arc::default(),
+            command_held_of: Arc::default(),
             looks_before_hold: Arc::default(),
             hold: Arc::default(),
             held_cards: Arc::default(),
@@ -313,7 +316,14 @@ impl World {
         hold
     }
 
-    fn held_look(&self) -> Option<Arc<Hold>> {
+    /// The same for all looks at one card.
+    pub fn hold_looks_of(&self, gpu: &str) -> Arc<Hold> {
+        *self.command_held_of.lock().unwrap() = Some(at(gpu));
+        self.hold_looks_after(0)
+    }
+
+    fn held_look(&self, gpu: PciAddress) -> Option<Arc<Hold>> {
+        self.command_held_of.lock().unwrap().is_none_or(|held| held == gpu).then_some(())?;
         let mut first = self.looks_before_hold.lock().unwrap();
         let hold = self.command_hold.lock().unwrap().clone()?;
         if *first > 0 {
@@ -432,7 +442,7 @@ impl Host for World {
 
     fn mig(&self, gpu: PciAddress, command: &ProgramPath, deadline: Duration) -> Result<MigState, PortError> {
         self.waits.lock().unwrap().push(deadline);
-        if let Some(hold) = self.held_look() {
+        if let Some(hold) = self.held_look(gpu) {
             hold.pass();
         }
         if self.command_hangs.load(Ordering::Relaxed) {
