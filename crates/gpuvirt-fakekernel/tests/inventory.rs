@@ -9,12 +9,12 @@ use gpuvirt_fakekernel::{FakeKernel, Process, SizeRule};
 use gpuvirt_host::{GpuRules, LinuxHost, Sysfs};
 use gpuvirt_model::{DriverName, Holder, Observed, PciAddress, Reading, Unknown, VgpuId};
 use gpuvirt_plan::{MdevPlace, Step};
-use gpuvirt_recording::{RecordedHost, SnapshotOptions, made_hosts, write_snapshot};
+use gpuvirt_recording::{RecordedHost, SnapshotOptions, made_catalog, write_snapshot};
 
 const DEADLINE: Duration = Duration::from_secs(5);
 
 fn kernel(name: &str) -> Arc<FakeKernel> {
-    let dump = made_hosts::all().into_iter().find(|(host, _)| *host == name).unwrap().1;
+    let dump = made_catalog::all().into_iter().find(|(host, _)| *host == name).unwrap().1;
     Arc::new(FakeKernel::from_dump(&dump).unwrap().with_proc().strict())
 }
 
@@ -28,7 +28,7 @@ fn address(text: &str) -> PciAddress {
 
 #[test]
 fn the_fake_shows_what_the_recording_shows() {
-    for (name, dump) in made_hosts::all() {
+    for (name, dump) in made_catalog::all() {
         let recorded: Arc<dyn Sysfs> = Arc::new(RecordedHost::from_bytes(dump.clone().into_bytes()).unwrap());
         let fake = Arc::new(FakeKernel::from_dump(&dump).unwrap());
         let (mut from_file, from_fake) = (observe(recorded), observe(fake));
@@ -46,7 +46,7 @@ fn the_fake_shows_what_the_recording_shows() {
 
 #[test]
 fn a_snapshot_of_every_host_loads_as_the_same_host() {
-    for (name, _) in made_hosts::all() {
+    for (name, _) in made_catalog::all() {
         let fake = kernel(name);
         let mut tar = Vec::new();
         write_snapshot(&*fake, &SnapshotOptions::default(), &mut tar).unwrap();

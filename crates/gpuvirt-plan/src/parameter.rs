@@ -26,8 +26,10 @@ pub fn missing(function: &Function, count: Option<u16>) -> Option<String> {
             let count = count.unwrap_or(7);
             Some(format!(
                 "its driver i915 makes no virtual functions without its parameters: add `i915.enable_guc=3 \
-                 i915.max_vfs={count}` to the kernel's command line (GRUB_CMDLINE_LINUX in /etc/default/grub, then \
-                 update-grub), and reboot; the kernel's own i915 has none at all"
+                 i915.max_vfs={count}` to the kernel's command line (with GRUB to GRUB_CMDLINE_LINUX in \
+                 /etc/default/grub, then `update-grub`; where /etc/kernel/cmdline is used, there, then \
+                 `proxmox-boot-tool refresh` on Proxmox, `kernel-install add-all` or your distribution's way \
+                 elsewhere), and reboot; the kernel's own i915 has none at all"
             ))
         }
         "xe" if sriov.total == 0 => {

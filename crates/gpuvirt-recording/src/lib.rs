@@ -15,6 +15,7 @@ pub mod error;
 pub mod escape;
 mod looked;
 pub mod made;
+pub mod made_catalog;
 pub mod made_hosts;
 pub mod made_snapshot;
 pub mod made_whole;

@@ -1,52 +1,7 @@
 //! The made-up hosts of `tests/hosts`, each a kind of machine that people have.
 
 use crate::made::{MadeDevice, MadeFunction, MadeHost, MadeIdentity};
-use crate::made_snapshot::MadeSnapshot;
-use crate::made_whole;
 use gpuvirt_model::PciAddress;
-
-/// Name and dump of each host that a dump can hold.
-pub fn all() -> [(&'static str, String); 8] {
-    [
-        ("emulated-card", emulated_card().dump()),
-        ("gvt-host", gvt_host().dump()),
-        ("muxed-laptop", muxed_laptop().dump()),
-        ("sample-types-host", sample_types_host().dump()),
-        ("sriov-host", sriov_host().dump()),
-        ("two-gpus", two_gpus().dump()),
-        ("vgpu-host", vgpu_host().dump()),
-        ("vgpu-types-host", vgpu_types_host().dump()),
-    ]
-}
-
-/// Name and content of each host that needs a snapshot: which modules are loaded is in no dump.
-pub fn snapshots() -> [(&'static str, MadeSnapshot); 4] {
-    let version =
-        |text: &str| format!("NVRM version: {text}\nGCC version:  gcc version 12.2.0 (Debian 12.2.0-14)\n");
-    let plain =
-        version("NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build  (root@localhost)");
-    let manager = version("NVIDIA UNIX x86_64 Kernel Module  550.127.06  Wed Oct  9 18:50:31 UTC 2024");
-    let of = |text: &str| {
-        MadeSnapshot::new(bare_card().dump())
-            .folder("/sys/module/nvidia")
-            .file("/proc/driver/nvidia/version", text)
-            .file("/proc/interrupts", INTERRUPTS)
-    };
-    [
-        ("amd-two-gpus", made_whole::amd_two_gpus()),
-        ("intel-secure-boot", made_whole::intel_secure_boot()),
-        ("nvidia-plain", of(&plain).file("/sys/module/nvidia/version", "580.95.05\n")),
-        (
-            "vgpu-manager",
-            of(&manager)
-                .file("/sys/module/nvidia/version", "550.127.06\n")
-                .folder("/sys/module/nvidia_vgpu_vfio"),
-        ),
-    ]
-}
-
-/// One chip that remaps.
-const INTERRUPTS: &str = "           CPU0\n  1:          9  IR-IO-APIC    1-edge      i8042\n";
 
 pub(crate) const ROOT: &str = "/devices/pci0000:00";
 
@@ -325,7 +280,7 @@ pub fn sriov_host() -> MadeHost {
 }
 
 /// A card of NVIDIA's that can have virtual functions and has none: whether its driver makes vGPUs shows elsewhere.
-fn bare_card() -> MadeHost {
+pub(crate) fn bare_card() -> MadeHost {
     let port = root_port(3, 0x41, 30);
     let card = MadeFunction::new(port.path(), address(0x41, 0, 0), identity(0x10de, 0x2235, 0x03_0200))
         .names("NVIDIA Corporation", "GA102GL [A40]")

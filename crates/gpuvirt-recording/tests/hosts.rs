@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use gpuvirt_host::Sysfs;
-use gpuvirt_recording::{RecordedHost, made_hosts};
+use gpuvirt_recording::{RecordedHost, made_catalog};
 
 fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("../../tests/hosts/{name}.umockdev"))
@@ -12,7 +12,7 @@ fn file(name: &str) -> PathBuf {
 
 #[test]
 fn the_files_are_what_the_makers_write() {
-    for (name, dump) in made_hosts::all() {
+    for (name, dump) in made_catalog::all() {
         let stored = std::fs::read_to_string(file(name)).unwrap_or_default();
         assert!(
             stored == dump,
@@ -23,7 +23,7 @@ fn the_files_are_what_the_makers_write() {
 
 #[test]
 fn so_are_the_snapshots() {
-    for (name, made) in made_hosts::snapshots() {
+    for (name, made) in made_catalog::snapshots() {
         let path = file(name).with_extension("tar");
         assert!(
             std::fs::read(&path).unwrap_or_default() == made.bytes().unwrap(),

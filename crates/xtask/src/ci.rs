@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::document::Mode;
 use crate::program::{cargo, check, installed, program};
 use crate::tally::Tally;
 use crate::tree::Tree;
-use crate::{docs, generate, layers, names, nextest, oldest, purity, sizes, vsphere};
+use crate::{docs, fuzz, generate, layers, names, nextest, oldest, purity, sizes, vsphere};
 
 struct Step {
     name: &'static str,
@@ -31,6 +31,7 @@ const STEPS: &[Step] = &[
         run: vsphere::check,
     },
     Step { name: "shell", what: "shellcheck", run: shell },
+    Step { name: "locks", what: "each Cargo.lock is what its manifests ask for", run: locks },
     Step { name: "supply-chain", what: "cargo-deny: bans, licences, sources", run: supply_chain },
     Step { name: "lint", what: "clippy, warnings denied", run: lint },
     Step { name: "rustdoc", what: "documentation builds without warnings", run: rustdoc },
@@ -140,6 +141,23 @@ fn supply_chain(tree: &Tree) -> Result<Tally> {
             &["deny", "--offline", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"],
         ),
     )
+}
+
+/// The workspace's, and that of the fuzz targets, which a change of a crate's dependencies outdates as well.
+fn locks(tree: &Tree) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for manifest in ["Cargo.toml", fuzz::MANIFEST] {
+        let arguments = ["metadata", "--locked", "--format-version", "1", "--manifest-path", manifest];
+        let out = cargo(tree.root(), &arguments).output().context("start cargo metadata")?;
+        tally.add(match out.status.success() {
+            true => Tally::pass(),
+            false => Tally::fail(format!(
+                "locks: {manifest}: {}; cargo update --workspace --manifest-path {manifest}",
+                String::from_utf8_lossy(&out.stderr).trim()
+            )),
+        });
+    }
+    Ok(tally)
 }
 
 fn shell(tree: &Tree) -> Result<Tally> {

@@ -15,7 +15,7 @@ const RUSTFLAGS: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing";
 
-const MANIFEST: &str = "tests/fuzz/Cargo.toml";
+pub const MANIFEST: &str = "tests/fuzz/Cargo.toml";
 const TARGET_DIR: &str = "tests/fuzz/target";
 /// Naming the target keeps the flags away from build scripts and procedural macros.
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";

@@ -6,6 +6,8 @@ pub mod dice;
 pub mod domain;
 mod hold;
 pub mod mig;
+pub mod patience;
+pub mod vgpu;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -15,7 +17,7 @@ use std::time::Duration;
 
 use gpuvirt_engine::ports::{Domains, Host, PortError, StepError, Store, WaitingWrite};
 use gpuvirt_engine::{Engine, EngineError, Preparation, Removal, RemoveRequest, Report, SwitchRequest};
-use gpuvirt_fakekernel::{FakeKernel, Process, Program, SizeRule};
+use gpuvirt_fakekernel::{FakeKernel, Process, Program};
 use gpuvirt_host::{GpuRules, HostError, LinuxHost, ObserveScope, Sysfs as _};
 use gpuvirt_model::{
     ConfiguredType, Desired, Domain, DriverBinding, HostMemory, MigState, Observed, PciAddress, ProgramPath,
@@ -89,6 +91,8 @@ pub struct World {
     pub command_hangs: Arc<AtomicBool>,
     /// Looks at GPU instances wait here, when there is one.
     pub command_hold: Arc<Mutex<Option<Arc<Hold>>>>,
+    /// Only those of this card, when there is one.
+    pub command_held_of: Arc<Mutex<Option<PciAddress>>>,
     /// So many of them do not, before one does.
     pub looks_before_hold: Arc<Mutex<usize>>,
     /// The host's memory.
@@ -206,6 +210,7 @@ impl World {
             waits: Arc::default(),
             command_hangs: Arc::default(),
             command_hold: Arc::default(),
+            command_held_of: Arc::default(),
             looks_before_hold: Arc::default(),
             hold: Arc::default(),
             held_cards: Arc::default(),
@@ -233,8 +238,7 @@ impl World {
 
     pub fn offering_vgpus(gpu: &str) -> Self {
         let world = Self::new();
-        let types = [("lab-1q", "LAB-1Q", 1024), ("lab-4q", "LAB-4Q", 4096)];
-        world.kernel.offer_mdev(at(gpu), 8192, SizeRule::Mixed, &types);
+        vgpu::offer(&world, gpu, 8192);
         world
     }
 
@@ -315,7 +319,14 @@ impl World {
         hold
     }
 
-    fn held_look(&self) -> Option<Arc<Hold>> {
+    /// The same for all looks at one card.
+    pub fn hold_looks_of(&self, gpu: &str) -> Arc<Hold> {
+        *self.command_held_of.lock().unwrap() = Some(at(gpu));
+        self.hold_looks_after(0)
+    }
+
+    fn held_look(&self, gpu: PciAddress) -> Option<Arc<Hold>> {
+        self.command_held_of.lock().unwrap().is_none_or(|held| held == gpu).then_some(())?;
         let mut first = self.looks_before_hold.lock().unwrap();
         let hold = self.command_hold.lock().unwrap().clone()?;
         if *first > 0 {
@@ -434,7 +445,7 @@ impl Host for World {
 
     fn mig(&self, gpu: PciAddress, command: &ProgramPath, deadline: Duration) -> Result<MigState, PortError> {
         self.waits.lock().unwrap().push(deadline);
-        if let Some(hold) = self.held_look() {
+        if let Some(hold) = self.held_look(gpu) {
             hold.pass();
         }
         if self.command_hangs.load(Ordering::Relaxed) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gpuvirt_model::{ClassCode, PciAddress, PciIdentity};
 
-use super::extent::Extent;
+use super::extent::{Extent, slot};
 use super::rules::GpuRules;
 use crate::error::HostError;
 use crate::files::{Files, shown};
@@ -76,11 +76,6 @@ pub(super) fn look(files: Files<'_>, rules: &GpuRules, extent: Extent) -> Result
         }
     }
     Ok(bus)
-}
-
-/// A slot, by what its first function is called.
-pub(super) fn slot(address: PciAddress) -> PciAddress {
-    PciAddress { function: 0, ..address }
 }
 
 impl Bus {

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 
 use gpuvirt_model::PciAddress;
 
-use super::bus::slot;
 use crate::files::Files;
 use crate::paths;
 use crate::sysfs::OpenFolder;
@@ -74,4 +73,9 @@ fn card_of(files: Files<'_>, function: PciAddress) -> PciAddress {
 /// Whether a function has virtual functions, which the kernel numbers from 0 (drivers/pci/iov.c).
 fn has_functions(files: Files<'_>, folder: &OpenFolder, function: PciAddress) -> bool {
     files.sysfs.read_link_in(folder, &format!("{function}/virtfn0")).is_ok()
+}
+
+/// A slot, by what its first function is called.
+pub(super) fn slot(address: PciAddress) -> PciAddress {
+    PciAddress { function: 0, ..address }
 }

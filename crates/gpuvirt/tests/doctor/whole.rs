@@ -6,7 +6,8 @@ mod intel;
 use std::collections::BTreeSet;
 
 use gpuvirt_command::local;
-use gpuvirt_model::{FindingCode as F, Testimony};
+use gpuvirt_model::health::LibvirtVersions;
+use gpuvirt_model::{FindingCode as F, Reading, Testimony, Unknown};
 use gpuvirt_plan::diagnose::{self, Diagnosis};
 use gpuvirt_recording::made_snapshot::MadeSnapshot;
 
@@ -72,6 +73,16 @@ fn without_groups(made: MadeSnapshot) -> MadeSnapshot {
     dumped(made, "", "L: iommu_group=", "L: was_iommu_group=")
 }
 
+/// The firmware tells of no IOMMU, and of something else.
+fn without_table(made: MadeSnapshot, table: &'static str) -> MadeSnapshot {
+    without_groups(made).absent(table).file("/sys/firmware/acpi/tables/FACP", "")
+}
+
+/// What libvirt and QEMU say they are.
+fn versions(libvirt: u32, qemu: u32) -> Reading<LibvirtVersions> {
+    Reading::Known(LibvirtVersions { libvirt, qemu })
+}
+
 const OWN: &str = "0000:03:00.0";
 const GIVEN: &str = "0000:06:00.0";
 const SHARED: &str = "0000:26:00.0";
@@ -118,6 +129,11 @@ fn of_both() -> Vec<Break> {
         ),
         broken("/proc/meminfo", |made| made.file("/proc/meminfo", "x\n"), Unchecked("the host's memory")),
         broken("/proc/iomem", |made| made.forget("/proc/iomem"), Unchecked("claims of the cards' memory")),
+        broken(
+            CONTAINER,
+            |made| made.absent(CONTAINER).absent(UNSAFE).file(CMDLINE, "module_blacklist=vfio_iommu_type1\n"),
+            Found(F::VfioKeptAway, "vfio_iommu_type1"),
+        ),
         broken(PAGES, |made| made.forget(PAGES).forget(FREE), Unchecked("huge pages")),
         broken(UNSAFE, |made| made.file(UNSAFE, "Y\n"), Found(F::UnsafeInterrupts, "")),
         broken(NOIOMMU, |made| made.file(NOIOMMU, "Y\n"), Found(F::NoIommuMode, "")),
@@ -147,15 +163,7 @@ fn of_both() -> Vec<Break> {
         ),
         broken(
             "libvirt's version",
-            |made| {
-                told(made, |told| {
-                    told.libvirt.versions =
-                        gpuvirt_model::Reading::Known(gpuvirt_model::health::LibvirtVersions {
-                            libvirt: 6_000_000,
-                            qemu: 10_000_000,
-                        })
-                })
-            },
+            |made| told(made, |told| told.libvirt.versions = versions(6_000_000, 10_000_000)),
             Found(F::LibvirtOld, ""),
         ),
         broken(
@@ -186,20 +194,14 @@ fn of_both() -> Vec<Break> {
             "the domains",
             |made| {
                 told(made, |told| {
-                    told.domains = gpuvirt_model::Reading::Unknown(gpuvirt_model::Unknown::Unreadable {
-                        what: "no answer".to_owned(),
-                    })
+                    told.domains = Reading::Unknown(Unknown::Unreadable { what: "no answer".to_owned() })
                 })
             },
             Found(F::LibvirtUnreachable, ""),
         ),
         broken(
             "the lockers",
-            |made| {
-                told(made, |told| {
-                    told.lockers = gpuvirt_model::Reading::Unknown(gpuvirt_model::Unknown::NotRecorded)
-                })
-            },
+            |made| told(made, |told| told.lockers = Reading::Unknown(Unknown::NotRecorded)),
             Unchecked("what libvirt's daemons may lock"),
         ),
     ]

@@ -24,11 +24,7 @@ pub fn breaks() -> Vec<Break> {
         ),
         broken(
             "/sys/firmware/acpi/tables/IVRS",
-            |made| {
-                without_groups(made)
-                    .absent("/sys/firmware/acpi/tables/IVRS")
-                    .file("/sys/firmware/acpi/tables/FACP", "")
-            },
+            |made| without_table(made, "/sys/firmware/acpi/tables/IVRS"),
             Found(F::NoIommu, "switched off in its setup"),
         ),
         broken(
@@ -44,11 +40,6 @@ pub fn breaks() -> Vec<Break> {
                     .file("/lib/modules/6.12.57+deb13-amd64/modules.dep", "kernel/vfio-pci.ko:\n")
             },
             Found(F::VfioMissing, "vfio_iommu_type1"),
-        ),
-        broken(
-            CONTAINER,
-            |made| made.absent(CONTAINER).absent(UNSAFE).file(CMDLINE, "module_blacklist=vfio_iommu_type1\n"),
-            Found(F::VfioKeptAway, "vfio_iommu_type1"),
         ),
         broken(
             "/sys/module/amdgpu/initstate",

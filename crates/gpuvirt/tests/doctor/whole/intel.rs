@@ -31,11 +31,7 @@ pub fn breaks() -> Vec<Break> {
         ),
         broken(
             "/sys/firmware/acpi/tables/DMAR",
-            |made| {
-                without_groups(made)
-                    .absent("/sys/firmware/acpi/tables/DMAR")
-                    .file("/sys/firmware/acpi/tables/FACP", "")
-            },
+            |made| without_table(made, "/sys/firmware/acpi/tables/DMAR"),
             Found(F::NoIommu, "switched off in its setup"),
         ),
         broken(
@@ -47,11 +43,6 @@ pub fn breaks() -> Vec<Break> {
             "/lib/modules/6.12.0-55.el10.x86_64/modules.builtin",
             |made| made.absent(CONTAINER).absent(UNSAFE).file(RELEASE, "kernel/vfio-pci.ko:\n"),
             Found(F::VfioMissing, "vfio_iommu_type1"),
-        ),
-        broken(
-            CONTAINER,
-            |made| made.absent(CONTAINER).absent(UNSAFE).file(CMDLINE, "module_blacklist=vfio_iommu_type1\n"),
-            Found(F::VfioKeptAway, "vfio_iommu_type1"),
         ),
         broken("/sys/module/nvidia", nvidia_gone, Found(F::NoHostDriver, "nvidia installed and not loaded")),
         broken(
@@ -125,15 +116,7 @@ pub fn breaks() -> Vec<Break> {
         ),
         broken(
             "libvirt's version for vGPUs",
-            |made| {
-                told(made, |told| {
-                    told.libvirt.versions =
-                        gpuvirt_model::Reading::Known(gpuvirt_model::health::LibvirtVersions {
-                            libvirt: 9_000_000,
-                            qemu: 8_002_000,
-                        })
-                })
-            },
+            |made| told(made, |told| told.libvirt.versions = versions(9_000_000, 8_002_000)),
             Found(F::LibvirtOld, "10.0.0"),
         ),
     ]);
