@@ -199,6 +199,50 @@ fn on_a_full_disk_a_change_fails_and_what_was_stored_stands() {
     lab.assert_pristine();
 }
 
+/// With one page more each time, until the change passes: it gets full at the journal, and at the documents when the host has
+/// been changed already.
+#[test]
+fn at_whichever_write_the_disk_gets_full_the_change_is_taken_back_and_passes_with_more_room() {
+    let lab = Lab::fresh();
+    let gpu = lab.devices.get("PLAIN_GPU");
+    lab.sh("systemctl stop gpuvirtd && mount -t tmpfs -o size=128k,mode=755 tmpfs /var/lib/gpuvirt &&
+         systemctl start gpuvirtd")
+        .expect(0);
+    lab.gpuvirt(&format!("gpu set {gpu} --type shared --label kept")).expect(0);
+    let (before, files) =
+        (lab.picture(), "cd /var/lib/gpuvirt && rm fill && find . | sort && cat state.json");
+    let leave = |pages: usize| {
+        format!(
+            "cd /var/lib/gpuvirt && {{ ! cat /dev/zero >fill; }} && truncate -s -$((4096 * {pages})) fill"
+        )
+    };
+    lab.sh(&leave(0)).expect(0);
+    let stored = lab.sh(files).expect(0).stdout;
+    let mut failed_at = std::collections::BTreeSet::new();
+    for pages in 0.. {
+        assert!(pages < 16, "it never passes");
+        lab.sh(&leave(pages)).expect(0);
+        let answer = lab.gpuvirt("gpu set kept --type direct");
+        if answer.code == 0 {
+            break;
+        }
+        let said = answer.expect(1).says("No space left").to_string();
+        let writes = ["the journal can't be opened", "the state can't be stored"];
+        failed_at.extend(writes.into_iter().find(|write| said.contains(write)));
+        assert_eq!(lab.picture(), before, "{pages} pages: {said}");
+        assert_eq!(lab.sh(files).expect(0).stdout, stored, "{pages} pages: {said}");
+    }
+    assert_eq!(failed_at.len(), 2, "{failed_at:?}");
+    assert_eq!(lab.binding(gpu), "vfio-pci/vfio-pci");
+    // A daemon that starts with a full disk knows it as well.
+    lab.sh("! cat /dev/zero >>/var/lib/gpuvirt/fill; systemctl restart gpuvirtd").expect(0);
+    assert_eq!(lab.gpu("kept")["configured"], "direct");
+    lab.sh("rm /var/lib/gpuvirt/fill").expect(0);
+    lab.gpuvirt("gpu set kept --type shared").expect(0);
+    lab.sh("systemctl stop gpuvirtd && umount /var/lib/gpuvirt && systemctl start gpuvirtd").expect(0);
+    lab.assert_pristine();
+}
+
 /// What takes more boots: `scripts/test --full`.
 mod full {
     use super::*;
