@@ -95,6 +95,8 @@ pub struct World {
     pub command_held_of: Arc<Mutex<Option<PciAddress>>>,
     /// So many of them do not, before one does.
     pub looks_before_hold: Arc<Mutex<usize>>,
+    /// So many documents and journals can be stored before the disk is full.
+    pub disk_takes: Arc<Mutex<Option<usize>>>,
     /// The host's memory.
     pub memory: Arc<Mutex<Option<HostMemory>>>,
     /// Steps wait here, when there is one.
@@ -215,6 +217,7 @@ impl World {
             hold: Arc::default(),
             held_cards: Arc::default(),
             slow_cards: Arc::default(),
+            disk_takes: Arc::default(),
             memory: Arc::default(),
             can_be_cut: Arc::default(),
             intended: Arc::default(),
@@ -353,6 +356,18 @@ impl World {
             Some((0, act)) => act(),
             Some((steps, act)) => *planned = Some((steps - 1, act)),
             None => {}
+        }
+    }
+
+    /// Something new is to be on the disk.
+    fn is_stored(&self) -> Result<(), PortError> {
+        match self.disk_takes.lock().unwrap().as_mut() {
+            Some(0) => Err(port("storing", io::Error::from(io::ErrorKind::StorageFull))),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
         }
     }
 
@@ -523,6 +538,9 @@ impl Store for World {
         if files.commit_fails {
             return Err(port("storing", io::Error::from(io::ErrorKind::StorageFull)));
         }
+        if (&files.desired, &files.records) != (desired, records) {
+            self.is_stored()?;
+        }
         (files.desired, files.records) = (desired.clone(), records.clone());
         Ok(())
     }
@@ -530,6 +548,9 @@ impl Store for World {
     fn open_journal(&self, plan: &Plan) -> Result<(), PortError> {
         let mut files = self.files.lock().unwrap();
         assert!(files.intents.iter().all(|open| open.gpu != plan.gpu || plan.continues(open)));
+        if !files.intents.contains(plan) {
+            self.is_stored()?;
+        }
         let noted_more = files.intents.iter().any(|open| open.gpu == plan.gpu);
         files.intents.retain(|open| open.gpu != plan.gpu);
         files.intents.push(plan.clone());
