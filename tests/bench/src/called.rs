@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn functions_are_those_that_have_a_section_of_their_own() {
-        let named = |line| function(line).map(|(address, name)| (address, name));
+        let named = function;
         assert_eq!(named("0000000000001a30 t _ZN3foo17hE"), Some((0x1a30, "_ZN3foo17hE".to_owned())));
         assert_eq!(named("1a40 T _RNvCs1_3foo3bar"), Some((0x1a40, "_RNvCs1_3foo3bar".to_owned())));
         for other in ["1a50 T malloc", "1a60 d _ZN3foo4DATA17hE", "                 U write", ""] {
