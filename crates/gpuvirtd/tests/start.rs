@@ -143,22 +143,27 @@ struct Place {
 }
 
 impl Place {
-    /// Two changes are open, as a daemon's death left them, and a third card is not as it was configured. With the drivers that
-    /// the two had.
-    fn new() -> (Self, BTreeMap<&'static str, Option<String>>) {
+    /// Configured for passthrough, these cards are as a boot leaves them.
+    fn booted_with(configured: &[&str]) -> Self {
         let kernel = Arc::new(FakeKernel::from_dump(LAB).unwrap().with_proc().strict());
         let place = Self { dir: tempfile::tempdir().unwrap(), kernel };
-        let drivers = STUCK.map(|gpu| (gpu, place.driver(gpu))).into();
-        place.engine().set_type(&direct(CONFIGURED)).unwrap();
-        place.as_booted(CONFIGURED);
+        for gpu in configured {
+            place.engine().set_type(&direct(gpu)).unwrap();
+            place.as_booted(gpu);
+        }
+        place
+    }
+
+    /// A change is open of each of the stuck ones, as a daemon's death left it.
+    fn with_open_changes(self) -> Self {
         for gpu in STUCK {
-            place.kernel.die_after_write(3);
-            let died = catch_unwind(AssertUnwindSafe(|| place.engine().set_type(&direct(gpu))));
-            place.kernel.clear_faults();
+            self.kernel.die_after_write(3);
+            let died = catch_unwind(AssertUnwindSafe(|| self.engine().set_type(&direct(gpu))));
+            self.kernel.clear_faults();
             assert!(died.is_err());
         }
-        assert_eq!(place.open_journals(), STUCK.map(|gpu| format!("{gpu}.json")));
-        (place, drivers)
+        assert_eq!(self.open_journals(), STUCK.map(|gpu| format!("{gpu}.json")));
+        self
     }
 
     fn host(&self) -> HostPort {
@@ -282,7 +287,9 @@ fn until(what: &str, is_so: impl Fn() -> bool) {
 
 #[test]
 fn two_stuck_cards_hold_up_neither_readiness_nor_the_rest_and_settle_when_their_writes_end() {
-    let (place, drivers) = Place::new();
+    let place = Place::booted_with(&[CONFIGURED]);
+    let drivers = STUCK.map(|gpu| place.driver(gpu));
+    let place = place.with_open_changes();
     let began = Instant::now();
     let daemon = Daemon::start(&place);
     until("both writes begin", || daemon.host.waiting() == (2, 0));
@@ -315,10 +322,27 @@ fn two_stuck_cards_hold_up_neither_readiness_nor_the_rest_and_settle_when_their_
     daemon.host.release();
     until("both are settled", || place.open_journals().is_empty());
     until("nothing is said of them", || STUCK.iter().all(|gpu| daemon.said_of(gpu).trim().is_empty()));
+    assert_eq!(STUCK.map(|gpu| place.driver(gpu)), drivers);
     for gpu in STUCK {
-        assert_eq!(place.driver(gpu), drivers[gpu], "{gpu}");
         assert_eq!(daemon.set(gpu, "direct").0, 200);
     }
     let settled = daemon.get("/v1/status")["restore"]["settled"].to_string();
     assert!(STUCK.iter().all(|gpu| settled.contains(gpu)), "{settled}");
+}
+
+/// The first one's, before which no other is restored.
+#[test]
+fn a_restore_that_hangs_holds_up_neither_readiness_nor_the_cards_after_it() {
+    let place = Place::booted_with(&[STUCK[0], CONFIGURED]);
+    let is_direct = |gpu| place.driver(gpu).as_deref() == Some("vfio-pci");
+    let began = Instant::now();
+    let daemon = Daemon::start(&place);
+    until("its write begins", || daemon.host.waiting() == (1, 0));
+    until("the other one is restored", || is_direct(CONFIGURED));
+    assert_eq!(daemon.host.waiting(), (1, 0), "it did not wait for the first one");
+    until("it is ready", || daemon.is_ready());
+    assert!(began.elapsed() < READY, "{:?}", began.elapsed());
+    assert!(daemon.said_of(STUCK[0]).contains("still waits in the kernel"));
+    daemon.host.release();
+    until("it is what was asked for", || is_direct(STUCK[0]) && place.open_journals().is_empty());
 }
