@@ -203,6 +203,7 @@ impl Engine {
             return Err(format!("{}, and has stopped services", self.what_is_done_to(other)));
         }
         let mut intent = plan.clone();
+        self.mark_stopped(&mut intent, &back).map_err(|failure| failure.what)?;
         if let Err((_, failure)) = self.run(&mut intent, (&back.purpose, &back.steps), deadline) {
             self.lasting_overrides(&back, &failure, deadline);
             return Err(failure.what);

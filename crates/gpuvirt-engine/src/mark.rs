@@ -59,11 +59,30 @@ impl Engine {
         Ok(Plan { marks: noted.and(&plan.marks), ..plan.clone() })
     }
 
-    /// The plan that runs may be a part of the open one, or the way back from it: only the marks are new.
+    /// Notes the services that a way back stops: where it fails in the midst, the next one must start them. What is in the
+    /// journal may be the first part of a change alone, which stopped none.
+    pub(crate) fn mark_stopped(&self, intent: &mut Plan, back: &Plan) -> Result<(), Failure> {
+        let stopped = back.steps.iter().filter_map(|step| match step {
+            Step::StopService { unit, .. } => Some(unit),
+            _ => None,
+        });
+        let stopped: Vec<_> = stopped.cloned().collect();
+        if stopped.is_empty() {
+            return Ok(());
+        }
+        let known = &mut intent.before.services;
+        known.extend(stopped.into_iter().filter(|unit| !known.contains(unit)).collect::<Vec<_>>());
+        self.note(intent)
+    }
+
+    /// The plan that runs may be a part of the open one, or the way back from it: only the marks and the services are new.
     fn note(&self, intent: &Plan) -> Result<(), Failure> {
         let noted = self.store.open_intents().and_then(|open| {
             match open.into_iter().find(|open| open.gpu == intent.gpu) {
-                Some(open) => self.store.open_journal(&Plan { marks: intent.marks.clone(), ..open }),
+                Some(mut open) => {
+                    open.before.services.clone_from(&intent.before.services);
+                    self.store.open_journal(&Plan { marks: intent.marks.clone(), ..open })
+                }
                 None => Ok(()),
             }
         });

@@ -13,7 +13,7 @@ use gpuvirt_plan::{Plan, Wanted, mig, sriov, switch};
 
 use crate::ports::PortError;
 use crate::progress::Working;
-use crate::{Engine, EngineError, SwitchRequest, View};
+use crate::{Engine, EngineError, View};
 
 /// How long the vendor's command may take to answer: it starts its library and wakes the card each time.
 pub(crate) const READ_DEADLINE: Duration = Duration::from_secs(60);
@@ -80,12 +80,12 @@ impl Engine {
     }
 
     /// Whether even a dry run asks the vendor's command, which must not happen in the middle of a change.
-    pub(crate) fn is_about_mig(&self, request: &SwitchRequest) -> Result<bool, PortError> {
+    pub(crate) fn is_about_mig(&self, gpu: PciAddress, asked: Option<VgpuMode>) -> Result<bool, PortError> {
         let (desired, records) = self.store.load()?;
-        let stored = desired.gpu(request.gpu).and_then(|entry| entry.vgpu_mode);
-        let made = records.gpu_instances.iter().any(|record| record.gpu == request.gpu);
-        let turned = records.vgpu_modes.get(&request.gpu).map(|record| record.mode);
-        Ok(made || [request.prepare.vgpu_mode, stored, turned].contains(&Some(VgpuMode::Mig)))
+        let stored = desired.gpu(gpu).and_then(|entry| entry.vgpu_mode);
+        let made = records.gpu_instances.iter().any(|record| record.gpu == gpu);
+        let turned = records.vgpu_modes.get(&gpu).map(|record| record.mode);
+        Ok(made || [asked, stored, turned].contains(&Some(VgpuMode::Mig)))
     }
 
     /// Adds a card's GPU instances to a picture, where what is wanted of it, what we did to it, or what the vendor's tool is

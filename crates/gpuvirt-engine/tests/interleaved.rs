@@ -10,40 +10,24 @@ use std::thread::spawn;
 use std::time::Duration;
 
 use gpuvirt_engine::{CreateRequest, Engine, EngineError, Removal, RemoveRequest, Report, Wish};
-use gpuvirt_fakekernel::SizeRule;
 use gpuvirt_host::Sysfs as _;
 use gpuvirt_model::{ConfiguredType, DesiredGpu, Domain, ProfileName, RefusalCode, VgpuId};
 use uuid::Uuid;
 use world::dice::Dice;
 use world::domain::{add_profile, define, hooked};
+use world::patience::impatient;
+use world::vgpu::{SMALL, create, mdev, remove, two_offering};
 use world::{GPU, OTHER, World, at, switch};
 
 const DEADLINE: Duration = Duration::from_secs(5);
-const SMALL: &str = "lab-1q";
 
 /// Two GPUs that make vGPUs.
 fn world() -> World {
-    let world = World::new();
-    let types = [(SMALL, "LAB-1Q", 1024), ("lab-4q", "LAB-4Q", 4096)];
+    let world = two_offering();
     for gpu in [GPU, OTHER] {
-        world.kernel.offer_mdev(at(gpu), 8192, SizeRule::Mixed, &types);
         world.set(gpu, ConfiguredType::SharedDirect).unwrap();
     }
     world
-}
-
-fn mdev(number: u128) -> VgpuId {
-    Uuid::from_u128(number).into()
-}
-
-fn create(engine: &Engine, gpu: Option<&str>, number: u128) -> Result<Report, EngineError> {
-    let request = CreateRequest::one(at(OTHER), ProfileName(SMALL.to_owned()), Uuid::from_u128(number));
-    engine.create_vgpus(&CreateRequest { gpu: gpu.map(at), ..request })
-}
-
-fn remove(engine: &Engine, number: u128) -> Result<Report, EngineError> {
-    let which = Removal::These(vec![mdev(number)]);
-    engine.remove_vgpus(&RemoveRequest { which, dry_run: false, deadline: DEADLINE })
 }
 
 /// Somebody else removes it by hand; whether it was there.
@@ -57,10 +41,6 @@ fn code(result: Result<Report, EngineError>) -> RefusalCode {
         Err(EngineError::Refused(refusals)) => refusals[0].code,
         other => panic!("{other:?}"),
     }
-}
-
-fn impatient(world: &World) -> Arc<Engine> {
-    Arc::new(world.engine().with_patience(Duration::from_millis(50), Duration::ZERO))
 }
 
 /// The GPU is with VFIO, and is to make a vGPU that is gone.

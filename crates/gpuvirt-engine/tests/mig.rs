@@ -21,6 +21,7 @@ use gpuvirt_model::{
 use uuid::Uuid;
 use world::domain::{add_profile, by_hand, define, hooked};
 use world::mig::{HALF, HALF_ID, SMALL, bare, command, cut, cut_of, instances, places, state, whole};
+use world::patience::impatient;
 use world::{COMMAND, GPU, Hold, TYPED, VF, World, at, switch};
 
 fn order(profile: &str, count: u32) -> CreateGpuInstances {
@@ -582,7 +583,7 @@ fn a_command_that_hangs_leaves_a_start_the_time_that_its_vgpu_takes() {
 #[test]
 fn a_listing_that_waits_for_the_command_keeps_nobody_from_other_cards() {
     let world = cut_of(World::typed_beside(include_str!("../../../tests/hosts/two-gpus.umockdev")));
-    let engine = Arc::new(world.engine().with_patience(Duration::from_millis(50), Duration::ZERO));
+    let engine = impatient(&world);
     let hold = Arc::<Hold>::default();
     *world.command_hold.lock().unwrap() = Some(Arc::clone(&hold));
     let listing = std::thread::spawn({

@@ -6,24 +6,25 @@ mod world;
 
 use std::sync::Arc;
 use std::thread::{JoinHandle, spawn};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use gpuvirt_engine::{
     ConfigRequest, Cordon, CreateGpuInstances, CreateRequest, Engine, EngineError, Preparation,
     RemoveGpuInstances, Report, Strangers, SwitchRequest, Until, Wish,
 };
 use gpuvirt_fakekernel::{Process, SizeRule};
-use gpuvirt_model::{ConfiguredType, Domain, ProfileName, RefusalCode, VgpuId, VgpuMode, When};
+use gpuvirt_model::{
+    Configuration, ConfiguredType, Domain, ProfileName, RefusalCode, VgpuId, VgpuMode, When,
+};
 use gpuvirt_plan::Step;
 use gpuvirt_plan::config::Unnamed;
 use uuid::Uuid;
 use world::domain::{add_profile, define, hooked};
 use world::mig::{HALF, SMALL, bare_of, instances};
+use world::patience::{impatient, in_time};
 use world::{CLIENT, CLIENT_NODE, GPU, Hold, OTHER, TYPED, World, at, switch};
 
 const DEADLINE: Duration = Duration::from_secs(5);
-/// What changes of other cards may take: nothing holds them up but this machine.
-const USUAL: Duration = Duration::from_secs(2);
 /// What [`GPU`] makes: eight of them.
 const L40S: &str = "nvidia_l40s-12q";
 
@@ -52,10 +53,6 @@ fn world() -> World {
     order(&engine, 1).unwrap();
     world.forget_intentions();
     world
-}
-
-fn impatient(world: &World) -> Arc<Engine> {
-    Arc::new(world.engine().with_patience(Duration::from_millis(50), Duration::ZERO))
 }
 
 /// It waits for the command.
@@ -94,14 +91,6 @@ fn vgpu(number: u128) -> VgpuId {
 }
 
 #[track_caller]
-fn in_time<T>(what: &str, work: impl FnOnce() -> T) -> T {
-    let began = Instant::now();
-    let done = work();
-    assert!(began.elapsed() < USUAL, "{what} took {:?}", began.elapsed());
-    done
-}
-
-#[track_caller]
 fn codes<T: std::fmt::Debug>(result: Result<T, EngineError>) -> Vec<RefusalCode> {
     match result {
         Err(EngineError::Refused(refusals)) => refusals.iter().map(|refusal| refusal.code).collect(),
@@ -109,7 +98,7 @@ fn codes<T: std::fmt::Debug>(result: Result<T, EngineError>) -> Vec<RefusalCode>
     }
 }
 
-const ASKS: [(&str, Ask); 6] = [
+const ASKS: [(&str, Ask); 7] = [
     ("set", |engine| engine.set_type(&typed(ConfiguredType::SharedDirect))),
     ("back", |engine| engine.set_type(&typed(ConfiguredType::Direct))),
     ("later", |engine| {
@@ -122,7 +111,33 @@ const ASKS: [(&str, Ask); 6] = [
         let request = RemoveGpuInstances { gpu: at(TYPED), id: None, dry_run: false, deadline: DEADLINE };
         engine.remove_gpu_instances(&request)
     }),
+    ("config check", |engine| checked(engine, document(engine))),
 ];
+
+/// The card by itself, with another label.
+fn document(engine: &Engine) -> Configuration {
+    let mut config = engine.export_config().unwrap();
+    config.gpus.retain(|gpu| gpu.address == Some(at(TYPED)));
+    config.gpus.iter_mut().for_each(|gpu| gpu.label = Some(Some("cut".to_owned())));
+    config
+}
+
+/// What a document would do to the card.
+fn checked(engine: &Engine, config: Configuration) -> Result<Report, EngineError> {
+    let request = ConfigRequest { until: Until::Plans, ..applied(config) };
+    engine.apply_config(&request)?.gpus.remove(0).result
+}
+
+fn applied(config: Configuration) -> ConfigRequest {
+    ConfigRequest {
+        config,
+        unnamed: Unnamed::Kept,
+        until: Until::Done,
+        yes: true,
+        strangers: Strangers::Left,
+        deadline: DEADLINE,
+    }
+}
 
 /// Whichever of its looks it is: the one that it decides on, or the one that tells whether all came out as planned.
 #[test]
@@ -174,15 +189,8 @@ fn a_document_keeps_what_others_stored_while_a_card_of_it_was_asked() {
     let engine = impatient(&world);
     let mut config = engine.export_config().unwrap();
     config.gpus.iter_mut().for_each(|gpu| gpu.label = Some(Some("cut".to_owned())));
-    let request = ConfigRequest {
-        config,
-        unnamed: Unnamed::Kept,
-        until: Until::Done,
-        yes: false,
-        strangers: Strangers::Left,
-        deadline: DEADLINE,
-    };
-    // The first look is that of the plans, before anybody's turn.
+    let request = applied(config);
+    // The first look is that of the plans.
     let hold = world.hold_looks_after(1);
     let applying = asked(&engine, &hold, move |engine| engine.apply_config(&request));
     in_time("create", || create(&engine, 7..8)).unwrap();
@@ -208,11 +216,25 @@ fn a_cordon_that_comes_while_it_is_asked_counts() {
 
 #[test]
 fn who_came_to_use_the_card_while_it_was_asked_is_not_disturbed() {
+    let to_be_cut = |engine: &Engine| {
+        let mut config = document(engine);
+        config.gpus[0].graphics_type = ConfiguredType::SharedDirect;
+        config.gpus[0].vgpu_mode = Some(Some(VgpuMode::Mig));
+        config
+    };
+    who_came_to_use_it_is_seen_by(|engine| engine.set_type(&cut_up()));
+    who_came_to_use_it_is_seen_by(move |engine| checked(engine, to_be_cut(engine)));
+    who_came_to_use_it_is_seen_by(move |engine| {
+        engine.apply_config(&applied(to_be_cut(engine)))?.gpus.remove(0).result
+    });
+}
+
+fn who_came_to_use_it_is_seen_by(ask: impl FnOnce(&Engine) -> Result<Report, EngineError> + Send + 'static) {
     let world = bare();
     world.forget_intentions();
     let engine = impatient(&world);
     let hold = world.hold_looks_after(0);
-    let asking = asked(&engine, &hold, |engine| engine.set_type(&cut_up()));
+    let asking = asked(&engine, &hold, ask);
     // Others have the host before it: what was looked at is old.
     in_time("create", || create(&engine, 7..8)).unwrap();
     world.kernel.start(Process::new(77, "python").opens(CLIENT));
@@ -220,6 +242,24 @@ fn who_came_to_use_the_card_while_it_was_asked_is_not_disturbed() {
     assert_eq!(codes(asking.join().unwrap()), [RefusalCode::GpuInUse]);
     let of_card = |step: &Step| step.function().is_some_and(|function| function.same_slot(&at(TYPED)));
     assert!(!world.begun.lock().unwrap().iter().any(of_card));
+}
+
+/// Its type follows the host's, which the document changes too: that counts for a picture from after the look as well.
+#[test]
+fn a_check_that_lent_the_host_judges_by_the_defaults_of_its_document() {
+    let world = bare();
+    let engine = impatient(&world);
+    let mut config = document(&engine);
+    config.host.default_type = Some(ConfiguredType::SharedDirect);
+    config.gpus[0].graphics_type = ConfiguredType::Default;
+    config.gpus[0].vgpu_mode = Some(Some(VgpuMode::Mig));
+    let at_once = checked(&engine, config.clone()).unwrap();
+    let hold = world.hold_looks_after(0);
+    let asking = asked(&engine, &hold, move |engine| checked(engine, config));
+    in_time("create", || create(&engine, 7..8)).unwrap();
+    hold.release();
+    let told = asking.join().unwrap().unwrap();
+    assert_eq!((told.outcome, told.plan), (at_once.outcome, at_once.plan));
 }
 
 /// The room that is left is taken while it is found out how much there is on a card whose command is slow.

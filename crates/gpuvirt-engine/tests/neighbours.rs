@@ -5,12 +5,12 @@ mod world;
 
 use std::sync::Arc;
 use std::thread::spawn;
-use std::time::Duration;
 
 use gpuvirt_engine::{Engine, EngineError};
 use gpuvirt_host::Sysfs as _;
 use gpuvirt_model::{ConfiguredType, Hostdev, Refusal, RefusalCode};
 use world::domain::by_hand;
+use world::patience::impatient;
 use world::{GPU, OTHER, World, at, switch};
 
 /// Both are passed through.
@@ -24,8 +24,8 @@ fn world() -> (World, Arc<Engine>) {
     for gpu in [GPU, OTHER] {
         world.set(gpu, ConfiguredType::Direct).unwrap();
     }
-    let engine = world.engine().with_patience(Duration::from_millis(50), Duration::ZERO);
-    (world, Arc::new(engine))
+    let engine = impatient(&world);
+    (world, engine)
 }
 
 #[track_caller]

@@ -10,11 +10,12 @@ use std::thread::{JoinHandle, spawn};
 use std::time::{Duration, Instant};
 
 use gpuvirt_engine::{CreateGpuInstances, CreateRequest, Engine, EngineError, Report, Wish};
-use gpuvirt_fakekernel::{Errno, On, SizeRule};
+use gpuvirt_fakekernel::{Errno, On};
 use gpuvirt_model::{ConfiguredType, PciAddress, ProfileName, RefusalCode};
 use uuid::Uuid;
 use world::mig::{SMALL, cut_of, instances};
-use world::{GPU, OTHER, TYPED, World, at, switch};
+use world::patience::impatient;
+use world::{GPU, OTHER, TYPED, World, at, switch, vgpu};
 
 const DEADLINE: Duration = Duration::from_secs(5);
 const OTHERS: &str = include_str!("../../../tests/hosts/two-gpus.umockdev");
@@ -49,7 +50,7 @@ fn open(world: &World) -> BTreeSet<PciAddress> {
 }
 
 fn until(what: &str, is_so: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(10);
+    let end = Instant::now() + Duration::from_secs(30);
     while !is_so() {
         assert!(Instant::now() < end, "{what}");
         std::thread::yield_now();
@@ -58,7 +59,7 @@ fn until(what: &str, is_so: impl Fn() -> bool) {
 
 /// As the daemon does when it starts.
 fn recovering(world: &World) -> (Arc<Engine>, JoinHandle<Result<Report, EngineError>>) {
-    let engine = Arc::new(world.engine().with_patience(Duration::from_millis(50), Duration::ZERO));
+    let engine = impatient(world);
     let recovering = spawn({
         let engine = Arc::clone(&engine);
         move || engine.recover(DEADLINE)
@@ -108,7 +109,7 @@ fn what_cannot_be_taken_back_is_told_with_what_could() {
 fn a_card_whose_vendors_command_hangs_keeps_nobody_from_anything() {
     for first in 0..3 {
         let world = cut_of(World::typed_beside(OTHERS));
-        world.kernel.offer_mdev(at(OTHER), 8192, SizeRule::Mixed, &[("lab-1q", "LAB-1Q", 1024)]);
+        vgpu::offer(&world, OTHER, 8192);
         world.set(OTHER, ConfiguredType::SharedDirect).unwrap();
         dies(&world, 4, |engine| engine.set_type(&switch(GPU, ConfiguredType::Direct)));
         let cut = CreateGpuInstances { gpu: at(TYPED), profile: SMALL.to_owned(), count: 2, dry_run: false };
@@ -119,13 +120,11 @@ fn a_card_whose_vendors_command_hangs_keeps_nobody_from_anything() {
         let (engine, recovering) = recovering(&world);
         hold.until_reached();
         until("the other one waits for it", || open(&world) == BTreeSet::from([at(TYPED)]));
-        let number = Uuid::from_u128(1);
-        let request = CreateRequest::one(at(OTHER), ProfileName("lab-1q".to_owned()), number);
-        engine.create_vgpus(&request).unwrap();
+        vgpu::create(&engine, Some(OTHER), 1).unwrap();
         assert!(!recovering.is_finished());
         hold.release();
         recovering.join().unwrap().unwrap();
-        assert!(open(&world).is_empty() && world.files().desired.has_vgpu(number.into()), "{first}");
+        assert!(open(&world).is_empty() && world.files().desired.has_vgpu(vgpu::mdev(1)), "{first}");
         assert!(instances(&world).is_empty(), "{first}");
     }
 }

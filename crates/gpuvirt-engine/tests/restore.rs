@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use gpuvirt_engine::ports::Host;
 use gpuvirt_engine::{CreateRequest, EngineError, Removal, RemoveRequest, Report, Wish};
-use gpuvirt_fakekernel::{Errno, Fault, On, Process, SizeRule};
+use gpuvirt_fakekernel::{Errno, Fault, On, Process};
 use gpuvirt_model::{
     ConfiguredType, DriverName, GraphicsType, ProfileName, Reading, Refusal, RefusalCode, VgpuId, When,
 };
 use gpuvirt_plan::Step;
 use uuid::Uuid;
-use world::{GPU, OTHER, PLAIN, PLAIN_VF, TYPED, VF, World, at};
+use world::{GPU, OTHER, PLAIN, PLAIN_VF, TYPED, VF, World, at, vgpu};
 
 const TWO_GPUS: &str = include_str!("../../../tests/hosts/two-gpus.umockdev");
 const SRIOV: &str = include_str!("../../../tests/hosts/sriov-host.umockdev");
@@ -177,8 +177,7 @@ fn create(world: &World, gpu: &str, wishes: Vec<Wish>) {
 
 /// A host that makes mediated devices on a GPU, as its driver does after every boot.
 fn offering(world: World) -> World {
-    let types = [("lab-1q", "LAB-1Q", 1024), ("lab-4q", "LAB-4Q", 4096)];
-    world.kernel.offer_mdev(at(OTHER), 8192, SizeRule::Mixed, &types);
+    vgpu::offer(&world, OTHER, 8192);
     world
 }
 

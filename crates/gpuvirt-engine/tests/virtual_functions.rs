@@ -5,7 +5,7 @@ mod world;
 
 use std::time::Duration;
 
-use gpuvirt_engine::{CreateRequest, DeviceRequest, EngineError, Report};
+use gpuvirt_engine::{CreateRequest, DeviceRequest, EngineError, Removal, RemoveRequest, Report};
 use gpuvirt_fakekernel::{Errno, Fault, On, Process};
 use gpuvirt_host::Sysfs;
 use gpuvirt_model::{
@@ -138,7 +138,9 @@ fn a_driver_that_still_takes_a_guest_down_is_asked_again_until_the_deadline() {
     for _ in 0..2 {
         world.kernel.inject_once(at_vf(), Fault::Errno(Errno::EPERM));
     }
-    remove(&world, VF).unwrap();
+    let which = Removal::These(vec![VgpuId::Vf(at(VF))]);
+    let deadline = Duration::from_secs(30);
+    world.engine().remove_vgpus(&RemoveRequest { which, dry_run: false, deadline }).unwrap();
 
     create(&world, "nvidia_l40s-12q").unwrap();
     world.kernel.inject(at_vf(), Fault::Errno(Errno::EPERM));

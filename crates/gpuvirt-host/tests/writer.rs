@@ -287,7 +287,7 @@ fn a_read_that_does_not_end_is_not_repeated() {
     let (folder, _) = sysfs();
     let root = folder.path().to_str().unwrap();
     // A program that never answers stands for a read that the kernel keeps waiting.
-    let command = WriterCommand { program: "/bin/sleep".into(), args: vec!["2".into()] };
+    let command = WriterCommand { program: "/bin/sleep".into(), args: vec!["300".into()] };
     let sysfs = LinuxSysfs::below(root).with_writer(command);
     let read = |deadline| {
         let before = Instant::now();
@@ -301,6 +301,7 @@ fn a_read_that_does_not_end_is_not_repeated() {
     let (again, took) = read(LONG);
     assert_eq!(again, first);
     assert!(took < LONG, "it did not wait again");
+    assert!(std::process::Command::new("kill").arg(first.to_string()).status().unwrap().success());
     wait_for("its end", || state_of(first).is_none_or(|state| state == 'Z'));
     assert_ne!(read(SHORT).0, first, "it has ended, so it is asked anew");
 }

@@ -48,6 +48,16 @@ const RESTORE_BEFORE_READY: Duration = Duration::from_secs(30);
 pub fn run(cli: &Cli) -> anyhow::Result<()> {
     let config = Config::load(cli.config.as_deref())?;
     let assembled = wiring::assemble(cli, &config)?;
+    let socket = cli.socket.as_deref().unwrap_or(&config.socket);
+    // Another host's files send no events.
+    run_assembled(assembled, socket, cli.host.is_none())
+}
+
+/// The same once it is put together: on this socket, and hearing the kernel's events or not.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_assembled(assembled: Assembled, socket: &Path, hears: bool) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(ENGINE_THREADS + HOOK_THREADS)
@@ -57,9 +67,6 @@ pub fn run(cli: &Cli) -> anyhow::Result<()> {
         })
         .build()
         .context("starting the runtime")?;
-    let socket = cli.socket.as_deref().unwrap_or(&config.socket);
-    // Another host's files send no events.
-    let hears = cli.host.is_none();
     let result = runtime.block_on(serve(assembled, socket, hears));
     // A call that still waits for a writer is left behind: the writer is a process of its own, the journal is open.
     runtime.shutdown_background();

@@ -6,99 +6,13 @@
 #[path = "api/http.rs"]
 #[allow(dead_code)] // shared with the tests of the API
 mod http;
+mod place;
 
-use std::io::Read;
-use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
+use place::Place;
 use serde_json::Value;
-
-/// Longest wait for the daemon to say that it is ready or stopping: a loaded machine takes a second.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A folder for one daemon after the other.
-struct Place {
-    dir: tempfile::TempDir,
-    /// The recorded host, a file below tests/hosts.
-    host: &'static str,
-    notices: UnixDatagram,
-}
-
-impl Place {
-    fn new() -> Self {
-        Self::of("two-gpus.umockdev")
-    }
-
-    fn of(host: &'static str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let notices = UnixDatagram::bind(dir.path().join("notify")).unwrap();
-        notices.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { dir, host, notices }
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn command(&self) -> Command {
-        let hosts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/hosts");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gpuvirtd"));
-        command
-            .env("NOTIFY_SOCKET", self.at("notify"))
-            .arg("--host")
-            .arg(hosts.join(self.host))
-            .arg("--state-dir")
-            .arg(self.at("state"))
-            .arg("--socket")
-            .arg(self.at("socket"))
-            .stderr(Stdio::piped());
-        command
-    }
-
-    /// A daemon that has said that it is ready.
-    fn start(&self) -> Daemon {
-        let daemon = Daemon(self.command().spawn().unwrap());
-        assert_eq!(self.notice(), "READY=1");
-        daemon
-    }
-
-    fn notice(&self) -> String {
-        let mut text = [0; 64];
-        let length = self.notices.recv(&mut text).unwrap();
-        String::from_utf8(text.get(..length).unwrap().to_vec()).unwrap()
-    }
-
-    fn get(&self, path: &str) -> Value {
-        http::get(&self.at("socket"), path).json()
-    }
-}
-
-/// A daemon that does not outlive its test.
-struct Daemon(Child);
-
-impl Daemon {
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(i32::try_from(self.0.id()).unwrap()), signal).unwrap();
-    }
-
-    /// How it ended, and its log.
-    fn end(mut self) -> (ExitStatus, String) {
-        let mut log = String::new();
-        self.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        (self.0.wait().unwrap(), log)
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn refused(mut command: Command) -> String {
     let output = command.output().unwrap();

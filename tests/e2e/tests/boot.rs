@@ -199,6 +199,50 @@ fn on_a_full_disk_a_change_fails_and_what_was_stored_stands() {
     lab.assert_pristine();
 }
 
+/// With one page more each time, until the change passes: it gets full at the journal, and at the documents when the host has
+/// been changed already.
+#[test]
+fn at_whichever_write_the_disk_gets_full_the_change_is_taken_back_and_passes_with_more_room() {
+    let lab = Lab::fresh();
+    let gpu = lab.devices.get("PLAIN_GPU");
+    lab.sh("systemctl stop gpuvirtd && mount -t tmpfs -o size=128k,mode=755 tmpfs /var/lib/gpuvirt &&
+         systemctl start gpuvirtd")
+        .expect(0);
+    lab.gpuvirt(&format!("gpu set {gpu} --type shared --label kept")).expect(0);
+    let (before, files) =
+        (lab.picture(), "cd /var/lib/gpuvirt && rm fill && find . | sort && cat state.json");
+    let leave = |pages: usize| {
+        format!(
+            "cd /var/lib/gpuvirt && {{ ! cat /dev/zero >fill; }} && truncate -s -$((4096 * {pages})) fill"
+        )
+    };
+    lab.sh(&leave(0)).expect(0);
+    let stored = lab.sh(files).expect(0).stdout;
+    let mut failed_at = std::collections::BTreeSet::new();
+    for pages in 0.. {
+        assert!(pages < 16, "it never passes");
+        lab.sh(&leave(pages)).expect(0);
+        let answer = lab.gpuvirt("gpu set kept --type direct");
+        if answer.code == 0 {
+            break;
+        }
+        let said = answer.expect(1).says("No space left").to_string();
+        let writes = ["the journal can't be opened", "the state can't be stored"];
+        failed_at.extend(writes.into_iter().find(|write| said.contains(write)));
+        assert_eq!(lab.picture(), before, "{pages} pages: {said}");
+        assert_eq!(lab.sh(files).expect(0).stdout, stored, "{pages} pages: {said}");
+    }
+    assert_eq!(failed_at.len(), 2, "{failed_at:?}");
+    assert_eq!(lab.binding(gpu), "vfio-pci/vfio-pci");
+    // A daemon that starts with a full disk knows it as well.
+    lab.sh("! cat /dev/zero >>/var/lib/gpuvirt/fill; systemctl restart gpuvirtd").expect(0);
+    assert_eq!(lab.gpu("kept")["configured"], "direct");
+    lab.sh("rm /var/lib/gpuvirt/fill").expect(0);
+    lab.gpuvirt("gpu set kept --type shared").expect(0);
+    lab.sh("systemctl stop gpuvirtd && umount /var/lib/gpuvirt && systemctl start gpuvirtd").expect(0);
+    lab.assert_pristine();
+}
+
 /// What takes more boots: `scripts/test --full`.
 mod full {
     use super::*;
@@ -230,21 +274,27 @@ mod full {
         lab.sh(NOTHING_AT_BOOT).expect(0);
     }
 
-    /// The driver of one card makes what was asked for, and does not come to an end.
+    /// The first card's own driver does not let go of it. All others come after it.
     #[test]
     fn a_restore_that_hangs_holds_up_neither_readiness_nor_libvirt_nor_the_other_cards() {
         let lab = Lab::fresh();
-        let (mdev, other) = (lab.devices.get("MDEV_GPU"), lab.devices.get("PLAIN_GPU"));
+        let stuck = lab.devices.get("PLAIN_GPU");
+        let (other, mdev) = (lab.devices.get("TWIN_A"), lab.devices.get("MDEV_GPU"));
+        assert!(stuck < other && other < mdev, "they are restored in the order of their addresses");
         let id = "00000000-0000-4000-8000-00000000000b";
         lab.gpuvirt(&format!("gpu set {mdev} --type shared-direct")).expect(0);
         lab.gpuvirt(&format!("vgpu create --gpu {mdev} --profile lab-1q --uuid {id}")).expect(0);
-        lab.gpuvirt(&format!("gpu set {other} --type direct")).expect(0);
-        // As a boot leaves it: no vGPU, and the other card with its host driver.
+        for gpu in [stuck, other] {
+            lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(0);
+        }
+        // As a boot leaves it: no vGPU, and the other cards with their host driver.
         let started = lab.sh(&format!(
             "systemctl stop gpuvirtd && echo 1 >/sys/bus/mdev/devices/{id}/remove || exit 1
-             echo {other} >/sys/bus/pci/drivers/vfio-pci/unbind; echo >/sys/bus/pci/devices/{other}/driver_override
-             echo {other} >/sys/bus/pci/drivers/bochs-drm/bind || exit 1
-             insmod /lab/modules/gpuvirt_fault.ko function=mdev_device_create errno=0 hold=Y || exit 1
+             for gpu in {stuck} {other}; do
+                 echo $gpu >/sys/bus/pci/drivers/vfio-pci/unbind; echo >/sys/bus/pci/devices/$gpu/driver_override
+                 echo $gpu >/sys/bus/pci/drivers/bochs-drm/bind || exit 1
+             done
+             insmod /lab/modules/gpuvirt_fault.ko function=unbind_store errno=0 hold=Y || exit 1
              began=$(date +%s%3N); timeout 80 systemctl start gpuvirtd || exit 2
              echo ready $(($(date +%s%3N) - began))
              timeout 60 systemctl restart libvirtd && virsh -q list || exit 3"
@@ -255,12 +305,14 @@ mod full {
         // It waited as long as it may, so the restore did hang, and no longer.
         assert!((20_000..45_000).contains(&ready), "ready after {ready} ms");
         assert_eq!(lab.binding(other), "vfio-pci/vfio-pci");
-        lab.gpuvirt("status").expect(0).says(mdev);
+        lab.sh(&format!("test -e /sys/bus/mdev/devices/{id}")).expect(0);
+        assert!(lab.binding(stuck).starts_with("bochs-drm/"));
+        lab.gpuvirt("status").expect(0).says(stuck);
         lab.gpuvirt(&format!("gpu show {other}")).expect(0);
-        // The driver comes to its end: nobody does anything.
+        // The driver lets go: nobody does anything.
         lab.sh(&format!(
             "echo N >/sys/module/gpuvirt_fault/parameters/hold
-             timeout 60 bash -c 'until [ -e /sys/bus/mdev/devices/{id} ] && [ -z \"$(ls /var/lib/gpuvirt/journal)\" ]; do read -rt 0.2 <> <(:) || :; done'
+             timeout 60 bash -c 'until [ -e /sys/bus/pci/drivers/vfio-pci/{stuck} ] && [ -z \"$(ls /var/lib/gpuvirt/journal)\" ]; do read -rt 0.2 <> <(:) || :; done'
              rmmod gpuvirt_fault"
         ))
         .expect(0);

@@ -18,7 +18,8 @@
  *	insmod gpuvirt_fault.ko function=unbind_store errno=0 victim=812 hold=Y
  *
  * With "hold" that call waits, as one that waits for a device does: no signal
- * ends it. It runs when N is written to the parameter.
+ * ends it. It runs when N is written to the parameter, or after "hold_ms", as
+ * with a driver that is slow.
  *
  * It works as the kernel's own error injection does (override_function_with_return,
  * which modules can't call): a kprobe at the function's first instruction sets
@@ -29,6 +30,7 @@
 #include <asm/linkage.h>
 #include <linux/atomic.h>
 #include <linux/err.h>
+#include <linux/jiffies.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/objtool.h>
@@ -60,6 +62,10 @@ MODULE_PARM_DESC(caller, "process whose calls count; 0: everybody's");
 static bool hold;
 module_param(hold, bool, 0644);
 MODULE_PARM_DESC(hold, "whether that call waits, until this is N, and then runs");
+
+static unsigned int hold_ms;
+module_param(hold_ms, uint, 0444);
+MODULE_PARM_DESC(hold_ms, "for how long it waits at most; 0: until hold is N");
 
 static bool struck;
 module_param(struck, bool, 0444);
@@ -124,7 +130,9 @@ static atomic_t waiting = ATOMIC_INIT(0);
 
 asmlinkage void gpuvirt_fault_wait(void)
 {
-	while (READ_ONCE(hold))
+	unsigned long end = jiffies + msecs_to_jiffies(hold_ms);
+
+	while (READ_ONCE(hold) && (!hold_ms || time_before(jiffies, end)))
 		schedule_timeout_uninterruptible(HZ / 20);
 	atomic_dec(&waiting);
 }

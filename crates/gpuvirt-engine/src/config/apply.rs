@@ -6,6 +6,7 @@ use gpuvirt_plan::config::{Difference, Wanted, export, gpu_differences, host_dif
 use super::lead::{Goal, goal_of};
 use super::request::{ConfigReport, ConfigRequest, GpuReport, Until};
 use crate::host::{affects_others, followers};
+use crate::turn::Turn;
 use crate::{Engine, EngineError, Report, View};
 
 impl Engine {
@@ -56,11 +57,7 @@ impl Engine {
     ) -> Result<Vec<GpuReport>, EngineError> {
         let goal = Goal { dry_run: true, ..goal_of(request) };
         let named = wanted.gpus.iter().map(|(address, entry)| {
-            let result = self.hands_on(*address).and_then(|()| {
-                let mut view = view.clone();
-                view.desired.host = wanted.host.clone();
-                self.lead_from(view, entry, goal)
-            });
+            let result = self.planned(entry, &wanted.host, view, goal);
             GpuReport {
                 address: *address,
                 differences: gpu_differences(entry, view.desired.gpu(*address)),
@@ -83,6 +80,24 @@ impl Engine {
         }
         gpus.sort_by_key(|gpu| gpu.address);
         if refusals.is_empty() { Ok(gpus) } else { Err(EngineError::Refused(refusals)) }
+    }
+
+    /// A dry run of one GPU, with the host's defaults as they are wanted. Where the vendor's command is asked for it, in a turn
+    /// of its own and on a picture from then: the command is a client of the card, and must not come between a change of it.
+    fn planned(
+        &self,
+        entry: &DesiredGpu,
+        host: &DesiredHost,
+        view: &View,
+        goal: Goal,
+    ) -> Result<Report, EngineError> {
+        let address = entry.address;
+        let asks = self.is_about_mig(address, entry.vgpu_mode)?;
+        let turn = asks.then(|| self.turn_at(address, false));
+        self.hands_on(address)?;
+        let mut view = turn.as_ref().map_or_else(|| Ok(view.clone()), Turn::view)?;
+        view.desired.host = host.clone();
+        self.lead_from(view, entry, goal)
     }
 
     /// Stores the host's defaults as they are wanted, whatever else has changed meanwhile.

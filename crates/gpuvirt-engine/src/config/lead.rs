@@ -165,7 +165,14 @@ impl Engine {
             dry_run: goal.dry_run,
             deadline: goal.deadline,
         };
-        let again = || Ok(self::staged(&self.view_of(view.observed.domains.clone())?, entry));
+        let again = || {
+            let mut now = self.view_of(view.observed.domains.clone())?;
+            if goal.dry_run {
+                // Those that the document wants, which are not stored yet.
+                now.desired.host = view.desired.host.clone();
+            }
+            Ok(self::staged(&now, entry))
+        };
         let report = self.set_type_in(&request, staged.clone(), again)?;
         if report.outcome.is_changed() || !new {
             return Ok(report);

@@ -6,6 +6,8 @@ pub mod dice;
 pub mod domain;
 mod hold;
 pub mod mig;
+pub mod patience;
+pub mod vgpu;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -15,7 +17,7 @@ use std::time::Duration;
 
 use gpuvirt_engine::ports::{Domains, Host, PortError, StepError, Store, WaitingWrite};
 use gpuvirt_engine::{Engine, EngineError, Preparation, Removal, RemoveRequest, Report, SwitchRequest};
-use gpuvirt_fakekernel::{FakeKernel, Process, Program, SizeRule};
+use gpuvirt_fakekernel::{FakeKernel, Process, Program};
 use gpuvirt_host::{GpuRules, HostError, LinuxHost, ObserveScope, Sysfs as _};
 use gpuvirt_model::{
     ConfiguredType, Desired, Domain, DriverBinding, HostMemory, MigState, Observed, PciAddress, ProgramPath,
@@ -87,8 +89,12 @@ pub struct World {
     pub command_hangs: Arc<AtomicBool>,
     /// Looks at GPU instances wait here, when there is one.
     pub command_hold: Arc<Mutex<Option<Arc<Hold>>>>,
+    /// Only those of this card, when there is one.
+    pub command_held_of: Arc<Mutex<Option<PciAddress>>>,
     /// So many of them do not, before one does.
     pub looks_before_hold: Arc<Mutex<usize>>,
+    /// So many documents and journals can be stored before the disk is full.
+    pub disk_takes: Arc<Mutex<Option<usize>>>,
     /// The host's memory.
     pub memory: Arc<Mutex<Option<HostMemory>>>,
     /// Steps wait here, when there is one.
@@ -203,10 +209,12 @@ impl World {
             waits: Arc::default(),
             command_hangs: Arc::default(),
             command_hold: Arc::default(),
+            command_held_of: Arc::default(),
             looks_before_hold: Arc::default(),
             hold: Arc::default(),
             held_cards: Arc::default(),
             slow_cards: Arc::default(),
+            disk_takes: Arc::default(),
             memory: Arc::default(),
             can_be_cut: Arc::default(),
             intended: Arc::default(),
@@ -230,8 +238,7 @@ impl World {
 
     pub fn offering_vgpus(gpu: &str) -> Self {
         let world = Self::new();
-        let types = [("lab-1q", "LAB-1Q", 1024), ("lab-4q", "LAB-4Q", 4096)];
-        world.kernel.offer_mdev(at(gpu), 8192, SizeRule::Mixed, &types);
+        vgpu::offer(&world, gpu, 8192);
         world
     }
 
@@ -312,7 +319,14 @@ impl World {
         hold
     }
 
-    fn held_look(&self) -> Option<Arc<Hold>> {
+    /// The same for all looks at one card.
+    pub fn hold_looks_of(&self, gpu: &str) -> Arc<Hold> {
+        *self.command_held_of.lock().unwrap() = Some(at(gpu));
+        self.hold_looks_after(0)
+    }
+
+    fn held_look(&self, gpu: PciAddress) -> Option<Arc<Hold>> {
+        self.command_held_of.lock().unwrap().is_none_or(|held| held == gpu).then_some(())?;
         let mut first = self.looks_before_hold.lock().unwrap();
         let hold = self.command_hold.lock().unwrap().clone()?;
         if *first > 0 {
@@ -339,6 +353,18 @@ impl World {
             Some((0, act)) => act(),
             Some((steps, act)) => *planned = Some((steps - 1, act)),
             None => {}
+        }
+    }
+
+    /// Something new is to be on the disk.
+    fn is_stored(&self) -> Result<(), PortError> {
+        match self.disk_takes.lock().unwrap().as_mut() {
+            Some(0) => Err(port("storing", io::Error::from(io::ErrorKind::StorageFull))),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
         }
     }
 
@@ -431,7 +457,7 @@ impl Host for World {
 
     fn mig(&self, gpu: PciAddress, command: &ProgramPath, deadline: Duration) -> Result<MigState, PortError> {
         self.waits.lock().unwrap().push(deadline);
-        if let Some(hold) = self.held_look() {
+        if let Some(hold) = self.held_look(gpu) {
             hold.pass();
         }
         if self.command_hangs.load(Ordering::Relaxed) {
@@ -505,6 +531,9 @@ impl Store for World {
         if files.commit_fails {
             return Err(port("storing", io::Error::from(io::ErrorKind::StorageFull)));
         }
+        if (&files.desired, &files.records) != (desired, records) {
+            self.is_stored()?;
+        }
         (files.desired, files.records) = (desired.clone(), records.clone());
         Ok(())
     }
@@ -512,6 +541,9 @@ impl Store for World {
     fn open_journal(&self, plan: &Plan) -> Result<(), PortError> {
         let mut files = self.files.lock().unwrap();
         assert!(files.intents.iter().all(|open| open.gpu != plan.gpu || plan.continues(open)));
+        if !files.intents.contains(plan) {
+            self.is_stored()?;
+        }
         let noted_more = files.intents.iter().any(|open| open.gpu == plan.gpu);
         files.intents.retain(|open| open.gpu != plan.gpu);
         files.intents.push(plan.clone());

@@ -100,7 +100,8 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
+    // Time goes on when nobody has anything to do, so no loaded machine is too slow for it.
+    #[tokio::test(start_paused = true)]
     async fn two_that_take_long_keep_none_from_its_turn_and_are_waited_for() {
         let done = Arc::new(Mutex::new(Vec::new()));
         let (released, _) = tokio::sync::watch::channel(false);
@@ -122,7 +123,7 @@ mod tests {
         assert_eq!(timeout(FIRST_ALONE * 4, all).await.unwrap(), [2, 3, 4, 0, 1]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn one_that_takes_long_lets_the_next_begin_and_no_more_than_fit() {
         let (alone, soon) = (Duration::from_millis(200), Duration::from_millis(20));
         let lane = Lane { alone: Some(alone), ..Lane::one_by_one(2) };

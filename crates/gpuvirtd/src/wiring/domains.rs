@@ -45,7 +45,8 @@ impl Gate {
         self.0.store(true, Ordering::Release);
     }
 
-    fn is_open(&self) -> bool {
+    /// Whether it may be: the daemon is ready.
+    pub fn is_open(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 }

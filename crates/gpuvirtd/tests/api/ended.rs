@@ -46,7 +46,7 @@ fn release(daemon: &Daemon) {
 }
 
 fn is_forgotten(daemon: &Daemon) -> bool {
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     while daemon.remembers_what_it_made() && Instant::now() < until {
         std::thread::yield_now();
     }

@@ -11,8 +11,10 @@ use crate::http::get;
 
 /// How many ask at once: many more than are served at once.
 const READERS: usize = 20;
-/// All of them together: one wait for libvirt (5 s), and what a loaded machine needs besides.
-const ALL: Duration = Duration::from_secs(8);
+/// How long whoever asks waits for libvirt.
+const WAIT: Duration = Duration::from_secs(5);
+/// A clock's and a timer's difference.
+const ROUNDING: Duration = Duration::from_millis(200);
 
 /// A socket that is listened on and never read; its backlog takes the connections.
 fn silent(dir: &Path) -> (UnixListener, LibvirtDomains) {
@@ -41,7 +43,8 @@ fn all_readers_wait_for_it_once_and_later_ones_not_at_all() {
         }
     });
     let together = begun.elapsed();
-    assert!((Duration::from_secs(4)..ALL).contains(&together), "{together:?}");
+    // Once, and what a loaded machine needs besides: two waits one after the other would be more than this.
+    assert!((WAIT - ROUNDING..WAIT * 2 - ROUNDING).contains(&together), "{together:?}");
 
     let later = Instant::now();
     for path in ["/v1/gpus", "/v1/vms", "/v1/status"] {
@@ -50,18 +53,15 @@ fn all_readers_wait_for_it_once_and_later_ones_not_at_all() {
     let xml = get(&daemon.socket(), "/v1/vms/web/xml");
     assert_eq!(xml.status, 500, "{xml:?}");
     assert!(xml.error().message.contains("owes the answer"), "{xml:?}");
-    assert!(later.elapsed() < Duration::from_secs(2), "{:?}", later.elapsed());
+    assert!(later.elapsed() < WAIT - ROUNDING, "{:?}", later.elapsed());
 }
-
-/// What the doctor takes for all of it: its wait for libvirt (0.7 s), and what a loaded machine needs besides. Everybody else
-/// waits five seconds.
-const SOON: Duration = Duration::from_secs(3);
 
 #[test]
 fn the_doctor_says_so_within_a_second_and_tells_the_rest() {
     let dir = tempfile::tempdir().unwrap();
     let (_listener, libvirt) = silent(dir.path());
     let daemon = Daemon::start_with(Script { libvirt: Some(libvirt), ..Script::default() }, as_root);
+    let first = Instant::now();
     // The second asks while the first one's question is owed still.
     for _ in 0..2 {
         let begun = Instant::now();
@@ -69,7 +69,8 @@ fn the_doctor_says_so_within_a_second_and_tells_the_rest() {
         let took = begun.elapsed();
         assert_eq!(answer.status, 200, "{answer:?}");
         let found = answer.json();
-        assert!(took < SOON, "{took:?}");
+        // Its own wait is of 0.7 s; the rest is what a loaded machine needs besides.
+        assert!(took < WAIT - ROUNDING, "{took:?}");
         let codes: Vec<&str> =
             found["findings"].as_array().unwrap().iter().filter_map(|found| found["code"].as_str()).collect();
         let libvirt =
@@ -78,9 +79,9 @@ fn the_doctor_says_so_within_a_second_and_tells_the_rest() {
         // What it read of the host itself is there all the same.
         assert!(codes.len() > 1, "{found:#}");
     }
-    // A listing after it waits for libvirt as ever: nobody else is answered in the doctor's hurry.
-    let begun = Instant::now();
+    // A listing after it waits for libvirt as ever, with the question that is owed already: nobody else is answered in the
+    // doctor's hurry.
     let list = get(&daemon.socket(), "/v1/gpus").json();
     assert!(list["domainsUnknown"].to_string().contains("libvirt"), "{list}");
-    assert!(begun.elapsed() > SOON, "{:?}", begun.elapsed());
+    assert!(first.elapsed() > WAIT - ROUNDING, "{:?}", first.elapsed());
 }

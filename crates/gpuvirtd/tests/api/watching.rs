@@ -63,21 +63,28 @@ fn a_picture_serves_until_something_happens() {
     let listener = std::thread::spawn(move || {
         hearing.listen(|| told.recv().map_err(std::io::Error::other), |_| {});
     });
-    let until_listening = Instant::now() + Duration::from_secs(10);
+    let until_listening = Instant::now() + Duration::from_secs(30);
     while daemon.hearing().reliable_count().is_none() && Instant::now() < until_listening {
         std::thread::yield_now();
     }
     let ask = || assert_eq!(get(&daemon.socket(), route::GPUS).status, 200);
-    ask();
-    let first = daemon.looks();
-    ask();
-    assert_eq!(daemon.looks(), first, "nothing happened");
+    // It serves for two seconds: where two questions take longer, they are asked again.
+    let first = loop {
+        let begun = Instant::now();
+        ask();
+        let first = daemon.looks();
+        ask();
+        if begun.elapsed() < Duration::from_millis(1500) {
+            assert_eq!(daemon.looks(), first, "nothing happened");
+            break daemon.looks();
+        }
+    };
     get_with(&daemon.socket(), route::GPUS, "Cache-Control: no-cache");
     assert_eq!(daemon.looks(), first + 1, "a look was asked for");
     let before = daemon.hearing().reliable_count();
     let event = Uevent::parse(b"bind@/devices/x\0SUBSYSTEM=pci\0PCI_SLOT_NAME=0000:41:00.0\0").unwrap();
     tell.send(Heard::Event(event)).unwrap();
-    let until_heard = Instant::now() + Duration::from_secs(10);
+    let until_heard = Instant::now() + Duration::from_secs(30);
     while daemon.hearing().reliable_count() == before && Instant::now() < until_heard {
         std::thread::yield_now();
     }
