@@ -1,6 +1,6 @@
 //! What every change begins and ends with.
 
-use gpuvirt_model::{Desired, Gpu, PciAddress, Records, Refusal, RefusalCode};
+use gpuvirt_model::{Desired, Function, Gpu, Observed, PciAddress, Records, Refusal, RefusalCode};
 use gpuvirt_plan::checks::Waiting;
 use gpuvirt_plan::{Plan, checks};
 
@@ -22,7 +22,7 @@ impl Engine {
         self.host
             .writers()
             .map_err(|why| EngineError::Refused(vec![checks::no_writer(address, &chain(&why))]))?;
-        match checks::untouchable(gpu, &view.observed, &self.waiting()?).as_slice() {
+        match checks::untouchable(gpu, &view.observed, &self.waiting_at(gpu, &view.observed)?).as_slice() {
             [] => Ok(gpu),
             refusals => Err(EngineError::Refused(refusals.to_vec())),
         }
@@ -45,6 +45,17 @@ impl Engine {
         let intents = self.store.open_intents()?;
         let Some(plan) = intents.into_iter().find(|plan| plan.gpu == address) else { return Ok(None) };
         Ok(self.waiting_for(&plan)?.map(|_| hands_off(&plan)))
+    }
+
+    /// The same as [`Engine::waiting`], as far as it concerns one GPU: where its holders have been looked for and there is
+    /// nobody, and no lock is held, there is no writer either, and processes are not gone through once more.
+    fn waiting_at(&self, gpu: &Gpu, observed: &Observed) -> Result<Vec<Waiting>, EngineError> {
+        // Holders are those of the card itself: a write to a virtual function is nobody's there.
+        let is_vf_of = |function: &Function| function.physfn.is_some_and(|of| gpu.functions.contains(&of));
+        let asks = |function: &Function| function.locked || is_vf_of(function);
+        let nobody = gpu.holders.unseen.is_none() && gpu.holders.seen.is_empty();
+        let told = nobody && self.host.holders_show_writers() && !observed.functions.values().any(asks);
+        if told { Ok(Vec::new()) } else { self.waiting() }
     }
 
     /// The functions that a write of ours or of an earlier daemon's holds locked.
@@ -73,7 +84,7 @@ impl Engine {
             }
         };
         let (desired, records) = &self.merged(plan.gpu, before, (desired, records), &stored);
-        if let Err(error) = self.store.commit(desired, records) {
+        if let Err(error) = self.store.commit_settling(plan, desired, records) {
             let failure = Failure::of("storing the result", &error);
             // The new documents may be in place all the same, if it was the folder that could not be synced.
             let (desired, records) = &stored;

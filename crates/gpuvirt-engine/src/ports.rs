@@ -89,6 +89,11 @@ pub trait Host: Send + Sync {
         Ok(())
     }
 
+    /// Whether a picture with holders tells of a writer, at work or waiting, as of a holder of the card that it writes to.
+    fn holders_show_writers(&self) -> bool {
+        false
+    }
+
     /// Writes that wait in the kernel now, whichever daemon began them. None on a host where no write can.
     ///
     /// # Errors
@@ -161,6 +166,15 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`PortError`]; the earlier content then still stands.
     fn commit(&self, desired: &Desired, records: &Records) -> Result<(), PortError>;
+
+    /// Makes documents durable that a plan led to. Its intent may be forgotten by that already; [`Store::close_journal`] follows.
+    ///
+    /// # Errors
+    /// [`PortError`]; the earlier content then still stands, and the intent is open.
+    fn commit_settling(&self, plan: &Plan, desired: &Desired, records: &Records) -> Result<(), PortError> {
+        let _ = plan;
+        self.commit(desired, records)
+    }
 
     /// Makes an intent durable before its first write.
     ///

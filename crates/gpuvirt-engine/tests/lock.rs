@@ -3,11 +3,12 @@
 
 mod world;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use gpuvirt_engine::ports::WaitingWrite;
 use gpuvirt_engine::{CreateRequest, EngineError};
-use gpuvirt_fakekernel::{Fault, On};
+use gpuvirt_fakekernel::{Fault, On, Process};
 use gpuvirt_host::Sysfs;
 use gpuvirt_model::{ConfiguredType, Refusal, RefusalCode};
 use uuid::Uuid;
@@ -69,6 +70,30 @@ fn a_locked_gpu_is_refused_for_every_change_and_not_touched() {
     assert!(world.kernel.writes().is_empty());
     // Ours is hands-off first of all.
     assert_eq!(refusals(locked_by_us().set(GPU, ConfiguredType::Shared))[0].code, RefusalCode::HandsOff);
+}
+
+/// What a pass over all processes would tell is known from the holders, where there is nobody. Where there is somebody, or
+/// holders tell nothing of writers, it is asked.
+#[test]
+fn processes_are_gone_through_once_more_only_where_somebody_is_at_the_card() {
+    let world = World::new();
+    let observed = world.observed();
+    let has_node = |gpu: &gpuvirt_model::Gpu| !observed.functions[&gpu.address].drm_nodes.is_empty();
+    let free = |gpu: &&gpuvirt_model::Gpu| gpu.holders.seen.is_empty() && has_node(gpu);
+    let gpu = observed.gpus.values().find(free).expect("a card that nobody holds").address;
+    let set = |to| world.set(&gpu.to_string(), to);
+    *world.waiting.lock().unwrap() = vec![WaitingWrite { writer: 4711, function: Some(gpu), vgpu: None }];
+    assert_eq!(refusals(set(ConfiguredType::Direct))[0].code, RefusalCode::DeviceLocked);
+    world.holders_show_writers.store(true, Ordering::Relaxed);
+    world.kernel.start(Process::new(77, "gpuvirt-writer").opens(&node(&observed, gpu)));
+    assert_eq!(refusals(set(ConfiguredType::Direct))[0].code, RefusalCode::DeviceLocked);
+    world.kernel.end(77);
+    set(ConfiguredType::Direct).unwrap();
+}
+
+/// A device node of a card.
+fn node(observed: &gpuvirt_model::Observed, gpu: gpuvirt_model::PciAddress) -> String {
+    format!("/dev/dri/{}", observed.functions[&gpu].drm_nodes[0])
 }
 
 #[test]

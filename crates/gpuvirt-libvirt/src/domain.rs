@@ -227,11 +227,15 @@ fn stored(
 
 fn list(connection: &Connect, doing: &str) -> Result<Listing, LibvirtError> {
     let handles = |flags| connection.list_all_domains(flags).map_err(|error| failed(doing, &error));
+    let mut listing = Listing::default();
+    let all = handles(0)?;
+    if all.is_empty() {
+        return Ok(listing);
+    }
     // One question for all; to ask each domain would be one a domain.
     let autostarted = handles(sys::VIR_CONNECT_LIST_DOMAINS_AUTOSTART)?;
     let autostarted: Vec<Uuid> = autostarted.iter().filter_map(|handle| handle.uuid().ok()).collect();
-    let mut listing = Listing::default();
-    for handle in handles(0)? {
+    for handle in all {
         match read_domain(&handle) {
             Ok(domain) => listing.domains.extend(domain.map(|domain| {
                 let autostart = autostarted.contains(&domain.uuid);

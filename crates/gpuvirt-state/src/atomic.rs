@@ -25,10 +25,18 @@ pub(crate) fn replace_with(
     name: &str,
     fill: impl FnOnce(&mut File) -> io::Result<()>,
 ) -> Result<(), StateError> {
-    let (target, temporary) = (dir.join(name), temporary_path(dir, name));
-    let filled = |file: &mut File| fill(file).and_then(|()| file.sync_all());
-    put(&temporary, &target, filled)?;
+    replace_named(dir, name, fill)?;
     sync_dir(dir)
+}
+
+/// The same up to the rename, which [`sync_dir`] makes durable: the content is on the disk, under whichever name.
+pub(crate) fn replace_named(
+    dir: &Path,
+    name: &str,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<(), StateError> {
+    let filled = |file: &mut File| fill(file).and_then(|()| file.sync_all());
+    put(&temporary_path(dir, name), &dir.join(name), filled)
 }
 
 /// The same for what can be made again from other files: nobody waits for the disk. [`settle`] makes it durable.
@@ -58,10 +66,15 @@ fn put(
 
 /// Removes `dir/name`, durably; absent is done.
 pub(crate) fn remove(dir: &Path, name: &str) -> Result<(), StateError> {
+    if remove_named(dir, name)? { sync_dir(dir) } else { Ok(()) }
+}
+
+/// Removes `dir/name`, which [`sync_dir`] makes durable; says whether it was there.
+pub(crate) fn remove_named(dir: &Path, name: &str) -> Result<bool, StateError> {
     let path = dir.join(name);
     match fs::remove_file(&path) {
-        Ok(()) => sync_dir(dir),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(StateError::io("removing", path)(error)),
     }
 }

@@ -1,7 +1,7 @@
 //! The state folder: owned by one daemon at a time, readable by everybody.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -61,14 +61,49 @@ impl StateDir {
     /// Any [`StateError`]; the earlier content then still stands.
     pub fn commit(&self, desired: &Desired, records: &Records) -> Result<(), StateError> {
         let _turn = self.turn();
+        match self.text_to_store(desired, records)? {
+            None => Ok(()),
+            Some(text) => atomic::replace(&self.path, STATE, text.as_bytes()),
+        }
+    }
+
+    /// The same for documents that a plan led to, whose intent is settled by them. Where they are as before already, it is left
+    /// to [`StateDir::close_journal`].
+    ///
+    /// Both names change before the disk is waited for, which is so waited for once. The documents' comes first, and file
+    /// systems that survive a crash keep the order of such changes (ext4, XFS, Btrfs): no disk has neither the intent nor
+    /// what came of it.
+    ///
+    /// # Errors
+    /// Any [`StateError`]; the earlier content then still stands, or may not be durably replaced. The intent is open still.
+    pub fn commit_settling(
+        &self,
+        plan: &Plan,
+        desired: &Desired,
+        records: &Records,
+    ) -> Result<(), StateError> {
+        let _turn = self.turn();
+        let Some(text) = self.text_to_store(desired, records)? else { return Ok(()) };
+        atomic::replace_named(&self.path, STATE, |file| file.write_all(text.as_bytes()))?;
+        // One that can't be removed stays open, and closing it says why.
+        let closed = journal::close_named(&self.journal, plan.gpu).unwrap_or(false);
+        let synced = atomic::sync_dir(&self.path).and_then(|()| atomic::sync_dir(&self.journal));
+        if synced.is_err() && closed {
+            // Whoever is told of this takes the change back, and needs the intent for it.
+            journal::open(&self.journal, plan)?;
+        }
+        synced
+    }
+
+    /// What `state.json` is to hold; none where it says the same already.
+    fn text_to_store(&self, desired: &Desired, records: &Records) -> Result<Option<String>, StateError> {
         let state = State::new(desired.clone(), records.clone());
         if self.load()? == state && self.path.join(STATE).exists() {
-            return Ok(());
+            return Ok(None);
         }
-        let text = state
-            .to_text()
-            .map_err(|error| StateError::io("writing", self.path.join(STATE))(io::Error::other(error)))?;
-        atomic::replace(&self.path, STATE, text.as_bytes())
+        let text = state.to_text();
+        text.map(Some)
+            .map_err(|error| StateError::io("writing", self.path.join(STATE))(io::Error::other(error)))
     }
 
     /// Makes an intent durable before its first write. The same intent again is done already.

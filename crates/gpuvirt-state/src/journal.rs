@@ -46,6 +46,11 @@ pub(crate) fn close(dir: &Path, gpu: PciAddress) -> Result<(), StateError> {
     atomic::remove(dir, &file_name(gpu))
 }
 
+/// The same where the folder is synced later; says whether there was one.
+pub(crate) fn close_named(dir: &Path, gpu: PciAddress) -> Result<bool, StateError> {
+    atomic::remove_named(dir, &file_name(gpu))
+}
+
 /// Every open intent, by address.
 pub(crate) fn open_intents(dir: &Path) -> Result<Vec<Plan>, StateError> {
     let mut names = Vec::new();

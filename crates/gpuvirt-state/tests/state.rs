@@ -111,6 +111,30 @@ fn what_is_committed_is_read_again() {
 }
 
 #[test]
+fn documents_that_settle_a_plan_close_its_intent_and_no_other() {
+    let (dir, state) = written();
+    let gpu = PciAddress { bus: 0x42, ..GPU };
+    let other = Plan { gpu, ..plan() };
+    state.open_journal(&other).unwrap();
+    state.commit_settling(&plan(), &Desired::default(), &records()).unwrap();
+    assert_eq!(read_state(dir.path()).unwrap().desired, Desired::default());
+    assert_eq!(state.open_intents().unwrap(), [other]);
+    state.close_journal(&plan()).unwrap();
+}
+
+#[test]
+fn an_intent_stays_open_where_the_documents_say_the_same_already_or_are_not_stored() {
+    let (dir, state) = written();
+    state.commit_settling(&plan(), &desired(), &records()).unwrap();
+    assert_eq!(state.open_intents().unwrap(), [plan()]);
+    // In the way of the new content.
+    fs::create_dir(dir.path().join(".state.json.new")).unwrap();
+    assert!(state.commit_settling(&plan(), &Desired::default(), &records()).is_err());
+    assert_eq!(state.open_intents().unwrap(), [plan()]);
+    assert_eq!(read_state(dir.path()).unwrap().desired, desired());
+}
+
+#[test]
 fn an_open_intent_is_not_overwritten() {
     let (_dir, state) = written();
     state.open_journal(&plan()).unwrap();

@@ -10,6 +10,8 @@ pub struct Command {
     pub name: String,
     /// Program and arguments.
     pub line: Vec<String>,
+    /// How often it is run at most, where it takes long.
+    pub at_most: Option<usize>,
 }
 
 impl Command {
@@ -17,7 +19,13 @@ impl Command {
     pub fn new(name: &str, program: &Path, args: &[&str]) -> Result<Self> {
         let mut line = vec![text(program)?];
         line.extend(args.iter().map(|arg| (*arg).to_owned()));
-        Ok(Self { name: name.to_owned(), line })
+        Ok(Self { name: name.to_owned(), line, at_most: None })
+    }
+
+    /// The same for one that takes long: run so often and no more.
+    #[must_use]
+    pub fn seldom(self, at_most: usize) -> Self {
+        Self { at_most: Some(at_most), ..self }
     }
 
     /// One of this program's own chores.

@@ -130,12 +130,33 @@ impl Held {
     }
 
     fn verdict(&self) -> String {
-        let judged = self.judged(Samples::median, ["ahead of every peer", "**a peer is ahead**", "time"]);
+        let judged = self.of_time();
         let judged = judged.unwrap_or_else(|| "no peer is installed here to compare with".to_owned());
         if self.not_here.is_empty() {
             return judged;
         }
         format!("{judged}; not to be had here, and so not compared: {}", self.not_here.join(", "))
+    }
+
+    /// Whether any peer takes less time than any way of ours, by more rounds than chance gives; none without peers.
+    fn of_time(&self) -> Option<String> {
+        let judged = self.judged(Samples::median, ["ahead of every peer", "**a peer is ahead**", "time"])?;
+        let pairs =
+            || self.of(Whose::Ours).flat_map(|ours| self.of(Whose::Peers).map(move |peer| (ours, peer)));
+        let is_ahead = |(ours, peer): &(&Samples, &Samples)| peer.median() < ours.median();
+        let by_chance = |(ours, peer): &(&Samples, &Samples)| {
+            let (faster, of) = peer.faster_than(ours);
+            faster < more_than_chance(of)
+        };
+        let ahead = || pairs().filter(is_ahead);
+        if ahead().next().is_none() || !ahead().all(|pair| by_chance(&pair)) {
+            return Some(judged);
+        }
+        let level = ahead().map(|(ours, peer)| {
+            let (faster, of) = peer.faster_than(ours);
+            format!("{} is faster than {} in {faster} of {of} rounds", peer.name, ours.name)
+        });
+        Some(format!("no peer is ahead by more than chance: {}", level.collect::<Vec<_>>().join("; ")))
     }
 
     /// Whether any peer takes less than any way of ours; none without peers.
@@ -187,6 +208,23 @@ impl Held {
     }
 }
 
+/// In how many of so many rounds one is the faster of two that take the same time in less than 5 of 100 contests: of few rounds
+/// in all of them.
+fn more_than_chance(rounds: usize) -> usize {
+    let (mut outcomes, mut tail) = (1_f64, 0_f64);
+    let all = 2_f64.powi(i32::try_from(rounds).unwrap_or(i32::MAX));
+    for wins in (0..=rounds).rev() {
+        tail += outcomes;
+        if tail / all >= 0.05 {
+            return (wins + 1).min(rounds);
+        }
+        #[allow(clippy::cast_precision_loss)] // some dozen rounds
+        let next = wins as f64 / (rounds - wins + 1) as f64;
+        outcomes *= next;
+    }
+    rounds
+}
+
 /// Whether a program is on the path.
 pub fn is_installed(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -236,6 +274,23 @@ mod tests {
     }
 
     #[test]
+    fn one_that_is_ahead_by_chance_is_not() {
+        // The sign test's own table, one-sided.
+        for (rounds, wins) in [(3, 3), (5, 5), (7, 7), (11, 9), (15, 12)] {
+            assert_eq!(more_than_chance(rounds), wins, "{rounds}");
+        }
+        let ways = |ours: &[u64], peer: &[u64]| {
+            let ways =
+                vec![(Whose::Ours, Samples::of("ours", ours)), (Whose::Peers, Samples::of("peer", peer))];
+            Held { ways, at_most: None, not_here: Vec::new() }.verdict()
+        };
+        let level = "no peer is ahead by more than chance: peer is faster than ours in 3 of 5 rounds";
+        assert_eq!(ways(&[10, 10, 10, 10, 10], &[9, 9, 9, 11, 11]), level);
+        assert!(ways(&[10, 10, 10, 10, 10], &[9, 9, 9, 9, 9]).starts_with("**a peer is ahead**"));
+        assert_eq!(ways(&[10, 10, 10, 10, 10], &[9, 9, 11, 11, 11]), "ahead of every peer");
+    }
+
+    #[test]
     fn more_than_the_bound_is_named() {
         let of =
             |ours| held(&[(Whose::Bound, "all", 1000), (Whose::Ours, "ours", ours)]).of_the_bound().unwrap();
@@ -269,7 +324,8 @@ mod tests {
 
     #[test]
     fn a_program_that_nobody_installed_is_no_peer_and_not_forgotten() {
-        let command = |name: &str| Command { name: name.to_owned(), line: vec!["true".to_owned()] };
+        let command =
+            |name: &str| Command { name: name.to_owned(), line: vec!["true".to_owned()], at_most: None };
         let contest = Contest::of(1)
             .peer_of("true", command("here"))
             .peer_of("no-such-program-at-all", command("gone"));

@@ -35,7 +35,8 @@ fn together(profile: &str, parts: &[String]) -> Result<String> {
         out,
         "Written by `scripts/bench --lab`: every figure is of one run, none is put in by hand. The programs were built with \
          cargo's profile `{profile}`; packages are built with `dist`. Each part names its machine. Times are medians of interleaved runs of whole processes, from start to exit, with the range in brackets; {RUNS} runs \
-         where nothing else is said. The floor is a minimal program that reads or writes what must be read or written, \
+         where nothing else is said. A peer whose median is less is ahead unless it was the faster one in no more rounds than two \
+         equals would give one of them by chance (sign test, 5 of 100). The floor is a minimal program that reads or writes what must be read or written, \
          and nothing else.\n\n## In short\n"
     )?;
     for line in parts.iter().flat_map(|part| verdicts(part)) {

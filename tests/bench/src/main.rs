@@ -2,6 +2,8 @@
 //!
 //! A measured program runs below a copy of this one, so that its own memory is told apart from its siblings'.
 
+#[cfg(target_arch = "x86_64")]
+mod called;
 mod changes;
 mod command;
 mod contest;
@@ -13,6 +15,7 @@ mod growth;
 mod hook;
 mod live;
 mod machine;
+mod order;
 mod placement;
 mod process;
 mod recorded;
@@ -46,7 +49,10 @@ usage: gpuvirt-bench document PROFILE PART ...
        gpuvirt-bench floor vgpus PARENT TYPE COUNT | floor switch FUNCTION   bare writes (used by changes)
        gpuvirt-bench floor switch FUNCTION FOLDER                            and what a switch may take besides
        gpuvirt-bench floor start PARENT TYPE COUNT                           bare writes (used by daemon)
-       gpuvirt-bench ready GPUVIRTD      start a daemon and wait until it says that it is ready (used by daemon)";
+       gpuvirt-bench ready GPUVIRTD      start a daemon and wait until it says that it is ready (used by daemon)
+       gpuvirt-bench called LIST PROGRAM ...
+                                         run a program, and write which of its functions it calls (used by scripts/order)
+       gpuvirt-bench order LIST ...      the linker's script that puts these side by side (used by scripts/order)";
 
 /// How it ends when all was measured and a verdict says that something is not as it should be.
 const BAD: u8 = 3;
@@ -83,6 +89,9 @@ fn measure(args: &[&str]) -> Result<()> {
         ["daemon", "live", gpuvirt, card] => daemon_live(&Path::new(gpuvirt).canonicalize()?, card),
         ["daemon", "restore", gpuvirt, mdev_gpu] => restored(&Path::new(gpuvirt).canonicalize()?, mdev_gpu),
         ["ready", daemon] => restore::ready(daemon),
+        #[cfg(target_arch = "x86_64")]
+        ["called", list, program, args @ ..] => called::trace(Path::new(list), Path::new(program), args),
+        ["order", lists @ ..] => order::script(lists).map(|script| print!("{script}")),
         ["floor", "switch", function] => floor::switch(function),
         ["floor", "switch", function, folder] => floor::switch_and_more(function, Path::new(folder)),
         ["floor", "list", file] => floor::list(Path::new(file)),

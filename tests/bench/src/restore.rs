@@ -24,8 +24,8 @@ const COUNT: usize = 64;
 /// The smallest type of the test module, and its profile.
 const TYPE: &str = "gpuvirt_mdev-lab-1q";
 const PROFILE: &str = "lab-1q";
-/// Runs of each way. A run of the slowest takes most of a minute in an emulated machine.
-const RUNS: usize = 5;
+/// Runs of each way.
+const RUNS: usize = 9;
 /// Where live mediated devices are.
 const LIVE: &str = "/sys/bus/mdev/devices";
 /// Longest wait for a removed device to be gone.
@@ -35,7 +35,7 @@ const READY: Duration = Duration::from_secs(60);
 const DAEMON: &str = "/usr/sbin/gpuvirtd";
 
 /// What the tables show.
-pub const HOW: &str = "Before each run there is no daemon and no vGPU. Medians of 5 interleaved runs; each way must find all 64 \
+pub const HOW: &str = "Before each run there is no daemon and no vGPU. Medians of 9 interleaved runs; each way must find all 64 \
                        there at its end. gpuvirtd reads the host, checks its plan, makes its journal durable and verifies what \
                        came of it; then it says that it is ready.";
 

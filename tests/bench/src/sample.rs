@@ -45,12 +45,20 @@ pub fn interleaved(commands: &[Command]) -> Result<Vec<Samples>> {
     rounds(RUNS, commands, || Ok(()))
 }
 
-/// The same `runs` times, with `ready` before each run, which does not count either.
+/// The same `runs` times, with `ready` before each run, which does not count either. One that takes long is run as often as
+/// it says, and every second round is the other way round: what a run leaves to the kernel is not always the same one's to bear.
 pub fn rounds(runs: usize, commands: &[Command], ready: impl Fn() -> Result<()>) -> Result<Vec<Samples>> {
     let mut all: Vec<Samples> =
         commands.iter().map(|command| Samples { name: command.name.clone(), runs: Vec::new() }).collect();
     for round in 0..=runs {
-        for (command, samples) in commands.iter().zip(&mut all) {
+        let mut turns: Vec<(&Command, &mut Samples)> = commands.iter().zip(&mut all).collect();
+        if round % 2 == 1 {
+            turns.reverse();
+        }
+        for (command, samples) in turns {
+            if command.at_most.is_some_and(|at_most| !(1..=at_most).contains(&round)) {
+                continue;
+            }
             ready()?;
             let sample = take(command)?;
             if round > 0 {
@@ -81,6 +89,13 @@ impl Samples {
     /// The greatest resident set of all runs in KiB.
     pub fn kibibytes(&self) -> u64 {
         self.runs.iter().map(|run| run.kibibytes).max().unwrap_or_default()
+    }
+
+    /// Of the rounds in which both ran, in how many this one took less time than another, and how many there are.
+    pub fn faster_than(&self, other: &Self) -> (usize, usize) {
+        let pairs = || self.runs.iter().zip(&other.runs);
+        let faster = pairs().filter(|(own, other)| own.microseconds < other.microseconds).count();
+        (faster, pairs().count())
     }
 
     fn sorted(&self) -> Vec<u64> {
@@ -128,5 +143,11 @@ mod tests {
         let samples = Samples::of("", &[900, 1_150, 20_000]);
         assert_eq!(samples.milliseconds(), "1.2 ms (0.9 to 20.0)");
         assert_eq!(samples.memory(), "19.5 MiB");
+    }
+
+    #[test]
+    fn who_is_faster_is_told_by_rounds() {
+        let (one, other) = (Samples::of("", &[5, 9, 7]), Samples::of("", &[6, 8]));
+        assert_eq!((one.faster_than(&other), other.faster_than(&one)), ((1, 2), (1, 2)));
     }
 }

@@ -81,6 +81,8 @@ pub struct World {
     pub waiting: Arc<Mutex<Vec<WaitingWrite>>>,
     /// Nobody is to be had who writes to the host.
     pub no_writer: Arc<AtomicBool>,
+    /// Holders tell of writers, so that [`World::waiting`] need not be asked.
+    pub holders_show_writers: Arc<AtomicBool>,
     /// Asking libvirt is a mistake of the test's subject.
     pub libvirt_panics: Arc<AtomicBool>,
     /// How long each look at GPU instances was to take at most.
@@ -205,6 +207,7 @@ impl World {
             before_step: Arc::default(),
             waiting: Arc::default(),
             no_writer: Arc::default(),
+            holders_show_writers: Arc::default(),
             libvirt_panics: Arc::default(),
             waits: Arc::default(),
             command_hangs: Arc::default(),
@@ -471,6 +474,10 @@ impl Host for World {
     fn writers(&self) -> Result<(), PortError> {
         let gone = self.no_writer.load(Ordering::Relaxed);
         if gone { Err(port("writing", io::Error::other("the socket is gone"))) } else { Ok(()) }
+    }
+
+    fn holders_show_writers(&self) -> bool {
+        self.holders_show_writers.load(Ordering::Relaxed)
     }
 
     fn waiting_writes(&self) -> Result<Vec<WaitingWrite>, PortError> {

@@ -74,6 +74,12 @@ impl Store for ClaimingStore {
         Ok(())
     }
 
+    fn commit_settling(&self, plan: &Plan, desired: &Desired, records: &Records) -> Result<(), PortError> {
+        self.store.commit_settling(plan, desired, records)?;
+        self.claim(desired, records);
+        Ok(())
+    }
+
     fn stale_boot_image(&self) -> Option<String> {
         self.files.stale_image(&self.kernel)
     }

@@ -120,6 +120,11 @@ impl Host for HostPort {
         self.0.writers().map_err(|error| PortError { doing, source: Box::new(error) })
     }
 
+    /// Each process's descriptors are looked through, and what a writer announces is one of them.
+    fn holders_show_writers(&self) -> bool {
+        true
+    }
+
     fn waiting_writes(&self) -> Result<Vec<WaitingWrite>, PortError> {
         let doing = "it can't be told which writes still wait".to_owned();
         let writers =

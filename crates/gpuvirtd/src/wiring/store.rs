@@ -21,6 +21,10 @@ impl Store for FileStore {
         self.0.commit(desired, records).map_err(while_("the state can't be stored"))
     }
 
+    fn commit_settling(&self, plan: &Plan, desired: &Desired, records: &Records) -> Result<(), PortError> {
+        self.0.commit_settling(plan, desired, records).map_err(while_("the state can't be stored"))
+    }
+
     fn open_journal(&self, plan: &Plan) -> Result<(), PortError> {
         self.0.open_journal(plan).map_err(while_("the journal can't be opened"))
     }
