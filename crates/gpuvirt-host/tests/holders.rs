@@ -106,6 +106,22 @@ fn who_has_no_memory_has_descriptors_and_no_mappings() {
     assert_eq!(pids(host()), [90, 91, 92]);
 }
 
+/// What a card looks like while its removal from vfio-pci waits for whoever has it open.
+#[test]
+fn a_card_without_a_driver_is_held_through_its_group() {
+    let held = |driver: Option<&str>| {
+        let tree = Tree::new();
+        tree.function(GPU, "0x10de", "0x030000").group(17, &[GPU]);
+        tree.link("/dev/vfio/17", "/dev/full").link("/proc/77/fd/4", "/dev/full").file("/proc/77/maps", "");
+        if let Some(driver) = driver {
+            tree.driver(GPU, driver);
+        }
+        holders(tree).seen.len()
+    };
+    assert_eq!(held(None), 1);
+    assert_eq!(held(Some("nvidia")), 0, "the group is not VFIO's then");
+}
+
 #[test]
 fn a_mapping_outlives_its_descriptor() {
     let tree = card();

@@ -12,6 +12,7 @@ fn transcripts_are_of_the_documents_as_they_are() {
         ("docs/first-hour.md", "docs/transcripts/first-hour.md"),
         ("docs/recipes/from-other-tools.md", "docs/transcripts/imported.md"),
         ("docs/recipes/single-gpu.md", "docs/transcripts/single-gpu.md"),
+        ("docs/recipes/two-gpus.md", "docs/transcripts/two-gpus.md"),
     ] {
         let kept = Transcript::read(&read(transcript));
         let now: Vec<String> =

@@ -13,7 +13,10 @@ until_it() { timeout 30 bash -c 'until "$@" >/dev/null 2>&1; do read -rt 0.1 <> 
 
 # The daemon and libvirt anew, both ready to answer.
 daemon_anew() { systemctl restart gpuvirtd && until_it gpuvirt gpu list; }
-libvirt_anew() { systemctl restart libvirtd && until_it virsh -q list && until_it gpuvirt vm list; }
+libvirt_anew() { systemctl restart libvirtd && until_it virsh -q list && offers_kvm && until_it gpuvirt vm list; }
+# What a probe of QEMU found is kept, and one that found no KVM, because it was gone or because the emulated processor was too
+# busy, is made again at the next question (libvirt, src/qemu/qemu_capabilities.c, virQEMUCapsIsValid).
+offers_kvm() { until_it virsh -q domcapabilities --virttype kvm; }
 
 # hostdev ADDRESS [yes|no] [ELEMENTS] : a PCI device of a VM, as people write it.
 hostdev() {

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gpuvirt_model::{Gpu, Observed, PciAddress, Vgpu, VgpuId};
+use gpuvirt_model::{Function, Gpu, Observed, PciAddress, Vgpu, VgpuId};
 
 use crate::files::Files;
+use crate::inventory::nodes;
 use crate::paths;
 use crate::sysfs::DeviceNumber;
 
@@ -90,9 +91,18 @@ fn own_devices(files: Files<'_>, vgpu: &Vgpu) -> Vec<String> {
 
 /// The names below `/dev` of a card's nodes.
 fn nodes_of(observed: &Observed, gpu: &Gpu) -> Vec<String> {
-    let of = |function: &gpuvirt_model::Function| {
+    let of = |function: &Function| {
         let drm = function.drm_nodes.iter().map(|node| format!("dri/{node}"));
-        drm.chain(function.device_nodes.iter().cloned()).collect::<Vec<_>>()
+        let nodes = drm.chain(function.device_nodes.iter().cloned());
+        nodes.chain(group_of_driverless(observed, function)).collect::<Vec<_>>()
     };
     observed.functions_of(gpu).flat_map(of).collect()
+}
+
+/// The VFIO group's node of a function without a driver. The kernel takes the driver's link and the VFIO device away before it
+/// waits for those who have the function open (drivers/base/dd.c, `__device_release_driver`; drivers/vfio/vfio_main.c,
+/// `vfio_unregister_group_dev`): through the whole wait only the group's node leads to them.
+fn group_of_driverless(observed: &Observed, function: &Function) -> Option<String> {
+    let group = function.iommu_group.filter(|_| function.binding.driver.is_none())?;
+    observed.groups.get(&group).map(nodes::vfio_group)
 }

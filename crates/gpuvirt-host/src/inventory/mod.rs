@@ -15,7 +15,7 @@ mod iommu;
 mod mdev;
 mod migration;
 mod names;
-mod nodes;
+pub(crate) mod nodes;
 mod nvidia_vfio;
 mod pass;
 mod rules;

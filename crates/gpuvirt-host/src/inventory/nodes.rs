@@ -61,10 +61,15 @@ pub(super) fn vfio(function: &Function, group: Option<&IommuGroup>) -> Vec<Strin
     if !function.on_vfio() && function.vfio_device.is_none() {
         return Vec::new();
     }
-    let group =
-        group.map(|g| if g.noiommu { format!("vfio/noiommu-{}", g.id) } else { format!("vfio/{}", g.id) });
+    let group = group.map(vfio_group);
     let own = function.vfio_device.as_ref().map(|name| format!("vfio/devices/{name}"));
     group.into_iter().chain(own).collect()
+}
+
+/// The node of a group.
+pub(crate) fn vfio_group(group: &IommuGroup) -> String {
+    let id = group.id;
+    if group.noiommu { format!("vfio/noiommu-{id}") } else { format!("vfio/{id}") }
 }
 
 /// The names in a folder of the function's folder that pass `wanted`.
