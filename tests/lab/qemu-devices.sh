@@ -6,8 +6,11 @@
 QEMU_DEVICES=()
 
 # root_port N : a root port of its own; everything behind it is one isolation unit of its own.
+# The ports come before all that sits behind any of them, so that two may swap what they have (`scripts/lab power --swap`).
 root_port() {
-  QEMU_DEVICES+=(-device "pcie-root-port,id=rp$1,bus=pcie.0,chassis=$1,slot=$1,addr=0x$(printf %x $((15 + $1)))")
+  local port
+  port="pcie-root-port,id=rp$1,bus=pcie.0,chassis=$1,slot=$1,addr=0x$(printf %x $((15 + $1)))"
+  QEMU_DEVICES=(-device "$port" "${QEMU_DEVICES[@]}")
 }
 on_port() { QEMU_DEVICES+=(-device "$2,bus=rp$1"); }
 

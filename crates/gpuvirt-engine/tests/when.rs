@@ -76,6 +76,21 @@ fn a_card_for_whichever_vm_starts_is_the_hosts_and_nothing_is_pending() {
     assert_eq!(refusals[0].code, RefusalCode::NotPassthrough);
 }
 
+/// Nobody loaded its driver: a VM gets it all the same.
+#[test]
+fn a_card_without_a_driver_waits_for_its_vm_too() {
+    let driverless = |block: &str| {
+        let of_card = block.lines().next().is_some_and(|path| path.ends_with(GPU));
+        let bound = |line: &str| line.starts_with("L: driver=") || line.starts_with("E: DRIVER=");
+        let lines = block.lines().filter(|line| !of_card || !bound(line));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let dump: Vec<String> = TWO_GPUS.split("\n\n").map(driverless).collect();
+    let world = World::of(&dump.join("\n\n"));
+    assert_eq!(active(&world), GraphicsType::Basic);
+    assert_eq!(configure(&world, ConfiguredType::Direct, When::Vm).unwrap().pending, None);
+}
+
 #[test]
 fn what_is_refused_for_ever_is_refused_for_later_too() {
     let world = World::new();

@@ -82,8 +82,8 @@ pub fn pending_reason(gpu: &Gpu, observed: &Observed, desired: &Desired) -> Opti
         When::Now => Some(why),
         When::Idle => Some(format!("it waits until nothing is in the way; {why}")),
         When::Boot => Some("it comes into force at the next boot".to_owned()),
-        // The host has it until a VM asks for it: that is what was asked for.
-        When::Vm if active == GraphicsType::Shared => None,
+        // The host has it until a VM asks for it, with a driver of its own or without: that is what was asked for.
+        When::Vm if matches!(active, GraphicsType::Shared | GraphicsType::Basic) => None,
         When::Vm => Some(why),
     }
 }
