@@ -9,6 +9,7 @@ use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 fn gpuvirt() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gpuvirt"));
@@ -140,6 +141,37 @@ fn answered(answer: &str, run: impl FnOnce(&Path) -> std::process::Output) -> st
         });
         run(&socket)
     })
+}
+
+/// A switch of the card that is lent to it, say: the daemon knows how long that may take.
+#[test]
+fn a_start_waits_for_a_daemon_that_takes_its_time() {
+    const VM: &str = "<domain type='kvm'><name>games</name><uuid>00000000-0000-4000-8000-000000000001</uuid>\
+        <metadata><g:requests xmlns:g='urn:gpuvirt:requests:1' domain='00000000-0000-4000-8000-000000000001'>\
+        <g:match id='request-1' alias='ua-x' ids='10de:2235'/></g:requests></metadata></domain>";
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("s");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let hook = || {
+        let mut command = gpuvirt();
+        command.arg("--socket").arg(&socket).args(["hook", "qemu", "games", "prepare", "begin", "-"]);
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), VM.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let output = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut stream, _) = listener.accept().unwrap();
+            // The request, and then nothing more comes for as long as a slow card's driver may take.
+            stream.set_read_timeout(Some(Duration::from_secs(4))).unwrap();
+            while stream.read(&mut [0; 4096]).is_ok_and(|read| read != 0) {}
+            let body = r#"{"apiVersion":"gpuvirt/v1","made":[]}"#;
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+            let _ = std::io::Write::write_all(&mut stream, format!("{head}{body}").as_bytes());
+        });
+        hook()
+    });
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{output:?}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use gpuvirt_api::{Client, ClientError, HookCall, HookEvent};
 use gpuvirt_host::{LinuxSysfs, Sysfs, owner};
-use gpuvirt_model::{Domain, DomainState, Hostdev, PciAddress, VgpuId, Wanted, chain};
+use gpuvirt_model::{Domain, DomainState, Hostdev, PciAddress, VgpuId, chain};
 use gpuvirt_state::State;
 
 use crate::cli::{Global, HookArgs};
@@ -25,10 +25,9 @@ use crate::render;
 
 /// The largest document; libvirt's own limit on a string of its protocol.
 const LIMIT: u64 = 4 << 20;
-/// Longest wait for the daemon, a little beyond its own: it says why it waits.
-const VALIDATION: Duration = Duration::from_millis(3000);
-/// The same where a vGPU is to be made.
-const CREATION: Duration = Duration::from_secs(12);
+/// Longest wait for a start's answer, a little beyond the daemon's own longest (`CREATION_DEADLINE` of its engine). It answers
+/// sooner where nothing is to be made, and knows alone whether that is so: a vGPU, a card that is lent, a change to wait for.
+const START: Duration = Duration::from_secs(12);
 /// Longest wait to tell what needs no answer.
 const TELLING: Duration = Duration::from_secs(2);
 
@@ -89,8 +88,7 @@ fn handle(socket: &Path, event: HookEvent) -> Answer {
         return Answer::default();
     }
     let deadline = match event {
-        HookEvent::Prepare if makes_something(&domain, &sysfs) => CREATION,
-        HookEvent::Prepare => VALIDATION,
+        HookEvent::Prepare => START,
         HookEvent::Release | HookEvent::Running => TELLING,
     };
     // The admin may have moved the socket.
@@ -131,18 +129,6 @@ fn concerns_us(domain: &Domain, stored: Option<&State>, sysfs: &dyn Sysfs) -> bo
             let parent = owner::mdev_parent(sysfs, *uuid);
             known(VgpuId::Mdev(*uuid))
                 || parent.is_some_and(|parent| managed(owner::physical_function(sysfs, parent)))
-        }
-    })
-}
-
-/// Whether a vGPU may have to be made first: a mediated device that is not there, or any virtual function that a
-/// request is for.
-fn makes_something(domain: &Domain, sysfs: &dyn Sysfs) -> bool {
-    domain.config.iter().any(|device| match device {
-        Hostdev::Mdev { uuid } => owner::mdev_parent(sysfs, *uuid).is_none(),
-        Hostdev::Pci { .. } => {
-            let request = domain.requests.of_device(device);
-            request.is_some_and(|request| matches!(request.wanted, Wanted::Profile { .. }))
         }
     })
 }
