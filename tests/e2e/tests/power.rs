@@ -123,6 +123,54 @@ mod full {
         lab.sh(NOTHING_AT_BOOT).expect(0);
     }
 
+    /// The power goes while `virsh start` waits in that function of the kernel.
+    fn power_cut_in_a_start(lab: &Lab, vm: &str, function: &str) {
+        insert_fault(lab, function);
+        lab.sh(&format!("setsid virsh -q start {vm} >/dev/null 2>&1 </dev/null &")).expect(0);
+        until_struck(lab);
+    }
+
+    #[test]
+    fn after_a_power_cut_in_its_start_an_autostarted_vm_runs_with_its_whole_card() {
+        let lab = Lab::fresh();
+        let gpu = lab.devices.get("MULTI_GPU");
+        lab.sh(MODULE_AT_BOOT).expect(0);
+        let guest = lab.guest("whole", "--hold");
+        lab.gpuvirt(&format!("gpu set {gpu} --type direct --when vm")).expect(0);
+        lab.gpuvirt(&format!("vm add whole --gpu {gpu}")).expect(0);
+        lab.sh("virsh -q autostart whole").expect(0);
+        let host = lab.picture();
+        let console = format!("/var/log/libvirt/qemu/{}-console.log", guest.name);
+        let runs = || {
+            let ready = format!("until grep -aqs L2-READY {console}; do sleep 0.5; done");
+            let waits = format!("timeout 300 sh -c '{ready}'; cat {console}; rm {console}; sync");
+            lab.sh(&waits).expect(0).says("L2-READY").says("1002:");
+            assert_eq!(lab.binding(gpu), "vfio-pci/vfio-pci");
+            lab.until_settled();
+            lab.assert_settled("a power cut in a start");
+        };
+        let ends = || {
+            guest.destroy();
+            let lent = format!("while [ -e /sys/bus/pci/drivers/vfio-pci/{gpu} ]");
+            lab.sh(&format!("timeout 60 bash -c '{lent}; do read -rt 0.2 <> <(:) || :; done'")).expect(0);
+        };
+        // While the card is taken from the host for it: that is taken back, and done again when libvirt starts it.
+        power_cut_in_a_start(&lab, &guest.name, "unbind_store");
+        lab.sh("ls /var/lib/gpuvirt/journal").expect(0).says(".json");
+        lab.reboot(Reboot::PowerCut);
+        runs();
+        lab.assert_tells_settled(gpu);
+        ends();
+        // While QEMU opens it: no change is open, and the boot has given the card to the host.
+        power_cut_in_a_start(&lab, &guest.name, "vfio_pci_core_enable");
+        lab.sh("ls -A /var/lib/gpuvirt/journal | wc -l").expect(0).says("0");
+        lab.reboot(Reboot::PowerCut);
+        runs();
+        ends();
+        assert_eq!(lab.picture(), host);
+        lab.sh(NOTHING_AT_BOOT).expect(0);
+    }
+
     #[test]
     fn after_a_power_cut_in_its_start_an_autostarted_vm_runs_with_the_vgpu_that_is_made_for_it() {
         let lab = Lab::fresh();
