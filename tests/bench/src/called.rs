@@ -11,6 +11,7 @@ use std::process::{Command as Process, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
+use nix::libc::PTRACE_EVENT_EXEC;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -77,18 +78,12 @@ impl Tracer {
             };
             match stopped {
                 WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..) if pid == self.child => break,
-                WaitStatus::PtraceEvent(pid, _, event) if event == Event::EXEC => {
-                    // Another program that it started is none of ours.
-                    if pid == self.child {
-                        self.begin()?
-                    } else {
-                        gone(ptrace::detach(pid, None))?
-                    }
-                    if pid != self.child {
-                        continue;
-                    }
+                WaitStatus::PtraceEvent(pid, _, PTRACE_EVENT_EXEC) if pid == self.child => {
+                    self.begin()?;
                     gone(ptrace::cont(pid, None))?;
                 }
+                // Another program that it started is none of ours.
+                WaitStatus::PtraceEvent(pid, _, PTRACE_EVENT_EXEC) => gone(ptrace::detach(pid, None))?,
                 WaitStatus::PtraceEvent(pid, ..) => gone(ptrace::cont(pid, None))?,
                 WaitStatus::Stopped(pid, Signal::SIGTRAP) => {
                     let signal = if self.met(pid)? { None } else { Some(Signal::SIGTRAP) };
@@ -131,13 +126,6 @@ impl Tracer {
         gone(ptrace::setregs(thread, registers))?;
         Ok(true)
     }
-}
-
-/// The events of ptrace(2) that matter here.
-struct Event;
-
-impl Event {
-    const EXEC: i32 = 4;
 }
 
 fn memory(pid: Pid) -> Result<File> {

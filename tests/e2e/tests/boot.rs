@@ -178,13 +178,21 @@ fn a_passthrough_gpu_is_claimed_before_its_driver_loads() {
     assert_eq!(lab.binding(gpu), "bochs-drm/(null)");
 }
 
+/// A disk of its own for what is stored, of that size.
+fn store_on_a_disk_of(lab: &Lab, size: &str) {
+    let mount = format!("mount -t tmpfs -o size={size},mode=755 tmpfs /var/lib/gpuvirt");
+    lab.sh(&format!("systemctl stop gpuvirtd && {mount} && systemctl start gpuvirtd")).expect(0);
+}
+
+fn store_on_the_own_disk(lab: &Lab) {
+    lab.sh("systemctl stop gpuvirtd && umount /var/lib/gpuvirt && systemctl start gpuvirtd").expect(0);
+}
+
 #[test]
 fn on_a_full_disk_a_change_fails_and_what_was_stored_stands() {
     let lab = Lab::fresh();
     let gpu = lab.devices.get("PLAIN_GPU");
-    lab.sh("systemctl stop gpuvirtd && mount -t tmpfs -o size=64k,mode=755 tmpfs /var/lib/gpuvirt &&
-         systemctl start gpuvirtd")
-        .expect(0);
+    store_on_a_disk_of(&lab, "64k");
     lab.gpuvirt(&format!("gpu set {gpu} --type shared --label kept")).expect(0);
     let before = lab.picture();
     lab.sh("! cat /dev/zero >/var/lib/gpuvirt/fill").expect(0);
@@ -195,7 +203,7 @@ fn on_a_full_disk_a_change_fails_and_what_was_stored_stands() {
     lab.sh("rm /var/lib/gpuvirt/fill").expect(0);
     lab.gpuvirt("gpu set kept --type direct").expect(0);
     lab.gpuvirt("gpu set kept --type shared").expect(0);
-    lab.sh("systemctl stop gpuvirtd && umount /var/lib/gpuvirt && systemctl start gpuvirtd").expect(0);
+    store_on_the_own_disk(&lab);
     lab.assert_pristine();
 }
 
@@ -205,9 +213,7 @@ fn on_a_full_disk_a_change_fails_and_what_was_stored_stands() {
 fn at_whichever_write_the_disk_gets_full_the_change_is_taken_back_and_passes_with_more_room() {
     let lab = Lab::fresh();
     let gpu = lab.devices.get("PLAIN_GPU");
-    lab.sh("systemctl stop gpuvirtd && mount -t tmpfs -o size=128k,mode=755 tmpfs /var/lib/gpuvirt &&
-         systemctl start gpuvirtd")
-        .expect(0);
+    store_on_a_disk_of(&lab, "128k");
     lab.gpuvirt(&format!("gpu set {gpu} --type shared --label kept")).expect(0);
     let (before, files) =
         (lab.picture(), "cd /var/lib/gpuvirt && rm fill && find . | sort && cat state.json");
@@ -239,7 +245,7 @@ fn at_whichever_write_the_disk_gets_full_the_change_is_taken_back_and_passes_wit
     assert_eq!(lab.gpu("kept")["configured"], "direct");
     lab.sh("rm /var/lib/gpuvirt/fill").expect(0);
     lab.gpuvirt("gpu set kept --type shared").expect(0);
-    lab.sh("systemctl stop gpuvirtd && umount /var/lib/gpuvirt && systemctl start gpuvirtd").expect(0);
+    store_on_the_own_disk(&lab);
     lab.assert_pristine();
 }
 
