@@ -142,9 +142,9 @@ fn a_program_that_crashes_ends_no_vm_and_changes_no_document() {
     lab.sh(CRASHING).expect(0);
     libvirtd_finds_it_again(&lab, "kept", &pid);
     lab.sh("grep -qx reconnect /tmp/e2e-crashed").expect(0);
+    lab.sh("virsh -q save saved /var/lib/libvirt/images/e2e-saved").expect(0);
     // A start, and with it a restored VM's, is refused by what can't judge it.
     start(&lab, "saved").expect(1);
-    lab.sh("virsh -q save saved /var/lib/libvirt/images/e2e-saved").expect(0);
     let restored = lab.sh("virsh -q restore --paused /var/lib/libvirt/images/e2e-saved");
     restored.expect(1).never_says("XML").never_says("document");
     lab.sh(WHOLE).expect(0);
