@@ -5,6 +5,7 @@ pub mod changes;
 pub mod dice;
 pub mod domain;
 mod hold;
+pub mod libvirt;
 pub mod mig;
 pub mod patience;
 pub mod vgpu;
@@ -15,13 +16,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gpuvirt_engine::ports::{Domains, Host, PortError, StepError, Store, WaitingWrite};
+use gpuvirt_engine::ports::{Host, PortError, StepError, Store, WaitingWrite};
 use gpuvirt_engine::{Engine, EngineError, Preparation, Removal, RemoveRequest, Report, SwitchRequest};
 use gpuvirt_fakekernel::{FakeKernel, Process, Program};
 use gpuvirt_host::{GpuRules, HostError, LinuxHost, ObserveScope, Sysfs as _};
 use gpuvirt_model::{
     ConfiguredType, Desired, Domain, DriverBinding, HostMemory, MigState, Observed, PciAddress, ProgramPath,
-    Reading, Records, RefusalCode, UnitName, VgpuId, VgpuParams,
+    Records, RefusalCode, UnitName, VgpuId, VgpuParams,
 };
 use gpuvirt_plan::{MdevPlace, Performed, Plan, Step, VfSetting};
 
@@ -85,6 +86,12 @@ pub struct World {
     pub holders_show_writers: Arc<AtomicBool>,
     /// Asking libvirt is a mistake of the test's subject.
     pub libvirt_panics: Arc<AtomicBool>,
+    /// libvirt answers no listing in time.
+    pub libvirt_hangs: Arc<AtomicBool>,
+    /// The next start fails, after this.
+    pub start_fails: Arc<Mutex<Option<OthersAct>>>,
+    /// Happens while libvirt answers the next listing, after it has looked.
+    pub while_listing: Arc<Mutex<Option<OthersAct>>>,
     /// How long each look at GPU instances was to take at most.
     pub waits: Arc<Mutex<Vec<Duration>>>,
     /// The vendor's command answers nothing for as long as it is waited for.
@@ -209,6 +216,9 @@ impl World {
             no_writer: Arc::default(),
             holders_show_writers: Arc::default(),
             libvirt_panics: Arc::default(),
+            libvirt_hangs: Arc::default(),
+            start_fails: Arc::default(),
+            while_listing: Arc::default(),
             waits: Arc::default(),
             command_hangs: Arc::default(),
             command_hold: Arc::default(),
@@ -482,48 +492,6 @@ impl Host for World {
 
     fn waiting_writes(&self) -> Result<Vec<WaitingWrite>, PortError> {
         Ok(self.waiting.lock().unwrap().clone())
-    }
-}
-
-impl Domains for World {
-    fn list(&self) -> Reading<Vec<Domain>> {
-        assert!(!self.libvirt_panics.load(Ordering::Relaxed), "libvirt was asked");
-        Reading::Known(self.libvirt.lock().unwrap().clone())
-    }
-
-    fn inactive_xml(&self, name: &str) -> Result<Option<String>, PortError> {
-        Ok(self.definitions.lock().unwrap().get(name).cloned())
-    }
-
-    fn redefine(&self, name: &str, expected: &str, xml: &str) -> Result<bool, PortError> {
-        let mut definitions = self.definitions.lock().unwrap();
-        if let Some(edit) = self.others_edits.lock().unwrap().pop() {
-            let edited = expected.replace("<!-- keep -->", &format!("<!-- keep --><!-- {edit} -->"));
-            definitions.insert(name.to_owned(), edited);
-        }
-        let unchanged = definitions.get(name).is_some_and(|stored| stored == expected);
-        if unchanged {
-            definitions.insert(name.to_owned(), xml.to_owned());
-        }
-        Ok(unchanged)
-    }
-
-    fn start(&self, name: &str) -> Result<(), PortError> {
-        self.start_domain(name)
-    }
-}
-
-impl World {
-    /// What libvirt does at a start, hook included.
-    fn start_domain(&self, name: &str) -> Result<(), PortError> {
-        let mut domains = self.libvirt.lock().unwrap();
-        let Some(domain) = domains.iter_mut().find(|domain| domain.name == name) else {
-            return Err(port("starting", io::Error::from(io::ErrorKind::NotFound)));
-        };
-        let definitions = self.definitions.lock().unwrap();
-        domain.live = gpuvirt_domain::read(&definitions[name]).unwrap().hostdevs;
-        domain.state = gpuvirt_model::DomainState::Active;
-        Ok(())
     }
 }
 
