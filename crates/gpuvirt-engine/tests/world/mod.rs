@@ -8,6 +8,7 @@ mod hold;
 pub mod libvirt;
 pub mod mig;
 pub mod patience;
+mod store;
 pub mod vgpu;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gpuvirt_engine::ports::{Host, PortError, StepError, Store, WaitingWrite};
+use gpuvirt_engine::ports::{Host, PortError, StepError, WaitingWrite};
 use gpuvirt_engine::{Engine, EngineError, Preparation, Removal, RemoveRequest, Report, SwitchRequest};
 use gpuvirt_fakekernel::{FakeKernel, Process, Program};
 use gpuvirt_host::{GpuRules, HostError, LinuxHost, ObserveScope, Sysfs as _};
@@ -104,6 +105,8 @@ pub struct World {
     pub looks_before_hold: Arc<Mutex<usize>>,
     /// So many documents and journals can be stored before the disk is full.
     pub disk_takes: Arc<Mutex<Option<usize>>>,
+    /// The daemon dies before it stores the thing with this number, from 0.
+    pub dies_before_storing: Arc<Mutex<Option<usize>>>,
     /// The host's memory.
     pub memory: Arc<Mutex<Option<HostMemory>>>,
     /// Steps wait here, when there is one.
@@ -228,6 +231,7 @@ impl World {
             held_cards: Arc::default(),
             slow_cards: Arc::default(),
             disk_takes: Arc::default(),
+            dies_before_storing: Arc::default(),
             memory: Arc::default(),
             can_be_cut: Arc::default(),
             intended: Arc::default(),
@@ -369,18 +373,6 @@ impl World {
         }
     }
 
-    /// Something new is to be on the disk.
-    fn is_stored(&self) -> Result<(), PortError> {
-        match self.disk_takes.lock().unwrap().as_mut() {
-            Some(0) => Err(port("storing", io::Error::from(io::ErrorKind::StorageFull))),
-            Some(left) => {
-                *left -= 1;
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-
     pub fn files(&self) -> Files {
         self.files.lock().unwrap().clone()
     }
@@ -492,50 +484,5 @@ impl Host for World {
 
     fn waiting_writes(&self) -> Result<Vec<WaitingWrite>, PortError> {
         Ok(self.waiting.lock().unwrap().clone())
-    }
-}
-
-impl Store for World {
-    fn load(&self) -> Result<(Desired, Records), PortError> {
-        let files = self.files();
-        Ok((files.desired, files.records))
-    }
-
-    fn commit(&self, desired: &Desired, records: &Records) -> Result<(), PortError> {
-        let mut files = self.files.lock().unwrap();
-        if files.commit_fails {
-            return Err(port("storing", io::Error::from(io::ErrorKind::StorageFull)));
-        }
-        if (&files.desired, &files.records) != (desired, records) {
-            self.is_stored()?;
-        }
-        (files.desired, files.records) = (desired.clone(), records.clone());
-        Ok(())
-    }
-
-    fn open_journal(&self, plan: &Plan) -> Result<(), PortError> {
-        let mut files = self.files.lock().unwrap();
-        assert!(files.intents.iter().all(|open| open.gpu != plan.gpu || plan.continues(open)));
-        if !files.intents.contains(plan) {
-            self.is_stored()?;
-        }
-        let noted_more = files.intents.iter().any(|open| open.gpu == plan.gpu);
-        files.intents.retain(|open| open.gpu != plan.gpu);
-        files.intents.push(plan.clone());
-        let mut intended = self.intended.lock().unwrap();
-        if noted_more {
-            intended.pop();
-        }
-        intended.push(plan.clone());
-        Ok(())
-    }
-
-    fn open_intents(&self) -> Result<Vec<Plan>, PortError> {
-        Ok(self.files().intents)
-    }
-
-    fn close_journal(&self, plan: &Plan) -> Result<(), PortError> {
-        self.files.lock().unwrap().intents.retain(|open| open.gpu != plan.gpu);
-        Ok(())
     }
 }
