@@ -10,6 +10,7 @@
 //! libvirt anything, and must end soon. Whatever it prints to stderr is shown by virsh.
 
 use std::io::{self, Read};
+use std::panic::{UnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,10 +19,11 @@ use gpuvirt_host::{LinuxSysfs, Sysfs, owner};
 use gpuvirt_model::{Domain, DomainState, Hostdev, PciAddress, VgpuId, chain};
 use gpuvirt_state::State;
 
-use crate::cli::{Global, HookArgs};
+use crate::cli::HookArgs;
 use crate::local;
-use crate::output::Answer;
+use crate::output::{self, Answer};
 use crate::render;
+use crate::run::EXIT_BUG;
 
 /// The largest document; libvirt's own limit on a string of its protocol.
 const LIMIT: u64 = 4 << 20;
@@ -31,19 +33,34 @@ const START: Duration = Duration::from_secs(12);
 /// Longest wait to tell what needs no answer.
 const TELLING: Duration = Duration::from_secs(2);
 
-/// Runs the hook.
-pub fn run(global: &Global, args: &HookArgs) -> Answer {
+/// Runs the hook, and prints what it has to say: the exit code.
+pub fn run(socket: &Path, args: &HookArgs) -> u8 {
+    event(args).map_or(0, |event| ended(event, || handle(socket, event)))
+}
+
+/// Prints what came of it. A start that panicked is refused like any other; the panic's own message is on stderr.
+fn ended(event: HookEvent, work: impl FnOnce() -> Answer + UnwindSafe) -> u8 {
+    let answer = catch_unwind(work);
+    let answer = answer.unwrap_or_else(|_| Answer { exit: EXIT_BUG, ..Answer::default() });
+    if event != HookEvent::Prepare {
+        // Only a start can be refused. After `reconnect` libvirt would kill the running VM.
+        return 0;
+    }
+    // virsh shows its words: none but our own go there.
+    let _ = output::print(&answer);
+    answer.exit
+}
+
+/// What libvirt tells; of what is none of our business nothing. migrate and restore are filters: no output leaves the document
+/// as it is.
+fn event(args: &HookArgs) -> Option<HookEvent> {
     let words: Vec<&str> = args.arguments.iter().map(String::as_str).collect();
-    let event = match (args.driver.as_str(), words.as_slice()) {
-        ("qemu", [_, "prepare", "begin", ..]) => HookEvent::Prepare,
-        ("qemu", [_, "release", "end", ..]) => HookEvent::Release,
-        ("qemu", [_, "reconnect", "begin", ..]) => HookEvent::Running,
-        // migrate and restore are filters: no output leaves the document as it is. The rest is none of our business.
-        _ => return Answer::default(),
-    };
-    let answer = handle(&global.socket, event);
-    // Only a start can be refused. After `reconnect` libvirt would kill the running VM.
-    if event == HookEvent::Prepare { answer } else { Answer::default() }
+    match (args.driver.as_str(), words.as_slice()) {
+        ("qemu", [_, "prepare", "begin", ..]) => Some(HookEvent::Prepare),
+        ("qemu", [_, "release", "end", ..]) => Some(HookEvent::Release),
+        ("qemu", [_, "reconnect", "begin", ..]) => Some(HookEvent::Running),
+        _ => None,
+    }
 }
 
 fn handle(socket: &Path, event: HookEvent) -> Answer {
@@ -154,4 +171,18 @@ fn sentences(vm: &str, error: &ClientError) -> String {
 fn refused(text: &str) -> Answer {
     let lines = text.lines().map(|line| format!("gpuvirt: {line}\n")).collect::<String>();
     Answer { err: render::plain::plain_lines(&lines), exit: 1, ..Answer::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bug_of_ours_keeps_a_vm_from_starting_and_ends_none() {
+        for (event, exit) in
+            [(HookEvent::Prepare, EXIT_BUG), (HookEvent::Release, 0), (HookEvent::Running, 0)]
+        {
+            assert_eq!(ended(event, || panic!("a bug")), exit, "{event:?}");
+        }
+    }
 }
