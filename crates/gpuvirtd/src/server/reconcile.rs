@@ -64,7 +64,7 @@ impl Context {
             async move { (gpu, context.lead(gpu).await) }
         };
         let due: Vec<PciAddress> = due.into_iter().filter(|gpu| tried.is_due(*gpu, ticked)).collect();
-        for (gpu, next) in in_order(due.into_iter(), lead).await {
+        for (gpu, next) in in_order(due, lead).await {
             tried.led(gpu, next);
         }
     }
