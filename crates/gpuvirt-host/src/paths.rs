@@ -9,6 +9,8 @@ pub(crate) const PCI_DEVICES: &str = "/sys/bus/pci/devices";
 pub(crate) const PCI_DRIVERS: &str = "/sys/bus/pci/drivers";
 /// Binds a driverless function.
 pub(crate) const DRIVERS_PROBE: &str = "/sys/bus/pci/drivers_probe";
+/// The number of the kernel's last uevent.
+pub(crate) const UEVENT_SEQNUM: &str = "/sys/kernel/uevent_seqnum";
 /// All IOMMU groups.
 pub(crate) const IOMMU_GROUPS: &str = "/sys/kernel/iommu_groups";
 /// There once the mdev core is.
