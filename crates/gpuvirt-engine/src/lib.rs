@@ -25,6 +25,7 @@ mod merge;
 mod mig;
 mod mig_read;
 mod mig_room;
+mod not_started;
 mod pace;
 mod placement;
 pub mod ports;

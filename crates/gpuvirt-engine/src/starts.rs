@@ -160,6 +160,11 @@ impl Starts {
         now
     }
 
+    /// The number of the start of this VM that began last.
+    pub(crate) fn last_begun(&self, domain: Uuid) -> u64 {
+        self.state().begun.get(&domain).copied().unwrap_or_default()
+    }
+
     /// A start has what it wanted after libvirt had called it off: as [`Starts::release`], unless its VM starts anew
     /// already. What is there is that start's then.
     pub(crate) fn came_too_late(&self, domain: Uuid, start: u64) {

@@ -1,7 +1,7 @@
 //! `gpu unset`: a GPU is nobody's business of ours any more.
 
-use gpuvirt_model::{PciAddress, Refusal, RefusalCode};
-use gpuvirt_plan::checks;
+use gpuvirt_model::{PciAddress, Refusal, RefusalCode, chain};
+use gpuvirt_plan::{Plan, checks};
 
 use crate::{Engine, EngineError, Report, View};
 
@@ -32,11 +32,27 @@ impl Engine {
         if let Some(refusal) = vgpus_of_ours(&view, address) {
             return Err(EngineError::Refused(vec![refusal]));
         }
-        self.store.commit(&view.desired.without_gpu(address), &view.records)?;
+        // First: whoever finds an open journal takes the change back, and would write to a GPU that is nobody's business any
+        // more. A GPU that is configured still and has none is led to what it is configured as.
         if let Some(plan) = intent {
             self.store.close_journal(plan)?;
         }
+        if let Err(error) = self.store.commit(&view.desired.without_gpu(address), &view.records) {
+            self.open_again(intent);
+            return Err(error.into());
+        }
         Ok(Report::changed(format!("{address} is unmanaged now; {}", left_as_it_is(&view, address))))
+    }
+}
+
+impl Engine {
+    /// Nothing was forgotten after all: the GPU is hands-off as before.
+    fn open_again(&self, intent: Option<&Plan>) {
+        let Some(plan) = intent else { return };
+        if let Err(error) = self.store.open_journal(plan) {
+            let error = chain(&error);
+            tracing::warn!(gpu = %plan.gpu, error, "what an earlier change was to be taken back to is lost");
+        }
     }
 }
 

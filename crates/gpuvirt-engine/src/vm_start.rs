@@ -77,12 +77,7 @@ impl Engine {
             guest: read.guest,
         };
         self.hook_prepare(&starting)?;
-        self.domains.start(name).map_err(|error| {
-            self.hook_release(starting.uuid);
-            // What is left of it is in the log, and goes with the next occasion.
-            let _left = self.remove_released(crate::hook::CREATION_DEADLINE);
-            EngineError::Failed { what: chain(&error), now: format!("VM {name} does not run") }
-        })
+        self.domains.start(name).map_err(|error| self.not_started(&starting, &error))
     }
 }
 

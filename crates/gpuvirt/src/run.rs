@@ -2,19 +2,21 @@
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{FromArgMatches as _, ValueEnum as _};
+use gpuvirt_api::client::DEFAULT_SOCKET;
 use gpuvirt_api::{ApiError, ErrorKind};
 
 use crate::asker::Asker;
-use crate::cli::{Cli, Command, Deferred, Format, Verbs, grammar, of_one_verb};
+use crate::cli::{Cli, Command, Deferred, Format, HookArgs, Verbs, grammar, of_one_verb};
 use crate::output::{self, Answer};
 use crate::render;
 use crate::verb;
 
 /// What a panic of ours ends with: a failure like others, not Rust's 101.
-const EXIT_BUG: u8 = 1;
+pub(crate) const EXIT_BUG: u8 = 1;
 
 /// The whole command.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -25,6 +27,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn run(arguments: Vec<OsString>) -> u8 {
+    if let Some(args) = HookArgs::of_wrapper(&arguments) {
+        return verb::hook::run(Path::new(DEFAULT_SOCKET), &args);
+    }
     let cli = match understood(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -34,10 +39,7 @@ fn run(arguments: Vec<OsString>) -> u8 {
         }
     };
     if let Command::Hook(Deferred(args)) = &cli.command {
-        // virsh shows its words: none but our own go there.
-        let answer = verb::hook::run(&cli.global, args);
-        let _ = output::print(&answer);
-        return answer.exit;
+        return verb::hook::run(&cli.global.socket, args);
     }
     let answer = answer(&cli);
     match output::print(&answer) {

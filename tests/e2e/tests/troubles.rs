@@ -1,5 +1,5 @@
 //! libvirt's hook on a host that makes it hard: the admin's own hook beside ours, a libvirtd that is restarted while gpuvirtd
-//! is stopped or does not answer, stored files that can't be understood.
+//! is stopped or does not answer, a program that crashes, VMs that are called like options, stored files that can't be understood.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a failed expectation is a failed test
 
 use gpuvirt_e2e::{Lab, Output};
@@ -121,6 +121,96 @@ fn libvirtd_is_restarted_without_gpuvirtd(in_its_place: &str, as_meant: &str) {
     stop(&lab, "kept");
     until_no_vgpu(&lab);
     lab.sh("rm /etc/libvirt/hooks/qemu").expect(0);
+}
+
+/// In our program's place one that prints half a document and crashes.
+const CRASHING: &str = r#"mv /usr/bin/gpuvirt /usr/bin/gpuvirt-whole
+printf '#!/bin/sh\necho "$4" >>/tmp/e2e-crashed\nprintf "<domain><na"\nkill -SEGV $$\n' >/usr/bin/gpuvirt
+chmod 755 /usr/bin/gpuvirt; rm -f /tmp/e2e-crashed"#;
+const WHOLE: &str = "mv /usr/bin/gpuvirt-whole /usr/bin/gpuvirt";
+
+#[test]
+fn a_program_that_crashes_ends_no_vm_and_changes_no_document() {
+    let lab = with_vm("kept", "--hold");
+    lab.sh(OWN_HOOK).expect(0);
+    lab.guest("saved", "--type qemu --memory 32");
+    lab.sh("virsh -q start kept && virsh -q start --paused saved").expect(0);
+    let pid = lab.sh("cat /run/libvirt/qemu/kept.pid").expect(0).text().to_owned();
+    let made = vgpus(&lab);
+    let document = "virsh dumpxml saved | sed \"s/ id='[0-9]*'//\"";
+    let before = lab.sh(document).expect(0).stdout;
+    lab.sh(CRASHING).expect(0);
+    libvirtd_finds_it_again(&lab, "kept", &pid);
+    lab.sh("grep -qx reconnect /tmp/e2e-crashed").expect(0);
+    lab.sh("virsh -q save saved /var/lib/libvirt/images/e2e-saved").expect(0);
+    // A start, and with it a restored VM's, is refused by what can't judge it.
+    start(&lab, "saved").expect(1);
+    let restored = lab.sh("virsh -q restore --paused /var/lib/libvirt/images/e2e-saved");
+    restored.expect(1).never_says("XML").never_says("document");
+    lab.sh(WHOLE).expect(0);
+    lab.sh("virsh -q restore --paused /var/lib/libvirt/images/e2e-saved; code=$?; rm -f /var/lib/libvirt/images/e2e-saved; exit $code")
+        .expect(0);
+    assert_eq!(lab.sh(document).expect(0).stdout, before);
+    stop(&lab, "saved");
+    assert_eq!(vgpus(&lab), made);
+    stop(&lab, "kept");
+    until_no_vgpu(&lab);
+    lab.sh("rm /etc/libvirt/hooks/qemu").expect(0);
+}
+
+#[test]
+fn a_vm_that_is_called_like_an_option_is_judged_and_runs_on() {
+    let lab = with_vm("named", "--hold");
+    for name in ["--help", "-o"] {
+        lab.sh(&format!("virsh -q domrename --domain=named --new-name={name}")).expect(0);
+        lab.sh("systemctl stop gpuvirtd gpuvirtd.socket").expect(0);
+        let start = format!("virsh -q start --domain={name}");
+        lab.sh(&start).expect(1).says("gpuvirt: VM ").says("gpuvirtd does not answer");
+        lab.sh("systemctl start gpuvirtd.socket gpuvirtd").expect(0);
+        lab.sh(&start).expect(0);
+        assert_eq!(vgpus(&lab).len(), 1, "{name}: its vGPU was made");
+        lab.sh(&format!("systemctl restart libvirtd && virsh -q domstate --domain={name}"))
+            .expect(0)
+            .says("running");
+        lab.sh(&format!("virsh -q destroy --domain={name}")).expect(0);
+        until_no_vgpu(&lab);
+        lab.sh(&format!("virsh -q domrename --domain={name} --new-name=named")).expect(0);
+    }
+}
+
+/// Two hundred and more nested elements in a VM's metadata, which libvirt takes, and the hostdevs of this file.
+const DEEPENED: &str = r#"virsh -q dumpxml --inactive deep >/tmp/e2e-deep.xml && python3 - <<'P' && virsh -q define /tmp/e2e-deep.xml
+import os, re
+text = re.sub('<metadata>.*?</metadata>', '', open('/tmp/e2e-deep.xml').read(), flags=re.S)
+deep = "<metadata><x:a xmlns:x='urn:e2e'>" + '<x:a>' * 210 + '</x:a>' * 210 + '</x:a></metadata>'
+devices = open('/tmp/e2e-hostdev.xml').read() if os.path.exists('/tmp/e2e-hostdev.xml') else ''
+text = text.replace('</uuid>', '</uuid>' + deep, 1).replace('</devices>', devices + '</devices>', 1)
+open('/tmp/e2e-deep.xml', 'w').write(text)
+P"#;
+
+#[test]
+fn a_definition_that_is_too_deep_to_be_read_starts_without_devices_alone() {
+    let lab = Lab::fresh();
+    let gpu = lab.devices.get("PLAIN_GPU");
+    lab.guest("deep", "");
+    lab.sh("rm -f /tmp/e2e-hostdev.xml").expect(0);
+    lab.sh(DEEPENED).expect(0);
+    lab.gpuvirt(&format!("gpu set {gpu} --type shared")).expect(0);
+    start(&lab, "deep").expect(0);
+    stop(&lab, "deep");
+    lab.sh(&format!(
+        "gpuvirt xml --gpu {gpu} | sed \"s/managed='no'/managed='yes'/; /<alias/d\" >/tmp/e2e-hostdev.xml"
+    ))
+    .expect(0);
+    lab.sh(DEEPENED).expect(0);
+    let before = lab.binding(gpu);
+    start(&lab, "deep")
+        .expect(1)
+        .says("gpuvirt: VM deep has devices of the host")
+        .says("200 levels of elements");
+    assert_eq!(lab.binding(gpu), before, "libvirt did not take it");
+    lab.gpuvirt(&format!("gpu unset {gpu}")).expect(0);
+    start(&lab, "deep").never_says("gpuvirt:");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use gpuvirt_engine::{
     CreateGpuInstances, CreateRequest, DeviceRequest, EngineError, ParamsRequest, Preparation,
     RemoveGpuInstances, Report, SwitchRequest,
 };
-use gpuvirt_fakekernel::{SizeRule, Written};
+use gpuvirt_fakekernel::{Errno, Fault, On, SizeRule, Written};
 use gpuvirt_model::{ConfiguredType, ProfileName, VgpuId, VgpuMode, When};
 use gpuvirt_plan::{MigMode, MixedSize, Plan, Step, UnbindLock};
 use uuid::Uuid;
@@ -76,6 +76,8 @@ const UNCUT: Act = |world| {
     let request = RemoveGpuInstances { gpu: at(TYPED), id: None, dry_run: false, deadline: DEADLINE };
     world.engine().remove_gpu_instances(&request)
 };
+
+const UNSET: Act = |world| world.engine().unset(at(GPU));
 
 fn prepare(world: &World, mode: VgpuMode) -> Result<Report, EngineError> {
     let prepare = Preparation { vgpu_mode: Some(mode), vf_count: None };
@@ -155,6 +157,29 @@ pub fn changes() -> Vec<Change> {
     [switches(), by_tool(), vgpus(), instances(), of_vms()].concat()
 }
 
+/// Changes of our documents alone, which leave the host as it is.
+pub fn of_documents() -> Vec<Change> {
+    vec![
+        kind("unset", direct, UNSET),
+        kind("unset after a failed way back", || left_on_the_way(direct()), UNSET),
+        kind("unset of what was never configured", || left_on_the_way(World::new()), UNSET),
+    ]
+}
+
+fn direct() -> World {
+    after(World::new(), &[TO_DIRECT])
+}
+
+/// A host whose card could be led neither on nor back.
+fn left_on_the_way(world: World) -> World {
+    let to = world.files().desired.gpu(at(GPU)).map_or(ConfiguredType::Direct, |_| ConfiguredType::Shared);
+    world.kernel.inject(On::Probe { function: at(GPU) }, Fault::Errno(Errno::EIO));
+    let ended = world.set(GPU, to);
+    assert!(matches!(ended, Err(EngineError::Failed { .. })), "{ended:?}");
+    world.kernel.clear_faults();
+    world
+}
+
 /// What a change comes to when nothing fails.
 pub struct Done {
     pub host: Picture,
@@ -176,12 +201,17 @@ impl Done {
 
 /// Tries every kind of change, side by side, and tells of each that fails.
 pub fn each(check: impl Fn(Change) + Copy + Send + Sync) {
+    each_of(changes(), check);
+}
+
+/// The same for these.
+pub fn each_of(changes: Vec<Change>, check: impl Fn(Change) + Copy + Send + Sync) {
     let failed: Vec<&str> = std::thread::scope(|scope| {
         let try_one = |change: Change| {
             let thread = std::thread::Builder::new().name(change.name.to_owned());
             (change.name, thread.spawn_scoped(scope, move || check(change)).unwrap())
         };
-        let running: Vec<_> = changes().into_iter().map(try_one).collect();
+        let running: Vec<_> = changes.into_iter().map(try_one).collect();
         running.into_iter().filter_map(|(name, thread)| thread.join().is_err().then_some(name)).collect()
     });
     assert!(failed.is_empty(), "failed: {failed:?}");

@@ -5,8 +5,10 @@ pub mod changes;
 pub mod dice;
 pub mod domain;
 mod hold;
+pub mod libvirt;
 pub mod mig;
 pub mod patience;
+mod store;
 pub mod vgpu;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,13 +17,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gpuvirt_engine::ports::{Domains, Host, PortError, StepError, Store, WaitingWrite};
+use gpuvirt_engine::ports::{Host, PortError, StepError, WaitingWrite};
 use gpuvirt_engine::{Engine, EngineError, Preparation, Removal, RemoveRequest, Report, SwitchRequest};
 use gpuvirt_fakekernel::{FakeKernel, Process, Program};
 use gpuvirt_host::{GpuRules, HostError, LinuxHost, ObserveScope, Sysfs as _};
 use gpuvirt_model::{
     ConfiguredType, Desired, Domain, DriverBinding, HostMemory, MigState, Observed, PciAddress, ProgramPath,
-    Reading, Records, RefusalCode, UnitName, VgpuId, VgpuParams,
+    Records, RefusalCode, UnitName, VgpuId, VgpuParams,
 };
 use gpuvirt_plan::{MdevPlace, Performed, Plan, Step, VfSetting};
 
@@ -85,6 +87,12 @@ pub struct World {
     pub holders_show_writers: Arc<AtomicBool>,
     /// Asking libvirt is a mistake of the test's subject.
     pub libvirt_panics: Arc<AtomicBool>,
+    /// libvirt answers no listing in time.
+    pub libvirt_hangs: Arc<AtomicBool>,
+    /// The next start fails, after this.
+    pub start_fails: Arc<Mutex<Option<OthersAct>>>,
+    /// Happens while libvirt answers the next listing, after it has looked.
+    pub while_listing: Arc<Mutex<Option<OthersAct>>>,
     /// How long each look at GPU instances was to take at most.
     pub waits: Arc<Mutex<Vec<Duration>>>,
     /// The vendor's command answers nothing for as long as it is waited for.
@@ -97,6 +105,8 @@ pub struct World {
     pub looks_before_hold: Arc<Mutex<usize>>,
     /// So many documents and journals can be stored before the disk is full.
     pub disk_takes: Arc<Mutex<Option<usize>>>,
+    /// The daemon dies before it stores the thing with this number, from 0.
+    pub dies_before_storing: Arc<Mutex<Option<usize>>>,
     /// The host's memory.
     pub memory: Arc<Mutex<Option<HostMemory>>>,
     /// Steps wait here, when there is one.
@@ -211,6 +221,9 @@ impl World {
             no_writer: Arc::default(),
             holders_show_writers: Arc::default(),
             libvirt_panics: Arc::default(),
+            libvirt_hangs: Arc::default(),
+            start_fails: Arc::default(),
+            while_listing: Arc::default(),
             waits: Arc::default(),
             command_hangs: Arc::default(),
             command_hold: Arc::default(),
@@ -220,6 +233,7 @@ impl World {
             held_cards: Arc::default(),
             slow_cards: Arc::default(),
             disk_takes: Arc::default(),
+            dies_before_storing: Arc::default(),
             memory: Arc::default(),
             can_be_cut: Arc::default(),
             intended: Arc::default(),
@@ -371,18 +385,6 @@ impl World {
         }
     }
 
-    /// Something new is to be on the disk.
-    fn is_stored(&self) -> Result<(), PortError> {
-        match self.disk_takes.lock().unwrap().as_mut() {
-            Some(0) => Err(port("storing", io::Error::from(io::ErrorKind::StorageFull))),
-            Some(left) => {
-                *left -= 1;
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-
     pub fn files(&self) -> Files {
         self.files.lock().unwrap().clone()
     }
@@ -502,92 +504,5 @@ impl Host for World {
 
     fn waiting_writes(&self) -> Result<Vec<WaitingWrite>, PortError> {
         Ok(self.waiting.lock().unwrap().clone())
-    }
-}
-
-impl Domains for World {
-    fn list(&self) -> Reading<Vec<Domain>> {
-        assert!(!self.libvirt_panics.load(Ordering::Relaxed), "libvirt was asked");
-        Reading::Known(self.libvirt.lock().unwrap().clone())
-    }
-
-    fn inactive_xml(&self, name: &str) -> Result<Option<String>, PortError> {
-        Ok(self.definitions.lock().unwrap().get(name).cloned())
-    }
-
-    fn redefine(&self, name: &str, expected: &str, xml: &str) -> Result<bool, PortError> {
-        let mut definitions = self.definitions.lock().unwrap();
-        if let Some(edit) = self.others_edits.lock().unwrap().pop() {
-            let edited = expected.replace("<!-- keep -->", &format!("<!-- keep --><!-- {edit} -->"));
-            definitions.insert(name.to_owned(), edited);
-        }
-        let unchanged = definitions.get(name).is_some_and(|stored| stored == expected);
-        if unchanged {
-            definitions.insert(name.to_owned(), xml.to_owned());
-        }
-        Ok(unchanged)
-    }
-
-    fn start(&self, name: &str) -> Result<(), PortError> {
-        self.start_domain(name)
-    }
-}
-
-impl World {
-    /// What libvirt does at a start, hook included.
-    fn start_domain(&self, name: &str) -> Result<(), PortError> {
-        let mut domains = self.libvirt.lock().unwrap();
-        let Some(domain) = domains.iter_mut().find(|domain| domain.name == name) else {
-            return Err(port("starting", io::Error::from(io::ErrorKind::NotFound)));
-        };
-        let definitions = self.definitions.lock().unwrap();
-        domain.live = gpuvirt_domain::read(&definitions[name]).unwrap().hostdevs;
-        domain.state = gpuvirt_model::DomainState::Active;
-        Ok(())
-    }
-}
-
-impl Store for World {
-    fn load(&self) -> Result<(Desired, Records), PortError> {
-        let files = self.files();
-        Ok((files.desired, files.records))
-    }
-
-    fn commit(&self, desired: &Desired, records: &Records) -> Result<(), PortError> {
-        let mut files = self.files.lock().unwrap();
-        if files.commit_fails {
-            return Err(port("storing", io::Error::from(io::ErrorKind::StorageFull)));
-        }
-        if (&files.desired, &files.records) != (desired, records) {
-            self.is_stored()?;
-        }
-        (files.desired, files.records) = (desired.clone(), records.clone());
-        Ok(())
-    }
-
-    fn open_journal(&self, plan: &Plan) -> Result<(), PortError> {
-        let mut files = self.files.lock().unwrap();
-        assert!(files.intents.iter().all(|open| open.gpu != plan.gpu || plan.continues(open)));
-        if !files.intents.contains(plan) {
-            self.is_stored()?;
-        }
-        let noted_more = files.intents.iter().any(|open| open.gpu == plan.gpu);
-        files.intents.retain(|open| open.gpu != plan.gpu);
-        files.intents.push(plan.clone());
-        let mut intended = self.intended.lock().unwrap();
-        if noted_more {
-            intended.pop();
-        }
-        intended.push(plan.clone());
-        Ok(())
-    }
-
-    fn open_intents(&self) -> Result<Vec<Plan>, PortError> {
-        Ok(self.files().intents)
-    }
-
-    fn close_journal(&self, plan: &Plan) -> Result<(), PortError> {
-        self.files.lock().unwrap().intents.retain(|open| open.gpu != plan.gpu);
-        Ok(())
     }
 }

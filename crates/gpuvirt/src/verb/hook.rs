@@ -9,7 +9,10 @@
 //! without our devices starts whether or not gpuvirtd lives. While this runs libvirt holds the domain: it must not ask
 //! libvirt anything, and must end soon. Whatever it prints to stderr is shown by virsh.
 
-use std::io::{self, Read};
+mod document;
+
+use std::io;
+use std::panic::{UnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,58 +21,63 @@ use gpuvirt_host::{LinuxSysfs, Sysfs, owner};
 use gpuvirt_model::{Domain, DomainState, Hostdev, PciAddress, VgpuId, chain};
 use gpuvirt_state::State;
 
-use crate::cli::{Global, HookArgs};
+use crate::cli::HookArgs;
 use crate::local;
-use crate::output::Answer;
+use crate::output::{self, Answer};
 use crate::render;
+use crate::run::EXIT_BUG;
+use document::Given;
 
-/// The largest document; libvirt's own limit on a string of its protocol.
-const LIMIT: u64 = 4 << 20;
 /// Longest wait for a start's answer, a little beyond the daemon's own longest (`CREATION_DEADLINE` of its engine). It answers
 /// sooner where nothing is to be made, and knows alone whether that is so: a vGPU, a card that is lent, a change to wait for.
 const START: Duration = Duration::from_secs(12);
 /// Longest wait to tell what needs no answer.
 const TELLING: Duration = Duration::from_secs(2);
 
-/// Runs the hook.
-pub fn run(global: &Global, args: &HookArgs) -> Answer {
-    let words: Vec<&str> = args.arguments.iter().map(String::as_str).collect();
-    let event = match (args.driver.as_str(), words.as_slice()) {
-        ("qemu", [_, "prepare", "begin", ..]) => HookEvent::Prepare,
-        ("qemu", [_, "release", "end", ..]) => HookEvent::Release,
-        ("qemu", [_, "reconnect", "begin", ..]) => HookEvent::Running,
-        // migrate and restore are filters: no output leaves the document as it is. The rest is none of our business.
-        _ => return Answer::default(),
-    };
-    let answer = handle(&global.socket, event);
-    // Only a start can be refused. After `reconnect` libvirt would kill the running VM.
-    if event == HookEvent::Prepare { answer } else { Answer::default() }
+/// Runs the hook, and prints what it has to say: the exit code.
+pub fn run(socket: &Path, args: &HookArgs) -> u8 {
+    let vm = args.arguments.first().map_or("", String::as_str);
+    event(args).map_or(0, |event| ended(event, || handle(socket, event, vm)))
 }
 
-fn handle(socket: &Path, event: HookEvent) -> Answer {
-    let xml = match document() {
-        Ok(xml) => xml,
-        Err(error) => {
-            return Answer { err: format!("gpuvirt: the domain's XML: {error}\n"), ..Answer::default() };
-        }
-    };
+/// Prints what came of it. A start that panicked is refused like any other; the panic's own message is on stderr.
+fn ended(event: HookEvent, work: impl FnOnce() -> Answer + UnwindSafe) -> u8 {
+    let answer = catch_unwind(work);
+    let answer = answer.unwrap_or_else(|_| Answer { exit: EXIT_BUG, ..Answer::default() });
+    if event != HookEvent::Prepare {
+        // Only a start can be refused. After `reconnect` libvirt would kill the running VM.
+        return 0;
+    }
+    // virsh shows its words: none but our own go there.
+    let _ = output::print(&answer);
+    answer.exit
+}
+
+/// What libvirt tells; of what is none of our business nothing. migrate and restore are filters: no output leaves the document
+/// as it is.
+fn event(args: &HookArgs) -> Option<HookEvent> {
+    let words: Vec<&str> = args.arguments.iter().map(String::as_str).collect();
+    match (args.driver.as_str(), words.as_slice()) {
+        ("qemu", [_, "prepare", "begin", ..]) => Some(HookEvent::Prepare),
+        ("qemu", [_, "release", "end", ..]) => Some(HookEvent::Release),
+        ("qemu", [_, "reconnect", "begin", ..]) => Some(HookEvent::Running),
+        _ => None,
+    }
+}
+
+fn handle(socket: &Path, event: HookEvent, vm: &str) -> Answer {
+    let given = Given::of(io::stdin().lock());
     // Most VMs end here, before anything is parsed.
-    if !["<hostdev", "<interface", "<disk", gpuvirt_domain::request::NAMESPACE]
-        .iter()
-        .any(|part| xml.contains(part))
-    {
+    if !given.may_concern_us() {
         return Answer::default();
     }
-    let domain = match gpuvirt_domain::read(&xml) {
+    let stored = gpuvirt_state::read_state(Path::new(local::STATE_DIR));
+    let domain = match given.read() {
         Ok(read) => read,
-        Err(error) if xml.contains(gpuvirt_domain::request::NAMESPACE) => {
-            return refused(&format!(
-                "the VM asks for GPUs, and its definition can't be read: {}",
-                chain(&error)
-            ));
+        Err(why) => {
+            let unread = given.unread(vm, &why, stored.as_ref().ok());
+            return unread.map_or_else(Answer::default, |why| refused(&why));
         }
-        // Nothing of ours: libvirt judges it.
-        Err(_) => return Answer::default(),
     };
     let Some(uuid) = domain.uuid else { return Answer::default() };
     let domain = Domain {
@@ -83,7 +91,6 @@ fn handle(socket: &Path, event: HookEvent) -> Answer {
         guest: domain.guest,
     };
     let sysfs = LinuxSysfs::this_machine();
-    let stored = gpuvirt_state::read_state(Path::new(local::STATE_DIR));
     if !concerns_us(&domain, stored.as_ref().ok(), &sysfs) {
         return Answer::default();
     }
@@ -97,15 +104,6 @@ fn handle(socket: &Path, event: HookEvent) -> Answer {
         Ok(_) => Answer::default(),
         Err(error) => refused(&sentences(&domain.name, &error)),
     }
-}
-
-fn document() -> io::Result<String> {
-    let mut text = String::new();
-    let amount = io::stdin().lock().take(LIMIT + 1).read_to_string(&mut text)?;
-    if amount as u64 > LIMIT {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {LIMIT} bytes")));
-    }
-    Ok(text)
 }
 
 /// Whether any of the domain's devices is gpuvirt's business. Without a readable state, whatever could be.
@@ -154,4 +152,18 @@ fn sentences(vm: &str, error: &ClientError) -> String {
 fn refused(text: &str) -> Answer {
     let lines = text.lines().map(|line| format!("gpuvirt: {line}\n")).collect::<String>();
     Answer { err: render::plain::plain_lines(&lines), exit: 1, ..Answer::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bug_of_ours_keeps_a_vm_from_starting_and_ends_none() {
+        for (event, exit) in
+            [(HookEvent::Prepare, EXIT_BUG), (HookEvent::Release, 0), (HookEvent::Running, 0)]
+        {
+            assert_eq!(ended(event, || panic!("a bug")), exit, "{event:?}");
+        }
+    }
 }

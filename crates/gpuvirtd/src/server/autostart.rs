@@ -44,7 +44,7 @@ impl Context {
             move |context: &Self| {
                 let _mark = context.hearing.own_change();
                 context.state_is_readable()?;
-                Ok(context.engine.vm_start(&name, false)?)
+                Ok(context.vm_start(&name, false)?)
             }
         };
         match self.on_a_thread(&self.starts, work).await {

@@ -9,7 +9,7 @@ use gpuvirt_api::{
     Change, GpuSelector, List, MOST_VGPUS, MigrationDocument, VmAdd, VmAdopt, VmDocument, VmGuestDriver,
     VmRemove, VmStart, XmlDocument, selector::check_label,
 };
-use gpuvirt_engine::{DeviceRequest, VmRequest};
+use gpuvirt_engine::{DeviceRequest, EngineError, Report, VmRequest};
 use gpuvirt_model::{Domain, Hypervisor, Observed, PciAddress, Reading};
 use gpuvirt_plan::checks::domain::not_found;
 use gpuvirt_plan::driver_matrix::Package;
@@ -135,9 +135,19 @@ pub(super) async fn start(
 ) -> Result<Json<Change>, Failure> {
     let dry_run = asked.dry_run;
     let order = Order { what: format!("vm start {name:?}"), dry_run };
-    let work =
-        move |context: &Context| Ok(change::document(context.engine.vm_start(&name, dry_run)?, dry_run));
+    let work = move |context: &Context| Ok(change::document(context.vm_start(&name, dry_run)?, dry_run));
     context.start(caller, order, work).await.map(Json)
+}
+
+impl Context {
+    /// Starts a domain. Where that failed, libvirt may not have told what became of it, and the VM's end may tell nobody.
+    pub(super) fn vm_start(&self, name: &str, dry_run: bool) -> Result<Report, EngineError> {
+        let started = self.engine.vm_start(name, dry_run);
+        if matches!(started, Err(EngineError::Failed { .. })) {
+            self.stir.unheard();
+        }
+        started
+    }
 }
 
 /// `POST /v1/vms/{name}/adopt`

@@ -1,0 +1,62 @@
+//! libvirt, as the engine asks it.
+
+use std::io;
+use std::sync::atomic::Ordering;
+
+use gpuvirt_engine::ports::{Domains, PortError};
+use gpuvirt_model::{Domain, Reading, Unknown};
+
+use super::{World, port};
+
+impl Domains for World {
+    fn list(&self) -> Reading<Vec<Domain>> {
+        assert!(!self.libvirt_panics.load(Ordering::Relaxed), "libvirt was asked");
+        if self.libvirt_hangs.load(Ordering::Relaxed) {
+            return Reading::Unknown(Unknown::Unreadable { what: "libvirt did not answer".to_owned() });
+        }
+        let listed = self.libvirt.lock().unwrap().clone();
+        if let Some(act) = self.while_listing.lock().unwrap().take() {
+            act();
+        }
+        Reading::Known(listed)
+    }
+
+    fn inactive_xml(&self, name: &str) -> Result<Option<String>, PortError> {
+        Ok(self.definitions.lock().unwrap().get(name).cloned())
+    }
+
+    fn redefine(&self, name: &str, expected: &str, xml: &str) -> Result<bool, PortError> {
+        let mut definitions = self.definitions.lock().unwrap();
+        if let Some(edit) = self.others_edits.lock().unwrap().pop() {
+            let edited = expected.replace("<!-- keep -->", &format!("<!-- keep --><!-- {edit} -->"));
+            definitions.insert(name.to_owned(), edited);
+        }
+        let unchanged = definitions.get(name).is_some_and(|stored| stored == expected);
+        if unchanged {
+            definitions.insert(name.to_owned(), xml.to_owned());
+        }
+        Ok(unchanged)
+    }
+
+    fn start(&self, name: &str) -> Result<(), PortError> {
+        if let Some(act) = self.start_fails.lock().unwrap().take() {
+            act();
+            return Err(port("starting", io::Error::other("libvirt did not start it")));
+        }
+        self.start_domain(name)
+    }
+}
+
+impl World {
+    /// What libvirt does at a start, hook included.
+    pub fn start_domain(&self, name: &str) -> Result<(), PortError> {
+        let mut domains = self.libvirt.lock().unwrap();
+        let Some(domain) = domains.iter_mut().find(|domain| domain.name == name) else {
+            return Err(port("starting", io::Error::from(io::ErrorKind::NotFound)));
+        };
+        let definitions = self.definitions.lock().unwrap();
+        domain.live = gpuvirt_domain::read(&definitions[name]).unwrap().hostdevs;
+        domain.state = gpuvirt_model::DomainState::Active;
+        Ok(())
+    }
+}
