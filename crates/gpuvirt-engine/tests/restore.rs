@@ -306,8 +306,8 @@ fn configured() -> [Configured; 3] {
         world
     };
     [
-        (GPU, direct, |world| rebooted(&world)),
-        (OTHER, vgpus, |world| offering(rebooted(&world))),
+        (GPU, direct, |world| rebooted(world)),
+        (OTHER, vgpus, |world| offering(rebooted(world))),
         (PLAIN, vfs, |world| world.rebooted(SRIOV)),
     ]
 }
