@@ -85,6 +85,7 @@ fn a_corrupt_state_is_no_reason_not_to_start() {
 
 /// Nothing is changed, by us or for a start, and each who wants to hears what is wrong with which file, and what to do.
 #[track_caller]
+#[allow(clippy::indexing_slicing)] // a failed expectation is a failed test
 fn changes_nothing(place: &Place, words: &[&str]) {
     let before = place.get("/v1/gpus")["items"].clone();
     assert!(!before.as_array().unwrap().is_empty());
