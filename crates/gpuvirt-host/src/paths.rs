@@ -165,6 +165,11 @@ pub(crate) const PROXMOX_GUESTS: &str = "/etc/pve/qemu-server";
 /// Proxmox's mappings of PCI devices.
 pub(crate) const PROXMOX_MAPPINGS: &str = "/etc/pve/mapping/pci.cfg";
 
+/// The host's name as the kernel has it.
+pub(crate) const HOSTNAME: &str = "/proc/sys/kernel/hostname";
+/// Where systemd keeps it.
+pub(crate) const ETC_HOSTNAME: &str = "/etc/hostname";
+
 /// A PCI function's folder.
 pub(crate) fn function(address: PciAddress) -> String {
     format!("{PCI_DEVICES}/{address}")
