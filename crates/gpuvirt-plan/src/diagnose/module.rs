@@ -4,6 +4,7 @@ use gpuvirt_model::{Evidence, Finding, FindingCode, Gpu, Severity, Subject};
 
 use super::Case;
 use super::command_line::{Change, remedies};
+use crate::initramfs::MADE_ANEW;
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     let places = places(case);
@@ -86,7 +87,7 @@ fn taken_by_id(case: &Case<'_>, place: &Place) -> Option<Finding> {
         return Some(dropped.into_iter().fold(finding, Finding::remedy));
     }
     Some(finding.remedy(format!(
-        "then drop the ids from {}, make the initramfs anew, and reboot",
+        "then drop the ids from {}, make the initramfs anew ({MADE_ANEW}), and reboot",
         place.evidence.source
     )))
 }

@@ -4,6 +4,7 @@ use gpuvirt_model::import::{DriverOverride, Origin, VfioIds};
 use gpuvirt_model::{ConfiguredType, Domain, Hostdev, Observed, PciAddress};
 
 use super::{COMPANION, Collected, Part, Sources, Trace, adopt, what_sits_at};
+use crate::initramfs::MADE_ANEW;
 
 pub(super) fn collect(sources: &Sources<'_>, collected: &mut Collected) {
     for over in &sources.foreign.overrides {
@@ -119,7 +120,7 @@ fn out_of_the_way(origin: &Origin) -> String {
         }
         Some(line) => {
             format!(
-                "take the option ids= out of line {line} of {}, then make the initramfs anew (update-initramfs -u, or dracut -f)",
+                "take the option ids= out of line {line} of {}, then make the initramfs anew ({MADE_ANEW})",
                 origin.path
             )
         }
