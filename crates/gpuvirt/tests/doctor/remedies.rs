@@ -27,13 +27,16 @@ pub fn in_a_vm(bed: Bed) -> Bed {
     .retouched(|observed| hosts::with_remapping(observed, false, false))
 }
 
+type Retouch = fn(&mut Observed);
+
 /// Cards of which nothing is known to be better or worse for hiding KVM, with and without.
 pub fn of_no_use() -> Vec<(&'static str, Bed)> {
-    let bed = |device| Bed::healthy().vm("games", |_, _| {}).retouched(device);
-    let hidden =
-        |device| Bed::healthy().vm("games", |_, machine| machine.kvm_hidden = true).retouched(device);
-    let (old, board): (fn(&mut Observed), fn(&mut Observed)) =
-        (|host| is(host, 0x10c3), |host| is(host, 0x06d9));
+    let bed = |device: Retouch| Bed::healthy().vm("games", |_, _| {}).retouched(device);
+    let hidden = |device: Retouch| {
+        Bed::healthy().vm("games", |_, machine| machine.kvm_hidden = true).retouched(device)
+    };
+    let old: Retouch = |host| is(host, 0x10c3);
+    let board: Retouch = |host| is(host, 0x06d9);
     vec![
         ("a GeForce older than Fermi", bed(old)),
         ("a GeForce older than Fermi, hidden", hidden(old)),
