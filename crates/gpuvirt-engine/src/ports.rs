@@ -81,6 +81,12 @@ pub trait Host: Send + Sync {
         Err(PortError { doing: format!("the GPU instances of {gpu} can't be read"), source })
     }
 
+    /// The number of the last thing that the kernel told of: what is told with a higher one happens later. None where
+    /// nothing is told.
+    fn last_event(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether those who write to the host are to be had, as far as it can be told without asking them anything.
     ///
     /// # Errors

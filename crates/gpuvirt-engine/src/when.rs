@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use gpuvirt_model::{DesiredGpu, GraphicsType, PciAddress, Refusal, RefusalCode, When};
+use gpuvirt_model::{DesiredGpu, GraphicsType, Hostdev, PciAddress, Refusal, RefusalCode, When};
 use gpuvirt_plan::{checks, pending_reason, switch};
 
 use crate::mig_read::{Asked, READ_DEADLINE};
@@ -56,6 +56,19 @@ impl Engine {
             .iter()
             .filter(|entry| stirred.lost || entry.when == When::Idle || came(entry) || driven(entry));
         Ok(due.map(|entry| entry.address).collect())
+    }
+
+    /// Whether a VM that starts or runs, as hooks tell, has a part of this GPU: its end will be told.
+    pub fn is_with_a_vm(&self, gpu: PciAddress) -> bool {
+        let Ok(view) = self.view_by(|host| host.observe_gpu(gpu)) else { return false };
+        let seen = &view.observed;
+        let of_card =
+            |function: &PciAddress| seen.gpu_of(*function).is_some_and(|found| found.address == gpu);
+        let functions = seen.functions.keys().copied().filter(of_card);
+        let functions = functions.map(|address| Hostdev::Pci { address, managed: false });
+        let vgpus = seen.gpus.get(&gpu).into_iter().flat_map(|found| seen.vgpus_of(found));
+        let devices: Vec<Hostdev> = functions.chain(vgpus.map(|vgpu| vgpu.id.hostdev())).collect();
+        self.starts.who_has(&devices).is_some()
     }
 
     /// Stores what was asked for and leaves the host as it is.

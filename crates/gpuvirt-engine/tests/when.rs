@@ -6,10 +6,14 @@ mod world;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use gpuvirt_engine::{EngineError, Report, Stirred, SwitchRequest};
+use gpuvirt_engine::{CreateRequest, EngineError, Report, Stirred, SwitchRequest};
 use gpuvirt_fakekernel::Process;
-use gpuvirt_model::{ConfiguredType, GraphicsType, RefusalCode, When};
-use world::{GPU, OTHER, World, at, switch};
+use gpuvirt_model::{ConfiguredType, GraphicsType, Hostdev, ProfileName, RefusalCode, When};
+use uuid::Uuid;
+use world::domain::by_hand;
+use world::{GPU, OTHER, TYPED, VF, World, at, switch};
+
+const UUID: Uuid = Uuid::from_u128(5);
 
 const TWO_GPUS: &str = include_str!("../../../tests/hosts/two-gpus.umockdev");
 
@@ -48,6 +52,31 @@ fn idle_waits_for_a_holder_and_for_nothing_else() {
     let world = World::new();
     assert_eq!(configure(&world, ConfiguredType::Direct, When::Idle).unwrap().pending, None);
     assert_eq!(active(&world), GraphicsType::Direct);
+}
+
+/// Its end is told; whoever waits for a process has to look.
+#[test]
+fn a_vm_that_runs_with_a_card_is_known_to() {
+    let world = World::new();
+    let engine = world.engine();
+    let audio = Hostdev::Pci { address: at("0000:01:00.1"), managed: false };
+    let domain = by_hand("games", 1, vec![audio]);
+    assert!(!engine.is_with_a_vm(at(GPU)));
+    engine.hook_runs(&domain);
+    assert!(engine.is_with_a_vm(at(GPU)) && !engine.is_with_a_vm(at(OTHER)));
+    engine.hook_release(domain.uuid);
+    assert!(!engine.is_with_a_vm(at(GPU)));
+    // With a part of it.
+    let world = World::typed();
+    let engine = world.engine();
+    engine.hook_runs(&by_hand("web", 2, vec![Hostdev::Pci { address: at(VF), managed: false }]));
+    assert!(engine.is_with_a_vm(at(TYPED)));
+    let world = World::offering_vgpus(GPU);
+    world.set(GPU, ConfiguredType::SharedDirect).unwrap();
+    let engine = world.engine();
+    engine.create_vgpus(&CreateRequest::one(at(GPU), ProfileName("lab-1q".to_owned()), UUID)).unwrap();
+    engine.hook_runs(&by_hand("web", 3, vec![Hostdev::Mdev { uuid: UUID }]));
+    assert!(engine.is_with_a_vm(at(GPU)));
 }
 
 #[test]

@@ -3,16 +3,16 @@
 //! Folders that are not there are tools that are not used. A file that can't be read or understood is an oddity that
 //! names it, and hides no other.
 
+mod proxmox;
+
 use std::io;
 
 use gpuvirt_model::PciAddress;
-use gpuvirt_model::import::{
-    DriverOverride, ForeignSetup, HostPci, KeptAway, MdevDefinition, Origin, VfioIds,
-};
+use gpuvirt_model::import::{DriverOverride, ForeignSetup, KeptAway, MdevDefinition, Origin, VfioIds};
 use uuid::Uuid;
 
 use crate::files::Files;
-use crate::parse::{kept_away, mdevctl, modprobe, proxmox, vfio_ids};
+use crate::parse::{kept_away, mdevctl, modprobe, vfio_ids};
 use crate::paths;
 use crate::sysfs::Sysfs;
 
@@ -115,41 +115,6 @@ impl Reader<'_> {
         }
     }
 
-    fn proxmox(&mut self) {
-        let guests = self.names(paths::PROXMOX_GUESTS);
-        if guests.is_empty() {
-            return;
-        }
-        let mappings = self.text(paths::PROXMOX_MAPPINGS);
-        let mappings = mappings.map(|text| proxmox::mappings(&text)).unwrap_or_default();
-        for file in guests {
-            let Some(number) = file.strip_suffix(".conf") else { continue };
-            let path = format!("{}/{file}", paths::PROXMOX_GUESTS);
-            let Some(text) = self.text(&path) else { continue };
-            let guest = proxmox::guest(&text);
-            for (line, device) in guest.devices {
-                let origin = Origin::line(&path, line);
-                let device = device.and_then(|device| {
-                    let mapped = device.mapping.as_ref().map(|name| {
-                        mappings
-                            .get(name)
-                            .cloned()
-                            .ok_or_else(|| format!("no mapping {name:?} in {}", paths::PROXMOX_MAPPINGS))
-                    });
-                    let devices = [Some(device.devices), mapped.transpose()?].into_iter().flatten().flatten();
-                    Ok((devices.collect(), device.mdev))
-                });
-                match device {
-                    Err(why) => self.odd(&origin.to_string(), &why),
-                    Ok((devices, mdev)) => {
-                        let guest = guest.name.clone().unwrap_or_else(|| number.to_owned());
-                        self.found.hostpci.push(HostPci { guest, devices, mdev, origin });
-                    }
-                }
-            }
-        }
-    }
-
     fn names(&mut self, folder: &str) -> Vec<String> {
         match self.files.sysfs.list(folder) {
             Ok(names) => names,
@@ -235,7 +200,35 @@ mod tests {
         let guests: Vec<_> = found.hostpci.iter().map(|line| (line.guest.as_str(), &line.devices)).collect();
         let function = HostPciDevice::Function(PciAddress::parse("41:00.0").unwrap());
         let slot = HostPciDevice::Slot(PciAddress::parse("81:00.0").unwrap());
-        assert_eq!(guests, [("win", &vec![function]), ("win", &vec![slot])]);
+        assert_eq!(guests, [("win", &vec![function.into()]), ("win", &vec![slot.into()])]);
+    }
+
+    #[test]
+    fn a_mapping_means_the_devices_of_this_node() {
+        let guest = ("etc/pve/qemu-server/100.conf", "hostpci0: mapping=gpus\n");
+        let both = "gpus\n\tmap id=1002:73bf,node=here,path=0000:06:00.0,subsystem-id=1002:1100\n\
+                    \tmap id=10de:2235,node=there,path=0000:03:00.0\n";
+        let mappings = ("etc/pve/mapping/pci.cfg", both);
+        let running = ("proc/sys/kernel/hostname", "here.example.com\n");
+        let of_backup = ("etc/hostname", "here\n");
+        for name in [running, of_backup] {
+            let found = read_tree(&[guest, mappings, name]);
+            assert!(found.oddities.is_empty(), "{:?}", found.oddities);
+            let [line] = found.hostpci.as_slice() else { panic!("{:?}", found.hostpci) };
+            let named: Vec<String> = line.devices.iter().map(|d| d.device.address().to_string()).collect();
+            assert_eq!(named, ["0000:06:00.0"]);
+            assert_eq!(line.devices[0].id, Some((0x1002, 0x73bf)));
+            assert_eq!(line.devices[0].subsystem_id, Some((0x1002, 0x1100)));
+        }
+        let elsewhere = ("proc/sys/kernel/hostname", "third\n");
+        for (files, want) in [
+            (vec![guest, mappings, elsewhere], "no entry for this node, third"),
+            (vec![guest, mappings], "is not known"),
+        ] {
+            let found = read_tree(&files);
+            assert!(found.hostpci.is_empty(), "{:?}", found.hostpci);
+            assert!(found.oddities[0].contains(want), "{:?}", found.oddities);
+        }
     }
 
     #[test]

@@ -174,6 +174,11 @@ impl LinuxHost {
         inventory::kernel_release(Files::new(&*self.sysfs))
     }
 
+    /// The number of the kernel's last uevent: what is told with a higher one happens later.
+    pub fn last_event(&self) -> Option<u64> {
+        Files::new(&*self.sysfs).text(paths::UEVENT_SEQNUM).ok()?.trim().parse().ok()
+    }
+
     /// The writers that are at work or wait in the kernel, whichever daemon started them.
     ///
     /// # Errors

@@ -9,6 +9,8 @@ pub(crate) const PCI_DEVICES: &str = "/sys/bus/pci/devices";
 pub(crate) const PCI_DRIVERS: &str = "/sys/bus/pci/drivers";
 /// Binds a driverless function.
 pub(crate) const DRIVERS_PROBE: &str = "/sys/bus/pci/drivers_probe";
+/// The number of the kernel's last uevent.
+pub(crate) const UEVENT_SEQNUM: &str = "/sys/kernel/uevent_seqnum";
 /// All IOMMU groups.
 pub(crate) const IOMMU_GROUPS: &str = "/sys/kernel/iommu_groups";
 /// There once the mdev core is.
@@ -162,6 +164,11 @@ pub(crate) const MODPROBE: [&str; 5] = [
 pub(crate) const PROXMOX_GUESTS: &str = "/etc/pve/qemu-server";
 /// Proxmox's mappings of PCI devices.
 pub(crate) const PROXMOX_MAPPINGS: &str = "/etc/pve/mapping/pci.cfg";
+
+/// The host's name as the kernel has it.
+pub(crate) const HOSTNAME: &str = "/proc/sys/kernel/hostname";
+/// Where systemd keeps it.
+pub(crate) const ETC_HOSTNAME: &str = "/etc/hostname";
 
 /// A PCI function's folder.
 pub(crate) fn function(address: PciAddress) -> String {

@@ -33,6 +33,10 @@ pub struct Uevent {
     pub mdev: Option<Uuid>,
     /// The driver, where the event names one.
     pub driver: Option<String>,
+    /// The kernel's number of it: they rise, and [`crate::LinuxHost::last_event`] is the last one's.
+    pub number: Option<u64>,
+    /// Nothing happened: somebody wrote to a `uevent` file, as `udevadm trigger` does.
+    pub made_up: bool,
 }
 
 impl Uevent {
@@ -47,12 +51,17 @@ impl Uevent {
             function: None,
             mdev: None,
             driver: None,
+            number: None,
+            made_up: false,
         };
         for (name, value) in texts.filter_map(|text| text.split_once('=')) {
             match name {
                 "SUBSYSTEM" => event.subsystem = value.to_owned(),
                 "PCI_SLOT_NAME" => event.function = PciAddress::parse(value).ok(),
                 "DRIVER" => event.driver = Some(value.to_owned()),
+                "SEQNUM" => event.number = value.parse().ok(),
+                // The kernel's own have none (kobject_synth_uevent in lib/kobject_uevent.c).
+                "SYNTH_UUID" => event.made_up = true,
                 _ => {}
             }
         }
@@ -133,7 +142,15 @@ mod tests {
         assert_eq!(event.action, "bind");
         assert_eq!(event.function, PciAddress::parse("0000:41:00.0").ok());
         assert_eq!(event.driver.as_deref(), Some("vfio-pci"));
+        assert_eq!((event.number, event.made_up), (Some(1234), false));
         assert!(event.matters());
+    }
+
+    #[test]
+    fn an_event_that_somebody_made_up_is_told_from_the_kernels() {
+        let text = b"add@/devices/pci0000:00/0000:41:00.0\0ACTION=add\0SUBSYSTEM=pci\0SYNTH_UUID=0\0\
+            PCI_SLOT_NAME=0000:41:00.0\0SEQNUM=7\0";
+        assert!(Uevent::parse(text).unwrap().made_up);
     }
 
     #[test]

@@ -96,11 +96,28 @@ pub struct HostPci {
     /// The guest's name, or its number where it has none.
     pub guest: String,
     /// The functions that it names, by itself or through a mapping of the cluster: whole slots or single functions.
-    pub devices: Vec<HostPciDevice>,
+    pub devices: Vec<MappedDevice>,
     /// The type of a mediated device that is made for it.
     pub mdev: Option<String>,
     /// The file and line.
     pub origin: Origin,
+}
+
+/// A device of a `hostpciN` line, with what a mapping says that it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MappedDevice {
+    /// The device.
+    pub device: HostPciDevice,
+    /// Vendor and device of its first function, where a mapping has them.
+    pub id: Option<(u16, u16)>,
+    /// Subsystem vendor and device of it, where a mapping has them.
+    pub subsystem_id: Option<(u16, u16)>,
+}
+
+impl From<HostPciDevice> for MappedDevice {
+    fn from(device: HostPciDevice) -> Self {
+        Self { device, id: None, subsystem_id: None }
+    }
 }
 
 /// What a `hostpciN` line names.

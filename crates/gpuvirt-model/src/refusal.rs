@@ -250,6 +250,12 @@ impl RefusalCode {
         )
     }
 
+    /// Whether what is in the way goes without a word: a process that lets go of a card, what the kernel or those who write for us
+    /// come back from. A vGPU's end, and a VM's, are told.
+    pub fn passes_untold(self) -> bool {
+        matches!(self, Self::GpuInUse | Self::VgpuInUse | Self::DeviceLocked | Self::NoWriter)
+    }
+
     /// Whether an admin may say `--accept NAME` to it. Everything else is absolute.
     pub fn acceptable(self) -> bool {
         matches!(self, Self::BootDisplay | Self::ConsoleActive)

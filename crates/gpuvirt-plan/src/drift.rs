@@ -12,7 +12,7 @@ use crate::checks::domain::Device;
 use crate::checks::guest;
 use crate::checks::several::{MOST_DEVICES, devices_among, devices_of};
 use crate::checks::shell_word;
-use crate::checks::start::mixed_modes;
+use crate::checks::start::{mixed_modes, vf_for_libvirt_to_bind};
 
 /// Everything about a domain that an admin should look at: drift between requests and devices, and devices that a
 /// running VM should not have. Nothing of it is corrected by itself.
@@ -86,6 +86,12 @@ pub fn violations(domain: &Domain, observed: &Observed, desired: &Desired) -> Ve
         found.extend(not_for_this(*device, observed, desired));
         found.extend(with_another_vm(domain, *device, observed));
     }
+    let is_vf = |device: &&Hostdev| match device {
+        Hostdev::Pci { address, .. } => observed.functions.get(address).is_some_and(|f| f.physfn.is_some()),
+        Hostdev::Mdev { .. } => false,
+    };
+    let managed = domain.live.iter().filter(is_vf).filter(|device| is_managed(device, observed, desired));
+    found.extend(managed.filter_map(vf_for_libvirt_to_bind));
     let breaks = |because: String| format!("VM {} breaks a rule while it runs: {because}", domain.name);
     let mut said: Vec<String> = found.into_iter().map(breaks).collect();
     for device in domain.live.iter().filter(|device| is_managed(device, observed, desired)) {

@@ -3,6 +3,7 @@
 //! Each thing that a file says about a GPU is a [`Trace`]: given whole to a VM, or shared as vGPUs. A GPU about which all
 //! say the same gets an entry; one about which they don't is a [`Contradiction`], and nothing is chosen.
 
+mod proxmox;
 mod shares;
 mod wholes;
 
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 
 use gpuvirt_model::import::{ForeignSetup, Origin};
 use gpuvirt_model::{
-    Configuration, ConfiguredType, Desired, DesiredVgpu, Domain, GpuSettings, Observed, PciAddress,
+    Configuration, ConfiguredType, Desired, DesiredVgpu, Domain, Gpu, GpuSettings, Observed, PciAddress,
 };
 use serde::{Deserialize, Serialize};
 
@@ -78,7 +79,52 @@ pub struct Sources<'a> {
 struct Collected {
     traces: Vec<Trace>,
     vgpus: BTreeMap<PciAddress, Vec<DesiredVgpu>>,
-    afterwards: Vec<String>,
+    afterwards: Vec<Afterwards>,
+}
+
+/// What takes another tool out of the way, once the document has made a GPU what that tool made of it.
+#[derive(Debug)]
+struct Afterwards {
+    gpu: PciAddress,
+    becomes: ConfiguredType,
+    line: String,
+}
+
+impl Collected {
+    fn after(&mut self, gpu: PciAddress, becomes: ConfiguredType, line: String) {
+        self.afterwards.push(Afterwards { gpu, becomes, line });
+    }
+}
+
+/// What of a card a function is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// The GPU itself: with it goes the whole card.
+    Primary,
+    /// Another function, such as its audio.
+    Companion,
+    /// A virtual function.
+    VirtualFunction,
+}
+
+impl Part {
+    fn of(gpu: &Gpu, address: PciAddress, observed: &Observed) -> Self {
+        let is_vf = observed.functions.get(&address).is_some_and(|function| function.physfn.is_some());
+        match () {
+            () if is_vf => Self::VirtualFunction,
+            () if address == gpu.address => Self::Primary,
+            () => Self::Companion,
+        }
+    }
+
+    /// What a GPU is of which this part is given to VMs. An audio function says nothing of its card.
+    fn makes(self) -> Option<ConfiguredType> {
+        match self {
+            Self::Primary => Some(ConfiguredType::Direct),
+            Self::Companion => None,
+            Self::VirtualFunction => Some(ConfiguredType::SharedDirect),
+        }
+    }
 }
 
 /// The command that notes a domain's requests, once the document is in force.
@@ -91,32 +137,39 @@ pub fn import(sources: &Sources<'_>) -> Import {
     let mut collected = Collected::default();
     wholes::collect(sources, &mut collected);
     shares::collect(sources, &mut collected);
-    let Collected { traces, mut vgpus, mut afterwards } = collected;
+    proxmox::collect(sources, &mut collected);
+    let Collected { traces, mut vgpus, afterwards } = collected;
     let (mut gpus, mut contradictions) = (Vec::new(), Vec::new());
     for gpu in sources.observed.gpus.keys().copied() {
-        match agreed(gpu, &traces, sources.desired) {
+        match agreed(gpu, &traces, sources) {
             Ok(None) => {}
             Ok(Some(wanted)) => gpus.push(settings(gpu, wanted, vgpus.remove(&gpu), sources)),
             Err(text) => contradictions.push(Contradiction { gpu, text }),
         }
     }
-    // What takes a file out of the way is advice for the time after the document is in force: all of it, or none.
-    if gpus.is_empty() || !contradictions.is_empty() {
-        afterwards.clear();
-    }
+    let afterwards = if contradictions.is_empty() { of_use(afterwards, &gpus) } else { Vec::new() };
     let config = Configuration { gpus, ..Configuration::default() };
-    let mut seen = Vec::new();
-    afterwards.retain(|line| {
-        !seen.contains(line) && {
-            seen.push(line.clone());
-            true
-        }
-    });
     Import { config, traces, contradictions, afterwards, oddities: sources.foreign.oddities.clone() }
 }
 
+/// What is advice for the time after the document is in force: each line once, of cards that it makes what the line counts on.
+fn of_use(afterwards: Vec<Afterwards>, gpus: &[GpuSettings]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for Afterwards { gpu, becomes, line } in afterwards {
+        let made = gpus.iter().any(|made| made.address == Some(gpu) && made.graphics_type == becomes);
+        if made && !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
 /// What all traces of a GPU say, where they say the same and what is configured already says no other.
-fn agreed(gpu: PciAddress, traces: &[Trace], desired: &Desired) -> Result<Option<ConfiguredType>, String> {
+fn agreed(
+    gpu: PciAddress,
+    traces: &[Trace],
+    sources: &Sources<'_>,
+) -> Result<Option<ConfiguredType>, String> {
     let said: Vec<(&Trace, ConfiguredType)> =
         traces.iter().filter(|t| t.gpu == Some(gpu)).filter_map(|t| Some((t, t.becomes?))).collect();
     let Some((first, wanted)) = said.first().copied() else { return Ok(None) };
@@ -126,7 +179,14 @@ fn agreed(gpu: PciAddress, traces: &[Trace], desired: &Desired) -> Result<Option
             first.origin, first.says, other.origin, other.says
         ));
     }
-    match desired.gpu(gpu).map(|entry| entry.graphics_type) {
+    let kept = (wanted == ConfiguredType::Direct).then(|| wholes::kept_for_the_host(gpu, sources)).flatten();
+    if let Some(over) = kept {
+        return Err(format!(
+            "{gpu} would be {wanted} by {} ({}), and {} keeps {} of it on {}",
+            first.origin, first.says, over.origin, over.address, over.driver
+        ));
+    }
+    match sources.desired.gpu(gpu).map(|entry| entry.graphics_type) {
         Some(configured) if configured != wanted => Err(format!(
             "{gpu} is configured as {configured} already, and would be {wanted} by {} ({})",
             first.origin, first.says
@@ -161,6 +221,16 @@ impl Trace {
         Self { gpu: Some(gpu), becomes: Some(becomes), ..self }
     }
 
+    /// That part of a GPU is given to VMs.
+    fn gives(self, gpu: PciAddress, part: Part) -> Self {
+        let trace = Self { gpu: Some(gpu), becomes: part.makes(), ..self };
+        match part {
+            Part::Primary => trace,
+            Part::Companion => trace.noting(COMPANION),
+            Part::VirtualFunction => trace.noting("a virtual function of that GPU"),
+        }
+    }
+
     fn of(self, gpu: Option<PciAddress>) -> Self {
         Self { gpu, ..self }
     }
@@ -169,6 +239,9 @@ impl Trace {
         Self { note: Some(note.into()), ..self }
     }
 }
+
+/// The note on an audio function and the like.
+const COMPANION: &str = "a companion function; it goes with its card";
 
 /// What sits at an address, for a note.
 fn what_sits_at(address: PciAddress, observed: &Observed) -> String {

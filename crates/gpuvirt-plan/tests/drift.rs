@@ -106,6 +106,23 @@ fn what_was_attached_while_a_vm_ran_is_judged_by_the_same_rules() {
 }
 
 #[test]
+fn a_virtual_function_that_libvirt_bound_itself_breaks_a_rule_where_its_card_is_managed() {
+    let mut observed = with_an_mdev();
+    let vf = PciAddress { function: 4, ..at(GPU) };
+    let found = function(&vf.to_string(), 0x03_00_00, binding("vfio-pci", ""));
+    observed.functions.insert(vf, Function { physfn: Some(at(GPU)), ..found });
+    let makes_vgpus = managed(&observed, ConfiguredType::SharedDirect);
+    for (bound_by_libvirt, desired, want) in
+        [(true, &makes_vgpus, "managed='yes'"), (false, &makes_vgpus, ""), (true, &Desired::default(), "")]
+    {
+        let device = Hostdev::Pci { address: vf, managed: bound_by_libvirt };
+        let text = told(&vm(1, &[&device], &[&device]), &[], &observed, desired);
+        assert_eq!(text.is_empty(), want.is_empty(), "{text}");
+        assert!(text.contains(want), "{text}");
+    }
+}
+
+#[test]
 fn a_network_card_and_its_virtual_function_are_no_violation_beside_a_gpu_or_a_vgpu() {
     let mut observed = with_an_mdev();
     let vf = PciAddress { function: 2, ..at(NIC) };

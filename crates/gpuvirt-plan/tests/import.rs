@@ -4,7 +4,7 @@
 mod picture;
 
 use gpuvirt_model::import::{
-    DriverOverride, ForeignSetup, HostPci, HostPciDevice, MdevDefinition, Origin, VfioIds,
+    DriverOverride, ForeignSetup, HostPci, HostPciDevice, MappedDevice, MdevDefinition, Origin, VfioIds,
 };
 use gpuvirt_model::{
     ConfiguredType, Desired, DesiredGpu, Domain, DomainState, Framework, Hostdev, Observed, Profile,
@@ -111,6 +111,124 @@ fn a_host_drivers_override_changes_nothing() {
     assert_eq!((found.traces[0].gpu, found.traces[0].becomes), (Some(at(GPU)), None));
 }
 
+fn ids(device: u16) -> VfioIds {
+    let origin = Origin::file("/proc/cmdline");
+    VfioIds { vendor: 0x10de, device, subsystem: None, origin }
+}
+
+const TWIN: &str = "0000:51:00.0";
+
+/// The host with a second card of the same kind.
+fn with_a_twin() -> Observed {
+    let mut observed = a_host();
+    observed.functions.insert(at(TWIN), picture::function(TWIN, 0x03_00_00, binding("nvidia", "")));
+    observed.gpus.insert(at(TWIN), gpuvirt_model::Gpu::new(at(TWIN), vec![at(TWIN)]));
+    observed
+}
+
+#[test]
+fn an_override_by_address_wins_over_ids_that_take_the_twin() {
+    let foreign = ForeignSetup {
+        overrides: vec![over(GPU, "nvidia")],
+        vfio_ids: vec![ids(0x1eb8)],
+        ..ForeignSetup::default()
+    };
+    let found = run(&foreign, &with_a_twin());
+    assert_eq!(types(&found), [(TWIN.to_owned(), ConfiguredType::Direct)]);
+    assert!(found.contradictions.is_empty(), "{:?}", found.contradictions);
+    let of_gpu: Vec<_> = found.traces.iter().filter(|trace| trace.gpu == Some(at(GPU))).collect();
+    assert_eq!(of_gpu.len(), 2);
+    assert!(of_gpu.iter().all(|trace| trace.becomes.is_none()), "{of_gpu:?}");
+    assert!(of_gpu[1].note.as_ref().unwrap().contains("keeps it on nvidia"), "{of_gpu:?}");
+    // Nothing is left to take for it alone: no document, and no advice to drop what takes nothing.
+    let alone = run(&foreign, &a_host());
+    assert!(alone.config.gpus.is_empty() && alone.afterwards.is_empty(), "{alone:?}");
+}
+
+#[test]
+fn a_host_drivers_override_contradicts_what_gives_the_card_to_a_vm() {
+    let pci = |address| Hostdev::Pci { address: at(address), managed: true };
+    for kept in [GPU, AUDIO] {
+        let observed =
+            Observed { domains: Reading::Known(vec![domain(vec![pci(GPU), pci(AUDIO)])]), ..a_host() };
+        let foreign = ForeignSetup { overrides: vec![over(kept, "nvidia")], ..ForeignSetup::default() };
+        let found = run(&foreign, &observed);
+        assert!(found.config.gpus.is_empty() && found.afterwards.is_empty(), "{kept}: {found:?}");
+        let text = &found.contradictions[0].text;
+        for want in ["driverctl.d", "libvirt", "direct", kept, "nvidia"] {
+            assert!(text.contains(want), "{want}: {text}");
+        }
+    }
+    // Shared it stays on that very driver.
+    let foreign = ForeignSetup {
+        overrides: vec![over(GPU, "nvidia")],
+        mdevs: vec![definition(true)],
+        ..ForeignSetup::default()
+    };
+    let found = run(&foreign, &offering(a_host()));
+    assert_eq!(types(&found), [(GPU.to_owned(), ConfiguredType::SharedDirect)]);
+}
+
+#[test]
+fn an_audio_function_alone_gives_no_card_away() {
+    let is_left = |found: &Import, how: &str| {
+        assert!(found.config.gpus.is_empty() && found.afterwards.is_empty(), "{how}: {found:?}");
+        assert!(found.contradictions.is_empty(), "{how}: {found:?}");
+        let trace = &found.traces[0];
+        assert_eq!((trace.gpu, trace.becomes), (Some(at(GPU)), None), "{how}");
+        assert_eq!(trace.note.as_deref(), Some("a companion function; it goes with its card"), "{how}");
+    };
+    let overrides = vec![over(AUDIO, "vfio-pci")];
+    let driverctl = ForeignSetup { overrides, ..ForeignSetup::default() };
+    is_left(&run(&driverctl, &a_host()), "driverctl");
+    let audio = Hostdev::Pci { address: at(AUDIO), managed: true };
+    let observed = Observed { domains: Reading::Known(vec![domain(vec![audio.clone()])]), ..a_host() };
+    is_left(&run(&ForeignSetup::default(), &observed), "libvirt");
+    let hostpci = vec![HostPci {
+        guest: "100".to_owned(),
+        devices: vec![HostPciDevice::Function(at(AUDIO)).into()],
+        mdev: None,
+        origin: Origin::line("/etc/pve/qemu-server/100.conf", 1),
+    }];
+    is_left(&run(&ForeignSetup { hostpci, ..ForeignSetup::default() }, &a_host()), "Proxmox");
+    // Where the card goes by something else, its audio's file goes too; where it is shared, that stays.
+    let both = Hostdev::Pci { address: at(GPU), managed: true };
+    let observed = Observed { domains: Reading::Known(vec![domain(vec![audio, both])]), ..a_host() };
+    let found = run(&driverctl, &observed);
+    assert_eq!(types(&found), direct());
+    assert!(found.afterwards.iter().any(|line| line.starts_with("rm ")), "{:?}", found.afterwards);
+    let shared = ForeignSetup { mdevs: vec![definition(true)], ..driverctl };
+    let found = run(&shared, &offering(a_host()));
+    assert_eq!(types(&found), [(GPU.to_owned(), ConfiguredType::SharedDirect)]);
+    assert!(!found.afterwards.iter().any(|line| line.starts_with("rm ")), "{:?}", found.afterwards);
+}
+
+#[test]
+fn a_mapping_that_means_another_card_gives_none_away() {
+    let mapped = |id, subsystem_id| MappedDevice {
+        device: HostPciDevice::Function(at(GPU)),
+        id: Some(id),
+        subsystem_id: Some(subsystem_id),
+    };
+    let (card, board) = ((0x10de, 0x1eb8), (0x10de, 0x12a2));
+    for mdev in [None, Some("nvidia-558".to_owned())] {
+        let with = |device| {
+            let origin = Origin::line("/etc/pve/qemu-server/100.conf", 1);
+            let line = HostPci { guest: "100".to_owned(), devices: vec![device], mdev: mdev.clone(), origin };
+            run(&ForeignSetup { hostpci: vec![line], ..ForeignSetup::default() }, &a_host())
+        };
+        assert_eq!(with(mapped(card, board)).config.gpus.len(), 1);
+        for (other, says) in [
+            (mapped((0x10de, 0x2235), board), "id=10de:2235, and 10de:1eb8 sits there"),
+            (mapped(card, (0x1043, 1)), "subsystem-id=1043:0001, and 10de:12a2 sits there"),
+        ] {
+            let found = with(other);
+            assert!(found.config.gpus.is_empty(), "{found:?}");
+            assert!(found.traces[0].note.as_ref().unwrap().contains(says), "{:?}", found.traces[0]);
+        }
+    }
+}
+
 #[test]
 fn ids_mean_every_gpu_of_a_kind_and_companions_nothing() {
     let ids = |device, subsystem| VfioIds {
@@ -190,7 +308,7 @@ fn domains_and_proxmox_guests_say_how_a_card_is_used() {
 
     let line = |mdev: Option<&str>| HostPci {
         guest: "100".to_owned(),
-        devices: vec![HostPciDevice::Slot(at(GPU))],
+        devices: vec![HostPciDevice::Slot(at(GPU)).into()],
         mdev: mdev.map(str::to_owned),
         origin: Origin::line("/etc/pve/qemu-server/100.conf", 1),
     };

@@ -2,6 +2,7 @@
 //! unfinished is taken back by writes that do not end.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a failed expectation is a failed test
 
+mod booted;
 #[path = "api/http.rs"]
 #[allow(dead_code)] // shared with the tests of the API
 mod http;
@@ -13,35 +14,24 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use gpuvirt_api::Source;
+use gpuvirt_engine::Engine;
 use gpuvirt_engine::ports::{Host, PortError, StepError, WaitingWrite};
-use gpuvirt_engine::{Engine, SwitchRequest};
-use gpuvirt_fakekernel::FakeKernel;
-use gpuvirt_model::{ConfiguredType, Observed, PciAddress};
+use gpuvirt_model::{Observed, PciAddress};
 use gpuvirt_plan::{Performed, Step};
-use gpuvirt_state::StateDir;
-use gpuvirtd::config::Config;
 use gpuvirtd::server::{Context, Outside, ReadGate, WriteGate};
 use gpuvirtd::wiring::Assembled;
 use gpuvirtd::wiring::domains::{Gate, RecordedDomains};
 use gpuvirtd::wiring::host::HostPort;
-use gpuvirtd::wiring::store::FileStore;
 use serde_json::Value;
 
-const LAB: &str = include_str!("../../../tests/hosts/lab.umockdev");
+use booted::{Place, WRITES, at, direct, until};
+
 /// Two cards whose drivers keep writes waiting.
 const STUCK: [&str; 2] = ["0000:01:00.0", "0000:03:00.0"];
 /// One that is configured, and is otherwise after a boot; its address is after theirs.
 const CONFIGURED: &str = "0000:04:00.0";
-/// Longest wait for one write: what the daemon's start waits for each of the stuck ones.
-const WRITES: Duration = Duration::from_secs(12);
 /// How long readiness may wait for recovery, and what a loaded machine needs besides.
 const READY: Duration = Duration::from_secs(60);
-/// Longer than the daemon takes to look again whether a write has ended.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn at(text: &str) -> PciAddress {
-    PciAddress::parse(text).unwrap()
-}
 
 /// A host on which the writes to some cards wait until they are let go: for whoever asked no longer than the deadline, and
 /// beyond that in the process that makes them.
@@ -136,88 +126,6 @@ impl Host for StuckHost {
     }
 }
 
-/// The host and the files, which outlive a daemon.
-struct Place {
-    dir: tempfile::TempDir,
-    kernel: Arc<FakeKernel>,
-}
-
-impl Place {
-    /// Configured for passthrough, these cards are as a boot leaves them.
-    fn booted_with(configured: &[&str]) -> Self {
-        let kernel = Arc::new(FakeKernel::from_dump(LAB).unwrap().with_proc().strict());
-        let place = Self { dir: tempfile::tempdir().unwrap(), kernel };
-        for gpu in configured {
-            place.engine().set_type(&direct(gpu)).unwrap();
-            place.as_booted(gpu);
-        }
-        place
-    }
-
-    /// A change is open of each of the stuck ones, as a daemon's death left it.
-    fn with_open_changes(self) -> Self {
-        for gpu in STUCK {
-            self.kernel.die_after_write(3);
-            let died = catch_unwind(AssertUnwindSafe(|| self.engine().set_type(&direct(gpu))));
-            self.kernel.clear_faults();
-            assert!(died.is_err());
-        }
-        assert_eq!(self.open_journals(), STUCK.map(|gpu| format!("{gpu}.json")));
-        self
-    }
-
-    fn host(&self) -> HostPort {
-        HostPort::over(Arc::<FakeKernel>::clone(&self.kernel), &Config::default())
-    }
-
-    fn store(&self) -> FileStore {
-        FileStore(Arc::new(StateDir::open(&self.dir.path().join("state")).unwrap()))
-    }
-
-    fn engine(&self) -> Engine {
-        let (host, domains) = (Box::new(self.host()), Box::new(RecordedDomains(Vec::new())));
-        Engine::new(host, domains, Box::new(self.store()))
-    }
-
-    /// With its host driver.
-    fn as_booted(&self, gpu: &str) {
-        use gpuvirt_host::Sysfs as _;
-        let write = |path: &str, text: &str| {
-            let done = self.kernel.write_that_may_block(path, text.as_bytes(), WRITES);
-            done.unwrap_or_else(|error| panic!("{path}: {error:?}"));
-        };
-        write("/sys/bus/pci/drivers/vfio-pci/unbind", gpu);
-        write(&format!("/sys/bus/pci/devices/{gpu}/driver_override"), "\n");
-        write("/sys/bus/pci/drivers_probe", gpu);
-    }
-
-    fn open_journals(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.dir.path().join("state/journal")).unwrap();
-        let mut names: Vec<String> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
-
-    fn driver(&self, gpu: &str) -> Option<String> {
-        let observed = self.host().observe().unwrap();
-        observed.functions[&at(gpu)].binding.driver.as_ref().map(ToString::to_string)
-    }
-}
-
-fn direct(gpu: &str) -> SwitchRequest {
-    SwitchRequest {
-        gpu: at(gpu),
-        to: ConfiguredType::Direct,
-        prepare: gpuvirt_engine::Preparation::default(),
-        label: None,
-        accept: Vec::new(),
-        when: None,
-        dry_run: false,
-        deadline: WRITES,
-    }
-}
-
 /// The daemon as `main` runs it, on a thread.
 struct Daemon {
     host: StuckHost,
@@ -276,20 +184,23 @@ impl Daemon {
     }
 }
 
-#[track_caller]
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < end, "{what}: not within {PATIENCE:?}");
-        std::thread::yield_now();
+/// A change is open of each of the stuck ones, as a daemon's death left it.
+fn with_open_changes(place: Place) -> Place {
+    for gpu in STUCK {
+        place.kernel.die_after_write(3);
+        let died = catch_unwind(AssertUnwindSafe(|| place.engine().set_type(&direct(gpu))));
+        place.kernel.clear_faults();
+        assert!(died.is_err());
     }
+    assert_eq!(place.open_journals(), STUCK.map(|gpu| format!("{gpu}.json")));
+    place
 }
 
 #[test]
 fn two_stuck_cards_hold_up_neither_readiness_nor_the_rest_and_settle_when_their_writes_end() {
     let place = Place::booted_with(&[CONFIGURED]);
     let drivers = STUCK.map(|gpu| place.driver(gpu));
-    let place = place.with_open_changes();
+    let place = with_open_changes(place);
     let began = Instant::now();
     let daemon = Daemon::start(&place);
     until("both writes begin", || daemon.host.waiting() == (2, 0));

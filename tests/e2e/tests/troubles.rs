@@ -178,6 +178,41 @@ fn a_vm_that_is_called_like_an_option_is_judged_and_runs_on() {
     }
 }
 
+/// Two hundred and more nested elements in a VM's metadata, which libvirt takes, and the hostdevs of this file.
+const DEEPENED: &str = r#"virsh -q dumpxml --inactive deep >/tmp/e2e-deep.xml && python3 - <<'P' && virsh -q define /tmp/e2e-deep.xml
+import os, re
+text = re.sub('<metadata>.*?</metadata>', '', open('/tmp/e2e-deep.xml').read(), flags=re.S)
+deep = "<metadata><x:a xmlns:x='urn:e2e'>" + '<x:a>' * 210 + '</x:a>' * 210 + '</x:a></metadata>'
+devices = open('/tmp/e2e-hostdev.xml').read() if os.path.exists('/tmp/e2e-hostdev.xml') else ''
+text = text.replace('</uuid>', '</uuid>' + deep, 1).replace('</devices>', devices + '</devices>', 1)
+open('/tmp/e2e-deep.xml', 'w').write(text)
+P"#;
+
+#[test]
+fn a_definition_that_is_too_deep_to_be_read_starts_without_devices_alone() {
+    let lab = Lab::fresh();
+    let gpu = lab.devices.get("PLAIN_GPU");
+    lab.guest("deep", "");
+    lab.sh("rm -f /tmp/e2e-hostdev.xml").expect(0);
+    lab.sh(DEEPENED).expect(0);
+    lab.gpuvirt(&format!("gpu set {gpu} --type shared")).expect(0);
+    start(&lab, "deep").expect(0);
+    stop(&lab, "deep");
+    lab.sh(&format!(
+        "gpuvirt xml --gpu {gpu} | sed \"s/managed='no'/managed='yes'/; /<alias/d\" >/tmp/e2e-hostdev.xml"
+    ))
+    .expect(0);
+    lab.sh(DEEPENED).expect(0);
+    let before = lab.binding(gpu);
+    start(&lab, "deep")
+        .expect(1)
+        .says("gpuvirt: VM deep has devices of the host")
+        .says("200 levels of elements");
+    assert_eq!(lab.binding(gpu), before, "libvirt did not take it");
+    lab.gpuvirt(&format!("gpu unset {gpu}")).expect(0);
+    start(&lab, "deep").never_says("gpuvirt:");
+}
+
 #[test]
 fn a_state_that_cant_be_understood_is_said_in_virshs_own_error_and_other_vms_start() {
     let lab = with_vm("ours", "");

@@ -120,6 +120,63 @@ fn vgpus_come_back_with_their_driver_and_what_others_remove_is_gone() {
 }
 
 #[test]
+fn vgpus_come_back_when_the_driver_is_later_than_its_card() {
+    let lab = Lab::fresh();
+    let gpu = lab.devices.get("MDEV_GPU");
+    let uuid = |n: u32| format!("00000000-0000-4000-8000-00000000000{n}");
+    lab.gpuvirt(&format!("gpu set {gpu} --type shared-direct")).expect(0);
+    for n in [1, 2] {
+        lab.gpuvirt(&format!("vgpu create --gpu {gpu} --profile lab-1q --uuid {}", uuid(n))).expect(0);
+    }
+    // Longer than the daemon waits for more events: it has led the card as far as that goes without a driver.
+    lab.sh(&format!(
+        "rmmod gpuvirt_mdev && echo 1 > /sys/bus/pci/devices/{gpu}/remove && echo 1 > /sys/bus/pci/rescan && sleep 2"
+    ))
+    .expect(0);
+    assert_eq!((lab.vgpus().len(), lab.binding(gpu).starts_with("gpuvirt_mdev")), (0, false));
+    lab.gpuvirt("status").says(gpu);
+    lab.sh("insmod /lab/modules/gpuvirt_mdev.ko").expect(0);
+    event(&lab, "2 vGPUs");
+    let mut there: Vec<String> =
+        lab.vgpus().iter().map(|vgpu| vgpu["uuid"].as_str().unwrap().to_owned()).collect();
+    there.sort();
+    assert_eq!(there, [uuid(1), uuid(2)]);
+    for n in [1, 2] {
+        lab.gpuvirt(&format!("vgpu remove {}", uuid(n))).expect(0);
+    }
+    lab.gpuvirt(&format!("gpu unset {gpu}")).expect(0);
+}
+
+/// `udevadm trigger` asks udev's rules to look again, as package scripts and admins do: nothing came.
+#[test]
+fn a_card_that_was_taken_back_by_hand_is_left_to_them_when_udev_is_triggered() {
+    let lab = Lab::fresh();
+    let gpu = lab.devices.get("PLAIN_GPU");
+    let driver = lab.binding(gpu);
+    let driver = driver.split('/').next().unwrap();
+    lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(0);
+    lab.sh(&format!(
+        "d=/sys/bus/pci/devices/{gpu}; echo > $d/driver_override; echo {gpu} > $d/driver/unbind
+         echo {gpu} > /sys/bus/pci/drivers_probe"
+    ))
+    .expect(0);
+    event(&lab, &format!("bind {gpu} (driver {driver})"));
+    lab.sh("udevadm trigger --action=add --subsystem-match=pci && udevadm settle --timeout=60").expect(0);
+    event(&lab, &format!("add {gpu}"));
+    // Another card comes into force behind it: the daemon has gone through its whole round.
+    let other = lab.devices.get("TWIN_A");
+    lab.gpuvirt(&format!("gpu set {other} --type direct")).expect(0);
+    lab.sh(&format!("echo 1 > /sys/bus/pci/devices/{other}/remove; udevadm control --stop-exec-queue"))
+        .expect(0);
+    lab.sh("echo 1 > /sys/bus/pci/rescan").expect(0);
+    event(&lab, &format!("{other} became direct"));
+    lab.sh(UDEV_GOES_ON).expect(0);
+    assert!(lab.binding(gpu).starts_with(driver), "{}", lab.binding(gpu));
+    lab.gpuvirt(&format!("gpu set {other} --type shared")).expect(0);
+    lab.gpuvirt(&format!("gpu set {gpu} --type shared")).expect(0);
+}
+
+#[test]
 fn events_that_came_faster_than_they_were_read_lead_to_a_look_at_everything() {
     let lab = Lab::fresh();
     let gpu = lab.devices.get("TWIN_A");

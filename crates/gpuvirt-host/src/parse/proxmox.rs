@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use gpuvirt_model::PciAddress;
-use gpuvirt_model::import::HostPciDevice;
+use gpuvirt_model::import::{HostPciDevice, MappedDevice};
 
 /// What one guest's file says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -71,20 +71,26 @@ fn device(text: &str) -> Result<HostPciDevice, String> {
     parsed.map_err(|_| format!("{text:?} is no PCI address"))
 }
 
-/// The cluster's mappings: for each name the devices of each entry. An entry of another node can't be told from one of
-/// this host by the file alone: whoever concludes looks what sits at the address.
-pub fn mappings(text: &str) -> BTreeMap<String, Vec<HostPciDevice>> {
-    let mut found: BTreeMap<String, Vec<HostPciDevice>> = BTreeMap::new();
+/// A line `map` of a mapping: what its devices are on one node of the cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MapEntry {
+    /// The node.
+    pub node: Option<String>,
+    /// The devices, each with the ids that it has to have there.
+    pub devices: Vec<MappedDevice>,
+}
+
+/// The cluster's mappings: for each name its entries, those of all nodes.
+pub fn mappings(text: &str) -> BTreeMap<String, Vec<MapEntry>> {
+    let mut found: BTreeMap<String, Vec<MapEntry>> = BTreeMap::new();
     let mut name = None;
     for line in text.lines() {
         let indented = line.starts_with([' ', '\t']);
         let words = line.trim();
         match (indented, words.strip_prefix("map ")) {
             (true, Some(entry)) => {
-                let paths = entry.split(',').filter_map(|part| part.trim().strip_prefix("path="));
-                let devices = paths.flat_map(|path| path.split(';')).filter_map(|path| device(path).ok());
                 if let Some(name) = &name {
-                    found.entry(String::clone(name)).or_default().extend(devices);
+                    found.entry(String::clone(name)).or_default().push(map_entry(entry));
                 }
             }
             (false, _) if !words.is_empty() && !words.starts_with('#') => {
@@ -95,6 +101,23 @@ pub fn mappings(text: &str) -> BTreeMap<String, Vec<HostPciDevice>> {
         }
     }
     found
+}
+
+/// `id=VVVV:DDDD,node=NAME,path=ADDRESS[;ADDRESS...],subsystem-id=VVVV:DDDD`, in any order.
+fn map_entry(text: &str) -> MapEntry {
+    let parts = || text.split(',').filter_map(|part| part.trim().split_once('='));
+    let value = |wanted: &str| parts().find(|(key, _)| *key == wanted).map(|(_, value)| value);
+    let (id, subsystem_id) = (value("id").and_then(ids), value("subsystem-id").and_then(ids));
+    let paths = value("path").unwrap_or_default().split(';').filter_map(|path| device(path).ok());
+    MapEntry {
+        node: value("node").map(str::to_owned),
+        devices: paths.map(|device| MappedDevice { device, id, subsystem_id }).collect(),
+    }
+}
+
+fn ids(text: &str) -> Option<(u16, u16)> {
+    let (vendor, device) = text.split_once(':')?;
+    Some((u16::from_str_radix(vendor, 16).ok()?, u16::from_str_radix(device, 16).ok()?))
 }
 
 #[cfg(test)]
@@ -124,11 +147,15 @@ mod tests {
     #[test]
     fn mappings_have_entries_for_each_node() {
         let text = "gpus\n\tmap id=10de:2235,iommugroup=17,node=a,path=0000:41:00.0,subsystem-id=10de:145a\n\
-                    \tmap id=10de:2235,node=b,path=0000:81:00\n\tmdev 1\n\npci: other\n\tmap path=nonsense\n";
+                    \tmap id=10de:2235,node=b,path=0000:81:00;0000:82:00\n\tmdev 1\n\npci: other\n\tmap path=nonsense\n";
         let read = mappings(text);
         let first = HostPciDevice::Function(PciAddress::parse("41:00.0").unwrap());
-        assert_eq!(read["gpus"], [first, slot("81:00")]);
-        assert!(read["other"].is_empty());
+        let id = Some((0x10de, 0x2235));
+        let on_a = MappedDevice { device: first, id, subsystem_id: Some((0x10de, 0x145a)) };
+        let on_b = ["81:00", "82:00"].map(|at| MappedDevice { device: slot(at), id, subsystem_id: None });
+        let entry = |node: &str, devices| MapEntry { node: Some(node.to_owned()), devices };
+        assert_eq!(read["gpus"], [entry("a", vec![on_a]), entry("b", on_b.to_vec())]);
+        assert_eq!(read["other"], [MapEntry::default()]);
     }
 
     proptest::proptest! {

@@ -89,8 +89,7 @@ fn managed(case: &Case<'_>, domain: &Domain) -> Option<Finding> {
             format!("libvirt itself would take {device} from its driver and give it back, and gpuvirt has it configured"),
         )
         .seen_at(definition(domain), format!("managed='yes' for {device}"))
-        .remedy(format!("gpuvirt vm adopt {}", shell_word(&domain.name)))
-        .remedy(format!("virsh edit {} # or by hand: managed='no' there", shell_word(&domain.name))),
+        .remedy(format!("virsh edit {} # write managed='no' there", shell_word(&domain.name))),
     )
 }
 

@@ -53,7 +53,8 @@ pub(super) const TEXTS: &[Explanation] = &[
     Explanation {
         name: "hostdev-managed",
         cause: "The domain has this device with managed='yes': libvirt itself would bind and unbind its driver at \
-                every start and stop, without gpuvirt's checks.",
+                every start and stop, without gpuvirt's checks. A VM with a virtual function of a managed GPU does not start \
+                so: libvirt would take it from the driver that makes it a vGPU.",
         evidence: "The hostdev element in the domain's definition.",
         remedy: "Write managed='no' there (virsh edit VM), or remove the device and add it with `gpuvirt vm add`.",
     },

@@ -1,7 +1,7 @@
-//! Traces of GPUs that are shared as vGPUs: mdevctl's definitions, mediated devices of domains and of Proxmox guests.
+//! Traces of GPUs that are shared as vGPUs: mdevctl's definitions, mediated devices of domains.
 
-use gpuvirt_model::import::{HostPci, MdevDefinition, Origin};
-use gpuvirt_model::{ConfiguredType, DesiredVgpu, Gpu, Hostdev, Observed, PciAddress, ProfileName, VgpuId};
+use gpuvirt_model::import::{MdevDefinition, Origin};
+use gpuvirt_model::{ConfiguredType, DesiredVgpu, Gpu, Hostdev, Observed, ProfileName, VgpuId};
 
 use super::{Collected, Sources, Trace, adopt, what_sits_at};
 
@@ -20,18 +20,13 @@ pub(super) fn collect(sources: &Sources<'_>, collected: &mut Collected) {
             let gpu = live.or(parent).and_then(|parent| sources.observed.gpu_of(parent));
             // One that lives, or that the document has: another is nothing that the VM could ask for by its uuid.
             let stays = live.is_some() || defined.is_some_and(|definition| definition.auto);
-            if gpu.is_some() && stays && domain.requests.list.is_empty() {
-                collected.afterwards.push(adopt(domain));
+            if let Some(gpu) = gpu.filter(|_| stays && domain.requests.list.is_empty()) {
+                collected.after(gpu.address, ConfiguredType::SharedDirect, adopt(domain));
             }
             collected.traces.push(match gpu {
                 Some(gpu) => trace.makes(gpu.address, ConfiguredType::SharedDirect),
                 None => trace.noting("it does not exist now, and no definition says where it belongs"),
             });
-        }
-    }
-    for line in &sources.foreign.hostpci {
-        if let Some(mdev) = &line.mdev {
-            hostpci(line, mdev, sources.observed, collected);
         }
     }
 }
@@ -58,7 +53,8 @@ fn mdevctl(definition: &MdevDefinition, observed: &Observed, collected: &mut Col
     let id = VgpuId::Mdev(*uuid);
     let vgpu = DesiredVgpu { id, profile, params: definition.params.clone() };
     collected.vgpus.entry(gpu.address).or_default().push(vgpu);
-    collected.afterwards.push(format!("mdevctl undefine --uuid {uuid}"));
+    let undefine = format!("mdevctl undefine --uuid {uuid}");
+    collected.after(gpu.address, ConfiguredType::SharedDirect, undefine);
     collected.traces.push(match definition.other_attributes.as_slice() {
         [] => trace,
         names => trace.noting(format!("attributes that gpuvirt does not set: {}", names.join(", "))),
@@ -73,26 +69,4 @@ fn profile(definition: &MdevDefinition, gpu: &Gpu, observed: &Observed) -> Optio
     let live = observed.vgpus.get(&VgpuId::Mdev(definition.uuid));
     let live = live.filter(|vgpu| vgpu.type_id == definition.type_id).map(|vgpu| vgpu.profile.clone());
     offered.map(|profile| profile.name.clone()).or(live)
-}
-
-fn hostpci(line: &HostPci, mdev: &str, observed: &Observed, collected: &mut Collected) {
-    let mut gpus: Vec<PciAddress> = Vec::new();
-    for device in &line.devices {
-        let trace =
-            Trace::about(&line.origin, format!("guest {} gets {mdev} on {}", line.guest, device.address()));
-        let Some(gpu) = observed.gpu_of(device.address()) else {
-            collected.traces.push(trace.noting(what_sits_at(device.address(), observed)));
-            continue;
-        };
-        if gpus.contains(&gpu.address) {
-            continue;
-        }
-        gpus.push(gpu.address);
-        let named = gpu.profiles.iter().find(|profile| profile.type_id == mdev).map(|profile| &profile.name);
-        let trace = trace.makes(gpu.address, ConfiguredType::SharedDirect);
-        collected.traces.push(match named {
-            Some(name) => trace.noting(format!("here: gpuvirt vm add VM --profile {name}")),
-            None => trace.noting(format!("{} offers no type {mdev} now", gpu.address)),
-        });
-    }
 }

@@ -1,17 +1,16 @@
-//! Traces of GPUs that are given whole to VMs: driverctl's overrides, `vfio-pci.ids=`, domains' and Proxmox guests'
-//! host devices.
+//! Traces of GPUs that are given whole to VMs: driverctl's overrides, `vfio-pci.ids=`, domains' host devices.
 
-use gpuvirt_model::import::{DriverOverride, HostPci, Origin, VfioIds};
+use gpuvirt_model::import::{DriverOverride, Origin, VfioIds};
 use gpuvirt_model::{ConfiguredType, Domain, Hostdev, Observed, PciAddress};
 
-use super::{Collected, Sources, Trace, adopt, what_sits_at};
+use super::{COMPANION, Collected, Part, Sources, Trace, adopt, what_sits_at};
 
 pub(super) fn collect(sources: &Sources<'_>, collected: &mut Collected) {
     for over in &sources.foreign.overrides {
         driverctl(over, sources.observed, collected);
     }
     for ids in &sources.foreign.vfio_ids {
-        vfio_ids(ids, sources.observed, collected);
+        vfio_ids(ids, sources, collected);
     }
     for kept in &sources.foreign.kept_away {
         let trace = Trace::about(&kept.origin, kept.says.clone());
@@ -19,9 +18,6 @@ pub(super) fn collect(sources: &Sources<'_>, collected: &mut Collected) {
     }
     for domain in sources.observed.domains.known().into_iter().flatten() {
         hostdevs(domain, sources, collected);
-    }
-    for line in sources.foreign.hostpci.iter().filter(|line| line.mdev.is_none()) {
-        hostpci(line, sources.observed, collected);
     }
 }
 
@@ -32,18 +28,19 @@ fn driverctl(over: &DriverOverride, observed: &Observed, collected: &mut Collect
         Some(gpu) if !is_vfio(&over.driver) => {
             trace.of(Some(gpu.address)).noting("a host driver; gpuvirt leaves it as it is")
         }
-        Some(gpu) if is_vf(over.address, observed) => {
-            trace.makes(gpu.address, ConfiguredType::SharedDirect).noting("a virtual function of that GPU")
-        }
         Some(gpu) => {
-            // `driverctl unset-override` would take the function from its driver at once.
-            collected.afterwards.push(format!("rm {}", over.origin.path));
-            let forget = observed.functions.get(&over.address).and_then(|function| {
-                let (vendor, device) = (function.identity.vendor, function.identity.device);
-                (over.driver == "vfio-pci").then(|| forget_id(vendor, device))
-            });
-            collected.afterwards.extend(forget.filter(|line| !collected.afterwards.contains(line)));
-            trace.makes(gpu.address, ConfiguredType::Direct)
+            let part = Part::of(gpu, over.address, observed);
+            if part != Part::VirtualFunction {
+                // `driverctl unset-override` would take the function from its driver at once.
+                collected.after(gpu.address, ConfiguredType::Direct, format!("rm {}", over.origin.path));
+                let function = observed.functions.get(&over.address);
+                let taught = function.filter(|_| over.driver == "vfio-pci").map(|function| function.identity);
+                if let Some(identity) = taught {
+                    let line = forget_id(identity.vendor, identity.device);
+                    collected.after(gpu.address, ConfiguredType::Direct, line);
+                }
+            }
+            trace.gives(gpu.address, part)
         }
     };
     collected.traces.push(trace);
@@ -60,11 +57,8 @@ fn is_vfio(driver: &str) -> bool {
     driver == "vfio-pci" || driver.ends_with("-vfio-pci") || driver.ends_with("_vfio_pci")
 }
 
-fn is_vf(address: PciAddress, observed: &Observed) -> bool {
-    observed.functions.get(&address).is_some_and(|function| function.physfn.is_some())
-}
-
-fn vfio_ids(ids: &VfioIds, observed: &Observed, collected: &mut Collected) {
+fn vfio_ids(ids: &VfioIds, sources: &Sources<'_>, collected: &mut Collected) {
+    let observed = sources.observed;
     let says = match ids.subsystem {
         None => format!("vfio-pci takes every {:04x}:{:04x}", ids.vendor, ids.device),
         Some((vendor, device)) => {
@@ -84,7 +78,7 @@ fn vfio_ids(ids: &VfioIds, observed: &Observed, collected: &mut Collected) {
     if found.is_empty() {
         let companion = observed.gpus.values().find(|gpu| gpu.functions.iter().any(&fits));
         let note = match companion {
-            Some(_) => "a companion function; it goes with its card",
+            Some(_) => COMPANION,
             None => "no GPU of this host is one",
         };
         collected.traces.push(trace.of(companion.map(|gpu| gpu.address)).noting(note));
@@ -93,10 +87,27 @@ fn vfio_ids(ids: &VfioIds, observed: &Observed, collected: &mut Collected) {
     let several = (found.len() > 1)
         .then(|| format!("it takes all {} of that kind; the entries here are by address", found.len()));
     for gpu in found {
+        // Only the driver that an override names takes a card, whatever ids another one has.
+        if let Some(over) = kept_by(gpu, sources) {
+            let note = format!("{} keeps it on {} by its address", over.origin, over.driver);
+            collected.traces.push(trace.clone().of(Some(gpu)).noting(note));
+            continue;
+        }
         let trace = trace.clone().makes(gpu, ConfiguredType::Direct);
         collected.traces.push(Trace { note: several.clone(), ..trace });
+        collected.after(gpu, ConfiguredType::Direct, out_of_the_way(&ids.origin));
     }
-    collected.afterwards.push(out_of_the_way(&ids.origin));
+}
+
+/// driverctl's override of that function to a driver that is not VFIO's.
+fn kept_by<'a>(function: PciAddress, sources: &Sources<'a>) -> Option<&'a DriverOverride> {
+    sources.foreign.overrides.iter().find(|over| over.address == function && !is_vfio(&over.driver))
+}
+
+/// The same, of any function of a card: whole, it can't go to a VM.
+pub(super) fn kept_for_the_host<'a>(gpu: PciAddress, sources: &Sources<'a>) -> Option<&'a DriverOverride> {
+    let card = sources.observed.gpus.get(&gpu)?;
+    card.functions.iter().find_map(|function| kept_by(*function, sources))
 }
 
 fn out_of_the_way(origin: &Origin) -> String {
@@ -115,41 +126,33 @@ fn out_of_the_way(origin: &Origin) -> String {
     }
 }
 
-/// A domain's PCI host devices; its mediated devices are traces of shared GPUs.
+/// A domain's PCI host devices, one for each card: the GPU itself where it has that; its mediated devices are traces of shared
+/// GPUs.
 fn hostdevs(domain: &Domain, sources: &Sources<'_>, collected: &mut Collected) {
     let origin = Origin::file("libvirt");
-    let mut seen = Vec::new();
+    let mut cards: Vec<(PciAddress, Part, Trace)> = Vec::new();
     for hostdev in &domain.config {
         let Hostdev::Pci { address, managed } = hostdev else { continue };
         let Some(gpu) = sources.observed.gpu_of(*address) else { continue };
-        if seen.contains(&gpu.address) {
-            continue;
-        }
-        seen.push(gpu.address);
+        let part = Part::of(gpu, *address, sources.observed);
         let trace = Trace::about(&origin, format!("VM {} has {address}", domain.name));
-        let becomes = if is_vf(*address, sources.observed) {
-            ConfiguredType::SharedDirect
-        } else {
-            ConfiguredType::Direct
+        let trace = trace.gives(gpu.address, part);
+        let trace = match managed {
+            true if part != Part::Companion => {
+                trace.noting("libvirt binds and unbinds it there (managed='yes')")
+            }
+            _ => trace,
         };
-        let trace = trace.makes(gpu.address, becomes);
-        let managed = managed.then_some("libvirt binds and unbinds it there (managed='yes')");
-        collected.traces.push(Trace { note: managed.map(str::to_owned), ..trace });
-        if domain.requests.list.is_empty() {
-            collected.afterwards.push(adopt(domain));
+        match cards.iter_mut().find(|(card, _, _)| *card == gpu.address) {
+            None => cards.push((gpu.address, part, trace)),
+            Some(known) if known.1 == Part::Companion => *known = (gpu.address, part, trace),
+            Some(_) => {}
         }
     }
-}
-
-fn hostpci(line: &HostPci, observed: &Observed, collected: &mut Collected) {
-    for device in &line.devices {
-        let address = device.address();
-        let trace = Trace::about(&line.origin, format!("guest {} has {address}", line.guest));
-        let trace = match observed.gpu_of(address) {
-            None => trace.noting(what_sits_at(address, observed)),
-            Some(gpu) if is_vf(address, observed) => trace.makes(gpu.address, ConfiguredType::SharedDirect),
-            Some(gpu) => trace.makes(gpu.address, ConfiguredType::Direct),
-        };
+    for (gpu, part, trace) in cards {
+        if let Some(becomes) = part.makes().filter(|_| domain.requests.list.is_empty()) {
+            collected.after(gpu, becomes, adopt(domain));
+        }
         collected.traces.push(trace);
     }
 }

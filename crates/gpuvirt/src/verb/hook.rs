@@ -9,7 +9,9 @@
 //! without our devices starts whether or not gpuvirtd lives. While this runs libvirt holds the domain: it must not ask
 //! libvirt anything, and must end soon. Whatever it prints to stderr is shown by virsh.
 
-use std::io::{self, Read};
+mod document;
+
+use std::io;
 use std::panic::{UnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
@@ -24,9 +26,8 @@ use crate::local;
 use crate::output::{self, Answer};
 use crate::render;
 use crate::run::EXIT_BUG;
+use document::Given;
 
-/// The largest document; libvirt's own limit on a string of its protocol.
-const LIMIT: u64 = 4 << 20;
 /// Longest wait for a start's answer, a little beyond the daemon's own longest (`CREATION_DEADLINE` of its engine). It answers
 /// sooner where nothing is to be made, and knows alone whether that is so: a vGPU, a card that is lent, a change to wait for.
 const START: Duration = Duration::from_secs(12);
@@ -35,7 +36,8 @@ const TELLING: Duration = Duration::from_secs(2);
 
 /// Runs the hook, and prints what it has to say: the exit code.
 pub fn run(socket: &Path, args: &HookArgs) -> u8 {
-    event(args).map_or(0, |event| ended(event, || handle(socket, event)))
+    let vm = args.arguments.first().map_or("", String::as_str);
+    event(args).map_or(0, |event| ended(event, || handle(socket, event, vm)))
 }
 
 /// Prints what came of it. A start that panicked is refused like any other; the panic's own message is on stderr.
@@ -63,30 +65,19 @@ fn event(args: &HookArgs) -> Option<HookEvent> {
     }
 }
 
-fn handle(socket: &Path, event: HookEvent) -> Answer {
-    let xml = match document() {
-        Ok(xml) => xml,
-        Err(error) => {
-            return Answer { err: format!("gpuvirt: the domain's XML: {error}\n"), ..Answer::default() };
-        }
-    };
+fn handle(socket: &Path, event: HookEvent, vm: &str) -> Answer {
+    let given = Given::of(io::stdin().lock());
     // Most VMs end here, before anything is parsed.
-    if !["<hostdev", "<interface", "<disk", gpuvirt_domain::request::NAMESPACE]
-        .iter()
-        .any(|part| xml.contains(part))
-    {
+    if !given.may_concern_us() {
         return Answer::default();
     }
-    let domain = match gpuvirt_domain::read(&xml) {
+    let stored = gpuvirt_state::read_state(Path::new(local::STATE_DIR));
+    let domain = match given.read() {
         Ok(read) => read,
-        Err(error) if xml.contains(gpuvirt_domain::request::NAMESPACE) => {
-            return refused(&format!(
-                "the VM asks for GPUs, and its definition can't be read: {}",
-                chain(&error)
-            ));
+        Err(why) => {
+            let unread = given.unread(vm, &why, stored.as_ref().ok());
+            return unread.map_or_else(Answer::default, |why| refused(&why));
         }
-        // Nothing of ours: libvirt judges it.
-        Err(_) => return Answer::default(),
     };
     let Some(uuid) = domain.uuid else { return Answer::default() };
     let domain = Domain {
@@ -100,7 +91,6 @@ fn handle(socket: &Path, event: HookEvent) -> Answer {
         guest: domain.guest,
     };
     let sysfs = LinuxSysfs::this_machine();
-    let stored = gpuvirt_state::read_state(Path::new(local::STATE_DIR));
     if !concerns_us(&domain, stored.as_ref().ok(), &sysfs) {
         return Answer::default();
     }
@@ -114,15 +104,6 @@ fn handle(socket: &Path, event: HookEvent) -> Answer {
         Ok(_) => Answer::default(),
         Err(error) => refused(&sentences(&domain.name, &error)),
     }
-}
-
-fn document() -> io::Result<String> {
-    let mut text = String::new();
-    let amount = io::stdin().lock().take(LIMIT + 1).read_to_string(&mut text)?;
-    if amount as u64 > LIMIT {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {LIMIT} bytes")));
-    }
-    Ok(text)
 }
 
 /// Whether any of the domain's devices is gpuvirt's business. Without a readable state, whatever could be.

@@ -61,6 +61,7 @@ mod retried;
 mod routes;
 mod status;
 pub mod stir;
+mod tried;
 mod vgpu;
 mod violation;
 mod vm;

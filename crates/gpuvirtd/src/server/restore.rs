@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use super::answer::Failure;
 use super::context::Context;
 use super::lane::in_order;
+use super::tried::Next;
 
 /// Longest wait for one write at start. Nothing runs on a card yet, so a driver that takes longer is stuck; the card is
 /// hands-off then, and the others have their turn.
@@ -110,18 +111,19 @@ impl Context {
         }
     }
 
-    /// Makes one GPU what it was configured as, and keeps what came of it for `status`.
-    pub(super) async fn restore_one(self: &Arc<Self>, address: PciAddress) -> RestoredGpu {
+    /// Makes one GPU what it was configured as, and keeps what came of it for `status`; and what may lead it on.
+    pub(super) async fn restore_one(self: &Arc<Self>, address: PciAddress) -> (RestoredGpu, Next) {
         let work = move |context: &Self| {
             let _mark = context.hearing.own_change();
             let deadline = context.write_deadline.min(RESTORE_DEADLINE);
-            Ok(outcome(address, context.engine.restore(address, deadline)))
+            let ended = context.engine.restore(address, deadline);
+            let next = context.next(address, &ended);
+            Ok((outcome(address, ended), next))
         };
         let restored = self.on_a_thread(&self.changes, work).await;
-        let restored = restored.unwrap_or_else(|failure: Failure| RestoredGpu {
-            address,
-            outcome: RestoreOutcome::Failed,
-            what: failure.error.message,
+        let (restored, next) = restored.unwrap_or_else(|failure: Failure| {
+            let outcome = RestoreOutcome::Failed;
+            (RestoredGpu { address, outcome, what: failure.error.message }, Next::Anew(None))
         });
         let (gpu, what) = (restored.address, restored.what.as_str());
         match restored.outcome {
@@ -130,7 +132,25 @@ impl Context {
             RestoreOutcome::Refused | RestoreOutcome::Failed => tracing::warn!(%gpu, what, "not restored"),
         }
         self.restored.note(restored.clone());
-        restored
+        (restored, next)
+    }
+
+    /// What may lead a GPU on whose restore ended so.
+    fn next(&self, gpu: PciAddress, ended: &Result<Report, EngineError>) -> Next {
+        match ended {
+            Ok(_) => Next::Occasion,
+            // The end of a VM is told.
+            Err(EngineError::Refused(refusals))
+                if refusals.iter().any(|refusal| refusal.code.passes_untold())
+                    && !self.engine.is_with_a_vm(gpu) =>
+            {
+                Next::Look
+            }
+            Err(EngineError::Refused(_)) => Next::Occasion,
+            Err(EngineError::Failed { .. } | EngineError::Port(_) | EngineError::Bug(_)) => {
+                Next::Anew(self.outside.host.last_event())
+            }
+        }
     }
 }
 

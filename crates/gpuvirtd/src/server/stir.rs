@@ -1,19 +1,36 @@
 //! What happened that may let something pending come into force, until `reconcile` looks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gpuvirt_engine::Stirred;
 use gpuvirt_host::uevent::Uevent;
-use gpuvirt_model::DriverName;
+use gpuvirt_model::{DriverName, PciAddress};
 use tokio::sync::Notify;
 use uuid::Uuid;
+
+/// What the kernel told of since somebody last looked.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Happened {
+    /// What came.
+    pub(super) stirred: Stirred,
+    /// The number of the last of it, for each function.
+    numbers: BTreeMap<PciAddress, u64>,
+}
+
+impl Happened {
+    /// Whether it may concern this card, and is later than the kernel's event with this number.
+    pub(super) fn of_card_after(&self, gpu: PciAddress, number: Option<u64>) -> bool {
+        let mut of_card = self.numbers.iter().filter(|(function, _)| function.same_slot(&gpu));
+        self.stirred.lost || of_card.any(|(_, told)| number.is_none_or(|number| *told > number))
+    }
+}
 
 /// What has happened since somebody last looked.
 #[derive(Debug, Default)]
 pub struct Stir {
-    stirred: Mutex<Stirred>,
+    happened: Mutex<Happened>,
     pub(super) notify: Notify,
     devices: Notify,
     removals: Notify,
@@ -26,19 +43,32 @@ impl Stir {
     /// The kernel told of this; none: of more than could be read, so that everything is to be looked at.
     pub fn heard(&self, event: Option<&Uevent>) {
         let Some(event) = event else {
-            self.stirred.lock().unwrap_or_else(PoisonError::into_inner).lost = true;
+            self.happened().stirred.lost = true;
             self.notify.notify_one();
             return;
         };
+        // Somebody asks udev's rules to look again; nothing came.
+        if event.made_up {
+            return;
+        }
+        // Its card may have waited for this vGPU to go.
+        if event.mdev.is_some() && event.action == "remove" {
+            self.released();
+        }
         let Some(function) = event.function else { return };
-        let mut stirred = self.stirred.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut happened = self.happened();
         match event.action.as_str() {
-            "add" => drop(stirred.came.insert(function)),
-            "bind" if is_the_hosts(event) => drop(stirred.driven.insert(function)),
+            "add" => drop(happened.stirred.came.insert(function)),
+            "bind" if is_the_hosts(event) => drop(happened.stirred.driven.insert(function)),
             _ => return,
         }
-        drop(stirred);
+        happened.numbers.insert(function, event.number.unwrap_or_default());
+        drop(happened);
         self.notify.notify_one();
+    }
+
+    fn happened(&self) -> MutexGuard<'_, Happened> {
+        self.happened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Something was let go of: a VM stopped, a change ended.
@@ -88,8 +118,8 @@ impl Stir {
         self.removals.notified().await;
     }
 
-    pub(super) fn take(&self) -> Stirred {
-        std::mem::take(&mut *self.stirred.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn take(&self) -> Happened {
+        std::mem::take(&mut *self.happened())
     }
 }
 
@@ -102,15 +132,50 @@ fn is_the_hosts(event: &Uevent) -> bool {
 mod tests {
     use std::future::Future as _;
 
-    use gpuvirt_model::PciAddress;
-
     use super::*;
 
-    fn heard(action: &str, driver: &str) -> Stirred {
+    fn told(action: &str, more: &str) -> Happened {
         let stir = Stir::default();
-        let text = format!("{action}@/x\0SUBSYSTEM=pci\0PCI_SLOT_NAME=0000:41:00.0\0DRIVER={driver}\0");
+        let text = format!("{action}@/x\0SUBSYSTEM=pci\0PCI_SLOT_NAME=0000:41:00.0\0{more}\0");
         stir.heard(Uevent::parse(text.as_bytes()).as_ref());
         stir.take()
+    }
+
+    fn heard(action: &str, driver: &str) -> Stirred {
+        told(action, &format!("DRIVER={driver}")).stirred
+    }
+
+    #[test]
+    fn what_udev_is_asked_to_look_at_again_did_not_come() {
+        let made_up = told("add", "SYNTH_UUID=00000000-0000-4000-8000-000000000001\0SEQNUM=5");
+        assert_eq!(made_up, Happened::default());
+        assert_eq!(told("bind", "SYNTH_UUID=0\0DRIVER=nvidia"), Happened::default());
+    }
+
+    #[test]
+    fn what_a_change_did_itself_is_not_later_than_the_change() {
+        let card = PciAddress::parse("0000:41:00.0").unwrap();
+        let (own, other) =
+            (told("bind", "DRIVER=nvidia\0SEQNUM=7"), PciAddress::parse("0000:42:00.0").unwrap());
+        assert!(own.of_card_after(card, Some(6)) && own.of_card_after(card, None));
+        assert!(!own.of_card_after(card, Some(7)) && !own.of_card_after(other, None));
+        let lost = Happened { stirred: Stirred { lost: true, ..Stirred::default() }, ..Happened::default() };
+        assert!(lost.of_card_after(card, Some(7)));
+    }
+
+    #[test]
+    fn a_vgpu_that_goes_wakes_who_waits_for_its_card() {
+        let stir = Stir::default();
+        let text = "remove@/devices/x/00000000-0000-4000-8000-000000000001\0SUBSYSTEM=mdev\0SEQNUM=5\0";
+        stir.heard(Uevent::parse(text.as_bytes()).as_ref());
+        assert!(is_woken(&stir) && stir.take() == Happened::default());
+    }
+
+    fn is_woken(stir: &Stir) -> bool {
+        let waiting = stir.notify.notified();
+        let mut waiting = std::pin::pin!(waiting);
+        let mut nobody = std::task::Context::from_waker(std::task::Waker::noop());
+        waiting.as_mut().poll(&mut nobody).is_ready()
     }
 
     #[test]
@@ -129,11 +194,8 @@ mod tests {
     fn an_overrun_stirs_everything() {
         let stir = Stir::default();
         stir.heard(None);
-        assert_eq!(stir.take(), Stirred { lost: true, ..Stirred::default() });
-        assert_eq!(stir.take(), Stirred::default(), "once");
-        let waiting = stir.notify.notified();
-        let mut waiting = std::pin::pin!(waiting);
-        let mut nobody = std::task::Context::from_waker(std::task::Waker::noop());
-        assert!(waiting.as_mut().poll(&mut nobody).is_ready(), "whoever leads GPUs is woken");
+        assert_eq!(stir.take().stirred, Stirred { lost: true, ..Stirred::default() });
+        assert_eq!(stir.take(), Happened::default(), "once");
+        assert!(is_woken(&stir), "whoever leads GPUs is woken");
     }
 }

@@ -115,6 +115,10 @@ impl Host for HostPort {
             .map_err(|error| PortError { doing, source: Box::new(error) })
     }
 
+    fn last_event(&self) -> Option<u64> {
+        self.0.last_event()
+    }
+
     fn writers(&self) -> Result<(), PortError> {
         let doing = "nobody writes to the host now".to_owned();
         self.0.writers().map_err(|error| PortError { doing, source: Box::new(error) })

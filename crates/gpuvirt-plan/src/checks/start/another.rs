@@ -3,7 +3,7 @@
 //! A hook can't change what a definition names; `gpuvirt vm start` can, where the request left it open. It is not said of a
 //! mediated device, which is placed at any start, nor of what was asked for by its address.
 
-use gpuvirt_model::{Hostdev, Refusal, Wanted};
+use gpuvirt_model::{Hostdev, Refusal, RefusalCode, Wanted};
 
 use super::subject::Start;
 use crate::checks::holder::shell_word;
@@ -23,7 +23,11 @@ impl Start<'_> {
             | (Hostdev::Mdev { .. }, _) => false,
         };
         let command = self.start_command();
-        for refusal in found.filter(|refusal| open && !refusal.remedy.contains(&command)) {
+        // How a device is written is no matter of which one it is.
+        let of_this_one = |refusal: &Refusal| {
+            refusal.code != RefusalCode::HostdevManaged && !refusal.remedy.contains(&command)
+        };
+        for refusal in found.filter(|refusal| open && of_this_one(refusal)) {
             refusal.remedy.insert(0, command.clone());
         }
     }

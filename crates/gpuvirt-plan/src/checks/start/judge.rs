@@ -45,7 +45,7 @@ pub fn judge(start: &Start<'_>) -> Judgement {
                 Some(function) => {
                     let Some(gpu) = start.observed.gpu_of(*address) else { continue };
                     if function.physfn.is_some() {
-                        start.vf(function, gpu, &mut judgement);
+                        start.vf(function, gpu, device, &mut judgement);
                     } else if seen.insert(gpu.address) {
                         start.card(gpu, device, &mut judgement);
                     }

@@ -25,3 +25,4 @@ mod vgpu;
 
 pub use judge::{judge, mixed_modes};
 pub use subject::{Judgement, Missing, Start};
+pub(crate) use vgpu::vf_for_libvirt_to_bind;

@@ -6,6 +6,7 @@ use gpuvirt_model::{
 };
 
 use super::subject::{Judgement, Missing, Start};
+use crate::checks::holder::shell_word;
 
 impl Start<'_> {
     /// A mediated device.
@@ -13,7 +14,11 @@ impl Start<'_> {
         let device = id.hostdev();
         let request = self.domain.requests.of_device(&device);
         if let Some(vgpu) = self.observed.vgpus.get(&id) {
-            return self.there(vgpu, request, judgement);
+            let card = self.observed.gpus.get(&vgpu.gpu);
+            return match card.and_then(|card| self.of_card(id, card)) {
+                Some(refusal) => judgement.refusals.push(refusal),
+                None => self.there(vgpu, request, judgement),
+            };
         }
         match request.map(|request| &request.wanted) {
             Some(Wanted::Profile { profile, params }) => self.missing(id, profile, params, judgement),
@@ -91,27 +96,53 @@ impl Start<'_> {
         judgement.refusals.push(self.refuse(RefusalCode::RequestUnmet, because, vec![self.start_command()]));
     }
 
+    /// What is in the way on the managed card that it is a share of: then nothing of the vGPU itself matters.
+    fn of_card(&self, id: VgpuId, gpu: &Gpu) -> Option<Refusal> {
+        let entry = self.desired.gpu(gpu.address)?;
+        let kind = entry.graphics_type.resolve(&self.desired.host);
+        self.untrusted(gpu).or_else(|| {
+            (kind != GraphicsType::SharedDirect).then(|| {
+                let because =
+                    format!("its vGPU {id} is a share of {}, which is configured as {kind}", gpu.address);
+                let set = format!("gpuvirt gpu set {} --type shared-direct", gpu.address);
+                self.refuse(RefusalCode::NotSharedDirect, because, vec![set])
+            })
+        })
+    }
+
     /// A virtual function.
-    pub(super) fn vf(&self, vf: &Function, gpu: &Gpu, judgement: &mut Judgement) {
-        let Some(entry) = self.desired.gpu(gpu.address) else { return };
-        if let Some(refusal) = self.untrusted(gpu) {
+    pub(super) fn vf(&self, vf: &Function, gpu: &Gpu, device: &Hostdev, judgement: &mut Judgement) {
+        if self.desired.gpu(gpu.address).is_none() {
+            return;
+        }
+        judgement.refusals.extend(self.bound_by_libvirt(device));
+        let id = VgpuId::Vf(vf.address);
+        if let Some(refusal) = self.of_card(id, gpu) {
             return judgement.refusals.push(refusal);
         }
-        let kind = entry.graphics_type.resolve(&self.desired.host);
-        if kind != GraphicsType::SharedDirect {
-            let because = format!(
-                "its vGPU {} is a share of {}, which is configured as {kind}",
-                vf.address, gpu.address
-            );
-            let set = format!("gpuvirt gpu set {} --type shared-direct", gpu.address);
-            return judgement.refusals.push(self.refuse(RefusalCode::NotSharedDirect, because, vec![set]));
-        }
-        let id = VgpuId::Vf(vf.address);
-        let request = self.domain.requests.of_device(&id.hostdev());
+        let request = self.domain.requests.of_device(device);
         match (self.observed.vgpus.get(&id), request.map(|request| &request.wanted)) {
             (Some(vgpu), _) => self.there(vgpu, request, judgement),
             (None, Some(Wanted::Profile { profile, params })) => self.missing(id, profile, params, judgement),
             (None, _) => judgement.refusals.push(self.vgpu_gone(id)),
         }
+    }
+
+    /// libvirt would take a virtual function from the driver that makes it a vGPU.
+    fn bound_by_libvirt(&self, device: &Hostdev) -> Option<Refusal> {
+        let because = vf_for_libvirt_to_bind(device)?;
+        let name = shell_word(&self.domain.name);
+        let edit = format!("virsh edit {name}: write managed='no' for it");
+        Some(self.refuse(RefusalCode::HostdevManaged, because, vec![edit]))
+    }
+}
+
+/// Why a virtual function of a managed card must not be in a definition like this.
+pub fn vf_for_libvirt_to_bind(device: &Hostdev) -> Option<String> {
+    match device {
+        Hostdev::Pci { address, managed: true } => Some(format!(
+            "its vGPU {address} has managed='yes': libvirt would take it from the driver that makes it a vGPU"
+        )),
+        Hostdev::Pci { managed: false, .. } | Hostdev::Mdev { .. } => None,
     }
 }
