@@ -7,8 +7,8 @@ mod proxmox;
 
 use std::io;
 
-use gpuvirt_model::PciAddress;
 use gpuvirt_model::import::{DriverOverride, ForeignSetup, KeptAway, MdevDefinition, Origin, VfioIds};
+use gpuvirt_model::{PciAddress, PciDeviceId};
 use uuid::Uuid;
 
 use crate::files::Files;
@@ -85,8 +85,8 @@ impl Reader<'_> {
 
     fn command_line(&mut self) {
         let Some(line) = self.text(paths::CMDLINE) else { return };
-        for ids in vfio_ids::of_command_line(&line) {
-            self.ids(ids, Origin::file(paths::CMDLINE));
+        for id in vfio_ids::of_command_line(&line).into_iter().flat_map(|(_, ids)| ids) {
+            self.ids(id, Origin::file(paths::CMDLINE));
         }
         for says in kept_away::of_command_line(&line) {
             self.found.kept_away.push(KeptAway { says, origin: Origin::file(paths::CMDLINE) });
@@ -97,8 +97,8 @@ impl Reader<'_> {
         let folders = paths::MODPROBE.map(|folder| (folder, self.names(folder)));
         for path in modprobe::in_effect(&folders) {
             let Some(text) = self.text(&path) else { continue };
-            for (line, ids) in vfio_ids::of_modprobe(&text) {
-                self.ids(ids, Origin::line(&path, line));
+            for (line, id) in vfio_ids::of_modprobe(&text) {
+                self.ids(id, Origin::line(&path, line));
             }
             for (line, says) in kept_away::of_modprobe(&text) {
                 self.found.kept_away.push(KeptAway { says, origin: Origin::line(&path, line) });
@@ -106,11 +106,9 @@ impl Reader<'_> {
         }
     }
 
-    fn ids(&mut self, ids: Result<vfio_ids::Ids, String>, origin: Origin) {
-        match ids {
-            Ok((vendor, device, subsystem)) => {
-                self.found.vfio_ids.push(VfioIds { vendor, device, subsystem, origin });
-            }
+    fn ids(&mut self, id: Result<PciDeviceId, String>, origin: Origin) {
+        match id {
+            Ok(id) => self.found.vfio_ids.push(VfioIds { id, origin }),
             Err(text) => self.odd(&origin.to_string(), &format!("{text:?} is no vendor:device")),
         }
     }

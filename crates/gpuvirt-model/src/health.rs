@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Evidence, Machine, PciAddress, Reading, Unknown};
+use crate::{Evidence, Machine, PciAddress, PciDeviceId, Reading, Unknown};
 
 pub use boot::{BootHealth, Loader};
 
@@ -234,19 +234,20 @@ pub struct ModuleHealth {
     pub display_drivers: Fact<BTreeMap<String, bool>>,
     /// Those of them that did not come with the kernel, each with its file below `/lib/modules/RELEASE`.
     pub built_here: BTreeMap<String, String>,
-    /// What takes cards for vfio-pci by what they are, beside modprobe.d and the kernel's command line.
+    /// What takes cards for vfio-pci by what they are: words of the kernel's command line, lines of modprobe.d, of the
+    /// initramfs' modules and of udev's rules.
     pub taken_by_id: Vec<TakingLine>,
 }
 
-/// A line that takes cards for vfio-pci by what they are.
+/// A line, or a word of the kernel's command line, that takes cards for vfio-pci by what they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakingLine {
     /// The file.
     pub file: String,
     /// The line.
     pub line: String,
-    /// Vendor and device of what it takes.
-    pub ids: Vec<(u16, u16)>,
+    /// What it takes.
+    pub ids: Vec<PciDeviceId>,
 }
 
 /// A line of modprobe.d.

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{PciAddress, VgpuParams};
+use crate::{PciAddress, PciDeviceId, VgpuParams};
 
 /// Everything that other tools' files say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -71,12 +71,8 @@ pub struct MdevDefinition {
 /// One entry of `vfio-pci`'s parameter `ids`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VfioIds {
-    /// Vendor.
-    pub vendor: u16,
-    /// Device.
-    pub device: u16,
-    /// Subsystem vendor and device, where they are given.
-    pub subsystem: Option<(u16, u16)>,
+    /// What it takes.
+    pub id: PciDeviceId,
     /// The file and line.
     pub origin: Origin,
 }

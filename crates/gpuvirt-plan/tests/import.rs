@@ -7,8 +7,8 @@ use gpuvirt_model::import::{
     DriverOverride, ForeignSetup, HostPci, HostPciDevice, MappedDevice, MdevDefinition, Origin, VfioIds,
 };
 use gpuvirt_model::{
-    ConfiguredType, Desired, DesiredGpu, Domain, DomainState, Framework, Hostdev, Observed, Profile,
-    ProfileName, Reading, Requests, VgpuId, VgpuParams,
+    ConfiguredType, Desired, DesiredGpu, Domain, DomainState, Framework, Hostdev, Observed, PciDeviceId,
+    Profile, ProfileName, Reading, Requests, VgpuId, VgpuParams,
 };
 use gpuvirt_plan::import::{Import, Sources, import};
 use picture::{AUDIO, GPU, NIC, at, binding, host};
@@ -113,7 +113,7 @@ fn a_host_drivers_override_changes_nothing() {
 
 fn ids(device: u16) -> VfioIds {
     let origin = Origin::file("/proc/cmdline");
-    VfioIds { vendor: 0x10de, device, subsystem: None, origin }
+    VfioIds { id: PciDeviceId::of(0x10de, device), origin }
 }
 
 const TWIN: &str = "0000:51:00.0";
@@ -231,16 +231,12 @@ fn a_mapping_that_means_another_card_gives_none_away() {
 
 #[test]
 fn ids_mean_every_gpu_of_a_kind_and_companions_nothing() {
-    let ids = |device, subsystem| VfioIds {
-        vendor: 0x10de,
-        device,
-        subsystem,
-        origin: Origin::line("/etc/modprobe.d/vfio.conf", 3),
-    };
+    let ids =
+        |id: &str| VfioIds { id: id.parse().unwrap(), origin: Origin::line("/etc/modprobe.d/vfio.conf", 3) };
     let with = |ids| run(&ForeignSetup { vfio_ids: vec![ids], ..ForeignSetup::default() }, &a_host());
-    assert_eq!(types(&with(ids(0x1eb8, None))), direct());
-    assert_eq!(types(&with(ids(0x1eb8, Some((0x10de, 0x12a2))))), direct());
-    for none in [ids(0x1eb8, Some((0x10de, 1))), ids(0x2235, None)] {
+    assert_eq!(types(&with(ids("10de:1eb8"))), direct());
+    assert_eq!(types(&with(ids("10de:1eb8:10de:12a2"))), direct());
+    for none in [ids("10de:1eb8:10de:1"), ids("10de:2235")] {
         let found = with(none);
         assert!(found.config.gpus.is_empty() && found.afterwards.is_empty(), "{found:?}");
         assert_eq!(found.traces[0].note.as_deref(), Some("no GPU of this host is one"));

@@ -1,24 +1,36 @@
 //! Lines that take cards for vfio-pci by vendor and device, in files of initramfs-tools and udev: they take every card of a kind,
 //! wherever it sits.
 
+use gpuvirt_model::PciDeviceId;
+
 use super::modprobe::{self, kernels_name};
 use super::vfio_ids;
 
-/// A line, and vendor and device of what it takes.
-pub type Taking = (String, Vec<(u16, u16)>);
+/// A line, and what it takes.
+pub type Taking = (String, Vec<PciDeviceId>);
 
 /// Of `/etc/initramfs-tools/modules`: a module's name with its parameters, a line each (initramfs-tools(7)).
 pub fn of_initramfs(text: &str) -> Vec<Taking> {
-    let lines = modprobe::lines(text).into_iter();
-    lines
-        .filter_map(|line| {
-            // As modprobe.d spells it.
-            let ids = vfio_ids::of_modprobe(&format!("options {line}"));
-            let ids: Vec<_> = ids.into_iter().filter_map(|(_, ids)| ids.ok()).collect();
-            let ids: Vec<_> = ids.into_iter().map(|(vendor, device, _)| (vendor, device)).collect();
-            (!ids.is_empty()).then_some((line, ids))
-        })
-        .collect()
+    // As modprobe.d spells it.
+    let ids = |line: &str| vfio_ids::of_options(&format!("options {line}")).into_iter().flatten().collect();
+    takings(modprobe::lines(text), ids)
+}
+
+/// Of a line of modprobe.d each, comments and continuations gone.
+pub fn of_options(lines: Vec<String>) -> Vec<Taking> {
+    takings(lines, |line| vfio_ids::of_options(line).into_iter().flatten().collect())
+}
+
+/// Of the kernel's command line: a word each.
+pub fn of_command_line(line: &str) -> Vec<Taking> {
+    let found = vfio_ids::of_command_line(line).into_iter();
+    let found = found.map(|(word, ids)| (word.to_owned(), ids.into_iter().flatten().collect()));
+    found.filter(|(_, ids): &Taking| !ids.is_empty()).collect()
+}
+
+fn takings(lines: Vec<String>, ids: impl Fn(&str) -> Vec<PciDeviceId>) -> Vec<Taking> {
+    let found = lines.into_iter().map(|line| (ids(&line), line));
+    found.filter(|(ids, _)| !ids.is_empty()).map(|(ids, line)| (line, ids)).collect()
 }
 
 /// Of a file of udev's rules: those that give a VFIO driver to what has an id, and ask for no address.
@@ -26,7 +38,7 @@ pub fn of_udev(text: &str) -> Vec<Taking> {
     modprobe::lines(text).into_iter().filter_map(|line| Some((line.clone(), vec![rule(&line)?]))).collect()
 }
 
-fn rule(line: &str) -> Option<(u16, u16)> {
+fn rule(line: &str) -> Option<PciDeviceId> {
     let (mut overridden, mut vendor, mut device) = (false, None, None);
     for part in line.split(',').map(str::trim) {
         let (key, compares, value) = match part.split_once("==") {
@@ -45,7 +57,7 @@ fn rule(line: &str) -> Option<(u16, u16)> {
             _ => {}
         }
     }
-    if overridden { Some((vendor?, device?)) } else { None }
+    if overridden { Some(PciDeviceId::of(vendor?, device?)) } else { None }
 }
 
 fn id(text: &str) -> Option<u16> {
@@ -61,8 +73,11 @@ mod tests {
         let text = "# vfio_pci ids=1:1\nvfio\nvfio_pci  ids=10de:2204,10de:1aef disable_vga=1\nvfio-pci ids=1002:73bf\n\
                     snd ids=1:2\nvfio-pci ids=nonsense\n";
         let want = [
-            ("vfio_pci ids=10de:2204,10de:1aef disable_vga=1", vec![(0x10de, 0x2204), (0x10de, 0x1aef)]),
-            ("vfio-pci ids=1002:73bf", vec![(0x1002, 0x73bf)]),
+            (
+                "vfio_pci ids=10de:2204,10de:1aef disable_vga=1",
+                vec![PciDeviceId::of(0x10de, 0x2204), PciDeviceId::of(0x10de, 0x1aef)],
+            ),
+            ("vfio-pci ids=1002:73bf", vec![PciDeviceId::of(0x1002, 0x73bf)]),
         ];
         assert_eq!(of_initramfs(text), want.map(|(line, ids)| (line.to_owned(), ids)));
     }
@@ -70,7 +85,7 @@ mod tests {
     #[test]
     fn a_rule_that_asks_for_ids_and_for_no_address_takes_all_of_them() {
         let by_id = r#"ACTION=="add", SUBSYSTEM=="pci", ATTR{vendor}=="0x10de", ATTR{device}=="0x2204", ATTR{driver_override}="vfio-pci""#;
-        assert_eq!(of_udev(by_id), [(by_id.to_owned(), vec![(0x10de, 0x2204)])]);
+        assert_eq!(of_udev(by_id), [(by_id.to_owned(), vec![PciDeviceId::of(0x10de, 0x2204)])]);
         for other in [
             format!(r#"KERNEL=="0000:41:00.0", {by_id}"#),
             by_id.replace("vfio-pci", "nvidia"),

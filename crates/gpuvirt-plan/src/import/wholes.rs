@@ -59,20 +59,9 @@ fn is_vfio(driver: &str) -> bool {
 
 fn vfio_ids(ids: &VfioIds, sources: &Sources<'_>, collected: &mut Collected) {
     let observed = sources.observed;
-    let says = match ids.subsystem {
-        None => format!("vfio-pci takes every {:04x}:{:04x}", ids.vendor, ids.device),
-        Some((vendor, device)) => {
-            format!("vfio-pci takes every {:04x}:{:04x} of {vendor:04x}:{device:04x}", ids.vendor, ids.device)
-        }
-    };
-    let trace = Trace::about(&ids.origin, says);
+    let trace = Trace::about(&ids.origin, format!("vfio-pci takes every {}", ids.id));
     let fits = |address: &PciAddress| {
-        observed.functions.get(address).map(|function| function.identity).is_some_and(|identity| {
-            (identity.vendor, identity.device) == (ids.vendor, ids.device)
-                && ids
-                    .subsystem
-                    .is_none_or(|pair| pair == (identity.subsystem_vendor, identity.subsystem_device))
-        })
+        observed.functions.get(address).is_some_and(|function| ids.id.matches(&function.identity))
     };
     let found: Vec<PciAddress> = observed.gpus.keys().copied().filter(&fits).collect();
     if found.is_empty() {

@@ -99,6 +99,13 @@ fn by_id() -> Vec<Case> {
             bed.file("/etc/udev/rules.d/10-vfio.rules", &rule(""))
         })
         .says("/etc/udev/rules.d/10-vfio.rules"),
+        case("every display of a vendor's, by its class", F::TakenById, S::Warning, |bed| {
+            told(bed, "vfio-pci.ids=10de:ffffffff:ffffffff:ffffffff:00030000:ffff00ff")
+        })
+        .says("0000:01:00.0, 0000:02:00.0"),
+        case("ids in quotes, with the prefix of hexadecimals", F::TakenById, S::Warning, |bed| {
+            bed.file(CONF, "options vfio_pci ids=\"0x10de:0x2204\"\n")
+        }),
     ]
 }
 
@@ -139,6 +146,11 @@ pub fn nothing_kept() -> Vec<(&'static str, Bed)> {
         (
             "a rule for one address",
             bed().file("/etc/udev/rules.d/10-vfio.rules", &rule("KERNEL==\"0000:02:00.0\", ")),
+        ),
+        ("ids of a subsystem that no card has", told(bed(), "vfio-pci.ids=10de:2204:1043:0001")),
+        (
+            "ids of sound controllers alone",
+            told(bed(), "vfio-pci.ids=10de:ffffffff:ffffffff:ffffffff:00040300:00ffff00"),
         ),
         (
             "identical twins that nothing takes by what they are",

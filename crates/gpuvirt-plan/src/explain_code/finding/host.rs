@@ -132,9 +132,11 @@ pub(super) const TEXTS: &[Explanation] = &[
     Explanation {
         name: "taken-by-id",
         cause: "vfio-pci was told to take cards by vendor and device (ids=). It takes every card of that \
-                kind, the one that the host is to keep too, and a second one that is added later.",
+                kind, the one that the host is to keep too, and a second one that is added later. An entry may name a subsystem \
+                besides, or in the place of a device any one of a class: vendor:device:subvendor:subdevice:class:class_mask, \
+                where ffffffff is any.",
         evidence: "vfio-pci.ids= on the kernel's command line, ids= in /etc/modprobe.d or /etc/initramfs-tools/modules, a rule in \
-                   /etc/udev/rules.d that sets driver_override by vendor and device, and the cards of that kind.",
+                   /etc/udev/rules.d that sets driver_override by vendor and device, and the cards that fit.",
         remedy: "Configure the card by its address (gpuvirt gpu set ADDRESS --type direct), drop the ids, \
                 make the initramfs anew and reboot. gpuvirt import shows what it would write.",
     },
