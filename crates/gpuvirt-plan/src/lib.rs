@@ -27,6 +27,7 @@ pub mod parameter;
 pub mod params;
 pub mod placement;
 pub mod plan;
+pub mod power_control;
 pub mod profile;
 pub mod promise;
 pub mod running;
