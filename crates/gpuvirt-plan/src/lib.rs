@@ -19,6 +19,7 @@ pub mod explain;
 pub mod explain_code;
 pub mod gpu;
 pub mod import;
+mod initramfs;
 pub mod mark;
 pub mod mig;
 pub mod mig_room;

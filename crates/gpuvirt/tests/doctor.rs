@@ -13,6 +13,7 @@ mod doctor {
     pub mod kept;
     pub mod lab;
     pub mod missing;
+    pub mod remedies;
     pub mod vms;
     pub mod whole;
 }
@@ -98,6 +99,7 @@ fn what_goes_together_or_is_as_it_should_be_is_no_finding() {
     beds.extend(doctor::cards::driver_not_missed());
     beds.extend(doctor::cards::asleep_and_no_harm());
     beds.extend(doctor::kept::nothing_kept());
+    beds.extend(doctor::remedies::of_no_use());
     let host = "<cpu mode='host-passthrough' check='none' migratable='on'/>";
     beds.push(("a processor that has the host's address bits by itself", doctor::cards::guest_with(host)));
     let iommufd = doctor::hosts::without_iommu_driver(Bed::healthy())
@@ -110,16 +112,18 @@ fn what_goes_together_or_is_as_it_should_be_is_no_finding() {
 }
 
 /// The words that begin a line which is a command as a whole, to be copied; all else is a sentence or a piece of XML.
-const COMMANDS: [&str; 30] = [
+const COMMANDS: [&str; 33] = [
     "apparmor_parser",
     "apt",
     "ausearch",
+    "cat",
     "chmod",
     "cp",
     "dnf",
     "echo",
     "gpuvirt",
     "grep",
+    "grub-mkconfig",
     "grubby",
     "journalctl",
     "kernel-install",
@@ -127,6 +131,7 @@ const COMMANDS: [&str; 30] = [
     "ls",
     "lspci",
     "mkdir",
+    "mkinitcpio",
     "modprobe",
     "mv",
     "nvidia-smi",

@@ -4,6 +4,7 @@
 use gpuvirt_model::PciDeviceId;
 
 use super::modprobe::{self, kernels_name};
+use super::udev_override::{self, Subject};
 use super::vfio_ids;
 
 /// A line, and what it takes.
@@ -39,29 +40,11 @@ pub fn of_udev(text: &str) -> Vec<Taking> {
 }
 
 fn rule(line: &str) -> Option<PciDeviceId> {
-    let (mut overridden, mut vendor, mut device) = (false, None, None);
-    for part in line.split(',').map(str::trim) {
-        let (key, compares, value) = match part.split_once("==") {
-            Some((key, value)) => (key.trim(), true, value.trim().trim_matches('"')),
-            None => {
-                let (key, value) = part.split_once('=')?;
-                (key.trim().trim_end_matches(':'), false, value.trim().trim_matches('"'))
-            }
-        };
-        match (key, compares) {
-            // The device itself, or one above it, by its address.
-            ("KERNEL" | "KERNELS" | "DEVPATH" | "ENV{PCI_SLOT_NAME}", true) => return None,
-            ("ATTR{vendor}" | "ATTRS{vendor}", true) => vendor = id(value),
-            ("ATTR{device}" | "ATTRS{device}", true) => device = id(value),
-            ("ATTR{driver_override}", false) => overridden = kernels_name(value) == "vfio_pci",
-            _ => {}
-        }
+    let rule = udev_override::of_rule(line)?;
+    match rule.of {
+        Subject::Kind(id) if kernels_name(&rule.driver) == "vfio_pci" => Some(id),
+        _ => None,
     }
-    if overridden { Some(PciDeviceId::of(vendor?, device?)) } else { None }
-}
-
-fn id(text: &str) -> Option<u16> {
-    u16::from_str_radix(text.strip_prefix("0x")?, 16).ok()
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ fn without_table(bed: Bed) -> Bed {
     bed.absent("/sys/firmware/acpi/tables/DMAR").file("/sys/firmware/acpi/tables/FACP", "")
 }
 
-fn with_remapping(observed: &mut gpuvirt_model::Observed, remapped: bool, waived: bool) {
+pub fn with_remapping(observed: &mut gpuvirt_model::Observed, remapped: bool, waived: bool) {
     observed.host.interrupt_remapping = Reading::Known(remapped);
     observed.host.unsafe_interrupts_allowed = waived;
 }
@@ -105,6 +105,18 @@ pub fn cases() -> Vec<Case> {
             .retouched(without_groups)
         })
         .says("CONFIG_AMD_IOMMU is not set"),
+        case("a kernel without AMD's IOMMU, which has its own list alone", F::NoIommu, S::Error, |bed| {
+            bed.file(
+                "/proc/cpuinfo",
+                "vendor_id\t: AuthenticAMD\nflags\t\t: fpu svm\naddress sizes\t: 46 bits physical\n\n",
+            )
+            .absent(CONFIG)
+            .absent("/lib/modules/6.12.0-test/config")
+            .absent("/lib/modules/6.12.0-test/build/.config")
+            .file("/proc/config.gz", "CONFIG_INTEL_IOMMU=y\nCONFIG_VFIO_PCI=m\n")
+            .retouched(without_groups)
+        })
+        .says("/proc/config.gz"),
         case("Intel's IOMMU is not asked for", F::NoIommu, S::Error, |bed| {
             bed.file(CMDLINE, "ro quiet\n").retouched(without_groups)
         })
@@ -120,6 +132,9 @@ pub fn cases() -> Vec<Case> {
         .says("Why, is not to be seen from here"),
         case("interrupts are not remapped", F::NoInterruptRemapping, S::Error, |bed| {
             bed.retouched(|observed| with_remapping(observed, false, false))
+        }),
+        case("interrupts are not remapped, of a VM", F::NoInterruptRemapping, S::Error, |bed| {
+            super::remedies::in_a_vm(bed)
         }),
         case("interrupts are not to be remapped", F::NoInterruptRemapping, S::Error, |bed| {
             bed.file(CMDLINE, "ro intel_iommu=on intremap=off\n")
