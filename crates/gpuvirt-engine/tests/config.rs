@@ -3,14 +3,15 @@
 
 mod world;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use gpuvirt_engine::{ConfigReport, ConfigRequest, CreateRequest, EngineError, Strangers, Until, Wish};
 use gpuvirt_fakekernel::{Errno, On, Process};
 use gpuvirt_host::Sysfs;
 use gpuvirt_model::{
-    AssignmentPolicy, Configuration, ConfiguredType, DesiredVgpu, GpuSettings, GraphicsType, ProfileName,
-    RefusalCode, VgpuId, When,
+    AssignmentPolicy, Configuration, ConfiguredType, Desired, DesiredVgpu, GpuSettings, GraphicsType,
+    HostSettings, ProfileName, RefusalCode, VgpuId, When,
 };
 use gpuvirt_plan::config::Unnamed;
 use uuid::Uuid;
@@ -333,4 +334,46 @@ fn a_card_that_another_tool_gave_to_vfio_goes_to_the_hosts_driver_when_that_is_a
     assert!(world.kernel.writes().is_empty());
     apply(&world, document(&[(GPU, ConfiguredType::Shared)])).unwrap();
     assert_eq!(active(&world, GPU), GraphicsType::Shared);
+}
+
+/// What a daemon that dies in the midst of a document leaves is, function by function, as before or as asked, and the same
+/// document leads the rest of the way.
+#[test]
+fn killed_anywhere_in_a_document_the_next_daemon_and_the_same_document_end_where_it_led() {
+    let config = || {
+        let host = HostSettings {
+            assignment_policy: Some(AssignmentPolicy::Consolidation),
+            ..HostSettings::default()
+        };
+        let both = [(GPU, ConfiguredType::Direct), (OTHER, ConfiguredType::Direct)];
+        Configuration { host, ..document(&both) }
+    };
+    let done = World::new();
+    apply(&done, config()).unwrap();
+    let asked = (done.picture(), done.files().desired.gpus, done.files().desired.host);
+    let mut deaths = [0, 0];
+    for (point, storing) in (0..32).flat_map(|point| [(point, 0), (point, 1)]) {
+        let world = World::new();
+        let before = world.picture();
+        let dies = if storing == 1 { &world.dies_before_storing } else { &world.dies_before };
+        *dies.lock().unwrap() = Some(point);
+        let died = catch_unwind(AssertUnwindSafe(|| drop(apply(&world, config())))).is_err();
+        *dies.lock().unwrap() = None;
+        if !died {
+            continue;
+        }
+        deaths[storing] += 1;
+        let told = format!("dead before {} {point}", ["step", "storing"][storing]);
+        world.engine().recover(Duration::from_secs(1)).unwrap();
+        let now = world.picture();
+        for (function, binding) in &now.bindings {
+            let known = [&before.bindings[function], &asked.0.bindings[function]];
+            assert!(known.contains(&binding), "{told}: {function} is {binding:?}");
+        }
+        assert!(world.files().intents.is_empty(), "{told}");
+        apply(&world, config()).unwrap();
+        let Desired { gpus, host, .. } = world.files().desired;
+        assert_eq!((world.picture(), gpus, host), asked, "{told}");
+    }
+    assert!(deaths.iter().all(|deaths| *deaths > 3), "{deaths:?}: the test tests nothing");
 }
