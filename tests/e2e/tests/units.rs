@@ -345,6 +345,7 @@ fn what_has_no_name_before_it_is_made_is_made_once_for_its_key() {
     let gpu = lab.sriov_gpu();
     lab.give_to_gpuvirt_vf(&gpu, VfForm::VendorVfio);
     lab.enable_vfs(&gpu);
+    lab.gpuvirt(&format!("gpu set {gpu} --type shared-direct")).expect(0);
     let create = format!("{} vgpu create --gpu {gpu} --profile lab-1q -o json", key('c'));
     let [first, again] = ordered_twice(&lab, &create);
     assert_eq!(again["id"], first["id"]);
