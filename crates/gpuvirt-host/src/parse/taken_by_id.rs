@@ -33,14 +33,15 @@ fn takings(lines: Vec<String>, ids: impl Fn(&str) -> Vec<PciDeviceId>) -> Vec<Ta
     found.filter(|(ids, _)| !ids.is_empty()).map(|(ids, line)| (line, ids)).collect()
 }
 
-/// Of a file of udev's rules: those that give a VFIO driver to what has an id, and ask for no address.
+/// Of a file of udev's rules: those that give a VFIO driver to what has an id, and ask for no address. Of each only that is told:
+/// a rule may run programs too, with anybody's secrets.
 pub fn of_udev(text: &str) -> Vec<Taking> {
-    modprobe::lines(text).into_iter().filter_map(|line| Some((line.clone(), vec![rule(&line)?]))).collect()
+    modprobe::lines(text).iter().filter_map(|line| rule(line)).collect()
 }
 
-fn rule(line: &str) -> Option<PciDeviceId> {
+fn rule(line: &str) -> Option<Taking> {
     let (mut overridden, mut vendor, mut device) = (false, None, None);
-    for part in line.split(',').map(str::trim) {
+    for part in parts(line) {
         let (key, compares, value) = match part.split_once("==") {
             Some((key, value)) => (key.trim(), true, value.trim().trim_matches('"')),
             None => {
@@ -51,13 +52,27 @@ fn rule(line: &str) -> Option<PciDeviceId> {
         match (key, compares) {
             // The device itself, or one above it, by its address.
             ("KERNEL" | "KERNELS" | "DEVPATH" | "ENV{PCI_SLOT_NAME}", true) => return None,
-            ("ATTR{vendor}" | "ATTRS{vendor}", true) => vendor = id(value),
-            ("ATTR{device}" | "ATTRS{device}", true) => device = id(value),
+            ("ATTR{vendor}" | "ATTRS{vendor}", true) => vendor = Some((key, id(value)?)),
+            ("ATTR{device}" | "ATTRS{device}", true) => device = Some((key, id(value)?)),
             ("ATTR{driver_override}", false) => overridden = kernels_name(value) == "vfio_pci",
             _ => {}
         }
     }
-    if overridden { Some(PciDeviceId::of(vendor?, device?)) } else { None }
+    let ((vendor_key, vendor), (device_key, device)) = (vendor?, device?);
+    let told = format!(
+        r#"{vendor_key}=="0x{vendor:04x}", {device_key}=="0x{device:04x}", ATTR{{driver_override}}="vfio-pci""#
+    );
+    overridden.then(|| (told, vec![PciDeviceId::of(vendor, device)]))
+}
+
+/// The parts of a rule: between commas that are in no quotes.
+fn parts(line: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    let parts = line.split(move |c: char| {
+        quoted ^= c == '"';
+        c == ',' && !quoted
+    });
+    parts.map(str::trim).filter(|part| !part.is_empty())
 }
 
 fn id(text: &str) -> Option<u16> {
@@ -85,7 +100,12 @@ mod tests {
     #[test]
     fn a_rule_that_asks_for_ids_and_for_no_address_takes_all_of_them() {
         let by_id = r#"ACTION=="add", SUBSYSTEM=="pci", ATTR{vendor}=="0x10de", ATTR{device}=="0x2204", ATTR{driver_override}="vfio-pci""#;
-        assert_eq!(of_udev(by_id), [(by_id.to_owned(), vec![PciDeviceId::of(0x10de, 0x2204)])]);
+        let told = r#"ATTR{vendor}=="0x10de", ATTR{device}=="0x2204", ATTR{driver_override}="vfio-pci""#;
+        let want = [(told.to_owned(), vec![PciDeviceId::of(0x10de, 0x2204)])];
+        let running = format!(r#"{by_id}, RUN+="/bin/sh -c 'echo a, b'","#);
+        for rule in [by_id, told, &running] {
+            assert_eq!(of_udev(rule), want, "{rule}");
+        }
         for other in [
             format!(r#"KERNEL=="0000:41:00.0", {by_id}"#),
             by_id.replace("vfio-pci", "nvidia"),
