@@ -24,6 +24,13 @@ if [ "${1:-}" = --tests ]; then
   install -m 755 "$target/release/gpuvirt-conformance" "$stage/usr/bin/"
   install -m 755 "$root"/tests/e2e/guest/* "$LAB_SRC"/guest/{sriov-manage,nvidia-smi} "$target"/release/e2e-{hold,clients} "$stage/lab/e2e/"
   install -m 644 "$LAB_SRC/guest/gpuvirtd.toml" "$stage/lab/e2e/"
+  # Functions that the host lets sleep, as many distributions do: what VFIO makes of that is to be put back.
+  # shellcheck source=tests/lab/devices.env
+  . "$LAB_SRC/devices.env"
+  mkdir -p "$stage/etc/udev/rules.d"
+  for device in "$PLAIN_GPU" "$MULTI_AUDIO"; do
+    printf 'ACTION=="add", SUBSYSTEM=="pci", KERNEL=="%s", ATTR{power/control}="auto"\n' "$device"
+  done >"$stage/etc/udev/rules.d/90-e2e-power.rules"
 fi
 "$lab" push "$stage"/* /
 "$lab" exec -- sh -c '

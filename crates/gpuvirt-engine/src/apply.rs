@@ -5,7 +5,9 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use gpuvirt_model::{Gpu, Holder, Hostdev, Observed, PciAddress, Refusal, RefusalCode, VgpuId, chain};
-use gpuvirt_plan::{Marks, Plan, Step, UnbindLock, audit, explain, sriov, undo, vendor, verify};
+use gpuvirt_plan::{
+    Marks, Plan, Step, UnbindLock, audit, explain, power_control, sriov, undo, vendor, verify,
+};
 
 use crate::ports::{PortError, StepError};
 use crate::progress::Working;
@@ -169,7 +171,8 @@ impl Engine {
             hands_off(plan, "a write still waits in the kernel")
         } else {
             match self.undo(plan, deadline) {
-                Ok(()) => "everything is as it was before".to_owned(),
+                Ok(lost) if lost.is_empty() => "everything is as it was before".to_owned(),
+                Ok(lost) => format!("everything is as it was before, but {}", lost.join("; ")),
                 Err(why) => hands_off(plan, &why),
             }
         };
@@ -177,11 +180,11 @@ impl Engine {
         EngineError::Failed { what, now }
     }
 
-    /// The way back, verified; the journal is closed when it succeeded.
+    /// The way back, verified; the journal is closed when it succeeded. What somebody has set otherwise since is returned.
     ///
     /// # Errors
     /// Why it did not succeed, in words. The journal is open still.
-    pub(crate) fn undo(&self, plan: &Plan, deadline: Duration) -> Result<(), String> {
+    pub(crate) fn undo(&self, plan: &Plan, deadline: Duration) -> Result<Vec<String>, String> {
         let plan = &self.with_marks(plan).map_err(|error| chain(&error))?;
         // Holders too: the way back must not be taken from under anybody.
         // Starts wait from here on: what nobody has when it is looked at, nobody has when it is written to.
@@ -212,7 +215,8 @@ impl Engine {
         match verify::broken_promises(&back, &after).as_slice() {
             [] => {
                 let noted = Plan { marks: intent.marks.and(&plan.marks), ..intent };
-                self.settle_undone(&noted, &now, &after).map_err(|error| chain(&error))
+                self.settle_undone(&noted, &now, &after).map_err(|error| chain(&error))?;
+                Ok(power_control::not_kept(&back, &after))
             }
             broken => Err(broken.join("; ")),
         }
@@ -267,10 +271,11 @@ impl Engine {
         if failure.still_waiting {
             return;
         }
-        let last = back.steps.iter().rposition(|step| !matches!(step, Step::SetOverride { .. }));
+        let lasting = |step: &Step| matches!(step, Step::SetOverride { .. } | Step::SetPowerControl { .. });
+        let last = back.steps.iter().rposition(|step| !lasting(step));
         for step in back.steps.iter().skip(last.map_or(0, |last| last + 1)) {
             if let Err(error) = self.lending(|| self.host.perform(step, deadline)) {
-                tracing::warn!(gpu = %back.gpu, error = chain(&error), "an override stays behind");
+                tracing::warn!(gpu = %back.gpu, error = chain(&error), step = explain::sentence(step), "not done");
             }
         }
     }

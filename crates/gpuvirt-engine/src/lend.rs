@@ -13,6 +13,7 @@ use gpuvirt_plan::{Plan, Wanted, checks, switch};
 use crate::hook::WRITE_AT_LEAST;
 use crate::host::why;
 use crate::mig_read::Asked;
+use crate::prepare::power_control_lost;
 use crate::records::records_after;
 use crate::records::with_instances_after;
 use crate::turn::Turn;
@@ -57,6 +58,9 @@ impl Engine {
         let plan = Plan { marks: applied.marks, ..plan };
         let records = with_instances_after(records_after(view, &plan), &plan, &applied.now);
         self.settle(&plan, view, &view.desired, &records, left())?;
+        for warning in power_control_lost(&plan, &applied.now) {
+            tracing::warn!(gpu = %address, "{}", warning.text);
+        }
         tracing::info!(gpu = %address, %to, "lent");
         Ok(())
     }

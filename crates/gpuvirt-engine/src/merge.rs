@@ -211,8 +211,7 @@ mod tests {
     fn of_the_records_each_is_merged_by_itself() {
         let binding = |driver: Option<&str>| HostBinding {
             driver: driver.map(|name| DriverName::parse(name).unwrap()),
-            driver_override: None,
-            identity: None,
+            ..HostBinding::default()
         };
         let of = |entries: &[(&str, Option<&str>)]| Records {
             host_bindings: entries.iter().map(|(gpu, driver)| (at(gpu), binding(*driver))).collect(),

@@ -7,7 +7,7 @@ use gpuvirt_model::{
     ConfiguredType, Desired, DesiredGpu, GraphicsType, Observed, PciAddress, Refusal, RefusalCode, Warning,
     WarningCode,
 };
-use gpuvirt_plan::{Plan, Wanted, checks, switch};
+use gpuvirt_plan::{Plan, Wanted, checks, power_control, switch};
 
 use crate::apply::Failure;
 use crate::mig_read::{Asked, READ_DEADLINE};
@@ -102,6 +102,12 @@ pub(crate) fn preparation(request: &SwitchRequest, earlier: Option<&DesiredGpu>)
         vgpu_mode: request.prepare.vgpu_mode.or_else(|| earlier?.vgpu_mode),
         vf_count: request.prepare.vf_count.or_else(|| earlier?.vf_count),
     }
+}
+
+/// What the host had set and somebody has set otherwise since it was put back.
+pub(crate) fn power_control_lost(plan: &Plan, now: &Observed) -> Vec<Warning> {
+    let lost = power_control::not_kept(plan, now).into_iter();
+    lost.map(|text| Warning { code: WarningCode::PowerControlLost, text }).collect()
 }
 
 /// Services that ran before and were stopped, and that run no more.

@@ -21,6 +21,7 @@ pub(crate) fn records_after(view: &View, plan: &Plan) -> Records {
                 driver: binding.driver.clone(),
                 driver_override: binding.driver_override.clone(),
                 identity: Some(observed.identity),
+                power_control: plan.before.power_control.get(function).copied(),
             };
             records.host_bindings.insert(*function, recorded);
         }

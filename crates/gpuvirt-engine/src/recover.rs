@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use gpuvirt_model::{Outcome, PciAddress, UnitName, VgpuId};
-use gpuvirt_plan::{Plan, Step, Wanted, sriov, switch, verify};
+use gpuvirt_plan::{Plan, Step, Wanted, explain, sriov, switch, verify};
 use uuid::Uuid;
 
 use crate::lend::is_lent;
@@ -96,19 +96,23 @@ impl Engine {
         }
         view.observed.mig = read;
         if is_settled(plan, &view) {
-            self.start_services(plan, &view, deadline);
+            self.finish(plan, &view, deadline);
             return self.store.close_journal(plan).map_err(|error| chain(&error));
         }
-        self.undo(plan, deadline)
+        self.undo(plan, deadline).map(drop)
     }
 
-    /// A change that is done may have died before its last steps: services that it stopped run again, as far as they can.
-    fn start_services(&self, plan: &Plan, view: &View, deadline: Duration) {
+    /// A change that is done may have died before its last steps: what the host had set is put back, and services that it
+    /// stopped run again, as far as they can.
+    fn finish(&self, plan: &Plan, view: &View, deadline: Duration) {
         let runs = |unit: &&UnitName| view.observed.host.running_services.contains_key(*unit);
-        for unit in plan.before.services.iter().filter(|unit| !runs(unit)) {
-            let step = Step::StartService { gpu: plan.gpu, unit: unit.clone() };
+        let puts_back = |step: &&Step| matches!(step, Step::SetPowerControl { .. });
+        let stopped = plan.before.services.iter().filter(|unit| !runs(unit));
+        let starts = stopped.map(|unit| Step::StartService { gpu: plan.gpu, unit: unit.clone() });
+        for step in plan.steps.iter().filter(puts_back).cloned().chain(starts) {
             if let Err(error) = self.lending(|| self.host.perform(&step, deadline)) {
-                tracing::warn!(gpu = %plan.gpu, %unit, error = chain(&error), "a service did not start again");
+                let step = explain::sentence(&step);
+                tracing::warn!(gpu = %plan.gpu, step, error = chain(&error), "not done");
             }
         }
     }

@@ -9,7 +9,7 @@ use gpuvirt_model::{
 use gpuvirt_plan::{Plan, checks, pending, switch};
 
 use crate::mig_read::{Asked, READ_DEADLINE};
-use crate::prepare::{preparation, services_down, wanted};
+use crate::prepare::{power_control_lost, preparation, services_down, wanted};
 use crate::records::{records_after, with_instances_after};
 use crate::{Engine, EngineError, Report, SwitchRequest, View};
 
@@ -108,6 +108,7 @@ impl Engine {
             records = with_instances_after(records_after(view, &whole), &whole, &now);
             self.settle(&whole, view, desired, &records, deadline)?;
             report.warnings.extend(services_down(&whole, &now));
+            report.warnings.extend(power_control_lost(&whole, &now));
             report.plan = Some(whole);
         }
         if let Some(gpu) = now.gpus.get(&gpu.address) {

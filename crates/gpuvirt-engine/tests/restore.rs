@@ -19,6 +19,11 @@ use world::{GPU, OTHER, PLAIN, PLAIN_VF, TYPED, VF, World, at, vgpu};
 const TWO_GPUS: &str = include_str!("../../../tests/hosts/two-gpus.umockdev");
 const SRIOV: &str = include_str!("../../../tests/hosts/sriov-host.umockdev");
 
+/// A rule of udev's sets `power/control` at each boot, as it had before.
+fn rebooted(world: &World) -> World {
+    world.rebooted(TWO_GPUS).lets_sleep(GPU)
+}
+
 fn restore(world: &World, gpu: &str) -> Result<Report, EngineError> {
     world.engine().restore(at(gpu), Duration::from_secs(1))
 }
@@ -40,7 +45,7 @@ fn a_passthrough_gpu_is_one_again_after_a_reboot() {
     let world = World::new();
     world.set(GPU, ConfiguredType::Direct).unwrap();
     let (before, files) = (world.picture(), world.files());
-    let world = world.rebooted(TWO_GPUS);
+    let world = rebooted(&world);
     assert_ne!(world.picture(), before);
     assert!(restore(&world, GPU).unwrap().outcome.is_changed());
     assert_eq!(world.picture(), before);
@@ -75,7 +80,7 @@ fn an_unmanaged_gpu_is_left_alone() {
 fn libvirt_is_not_asked() {
     let world = World::new();
     world.set(GPU, ConfiguredType::Direct).unwrap();
-    let world = world.rebooted(TWO_GPUS);
+    let world = rebooted(&world);
     world.libvirt_panics();
     restore(&world, GPU).unwrap();
     assert_eq!(active(&world, GPU), GraphicsType::Direct);
@@ -86,7 +91,7 @@ fn a_holder_is_named_and_the_next_gpu_is_restored_all_the_same() {
     let world = World::new();
     world.set(GPU, ConfiguredType::Direct).unwrap();
     world.set(OTHER, ConfiguredType::Direct).unwrap();
-    let world = world.rebooted(TWO_GPUS);
+    let world = rebooted(&world);
     world.kernel.start(Process::new(77, "Xorg").opens("/dev/dri/card0"));
     let held = refusal(restore(&world, GPU));
     assert_eq!(held.code, RefusalCode::GpuInUse);
@@ -103,7 +108,7 @@ fn a_holder_is_named_and_the_next_gpu_is_restored_all_the_same() {
 fn a_failed_restore_leaves_the_host_as_the_boot_left_it() {
     let world = World::new();
     world.set(GPU, ConfiguredType::Direct).unwrap();
-    let world = world.rebooted(TWO_GPUS);
+    let world = rebooted(&world);
     let before = world.picture();
     world.kernel.fail(On::Bind { driver: "vfio-pci".to_owned(), function: at(GPU) }, Errno::EINVAL);
     assert!(matches!(restore(&world, GPU), Err(EngineError::Failed { .. })));
@@ -120,7 +125,7 @@ fn another_device_in_the_cards_place_is_left_alone_and_the_card_is_found() {
     let world = World::new();
     world.set(GPU, ConfiguredType::Direct).unwrap();
     world.set(OTHER, ConfiguredType::Shared).unwrap();
-    let world = world.rebooted(TWO_GPUS);
+    let world = rebooted(&world);
     let configured_at = |address: &str| world.files.lock().unwrap().desired.gpus[0].address = at(address);
     let unused = "0000:3f:00.0";
     configured_at(unused);
@@ -148,7 +153,7 @@ fn another_device_in_the_cards_place_is_left_alone_and_the_card_is_found() {
 fn of_two_cards_alike_none_is_named_as_the_one_that_moved() {
     let world = World::new();
     world.set(GPU, ConfiguredType::Direct).unwrap();
-    let world = world.rebooted(TWO_GPUS);
+    let world = rebooted(&world);
     world.files.lock().unwrap().desired.gpus[0].address = at("0000:3f:00.0");
     let gone = refusal(restore(&world, "0000:3f:00.0"));
     assert!(!gone.to_string().contains("a card like it"), "{gone}");
@@ -159,7 +164,7 @@ fn a_card_that_waits_for_a_vm_stays_the_hosts() {
     let world = World::new();
     world.set(GPU, ConfiguredType::Direct).unwrap();
     world.files.lock().unwrap().desired.gpus[0].when = When::Vm;
-    let world = world.rebooted(TWO_GPUS);
+    let world = rebooted(&world);
     assert!(!restore(&world, GPU).unwrap().outcome.is_changed());
     assert_eq!(active(&world, GPU), GraphicsType::Shared);
     assert!(matches!(world.observed().domains, Reading::Unknown(_)));
@@ -190,7 +195,7 @@ fn an_admins_vgpus_are_made_again_and_a_domains_are_not() {
     let for_a_domain = Wish { domain: Some(Uuid::from_u128(99)), ..wish(Uuid::from_u128(9), "lab-1q") };
     create(&world, OTHER, vec![for_a_domain]);
     assert_eq!(world.observed().vgpus.len(), 4);
-    let world = offering(world.rebooted(TWO_GPUS));
+    let world = offering(rebooted(&world));
     assert!(world.observed().vgpus.is_empty());
     assert!(restore(&world, OTHER).unwrap().outcome.is_changed());
     let made: Vec<VgpuId> = world.observed().vgpus.keys().copied().collect();
@@ -210,7 +215,7 @@ fn a_vgpu_that_does_not_fit_any_more_is_named_and_the_others_are_made() {
     create(&world, OTHER, (1..=2).map(|n| wish(Uuid::from_u128(n), "lab-1q")).collect());
     let profile = ProfileName("lab-9q".to_owned());
     world.files.lock().unwrap().desired.gpus[0].vgpus[0].profile = profile;
-    let world = offering(world.rebooted(TWO_GPUS));
+    let world = offering(rebooted(&world));
     let Err(EngineError::Refused(refusals)) = restore(&world, OTHER) else { panic!("it was not refused") };
     assert!(
         refusals
@@ -261,7 +266,7 @@ fn a_card_that_was_claimed_early_is_direct_and_its_way_back_is_known() {
     let before = world.picture();
     world.set(GPU, ConfiguredType::Direct).unwrap();
     let files = world.files();
-    let world = claimed(world.rebooted(TWO_GPUS));
+    let world = claimed(rebooted(&world));
     restore(&world, GPU).unwrap();
     assert_eq!((active(&world, GPU), world.files()), (GraphicsType::Direct, files));
     world.set(GPU, ConfiguredType::Shared).unwrap();
@@ -274,7 +279,7 @@ fn a_card_that_an_old_image_claimed_is_the_hosts_again() {
     let before = world.picture();
     world.set(GPU, ConfiguredType::Direct).unwrap();
     world.set(GPU, ConfiguredType::Shared).unwrap();
-    let world = claimed(world.rebooted(TWO_GPUS));
+    let world = claimed(rebooted(&world));
     restore(&world, GPU).unwrap();
     assert_eq!(world.picture(), before);
 }
@@ -301,8 +306,8 @@ fn configured() -> [Configured; 3] {
         world
     };
     [
-        (GPU, direct, |world| world.rebooted(TWO_GPUS)),
-        (OTHER, vgpus, |world| offering(world.rebooted(TWO_GPUS))),
+        (GPU, direct, |world| rebooted(world)),
+        (OTHER, vgpus, |world| offering(rebooted(world))),
         (PLAIN, vfs, |world| world.rebooted(SRIOV)),
     ]
 }
@@ -340,7 +345,7 @@ fn a_vgpu_that_its_driver_fails_to_make_keeps_no_other_from_being_made() {
     let world = offering(World::new());
     world.set(OTHER, ConfiguredType::SharedDirect).unwrap();
     create(&world, OTHER, vec![wish(Uuid::from_u128(1), "lab-1q"), wish(Uuid::from_u128(2), "lab-1q")]);
-    let world = offering(world.rebooted(TWO_GPUS));
+    let world = offering(rebooted(&world));
     // Made together the second fails; by itself the first fails again.
     world.kernel.inject_once(On::NthWrite { nth: 2 }, Fault::Errno(Errno::EIO));
     world.kernel.inject_once(On::NthWrite { nth: 4 }, Fault::Errno(Errno::EIO));

@@ -127,6 +127,8 @@ impl Kernel {
         self.files.put_text(&format!("{folder}/enable"), if vfio { "0\n" } else { "1\n" });
         if vfio {
             self.vfio_attach(function);
+        } else if self.let_sleep.contains(driver) {
+            self.files.put_text(&format!("{folder}/power/control"), "auto\n");
         }
         self.renew_framebuffers();
     }

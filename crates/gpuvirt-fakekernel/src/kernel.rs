@@ -115,6 +115,11 @@ impl FakeKernel {
         kernel.renew_lock(card);
     }
 
+    /// From now on this driver lets a function sleep once it has it, whatever was set before.
+    pub fn lets_sleep(&self, driver: &str) {
+        self.lock().let_sleep.insert(driver.to_owned());
+    }
+
     /// Installs a program.
     pub fn install(&self, path: &str, program: Program) {
         self.lock().programs.installed.insert(path.to_owned(), program);

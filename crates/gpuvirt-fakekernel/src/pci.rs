@@ -137,6 +137,9 @@ impl Kernel {
             _ => return Err(Errno::EINVAL.into()),
         };
         let path = self.file_of(function, "power/control").ok_or(Errno::ENODEV)?;
+        if self.is_locked(function) {
+            return Err(Stop::Blocks);
+        }
         self.files.put_text(&path, text);
         Ok(())
     }

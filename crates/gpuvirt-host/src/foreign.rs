@@ -3,6 +3,7 @@
 //! Folders that are not there are tools that are not used. A file that can't be read or understood is an oddity that
 //! names it, and hides no other.
 
+mod early;
 mod proxmox;
 
 use std::io;
@@ -26,6 +27,8 @@ pub fn read(sysfs: &dyn Sysfs) -> ForeignSetup {
     reader.mdevctl();
     reader.command_line();
     reader.modprobe();
+    reader.initramfs();
+    reader.udev();
     reader.proxmox();
     reader.found
 }
@@ -199,6 +202,38 @@ mod tests {
         let function = HostPciDevice::Function(PciAddress::parse("41:00.0").unwrap());
         let slot = HostPciDevice::Slot(PciAddress::parse("81:00.0").unwrap());
         assert_eq!(guests, [("win", &vec![function.into()]), ("win", &vec![slot.into()])]);
+    }
+
+    #[test]
+    fn what_takes_cards_early_is_read_by_line() {
+        let by_ids = r#"SUBSYSTEM=="pci", ATTR{vendor}=="0x1002", ATTR{device}=="0x73bf""#;
+        let rules = format!(
+            "# mine\n{by_ids}, ATTR{{driver_override}}=\"vfio-pci\"\nKERNEL==\"0000:41:00.0\", \
+             ATTR{{driver_override}}=\"vfio-pci\"\n{by_ids}, ATTR{{driver_override}}=\"amdgpu\"\n\
+             KERNEL==\"0000:41:00.1\", ATTR{{driver_override}}=\"\"\nRUN+=\"/bin/sh -c 'echo x > $sys$devpath/driver_override'\"\n"
+        );
+        let found = read_tree(&[
+            ("etc/initramfs-tools/modules", "vfio\nvfio-pci ids=1002:73bf,zz:1 disable_vga=1\n"),
+            ("etc/udev/rules.d/10-vfio.rules", &rules),
+            ("etc/udev/rules.d/70-gpuvirt.rules", &rules),
+            ("etc/udev/rules.d/readme", &rules),
+            (
+                "etc/modprobe.d/vfio.conf",
+                "install vfio-pci /usr/local/bin/take.sh\ninstall amdgpu /bin/false\nalias pci:v00001002d* vfio-pci\n",
+            ),
+        ]);
+        let ids: Vec<String> = found.vfio_ids.iter().map(|ids| ids.origin.to_string()).collect();
+        assert_eq!(ids, ["/etc/initramfs-tools/modules:2", "/etc/udev/rules.d/10-vfio.rules:2"]);
+        let overrides: Vec<_> =
+            found.overrides.iter().map(|over| (over.address.to_string(), over.origin.to_string())).collect();
+        let rule = "/etc/udev/rules.d/10-vfio.rules:3".to_owned();
+        assert_eq!(overrides, [("0000:41:00.0".to_owned(), rule)]);
+        assert_eq!(found.kept_away.len(), 3, "{:?}", found.kept_away);
+        let odd = found.oddities.join("\n");
+        for want in ["modules:2: \"zz:1\"", "10-vfio.rules:4: a rule", "10-vfio.rules:6: a rule"] {
+            assert!(odd.contains(want), "{want}: {odd}");
+        }
+        assert_eq!(found.oddities.len(), 3, "{odd}");
     }
 
     #[test]

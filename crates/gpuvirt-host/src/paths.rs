@@ -180,6 +180,11 @@ pub(crate) fn function_file(address: PciAddress, name: &str) -> String {
     format!("{PCI_DEVICES}/{address}/{name}")
 }
 
+/// Whether a function may sleep while it is idle.
+pub(crate) fn power_control(address: PciAddress) -> String {
+    function_file(address, "power/control")
+}
+
 /// A PCI driver's folder, there when the driver is registered.
 pub(crate) fn driver(name: &DriverName) -> String {
     format!("/sys/bus/pci/drivers/{name}")

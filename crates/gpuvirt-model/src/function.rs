@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bar, DriverBinding, PciAddress, PciIdentity, Reading, Unknown};
+use crate::{Bar, DriverBinding, PciAddress, PciIdentity, PowerControl, Reading, Unknown};
 
 /// A PCI function: one entry of `/sys/bus/pci/devices`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +43,9 @@ pub struct Function {
     pub vfio_device: Option<String>,
     /// `power_state`, e.g. `D0`, `D3cold`.
     pub power_state: Option<String>,
+    /// `power/control`, of what may change hands: not of a virtual function that a host driver has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_control: Option<PowerControl>,
     /// A type 0 header: an endpoint, the only kind that can be given to a VM.
     pub endpoint: bool,
     /// Config space reads as all ones: the function has fallen off the bus or is in D3cold.
@@ -96,6 +99,7 @@ impl Function {
             device_nodes: Vec::new(),
             vfio_device: None,
             power_state: None,
+            power_control: None,
             endpoint: true,
             unresponsive: false,
             locked: false,

@@ -12,7 +12,7 @@ use crate::{PciAddress, PciDeviceId, VgpuParams};
 /// Everything that other tools' files say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ForeignSetup {
-    /// driverctl's overrides.
+    /// Overrides of driverctl's, and of udev's rules.
     pub overrides: Vec<DriverOverride>,
     /// mdevctl's definitions.
     pub mdevs: Vec<MdevDefinition>,
@@ -38,14 +38,14 @@ pub struct Origin {
     pub line: Option<usize>,
 }
 
-/// A driver that driverctl binds a function to at each boot (`/etc/driverctl.d/pci-ADDRESS`).
+/// A driver that driverctl binds a function to at each boot (`/etc/driverctl.d/pci-ADDRESS`), or a rule of udev's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DriverOverride {
     /// The function.
     pub address: PciAddress,
     /// The driver's name; driverctl also knows `none`.
     pub driver: String,
-    /// The file.
+    /// The file, with the line of a rule.
     pub origin: Origin,
 }
 
@@ -77,7 +77,7 @@ pub struct VfioIds {
     pub origin: Origin,
 }
 
-/// A blacklist, a soft dependency or `pci-stub`'s ids: it keeps a host driver away from every card of a kind.
+/// A blacklist, a soft dependency, a program in a module's place, an alias or `pci-stub`'s ids: it keeps a host driver away from every card of a kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptAway {
     /// The word or line, as it is written.

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    DriverName, Framework, Function, GpuInstance, GpuInstanceRecord, PciAddress, PciIdentity, ProfileName,
-    Vgpu, VgpuId, VgpuMode,
+    DriverName, Framework, Function, GpuInstance, GpuInstanceRecord, PciAddress, PciIdentity, PowerControl,
+    ProfileName, Vgpu, VgpuId, VgpuMode,
 };
 
 /// What is ours, and how things were before us.
@@ -66,7 +66,7 @@ fn version() -> u32 {
 }
 
 /// How the host had a function.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HostBinding {
@@ -77,6 +77,9 @@ pub struct HostBinding {
     /// What it was: another function at the address is another function.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<PciIdentity>,
+    /// Its `power/control`, which VFIO sets to its own liking when it comes and when it leaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_control: Option<PowerControl>,
 }
 
 fn mdev() -> Framework {

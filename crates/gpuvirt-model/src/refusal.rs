@@ -230,6 +230,8 @@ codes! {
         HostDriverMismatch => "host-driver-mismatch",
         /// A service that was stopped for a change did not start again.
         ServiceDown => "service-down",
+        /// `power/control` was put back and is otherwise by now.
+        PowerControlLost => "power-control-lost",
         /// The assignment policy does not act on a GPU.
         PolicyNotInEffect => "policy-not-in-effect",
         /// A limit on the guest's memory is smaller than what its vGPU may come to lock.

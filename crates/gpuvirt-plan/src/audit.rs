@@ -45,6 +45,7 @@ fn undoable(step: &Step, plan: &Plan) -> bool {
         }
         Step::SetMixedSize { gpu, .. } => plan.before.mixed_sizes.contains_key(gpu),
         Step::SetUnbindLock { function, .. } => plan.before.bindings.contains_key(function),
+        Step::SetPowerControl { function, .. } => plan.before.power_control.contains_key(function),
         Step::StopService { unit, .. } | Step::StartService { unit, .. } => {
             plan.before.services.contains(unit)
         }

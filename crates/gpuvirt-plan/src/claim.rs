@@ -69,12 +69,11 @@ mod tests {
             .with_gpu(for_a_vm);
         let mut records = Records::default();
         for function in ["41:00.0", "41:00.1", "42:00.1", "43:00.1"] {
-            let binding =
-                HostBinding { driver: None, driver_override: None, identity: Some(identity(0x04_03_00)) };
+            let binding = HostBinding { identity: Some(identity(0x04_03_00)), ..HostBinding::default() };
             records.host_bindings.insert(at(function), binding);
         }
         // Before identities were recorded: nothing to compare it with, so it is not claimed.
-        let old = HostBinding { driver: None, driver_override: None, identity: None };
+        let old = HostBinding::default();
         records.host_bindings.insert(at("41:00.2"), old);
         let claims = claims(&desired, &records);
         let found: Vec<(PciAddress, ClassCode)> =

@@ -1,5 +1,7 @@
 //! A plan in sentences, for `--dry-run` and for reports.
 
+use gpuvirt_model::PowerControl;
+
 use crate::{MigMode, MixedSize, Plan, Step, UnbindLock, VfAutoprobe};
 
 /// One sentence for each step.
@@ -75,6 +77,12 @@ pub fn sentence(step: &Step) -> String {
         }
         Step::SetUnbindLock { function, driver, to: UnbindLock::Free } => {
             format!("give the lock of {driver} on {function} back")
+        }
+        Step::SetPowerControl { function, to: PowerControl::Auto } => {
+            format!("let {function} sleep while it is idle, as before")
+        }
+        Step::SetPowerControl { function, to: PowerControl::On } => {
+            format!("keep {function} awake, as before")
         }
         Step::StopService { unit, .. } => format!("stop the service {unit}"),
         Step::StartService { unit, .. } => format!("start the service {unit} again"),

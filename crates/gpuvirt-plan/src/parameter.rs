@@ -3,12 +3,14 @@
 
 use gpuvirt_model::Function;
 
+use crate::initramfs::MADE_ANEW;
+
 /// What must be told a driver before it makes virtual functions, as a sentence with the line and its place; none where
 /// nothing is missing, or where it is not known.
 ///
 /// - `gim` (AMD's host driver) makes them when it is loaded, and has no `sriov_configure`.
 /// - `i915` with Intel's patches shows none that could be had until both parameters are set.
-/// - `xe` has none where its `max_vfs` says so.
+/// - `xe` has none where its `max_vfs` says so, which is its default before Linux 6.17.
 pub fn missing(function: &Function, count: Option<u16>) -> Option<String> {
     let (driver, sriov) = (function.binding.driver.as_ref()?, function.sriov.as_ref()?);
     if sriov.enabled != 0 || !sriov.vfs.is_empty() {
@@ -35,8 +37,9 @@ pub fn missing(function: &Function, count: Option<u16>) -> Option<String> {
         "xe" if sriov.total == 0 => {
             let count = count.unwrap_or(7);
             Some(format!(
-                "its driver xe was told to make no virtual functions: write `options xe max_vfs={count}` to \
-                 /etc/modprobe.d/xe.conf, and reboot"
+                "its driver xe makes no virtual functions: before Linux 6.17 it has to be told to, and later it was told \
+                 max_vfs=0. Write `options xe max_vfs={count}` to /etc/modprobe.d/xe.conf, make the initramfs anew where it \
+                 has xe ({MADE_ANEW}), and reboot; where it has none then, this kernel's xe knows none of this graphics"
             ))
         }
         _ => None,

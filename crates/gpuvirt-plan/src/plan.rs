@@ -60,6 +60,7 @@ impl Plan {
         let mut before = next.before.clone();
         before.bindings.extend(self.before.bindings.clone());
         before.identities.extend(self.before.identities.clone());
+        before.power_control.extend(self.before.power_control.clone());
         before.vfs.extend(self.before.vfs.clone());
         before.mig.extend(self.before.mig.clone());
         before.mixed_sizes.extend(self.before.mixed_sizes.clone());

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use gpuvirt_model::{DriverBinding, Function, PciAddress, PciIdentity, UnitName, VgpuId, VgpuParams};
+use gpuvirt_model::{
+    DriverBinding, Function, PciAddress, PciIdentity, PowerControl, UnitName, VgpuId, VgpuParams,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -20,6 +22,9 @@ pub struct Snapshot {
     /// What these functions are: after a reboot another device may sit at the address, which is not led anywhere.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub identities: BTreeMap<PciAddress, PciIdentity>,
+    /// Functions that change hands, and their `power/control`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub power_control: BTreeMap<PciAddress, PowerControl>,
     /// Mediated devices that exist (with their place) or don't.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub mdevs: BTreeMap<Uuid, Option<MdevPlace>>,
@@ -46,9 +51,13 @@ pub struct Snapshot {
 impl Snapshot {
     /// How `function` was bound, if the snapshot has it and the function is the same device still.
     pub fn binding_of(&self, function: &Function) -> Option<&DriverBinding> {
+        self.bindings.get(&function.address).filter(|_| self.is_same(function))
+    }
+
+    /// Whether `function` is the device that the snapshot has at its address, as far as it tells.
+    pub fn is_same(&self, function: &Function) -> bool {
         let known = self.identities.get(&function.address);
-        let same = known.is_none_or(|identity| *identity == function.identity);
-        self.bindings.get(&function.address).filter(|_| same)
+        known.is_none_or(|identity| *identity == function.identity)
     }
 
     /// Whether the snapshot tells how a vGPU was.

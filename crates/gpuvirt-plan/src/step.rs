@@ -4,7 +4,7 @@
 //! host performs it.
 
 use gpuvirt_model::{
-    DriverName, GpuInstance, PciAddress, ProfileName, ProgramPath, UnitName, VgpuId, VgpuParams,
+    DriverName, GpuInstance, PciAddress, PowerControl, ProfileName, ProgramPath, UnitName, VgpuId, VgpuParams,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -161,6 +161,14 @@ pub enum Step {
         /// Taken or free.
         to: UnbindLock,
     },
+    /// Let a function sleep while it is idle, or keep it awake (`power/control`), as it was before VFIO had it. Writes
+    /// nothing where its driver has seen to that.
+    SetPowerControl {
+        /// The function.
+        function: PciAddress,
+        /// The value to have.
+        to: PowerControl,
+    },
     /// Stop a service that holds the card.
     StopService {
         /// The card.
@@ -186,7 +194,8 @@ impl Step {
             | Self::Unbind { function, .. }
             | Self::Probe { function, .. }
             | Self::SetVfCount { function, .. }
-            | Self::SetVfAutoprobe { function, .. } => Some(*function),
+            | Self::SetVfAutoprobe { function, .. }
+            | Self::SetPowerControl { function, .. } => Some(*function),
             Self::CreateMdev { place, .. } => Some(place.parent),
             Self::RemoveMdev { parent, .. } | Self::SetVgpuParams { parent, .. } => Some(*parent),
             Self::SetVgpuType { vf, .. } => Some(*vf),

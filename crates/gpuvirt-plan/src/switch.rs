@@ -9,7 +9,9 @@ use gpuvirt_model::{
 
 use crate::driver::{self, BindingGoal};
 use crate::wanted::Wanted;
-use crate::{Marks, MixedSize, MixedSizeSetting, Plan, Promise, Snapshot, Step, mig, sriov, vendor};
+use crate::{
+    Marks, MixedSize, MixedSizeSetting, Plan, Promise, Snapshot, Step, mig, power_control, sriov, vendor,
+};
 
 /// Plans a GPU's way to a type, as [`plan_for`] does.
 pub fn plan(gpu: &Gpu, observed: &Observed, to: GraphicsType, records: &Records) -> Plan {
@@ -55,6 +57,11 @@ pub fn plan_for(gpu: &Gpu, observed: &Observed, wanted: &Wanted, records: &Recor
         if cycles && on == MixedSize::On {
             plan.before.mixed_sizes.insert(gpu.address, MixedSizeSetting { on, command });
         }
+    }
+    let functions: Vec<&Function> = observed.functions_of(gpu).collect();
+    power_control::note(&mut plan, &functions);
+    if wanted.to != GraphicsType::Direct {
+        plan.steps.extend(power_control::hosts(&plan, &functions, records));
     }
     let services = vendor::running_services(primary, observed);
     plan.steps = vendor::surround(gpu.address, plan.steps, &services, observed);

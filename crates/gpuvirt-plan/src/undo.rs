@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use crate::driver::{self, BindingGoal};
 use crate::{
-    Marks, MixedSize, Plan, Promise, Snapshot, Step, UnbindLock, VfSetting, mig, params, sriov, vendor, vgpu,
+    Marks, MixedSize, Plan, Promise, Snapshot, Step, UnbindLock, VfSetting, mig, params, power_control,
+    sriov, vendor, vgpu,
 };
 
 /// Plans the way from `now` back to how things were before `plan`.
@@ -44,6 +45,7 @@ pub fn plan(plan: &Plan, now: &Observed) -> Plan {
     // The virtual functions' coming would have wiped them.
     steps.extend(instances.additions);
     steps.extend(mixed_size_steps(plan, &steps));
+    steps.extend(power_control::undo(&plan.before, now, &steps));
     let steps = with_services(plan, steps, now);
     let steps = [locks_given_back(plan, now), steps].concat();
     let mut promises = promises(plan, now);
@@ -82,6 +84,7 @@ pub fn begun(plan: &Plan, steps: usize) -> Plan {
     let mdevs: BTreeSet<Uuid> = steps.iter().filter_map(mdev_of).collect();
     before.bindings.retain(|function, _| touches(function));
     before.identities.retain(|function, _| touches(function));
+    before.power_control.retain(|function, _| touches(function));
     before.vgpu_types.retain(|vf, _| types(vf));
     before.mdevs.retain(|uuid, _| mdevs.contains(uuid));
     part
@@ -229,6 +232,7 @@ fn now_as_snapshot(plan: &Plan, now: &Observed) -> Snapshot {
             .keys()
             .map(|uuid| (*uuid, now.vgpus.get(&VgpuId::Mdev(*uuid)).map(vgpu::place)))
             .collect(),
+        power_control: power_control::now(plan, now),
         vfs: plan.before.vfs.keys().filter_map(|function| vfs(function, now)).collect(),
         vgpu_params: params::now(plan, now),
         mig: plan.before.mig.keys().filter_map(|gpu| mig::now(plan, *gpu, now)).collect(),

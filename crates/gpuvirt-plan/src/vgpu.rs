@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::driver::{self, BindingGoal};
 use crate::wish::Making;
-use crate::{Marks, MdevPlace, Plan, Promise, Snapshot, Step, params};
+use crate::{Marks, MdevPlace, Plan, Promise, Snapshot, Step, params, power_control};
 
 /// Plans new vGPUs, in this order.
 ///
@@ -88,6 +88,7 @@ pub fn in_number<'a>(profiles: impl Iterator<Item = &'a ProfileName> + Clone) ->
 fn bind(plan: &mut Plan, vfs: &[&Function], goal: &BindingGoal) {
     let goals = vfs.iter().map(|vf| (vf.address, goal.clone())).collect();
     plan.steps.extend(driver::steps(vfs, &goals));
+    power_control::note(plan, vfs);
     for vf in vfs {
         plan.before.bindings.insert(vf.address, vf.binding.clone());
         plan.before.identities.insert(vf.address, vf.identity);

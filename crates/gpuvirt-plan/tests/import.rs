@@ -4,7 +4,8 @@
 mod picture;
 
 use gpuvirt_model::import::{
-    DriverOverride, ForeignSetup, HostPci, HostPciDevice, MappedDevice, MdevDefinition, Origin, VfioIds,
+    DriverOverride, ForeignSetup, HostPci, HostPciDevice, KeptAway, MappedDevice, MdevDefinition, Origin,
+    VfioIds,
 };
 use gpuvirt_model::{
     ConfiguredType, Desired, DesiredGpu, Domain, DomainState, Framework, Hostdev, Observed, PciDeviceId,
@@ -101,6 +102,34 @@ fn overrides_of_a_cards_functions_are_one_entry_with_its_identity() {
     let told = |what: &str| found.afterwards.iter().filter(|line| line.starts_with(what)).count();
     assert_eq!((told("rm "), told("echo 10de ")), (2, 1), "{:?}", found.afterwards);
     assert!(found.config.check().is_ok());
+}
+
+#[test]
+fn a_rule_by_address_is_an_override_that_goes_with_its_line() {
+    let rule = |line| Origin::line("/etc/udev/rules.d/10-vfio.rules", line);
+    let foreign = ForeignSetup {
+        overrides: vec![DriverOverride { origin: rule(3), ..over(GPU, "vfio-pci") }],
+        vfio_ids: vec![VfioIds { origin: rule(5), ..ids(0x1eb8) }],
+        ..ForeignSetup::default()
+    };
+    let found = run(&foreign, &a_host());
+    assert_eq!(types(&found), direct());
+    // No id was taught to vfio-pci, and another tool's lines stand in the file too.
+    let line = |number| {
+        format!("sed -i -e '{number}s/^/#/' /etc/udev/rules.d/10-vfio.rules; udevadm control --reload")
+    };
+    assert_eq!(found.afterwards, [line(3), line(5)]);
+}
+
+#[test]
+fn a_program_in_the_place_of_vfio_pci_is_named_as_unread() {
+    let kept =
+        |says: &str| KeptAway { says: says.to_owned(), origin: Origin::line("/etc/modprobe.d/vfio.conf", 1) };
+    let kept_away = vec![kept("install vfio-pci /usr/local/bin/take.sh"), kept("install amdgpu /bin/false")];
+    let found = run(&ForeignSetup { kept_away, ..ForeignSetup::default() }, &a_host());
+    let notes: Vec<&str> = found.traces.iter().filter_map(|trace| trace.note.as_deref()).collect();
+    assert!(notes[0].contains("is not read: gpuvirt gpu set GPU --type direct"), "{notes:?}");
+    assert_eq!(notes[1], "gpuvirt needs no such line: it binds by address");
 }
 
 #[test]

@@ -3,8 +3,10 @@
 
 mod picture;
 
-use gpuvirt_model::{DriverBinding, GraphicsType, HostBinding, ModulePresence, Observed, Records};
-use gpuvirt_plan::{Plan, Step, audit, explain, switch, undo, verify};
+use gpuvirt_model::{
+    DriverBinding, GraphicsType, HostBinding, ModulePresence, Observed, PowerControl, Records,
+};
+use gpuvirt_plan::{Plan, Step, audit, explain, power_control, switch, undo, verify};
 use picture::{AUDIO, GPU, at, binding, host};
 
 /// Everything that a function can be bound to. An override that names another driver than the one bound is a
@@ -17,7 +19,19 @@ fn bindings() -> Vec<DriverBinding> {
 }
 
 fn every_host() -> impl Iterator<Item = Observed> {
-    bindings().into_iter().flat_map(|gpu| bindings().into_iter().map(move |audio| host(gpu.clone(), audio)))
+    let bound =
+        bindings().into_iter().flat_map(|gpu| bindings().into_iter().map(move |audio| (gpu.clone(), audio)));
+    bound.flat_map(|(gpu, audio)| {
+        let power = [[Some(PowerControl::Auto), Some(PowerControl::On)], [Some(PowerControl::On), None]];
+        power.map(|power| with_power(host(gpu.clone(), audio.clone()), power))
+    })
+}
+
+fn with_power(mut observed: Observed, power: [Option<PowerControl>; 2]) -> Observed {
+    for (address, power) in [GPU, AUDIO].into_iter().zip(power) {
+        observed.functions.get_mut(&at(address)).unwrap().power_control = power;
+    }
+    observed
 }
 
 const TYPES: [GraphicsType; 3] = [GraphicsType::Direct, GraphicsType::Shared, GraphicsType::SharedDirect];
@@ -28,7 +42,8 @@ fn record_of(observed: &Observed, (driver, over): (&str, &str)) -> Records {
     let recorded = |address: &str| {
         let identity = Some(observed.functions[&at(address)].identity);
         let (driver, driver_override) = (was.driver.clone(), was.driver_override.clone());
-        (at(address), HostBinding { driver, driver_override, identity })
+        let power_control = Some(PowerControl::Auto);
+        (at(address), HostBinding { driver, driver_override, identity, power_control })
     };
     Records { host_bindings: [GPU, AUDIO].map(recorded).into(), ..Records::default() }
 }
@@ -92,6 +107,35 @@ fn undo_leads_back_from_every_step() {
             }
         }
     }
+}
+
+#[test]
+fn the_host_gets_its_power_control_back_with_its_card() {
+    let direct = with_power(
+        host(binding("vfio-pci", "vfio-pci"), binding("vfio-pci", "vfio-pci")),
+        [Some(PowerControl::Auto); 2],
+    );
+    let mut records = record_of(&direct, ("nvidia", ""));
+    records.host_bindings.get_mut(&at(AUDIO)).unwrap().power_control = None;
+    for to in [GraphicsType::Shared, GraphicsType::SharedDirect] {
+        let plan = plan_with(&direct, to, &records);
+        let last = plan.steps.last().unwrap();
+        assert_eq!(*last, Step::SetPowerControl { function: at(GPU), to: PowerControl::Auto });
+        let after = run(&direct, &plan.steps);
+        assert_eq!(after.functions[&at(GPU)].power_control, Some(PowerControl::Auto));
+        assert_eq!(
+            after.functions[&at(AUDIO)].power_control,
+            Some(PowerControl::On),
+            "nobody knows what it was"
+        );
+        assert_eq!(power_control::not_kept(&plan, &after), Vec::<String>::new());
+        let told = power_control::not_kept(&plan, &with_power(after, [Some(PowerControl::On); 2]));
+        assert_eq!(told, [format!("power/control of {GPU} is on now; it was auto before")]);
+    }
+    // It is the host's to set while it has the card.
+    let shared = run(&direct, &plan_with(&direct, GraphicsType::Shared, &records).steps);
+    let set_since = with_power(shared, [Some(PowerControl::On); 2]);
+    assert_eq!(plan_with(&set_since, GraphicsType::Shared, &records).steps, []);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use gpuvirt_model::{
     ClassCode, ConfiguredType, Desired, DesiredGpu, DriverBinding, DriverName, Framework, HostBinding,
-    PciAddress, PciIdentity, ProfileName, Records, RefusalCode, VfsRecord, VgpuId, VgpuRecord,
+    PciAddress, PciIdentity, PowerControl, ProfileName, Records, RefusalCode, VfsRecord, VgpuId, VgpuRecord,
 };
 use gpuvirt_plan::{Marks, MdevPlace, Plan, Promise, Snapshot, Step, VfAutoprobe, VfSetting};
 use gpuvirt_state::{State, StateDir, StateError, read_state};
@@ -35,9 +35,7 @@ fn desired() -> Desired {
 
 fn records() -> Records {
     let mut records = Records { version: 1, ..Records::default() };
-    records
-        .host_bindings
-        .insert(GPU, HostBinding { driver: Some(nouveau()), driver_override: None, identity: None });
+    records.host_bindings.insert(GPU, HostBinding { driver: Some(nouveau()), ..HostBinding::default() });
     let profile = ProfileName("nvidia_a40-24c".to_owned());
     let record = VgpuRecord {
         parent: GPU,
@@ -337,6 +335,22 @@ fn vgpus_that_are_virtual_functions_are_an_addition_to_version_1() {
     state.commit(&desired(), &records).unwrap();
     state.open_journal(&plan).unwrap();
     is_golden("v1-virtual-function", dir.path());
+    assert_eq!(read_state(dir.path()).unwrap().records, records);
+    assert_eq!(state.open_intents().unwrap(), [plan]);
+}
+
+#[test]
+fn power_control_is_an_addition_to_version_1() {
+    let mut records = records();
+    records.host_bindings.get_mut(&GPU).unwrap().power_control = Some(PowerControl::Auto);
+    let mut plan = plan();
+    plan.before.power_control.insert(GPU, PowerControl::On);
+    plan.steps.push(Step::SetPowerControl { function: GPU, to: PowerControl::Auto });
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    state.commit(&desired(), &records).unwrap();
+    state.open_journal(&plan).unwrap();
+    is_golden("v1-power-control", dir.path());
     assert_eq!(read_state(dir.path()).unwrap().records, records);
     assert_eq!(state.open_intents().unwrap(), [plan]);
 }

@@ -13,6 +13,7 @@ mod doctor {
     pub mod kept;
     pub mod lab;
     pub mod missing;
+    pub mod remedies;
     pub mod untranslated;
     pub mod virtual_functions;
     pub mod vms;
@@ -118,6 +119,7 @@ fn what_goes_together_or_is_as_it_should_be_is_no_finding() {
     beds.extend(doctor::cards::driver_not_missed());
     beds.extend(doctor::cards::asleep_and_no_harm());
     beds.extend(doctor::kept::nothing_kept());
+    beds.extend(doctor::remedies::of_no_use());
     beds.extend(doctor::untranslated::translated());
     beds.extend(doctor::virtual_functions::of_vms());
     let host = "<cpu mode='host-passthrough' check='none' migratable='on'/>";
@@ -132,10 +134,11 @@ fn what_goes_together_or_is_as_it_should_be_is_no_finding() {
 }
 
 /// The words that begin a line which is a command as a whole, to be copied; all else is a sentence or a piece of XML.
-const COMMANDS: [&str; 30] = [
+const COMMANDS: [&str; 31] = [
     "apparmor_parser",
     "apt",
     "ausearch",
+    "cat",
     "chmod",
     "cp",
     "dnf",

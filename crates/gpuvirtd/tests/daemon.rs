@@ -83,6 +83,67 @@ fn a_corrupt_state_is_no_reason_not_to_start() {
     assert_eq!(std::fs::read_to_string(path).unwrap(), "{\n  \"version\": 1,\n  oops");
 }
 
+/// Nothing is changed, by us or for a start, and each who wants to hears what is wrong with which file, and what to do.
+#[track_caller]
+#[allow(clippy::indexing_slicing)] // a failed expectation is a failed test
+fn changes_nothing(place: &Place, words: &[&str]) {
+    let before = place.get("/v1/gpus")["items"].clone();
+    assert!(!before.as_array().unwrap().is_empty());
+    let problems = place.get("/v1/status")["problems"].to_string();
+    let vm = "00000000-0000-4000-8000-000000000001";
+    let start = format!(
+        r#"{{"event": "prepare", "domain": {{"name": "web", "uuid": "{vm}", "state": "active", "autostart": false,
+            "config": [{{"type": "pci", "address": "0000:02:00.0", "managed": false}}], "live": [],
+            "requests": {{"list": []}}}}}}"#
+    );
+    let socket = place.at("socket");
+    let to_direct = http::send(&socket, "PUT", "/v1/gpus/02:00.0/type", r#"{"type": "direct"}"#);
+    let started = http::send(&socket, "POST", "/v1/hook", &start);
+    for answer in [to_direct, started] {
+        let refusal = answer.error().refusals.remove(0);
+        assert_eq!((answer.status, refusal.code.as_str()), (409, "state-unreadable"), "{answer:?}");
+        for word in words {
+            assert!(
+                refusal.because.contains(word) && problems.contains(word),
+                "{word}: {refusal}; {problems}"
+            );
+        }
+    }
+    assert_eq!(place.get("/v1/gpus")["items"], before);
+}
+
+#[test]
+fn a_state_folder_that_others_can_write_to_is_no_reason_not_to_start() {
+    let place = Place::new();
+    drop(place.start());
+    let journal = place.at("state/journal");
+    std::fs::set_permissions(&journal, std::os::unix::fs::PermissionsExt::from_mode(0o775)).unwrap();
+    let daemon = place.start();
+    changes_nothing(&place, &["state/journal", "chmod go-w", "systemctl restart gpuvirtd"]);
+    drop(daemon);
+    std::fs::set_permissions(&journal, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let _daemon = place.start();
+    let answer = http::send(&place.at("socket"), "PUT", "/v1/gpus/02:00.0/type", r#"{"type": "direct"}"#);
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+/// As on a read-only file system, where its lock can't be taken.
+#[test]
+fn a_state_folder_that_cannot_be_written_to_is_read() {
+    let place = Place::new();
+    let daemon = place.start();
+    let body = r#"{"type": "direct", "when": "boot"}"#;
+    let answer = http::send(&place.at("socket"), "PUT", "/v1/gpus/02:00.0/type", body);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    drop(daemon);
+    std::fs::remove_file(place.at("state/lock")).unwrap();
+    std::fs::create_dir(place.at("state/lock")).unwrap();
+    let _daemon = place.start();
+    changes_nothing(&place, &["state/lock", "systemctl restart gpuvirtd"]);
+    let shown = place.get("/v1/gpus/02:00.0");
+    assert_eq!(shown["items"][0]["configured"], "direct", "{shown}");
+}
+
 #[test]
 fn a_corrupt_journal_is_shown_and_no_reason_not_to_start() {
     let place = Place::new();

@@ -138,6 +138,23 @@ pub(crate) const BEHAVIOURS: &[Behaviour] = &[
         },
     },
     Behaviour {
+        id: "power-control-outlives-a-driver",
+        sentence: "power/control stays as it is when a driver that does not set it leaves, and when it comes back",
+        source: "drivers/base/power/runtime.c: pm_runtime_reinit, which leaves runtime_auto",
+        check: |bench| {
+            let function = bench.plain()?;
+            let (driver, path) = (bench.native(function)?, file(function, "power/control"));
+            for set in ["auto\n", "on\n"] {
+                bench.done(&path, set)?;
+                bench.unbind(function)?;
+                same("power/control without a driver", &bench.text(&path)?.as_str(), &set)?;
+                bench.done(&driver_file(&driver, "bind"), &function.to_string())?;
+                same("power/control with it again", &bench.text(&path)?.as_str(), &set)?;
+            }
+            Ok(())
+        },
+    },
+    Behaviour {
         id: "enable-follows-the-driver",
         sentence: "enable reads 0 without a driver and on an idle vfio-pci, and more under a host driver",
         source: "drivers/pci/pci-sysfs.c: enable_show",

@@ -11,6 +11,7 @@ fn parsers(text: &str) {
         pci::driver_override(text),
         pci::reset_methods(text),
         pci::power_state(text),
+        pci::power_control(text),
         pci::last_component(text),
     );
     for bar in pci::bars(text).unwrap_or_default() {

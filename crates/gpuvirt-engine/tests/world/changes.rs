@@ -404,6 +404,7 @@ acts! {
     "mix no sizes": Step::SetMixedSize { to: MixedSize::Off, .. },
     "take the driver's lock": Step::SetUnbindLock { to: UnbindLock::Taken, .. },
     "give the driver's lock back": Step::SetUnbindLock { to: UnbindLock::Free, .. },
+    "put power/control back": Step::SetPowerControl { .. },
     "stop a service": Step::StopService { .. },
     "start a service": Step::StartService { .. },
 }

@@ -138,6 +138,8 @@ pub struct Files {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Picture {
     pub bindings: BTreeMap<PciAddress, DriverBinding>,
+    /// `power/control` of each function.
+    pub power: BTreeMap<PciAddress, String>,
     pub vgpus: BTreeMap<VgpuId, MdevPlace>,
     pub vfs: BTreeMap<PciAddress, VfSetting>,
     pub mixed: bool,
@@ -151,7 +153,7 @@ pub struct Picture {
 
 impl World {
     pub fn new() -> Self {
-        Self::of(include_str!("../../../../tests/hosts/two-gpus.umockdev"))
+        Self::of(include_str!("../../../../tests/hosts/two-gpus.umockdev")).lets_sleep(GPU)
     }
 
     /// A host whose GPU makes vGPUs by types of its virtual functions, configured for it.
@@ -283,14 +285,24 @@ impl World {
         let cut = self.can_be_cut.load(Ordering::Relaxed);
         let instances = cut.then(|| (mig::state(self).enabled, mig::places(self)));
         let lock = self.kernel.read(&format!("/proc/driver/nvidia/gpus/{TYPED}/unbindLock"), 16).ok();
-        let unbind_lock = lock.map(|shown| String::from_utf8_lossy(shown.trim_ascii()).into_owned());
+        let unbind_lock = lock.map(|shown| text(&shown));
         let vfs = now.functions.iter().filter_map(|(at, f)| Some((*at, gpuvirt_plan::sriov::setting(f)?)));
         let vgpus = now.vgpus.iter().map(|(id, vgpu)| (*id, gpuvirt_plan::vgpu::place(vgpu)));
         let (vgpus, vfs) = (vgpus.collect(), vfs.collect());
+        let power_control = |at: &PciAddress| self.kernel.read(&power_file(*at), 16).ok();
+        let power = now.functions.keys().filter_map(|at| Some((*at, text(&power_control(at)?))));
+        let power = power.collect();
         let bindings = now.functions.into_iter().map(|(address, function)| (address, function.binding));
         let mixed = self.kernel.mixes_sizes(at(TYPED));
         let bindings = bindings.collect();
-        Picture { bindings, vgpus, vfs, mixed, instances, params, unbind_lock, services }
+        Picture { bindings, power, vgpus, vfs, mixed, instances, params, unbind_lock, services }
+    }
+
+    /// The host lets this function sleep while it is idle.
+    pub fn lets_sleep(self, function: &str) -> Self {
+        self.kernel.write(&power_file(at(function)), b"auto").unwrap();
+        self.kernel.forget_writes();
+        self
     }
 
     pub fn set(&self, gpu: &str, to: ConfiguredType) -> Result<Report, EngineError> {
@@ -376,6 +388,14 @@ impl World {
     pub fn files(&self) -> Files {
         self.files.lock().unwrap().clone()
     }
+}
+
+fn power_file(function: PciAddress) -> String {
+    format!("/sys/bus/pci/devices/{function}/power/control")
+}
+
+fn text(shown: &[u8]) -> String {
+    String::from_utf8_lossy(shown.trim_ascii()).into_owned()
 }
 
 pub fn switch(gpu: &str, to: ConfiguredType) -> SwitchRequest {

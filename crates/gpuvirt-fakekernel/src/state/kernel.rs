@@ -22,6 +22,8 @@ pub(crate) struct Kernel {
     pub(crate) drivers: Drivers,
     /// What a driver had put below a function, kept while it is away: `(path, entry)` in order.
     pub(crate) put_away: BTreeMap<(PciAddress, String), Vec<(String, Node)>>,
+    /// Drivers that let a function sleep once they have it (`pm_runtime_allow`).
+    pub(crate) let_sleep: BTreeSet<String>,
     /// Functions that were removed and that a rescan finds again.
     pub(crate) unplugged: BTreeMap<PciAddress, Vec<(String, Node)>>,
     pub(crate) pools: Pools,

@@ -3,7 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use gpuvirt_model::{DriverBinding, DriverName, Function, PciAddress, PciIdentity, Reading, Sriov, Unknown};
+use gpuvirt_model::{
+    DriverBinding, DriverName, Function, PciAddress, PciIdentity, PowerControl, Reading, Sriov, Unknown,
+};
 
 use super::bus::Ids;
 use super::extent::Extent;
@@ -64,6 +66,7 @@ fn of_offers(files: Files<'_>, mut folder: Folder, ids: Ids) -> Seen {
         endpoint: is_endpoint(&folder),
         binding,
         power_state: None,
+        power_control: None,
         locked,
         binding_unknown: unknown,
         oddities: std::mem::take(&mut folder.oddities),
@@ -75,6 +78,7 @@ fn in_full(files: Files<'_>, mut folder: Folder, ids: Ids) -> Seen {
     let identity = identity(files, &mut folder, ids);
     let Bound { binding, locked, unknown: binding_unknown } = bound(files, &mut folder);
     let power_state = folder.value(files, "power_state", pci::power_state);
+    let power_control = power_control(files, &folder, binding.driver.as_ref());
     let function = Function {
         address: folder.address,
         identity,
@@ -95,6 +99,7 @@ fn in_full(files: Files<'_>, mut folder: Folder, ids: Ids) -> Seen {
         endpoint: is_endpoint(&folder),
         binding,
         power_state,
+        power_control,
         locked,
         binding_unknown,
         oddities: std::mem::take(&mut folder.oddities),
@@ -220,6 +225,14 @@ fn virtual_functions(files: Files<'_>, folder: &mut Folder) -> Vec<PciAddress> {
 
 fn is_virtual_function(name: &str) -> bool {
     name.strip_prefix("virtfn").and_then(pci::count::<u32>).is_some()
+}
+
+/// `power/control`, which VFIO changes: so of every function that may go to it. A virtual function that a host driver has
+/// never does, and there may be hundreds.
+fn power_control(files: Files<'_>, folder: &Folder, driver: Option<&DriverName>) -> Option<PowerControl> {
+    let stays = folder.has("physfn") && driver.is_some_and(|driver| !driver.leaves_group_viable());
+    let reads = folder.has("power") && !stays;
+    pci::power_control(&reads.then(|| files.text_in(folder.open_folder(), "power/control").ok())??)
 }
 
 /// Whether config space answers with all ones. Asked only in D0: reading it resumes a sleeping card and its bridge.

@@ -1,5 +1,5 @@
-//! What keeps host drivers from GPUs, or leads cards to `pci-stub`, on the kernel's command line and in modprobe.d:
-//! blacklists, soft dependencies, `pci-stub`'s ids. With gpuvirt, which binds by address, none of it is needed.
+//! What keeps host drivers from GPUs, or leads cards to VFIO or `pci-stub`, on the kernel's command line and in modprobe.d:
+//! blacklists, soft dependencies, programs in the place of a module, aliases, `pci-stub`'s ids. With gpuvirt, which binds by address, none of it is needed.
 
 use super::modprobe::{self, kernels_name};
 
@@ -44,6 +44,10 @@ fn is_ours(line: &str) -> bool {
     match words.as_slice() {
         ["blacklist", module, ..] => is_host_driver(module),
         ["softdep", module, needs @ ..] => is_host_driver(module) && needs.iter().any(|need| is_vfio(need)),
+        ["install", module, ..] => is_host_driver(module) || is_vfio(module),
+        ["alias", name, module, ..] => {
+            is_vfio(module) || (is_host_driver(name) && ["off", "null"].contains(module))
+        }
         ["options", module, options @ ..] => {
             kernels_name(module) == "pci_stub" && options.iter().any(|option| option.starts_with("ids="))
         }
@@ -74,11 +78,17 @@ mod tests {
     #[test]
     fn lines_of_files_are_found_with_their_numbers() {
         let text = "# blacklist nouveau\nblacklist  nouveau\nblacklist pcspkr\nsoftdep nvidia pre: \\\n vfio-pci\n\
-                    softdep nvidia post: nvidia-uvm\noptions pci_stub ids=10de:1aef\noptions vfio-pci ids=1:2\n";
+                    softdep nvidia post: nvidia-uvm\noptions pci_stub ids=10de:1aef\noptions vfio-pci ids=1:2\n\
+                    install vfio-pci /usr/local/bin/take.sh\ninstall amdgpu /bin/false\ninstall floppy /bin/false\n\
+                    alias pci:v00001002d000073BFsv*sd*bc*sc*i* vfio-pci\nalias nouveau off\nalias nouveau x\n";
         let want = [
             (2, "blacklist nouveau"),
             (4, "softdep nvidia pre: vfio-pci"),
             (7, "options pci_stub ids=10de:1aef"),
+            (9, "install vfio-pci /usr/local/bin/take.sh"),
+            (10, "install amdgpu /bin/false"),
+            (12, "alias pci:v00001002d000073BFsv*sd*bc*sc*i* vfio-pci"),
+            (13, "alias nouveau off"),
         ];
         assert_eq!(of_modprobe(text), want.map(|(number, line)| (number, line.to_owned())));
     }

@@ -24,4 +24,5 @@ pub mod process_limits;
 pub mod proxmox;
 pub mod sound;
 pub mod taken_by_id;
+pub mod udev_override;
 pub mod vfio_ids;

@@ -1,6 +1,6 @@
 //! Attributes of PCI functions (Documentation/ABI/testing/sysfs-bus-pci).
 
-use gpuvirt_model::{Bar, ClassCode, DriverName, PciIdentity};
+use gpuvirt_model::{Bar, ClassCode, DriverName, PciIdentity, PowerControl};
 
 /// `IORESOURCE_IO`, `_MEM`, `_PREFETCH`, `_MEM_64` of include/linux/ioport.h.
 const FLAG_IO: u64 = 0x100;
@@ -105,6 +105,11 @@ pub fn power_state(text: &str) -> Option<String> {
     let word = text.trim();
     let sound = !word.is_empty() && word.len() < 16 && word.bytes().all(|b| b.is_ascii_alphanumeric());
     sound.then(|| word.to_owned())
+}
+
+/// `power/control`.
+pub fn power_control(text: &str) -> Option<PowerControl> {
+    [PowerControl::On, PowerControl::Auto].into_iter().find(|value| value.as_str() == text.trim_end())
 }
 
 /// `resource`: a line `start end flags` for each window; those without a size are left out.

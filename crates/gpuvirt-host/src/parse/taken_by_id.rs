@@ -4,6 +4,7 @@
 use gpuvirt_model::PciDeviceId;
 
 use super::modprobe::{self, kernels_name};
+use super::udev_override::{self, Subject};
 use super::vfio_ids;
 
 /// A line, and what it takes.
@@ -40,43 +41,13 @@ pub fn of_udev(text: &str) -> Vec<Taking> {
 }
 
 fn rule(line: &str) -> Option<Taking> {
-    let (mut overridden, mut vendor, mut device) = (false, None, None);
-    for part in parts(line) {
-        let (key, compares, value) = match part.split_once("==") {
-            Some((key, value)) => (key.trim(), true, value.trim().trim_matches('"')),
-            None => {
-                let (key, value) = part.split_once('=')?;
-                (key.trim().trim_end_matches(':'), false, value.trim().trim_matches('"'))
-            }
-        };
-        match (key, compares) {
-            // The device itself, or one above it, by its address.
-            ("KERNEL" | "KERNELS" | "DEVPATH" | "ENV{PCI_SLOT_NAME}", true) => return None,
-            ("ATTR{vendor}" | "ATTRS{vendor}", true) => vendor = Some((key, id(value)?)),
-            ("ATTR{device}" | "ATTRS{device}", true) => device = Some((key, id(value)?)),
-            ("ATTR{driver_override}", false) => overridden = kernels_name(value) == "vfio_pci",
-            _ => {}
-        }
-    }
-    let ((vendor_key, vendor), (device_key, device)) = (vendor?, device?);
+    let rule = udev_override::of_rule(line)?;
+    let Subject::Kind(id) = rule.of else { return None };
+    let (vendor, device) = (id.vendor(), id.device());
     let told = format!(
-        r#"{vendor_key}=="0x{vendor:04x}", {device_key}=="0x{device:04x}", ATTR{{driver_override}}="vfio-pci""#
+        r#"ATTR{{vendor}}=="0x{vendor:04x}", ATTR{{device}}=="0x{device:04x}", ATTR{{driver_override}}="vfio-pci""#
     );
-    overridden.then(|| (told, vec![PciDeviceId::of(vendor, device)]))
-}
-
-/// The parts of a rule: between commas that are in no quotes.
-fn parts(line: &str) -> impl Iterator<Item = &str> {
-    let mut quoted = false;
-    let parts = line.split(move |c: char| {
-        quoted ^= c == '"';
-        c == ',' && !quoted
-    });
-    parts.map(str::trim).filter(|part| !part.is_empty())
-}
-
-fn id(text: &str) -> Option<u16> {
-    u16::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+    (kernels_name(&rule.driver) == "vfio_pci").then(|| (told, vec![id]))
 }
 
 #[cfg(test)]

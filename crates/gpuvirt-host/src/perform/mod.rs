@@ -8,6 +8,7 @@ mod mdev;
 mod mig;
 mod module;
 mod nvidia_vfio;
+mod power_control;
 mod settle;
 mod shell;
 mod sriov;

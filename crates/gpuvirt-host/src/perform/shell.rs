@@ -56,6 +56,9 @@ pub fn shell(step: &Step) -> String {
             let path = paths::unbind_lock(driver, *function);
             format!("echo {} > {path}", u8::from(*to == UnbindLock::Taken))
         }
+        Step::SetPowerControl { function, to } => {
+            format!("echo {to} > {}", paths::power_control(*function))
+        }
         Step::StopService { unit, .. } => format!("systemctl stop {unit}"),
         Step::StartService { unit, .. } => format!("systemctl start {unit}"),
         Step::RemoveMdev { uuid, .. } => format!("echo 1 > {}", paths::mdev_file(*uuid, "remove")),
@@ -64,7 +67,7 @@ pub fn shell(step: &Step) -> String {
 
 #[cfg(test)]
 mod tests {
-    use gpuvirt_model::{DriverName, PciAddress};
+    use gpuvirt_model::{DriverName, PciAddress, PowerControl};
 
     use super::*;
 
@@ -87,6 +90,10 @@ mod tests {
             (
                 Step::Probe { function, expect: None },
                 "echo 0000:41:00.0 > /sys/bus/pci/drivers_probe".to_owned(),
+            ),
+            (
+                Step::SetPowerControl { function, to: PowerControl::Auto },
+                "echo auto > /sys/bus/pci/devices/0000:41:00.0/power/control".to_owned(),
             ),
         ] {
             assert_eq!(shell(&step), line);

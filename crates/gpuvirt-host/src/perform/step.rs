@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gpuvirt_plan::{Performed, Step};
 
-use super::{binding, mdev, mig, module, nvidia_vfio, sriov, vendor, vgpu_params};
+use super::{binding, mdev, mig, module, nvidia_vfio, power_control, sriov, vendor, vgpu_params};
 use crate::error::HostError;
 use crate::files::Files;
 use crate::mig::Reader;
@@ -44,6 +44,7 @@ pub(crate) fn perform(files: Files<'_>, step: &Step, deadline: Duration) -> Resu
         Step::SetUnbindLock { function, driver, to } => {
             vendor::set_unbind_lock(files, (*function, driver), *to, deadline)
         }
+        Step::SetPowerControl { function, to } => power_control::set(files, *function, *to, deadline),
         Step::StopService { gpu, unit } => vendor::stop_service(files, *gpu, unit, deadline),
         Step::StartService { gpu, unit } => vendor::start_service(files, *gpu, unit, deadline),
         Step::RemoveMdev { parent, uuid } => mdev::remove(files, *parent, *uuid, deadline),

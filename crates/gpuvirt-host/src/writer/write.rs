@@ -68,8 +68,8 @@ impl BlockingWrite {
     }
 }
 
-/// Overriding a function's driver, unbinding and probing a function, removing one, setting the number of its VFs and
-/// whether they are probed, setting a VF's vGPU type and a vGPU's parameters, making and removing a mediated device, and
+/// Overriding a function's driver, unbinding and probing a function, letting one sleep or not, removing one, setting the
+/// number of its VFs and whether they are probed, setting a VF's vGPU type and a vGPU's parameters, making and removing a mediated device, and
 /// taking the lock of a card's driver.
 fn is_allowed(path: &str, data: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
@@ -90,6 +90,9 @@ fn is_allowed(path: &str, data: &str) -> bool {
         ["", "sys", "bus", "pci", "devices", function, "remove"] => is_function(function) && data == "1",
         ["", "sys", "bus", "pci", "devices", function, "sriov_numvfs"] => {
             is_function(function) && data.parse::<u16>().is_ok_and(|count| count.to_string() == data)
+        }
+        ["", "sys", "bus", "pci", "devices", function, "power", "control"] => {
+            is_function(function) && matches!(data, "on" | "auto")
         }
         ["", "sys", "bus", "pci", "devices", function, "sriov_drivers_autoprobe"] => {
             is_function(function) && matches!(data, "0" | "1")
@@ -154,6 +157,8 @@ mod tests {
             ("/sys/bus/pci/devices/0000:41:00.0/driver_override", "vfio-pci"),
             ("/sys/bus/pci/devices/0000:41:00.0/driver_override", "\n"),
             ("/sys/bus/pci/devices/0000:41:00.0/sriov_drivers_autoprobe", "0"),
+            ("/sys/bus/pci/devices/0000:41:00.0/power/control", "auto"),
+            ("/sys/bus/pci/devices/0000:41:00.0/power/control", "on"),
             ("/proc/driver/nvidia/gpus/0000:41:00.0/unbindLock", "1"),
             ("/sys/bus/pci/devices/0000:41:00.0/mdev_supported_types/nvidia-563/create", uuid),
             ("/sys/bus/pci/devices/0000:41:00.4/nvidia/current_vgpu_type", "0"),
@@ -176,6 +181,7 @@ mod tests {
             ("/sys/bus/pci/drivers_probe", "0000:41:00.0", gpu, None),
             ("/sys/bus/pci/devices/0000:41:00.0/sriov_numvfs", "0", gpu, None),
             ("/sys/bus/pci/devices/0000:41:00.0/driver_override", "vfio-pci", gpu, None),
+            ("/sys/bus/pci/devices/0000:41:00.0/power/control", "on", gpu, None),
             ("/sys/bus/pci/devices/0000:41:00.0/mdev_supported_types/i915-4/create", uuid, gpu, mdev),
             (&format!("/sys/bus/mdev/devices/{uuid}/remove"), "1", None, mdev),
             (&format!("/sys/bus/pci/devices/0000:41:00.0/{uuid}/remove"), "1", gpu, mdev),
@@ -203,6 +209,10 @@ mod tests {
             ("/sys/bus/pci/devices/0000:41:00.4/nvidia/vgpu_params", "1145"),
             ("/sys/bus/pci/devices/0000:41:00.0//remove", "1"),
             ("/sys/bus/pci/devices/0000:41:00.0/sriov_drivers_autoprobe", "2"),
+            ("/sys/bus/pci/devices/0000:41:00.0/power/control", "off"),
+            ("/sys/bus/pci/devices/0000:41:00.0/power/control", ""),
+            ("/sys/bus/pci/devices/0000:41:00.0/power/autosuspend_delay_ms", "on"),
+            ("/sys/bus/pci/devices/../power/control", "on"),
             ("/proc/driver/nvidia/gpus/../unbindLock", "1"),
             ("/proc/driver/../gpus/0000:41:00.0/unbindLock", "1"),
             ("/proc/driver/nvidia/gpus/0000:41:00.0/registry", "1"),

@@ -90,6 +90,13 @@ fn describe(member: &Function) -> String {
     }
 }
 
+/// A loaded module takes no parameters of modprobe's any more.
+pub(crate) const UNSAFE_NOW: &str =
+    "modprobe vfio_iommu_type1; echo Y > /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts";
+/// QEMU's virtual IOMMU remaps where it is told so, and its interrupt controller is not the kernel's alone.
+pub(crate) const REMAPPED_IN_A_VM: &str = "outside, in this VM's definition: <ioapic driver='qemu'/> in <features> and <driver \
+     intremap='on'/> in its <iommu>, and then switch it off and start it";
+
 pub(super) fn no_interrupt_remapping(switch: &Switch) -> Option<Refusal> {
     let host = &switch.observed.host;
     let missing = host.interrupt_remapping == Reading::Known(false) && !host.unsafe_interrupts_allowed;
@@ -101,8 +108,8 @@ pub(super) fn no_interrupt_remapping(switch: &Switch) -> Option<Refusal> {
             vec![
                 "turn on interrupt remapping (x2APIC, VT-d) in the firmware's setup, and drop nointremap"
                     .to_owned(),
-                "only where every guest is trusted: modprobe vfio_iommu_type1 allow_unsafe_interrupts=1"
-                    .to_owned(),
+                format!("where this host is a VM: {REMAPPED_IN_A_VM}"),
+                format!("{UNSAFE_NOW} # only where every guest is trusted; until the next boot"),
             ],
         )
     })

@@ -106,8 +106,13 @@ fn guests_without_room(case: &Case<'_>, gpu: &Gpu) -> Vec<Finding> {
              opt/ovmf/X-PciMmio64Mb",
         )
         .remedy("<cpu mode='host-passthrough'/>, with an OVMF of 2022-11 or newer")
+        .remedy(
+            "or, with an older one, its first line becomes (virsh edit) \
+             <domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>",
+        )
         .remedy(format!(
-            "with an older one: <qemu:arg value='-fw_cfg'/><qemu:arg value='name=opt/ovmf/X-PciMmio64Mb,string={mib}'/>"
+            "and before </domain> goes <qemu:commandline><qemu:arg value='-fw_cfg'/>\
+             <qemu:arg value='name=opt/ovmf/X-PciMmio64Mb,string={mib}'/></qemu:commandline>"
         ))
     };
     small.map(finding).collect()

@@ -94,6 +94,8 @@ fn shadowed_rom(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
     let guest = case
         .machines_of(gpu)
         .find(|guest| guest.devices.iter().any(|device| device.address == gpu.address && !device.rom_file))?;
+    let shown = format!("/sys/bus/pci/devices/{}/rom", gpu.address);
+    let saved = format!("/var/lib/libvirt/gpu-{}.rom", gpu.address.to_string().replace(':', "-"));
     shadowed.then(|| {
         Finding::new(
             FindingCode::ShadowedRom,
@@ -106,7 +108,8 @@ fn shadowed_rom(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
         )
         .seen_at(format!("/sys/bus/pci/devices/{}/boot_vga", gpu.address), "1")
         .seen_at(format!("definition of {}", guest.name), "no <rom file=> for it")
-        .remedy("boot once with another display, and save the ROM: echo 1 > rom; cat rom > /var/lib/libvirt/CARD.rom; echo 0 > rom")
-        .remedy("then <rom file='/var/lib/libvirt/CARD.rom'/> in its hostdev")
+        .remedy("boot once with another display, and save the ROM:")
+        .remedy(format!("echo 1 > {shown}; cat {shown} > {saved}; echo 0 > {shown}"))
+        .remedy(format!("then <rom file='{saved}'/> in its hostdev"))
     })
 }

@@ -6,6 +6,8 @@ use gpuvirt_model::{Evidence, Finding, FindingCode, Reading, Severity, Subject};
 
 use super::Case;
 use super::command_line::{Change, remedies};
+use crate::checks::{REMAPPED_IN_A_VM, UNSAFE_NOW};
+use crate::initramfs::MADE_ANEW;
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     [no_iommu(case), no_interrupt_remapping(case), unsafe_interrupts(case), acs_override(case)]
@@ -104,6 +106,7 @@ fn no_interrupt_remapping(case: &Case<'_>) -> Option<Finding> {
     let host = &case.observed.host;
     let missing =
         host.iommu && host.interrupt_remapping == Reading::Known(false) && !host.unsafe_interrupts_allowed;
+    let is_vm = case.health.cpu.features.known().is_some_and(|features| features.hypervisor);
     missing.then(|| {
         let finding = Finding::new(
             FindingCode::NoInterruptRemapping,
@@ -118,13 +121,17 @@ fn no_interrupt_remapping(case: &Case<'_>) -> Option<Finding> {
                 let finding = finding.seen(case.health.boot.command_line.shows(word));
                 remedies(case, Change::Drop(word)).into_iter().fold(finding, Finding::remedy)
             }
+            None if is_vm => finding.remedy(REMAPPED_IN_A_VM),
             None => finding
                 .remedy("turn on interrupt remapping (VT-d, x2APIC) in the firmware's setup, and reboot"),
         };
-        finding.remedy(
-            "only where every guest is trusted: echo 'options vfio_iommu_type1 allow_unsafe_interrupts=1' > \
-             /etc/modprobe.d/vfio-interrupts.conf",
-        )
+        finding
+            .remedy(format!("{UNSAFE_NOW} # only where every guest is trusted; until the next boot"))
+            .remedy(
+                "echo 'options vfio_iommu_type1 allow_unsafe_interrupts=1' > /etc/modprobe.d/vfio-interrupts.conf # the \
+                 same, from the next boot on",
+            )
+            .remedy(format!("make the initramfs anew ({MADE_ANEW}) where it has VFIO's modules"))
     })
 }
 

@@ -5,6 +5,7 @@ use gpuvirt_model::{Evidence, Finding, FindingCode, Gpu, Severity, Subject};
 
 use super::Case;
 use super::command_line::{Change, remedies};
+use crate::initramfs::MADE_ANEW;
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     case.health.modules.taken_by_id.iter().filter_map(|line| taken_by_id(case, line)).collect()
@@ -37,5 +38,8 @@ fn taken_by_id(case: &Case<'_>, line: &TakingLine) -> Option<Finding> {
         let dropped = remedies(case, Change::Drop(&line.line));
         return Some(dropped.into_iter().fold(finding, Finding::remedy));
     }
-    Some(finding.remedy(format!("then drop the ids from {}, make the initramfs anew, and reboot", line.file)))
+    Some(finding.remedy(format!(
+        "then drop the ids from {}, make the initramfs anew ({MADE_ANEW}), and reboot",
+        line.file
+    )))
 }

@@ -3,6 +3,7 @@
 use gpuvirt_model::{Finding, FindingCode, Gpu, Severity, Subject};
 
 use super::Case;
+use crate::initramfs::MADE_ANEW;
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     let of_gpu = |gpu| unresponsive(case, gpu).or_else(|| stuck(case, gpu)).or_else(|| off(case, gpu));
@@ -46,9 +47,18 @@ fn stuck(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
         .seen_at(file("power_state"), state)
         .seen_at(file("power/runtime_status"), status)
         .remedy(format!("echo on > {}", file("power/control")))
-        .remedy(format!("keep it awake from the next boot on: echo 0 > {}", file("d3cold_allowed")))
-        .remedy("for cards that VFIO puts to sleep: options vfio-pci disable_idle_d3=1 in /etc/modprobe.d")
+        .remedy(format!("echo 0 > {} # keeps it awake, until the next boot", file("d3cold_allowed")))
+        .remedy(KEPT_AWAKE)
+        .remedy(in_the_initramfs())
     })
+}
+
+/// sysfs forgets at a reboot, modprobe.d does not; it is for the time in which VFIO has the card.
+const KEPT_AWAKE: &str =
+    "echo 'options vfio-pci disable_idle_d3=1' > /etc/modprobe.d/vfio-pci-awake.conf # from the next boot on";
+
+fn in_the_initramfs() -> String {
+    format!("make the initramfs anew ({MADE_ANEW}) where it has vfio-pci")
 }
 
 /// vfio-pci lets a card sleep that no VM has, and the platform cuts its power then. Most come back when a VM starts; of those that
@@ -80,7 +90,7 @@ fn off(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
     Some(
         finding
             .remedy(format!("echo 0 > {} # wakes it, until the next boot", file("d3cold_allowed")))
-            .remedy("echo 'options vfio-pci disable_idle_d3=1' > /etc/modprobe.d/vfio-pci-awake.conf # from the next boot on")
-            .remedy("make the initramfs anew (update-initramfs -u, or dracut -f) where it has vfio-pci"),
+            .remedy(KEPT_AWAKE)
+            .remedy(in_the_initramfs()),
     )
 }

@@ -57,13 +57,34 @@ fn root_bus(gpu: &Gpu, guest: &Machine) -> Option<Finding> {
 }
 
 const NVIDIA: u16 = 0x10de;
-/// Fermi: its last driver (390) knows no guests, newer cards' drivers do since 465. By device id, as pci.ids names them.
-const FERMI: [std::ops::RangeInclusive<u16>; 6] =
-    [0x06c0..=0x06df, 0x0dc0..=0x0dff, 0x0e22..=0x0e3f, 0x0f00..=0x0f03, 0x1040..=0x109f, 0x1200..=0x1251];
+type Devices = std::ops::RangeInclusive<u16>;
+/// Fermi: its last driver (390) knows no guests. By device id, as pci.ids names them.
+const FERMI: [Devices; 6] =
+    [0x06c0..=0x06df, 0x0dc0..=0x0dff, 0x0e22..=0x0e3f, 0x0f00..=0x0f06, 0x1040..=0x109f, 0x1200..=0x1251];
+/// Quadro, Tesla and NVS among them: their drivers were let into guests.
+const FERMI_BOARDS: [Devices; 8] = [
+    0x06d0..=0x06df,
+    0x0dd8..=0x0dda,
+    0x0def..=0x0def,
+    0x0df8..=0x0dfc,
+    0x0e3a..=0x0e3b,
+    0x1056..=0x1057,
+    0x107c..=0x107d,
+    0x108e..=0x109b,
+];
+/// Kepler and all that came later: their drivers know guests since 465.
+const NEWER: [Devices; 3] = [0x0fc0..=0x103f, 0x1180..=0x11ff, 0x1280..=u16::MAX];
 
+/// Whether a guest with this card must not see KVM; none where it is not known, as with cards older than Fermi.
 fn needs_hiding(case: &Case<'_>, gpu: &Gpu) -> Option<bool> {
     let identity = case.observed.primary_of(gpu)?.identity;
-    (identity.vendor == NVIDIA).then(|| FERMI.iter().any(|devices| devices.contains(&identity.device)))
+    let is_of = |list: &[Devices]| list.iter().any(|devices| devices.contains(&identity.device));
+    match () {
+        () if identity.vendor != NVIDIA || is_of(&FERMI_BOARDS) => None,
+        () if is_of(&FERMI) => Some(true),
+        () if is_of(&NEWER) => Some(false),
+        () => None,
+    }
 }
 
 fn code_43(case: &Case<'_>, gpu: &Gpu, guest: &Machine) -> Option<Finding> {

@@ -125,10 +125,12 @@ pub(super) const TEXTS: &[Explanation] = &[
     },
     Explanation {
         name: "state-unreadable",
-        cause: "A stored file of gpuvirt is there and can't be understood. It may name GPUs and vGPUs that are in \
-                use, so nothing is changed as if it were empty.",
-        evidence: "A file in /var/lib/gpuvirt fails its checks; the message names it, with the line.",
-        remedy: "Restore it from a backup. Or move it aside: then every GPU is unmanaged, and stays as it is now.",
+        cause: "A stored file of gpuvirt is there and can't be understood, or the folder is somebody else's to write in, or \
+                can't be written to. It may name GPUs and vGPUs that are in use, so nothing is changed as if it were empty. \
+                What is asked of the host is answered as ever.",
+        evidence: "A file in /var/lib/gpuvirt fails its checks, or the folder itself; the message names it, with the line.",
+        remedy: "Restore the file from a backup. Or move it aside: then every GPU is unmanaged, and stays as it is now. A folder \
+                 is looked at when gpuvirtd starts: put right what the message says, and `systemctl restart gpuvirtd`.",
     },
     Explanation {
         name: "no-writer",

@@ -33,8 +33,10 @@ pub(super) const TEXTS: &[Explanation] = &[
         evidence: "No interrupt chip in /proc/interrupts begins with IR-, and vfio_iommu_type1 was not loaded with \
                    allow_unsafe_interrupts.",
         remedy: "Turn on interrupt remapping (x2APIC, VT-d) in the firmware's setup and drop nointremap from the \
-                 kernel's command line. Only where every guest is trusted: options vfio_iommu_type1 \
-                 allow_unsafe_interrupts=1 in /etc/modprobe.d.",
+                 kernel's command line. Where the host is itself a VM, that VM wants <ioapic driver='qemu'/> in its <features> and \
+                 <driver intremap='on'/> in its <iommu>. Only where every guest is trusted: Y into \
+                 /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts until the next boot, and options \
+                 vfio_iommu_type1 allow_unsafe_interrupts=1 in /etc/modprobe.d from then on.",
     },
     Explanation {
         name: "vfio-missing",

@@ -38,6 +38,14 @@ pub(super) const TEXTS: &[Explanation] = &[
         remedy: "See why, and start it: systemctl status UNIT; systemctl start UNIT.",
     },
     Explanation {
+        name: "power-control-lost",
+        cause: "The card is the host's again, its power/control was put back to what it was before VFIO had it, and somebody \
+                has set it otherwise since: its driver, once it had the card, or a rule of udev's.",
+        evidence: "power/control of the function, read again after the last write.",
+        remedy: "Nothing, where the driver or the rule is right. Otherwise write the other value, on or auto, to power/control \
+                 in the function's folder below /sys/bus/pci/devices.",
+    },
+    Explanation {
         name: "also-defined-in",
         cause: "Another VM's definition names the same device. Both can be defined; only one can run at a time.",
         evidence: "The host devices in the definitions of all domains.",

@@ -1,27 +1,35 @@
-//! Traces of GPUs that are given whole to VMs: driverctl's overrides, `vfio-pci.ids=`, domains' host devices.
+//! Traces of GPUs that are given whole to VMs: overrides of driverctl's and of udev's rules, `vfio-pci.ids=`, domains' host devices.
 
 use gpuvirt_model::import::{DriverOverride, Origin, VfioIds};
 use gpuvirt_model::{ConfiguredType, Domain, Hostdev, Observed, PciAddress};
 
 use super::{COMPANION, Collected, Part, Sources, Trace, adopt, what_sits_at};
+use crate::checks::shell_word;
+use crate::initramfs::MADE_ANEW;
 
 pub(super) fn collect(sources: &Sources<'_>, collected: &mut Collected) {
     for over in &sources.foreign.overrides {
-        driverctl(over, sources.observed, collected);
+        bound_by_address(over, sources.observed, collected);
     }
     for ids in &sources.foreign.vfio_ids {
         vfio_ids(ids, sources, collected);
     }
     for kept in &sources.foreign.kept_away {
         let trace = Trace::about(&kept.origin, kept.says.clone());
-        collected.traces.push(trace.noting("gpuvirt needs no such line: it binds by address"));
+        let runs =
+            ["install vfio-pci ", "install vfio_pci "].iter().any(|start| kept.says.starts_with(start));
+        collected.traces.push(trace.noting(if runs {
+            "what that program binds is not read: gpuvirt gpu set GPU --type direct does it by address, for each of its cards"
+        } else {
+            "gpuvirt needs no such line: it binds by address"
+        }));
     }
     for domain in sources.observed.domains.known().into_iter().flatten() {
         hostdevs(domain, sources, collected);
     }
 }
 
-fn driverctl(over: &DriverOverride, observed: &Observed, collected: &mut Collected) {
+fn bound_by_address(over: &DriverOverride, observed: &Observed, collected: &mut Collected) {
     let trace = Trace::about(&over.origin, format!("{} is bound to {}", over.address, over.driver));
     let trace = match observed.gpu_of(over.address) {
         None => trace.noting(what_sits_at(over.address, observed)),
@@ -31,10 +39,10 @@ fn driverctl(over: &DriverOverride, observed: &Observed, collected: &mut Collect
         Some(gpu) => {
             let part = Part::of(gpu, over.address, observed);
             if part != Part::VirtualFunction {
-                // `driverctl unset-override` would take the function from its driver at once.
-                collected.after(gpu.address, ConfiguredType::Direct, format!("rm {}", over.origin.path));
+                collected.after(gpu.address, ConfiguredType::Direct, taken_back(&over.origin));
+                let by_driverctl = over.origin.line.is_none() && over.driver == "vfio-pci";
                 let function = observed.functions.get(&over.address);
-                let taught = function.filter(|_| over.driver == "vfio-pci").map(|function| function.identity);
+                let taught = function.filter(|_| by_driverctl).map(|function| function.identity);
                 if let Some(identity) = taught {
                     let line = forget_id(identity.vendor, identity.device);
                     collected.after(gpu.address, ConfiguredType::Direct, line);
@@ -44,6 +52,17 @@ fn driverctl(over: &DriverOverride, observed: &Observed, collected: &mut Collect
         }
     };
     collected.traces.push(trace);
+}
+
+/// How an override's file stops saying it: driverctl's is a file for each function, udev's a line.
+fn taken_back(origin: &Origin) -> String {
+    match origin.line {
+        // `driverctl unset-override` would take the function from its driver at once.
+        None => format!("rm {}", origin.path),
+        Some(line) => {
+            format!("sed -i -e '{line}s/^/#/' {}; udevadm control --reload", shell_word(&origin.path))
+        }
+    }
 }
 
 /// driverctl teaches vfio-pci the ids of what it gives to it (`new_id`), and nothing shows that afterwards. With them, vfio-pci
@@ -88,7 +107,7 @@ fn vfio_ids(ids: &VfioIds, sources: &Sources<'_>, collected: &mut Collected) {
     }
 }
 
-/// driverctl's override of that function to a driver that is not VFIO's.
+/// An override of that function to a driver that is not VFIO's.
 fn kept_by<'a>(function: PciAddress, sources: &Sources<'a>) -> Option<&'a DriverOverride> {
     sources.foreign.overrides.iter().find(|over| over.address == function && !is_vfio(&over.driver))
 }
@@ -106,9 +125,10 @@ fn out_of_the_way(origin: &Origin) -> String {
              /etc/kernel/cmdline, then kernel-install or proxmox-boot-tool refresh)"
                 .to_owned()
         }
+        Some(_) if origin.path.ends_with(".rules") => taken_back(origin),
         Some(line) => {
             format!(
-                "take the option ids= out of line {line} of {}, then make the initramfs anew (update-initramfs -u, or dracut -f)",
+                "take the option ids= out of line {line} of {}, then make the initramfs anew ({MADE_ANEW})",
                 origin.path
             )
         }

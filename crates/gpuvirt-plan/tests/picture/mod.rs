@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use gpuvirt_model::{
     ClassCode, ConfiguredType, Desired, DesiredGpu, DriverBinding, DriverName, Function, Gpu, HostFacts,
-    IommuGroup, ModulePresence, Observed, PciAddress, PciIdentity, Reading,
+    IommuGroup, ModulePresence, Observed, PciAddress, PciIdentity, PowerControl, Reading,
 };
 use gpuvirt_plan::Step;
 
@@ -86,6 +86,12 @@ pub fn settle(observed: &mut Observed) {
     gpu.host_driver = primary.is_some_and(|driver| !driver.is_vfio());
 }
 
+/// Sets `power/control`, where the kernel has it.
+fn sleeps(observed: &mut Observed, function: PciAddress, to: PowerControl) {
+    let function = observed.functions.get_mut(&function).unwrap();
+    function.power_control = function.power_control.map(|_| to);
+}
+
 /// Carries a step out on the value: probes bind the overriding driver, else `host`.
 pub fn perform(observed: &mut Observed, step: &Step, host: &str) {
     match step {
@@ -96,12 +102,21 @@ pub fn perform(observed: &mut Observed, step: &Step, host: &str) {
             let binding = &mut observed.functions.get_mut(function).unwrap().binding;
             assert_eq!(binding.driver.as_ref(), Some(driver), "unbound from a driver that does not have it");
             binding.driver = None;
+            if driver.is_vfio() {
+                sleeps(observed, *function, PowerControl::On);
+            }
         }
         Step::Probe { function, expect } => {
             let binding = &mut observed.functions.get_mut(function).unwrap().binding;
             assert_eq!(binding.driver, None, "probed while bound");
             binding.driver =
                 binding.driver_override.clone().or_else(|| expect.clone()).or_else(|| driver(host));
+            if binding.driver.as_ref().is_some_and(DriverName::is_vfio) {
+                sleeps(observed, *function, PowerControl::Auto);
+            }
+        }
+        Step::SetPowerControl { function, to } => {
+            sleeps(observed, *function, *to);
         }
         // Locks and services change no binding.
         Step::SetUnbindLock { .. } | Step::StopService { .. } | Step::StartService { .. } => {}

@@ -1,15 +1,11 @@
 //! GPUs: group, driver, reset, power, display, windows, virtual functions, and what was asked for.
 
 use gpuvirt_model::{
-    Bar, ConfiguredType, DriverName, FindingCode as F, Framework, GraphicsType, Holder, Holders, HostDriver,
+    Bar, ConfiguredType, DriverName, FindingCode as F, GraphicsType, Holder, Holders, HostDriver,
     HostDriverKind, Observed, Reading, Severity as S, Via,
 };
 
 use super::bed::{Bed, Case, FIRST, SECOND, at};
-
-fn of(observed: &mut Observed, address: &str) -> gpuvirt_model::Function {
-    observed.functions[&at(address)].clone()
-}
 
 fn change(observed: &mut Observed, address: &str, with: impl FnOnce(&mut gpuvirt_model::Function)) {
     with(observed.functions.get_mut(&at(address)).unwrap());

@@ -26,7 +26,7 @@ fn without_table(bed: Bed) -> Bed {
     bed.absent("/sys/firmware/acpi/tables/DMAR").file("/sys/firmware/acpi/tables/FACP", "")
 }
 
-fn with_remapping(observed: &mut gpuvirt_model::Observed, remapped: bool, waived: bool) {
+pub fn with_remapping(observed: &mut gpuvirt_model::Observed, remapped: bool, waived: bool) {
     observed.host.interrupt_remapping = Reading::Known(remapped);
     observed.host.unsafe_interrupts_allowed = waived;
 }
@@ -129,6 +129,9 @@ pub fn cases() -> Vec<Case> {
         .says("Why, is not to be seen from here"),
         case("interrupts are not remapped", F::NoInterruptRemapping, S::Error, |bed| {
             bed.retouched(|observed| with_remapping(observed, false, false))
+        }),
+        case("interrupts are not remapped, of a VM", F::NoInterruptRemapping, S::Error, |bed| {
+            super::remedies::in_a_vm(bed)
         }),
         case("interrupts are not to be remapped", F::NoInterruptRemapping, S::Error, |bed| {
             bed.file(CMDLINE, "ro intel_iommu=on intremap=off\n")

@@ -11,7 +11,7 @@ use gpuvirt_model::{Refusal, RefusalCode};
 use gpuvirt_model::chain;
 
 /// A request that has no document as its answer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Failure {
     pub(super) error: ApiError,
     status: StatusCode,

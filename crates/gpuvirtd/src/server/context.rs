@@ -15,9 +15,11 @@ use super::answers::Answers;
 use super::event_stream::Listeners;
 use super::gate::{ReadGate, WriteGate};
 use super::lane::Lane;
+use super::mig::LastMig;
 use super::pictures::Pictures;
 use super::restored::Restored;
 use super::retried::Retried;
+use super::sparingly::Sparingly;
 use super::stir::Stir;
 use crate::events::EventLog;
 use crate::hearing::Hearing;
@@ -103,6 +105,7 @@ pub struct Context {
     /// Whether libvirt runs our hook.
     pub(super) hook_watch: Arc<HookWatch>,
     pub(super) pictures: Pictures,
+    pub(super) last_mig: LastMig,
     pub(super) answers: Answers,
     pub(super) listeners: Listeners,
     pub(super) restored: Restored,
@@ -112,6 +115,8 @@ pub struct Context {
     pub(super) reads: Lane,
     pub(super) changes: Lane,
     pub(super) dry_runs: Lane,
+    /// Those of who may not change anything.
+    pub(super) sparingly: Sparingly,
     /// Starts of VMs: as many at once as libvirt has workers for them.
     pub(super) hooks: Lane,
     pub(super) releases: Lane,
@@ -134,6 +139,7 @@ impl Context {
             stir,
             hook_watch: Arc::default(),
             pictures: Pictures::default(),
+            last_mig: LastMig::default(),
             answers: Answers::default(),
             listeners: Listeners::default(),
             restored: Restored::default(),
@@ -142,6 +148,7 @@ impl Context {
             reads: Lane::of(READS_AT_ONCE),
             changes: Lane::one_by_one(CHANGES_AT_ONCE),
             dry_runs: Lane::of(1),
+            sparingly: Sparingly::default(),
             hooks: Lane::of(HOOKS_AT_ONCE),
             releases: Lane::one_by_one(RELEASES_AT_ONCE),
             starts: Lane::of(STARTS_AT_ONCE),

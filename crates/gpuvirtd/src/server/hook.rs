@@ -45,7 +45,7 @@ pub(super) async fn call(
         }
         HookEvent::Running => {
             context.engine.hook_runs(&domain);
-            context.retried.runs(uuid);
+            context.retried.is_over(uuid);
             Ok(Vec::new())
         }
         HookEvent::Release => {
@@ -55,7 +55,7 @@ pub(super) async fn call(
         }
     };
     if event == HookEvent::Prepare && result.is_ok() {
-        context.retried.runs(uuid);
+        context.retried.is_over(uuid);
         // What was made with it for a start that gave up meanwhile.
         if context.engine.has_released() {
             remove_released(Arc::clone(&context));

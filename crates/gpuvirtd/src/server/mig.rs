@@ -1,6 +1,7 @@
 //! `/v1/mig` and `/v1/gpus/{gpu}/gpu-instances`
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
@@ -35,25 +36,64 @@ impl FromRequestParts<Arc<Context>> for Instance {
 
 /// `GET /v1/mig[?gpu=]`
 ///
-/// It asks the vendor's command and waits for changes: it has the lane of dry runs, so that no listing waits for it.
+/// It asks the vendor's command and waits for changes: it has the lane of dry runs, so that no listing waits for it. Who may not
+/// change anything is not to keep cards busy with that, and gets what was read lately.
 pub(super) async fn list(
     State(context): State<Arc<Context>>,
-    caller: Caller,
+    Caller(peer): Caller,
     Params(of): Params<OfGpu>,
 ) -> Result<Json<List<MigDocument>>, Failure> {
     let only = of.gpu.as_deref().map(selector).transpose()?;
-    let read = move |context: &Context| {
-        let only = only.map(|only| gpu::address(&only, context)).transpose()?;
-        let (view, found) = context.engine.mig(only)?;
+    // Without asking polkit: nobody is to be asked for a password for a listing.
+    if context.gate.lets_through(&peer) {
+        return context
+            .on_a_thread(&context.dry_runs, move |context| context.mig(only.as_ref()))
+            .await
+            .map(Json);
+    }
+    let mut list = context.mig_read_lately().await?;
+    if let Some(only) = only {
+        let only = context.read(move |context| gpu::address(&only, context)).await?;
+        list.items.retain(|card| card.gpu == only);
+        if list.items.is_empty() {
+            return Err(context.gate.denial(&peer).into());
+        }
+    }
+    Ok(Json(list))
+}
+
+/// How old what is read for those who may not change anything may be.
+const LATELY: Duration = Duration::from_secs(10);
+
+/// What was read last for those who may not change anything.
+#[derive(Default)]
+pub(super) struct LastMig(tokio::sync::Mutex<Option<(Instant, MigRead)>>);
+
+type MigRead = Result<List<MigDocument>, Failure>;
+
+impl Context {
+    fn mig(&self, only: Option<&GpuSelector>) -> MigRead {
+        let only = only.map(|only| gpu::address(only, self)).transpose()?;
+        let (view, found) = self.engine.mig(only)?;
         let documents = found.into_iter().map(|card| {
             MigDocument::new(card.gpu, card.state, (&view.observed, &view.desired, &view.records))
         });
         let documents = documents.collect();
         let picture = Picture { view, problems: Vec::new() };
-        Ok(context.list("MigList", &picture, documents))
-    };
-    let order = Order { what: "mig list".to_owned(), dry_run: true };
-    context.change_or_dry_run(caller, order, read).await.map(Json)
+        Ok(self.list("MigList", &picture, documents))
+    }
+
+    /// Of every managed card, for all who ask meanwhile: read anew when the last reading is too old, however it ended.
+    async fn mig_read_lately(self: &Arc<Self>) -> MigRead {
+        let mut last = self.last_mig.0.lock().await;
+        if let Some((when, read)) = last.as_ref().filter(|(when, _)| when.elapsed() < LATELY) {
+            tracing::debug!(age = ?when.elapsed(), "GPU instances as they were read lately");
+            return read.clone();
+        }
+        let read = self.sparingly.run(self.on_a_thread(&self.dry_runs, |context| context.mig(None))).await;
+        *last = Some((Instant::now(), read.clone()));
+        read
+    }
 }
 
 /// `POST /v1/gpus/{gpu}/gpu-instances`

@@ -59,6 +59,7 @@ mod restore;
 mod restored;
 mod retried;
 mod routes;
+mod sparingly;
 mod status;
 pub mod stir;
 mod tried;

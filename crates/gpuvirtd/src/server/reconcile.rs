@@ -30,6 +30,7 @@ impl Context {
         let mut tried = Tried::default();
         // What an earlier daemon's writes still wait for, and those of our own start.
         let mut blocked = self.settle_ended(self.engine.take_given_up(), &mut tried).await;
+        self.restored.block(&blocked);
         // What the start was refused may wait for what tells nobody.
         self.stir.released();
         loop {
@@ -46,6 +47,7 @@ impl Context {
             // Such a write may have ended before anybody looked.
             blocked.extend(self.engine.take_given_up());
             blocked = self.settle_ended(blocked, &mut tried).await;
+            self.restored.block(&blocked);
             self.hear_ends().await;
             // libvirt may have come since.
             let forgotten = Arc::clone(&self);
@@ -53,6 +55,7 @@ impl Context {
             self.recover_late(&happened, &mut tried).await;
             self.lead_due(happened, ticked, &mut tried).await;
             blocked.extend(self.engine.take_given_up());
+            self.restored.block(&blocked);
         }
     }
 

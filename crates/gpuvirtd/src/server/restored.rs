@@ -12,6 +12,8 @@ use gpuvirt_model::PciAddress;
 pub(super) struct Restored {
     status: Mutex<Option<RestoreStatus>>,
     to_come: Mutex<BTreeSet<PciAddress>>,
+    /// GPUs of which a write was given up and is still waited for.
+    blocked: Mutex<BTreeSet<PciAddress>>,
 }
 
 impl Restored {
@@ -23,6 +25,17 @@ impl Restored {
     /// The GPUs that the start has not come to yet.
     pub(super) fn to_come(&self) -> MutexGuard<'_, BTreeSet<PciAddress>> {
         self.to_come.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The GPUs that are led on when a write has ended, which has not.
+    pub(super) fn block(&self, gpus: &BTreeSet<PciAddress>) {
+        self.blocked.lock().unwrap_or_else(PoisonError::into_inner).clone_from(gpus);
+    }
+
+    /// Whether a GPU is still to be led to what was asked for.
+    pub(super) fn is_under_way(&self) -> bool {
+        let blocked = !self.blocked.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        blocked || !self.to_come().is_empty()
     }
 
     pub(super) fn note(&self, gpu: RestoredGpu) {

@@ -11,7 +11,7 @@ use gpuvirt_engine::ports::{Domains, Host, Store};
 use gpuvirt_fakekernel::{FakeKernel, Program};
 use gpuvirt_libvirt::{Happened, Told};
 use gpuvirt_recording::RecordedHost;
-use gpuvirt_state::{ClaimFiles, StateDir};
+use gpuvirt_state::ClaimFiles;
 
 use super::claim::ClaimingStore;
 use super::domains::{Gate, LibvirtDomains, RecordedDomains};
@@ -47,7 +47,7 @@ pub fn assemble(cli: &Cli, config: &Config) -> anyhow::Result<Assembled> {
             "gpu_instances = \"nvml\": this gpuvirtd was built without NVIDIA's management library"
         );
     }
-    let store = FileStore(Arc::new(StateDir::open(&cli.state_dir)?));
+    let store = FileStore::open(&cli.state_dir)?;
     let (hearing, events) = (Arc::<Hearing>::default(), Arc::<EventLog>::default());
     let (stir, watch) = (Arc::<Stir>::default(), Arc::<HookWatch>::default());
     let (context, libvirt) = match &cli.host {

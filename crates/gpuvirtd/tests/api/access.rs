@@ -1,11 +1,13 @@
 //! Who may write: root and the group; everybody may read.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use gpuvirt_api::ErrorKind;
 use gpuvirtd::server::listen::Identify;
 
-use crate::fakes::{Daemon, Script, as_groupless, as_member, as_other, as_root, as_unknown};
+use crate::fakes::{Daemon, Hold, Script, as_groupless, as_member, as_other, as_root, as_unknown};
 use crate::http::{connect, finish, get, send};
 
 /// Every route that changes something, with a body that makes sense.
@@ -47,6 +49,48 @@ fn everybody_may_see_what_a_change_would_do() {
         }
         assert_eq!(get(&daemon.socket(), "/v1/gpus").body, before);
     }
+}
+
+/// Who may not change anything can't have root run the vendor's command in a loop, in the turn of changes.
+#[test]
+fn gpu_instances_are_read_for_all_who_may_only_read_together() {
+    let looks = |identify: Identify| {
+        let daemon = Daemon::start_with(Script::default(), identify);
+        let lists: Vec<String> = (0..5).map(|_| get(&daemon.socket(), "/v1/mig").body).collect();
+        assert!(lists.iter().all(|list| *list == lists[0] && list.contains("MigList")), "{lists:?}");
+        (daemon.looks(), daemon)
+    };
+    assert_eq!(looks(as_root).0, 5);
+    assert_eq!(looks(as_member).0, 5);
+    let (others, daemon) = looks(as_other);
+    assert_eq!(others, 1);
+    // One that is not among the managed cards with such a command is nobody's business who may not change it.
+    let answer = get(&daemon.socket(), "/v1/mig?gpu=41:00.0");
+    assert_eq!((answer.status, answer.error().kind), (403, ErrorKind::Denied), "{answer:?}");
+}
+
+/// A dry run that took long is one that had a card asked for something.
+#[test]
+fn who_may_not_change_anything_waits_between_dry_runs_that_take_long() {
+    let took = |identify: Identify| {
+        let hold = Arc::<Hold>::default();
+        let script = Script { hold: Some(Arc::clone(&hold)), ..Script::default() };
+        let daemon = Daemon::start_with(script, identify);
+        let (method, path, body, _) = DRY_RUNS[0];
+        let socket = daemon.socket();
+        let first = std::thread::spawn(move || send(&socket, method, path, body));
+        hold.until_reached();
+        let (_says_nothing, passes) = std::sync::mpsc::channel::<()>();
+        let _passed = passes.recv_timeout(Duration::from_millis(500));
+        hold.release();
+        assert_eq!(first.join().unwrap().status, 200);
+        let began = Instant::now();
+        assert_eq!(send(&daemon.socket(), method, path, body).status, 200);
+        began.elapsed()
+    };
+    let nine_times = Duration::from_millis(4400);
+    let (others, members) = (took(as_other), took(as_member));
+    assert!(others > nine_times && members < nine_times, "{others:?}, {members:?}");
 }
 
 /// polkit's program is told the process with its start time and the user, and only its clear yes counts.

@@ -1,6 +1,8 @@
 //! A host as a boot leaves it, over a fake kernel, with real state files.
 #![allow(dead_code)] // each test file uses its own part
 
+pub mod daemon;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,7 +10,6 @@ use gpuvirt_engine::ports::Host as _;
 use gpuvirt_engine::{Engine, SwitchRequest};
 use gpuvirt_fakekernel::FakeKernel;
 use gpuvirt_model::{ConfiguredType, PciAddress};
-use gpuvirt_state::StateDir;
 use gpuvirtd::config::Config;
 use gpuvirtd::wiring::domains::RecordedDomains;
 use gpuvirtd::wiring::host::HostPort;
@@ -47,7 +48,7 @@ impl Place {
     }
 
     pub fn store(&self) -> FileStore {
-        FileStore(Arc::new(StateDir::open(&self.dir.path().join("state")).unwrap()))
+        FileStore::open(&self.dir.path().join("state")).unwrap()
     }
 
     pub fn engine(&self) -> Engine {

@@ -30,8 +30,8 @@ pub(super) const TEXTS: &[Explanation] = &[
         cause: "The card is in D3cold or an error state while the kernel takes it for awake, or sleeps on \
                 since waking it failed. Drivers and guests then find a card that answers nothing.",
         evidence: "power_state and power/runtime_status of the function.",
-        remedy: "Write on to its power/control before it is given away; keep it awake with d3cold_allowed=0, \
-                and with vfio-pci's disable_idle_d3=1. A power cycle brings it back.",
+        remedy: "Write on to its power/control before it is given away; keep it awake with 0 in d3cold_allowed until the next \
+                boot, and with vfio-pci's disable_idle_d3=1 in /etc/modprobe.d from then on. A power cycle brings it back.",
     },
     Explanation {
         name: "d3cold",

@@ -28,7 +28,8 @@ pub(super) const TEXTS: &[Explanation] = &[
         evidence: "The sizes of the card's 64-bit windows, and neither cpu host-passthrough (or maximum), which has the \
                 host's width by itself, nor maxphysaddr nor X-PciMmio64Mb in the definition of a UEFI guest.",
         remedy: "cpu host-passthrough, or <maxphysaddr mode='passthrough'/> with another one, and an OVMF of late 2022 or \
-                newer; or the fw_cfg argument opt/ovmf/X-PciMmio64Mb.",
+                newer; or the fw_cfg argument opt/ovmf/X-PciMmio64Mb, in <qemu:commandline> of a <domain> that has \
+                xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'.",
     },
     Explanation {
         name: "address-width",
@@ -85,7 +86,8 @@ pub(super) const TEXTS: &[Explanation] = &[
     },
     Explanation {
         name: "code-43",
-        cause: "The last driver for NVIDIA's Fermi cards stops with Code 43 when it sees that it is in a VM.",
+        cause: "The last driver for NVIDIA's GeForce cards of the Fermi generation stops with Code 43 when it sees that it is in \
+                a VM. Quadro and Tesla boards of that generation don't mind.",
         evidence: "The card's device id, and a definition that neither hides KVM nor changes Hyper-V's vendor.",
         remedy: "<kvm><hidden state='on'/></kvm> and <hyperv><vendor_id state='on' value='none'/></hyperv> in \
                 <features>.",

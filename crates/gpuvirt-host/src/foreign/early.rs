@@ -1,0 +1,52 @@
+//! What takes cards before a host is up: modules that initramfs-tools loads with ids, and udev's rules.
+
+use gpuvirt_model::import::{DriverOverride, Origin, VfioIds};
+
+use super::Reader;
+use crate::parse::modprobe::{self, kernels_name};
+use crate::parse::udev_override::{self, Subject};
+use crate::parse::vfio_ids;
+use crate::paths;
+
+impl Reader<'_> {
+    /// A module's name with its parameters, a line each (initramfs-tools(7)), and so as modprobe.d spells options.
+    pub(super) fn initramfs(&mut self) {
+        let path = paths::INITRAMFS_MODULES;
+        let Some(text) = self.text(path) else { return };
+        for (number, line) in modprobe::numbered(&text) {
+            for id in vfio_ids::of_options(&format!("options {line}")) {
+                self.ids(id, Origin::line(path, number));
+            }
+        }
+    }
+
+    /// The admin's own rules that choose drivers: by address as driverctl does, or by ids as vfio-pci does.
+    pub(super) fn udev(&mut self) {
+        for name in self.names(paths::UDEV_OWN).iter().filter(|name| name.ends_with(".rules")) {
+            let path = format!("{}/{name}", paths::UDEV_OWN);
+            // Ours, masked or changed, is no other tool's.
+            if paths::UDEV_RULES.contains(&path.as_str()) {
+                continue;
+            }
+            let Some(text) = self.text(&path) else { continue };
+            for (number, line) in modprobe::numbered(&text) {
+                let Some(rule) = udev_override::of_rule(&line) else { continue };
+                let origin = Origin::line(&path, number);
+                match rule.of {
+                    Subject::Function(_) if rule.driver.is_empty() => {}
+                    Subject::Function(address) => {
+                        let driver = rule.driver.chars().take(64).collect();
+                        self.found.overrides.push(DriverOverride { address, driver, origin });
+                    }
+                    Subject::Kind(id) if kernels_name(&rule.driver) == "vfio_pci" => {
+                        self.found.vfio_ids.push(VfioIds { id, origin });
+                    }
+                    Subject::Kind(_) | Subject::Other => {
+                        let what = "a rule that sets driver_override, neither for an address nor to vfio-pci for ids";
+                        self.odd(&origin.to_string(), what);
+                    }
+                }
+            }
+        }
+    }
+}
