@@ -40,6 +40,13 @@ impl Lock {
         Guard { lock: self, ticket }
     }
 
+    /// What comes after whoever had it last, while nobody has it or waits for it: [`Guard::follows`] tells by it whether anybody
+    /// had it since.
+    pub(crate) fn at_rest(&self) -> Option<u64> {
+        let state = self.state();
+        (state.held.is_none() && state.queue.is_empty()).then_some(state.next)
+    }
+
     /// Waits for the lock until a moment, and at least looks once.
     pub(crate) fn take_until(&self, end: Instant) -> Option<Guard<'_>> {
         let mut state = self.state();
@@ -154,6 +161,11 @@ impl Guard<'_> {
     pub(crate) fn ticket(&self) -> u64 {
         self.ticket
     }
+
+    /// Whether nobody else has had it or asked for it since it was [`Lock::at_rest`].
+    pub(crate) fn follows(&self, at_rest: u64) -> bool {
+        self.ticket == at_rest + 1
+    }
 }
 
 impl Drop for Guard<'_> {
@@ -187,6 +199,18 @@ mod tests {
         drop(held);
         assert!(waiting.join().unwrap());
         assert!(lock.take_until(Instant::now()).is_some());
+    }
+
+    #[test]
+    fn who_had_it_in_between_is_noticed() {
+        let lock = Lock::default();
+        let rest = lock.at_rest().unwrap();
+        let held = lock.take();
+        assert!(held.follows(rest) && lock.at_rest().is_none());
+        drop(held);
+        let rest = lock.at_rest().unwrap();
+        drop(lock.take());
+        assert!(!lock.take().follows(rest));
     }
 
     #[test]

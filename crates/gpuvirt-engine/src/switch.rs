@@ -20,7 +20,7 @@ impl Engine {
     /// [`EngineError::Refused`] with every reason, nothing written; [`EngineError::Failed`] with what is true now.
     pub fn set_type(&self, request: &SwitchRequest) -> Result<Report, EngineError> {
         let asks = || self.is_about_mig(request.gpu, request.prepare.vgpu_mode);
-        let turn = self.turn_at(request.gpu, request.dry_run && !asks()?);
+        let turn = self.turn_with_look_at(request.gpu, request.dry_run && !asks()?);
         self.hands_on(request.gpu)?;
         let look = || turn.view_of(request.gpu);
         self.set_type_in(request, look()?, look)

@@ -30,6 +30,8 @@ use crate::{Engine, EngineError, View};
 pub(crate) struct Turn<'a> {
     engine: &'a Engine,
     domains: Reading<Vec<Domain>>,
+    /// A picture of one GPU from just before it, once.
+    seen: Cell<Option<View>>,
     _host: Option<Guard<'a>>,
     _orders: Option<Guard<'a>>,
 }
@@ -75,6 +77,22 @@ impl Engine {
         let domains = self.listed();
         let host = (!dry_run).then(|| self.host_lock.take());
         Turn::of(self, domains, host, orders)
+    }
+
+    /// The turn of a change of one GPU, which is looked at while libvirt is asked, for each takes about as long as the other.
+    /// What was seen counts where nobody has had the host in between; else [`Turn::view_of`] looks again. A GPU that is not to be
+    /// touched is not looked at: its device may be locked.
+    pub(crate) fn turn_and_look(&self, gpu: PciAddress, dry_run: bool) -> Turn<'_> {
+        let orders = (!dry_run).then(|| self.orders.take());
+        let at_rest = self.host_lock.at_rest().filter(|_| self.hands_on(gpu).is_ok());
+        let look = || at_rest.map(|_| self.view_by(|host| host.observe_gpu_and_holders(gpu)));
+        let (domains, seen) = self.listed_while(Self::listed, look);
+        let host = (!dry_run).then(|| self.host_lock.take());
+        let stands = at_rest.is_some_and(|rest| host.as_ref().is_none_or(|host| host.follows(rest)));
+        let seen = seen.and_then(Result::ok).filter(|_| stands);
+        let turn = Turn::of(self, domains, host, orders);
+        turn.seen.set(seen);
+        turn
     }
 
     /// The turn of a change that is decided on what the kernel shows: libvirt is not asked, its domains are unknown.
@@ -145,18 +163,27 @@ impl Engine {
 
     /// A picture for a listing: libvirt is asked while the kernel is looked at, for each takes about as long as the other.
     pub(crate) fn view_while(&self, list: fn(&Self) -> Reading<Vec<Domain>>) -> Result<View, EngineError> {
-        may_ask_libvirt();
-        let (domains, view) = std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().name("domains".to_owned());
-            let Ok(listing) = thread.spawn_scoped(scope, || list(self)) else {
-                return (list(self), self.kernel_view());
-            };
-            let view = self.kernel_view();
-            (listing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), view)
-        });
+        let (domains, view) = self.listed_while(list, || self.kernel_view());
         let view = view?;
         let domains = self.starts.joined(domains);
         Ok(View { observed: Observed { domains, ..view.observed }, ..view })
+    }
+
+    /// libvirt's domains, asked for on another thread while something is done on this one.
+    fn listed_while<T>(
+        &self,
+        list: fn(&Self) -> Reading<Vec<Domain>>,
+        work: impl FnOnce() -> T,
+    ) -> (Reading<Vec<Domain>>, T) {
+        may_ask_libvirt();
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("domains".to_owned());
+            let Ok(listing) = thread.spawn_scoped(scope, || list(self)) else {
+                return (list(self), work());
+            };
+            let done = work();
+            (listing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), done)
+        })
     }
 
     /// A picture with these domains and, among them, the VMs that start now.
@@ -202,7 +229,7 @@ impl<'a> Turn<'a> {
     ) -> Self {
         let ticket = |guard: &Option<Guard<'_>>| guard.as_ref().map(Guard::ticket);
         MINE.set(Mine { host: ticket(&host), orders: ticket(&orders), ..Mine::default() });
-        Self { engine, domains, _host: host, _orders: orders }
+        Self { engine, domains, seen: Cell::new(None), _host: host, _orders: orders }
     }
 
     /// A fresh picture of the host, with the domains as they were when the turn began.
@@ -213,7 +240,8 @@ impl<'a> Turn<'a> {
     /// The same of one GPU, with everything that its change is decided on. Of the whole host where the GPU is not there:
     /// what is there instead is told then.
     pub(crate) fn view_of(&self, gpu: PciAddress) -> Result<View, EngineError> {
-        let view = self.engine.view_by(|host| host.observe_gpu_and_holders(gpu))?;
+        let look = || self.engine.view_by(|host| host.observe_gpu_and_holders(gpu));
+        let view = self.seen.take().map_or_else(look, Ok)?;
         if !view.observed.gpus.contains_key(&gpu) {
             return self.view();
         }

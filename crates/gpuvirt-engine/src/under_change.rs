@@ -27,8 +27,17 @@ impl Engine {
     /// The turn of a change of one GPU, after a change of it that is under way; a write that takes longer than
     /// [`PATIENCE`] is not waited for: what is asked then is refused.
     pub(crate) fn turn_at(&self, gpu: PciAddress, dry_run: bool) -> Turn<'_> {
+        self.turn_after(gpu, dry_run, || self.turn(dry_run))
+    }
+
+    /// The same for a change that begins with [`Turn::view_of`] this GPU.
+    pub(crate) fn turn_with_look_at(&self, gpu: PciAddress, dry_run: bool) -> Turn<'_> {
+        self.turn_after(gpu, dry_run, || self.turn_and_look(gpu, dry_run))
+    }
+
+    fn turn_after<'a>(&'a self, gpu: PciAddress, dry_run: bool, turn: impl Fn() -> Turn<'a>) -> Turn<'a> {
         loop {
-            let turn = self.turn(dry_run);
+            let turn = turn();
             if dry_run || !self.is_to_end_soon(gpu) {
                 return turn;
             }

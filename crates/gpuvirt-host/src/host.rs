@@ -82,13 +82,12 @@ impl LinuxHost {
             ObserveScope::Full | ObserveScope::WithoutHolders => Extent::Host,
             ObserveScope::Offers => Extent::Offers,
         };
-        let mut observed = inventory::observe(files, &self.rules, &self.names, extent)?;
-        match scope {
-            ObserveScope::Full | ObserveScope::GpuAndHolders(_) => holders::fill(files, &mut observed),
-            ObserveScope::WithoutHolders | ObserveScope::Offers | ObserveScope::Gpu(_) => {
-                not_looked_for(&mut observed);
-            }
+        let observe = || inventory::observe(files, &self.rules, &self.names, extent);
+        if matches!(scope, ObserveScope::Full | ObserveScope::GpuAndHolders(_)) {
+            return holders::filled(files, observe);
         }
+        let mut observed = observe()?;
+        not_looked_for(&mut observed);
         Ok(observed)
     }
 

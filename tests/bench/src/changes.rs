@@ -90,7 +90,7 @@ fn virsh_script(gpu: &str, xml: &Path, uuids: &str) -> Result<String> {
     Ok(format!(
         "COUNT={COUNT}; {uuids} echo \"{document}\" > {xml}; virsh -q nodedev-create {xml} || exit 1; done; \
          {uuids} until virsh -q nodedev-destroy mdev_$(echo $u | tr - _)_{node}; do \
-         [ $((tries += 1)) -lt 500 ] || exit 1; done; done"
+         [ $((tries += 1)) -lt 5000 ] || exit 1; done; done"
     ))
 }
 

@@ -27,10 +27,10 @@ pub struct Samples {
     runs: Vec<Sample>,
 }
 
-/// Runs a program once and prints its time and memory; its own output is thrown away.
+/// Runs a program once and prints its time and memory; its own output is thrown away, and its errors are ours.
 pub fn once(program: &str, args: &[&str]) -> Result<()> {
     let mut process = Process::new(program);
-    process.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    process.args(args).stdin(Stdio::null()).stdout(Stdio::null());
     let start = Instant::now();
     let status = process.status().with_context(|| format!("start {program}"))?;
     let microseconds = start.elapsed().as_micros();
@@ -69,10 +69,17 @@ pub fn rounds(runs: usize, commands: &[Command], ready: impl Fn() -> Result<()>)
     Ok(all)
 }
 
+/// The end of what a program said: one that tries often says the same as often.
+fn last_lines(text: &str) -> String {
+    const LINES: usize = 5;
+    let lines: Vec<&str> = text.lines().collect();
+    lines.get(lines.len().saturating_sub(LINES)..).unwrap_or_default().join("\n")
+}
+
 fn take(command: &Command) -> Result<Sample> {
     let own = std::env::current_exe().context("find this program")?;
     let out = Process::new(own).arg("sample").args(&command.line).stdin(Stdio::null()).output()?;
-    ensure!(out.status.success(), "{}: {}", command.name, String::from_utf8_lossy(&out.stderr));
+    ensure!(out.status.success(), "{}: {}", command.name, last_lines(&String::from_utf8_lossy(&out.stderr)));
     let said = String::from_utf8_lossy(&out.stdout);
     let mut numbers = said.split_whitespace().map(str::parse);
     let mut next = || numbers.next().context("a sample has two numbers")?.context("a sample is numbers");

@@ -13,7 +13,7 @@ pub mod vgpu;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -93,6 +93,8 @@ pub struct World {
     pub start_fails: Arc<Mutex<Option<OthersAct>>>,
     /// Happens while libvirt answers the next listing, after it has looked.
     pub while_listing: Arc<Mutex<Option<OthersAct>>>,
+    /// Looks at one GPU and its holders so far.
+    pub looks: Arc<AtomicUsize>,
     /// How long each look at GPU instances was to take at most.
     pub waits: Arc<Mutex<Vec<Duration>>>,
     /// The vendor's command answers nothing for as long as it is waited for.
@@ -224,6 +226,7 @@ impl World {
             libvirt_hangs: Arc::default(),
             start_fails: Arc::default(),
             while_listing: Arc::default(),
+            looks: Arc::default(),
             waits: Arc::default(),
             command_hangs: Arc::default(),
             command_hold: Arc::default(),
@@ -443,6 +446,7 @@ impl Host for World {
 
     fn observe_gpu_and_holders(&self, gpu: PciAddress) -> Result<Observed, PortError> {
         let observed = self.host().observe_scope(ObserveScope::GpuAndHolders(gpu));
+        self.looks.fetch_add(1, Ordering::Relaxed);
         observed.map_err(|error| port("reading the host", error))
     }
 

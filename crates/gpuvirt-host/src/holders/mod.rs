@@ -13,4 +13,4 @@ mod sound;
 mod targets;
 mod usb;
 
-pub(crate) use scan::fill;
+pub(crate) use scan::filled;

@@ -1,4 +1,7 @@
 //! One pass over all processes' descriptors and mappings.
+//!
+//! What a process has open is noted without knowing what is looked for, so that other threads are at it while the cards are
+//! read: each takes about as long as the other.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -6,12 +9,11 @@ use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, available_parallelism};
 
-use gpuvirt_model::{Holder, Unknown, Via};
+use gpuvirt_model::{PciAddress, Unknown, Via};
 
 use super::mounts::{MountTables, Namespace};
-use super::targets::{Target, Targets};
+use super::targets::window_of;
 use crate::files::Files;
-use crate::parse::container::container;
 use crate::parse::maps::{self, Mapping};
 use crate::parse::pci;
 use crate::paths;
@@ -27,38 +29,52 @@ const MOST_THREADS: usize = 4;
 /// Fewer processes than this for each are not worth a thread.
 const SHARE: usize = 32;
 
-/// What was found, and what was hidden.
+/// What processes have open, and what was hidden.
 #[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) holders: BTreeMap<Target, Vec<Holder>>,
+pub(super) struct Seen {
+    /// By process; of each its descriptors before its mappings.
+    pub(super) uses: Vec<Use>,
     pub(super) unseen: Option<Unknown>,
 }
 
-impl Found {
+/// A process's way to a thing.
+#[derive(Debug)]
+pub(super) struct Use {
+    pub(super) pid: u32,
+    pub(super) thing: Thing,
+    pub(super) via: Via,
+}
+
+/// What a process can have of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Thing {
+    /// The node with this number.
+    Node(DeviceNumber),
+    /// Memory of this function, by its `resourceN` file.
+    Window(PciAddress),
+    /// A write to this function that is under way: the process is a writer.
+    Write(PciAddress),
+}
+
+impl Seen {
     /// What two threads found.
     fn with(mut self, other: Self) -> Self {
-        for (target, holders) in other.holders {
-            self.holders.entry(target).or_default().extend(holders);
-        }
+        self.uses.extend(other.uses);
         Self { unseen: self.unseen.or(other.unseen), ..self }
     }
 
-    /// Processes by number, whoever of the threads came first.
+    /// By process, whoever of the threads came first.
     fn in_order(mut self) -> Self {
-        for holders in self.holders.values_mut() {
-            holders.sort_by_key(|holder| if let Holder::Process { pid, .. } = holder { *pid } else { 0 });
-        }
+        self.uses.sort_by_key(|each| each.pid);
         self
     }
 }
 
-/// Looks through every process that we may look into.
-pub(super) fn scan(files: Files<'_>, targets: &Targets) -> Found {
-    if targets.is_empty() {
-        return Found::default();
-    }
+/// Looks through every process that we may look into. Threads of their own begin with it while `work` is done on this one, which
+/// helps them then.
+pub(super) fn seen_while<T>(files: Files<'_>, work: impl FnOnce() -> T) -> (T, Seen) {
     let Ok(processes) = Processes::list(files) else {
-        return Found { unseen: Some(Unknown::NotRecorded), ..Found::default() };
+        return (work(), Seen { unseen: Some(Unknown::NotRecorded), ..Seen::default() });
     };
     // Process 1 is always there; where it is not shown (hidepid), others are not either.
     let unseen = match processes.pids() {
@@ -68,74 +84,67 @@ pub(super) fn scan(files: Files<'_>, targets: &Targets) -> Found {
     };
     let next = AtomicUsize::new(0);
     let share = || {
-        let mut scan = Scan::new(files, targets);
+        let mut scan = Scan::new(files);
         while let Some(pid) = processes.pids().get(next.fetch_add(1, Ordering::Relaxed)) {
             scan.process(*pid, &processes);
         }
-        scan.found
+        scan.seen
     };
     let processors = available_parallelism().map_or(1, NonZero::get);
     let threads = processors.min(MOST_THREADS).min(processes.pids().len() / SHARE);
-    let found = thread::scope(|scope| {
+    let (worked, seen) = thread::scope(|scope| {
         let spawn = |_| thread::Builder::new().name("holders".to_owned()).spawn_scoped(scope, share);
         // Without a thread more, this one looks at everything.
         let others: Vec<_> = (1..threads).map_while(|n| spawn(n).ok()).collect();
-        let joined = |found: Found, other: thread::ScopedJoinHandle<'_, Found>| match other.join() {
-            Ok(other) => found.with(other),
+        let worked = work();
+        let joined = |seen: Seen, other: thread::ScopedJoinHandle<'_, Seen>| match other.join() {
+            Ok(other) => seen.with(other),
             Err(panic) => std::panic::resume_unwind(panic),
         };
-        others.into_iter().fold(share(), joined)
+        (worked, others.into_iter().fold(share(), joined))
     });
-    Found { unseen, ..Found::default() }.with(found).in_order()
+    (worked, Seen { unseen, ..Seen::default() }.with(seen).in_order())
 }
 
 struct Scan<'a> {
     files: Files<'a>,
-    targets: &'a Targets,
     mounts: MountTables,
-    /// What files that some process maps belong to, by file system and inode: libraries are asked about once.
-    mapped: BTreeMap<(u64, u64), Vec<Target>>,
-    found: Found,
+    /// What files are that some process maps, by file system and inode: libraries are asked about once.
+    mapped: BTreeMap<(u64, u64), Option<Thing>>,
+    seen: Seen,
 }
 
 impl<'a> Scan<'a> {
-    fn new(files: Files<'a>, targets: &'a Targets) -> Self {
-        let (mounts, mapped, found) = (MountTables::default(), BTreeMap::new(), Found::default());
-        Self { files, targets, mounts, mapped, found }
+    fn new(files: Files<'a>) -> Self {
+        let (mounts, mapped, seen) = (MountTables::default(), BTreeMap::new(), Seen::default());
+        Self { files, mounts, mapped, seen }
     }
 }
-
-/// How one process holds things, one way for each thing and path.
-type Ways = BTreeMap<Target, Vec<Via>>;
 
 impl Scan<'_> {
     /// The kernel's own threads, most of an idle host's processes, have neither descriptors nor memory: two looks tell that.
     fn process(&mut self, pid: u32, processes: &Processes<'_>) {
-        let mut ways = Ways::new();
         let mut namespace = Namespace::of(pid);
         let open = self.files.sysfs.open_files(pid);
         let fds = match open {
             Some(0) => Ok(()),
-            Some(_) | None => self.descriptors(pid, &mut namespace, &mut ways),
+            Some(_) | None => self.descriptors(pid, &mut namespace),
         };
         let has_files = open.is_some_and(|count| count > 0);
         let mappings = fds.and_then(|()| match has_files || processes.may_map(pid) {
-            true => self.mappings(pid, &mut namespace, &mut ways),
+            true => self.mappings(pid, &mut namespace),
             false => Ok(()),
         });
         match mappings {
             Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied) => {
-                self.found.unseen = Some(Unknown::NeedsRoot);
+                self.seen.unseen = Some(Unknown::NeedsRoot);
             }
             // It ended while we looked.
             Ok(()) | Err(_) => {}
         }
-        if !ways.is_empty() {
-            self.record(pid, ways);
-        }
     }
 
-    fn descriptors(&mut self, pid: u32, namespace: &mut Namespace, ways: &mut Ways) -> io::Result<()> {
+    fn descriptors(&mut self, pid: u32, namespace: &mut Namespace) -> io::Result<()> {
         // A link tells without asking the file what it is; sockets and pipes are no paths.
         for (name, target) in self.files.sysfs.links(&paths::process_file(pid, "fd"))? {
             let Some(fd) = pci::count(&name) else { continue };
@@ -146,34 +155,31 @@ impl Scan<'_> {
                 Err(_) => continue,
             };
             if path == LINK {
-                self.writer(pid, fd, ways);
+                self.writer(pid, fd);
                 continue;
             }
             if !path.starts_with('/') || self.mounts.may_hang(self.files, namespace, &path) {
                 continue;
             }
             let file = || paths::process_file(pid, &format!("fd/{name}"));
-            let number = || self.files.sysfs.device_number(&file()).ok().flatten();
-            for target in held(self.targets, &path, number) {
-                let via = ways.entry(target).or_default();
-                if !via.iter().any(|known| matches!(known, Via::Fd { path: p, .. } if *p == path)) {
-                    via.push(Via::Fd { fd, path: path.clone() });
-                }
+            let node = || self.files.sysfs.device_number(&file()).ok().flatten().map(Thing::Node);
+            if let Some(thing) = window_of(&path).map(Thing::Window).or_else(node) {
+                self.note(pid, thing, Via::Fd { fd, path });
             }
         }
         Ok(())
     }
 
     /// A writer whose write is under way has its device in hand: what sysfs shows of it is not to be trusted.
-    fn writer(&mut self, pid: u32, fd: u32, ways: &mut Ways) {
+    fn writer(&mut self, pid: u32, fd: u32) {
         let Some(write) = announced_in(self.files, pid, &fd.to_string()) else { return };
-        if let Some(target) = write.function().and_then(|function| self.targets.by_function(function)) {
-            ways.entry(target).or_default().push(Via::Fd { fd, path: write.path().to_owned() });
+        if let Some(function) = write.function() {
+            self.note(pid, Thing::Write(function), Via::Fd { fd, path: write.path().to_owned() });
         }
     }
 
-    /// Mappings of what the process has no descriptor on any more.
-    fn mappings(&mut self, pid: u32, namespace: &mut Namespace, ways: &mut Ways) -> io::Result<()> {
+    /// Mappings of what the process may have no descriptor on any more.
+    fn mappings(&mut self, pid: u32, namespace: &mut Namespace) -> io::Result<()> {
         let text = self.files.long_text(&paths::process_file(pid, "maps"), MAPS)?;
         let mut known = "";
         for line in maps::lines(&text) {
@@ -183,35 +189,33 @@ impl Scan<'_> {
             let Some(mapping) = line.mapping() else { continue };
             let key = (mapping.file_system, mapping.inode);
             if !self.mapped.contains_key(&key) {
-                let Some(targets) = self.mapped_targets(pid, namespace, mapping)? else { continue };
-                self.mapped.insert(key, targets);
+                let Some(thing) = self.mapped_thing(pid, namespace, mapping)? else { continue };
+                self.mapped.insert(key, thing);
             }
             known = line.file;
-            for target in self.mapped.get(&key).into_iter().flatten() {
-                ways.entry(*target).or_insert_with(|| vec![Via::Mapping { path: mapping.path.to_owned() }]);
+            if let Some(thing) = self.mapped.get(&key).copied().flatten() {
+                self.note(pid, thing, Via::Mapping { path: mapping.path.to_owned() });
             }
         }
         Ok(())
     }
 
-    /// What a mapped file belongs to; none where it can't be told, and another process may tell.
-    fn mapped_targets(
+    /// What a mapped file is, none inside for a plain one; none where it can't be told, and another process may tell.
+    fn mapped_thing(
         &mut self,
         pid: u32,
         namespace: &mut Namespace,
         mapping: Mapping<'_>,
-    ) -> io::Result<Option<Vec<Target>>> {
-        if let Some(target) = self.targets.by_resource(mapping.path) {
-            return Ok(Some(vec![target]));
+    ) -> io::Result<Option<Option<Thing>>> {
+        if let Some(function) = window_of(mapping.path) {
+            return Ok(Some(Some(Thing::Window(function))));
         }
         if self.mounts.may_hang(self.files, namespace, mapping.path) {
             return Ok(None);
         }
         let file = paths::process_file(pid, &format!("map_files/{}", mapping.range));
         match self.files.sysfs.device_number(&file) {
-            Ok(number) => {
-                Ok(Some(number.into_iter().flat_map(|number| self.targets.by_number(number)).collect()))
-            }
+            Ok(number) => Ok(Some(number.map(Thing::Node))),
             // Following these links takes CAP_CHECKPOINT_RESTORE: without it devices may be missed.
             Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Err(e),
             // Unmapped meanwhile: another process may still map the same file.
@@ -219,22 +223,7 @@ impl Scan<'_> {
         }
     }
 
-    fn record(&mut self, pid: u32, ways: Ways) {
-        let text = |name: &str| self.files.text(&paths::process_file(pid, name)).unwrap_or_default();
-        let command = text("comm").trim_end().to_owned();
-        let container = container(&text("cgroup"));
-        for (target, via) in ways {
-            let holder =
-                |via| Holder::Process { pid, command: command.clone(), via, container: container.clone() };
-            self.found.holders.entry(target).or_default().extend(via.into_iter().map(holder));
-        }
-    }
-}
-
-/// What a file of a process belongs to: by its path below sysfs, or by the device that it is.
-fn held(targets: &Targets, path: &str, number: impl FnOnce() -> Option<DeviceNumber>) -> Vec<Target> {
-    match targets.by_resource(path) {
-        Some(target) => vec![target],
-        None => number().into_iter().flat_map(|number| targets.by_number(number)).collect(),
+    fn note(&mut self, pid: u32, thing: Thing, via: Via) {
+        self.seen.uses.push(Use { pid, thing, via });
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gpuvirt_model::{Function, Gpu, Observed, PciAddress, Vgpu, VgpuId};
 
+use super::process::Thing;
 use crate::files::Files;
 use crate::inventory::nodes;
 use crate::paths;
@@ -55,29 +56,23 @@ impl Targets {
         }
     }
 
-    /// Whether there is nothing to look for.
-    pub(super) fn is_empty(&self) -> bool {
-        self.numbers.is_empty() && self.functions.is_empty()
+    /// What a thing belongs to; a VFIO group's node to every card of the group.
+    pub(super) fn of_thing(&self, thing: Thing) -> impl Iterator<Item = Target> + '_ {
+        let (number, function) = match thing {
+            Thing::Node(number) => (Some(number), None),
+            Thing::Window(function) | Thing::Write(function) => (None, Some(function)),
+        };
+        let by_number = number.and_then(|number| self.numbers.get(&number)).into_iter().flatten().copied();
+        by_number.chain(function.and_then(|function| self.functions.get(&function).copied()))
     }
+}
 
-    /// What a device number belongs to.
-    pub(super) fn by_number(&self, number: DeviceNumber) -> impl Iterator<Item = Target> + '_ {
-        self.numbers.get(&number).into_iter().flatten().copied()
-    }
-
-    /// What a function belongs to.
-    pub(super) fn by_function(&self, function: PciAddress) -> Option<Target> {
-        self.functions.get(&function).copied()
-    }
-
-    /// What a file belongs to, if it is the `resourceN` of a function: `.../0000:41:00.0/resource1_wc`.
-    pub(super) fn by_resource(&self, path: &str) -> Option<Target> {
-        let (folder, name) = path.rsplit_once('/')?;
-        let is_window =
-            name.strip_prefix("resource").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-        let address = PciAddress::parse(folder.rsplit('/').next()?).ok()?;
-        if is_window { self.functions.get(&address).copied() } else { None }
-    }
+/// The function whose memory a file is, if it is a `resourceN`: `.../0000:41:00.0/resource1_wc`.
+pub(super) fn window_of(path: &str) -> Option<PciAddress> {
+    let (folder, name) = path.rsplit_once('/')?;
+    let is_window =
+        name.strip_prefix("resource").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    if is_window { PciAddress::parse(folder.rsplit('/').next()?).ok() } else { None }
 }
 
 /// The VFIO devices of its own that a vGPU has beside its group, since 6.2.

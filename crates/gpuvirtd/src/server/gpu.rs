@@ -144,7 +144,7 @@ pub(super) fn address(selector: &GpuSelector, context: &Context) -> Result<PciAd
     if let Some(configured) = configured {
         return Ok(configured);
     }
-    let observed = context.outside.host.observe()?;
+    let observed = context.outside.host.observe_without_holders()?;
     let gpu = selector.find(&observed, &desired).map_err(|refusal| Failure::refused(*refusal))?;
     Ok(gpu.address)
 }

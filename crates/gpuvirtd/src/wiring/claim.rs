@@ -24,20 +24,42 @@ impl ClaimingStore {
     /// A store with its list, which is brought up to date.
     pub fn new(store: FileStore, files: ClaimFiles, kernel: String) -> Self {
         let claiming = Self { store, files, kernel, problem: Arc::default() };
-        // Documents that can't be read say nothing about claims: the list stays.
-        if let Ok((desired, records)) = claiming.store.load() {
-            claiming.claim(&desired, &records);
-        }
+        claiming.claim_what_is_stored();
         claiming
     }
 
-    /// The documents are what counts: a list that can't be written is reported and fails no change.
-    fn claim(&self, desired: &Desired, records: &Records) {
-        let written = self.files.write(&claim::claims(desired, records));
-        if written.as_ref().is_ok_and(|new| *new) {
-            self.settle_soon();
+    /// Documents are stored with the list beside them, which is written first: what the disk is to be waited for is then under
+    /// way together. Where they can't be stored after all, the list follows those that are.
+    fn claiming<T>(
+        &self,
+        (desired, records): (&Desired, &Records),
+        commit: impl FnOnce() -> Result<T, PortError>,
+    ) -> Result<T, PortError> {
+        let new = self.claim(desired, records);
+        let done = commit();
+        match &done {
+            Ok(_) if new => self.settle_soon(),
+            Ok(_) => {}
+            Err(_) => self.claim_what_is_stored(),
         }
-        self.note(written.err().as_ref());
+        done
+    }
+
+    /// Documents that can't be read say nothing about claims: the list stays.
+    fn claim_what_is_stored(&self) {
+        if let Ok((desired, records)) = self.store.load() {
+            if self.claim(&desired, &records) {
+                self.settle_soon();
+            }
+        }
+    }
+
+    /// The documents are what counts: a list that can't be written is reported and fails no change. Says whether it is another
+    /// one now.
+    fn claim(&self, desired: &Desired, records: &Records) -> bool {
+        let written = self.files.write(&claim::claims(desired, records));
+        self.note(written.as_ref().err());
+        written.unwrap_or(false)
     }
 
     /// The list is derived from documents that are durable by now, so a change need not wait for the disk a second time: what
@@ -69,15 +91,11 @@ impl Store for ClaimingStore {
     }
 
     fn commit(&self, desired: &Desired, records: &Records) -> Result<(), PortError> {
-        self.store.commit(desired, records)?;
-        self.claim(desired, records);
-        Ok(())
+        self.claiming((desired, records), || self.store.commit(desired, records))
     }
 
     fn commit_settling(&self, plan: &Plan, desired: &Desired, records: &Records) -> Result<(), PortError> {
-        self.store.commit_settling(plan, desired, records)?;
-        self.claim(desired, records);
-        Ok(())
+        self.claiming((desired, records), || self.store.commit_settling(plan, desired, records))
     }
 
     fn stale_boot_image(&self) -> Option<String> {
