@@ -41,6 +41,10 @@ fn written(domain: Uuid, requests: &Requests) -> Element {
 fn one(request: &Request) -> Element {
     let named = |name| {
         let element = Element::new(name).attribute("id", request.id.to_string());
+        let element = match request.key {
+            Some(key) => element.attribute("key", key.hyphenated().to_string()),
+            None => element,
+        };
         match request.alias.as_str() {
             "" => element,
             alias => element.attribute("alias", alias),
@@ -107,6 +111,7 @@ mod tests {
             alias: if id == 1 { "ua-gpuvirt-7".to_owned() } else { format!("ua-{id}") },
             wanted,
             assigned: (id == 1).then(|| Hostdev::Mdev { uuid: Uuid::from_u128(7) }),
+            key: (id == 3).then(|| Uuid::from_u128(9)),
         });
         Requests { domain: Some(Uuid::from_u128(1)), list: list.collect(), ..Requests::default() }
     }
@@ -167,6 +172,7 @@ mod tests {
             alias: String::new(),
             wanted: Wanted::Vgpu { vgpu },
             assigned: Some(Hostdev::Mdev { uuid: Uuid::from_u128(7) }),
+            key: None,
         };
         let requests =
             Requests { domain: Some(Uuid::from_u128(1)), list: vec![adopted(1)], ..Requests::default() };

@@ -9,7 +9,7 @@
 //! </gpuvirt:requests>
 //! ```
 //!
-//! libvirt keeps one element of each namespace there and hands it back as it got it. It is read leniently: what makes
+//! Each may have a `key`, the UUID of the order that it came with. libvirt keeps one element of each namespace there and hands it back as it got it. It is read leniently: what makes
 //! no sense is counted and left out, since a domain whose metadata somebody broke still has its devices.
 
 use gpuvirt_model::{
@@ -29,7 +29,7 @@ const MOST: usize = 1024;
 /// Reads the requests, each with the device whose hostdev has its alias.
 pub(crate) fn requests(root: &Node<'_, '_>) -> Requests {
     let Some(element) = element(root) else { return Requests::default() };
-    let domain = element.attribute("domain").and_then(|uuid| Uuid::try_parse(uuid.trim()).ok());
+    let domain = uuid(element.attribute("domain"));
     let guest_driver = element.attribute("guest-driver").and_then(stated);
     let mut found = Requests { domain, guest_driver, ..Requests::default() };
     for node in element.children().filter(Node::is_element).take(MOST) {
@@ -78,7 +78,17 @@ fn request(node: &Node<'_, '_>) -> Option<Request> {
     // A device that was there before it was asked for has no alias of ours: the request says which it is.
     let by_itself = matches!(wanted, Wanted::Gpu { .. } | Wanted::Vgpu { .. });
     let alias = text("alias").map(str::to_owned).or_else(|| by_itself.then(String::new))?;
-    Some(Request { id: text("id")?.parse().ok()?, alias, wanted, assigned: None })
+    Some(Request {
+        id: text("id")?.parse().ok()?,
+        alias,
+        wanted,
+        assigned: None,
+        key: uuid(node.attribute("key")),
+    })
+}
+
+fn uuid(text: Option<&str>) -> Option<Uuid> {
+    Uuid::try_parse(text?.trim()).ok()
 }
 
 fn params(text: &str) -> Option<VgpuParams> {

@@ -146,7 +146,7 @@ fn with(
         let id = requests.next_id();
         let text = format!("request-{id} for {wanted}");
         told.push(Assignment { request: id, text, reasons, rejected: Vec::new() });
-        requests.list.push(Request { id, alias: String::new(), wanted, assigned: Some(device) });
+        requests.list.push(Request { id, alias: String::new(), wanted, assigned: Some(device), key: None });
     }
     (requests, told)
 }

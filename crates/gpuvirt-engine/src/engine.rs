@@ -144,6 +144,8 @@ pub struct CreateGpuInstances {
     pub count: u32,
     /// Plan only.
     pub dry_run: bool,
+    /// What whoever asks comes back with, where the answer was lost.
+    pub key: Option<Uuid>,
 }
 
 /// `mig remove`.

@@ -59,6 +59,6 @@ pub use gpuvirt_plan::wish::Wish;
 pub use host::HostRequest;
 pub use mig::MigView;
 pub use progress::Working;
-pub use request::VmRequest;
+pub use request::{VmOrder, VmRequest};
 pub use vgpu_params::ParamsRequest;
 pub use when::Stirred;

@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use gpuvirt_model::{Desired, DesiredGpu, GpuInstance, MigState, PciAddress, ProgramPath, Records, chain};
+use gpuvirt_model::{
+    Desired, DesiredGpu, GpuInstance, GpuInstanceRecord, MigState, PciAddress, ProgramPath, Records, chain,
+};
 use gpuvirt_plan::checks::mig::{Request, command_for};
 use gpuvirt_plan::mig;
 
@@ -96,6 +98,10 @@ impl Engine {
         self.hands_on(address)?;
         let what = format!("cannot get GPU instances: {count} of {profile:?}");
         let (view, command, state) = self.with_instances_of(&turn, address, &what)?;
+        if let Some(ids) = made_before(request, &state, &view.records) {
+            let text = format!("GPU instances {ids} of {address} were made for this already; nothing to do");
+            return Ok(Report::unchanged(text));
+        }
         let gpu = self.changeable(&view, address)?;
         let asked = Request { gpu, observed: &view.observed, desired: &view.desired };
         let found = asked.creatable(&state, profile, count).map_err(EngineError::Refused)?;
@@ -112,7 +118,10 @@ impl Engine {
         let Applied { now, marks } = self.apply(&plan, gpu, CREATE_DEADLINE)?;
         let new = new_instances(address, &marks, &now);
         let mut records = view.records.clone();
-        records.gpu_instances.extend(new.iter().map(|instance| record(address, instance, &now)));
+        records.gpu_instances.extend(
+            new.iter()
+                .map(|instance| GpuInstanceRecord { key: request.key, ..record(address, instance, &now) }),
+        );
         let desired = with_instances(&view.desired, address, |names| {
             names.extend(new.iter().map(|instance| instance.profile.clone()));
             names.sort();
@@ -173,6 +182,17 @@ impl Engine {
         }
         Ok(Report::changed(format!("{gpu} has no GPU instance of ours any more; their record was removed")))
     }
+}
+
+/// The numbers of the GPU instances that were made when this was asked before, as far as they are there.
+fn made_before(request: &CreateGpuInstances, state: &MigState, records: &Records) -> Option<String> {
+    let key = request.key.filter(|_| !request.dry_run)?;
+    let of_it = |one: &&GpuInstance| {
+        let same = |record: &&GpuInstanceRecord| record.key == Some(key) && one.profile == request.profile;
+        records.gpu_instances.iter().filter(same).any(|record| record.is_of(request.gpu, one))
+    };
+    let ids: Vec<String> = state.instances.iter().filter(of_it).map(|one| one.id.to_string()).collect();
+    (!ids.is_empty()).then(|| ids.join(", "))
 }
 
 /// The GPU instances that a request is about. All: those of ours that nothing lives on, or every reason against it.

@@ -127,5 +127,6 @@ pub(crate) fn record(gpu: PciAddress, instance: &GpuInstance, now: &Observed) ->
         profile: instance.profile.clone(),
         placement: instance.placement,
         boot: now.host.boot_id,
+        key: None,
     }
 }

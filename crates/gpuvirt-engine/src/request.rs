@@ -36,6 +36,40 @@ pub enum VmRequest {
     Match(CardMatch),
 }
 
+/// What a VM is to ask for, and what whoever orders it comes back with, where the answer was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VmOrder {
+    /// What it is to ask for.
+    pub request: VmRequest,
+    /// The order's key.
+    pub key: Option<Uuid>,
+}
+
+impl<R: Into<VmRequest>> From<R> for VmOrder {
+    fn from(request: R) -> Self {
+        Self { request: request.into(), key: None }
+    }
+}
+
+impl VmOrder {
+    /// Whether the domain has every device that this order brought it.
+    ///
+    /// A device that is named is found by its name; only what was chosen is known by its key alone.
+    pub(crate) fn is_done(&self, domain: &Domain) -> bool {
+        let wanted = match &self.request {
+            VmRequest::Device(_) => return false,
+            VmRequest::Profile { profile, params, .. } => {
+                Wanted::Profile { profile: profile.clone(), params: params.clone() }
+            }
+            VmRequest::Match(kind) => Wanted::Match { kind: kind.clone() },
+        };
+        let of_it =
+            |request: &&Request| self.key.is_some() && request.key == self.key && request.wanted == wanted;
+        let mut brought = domain.requests.list.iter().filter(of_it).peekable();
+        brought.peek().is_some() && brought.all(|request| request.assigned.is_some())
+    }
+}
+
 impl From<DeviceRequest> for VmRequest {
     fn from(device: DeviceRequest) -> Self {
         Self::Device(device)
@@ -256,7 +290,7 @@ pub(crate) fn not_a_clone(domain: &Domain) -> Result<(), EngineError> {
 pub(crate) fn added(
     name: &str,
     uuid: Uuid,
-    subject: &str,
+    (subject, key): (&str, Option<Uuid>),
     grants: &[Grant],
     xml: &str,
 ) -> Result<Edit, EngineError> {
@@ -276,7 +310,7 @@ pub(crate) fn added(
             Added::AlreadyPresent { .. } => {}
         }
         let now = gpuvirt_domain::read(&edited).map_err(|error| cannot(&error))?;
-        note(&mut requests, grant, &now);
+        note(&mut requests, grant, key, &now);
     }
     // libvirt writes metadata in a form of its own: what says the same already is left as it stands.
     if requests != before {
@@ -292,7 +326,7 @@ pub(crate) fn added(
 }
 
 /// Notes the request of a device that the definition has now; in the place of the same request that lost its device.
-fn note(requests: &mut Requests, grant: &Grant, now: &gpuvirt_domain::DomainXml) {
+fn note(requests: &mut Requests, grant: &Grant, key: Option<Uuid>, now: &gpuvirt_domain::DomainXml) {
     let Some(device) = first_hostdev(&grant.device) else { return };
     if requests.of_device(&device).is_some() {
         return;
@@ -302,8 +336,8 @@ fn note(requests: &mut Requests, grant: &Grant, now: &gpuvirt_domain::DomainXml)
     let lost = |request: &Request| request.assigned.is_none() && request.wanted == grant.wanted;
     let at = requests.list.iter().position(lost);
     let id = at.and_then(|at| requests.list.get(at)).map_or_else(|| requests.next_id(), |lost| lost.id);
-    let request =
-        Request { id, alias: alias.to_owned(), wanted: grant.wanted.clone(), assigned: Some(device) };
+    let (alias, wanted) = (alias.to_owned(), grant.wanted.clone());
+    let request = Request { id, alias, wanted, assigned: Some(device), key };
     match at {
         Some(at) => drop(requests.list.splice(at..=at, [request])),
         None => requests.list.push(request),

@@ -244,7 +244,8 @@ impl Starts {
     }
 
     /// The VMs that were to start with the host when libvirt last listed them. A start, which can't ask, keeps their
-    /// room for them; that one of them is gone since costs a refusal until the next listing.
+    /// room for them; that one of them is gone since costs a refusal until the next listing, which comes when a VM
+    /// was defined or has started.
     pub(crate) fn awaited(&self) -> Vec<Domain> {
         self.state().awaited.clone()
     }

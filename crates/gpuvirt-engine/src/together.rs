@@ -194,6 +194,7 @@ pub(crate) fn wish(domain: &Domain, missing: &Missing) -> Wish {
         profile: missing.profile.clone(),
         params: missing.params.clone(),
         domain: Some(domain.uuid),
+        comes_back: false,
     }
 }
 

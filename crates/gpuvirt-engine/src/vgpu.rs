@@ -66,18 +66,21 @@ impl Engine {
         };
         request.gpu.map_or(Ok(()), |gpu| self.hands_on(gpu))?;
         let mut read = Read::until(Instant::now() + READ_DEADLINE);
-        let view = loop {
+        let (view, request) = loop {
             // Nothing is taken from anybody, so nobody is looked for.
             let view = turn.view_without_holders()?;
-            if let Some(report) = self.anywhere_already(request, &view)? {
+            let wishes = request.wishes.iter().map(|wish| as_made(wish, &view)).collect();
+            let request = CreateRequest { wishes, ..*request };
+            if let Some(report) = self.anywhere_already(&request, &view)? {
                 return Ok(report);
             }
             // The vendor's command is a client of the card: only in the turn of a change.
             let first = request.wishes.first().filter(|_| !request.dry_run);
             if !first.is_some_and(|first| self.read_rooms(&view, &first.profile, &mut read)) {
-                break view;
+                break (view, request);
             }
         };
+        let request = &request;
         let place = self.place(request, &view, &read)?;
         let gpu = self.changeable(&view, place.gpu)?;
         let report = self.make_by(
@@ -203,6 +206,16 @@ fn is_there(wish: &Wish, gpu: &Gpu, view: &View) -> bool {
     })
 }
 
+/// The wish by the name that its vGPU got, where it was made already and is there.
+fn as_made(wish: &Wish, view: &View) -> Wish {
+    let asked = wish.id.uuid().filter(|_| wish.comes_back);
+    let recorded = view.records.vgpus.iter().find(|(_, record)| asked.is_some() && record.asked_as == asked);
+    let made = recorded
+        .map(|(id, _)| *id)
+        .filter(|id| view.observed.vgpus.get(id).is_some_and(|found| view.records.made(found)));
+    Wish { id: made.unwrap_or(wish.id), ..wish.clone() }
+}
+
 fn with_wishes(desired: &Desired, gpu: PciAddress, there: &[Wish], made: &[(&Wish, &Making)]) -> Desired {
     let all = there.iter().map(|wish| (wish, wish.id)).chain(made.iter().map(|(wish, at)| (*wish, at.id)));
     let lasting = all.filter(|(wish, _)| wish.domain.is_none());
@@ -222,6 +235,7 @@ fn records_after(view: &View, made: &[(&Wish, &Making)]) -> Records {
             framework: profile.framework,
             boot: id.vf().and(view.observed.host.boot_id),
             domain: wish.domain,
+            asked_as: wish.id.uuid().filter(|_| wish.comes_back && wish.id != *id),
         };
         (*id, record)
     }));

@@ -5,30 +5,35 @@ use gpuvirt_model::{Domain, Hostdev, PciAddress, Refusal, RefusalCode, VgpuId, W
 use gpuvirt_plan::checks;
 
 use crate::definition::{Definition, Edit, as_guest_device, domain, not_editable, whole};
-use crate::request::{self, VmRequest};
+use crate::request::{self, VmOrder, VmRequest};
 use crate::{DeviceRequest, Engine, EngineError, Report, View};
 use gpuvirt_model::chain;
 
 impl Engine {
-    /// Gives a domain that is off what it is to ask for: a request in its metadata, and a host device.
+    /// Gives a domain that is off what it is to ask for: a request in its metadata, and a host device. An order that is
+    /// given again by its key is found done, whatever the domain does by now.
     ///
     /// # Errors
     /// [`EngineError::Refused`] with every reason, the definition untouched.
     pub fn vm_add(
         &self,
         name: &str,
-        request: impl Into<VmRequest>,
+        order: impl Into<VmOrder>,
         dry_run: bool,
     ) -> Result<Report, EngineError> {
-        let request = request.into();
+        let order = order.into();
+        let (request, key) = (&order.request, order.key);
         let _order = (!dry_run).then(|| self.orders.take());
         let view = self.view()?;
         let domain = domain(&view, name)?;
         request::not_a_clone(domain)?;
-        let mut refusals = already_refused(domain, &view, &request);
+        if order.is_done(domain) {
+            return Ok(Report::unchanged(format!("VM {name} has {request} already; nothing to do")));
+        }
+        let mut refusals = already_refused(domain, &view, request);
         let details = self.details(&view)?;
         let asking = request::Asking { domain, view: &view, details: &details };
-        let grants = match request::grants(&asking, &request) {
+        let grants = match request::grants(&asking, request) {
             Ok(grants) => grants,
             Err(EngineError::Refused(more)) => {
                 add_each_once(&mut refusals, more);
@@ -49,7 +54,7 @@ impl Engine {
         let (vm, guest) = (domain.name.as_str(), &domain.guest);
         let judged = checks::guest::Judged { vm, guest, devices: &devices, memory: memory.as_ref() };
         add_each_once(&mut refusals, checks::guest::not_addable(&judged));
-        let lent = is_lent_card(&request, &view) || grants.iter().any(|grant| gets_lent(grant, &view));
+        let lent = is_lent_card(request, &view) || grants.iter().any(|grant| gets_lent(grant, &view));
         refusals.retain(|refusal| !(lent && refusal.code == RefusalCode::NotPassthrough));
         if !refusals.is_empty() {
             return Err(EngineError::Refused(refusals));
@@ -60,7 +65,7 @@ impl Engine {
         warnings.extend(checks::guest::warnings(&judged));
         warnings.extend(grants.iter().filter_map(also));
         let subject = request.to_string();
-        let edit = |xml: &str| request::added(name, domain.uuid, &subject, &grants, xml);
+        let edit = |xml: &str| request::added(name, domain.uuid, (&subject, key), &grants, xml);
         let report = self.edit(name, dry_run, edit)?;
         Ok(Report { warnings, ..report })
     }

@@ -27,7 +27,13 @@ fn uuid(number: u128) -> Uuid {
 fn vm(number: u128, profile: &str) -> Domain {
     let device = Hostdev::Mdev { uuid: uuid(100 + number) };
     let wanted = Wanted::Profile { profile: ProfileName(profile.to_owned()), params: VgpuParams::default() };
-    let request = Request { id: 1, alias: "ua-gpuvirt-1".to_owned(), wanted, assigned: Some(device.clone()) };
+    let request = Request {
+        id: 1,
+        alias: "ua-gpuvirt-1".to_owned(),
+        wanted,
+        assigned: Some(device.clone()),
+        key: None,
+    };
     Domain {
         name: format!("vm{number}"),
         uuid: uuid(number),

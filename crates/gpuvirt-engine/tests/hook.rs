@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gpuvirt_engine::hook::{CREATION_DEADLINE, VALIDATION_DEADLINE};
+use gpuvirt_engine::hook::{Asker, CREATION_DEADLINE, VALIDATION_DEADLINE};
 use gpuvirt_engine::{CreateRequest, DeviceRequest, EngineError, SwitchRequest, VmRequest, Wish};
 use gpuvirt_fakekernel::{Errno, On, Process};
 use gpuvirt_model::{
@@ -180,6 +180,67 @@ fn room_is_kept_for_a_vm_that_starts_with_the_host() {
     assert_eq!(codes(engine.hook_prepare(&hooked(&world, "second"))), [RefusalCode::CapacityReserved]);
     assert_eq!(codes(engine.vm_start("second", true)), [RefusalCode::NoSuitableGpu]);
     engine.hook_prepare(&hooked(&world, "cad")).unwrap();
+}
+
+/// libvirt has called the start off, and told of it before this came through: nobody tells of it again.
+#[test]
+fn who_has_given_up_gets_nothing_whether_it_was_made_or_is_there() {
+    let gives_up = [
+        Asker { since: Instant::now(), waits: &|| false },
+        // Most of it in a queue: what is done here is quick.
+        Asker { since: Instant::now() - CREATION_DEADLINE - Duration::from_millis(1), waits: &|| true },
+    ];
+    for asker in &gives_up {
+        let world = with_mdevs();
+        let engine = world.engine();
+        define(&world, "web", 1);
+        add_profile(&world, &engine, "web", "lab-4q", 7);
+        engine.create_vgpus(&CreateRequest::one(at(GPU), ProfileName("lab-1q".to_owned()), uuid(8))).unwrap();
+        let fixed = |number| by_hand("cad", number, vec![Hostdev::Mdev { uuid: uuid(8) }]);
+        for domain in [hooked(&world, "web"), fixed(2)] {
+            assert_eq!(codes(engine.hook_prepare_for(asker, &domain)), [RefusalCode::Busy]);
+        }
+        assert!(engine.has_released());
+        engine.remove_released(DEADLINE).unwrap();
+        assert_eq!(world.observed().vgpus.len(), 1, "what was made for it is gone");
+        // What it would have had is free.
+        engine.hook_prepare(&fixed(3)).unwrap();
+    }
+}
+
+/// The daemon has been started anew, and nobody has asked it for anything.
+#[test]
+fn room_is_kept_by_a_daemon_that_made_nothing_yet() {
+    let world = with_mdevs();
+    let engine = world.engine();
+    for (name, number) in [("cad", 1), ("first", 2), ("second", 3)] {
+        define(&world, name, number);
+        add_profile(&world, &engine, name, "lab-4q", 10 + number);
+    }
+    world.libvirt.lock().unwrap().iter_mut().find(|domain| domain.name == "cad").unwrap().autostart = true;
+    let engine = world.engine();
+    assert!(engine.remove_forgotten(DEADLINE).unwrap());
+    engine.hook_prepare(&hooked(&world, "first")).unwrap();
+    assert_eq!(codes(engine.hook_prepare(&hooked(&world, "second"))), [RefusalCode::CapacityReserved]);
+    // Another one that is to start with the host since: no event of libvirt's tells of it.
+    engine.hook_release(uuid(2));
+    engine.remove_released(DEADLINE).unwrap();
+    world.libvirt.lock().unwrap().iter_mut().find(|domain| domain.name == "second").unwrap().autostart = true;
+    assert!(engine.learn_awaited().unwrap());
+    assert_eq!(codes(engine.hook_prepare(&hooked(&world, "first"))), [RefusalCode::CapacityReserved]);
+    // A libvirt that does not answer tells nothing, and takes nothing back.
+    world.libvirt_hangs.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert!(!engine.learn_awaited().unwrap() && !engine.remove_forgotten(DEADLINE).unwrap());
+    assert_eq!(codes(engine.hook_prepare(&hooked(&world, "first"))), [RefusalCode::CapacityReserved]);
+}
+
+#[test]
+fn a_host_without_vgpus_asks_libvirt_nothing_for_them() {
+    let world = World::new();
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    let engine = world.engine();
+    world.libvirt_panics();
+    assert!(engine.learn_awaited().unwrap() && engine.remove_forgotten(DEADLINE).unwrap());
 }
 
 #[test]

@@ -98,7 +98,8 @@ impl Worker {
             match self.dice.throw(10) {
                 0 | 1 => {
                     let profile = if self.dice.throw(2) == 0 { SMALL } else { HALF }.to_owned();
-                    let request = CreateGpuInstances { gpu: at(TYPED), profile, count: 1, dry_run: false };
+                    let request =
+                        CreateGpuInstances { gpu: at(TYPED), profile, count: 1, dry_run: false, key: None };
                     drop(self.engine.create_gpu_instances(&request));
                 }
                 2 => {

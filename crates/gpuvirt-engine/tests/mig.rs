@@ -25,7 +25,7 @@ use world::patience::impatient;
 use world::{COMMAND, GPU, Hold, TYPED, VF, World, at, switch};
 
 fn order(profile: &str, count: u32) -> CreateGpuInstances {
-    CreateGpuInstances { gpu: at(TYPED), profile: profile.to_owned(), count, dry_run: false }
+    CreateGpuInstances { gpu: at(TYPED), profile: profile.to_owned(), count, dry_run: false, key: None }
 }
 
 fn create(world: &World, profile: &str, count: u32) -> Result<Report, EngineError> {

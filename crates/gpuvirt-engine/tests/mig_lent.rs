@@ -68,7 +68,8 @@ fn asked<T: Send + 'static>(
 }
 
 fn order(engine: &Engine, count: u32) -> Result<Report, EngineError> {
-    let request = CreateGpuInstances { gpu: at(TYPED), profile: SMALL.to_owned(), count, dry_run: false };
+    let request =
+        CreateGpuInstances { gpu: at(TYPED), profile: SMALL.to_owned(), count, dry_run: false, key: None };
     engine.create_gpu_instances(&request)
 }
 
@@ -268,7 +269,8 @@ fn while_room_is_counted<T: std::fmt::Debug + Send + 'static>(
 ) -> Vec<RefusalCode> {
     let world = world();
     let engine = impatient(&world);
-    let half = CreateGpuInstances { gpu: at(TYPED), profile: HALF.to_owned(), count: 1, dry_run: false };
+    let half =
+        CreateGpuInstances { gpu: at(TYPED), profile: HALF.to_owned(), count: 1, dry_run: false, key: None };
     engine.create_gpu_instances(&half).unwrap();
     define(&world, "web", 5);
     add_profile(&world, &engine, "web", L40S, 1005);

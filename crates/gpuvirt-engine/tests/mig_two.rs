@@ -65,7 +65,13 @@ fn world() -> World {
 
 fn cut(engine: &Engine, gpu: &str) -> Result<Report, EngineError> {
     let profile = HALF.to_owned();
-    engine.create_gpu_instances(&CreateGpuInstances { gpu: at(gpu), profile, count: 1, dry_run: false })
+    engine.create_gpu_instances(&CreateGpuInstances {
+        gpu: at(gpu),
+        profile,
+        count: 1,
+        dry_run: false,
+        key: None,
+    })
 }
 
 /// One of its GPU instances goes.

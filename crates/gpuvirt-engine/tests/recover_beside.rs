@@ -112,7 +112,13 @@ fn a_card_whose_vendors_command_hangs_keeps_nobody_from_anything() {
         vgpu::offer(&world, OTHER, 8192);
         world.set(OTHER, ConfiguredType::SharedDirect).unwrap();
         dies(&world, 4, |engine| engine.set_type(&switch(GPU, ConfiguredType::Direct)));
-        let cut = CreateGpuInstances { gpu: at(TYPED), profile: SMALL.to_owned(), count: 2, dry_run: false };
+        let cut = CreateGpuInstances {
+            gpu: at(TYPED),
+            profile: SMALL.to_owned(),
+            count: 2,
+            dry_run: false,
+            key: None,
+        };
         dies(&world, 1, |engine| engine.create_gpu_instances(&cut));
         assert_eq!(instances(&world).len(), 1);
 

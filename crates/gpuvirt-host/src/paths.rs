@@ -81,6 +81,10 @@ pub(crate) const KERNELSTUB: &str = "/etc/kernelstub/configuration";
 pub(crate) const GRUBBY: &str = "/usr/sbin/grubby";
 /// Debian's way to a new configuration of GRUB.
 pub(crate) const UPDATE_GRUB: &str = "/usr/sbin/update-grub";
+/// GRUB's own way, where Arch has it; Debian's update-grub and Fedora's grubby stand before it.
+pub(crate) const GRUB_MKCONFIG: &str = "/usr/bin/grub-mkconfig";
+/// What mkinitcpio makes of each kernel, a file each.
+pub(crate) const MKINITCPIO_PRESETS: &str = "/etc/mkinitcpio.d";
 /// Whether vfio-pci keeps idle cards awake.
 pub(crate) const VFIO_AWAKE: &str = "/sys/module/vfio_pci/parameters/disable_idle_d3";
 /// What initramfs-tools loads early, with parameters.
@@ -273,9 +277,14 @@ pub(crate) fn kernel_images(release: &str) -> [String; 2] {
     [format!("/boot/vmlinuz-{release}"), modules_file(release, "vmlinuz")]
 }
 
-/// What a kernel was built with, where distributions put it.
-pub(crate) fn kernel_config(release: &str) -> String {
-    format!("/boot/config-{release}")
+/// What a kernel was built with, where distributions put it, and where the running one has it itself (CONFIG_IKCONFIG_PROC).
+pub(crate) fn kernel_configs(release: &str) -> [String; 4] {
+    [
+        format!("/boot/config-{release}"),
+        modules_file(release, "config"),
+        modules_file(release, "build/.config"),
+        "/proc/config.gz".to_owned(),
+    ]
 }
 
 /// One file of a process.

@@ -142,6 +142,9 @@ pub struct GpuInstanceRecord {
     /// The boot in which it was made, where that is known. None survives a reboot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<uuid::Uuid>,
+    /// The key of the request that it was made for, where that had one: asked again, the request is done already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<uuid::Uuid>,
 }
 
 impl GpuInstanceRecord {

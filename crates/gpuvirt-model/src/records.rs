@@ -150,4 +150,8 @@ pub struct VgpuRecord {
     /// the desired document has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<Uuid>,
+    /// The name that it was asked for by, where a virtual function's address became its name: asked for again by that, it is
+    /// there already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_as: Option<Uuid>,
 }

@@ -46,6 +46,9 @@ pub struct Request {
     /// The host device that it got: the hostdev with that alias. None: somebody took it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub assigned: Option<Hostdev>,
+    /// The key of the order that it came with, where that had one: given again, the order is done already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Uuid>,
 }
 
 /// What a request asks for.
@@ -236,6 +239,7 @@ mod tests {
             alias: "ua-gpuvirt-x".to_owned(),
             wanted: Wanted::Vgpu { vgpu: VgpuId::Mdev(Uuid::from_u128(7)) },
             assigned: None,
+            key: None,
         };
         let requests =
             Requests { domain: Some(Uuid::from_u128(1)), list: vec![request], ..Requests::default() };

@@ -29,8 +29,8 @@ pub fn missing(function: &Function, count: Option<u16>) -> Option<String> {
             Some(format!(
                 "its driver i915 makes no virtual functions without its parameters: add `i915.enable_guc=3 \
                  i915.max_vfs={count}` to the kernel's command line (with GRUB to GRUB_CMDLINE_LINUX in \
-                 /etc/default/grub, then `update-grub`; where /etc/kernel/cmdline is used, there, then \
-                 `proxmox-boot-tool refresh` on Proxmox, `kernel-install add-all` or your distribution's way \
+                 /etc/default/grub, then `update-grub`, on Arch `grub-mkconfig -o /boot/grub/grub.cfg`; where /etc/kernel/cmdline is used, there, then \
+                 `proxmox-boot-tool refresh` on Proxmox, `mkinitcpio -P` for its unified images, `kernel-install add-all` or your distribution's way \
                  elsewhere), and reboot; the kernel's own i915 has none at all"
             ))
         }

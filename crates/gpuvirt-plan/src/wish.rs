@@ -16,6 +16,8 @@ pub struct Wish {
     /// The domain for whose start it is made: it ends with that, and is never restored. None: the admin wants it, so
     /// the desired document gets it too.
     pub domain: Option<Uuid>,
+    /// Its id is one that whoever asks comes back with, and is recorded where something else will name it.
+    pub comes_back: bool,
 }
 
 /// A vGPU with the place that was found for it.
@@ -30,12 +32,18 @@ pub struct Making<'a> {
 impl Wish {
     /// A vGPU that an admin wants, without parameters.
     pub fn new(id: VgpuId, profile: ProfileName) -> Self {
-        Self { id, profile, params: VgpuParams::default(), domain: None }
+        Self { id, profile, params: VgpuParams::default(), domain: None, comes_back: false }
     }
 
     /// One that the desired document has.
     pub fn lasting(vgpu: &DesiredVgpu) -> Self {
-        Self { id: vgpu.id, profile: vgpu.profile.clone(), params: vgpu.params.clone(), domain: None }
+        Self {
+            id: vgpu.id,
+            profile: vgpu.profile.clone(),
+            params: vgpu.params.clone(),
+            domain: None,
+            comes_back: false,
+        }
     }
 
     /// The same with the place that was found for it.

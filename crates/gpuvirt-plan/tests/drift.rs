@@ -160,6 +160,7 @@ fn a_request_and_its_device_that_drifted_apart_are_named_with_the_remedy() {
         alias: "ua-gpuvirt-x".to_owned(),
         wanted: Wanted::Match { kind: CardMatch { ids, label: None } },
         assigned,
+        key: None,
     };
     let asking = |config: &[&Hostdev], assigned| {
         let mut domain = vm(1, config, &[]);

@@ -184,6 +184,7 @@ impl Host {
             framework: Framework::Mdev,
             boot: None,
             domain: None,
+            asked_as: None,
         };
         self.records.vgpus.insert(VgpuId::Mdev(uuid), record);
         let domain = Domain {

@@ -19,7 +19,13 @@ const VGPU: VgpuId = VgpuId::Mdev(Uuid::from_u128(7));
 /// A VM whose one request is for this, with the vGPU of the picture for it.
 fn vm(wanted: Wanted) -> Domain {
     let (uuid, device) = (Uuid::from_u128(1), VGPU.hostdev());
-    let request = Request { id: 1, alias: "ua-gpuvirt-1".to_owned(), wanted, assigned: Some(device.clone()) };
+    let request = Request {
+        id: 1,
+        alias: "ua-gpuvirt-1".to_owned(),
+        wanted,
+        assigned: Some(device.clone()),
+        key: None,
+    };
     Domain {
         name: "web".to_owned(),
         uuid,

@@ -8,6 +8,7 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use gpuvirt_host::parse::kernel_config;
 use gpuvirt_host::parse::taken_by_id::{self, Taking};
 use gpuvirt_host::{DeviceNumber, GpuMatch, GpuRules, Sysfs, WriteError, host_health, host_inventory};
 use nix::libc;
@@ -112,7 +113,12 @@ pub(crate) fn part(path: &str, text: &str) -> Option<String> {
         "/etc/initramfs-tools/modules" => Some(own_lines(taken_by_id::of_initramfs(text))),
         path if is_own_rule(path) => Some(own_lines(taken_by_id::of_udev(text))),
         path if module_lines::is_file(path) => Some(module_lines::kept(text)),
-        path if path.starts_with("/boot/config-") => Some(lines(&|line| {
+        // Where the image lies is the host's own.
+        path if is_preset(path) => {
+            let unified = text.lines().any(|line| line.trim_start().starts_with("default_uki="));
+            Some(if unified { "default_uki=\n" } else { "" }.to_owned())
+        }
+        path if is_kernel_config(path) => Some(lines(&|line| {
             [
                 "CONFIG_VFIO",
                 "CONFIG_IOMMU",
@@ -133,6 +139,18 @@ pub(crate) fn part(path: &str, text: &str) -> Option<String> {
 /// Whether it is a file of udev's rules of the admin's: of one that takes no card for VMs nothing is recorded.
 pub(crate) fn is_own_rule(path: &str) -> bool {
     path.starts_with("/etc/udev/rules.d/") && !path.ends_with("/70-gpuvirt.rules")
+}
+
+/// What a kernel was built with, wherever it is kept.
+fn is_kernel_config(path: &str) -> bool {
+    let of_modules = path.strip_prefix("/lib/modules/").and_then(|rest| rest.split_once('/'));
+    path == "/proc/config.gz"
+        || path.starts_with("/boot/config-")
+        || of_modules.is_some_and(|(_, file)| file == "config" || file == "build/.config")
+}
+
+fn is_preset(path: &str) -> bool {
+    path.starts_with("/etc/mkinitcpio.d/") && path.ends_with(".preset")
 }
 
 fn own_lines(found: Vec<Taking>) -> String {
@@ -185,7 +203,11 @@ fn is_absence(error: &io::Error) -> bool {
 
 impl Sysfs for Listener<'_> {
     fn read(&self, path: &str, limit: usize) -> io::Result<Vec<u8>> {
-        let text = |bytes: &Vec<u8>| Looked::File(String::from_utf8_lossy(bytes).into_owned());
+        // A recording is text: it has what is compressed as it is read.
+        let text = |bytes: &Vec<u8>| {
+            let text = kernel_config::text(bytes).filter(|_| is_kernel_config(path));
+            Looked::File(text.unwrap_or_else(|| String::from_utf8_lossy(bytes).into_owned()))
+        };
         self.hear(path, self.host.read(path, limit), text)
     }
 
@@ -240,8 +262,37 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_compressed_list_of_the_kernels_is_recorded_as_text() {
+        let root = tempfile::tempdir().unwrap();
+        let proc = root.path().join("proc");
+        std::fs::create_dir_all(&proc).unwrap();
+        let gzip = "printf 'CONFIG_KVM=m\\n' | gzip -n >config.gz";
+        assert!(
+            std::process::Command::new("sh")
+                .args(["-c", gzip])
+                .current_dir(&proc)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let host = gpuvirt_host::LinuxSysfs::below(root.path().to_str().unwrap());
+        let heard = at(&host, Some("6.12-x"), &[]);
+        assert_eq!(heard.found.get("/proc/config.gz"), Some(&Looked::File("CONFIG_KVM=m\n".to_owned())));
+        assert_eq!(heard.found.get("/boot/config-6.12-x"), Some(&Looked::Absent));
+    }
+
+    #[test]
     fn of_a_file_only_what_the_doctor_reads_is_kept() {
         for (path, text, want) in [
+            (
+                "/etc/mkinitcpio.d/linux.preset",
+                "ALL_kver=\"/boot/vmlinuz-linux\"\ndefault_uki=\"/efi/EFI/Linux/mine.efi\"\n",
+                Some("default_uki=\n"),
+            ),
+            ("/etc/mkinitcpio.d/linux.preset", "#default_uki=\"/efi/EFI/Linux/mine.efi\"\n", Some("")),
+            ("/proc/config.gz", "CONFIG_VFIO=m\nCONFIG_BUILD_SALT=\"x\"\n", Some("CONFIG_VFIO=m\n")),
+            ("/lib/modules/6.12/config", "CONFIG_KVM=m\nCONFIG_X=y\n", Some("CONFIG_KVM=m\n")),
+            ("/lib/modules/6.12/build/.config", "CONFIG_KVM=m\nCONFIG_X=y\n", Some("CONFIG_KVM=m\n")),
             (
                 "/proc/cpuinfo",
                 "processor\t: 0\nflags\t: vmx\nserial\t: 12\n\nprocessor\t: 1\nflags\t: x\n",

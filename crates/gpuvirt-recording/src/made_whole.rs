@@ -211,6 +211,7 @@ fn gaming(card: MadeIdentity) -> Testimony {
         alias: "ua-gpuvirt-1".to_owned(),
         wanted: Wanted::Gpu { gpu: given, identity: known(card) },
         assigned: Some(device(given)),
+        key: None,
     };
     let (name, memory) = ("games".to_owned(), 16 << 20);
     let domain = Domain {

@@ -44,6 +44,7 @@ fn records() -> Records {
         framework: Framework::Mdev,
         boot: None,
         domain: None,
+        asked_as: None,
     };
     records.vgpus.insert(Uuid::from_u128(0x1234).into(), record);
     records
@@ -309,6 +310,7 @@ fn vgpus_that_are_virtual_functions_are_an_addition_to_version_1() {
         framework: Framework::NvidiaVfio,
         boot: Some(Uuid::from_u128(0xb007)),
         domain: None,
+        asked_as: None,
     };
     records.vgpus.insert(VgpuId::Vf(VF), record);
     let enabled = VfsRecord { count: 4, autoprobe_before: true, boot: Some(Uuid::from_u128(0xb007)) };

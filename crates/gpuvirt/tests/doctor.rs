@@ -134,7 +134,7 @@ fn what_goes_together_or_is_as_it_should_be_is_no_finding() {
 }
 
 /// The words that begin a line which is a command as a whole, to be copied; all else is a sentence or a piece of XML.
-const COMMANDS: [&str; 31] = [
+const COMMANDS: [&str; 33] = [
     "apparmor_parser",
     "apt",
     "ausearch",
@@ -145,6 +145,7 @@ const COMMANDS: [&str; 31] = [
     "echo",
     "gpuvirt",
     "grep",
+    "grub-mkconfig",
     "grubby",
     "journalctl",
     "kernel-install",
@@ -152,6 +153,7 @@ const COMMANDS: [&str; 31] = [
     "ls",
     "lspci",
     "mkdir",
+    "mkinitcpio",
     "modprobe",
     "mv",
     "nvidia-smi",

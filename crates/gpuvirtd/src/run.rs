@@ -166,6 +166,7 @@ async fn become_ready(context: Arc<Context>, libvirt: Gate, socket: PathBuf) {
         );
     }
     drop(tokio::spawn(Arc::clone(&forgotten).watch_violations()));
+    drop(tokio::spawn(Arc::clone(&forgotten).watch_awaited()));
     tell(Notice::Ready);
     libvirt.open();
     // libvirt is asked beside: it may not be there yet.

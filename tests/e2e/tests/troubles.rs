@@ -125,7 +125,7 @@ fn libvirtd_is_restarted_without_gpuvirtd(in_its_place: &str, as_meant: &str) {
 
 /// In our program's place one that prints half a document and crashes.
 const CRASHING: &str = r#"mv /usr/bin/gpuvirt /usr/bin/gpuvirt-whole
-printf '#!/bin/sh\necho "$4" >>/tmp/e2e-crashed\nprintf "<domain><na"\nkill -SEGV $$\n' >/usr/bin/gpuvirt
+printf '#!/bin/sh\necho "$5" >>/tmp/e2e-crashed\nprintf "<domain><na"\nkill -SEGV $$\n' >/usr/bin/gpuvirt
 chmod 755 /usr/bin/gpuvirt; rm -f /tmp/e2e-crashed"#;
 const WHOLE: &str = "mv /usr/bin/gpuvirt-whole /usr/bin/gpuvirt";
 

@@ -1,7 +1,7 @@
 //! The packaged units: what each process may do, where writes happen, who may ask for one, and what the journal keeps.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)] // a failed expectation is a failed test
 
-use gpuvirt_e2e::Lab;
+use gpuvirt_e2e::{Lab, VfForm};
 use serde_json::Value;
 
 /// systemd-analyze's exposure, in tenths, that the units may not go beyond: docs/security.md has what is left and why.
@@ -326,6 +326,35 @@ fn an_order_whose_answer_was_lost_is_given_again_and_carried_out_once() {
     // Another order under the same key is a mistake of whoever gives it.
     lab.gpuvirt(&order.replace("lab-1q", "lab-2q")).expect(2).says("Idempotency-Key");
     lab.gpuvirt(&format!("vgpu remove {}", first["id"].as_str().unwrap())).expect(0);
+}
+
+/// The answer to the order, and to the same one by the next daemon, which does not know that answer.
+fn ordered_twice(lab: &Lab, order: &str) -> [serde_json::Value; 2] {
+    let first = lab.gpuvirt(order).expect(0).json();
+    assert_eq!(first["outcome"]["outcome"], "changed", "{first}");
+    lab.sh("systemctl kill -s KILL gpuvirtd; systemctl restart gpuvirtd").expect(0);
+    let again = lab.gpuvirt(order).expect(0).json();
+    assert_eq!(again["outcome"]["outcome"], "unchanged", "{again}");
+    [first, again]
+}
+
+#[test]
+fn what_has_no_name_before_it_is_made_is_made_once_for_its_key() {
+    let lab = Lab::fresh();
+    let key = |first: char| format!("--key {first}73f1fa6-489e-4834-9476-d70dabd98c40");
+    let gpu = lab.sriov_gpu();
+    lab.give_to_gpuvirt_vf(&gpu, VfForm::VendorVfio);
+    lab.enable_vfs(&gpu);
+    let create = format!("{} vgpu create --gpu {gpu} --profile lab-1q -o json", key('c'));
+    let [first, again] = ordered_twice(&lab, &create);
+    assert_eq!(again["id"], first["id"]);
+    assert_eq!(lab.vgpus().len(), 1);
+    let _defined = lab.guest("keyed", "");
+    let definition = || lab.sh("virsh dumpxml --inactive keyed").expect(0).text().to_owned();
+    ordered_twice(&lab, &format!("{} vm add keyed --profile lab-1q -o json", key('d')));
+    assert_eq!(definition().matches("<hostdev ").count(), 1, "{}", definition());
+    lab.gpuvirt(&format!("vgpu remove {}", first["id"].as_str().unwrap())).expect(0);
+    lab.sh("virsh -q undefine keyed").expect(0);
 }
 
 /// `scripts/test --full`.

@@ -116,6 +116,7 @@ impl Engine {
                     framework: found.framework,
                     boot: found.id.vf().and(boot),
                     domain: None,
+                    asked_as: None,
                 };
                 (found.id, record)
             })

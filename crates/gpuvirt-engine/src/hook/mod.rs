@@ -8,10 +8,11 @@
 //!
 //! While a hook is open libvirt holds the domain, and answers no listing: nothing here asks it. See [`crate::turn`].
 
+mod awaited;
 mod deadline;
 mod judge;
 mod prepare;
 mod release;
 
 pub(crate) use deadline::WRITE_AT_LEAST;
-pub use deadline::{CREATION_DEADLINE, VALIDATION_DEADLINE};
+pub use deadline::{Asker, CREATION_DEADLINE, VALIDATION_DEADLINE};

@@ -8,7 +8,7 @@ use gpuvirt_model::{
 };
 use gpuvirt_plan::checks::start::{Judgement, Missing};
 
-use super::deadline::{CREATION_DEADLINE, VALIDATION_DEADLINE, WRITE_AT_LEAST};
+use super::deadline::{Asker, CREATION_DEADLINE, Due, WRITE_AT_LEAST};
 use super::judge::never_made;
 use crate::mig_room::Read;
 use crate::starts::{Unclaimed, Wanted, gpus_of};
@@ -24,29 +24,36 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Refused`] with every reason; what was made for this start alone is removed again.
     pub fn hook_prepare(&self, domain: &Domain) -> Result<Vec<VgpuId>, EngineError> {
-        let (start, began) = (self.starts.begin(domain.uuid), Instant::now());
-        let made = self.prepared(domain, began)?;
-        if began.elapsed() > CREATION_DEADLINE {
-            // Whoever asked has given up: libvirt has called the start off, and its release came before this.
+        self.hook_prepare_for(&Asker::now(), domain)
+    }
+
+    /// The same for somebody who may give up.
+    ///
+    /// # Errors
+    /// As [`Engine::hook_prepare`].
+    pub fn hook_prepare_for(&self, asker: &Asker<'_>, domain: &Domain) -> Result<Vec<VgpuId>, EngineError> {
+        let start = self.starts.begin(domain.uuid);
+        let made = self.prepared(domain, Due::to(asker))?;
+        if asker.has_left() {
             self.starts.came_too_late(domain.uuid, start);
-            return Err(busy(domain, "making its vGPUs took too long"));
+            return Err(busy(domain, "what it waited for took too long"));
         }
         Ok(made)
     }
 
-    fn prepared(&self, domain: &Domain, began: Instant) -> Result<Vec<VgpuId>, EngineError> {
-        let end = began + VALIDATION_DEADLINE;
+    fn prepared(&self, domain: &Domain, due: Due) -> Result<Vec<VgpuId>, EngineError> {
+        let end = due.validation;
         let missing = never_made(domain, &self.store.load()?.1);
         if !missing.is_empty() {
             // A look without the turn would only tell what is known already.
-            return self.in_turn(domain, Judgement { missing, ..Judgement::default() }, began);
+            return self.in_turn(domain, Judgement { missing, ..Judgement::default() }, due);
         }
         loop {
             let seen = self.starts.mark();
             let view = self.start_view()?;
             let judgement = self.judged(domain, &view)?;
             if judgement != Judgement::default() {
-                return self.in_turn(domain, judgement, began);
+                return self.in_turn(domain, judgement, due);
             }
             let gpus = gpus_of(domain, &view);
             let why = match self.starts.claim(&Wanted { domain, gpus: &gpus, seen, end }) {
@@ -66,10 +73,10 @@ impl Engine {
 
     /// Judges again when nobody else changes anything, which made the first look an unsure one, and makes what is
     /// missing.
-    fn in_turn(&self, domain: &Domain, first: Judgement, began: Instant) -> Result<Vec<VgpuId>, EngineError> {
+    fn in_turn(&self, domain: &Domain, first: Judgement, due: Due) -> Result<Vec<VgpuId>, EngineError> {
         let passes = |refusal: &Refusal| is_about_room(refusal) || refusal.code == RefusalCode::Busy;
         let makes = !first.missing.is_empty() || !first.lent.is_empty() || first.refusals.iter().any(passes);
-        let end = began + if makes { CREATION_DEADLINE } else { VALIDATION_DEADLINE };
+        let end = if makes { due.creation } else { due.validation };
         self.waiting_starts.enter(domain);
         loop {
             let turn = self.hook_turn(end);

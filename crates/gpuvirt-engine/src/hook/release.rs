@@ -104,7 +104,8 @@ impl Engine {
         let owners: BTreeSet<Uuid> = records.vgpus.values().filter_map(|record| record.domain).collect();
         let lends = desired.gpus.iter().any(|entry| entry.when == When::Vm);
         if owners.is_empty() && !lends && !self.starts.any_runs() {
-            return Ok(true);
+            // Nothing is forgotten; who is to start with the host is asked all the same.
+            return self.learn_awaited();
         }
         // The listing itself ends the claims of those that are off.
         let domains = self.listed_if_running();

@@ -69,7 +69,7 @@ const WITH_PARAMETERS: Act = |world| create(world, OTHER, "nvidia_x-4q", "a=1");
 const TYPED_WITH_PARAMETERS: Act = |world| create(world, TYPED, "nvidia_l40s-12q", "a=1");
 const CUT: Act = |world| {
     let profile = mig::SMALL.to_owned();
-    let request = CreateGpuInstances { gpu: at(TYPED), profile, count: 2, dry_run: false };
+    let request = CreateGpuInstances { gpu: at(TYPED), profile, count: 2, dry_run: false, key: None };
     world.engine().create_gpu_instances(&request)
 };
 const UNCUT: Act = |world| {

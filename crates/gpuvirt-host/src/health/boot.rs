@@ -1,5 +1,8 @@
 //! How the kernel was built and started.
 
+use std::collections::BTreeMap;
+
+use gpuvirt_model::Fact;
 use gpuvirt_model::health::BootHealth;
 
 use super::loader;
@@ -23,15 +26,26 @@ const OPTIONS: [&str; 12] = [
     "CONFIG_VFIO_PCI",
 ];
 
-/// A distribution's list of options has some 300 KiB.
-const CONFIG: usize = 2 << 20;
-
 pub(super) fn read(reader: Reader<'_>, release: Option<&str>) -> BootHealth {
     let words = |text: String| text.split_whitespace().map(str::to_owned).collect();
     let command_line = Reader::understood(reader.text(paths::CMDLINE).map(|text| text.map(words)));
-    let config = release.map(|release| {
-        let text = reader.text_to(&paths::kernel_config(release), CONFIG);
-        Reader::understood(text.map(|text| text.map(|text| kernel_config::options(&text, &OPTIONS))))
-    });
-    BootHealth { command_line, config: config.unwrap_or_default(), loader: loader::read(reader, release) }
+    let config = release.map(|release| config(reader, release)).unwrap_or_default();
+    BootHealth { command_line, config, loader: loader::read(reader, release) }
+}
+
+/// Of the first file that is there; where none is, the first one is what is missed.
+fn config(reader: Reader<'_>, release: &str) -> Fact<BTreeMap<String, String>> {
+    let mut config: Fact<BTreeMap<String, String>> = Fact::default();
+    for path in paths::kernel_configs(release) {
+        let text = reader.kernel_config(&path);
+        let found = text.known().is_some_and(|text| text.is_some());
+        if found || config.source.is_empty() {
+            config =
+                Reader::understood(text.map(|text| text.map(|text| kernel_config::options(&text, &OPTIONS))));
+        }
+        if found {
+            break;
+        }
+    }
+    config
 }

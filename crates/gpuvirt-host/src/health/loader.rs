@@ -4,16 +4,19 @@ use gpuvirt_model::health::Loader;
 use gpuvirt_model::{Fact, Reading};
 
 use super::reader::Reader;
+use crate::parse::modprobe;
 use crate::paths;
 
 /// What is known of a loader's surroundings; unknown is none of them.
 struct Found {
-    /// It calls itself systemd-boot; none where that is not known.
-    systemd_boot: Option<bool>,
+    /// What it calls itself; none where that is not known.
+    name: Option<String>,
     proxmox: bool,
     kernelstub: bool,
     grubby: bool,
     update_grub: bool,
+    grub_mkconfig: bool,
+    unified: bool,
     stored: bool,
     hook: bool,
     image: Option<String>,
@@ -22,18 +25,20 @@ struct Found {
 pub(super) fn read(reader: Reader<'_>, release: Option<&str>) -> Fact<Loader> {
     let there = |path: &str| reader.presence(path).is(&true);
     // UTF-16 behind four bytes of attributes; a host that was not booted by UEFI has no such file.
-    let named =
-        |text: Option<String>| text.is_some_and(|text| text.replace('\0', "").contains("systemd-boot"));
-    let info = reader.text(paths::LOADER_INFO).map(named);
+    let info = reader
+        .text(paths::LOADER_INFO)
+        .map(|text: Option<String>| text.unwrap_or_default().replace('\0', ""));
     // All are asked for, whatever the first ones say: a snapshot records what was asked for.
     let images: Vec<String> = release.map(paths::kernel_images).into_iter().flatten().collect();
     let mut images: Vec<String> = images.into_iter().filter(|path| there(path)).collect();
     let found = Found {
-        systemd_boot: info.known().copied(),
+        name: info.known().cloned(),
         proxmox: there(paths::PROXMOX_BOOT),
         kernelstub: there(paths::KERNELSTUB),
         grubby: there(paths::GRUBBY),
         update_grub: there(paths::UPDATE_GRUB),
+        grub_mkconfig: there(paths::GRUB_MKCONFIG),
+        unified: makes_unified_images(reader),
         stored: there(paths::KERNEL_CMDLINE),
         hook: there(paths::SYSTEMD_BOOT_HOOK),
         image: if images.is_empty() { None } else { Some(images.remove(0)) },
@@ -44,12 +49,25 @@ pub(super) fn read(reader: Reader<'_>, release: Option<&str>) -> Fact<Loader> {
     }
 }
 
+/// Whether one of mkinitcpio's presets makes a unified image, which holds the command line (mkinitcpio(8)).
+fn makes_unified_images(reader: Reader<'_>) -> bool {
+    let names = reader.list(paths::MKINITCPIO_PRESETS).known().cloned().flatten().unwrap_or_default();
+    let presets = names.iter().filter(|name| name.ends_with(".preset"));
+    let texts = presets.map(|name| reader.text(&format!("{}/{name}", paths::MKINITCPIO_PRESETS)));
+    // All are asked for.
+    let texts: Vec<String> = texts.filter_map(|text| text.known().cloned().flatten()).collect();
+    texts.iter().any(|text| modprobe::lines(text).iter().any(|line| line.starts_with("default_uki=")))
+}
+
 fn loader(found: Found) -> Option<Loader> {
-    if found.systemd_boot? {
+    let name = found.name?;
+    if name.contains("systemd-boot") {
         return Some(if found.proxmox {
             Loader::ProxmoxSystemdBoot
         } else if found.kernelstub {
             Loader::Kernelstub
+        } else if found.unified {
+            Loader::Mkinitcpio { stored: found.stored }
         } else if found.hook || found.stored {
             Loader::KernelInstall { stored: found.stored, image: found.image }
         } else {
@@ -60,8 +78,11 @@ fn loader(found: Found) -> Option<Loader> {
         Some(Loader::Grubby)
     } else if found.update_grub {
         Some(if found.proxmox { Loader::ProxmoxGrub } else { Loader::UpdateGrub })
+    } else if found.unified && !name.contains("GRUB") {
+        // The firmware itself can start them.
+        Some(Loader::Mkinitcpio { stored: found.stored })
     } else {
-        None
+        found.grub_mkconfig.then_some(Loader::GrubMkconfig)
     }
 }
 
@@ -108,5 +129,21 @@ mod tests {
             Loader::KernelInstall { stored: true, image: Some("/lib/modules/6.12-x/vmlinuz".to_owned()) };
         assert_eq!(on(&[systemd_boot, cmdline, ("/lib/modules/6.12-x/vmlinuz", "")]), Some(of_fedora));
         assert_eq!(on(&[]), None);
+        let mkconfig = (paths::GRUB_MKCONFIG, "");
+        assert_eq!(on(&[mkconfig]), Some(Loader::GrubMkconfig));
+        assert_eq!(on(&[mkconfig, grub]), Some(Loader::UpdateGrub), "Debian has both");
+        let preset = |text: &'static str| ("/etc/mkinitcpio.d/linux.preset", text);
+        let unified = preset("PRESETS=('default')\ndefault_uki=\"/efi/EFI/Linux/arch.efi\"\n");
+        let plain = preset("default_image=\"/boot/initramfs-linux.img\"\n#default_uki=\"/efi/x.efi\"\n");
+        assert_eq!(on(&[systemd_boot, cmdline, unified]), Some(Loader::Mkinitcpio { stored: true }));
+        assert_eq!(
+            on(&[cmdline, unified, mkconfig]),
+            Some(Loader::Mkinitcpio { stored: true }),
+            "by firmware"
+        );
+        assert_eq!(on(&[unified]), Some(Loader::Mkinitcpio { stored: false }));
+        let by_grub = (paths::LOADER_INFO, GRUB);
+        assert_eq!(on(&[by_grub, cmdline, unified, mkconfig]), Some(Loader::GrubMkconfig));
+        assert_eq!(on(&[systemd_boot, plain]), Some(Loader::OwnEntries));
     }
 }

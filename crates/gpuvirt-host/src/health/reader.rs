@@ -5,6 +5,7 @@ use std::io;
 use gpuvirt_model::{Fact, Reading, Unknown};
 
 use crate::files::Files;
+use crate::parse::kernel_config;
 
 /// Longer than any list of modules' options and any script of ours.
 const PLAIN: usize = 256 << 10;
@@ -28,6 +29,13 @@ impl<'a> Reader<'a> {
     /// The first bytes of a file as text; none where the file is not there.
     pub(super) fn text_to(self, path: &str, limit: usize) -> Fact<Option<String>> {
         self.fact(path, self.files.long_text(path, limit))
+    }
+
+    /// What a kernel was built with, compressed or not; none where the file is not there.
+    pub(super) fn kernel_config(self, path: &str) -> Fact<Option<String>> {
+        let broken = || io::Error::new(io::ErrorKind::InvalidData, "not to be uncompressed");
+        let text = |bytes: Vec<u8>| kernel_config::text(&bytes).ok_or_else(broken);
+        self.fact(path, self.files.sysfs.read(path, kernel_config::LONGEST).and_then(text))
     }
 
     /// The names in a folder; none where the folder is not there.

@@ -22,6 +22,13 @@ pub enum Loader {
     UpdateGrub,
     /// The same, where proxmox-boot-tool keeps the boot partitions.
     ProxmoxGrub,
+    /// The same, with GRUB's own grub-mkconfig, as on Arch.
+    GrubMkconfig,
+    /// Unified kernel images that mkinitcpio makes, each with the command line in it.
+    Mkinitcpio {
+        /// `/etc/kernel/cmdline` is there; without it an image gets the words that the host was started with.
+        stored: bool,
+    },
     /// Fedora's grubby, which edits every entry.
     Grubby,
     /// systemd-boot on Proxmox: `/etc/kernel/cmdline` and proxmox-boot-tool.

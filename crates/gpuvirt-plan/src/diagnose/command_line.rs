@@ -19,6 +19,7 @@ pub(super) enum Change<'a> {
 
 const GRUB_FILE: &str = "/etc/default/grub";
 const KERNEL_FILE: &str = "/etc/kernel/cmdline";
+const GRUB_MKCONFIG: &str = "grub-mkconfig -o /boot/grub/grub.cfg";
 const REBOOT: &str = "# then reboot";
 
 /// What to do for it, a line for each way.
@@ -38,22 +39,27 @@ pub(super) fn remedies(case: &Case<'_>, change: Change<'_>) -> Vec<String> {
         Loader::Kernelstub => {
             format!("kernelstub{} {REBOOT}", change.arguments("--delete-options ", "--add-options "))
         }
+        Loader::GrubMkconfig => format!("{grub} {GRUB_FILE}; {GRUB_MKCONFIG} {REBOOT}"),
         Loader::KernelInstall { stored, image } => {
-            let install = installed_anew(case, image.as_deref());
-            if *stored {
-                format!("{own_file} {KERNEL_FILE}; {install} {REBOOT}")
-            } else {
-                // As kernel-install itself does without that file: what the host was started with, but for the loader's own words.
-                let own = r"sed -e 's/\(BOOT_IMAGE\|initrd\)=[^ ]* \?//g' /proc/cmdline";
-                let made = format!("grep -qs . {KERNEL_FILE} || {own} >{KERNEL_FILE}");
-                format!("{made}; {own_file} {KERNEL_FILE}; {install} {REBOOT}")
-            }
+            stored_words(*stored, &own_file, &installed_anew(case, image.as_deref()))
         }
+        Loader::Mkinitcpio { stored } => stored_words(*stored, &own_file, "mkinitcpio -P"),
         Loader::OwnEntries => format!(
             "{} the line options of this host's entry below loader/entries, which bootctl list names, and reboot",
             change.said()
         ),
     }]
+}
+
+/// The stored command line is edited, and told to what `then` makes.
+fn stored_words(stored: bool, edit: &str, then: &str) -> String {
+    let edited = format!("{edit} {KERNEL_FILE}; {then} {REBOOT}");
+    if stored {
+        return edited;
+    }
+    // As kernel-install and mkinitcpio do without that file: what the host was started with, but for the loader's own words.
+    let own = r"sed -e 's/\(BOOT_IMAGE\|initrd\)=[^ ]* \?//g' /proc/cmdline";
+    format!("grep -qs . {KERNEL_FILE} || {own} >{KERNEL_FILE}; {edited}")
 }
 
 /// The running kernel's entry, with what the file says now.
@@ -68,6 +74,8 @@ fn any_loader(change: Change<'_>) -> Vec<String> {
     let grubby = change.arguments("--remove-args=", "--args=");
     vec![
         format!("Debian, Ubuntu: {said} GRUB_CMDLINE_LINUX in {GRUB_FILE}; update-grub; reboot"),
+        format!("Arch: {said} GRUB_CMDLINE_LINUX in {GRUB_FILE}; {GRUB_MKCONFIG}; reboot"),
+        format!("with mkinitcpio's unified images: {said} {KERNEL_FILE}; mkinitcpio -P; reboot"),
         format!("Fedora, RHEL: grubby --update-kernel=ALL{grubby}; reboot"),
         format!(
             "with systemd-boot: {said} {KERNEL_FILE}; kernel-install add \"$(uname -r)\" IMAGE, on Proxmox proxmox-boot-tool refresh; \

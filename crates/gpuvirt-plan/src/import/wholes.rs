@@ -121,8 +121,9 @@ pub(super) fn kept_for_the_host<'a>(gpu: PciAddress, sources: &Sources<'a>) -> O
 fn out_of_the_way(origin: &Origin) -> String {
     match origin.line {
         None => {
-            "take vfio-pci.ids= off the kernel's command line (with GRUB: /etc/default/grub, then update-grub; with systemd-boot: \
-             /etc/kernel/cmdline, then kernel-install or proxmox-boot-tool refresh)"
+            "take vfio-pci.ids= off the kernel's command line (with GRUB: /etc/default/grub, then update-grub, on Arch \
+             grub-mkconfig -o /boot/grub/grub.cfg; with systemd-boot: /etc/kernel/cmdline, then kernel-install, proxmox-boot-tool \
+             refresh, or mkinitcpio -P for its unified images)"
                 .to_owned()
         }
         Some(_) if origin.path.ends_with(".rules") => taken_back(origin),

@@ -29,7 +29,8 @@ use crate::run::EXIT_BUG;
 use document::Given;
 
 /// Longest wait for a start's answer, a little beyond the daemon's own longest (`CREATION_DEADLINE` of its engine). It answers
-/// sooner where nothing is to be made, and knows alone whether that is so: a vGPU, a card that is lent, a change to wait for.
+/// sooner where nothing is to be made, and knows alone whether that is so: a vGPU, a card that is lent, a change to wait for. So it
+/// is as long for one that hangs.
 const START: Duration = Duration::from_secs(12);
 /// Longest wait to tell what needs no answer.
 const TELLING: Duration = Duration::from_secs(2);

@@ -105,6 +105,18 @@ pub fn cases() -> Vec<Case> {
             .retouched(without_groups)
         })
         .says("CONFIG_AMD_IOMMU is not set"),
+        case("a kernel without AMD's IOMMU, which has its own list alone", F::NoIommu, S::Error, |bed| {
+            bed.file(
+                "/proc/cpuinfo",
+                "vendor_id\t: AuthenticAMD\nflags\t\t: fpu svm\naddress sizes\t: 46 bits physical\n\n",
+            )
+            .absent(CONFIG)
+            .absent("/lib/modules/6.12.0-test/config")
+            .absent("/lib/modules/6.12.0-test/build/.config")
+            .file("/proc/config.gz", "CONFIG_INTEL_IOMMU=y\nCONFIG_VFIO_PCI=m\n")
+            .retouched(without_groups)
+        })
+        .says("/proc/config.gz"),
         case("Intel's IOMMU is not asked for", F::NoIommu, S::Error, |bed| {
             bed.file(CMDLINE, "ro quiet\n").retouched(without_groups)
         })

@@ -182,6 +182,20 @@ pub fn loaders() -> Vec<(&'static [&'static str], Bed)> {
         ),
         (
             &[
+                r"sed -i -e 's/\bpcie_acs_override=downstream\b//' /etc/default/grub; grub-mkconfig -o /boot/grub/grub.cfg # then reboot",
+            ],
+            grub().file("/usr/bin/grub-mkconfig", ""),
+        ),
+        (
+            &[
+                r"sed -i -e 's/\bpcie_acs_override=downstream\b//' /etc/kernel/cmdline; mkinitcpio -P # then reboot",
+            ],
+            systemd_boot()
+                .file("/etc/kernel/cmdline", "")
+                .file("/etc/mkinitcpio.d/linux.preset", "default_uki=\"/efi/EFI/Linux/arch.efi\"\n"),
+        ),
+        (
+            &[
                 "grubby --update-kernel=ALL --remove-args='module_blacklist=floppy,nouveau' \
                  --args='module_blacklist=floppy' # then reboot",
                 "grubby --update-kernel=ALL --remove-args='pcie_acs_override=downstream' # then reboot",
@@ -230,6 +244,8 @@ pub fn loaders() -> Vec<(&'static [&'static str], Bed)> {
         (
             &[
                 "Debian, Ubuntu: drop pcie_acs_override=downstream from GRUB_CMDLINE_LINUX in /etc/default/grub; update-grub; reboot",
+                "Arch: drop pcie_acs_override=downstream from GRUB_CMDLINE_LINUX in /etc/default/grub; grub-mkconfig -o /boot/grub/grub.cfg; reboot",
+                "with mkinitcpio's unified images: drop pcie_acs_override=downstream from /etc/kernel/cmdline; mkinitcpio -P; reboot",
                 "with systemd-boot: drop pcie_acs_override=downstream from /etc/kernel/cmdline; kernel-install add \"$(uname -r)\" IMAGE, \
                  on Proxmox proxmox-boot-tool refresh; reboot",
             ],
@@ -273,10 +289,11 @@ fn the_remedies_edit_the_loaders_file() {
             }
         }
         let log = root.path().join("log");
-        let tools: String = ["update-grub", "proxmox-boot-tool", "kernel-install"]
-            .iter()
-            .map(|tool| format!("{tool}() {{ echo {tool} \"$@\" >>{}; }}\n", log.display()))
-            .collect();
+        let tools: String =
+            ["update-grub", "grub-mkconfig", "mkinitcpio", "proxmox-boot-tool", "kernel-install"]
+                .iter()
+                .map(|tool| format!("{tool}() {{ echo {tool} \"$@\" >>{}; }}\n", log.display()))
+                .collect();
         let found = bed.examine().findings;
         let typed: Vec<String> = found
             .iter()
@@ -306,5 +323,5 @@ fn the_remedies_edit_the_loaders_file() {
         assert!(told.lines().count() >= typed.len(), "{typed:#?} told {told}");
         edited += 1;
     }
-    assert!(edited >= 5, "{edited}");
+    assert!(edited >= 7, "{edited}");
 }

@@ -86,8 +86,13 @@ fn with_vm(bed: Bed) -> Bed {
         let device = Hostdev::Mdev { uuid: ONE };
         let wanted = Wanted::Vgpu { vgpu: VgpuId::Mdev(ONE) };
         domain.requests.domain = Some(domain.uuid);
-        domain.requests.list =
-            vec![Request { id: 1, alias: "ua-gpuvirt-1".to_owned(), wanted, assigned: Some(device.clone()) }];
+        domain.requests.list = vec![Request {
+            id: 1,
+            alias: "ua-gpuvirt-1".to_owned(),
+            wanted,
+            assigned: Some(device.clone()),
+            key: None,
+        }];
         domain.config = vec![device];
         machine.devices.clear();
     })
@@ -179,7 +184,7 @@ pub fn nothing_missing() -> Vec<(&'static str, Bed)> {
         let wanted = Wanted::Profile { profile, params };
         domain.requests.domain = Some(domain.uuid);
         let (alias, assigned) = ("ua-gpuvirt-1".to_owned(), Some(device.clone()));
-        domain.requests.list = vec![Request { id: 1, alias, wanted, assigned }];
+        domain.requests.list = vec![Request { id: 1, alias, wanted, assigned, key: None }];
         domain.config = vec![device];
         machine.devices.clear();
     });

@@ -35,7 +35,7 @@ fn with_vgpu(observed: &mut gpuvirt_model::Observed) {
 
 fn request(assigned: Option<Hostdev>) -> Request {
     let wanted = Wanted::Vgpu { vgpu: gpuvirt_model::VgpuId::Mdev(VGPU) };
-    Request { id: 1, alias: "ua-gpuvirt-1".to_owned(), wanted, assigned }
+    Request { id: 1, alias: "ua-gpuvirt-1".to_owned(), wanted, assigned, key: None }
 }
 
 pub fn cases() -> Vec<Case> {

@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
 use gpuvirt_api::{API_VERSION, ApiError, ErrorKind, HookAnswer, HookCall, HookEvent};
+use gpuvirt_engine::hook::Asker;
 use gpuvirt_model::{Domain, VgpuId};
 
 use super::access::Caller;
@@ -16,6 +18,7 @@ use super::answer::Failure;
 use super::context::Context;
 use super::input::{Body, Nothing, Params};
 use super::lanes::codes;
+use super::presence;
 
 /// `POST /v1/hook`
 pub(super) async fn call(
@@ -72,10 +75,12 @@ pub(super) async fn call(
 }
 
 async fn prepare(context: &Arc<Context>, domain: Domain) -> Result<Vec<VgpuId>, Failure> {
+    let (since, client) = (Instant::now(), presence::client());
     let work = move |context: &Context| {
         context.state_is_readable()?;
         let _mark = context.hearing.own_change();
-        Ok(context.engine.hook_prepare(&domain)?)
+        let waits = || client.as_ref().is_none_or(|client| !client.has_left());
+        Ok(context.engine.hook_prepare_for(&Asker { since, waits: &waits }, &domain)?)
     };
     context.on_a_thread(&context.hooks, work).await
 }

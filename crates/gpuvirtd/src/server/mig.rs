@@ -18,6 +18,7 @@ use super::context::Context;
 use super::gpu;
 use super::input::{Body, GpuName, Nothing, OfGpu, Params, Removal, selector};
 use super::lanes::Order;
+use super::once::Key;
 use super::pictures::Picture;
 
 /// A GPU and one of its GPU instances in a path.
@@ -100,6 +101,7 @@ impl Context {
 pub(super) async fn create(
     State(context): State<Arc<Context>>,
     caller: Caller,
+    Key(key): Key,
     GpuName(selector): GpuName,
     _: Params<Nothing>,
     Body(asked): Body<CreateGpuInstances>,
@@ -112,7 +114,7 @@ pub(super) async fn create(
     let order = Order { what: format!("mig create {selector} {profile:?} --count {count}"), dry_run };
     let work = move |context: &Context| {
         let gpu = gpu::address(&selector, context)?;
-        let request = engine::CreateGpuInstances { gpu, profile, count, dry_run };
+        let request = engine::CreateGpuInstances { gpu, profile, count, dry_run, key };
         Ok(change::document(context.engine.create_gpu_instances(&request)?, dry_run))
     };
     context.change_or_dry_run(caller, order, work).await.map(Json)

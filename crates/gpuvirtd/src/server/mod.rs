@@ -26,6 +26,7 @@ mod access;
 mod answer;
 mod answers;
 mod autostart;
+mod awaited;
 mod capacity;
 mod change;
 mod config;

@@ -32,3 +32,19 @@ pub(super) async fn left() {
         Err(_) => std::future::pending().await,
     }
 }
+
+/// The client of this task, for work on another thread; none where no client waits.
+pub(super) fn client() -> Option<Client> {
+    CLIENT.try_with(Clone::clone).ok().map(Client)
+}
+
+/// A client as a thread knows it.
+#[derive(Debug)]
+pub(super) struct Client(watch::Receiver<()>);
+
+impl Client {
+    /// Whether it has left.
+    pub(super) fn has_left(&self) -> bool {
+        self.0.has_changed().is_err()
+    }
+}

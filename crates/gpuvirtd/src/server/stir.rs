@@ -33,6 +33,7 @@ pub struct Stir {
     happened: Mutex<Happened>,
     pub(super) notify: Notify,
     devices: Notify,
+    domains: Notify,
     removals: Notify,
     /// VMs that ended, as libvirt tells: their hooks should have told before.
     ended: Mutex<BTreeSet<Uuid>>,
@@ -106,6 +107,16 @@ impl Stir {
     /// Ends when a running VM got or lost a device since this ended last.
     pub(super) async fn devices_changed(&self) {
         self.devices.notified().await;
+    }
+
+    /// A VM was defined or started.
+    pub fn domains_changed(&self) {
+        self.domains.notify_one();
+    }
+
+    /// Ends when one was since this ended last.
+    pub(super) async fn until_domains_change(&self) {
+        self.domains.notified().await;
     }
 
     /// A change ended that kept something of VMs that had ended.

@@ -93,6 +93,7 @@ pub(super) async fn create(
         }
         let wish = |uuid: Uuid| Wish {
             params: asked.params.clone(),
+            comes_back: key.is_some(),
             ..Wish::new(uuid.into(), asked.profile.clone())
         };
         let wishes = uuids.into_iter().map(wish).collect();

@@ -9,7 +9,7 @@ use gpuvirt_api::{
     Change, GpuSelector, List, MOST_VGPUS, MigrationDocument, VmAdd, VmAdopt, VmDocument, VmGuestDriver,
     VmRemove, VmStart, XmlDocument, selector::check_label,
 };
-use gpuvirt_engine::{DeviceRequest, EngineError, Report, VmRequest};
+use gpuvirt_engine::{DeviceRequest, EngineError, Report, VmOrder, VmRequest};
 use gpuvirt_model::{Domain, Hypervisor, Observed, PciAddress, Reading};
 use gpuvirt_plan::checks::domain::not_found;
 use gpuvirt_plan::driver_matrix::Package;
@@ -21,6 +21,7 @@ use super::change;
 use super::context::{Context, Patience};
 use super::input::{Body, Name, Nothing, Params, bad};
 use super::lanes::Order;
+use super::once::Key;
 use super::pictures::Freshness;
 use super::pictures::Picture;
 
@@ -90,6 +91,7 @@ pub(super) async fn xml(
 pub(super) async fn add(
     State(context): State<Arc<Context>>,
     caller: Caller,
+    Key(key): Key,
     Name(name): Name,
     _: Params<Nothing>,
     Body(asked): Body<VmAdd>,
@@ -120,7 +122,8 @@ pub(super) async fn add(
             }
             other => other,
         };
-        Ok(change::document(context.engine.vm_add(&name, device, dry_run)?, dry_run))
+        let order = VmOrder { request: device, key };
+        Ok(change::document(context.engine.vm_add(&name, order, dry_run)?, dry_run))
     };
     context.change_or_dry_run(caller, order, work).await.map(Json)
 }

@@ -87,6 +87,10 @@ fn told(hearing: &Arc<Hearing>, events: &Arc<EventLog>, stir: &Arc<Stir>, watch:
         if event.happened == Happened::Stopped {
             stir.ended(event.uuid);
         }
+        // Their room is kept for VMs that start with the host; that one is to has no event of its own.
+        if matches!(event.happened, Happened::Defined | Happened::Undefined | Happened::Started) {
+            stir.domains_changed();
+        }
         if event.happened == Happened::DevicesChanged {
             stir.device_changed();
         }

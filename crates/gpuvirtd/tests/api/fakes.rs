@@ -110,6 +110,7 @@ fn made_for(vm: Uuid) -> VgpuRecord {
         framework: Framework::Mdev,
         boot: None,
         domain: Some(vm),
+        asked_as: None,
     }
 }
 

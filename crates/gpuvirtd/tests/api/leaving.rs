@@ -2,8 +2,9 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::fakes::{Daemon, Hold, Script, as_root};
+use crate::fakes::{Daemon, Hold, Script, VGPU, as_root};
 use crate::http::{connect, finish, get, send};
 
 fn held() -> (Arc<Hold>, Daemon) {
@@ -113,4 +114,35 @@ fn a_change_under_way_is_nothing_for_the_doctor_and_one_that_did_not_end_is() {
     drop(finish(client));
     let stuck = Daemon::start_with(Script { intent_open: true, ..Script::default() }, as_root);
     assert!(found(&stuck).contains(&"hands-off".to_owned()));
+}
+
+fn prepare(vm: u128) -> String {
+    let domain = serde_json::json!({
+        "name": "cad", "uuid": uuid::Uuid::from_u128(vm), "state": "active", "autostart": false,
+        "config": [{"type": "mdev", "uuid": VGPU}], "live": [], "requests": {"list": []},
+    });
+    serde_json::json!({"event": "prepare", "domain": domain}).to_string()
+}
+
+/// Its release came before it, and does not come again.
+#[test]
+fn a_start_that_was_called_off_while_it_was_judged_keeps_nothing() {
+    let (hold, daemon) = held();
+    let mut client = connect(&daemon.socket());
+    let body = prepare(1);
+    let head = format!("POST /v1/hook HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
+    client.write_all((head + &body).as_bytes()).unwrap();
+    hold.until_reached();
+    drop(client);
+    // Connections are taken in turn: when a later one is answered, it is known that the one before has left.
+    assert_eq!(get(&daemon.socket(), "/v1/openapi.json").status, 200);
+    hold.release();
+    let until = Instant::now() + Duration::from_secs(30);
+    loop {
+        let answer = send(&daemon.socket(), "POST", "/v1/hook", &prepare(2));
+        if answer.status == 200 {
+            break;
+        }
+        assert!(Instant::now() < until, "{answer:?}");
+    }
 }
