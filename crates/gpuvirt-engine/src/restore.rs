@@ -50,7 +50,7 @@ impl Engine {
             dry_run: false,
             deadline,
         };
-        if waits_for_a_boot(entry, &view) {
+        if entry.waits_for_a_boot(view.observed.host.boot_id) {
             return Ok(Report::unchanged(format!("{address} waits for the next boot")));
         }
         if waits_for_a_vm(entry, &view) {
@@ -163,11 +163,6 @@ impl Engine {
 /// A card that its VM takes and gives back: between VMs, and after a boot, it is the host's.
 fn waits_for_a_vm(entry: &DesiredGpu, view: &View) -> bool {
     entry.when == When::Vm && entry.graphics_type.resolve(&view.desired.host) == GraphicsType::Direct
-}
-
-/// What was asked for in this boot and for the next.
-fn waits_for_a_boot(entry: &DesiredGpu, view: &View) -> bool {
-    entry.when == When::Boot && entry.asked_in.is_some() && entry.asked_in == view.observed.host.boot_id
 }
 
 /// What to do when the card sits elsewhere now, as far as that is beyond doubt: one unmanaged card of its kind.

@@ -72,19 +72,23 @@ fn a_vgpu_on_a_card_that_is_left_alone_is_refused() {
     }
 }
 
-/// What waits for a card's VMs to end would wait for ever for those that start.
+/// What waits for a card's VMs to end would wait for ever for those that start; what waits for a boot waits for none of them.
 #[test]
 fn a_vgpu_on_a_card_that_is_to_be_another_type_is_refused() {
     for (world, domain, gpu) in frameworks() {
         let engine = world.engine();
         let mut live = domain.clone();
         live.live.clone_from(&live.config);
-        *world.libvirt.lock().unwrap() = vec![live];
-        engine.hook_prepare(&domain).unwrap();
-        engine
-            .configure(&SwitchRequest { when: Some(When::Idle), ..switch(gpu, ConfiguredType::Shared) })
-            .unwrap();
-        world.libvirt.lock().unwrap().clear();
+        let put_off = |when| {
+            *world.libvirt.lock().unwrap() = vec![live.clone()];
+            engine.hook_prepare(&domain).unwrap();
+            let request = SwitchRequest { when: Some(when), ..switch(gpu, ConfiguredType::Shared) };
+            engine.configure(&request).unwrap();
+            world.libvirt.lock().unwrap().clear();
+        };
+        put_off(When::Boot);
+        world.engine().hook_prepare(&domain).unwrap();
+        put_off(When::Idle);
         let refusal = refused_as(&world, &domain, RefusalCode::NotSharedDirect);
         assert!(refusal.because.contains("configured as shared"), "{refusal:?}");
         assert_eq!(refusal.remedy[0], format!("gpuvirt gpu set {gpu} --type shared-direct"));

@@ -200,6 +200,11 @@ impl DesiredGpu {
             cordoned: false,
         }
     }
+
+    /// Whether it was asked for in this boot and for the next: until then the card is what it was before.
+    pub fn waits_for_a_boot(&self, boot: Option<Uuid>) -> bool {
+        self.when == When::Boot && self.asked_in.is_some() && self.asked_in == boot
+    }
 }
 
 /// A type that can be asked for. `basic` can't: it is the lack of a driver.

@@ -33,6 +33,16 @@ impl PciDeviceId {
         }
     }
 
+    /// The vendor.
+    pub fn vendor(&self) -> u32 {
+        self.vendor
+    }
+
+    /// The vendor's device.
+    pub fn device(&self) -> u32 {
+        self.device
+    }
+
     /// Whether a driver with this entry takes such a function (`pci_match_one_device`).
     pub fn matches(&self, identity: &PciIdentity) -> bool {
         let is = |wanted: u32, have: u16| wanted == ANY || wanted == u32::from(have);

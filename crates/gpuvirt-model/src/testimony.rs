@@ -4,16 +4,15 @@
 //! A snapshot carries it beside the files, so that `--host` shows what the host showed. It is made of values alone that are read
 //! out of definitions; passwords, disks, networks and everything else of a domain were never in them.
 
+mod names;
 mod texts;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::health::{DaemonHealth, LibvirtHealth, Locker};
-use crate::{
-    Desired, Domain, Holder, Holders, Observed, PciAddress, Reading, Records, Unknown, VgpuId, Wanted,
-};
+use crate::{Desired, Domain, Holders, Observed, PciAddress, Reading, Records, Unknown, VgpuId};
 
 pub use texts::TestimonyText;
 
@@ -83,119 +82,12 @@ impl Testimony {
             }
         }
     }
-
-    /// The names that people gave and that stand in it: of VMs, and labels of GPUs.
-    pub fn names(&self) -> Vec<String> {
-        Names::of(self).0.into_keys().collect()
-    }
-
-    /// The same without what people named: VMs, labels of GPUs, processes and containers. One name becomes the same word
-    /// wherever it stands, so that the findings stay the same.
-    #[must_use]
-    pub fn without_names(mut self) -> Self {
-        let names = Names::of(&self);
-        let Self { desired, problems, domains, libvirt, daemon, holders, vgpu_holders, .. } = &mut self;
-        for label in desired.gpus.iter_mut().filter_map(|gpu| gpu.label.as_mut()) {
-            names.replace(label);
-        }
-        if let Reading::Known(domains) = domains {
-            for domain in domains.iter_mut() {
-                names.replace(&mut domain.name);
-                for request in &mut domain.requests.list {
-                    if let Wanted::Match { kind } = &mut request.wanted {
-                        kind.label.iter_mut().for_each(|label| names.replace(label));
-                    }
-                }
-            }
-            domains.sort_by(|a, b| a.name.cmp(&b.name));
-        }
-        if let Reading::Known(machines) = &mut libvirt.machines {
-            machines.iter_mut().for_each(|machine| names.replace(&mut machine.name));
-        }
-        daemon.unhooked.iter_mut().for_each(|name| names.replace(name));
-        let texts = daemon.problems.iter_mut().chain(daemon.unsettled.iter_mut().map(|(_, text)| text));
-        texts.chain(problems).for_each(|text| names.replace_words(text));
-        for held in holders.values_mut().chain(vgpu_holders.values_mut()) {
-            held.seen.iter_mut().for_each(|holder| names.of_holder(holder));
-        }
-        self
-    }
-}
-
-/// Names, and what stands for each.
-struct Names(BTreeMap<String, String>);
-
-impl Names {
-    fn of(testimony: &Testimony) -> Self {
-        let domains = testimony.domains.known().into_iter().flatten();
-        let machines = testimony.libvirt.machines.known().into_iter().flatten();
-        let vms: BTreeSet<&str> = domains
-            .map(|domain| domain.name.as_str())
-            .chain(machines.map(|machine| machine.name.as_str()))
-            .chain(testimony.daemon.unhooked.iter().map(String::as_str))
-            .collect();
-        let labels: BTreeSet<&str> =
-            testimony.desired.gpus.iter().filter_map(|gpu| gpu.label.as_deref()).collect();
-        // Numbers of one width, so that what is sorted by name stays in order.
-        let width = vms.len().to_string().len();
-        let vms = (1..).zip(vms).map(|(number, name)| (name.to_owned(), format!("vm{number:0width$}")));
-        let labels = (1..).zip(labels).map(|(number, name)| (name.to_owned(), format!("gpu{number}")));
-        Self(labels.chain(vms).collect())
-    }
-
-    fn replace(&self, name: &mut String) {
-        match self.0.get(name) {
-            Some(word) => name.clone_from(word),
-            // A label that is no GPU's, and whatever else nobody gave a word.
-            None => "redacted".clone_into(name),
-        }
-    }
-
-    /// In a sentence: the names that stand between other characters than letters and digits.
-    fn replace_words(&self, text: &mut String) {
-        let mut out = String::with_capacity(text.len());
-        let (mut rest, mut inside) = (text.as_str(), false);
-        while let Some(next) = rest.chars().next() {
-            let ends = |after: &str| !after.starts_with(char::is_alphanumeric);
-            let here =
-                self.0.iter().filter_map(|(name, word)| Some((word, rest.strip_prefix(name.as_str())?)));
-            // The longest that stands here as a word.
-            let found = here
-                .filter(|(_, after)| after.len() < rest.len() && ends(after))
-                .min_by_key(|(_, after)| after.len());
-            match found.filter(|_| !inside) {
-                Some((word, after)) => {
-                    out.push_str(word);
-                    rest = after;
-                }
-                None => {
-                    out.push(next);
-                    inside = next.is_alphanumeric();
-                    rest = rest.get(next.len_utf8()..).unwrap_or_default();
-                }
-            }
-        }
-        *text = out;
-    }
-
-    fn of_holder(&self, holder: &mut Holder) {
-        match holder {
-            Holder::Process { command, container, .. } => {
-                "redacted".clone_into(command);
-                container.iter_mut().for_each(|name| "redacted".clone_into(name));
-            }
-            Holder::Domain { name, .. } => self.replace(name),
-            Holder::UsbDevice { name, .. } => "redacted".clone_into(name),
-            // The kernel's own words.
-            Holder::Console { .. } | Holder::DrmClient { .. } | Holder::Sound { .. } => {}
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DomainState, Guest, Machine, Requests, Via};
+    use crate::{DomainState, Guest, Holder, Machine, Requests, Via};
     use uuid::Uuid;
 
     fn domain(name: &str) -> Domain {
@@ -219,23 +111,39 @@ mod tests {
         let vm = Holder::Domain { name: "payroll".to_owned(), uuid: Uuid::from_u128(7) };
         let machine = |name: &str| Machine { name: name.to_owned(), ..Machine::default() };
         let gpu = PciAddress { domain: 0, bus: 1, slot: 0, function: 0 };
+        let held = "[gpu-in-use] it is held by process 4242 (ledger), fd 9 on /dev/dri/card1, in container docker acme \
+                    (stop it); [domain-running] of payroll";
+        let unread = |what: &str| Unknown::Unreadable { what: what.to_owned() };
         let testimony = Testimony {
             domains: Reading::Known(vec![domain("acme"), domain("payroll")]),
             libvirt: LibvirtHealth {
                 machines: Reading::Known(vec![machine("payroll")]),
+                versions: Reading::Unknown(unread("payroll is locked")),
                 ..LibvirtHealth::default()
             },
             daemon: DaemonHealth {
                 problems: vec!["VM payroll, not payrolls: payroll".to_owned()],
                 unhooked: vec!["acme".to_owned()],
+                unrestored: vec![(gpu, held.to_owned()), (gpu, "killed by ledger".to_owned())],
+                unanswered: Some("asked while payroll starts".to_owned()),
+                no_writer: Some("Xorg has its socket, in docker acme".to_owned()),
                 ..DaemonHealth::default()
             },
-            holders: BTreeMap::from([(gpu, Holders { seen: vec![process, vm], unseen: None })]),
+            holders: BTreeMap::from([(
+                gpu,
+                Holders { seen: vec![process, vm], unseen: Some(unread("of Xorg")) },
+            )]),
+            lockers: Reading::Unknown(unread("payroll")),
             ..Testimony::default()
         };
         let hidden = testimony.without_names();
         let text = serde_json::to_string(&hidden).unwrap();
-        assert!(!text.contains("acme") && !text.contains("Xorg"), "{text}");
+        for named in ["acme", "Xorg", "ledger", "payroll\"", "payroll ", "4242"] {
+            assert!(!text.contains(named), "{named}: {text}");
+        }
+        let unrestored: Vec<&str> = hidden.daemon.unrestored.iter().map(|(_, why)| why.as_str()).collect();
+        assert_eq!(unrestored, ["[gpu-in-use] [domain-running]", "redacted"]);
+        assert_eq!(hidden.daemon.unanswered.as_deref(), Some("asked while vm2 starts"));
         assert_eq!(hidden.daemon.problems, ["VM vm2, not payrolls: vm2"]);
         assert_eq!(hidden.daemon.unhooked, ["vm1"]);
         let names: Vec<&str> =

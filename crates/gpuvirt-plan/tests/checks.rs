@@ -169,6 +169,32 @@ fn vgpu() -> Vgpu {
 }
 
 #[test]
+fn what_no_iommu_translates_for_has_a_way() {
+    let remedy = |change: fn(&mut gpuvirt_model::Function)| {
+        let mut observed = well();
+        let desired = managed(&observed, ConfiguredType::Shared);
+        let primary = primary_of(&mut observed);
+        primary.iommu_group = None;
+        change(primary);
+        let (gpu, to) = (&observed.gpus[&at(GPU)], GraphicsType::Direct);
+        let plan = switch::plan(gpu, &observed, to, &Records::default());
+        let switch = checks::Switch { gpu, observed: &observed, desired: &desired, to, plan: &plan };
+        let found =
+            checks::refusals(&switch).into_iter().find(|refusal| refusal.code == RefusalCode::NoIommu);
+        found.unwrap().remedy
+    };
+    let card = remedy(|_| {});
+    assert!(
+        card[0].contains("a newer firmware") && card[1].starts_with("gpuvirt doctor 0000:41:00.0"),
+        "{card:?}"
+    );
+    let inner = remedy(|primary| {
+        (primary.identity.vendor, primary.address) = (0x8086, at("0000:00:02.0"));
+    });
+    assert!(inner[0].contains("intel_iommu=on") && inner[0].contains("igfx_off"), "{inner:?}");
+}
+
+#[test]
 fn all_refusals_come_at_once() {
     let (refusals, _, _) = judge(GraphicsType::Direct, |o| {
         o.host.iommu = false;

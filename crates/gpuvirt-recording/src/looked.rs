@@ -176,7 +176,8 @@ impl Listener<'_> {
     fn hear<T>(&self, path: &str, result: io::Result<T>, found: impl FnOnce(&T) -> Looked) -> io::Result<T> {
         let looked = match &result {
             Ok(value) => Some(found(value)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Some(Looked::Absent),
+            // As the readers themselves tell it: below a file there is nothing either.
+            Err(error) if is_absence(error) && self.host.knows_absence(path) => Some(Looked::Absent),
             // What may not be read stays unknown in the recording too.
             Err(_) => None,
         };
@@ -190,6 +191,14 @@ impl Listener<'_> {
         }
         result
     }
+}
+
+/// What a live host answers of a path that leads nowhere, and a recording of one whose permissions it does not have.
+fn is_absence(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::Unsupported
+    )
 }
 
 impl Sysfs for Listener<'_> {
@@ -314,7 +323,9 @@ mod tests {
             (
                 "/etc/udev/rules.d/10-mine.rules",
                 "ENV{KEY}=\"x\"\nATTR{vendor}==\"0x1\", ATTR{device}==\"0x2\", ATTR{driver_override}=\"vfio-pci\"\n",
-                Some("ATTR{vendor}==\"0x1\", ATTR{device}==\"0x2\", ATTR{driver_override}=\"vfio-pci\"\n"),
+                Some(
+                    "ATTR{vendor}==\"0x0001\", ATTR{device}==\"0x0002\", ATTR{driver_override}=\"vfio-pci\"\n",
+                ),
             ),
             ("/etc/systemd/system/gpuvirt-claim.service", "", Some("")),
             (

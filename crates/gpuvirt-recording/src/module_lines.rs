@@ -2,13 +2,15 @@
 //! that something does.
 //!
 //! Options of other drivers may be anybody's secret (of a wireless card, of a storage driver), and an `install` line is a
-//! shell command.
+//! shell command. Options of a GPU's own driver can name a card by its UUID, which is as good as a serial number, or a file
+//! of somebody's.
 
 use gpuvirt_host::parse::modprobe;
 
 /// What is left out, in a manifest's words.
-pub(crate) const LEFT_OUT: &str =
-    "of modprobe.d all but lines about GPUs, VFIO and KVM, and the commands of install lines";
+pub(crate) const LEFT_OUT: &str = "of modprobe.d all but lines about GPUs, VFIO and KVM, the commands of install lines, and UUIDs and paths in options";
+/// What [`told`] leaves out, in a manifest's words.
+pub(crate) const VALUES: &str = "GPUs' UUIDs and paths among what modules are told";
 /// Where modprobe reads its files.
 const FOLDER: &str = "/modprobe.d/";
 /// Modules that the doctor and listings judge, with `_` for `-`; a last `*` stands for any end.
@@ -54,7 +56,7 @@ fn part(line: &str) -> Option<String> {
         "blacklist" => Some(format!("blacklist {module}")),
         // Module names all.
         "softdep" => Some(line.to_owned()),
-        "options" => Some(line.split(" #").next().unwrap_or_default().to_owned()),
+        "options" => Some(told(line.split(" #").next().unwrap_or_default())),
         "install" => {
             let command = rest.strip_prefix(module).unwrap_or_default().trim();
             let shown = if PLAIN_COMMANDS.contains(&command) { command } else { "redacted" };
@@ -62,6 +64,31 @@ fn part(line: &str) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// What modules are told, without values that name a GPU by its UUID (`NVreg_ExcludedGpus=GPU-...`) or a file by its path.
+pub(crate) fn told(text: &str) -> String {
+    let mut quoted = false;
+    let words = text.split_inclusive(|c: char| {
+        quoted ^= c == '"';
+        c.is_whitespace() && !quoted
+    });
+    let blanked = |part: &str| {
+        let word = part.trim_end();
+        let end = part.strip_prefix(word).unwrap_or_default();
+        match word.split_once('=') {
+            _ if !tells(word) => part.to_owned(),
+            Some((key, _)) if !key.contains('"') => format!("{key}=redacted{end}"),
+            _ => format!("redacted{end}"),
+        }
+    };
+    words.map(blanked).collect()
+}
+
+fn tells(word: &str) -> bool {
+    let value = word.split_once('=').map_or(word, |(_, value)| value);
+    let mut parts = value.split(['"', '\'', '=', ',', ';', ':']);
+    value.to_ascii_lowercase().contains("gpu-") || parts.any(|part| part.trim_start().starts_with('/'))
 }
 
 fn is_judged(module: &str) -> bool {
@@ -91,6 +118,12 @@ mod tests {
             ("install ath9k curl hunter2\n", ""),
             ("softdep nvidia pre: vfio-pci\nsoftdep ahci pre: x\n", "softdep nvidia pre: vfio-pci\n"),
             ("remove nvidia curl hunter2\nalias hunter2 nvidia\noptions\n", ""),
+            ("options nvidia A=GPU-1-2 B=1\n", "options nvidia A=redacted B=1\n"),
+            (
+                "options nvidia A=\"GPU-1, gpu-2\" B=/home/x C=\"/a b\"\n",
+                "options nvidia A=redacted B=redacted C=redacted\n",
+            ),
+            ("options i915 vbt_firmware=i915/vbt.bin\n", "options i915 vbt_firmware=i915/vbt.bin\n"),
             ("options xen-pciback hide=(1)\noptions xe max_vfs=1\n", "options xe max_vfs=1\n"),
         ] {
             assert_eq!(kept(text), want, "{text:?}");

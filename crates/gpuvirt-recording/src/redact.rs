@@ -61,10 +61,41 @@ const SERIAL_CAPABILITY: u32 = 0x0003;
 pub struct HostNames(Vec<String>);
 
 /// Words of the files that a recording holds, which are no host's secret and which a reader of the recording needs.
-const KERNEL_WORDS: [&str; 30] = [
-    "acpi", "apic", "ctrl", "display", "dmar", "edge", "efifb", "eth0", "fasteoi", "gcc", "i915", "io", "ir",
-    "kernel", "level", "linux", "module", "msi", "msix", "nvidia", "nvme", "nvrm", "pci", "timer", "unix",
-    "vesafb", "vfio", "version", "x86", "xe",
+const KERNEL_WORDS: [&str; 34] = [
+    "acpi",
+    "apic",
+    "ctrl",
+    "display",
+    "dmar",
+    "edge",
+    "efidrm",
+    "efifb",
+    "eth0",
+    "fasteoi",
+    "gcc",
+    "i915",
+    "io",
+    "ir",
+    "kernel",
+    "level",
+    "linux",
+    "module",
+    "msi",
+    "msix",
+    "nvidia",
+    "nvme",
+    "nvrm",
+    "pci",
+    "simpledrm",
+    "simplefb",
+    "timer",
+    "unix",
+    "vesadrm",
+    "vesafb",
+    "vfio",
+    "version",
+    "x86",
+    "xe",
 ];
 
 impl HostNames {
@@ -126,7 +157,7 @@ fn blank_word(text: &str, word: &str) -> String {
 
 /// The text with everything that looks like a MAC address, and the host's names, blanked out; whether that changed it.
 pub fn blank(text: &str, host: &HostNames) -> (String, bool) {
-    let mut out = host.blank(text);
+    let mut out = without_names_by_mac(host.blank(text));
     let mut at = 0;
     while let Some(window) = out.as_bytes().get(at..at + 17) {
         let mac = window.iter().enumerate().all(|(i, b)| match i % 3 {
@@ -145,6 +176,26 @@ pub fn blank(text: &str, host: &HostNames) -> (String, bool) {
     (out, changed)
 }
 
+/// How systemd begins the name of a network card that it calls by its MAC address: `enx525400123456`.
+const BY_MAC: [&str; 3] = ["enx", "wlx", "wwx"];
+
+fn without_names_by_mac(mut text: String) -> String {
+    for start in BY_MAC {
+        let found: Vec<usize> = text.match_indices(start).map(|(at, _)| at).collect();
+        for at in found {
+            let mac = at + start.len()..at + start.len() + 12;
+            let before = text.get(..at).and_then(|text| text.chars().next_back());
+            let after = text.get(mac.end..).and_then(|text| text.chars().next());
+            let alone = ![before, after].into_iter().flatten().any(char::is_alphanumeric);
+            let is_mac = |digits: &str| digits.bytes().all(|b| b.is_ascii_hexdigit());
+            if alone && text.get(mac.clone()).is_some_and(is_mac) {
+                text.replace_range(mac, "000000000000");
+            }
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +212,11 @@ mod tests {
             ("server9 says\n", "redacted says\n"),
             ("0000:41:00.0 0000:41:00.1 x", "0000:41:00.0 0000:41:00.1 x"),
             ("00:11:22:33:44:55:66:77", "00:11:22:33:44:55:66:77"),
+            ("enx525400123456-TxRx-0 wlx525400123456", "enx000000000000-TxRx-0 wlx000000000000"),
+            (
+                "enx5254001234567 xenx525400123456 enx52540012345 enxé",
+                "enx5254001234567 xenx525400123456 enx52540012345 enxé",
+            ),
             ("é52:54:00:12:34:56é", "é00:00:00:00:00:00é"),
         ] {
             let (blanked, changed) = blank(text, &HostNames::new("server9", &[]));

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
+use gpuvirt_host::parse::modules;
 use gpuvirt_host::{GpuMatch, Sysfs};
 use gpuvirt_model::Testimony;
 use tar::{Builder, EntryType, Header};
@@ -20,10 +21,9 @@ use crate::redact::{self, HostNames};
 use crate::sentence;
 
 /// Plain files that are recorded as they are.
-const PLAIN_FILES: [&str; 6] = [
+const PLAIN_FILES: [&str; 5] = [
     "/proc/fb",
     "/proc/interrupts",
-    "/proc/modules",
     "/proc/sys/kernel/osrelease",
     "/proc/driver/nvidia/version",
     "/sys/bus/pci/drivers_autoprobe",
@@ -59,7 +59,7 @@ const MODULES: [&str; 16] = [
     "xe",
 ];
 /// Words of the kernel's command line that matter, by their beginnings; the others may tell too much.
-const COMMAND_LINE: [&str; 21] = [
+const COMMAND_LINE: [&str; 22] = [
     "amd_iommu",
     "amdgpu.",
     "default_hugepagesz=",
@@ -68,6 +68,7 @@ const COMMAND_LINE: [&str; 21] = [
     "i915.",
     "initcall_blacklist=",
     "intel_iommu",
+    "intremap=",
     "iommu",
     "lockdown=",
     "modprobe.blacklist=",
@@ -82,6 +83,8 @@ const COMMAND_LINE: [&str; 21] = [
     "vfio",
     "video=",
 ];
+/// What is blanked in the list of modules, in a manifest's words.
+const KERNEL_ADDRESSES: &str = "where the kernel lies in memory (addresses of modules)";
 /// Longest of these files; /proc/interrupts grows with the processors.
 const MAX_FILE: usize = 16 << 20;
 
@@ -173,22 +176,13 @@ impl Files<'_> {
         for path in PLAIN_FILES {
             self.file(path);
         }
-        self.filtered("/proc/cmdline", &|text| {
-            let words = text
-                .split_whitespace()
-                .filter(|word| COMMAND_LINE.iter().any(|start| word.starts_with(start)));
-            words.collect::<Vec<_>>().join(" ") + "\n"
-        });
+        self.blanked("/proc/modules", &str::to_owned, KERNEL_ADDRESSES, &without_kernel_addresses);
+        self.blanked("/proc/cmdline", &words_that_matter, module_lines::VALUES, &module_lines::told);
         if let Some(release) =
             text(self.host, "/proc/sys/kernel/osrelease").filter(|name| !name.contains('/'))
         {
             for list in ["modules.dep", "modules.builtin"] {
-                self.filtered(&format!("/lib/modules/{release}/{list}"), &|text| {
-                    text.lines()
-                        .filter(|line| line.contains("vfio"))
-                        .map(|line| format!("{line}\n"))
-                        .collect()
-                });
+                self.filtered(&format!("/lib/modules/{release}/{list}"), &modules::judged);
             }
         }
         let groups = "/sys/kernel/iommu_groups";
@@ -221,7 +215,8 @@ impl Files<'_> {
                 self.file(&format!("{folder}/{name}"));
             }
             for parameter in self.host.list(&format!("{folder}/parameters")).unwrap_or_default() {
-                self.file(&format!("{folder}/parameters/{parameter}"));
+                let path = format!("{folder}/parameters/{parameter}");
+                self.blanked(&path, &str::to_owned, module_lines::VALUES, &module_lines::told);
             }
         }
     }
@@ -292,14 +287,46 @@ impl Files<'_> {
 
     /// A file of which a part is recorded.
     fn filtered(&mut self, path: &str, part: &dyn Fn(&str) -> String) {
+        self.blanked(path, part, "", &str::to_owned);
+    }
+
+    /// The same, blanked first; `what` went with that, where something of the part did.
+    fn blanked(
+        &mut self,
+        path: &str,
+        part: &dyn Fn(&str) -> String,
+        what: &'static str,
+        blank: &dyn Fn(&str) -> String,
+    ) {
         let Ok(bytes) = self.host.read(path, MAX_FILE) else { return };
-        let part = part(&String::from_utf8_lossy(&bytes));
+        let whole = String::from_utf8_lossy(&bytes);
+        let (told, part) = (part(&whole), part(&blank(&whole)));
+        self.left_out.extend((told != part).then_some(what));
         // Where every word is the kernel's own, one that is the host's name too must stay.
         let fixed = FIXED_WORDS.iter().any(|file| path.starts_with(file) || path.ends_with(file));
         let names = if fixed { &HostNames::default() } else { &self.names };
         let (text, changed) = redact::blank(&part, names);
         self.entries.push((path.to_owned(), Some(text), changed));
     }
+}
+
+/// Where the kernel lies in memory is a secret of its own: root sees it in the list of modules, as the only numbers with a
+/// prefix. Others see zeroes there.
+fn without_kernel_addresses(text: &str) -> String {
+    let word = |word: &str| {
+        let end = word.trim_start_matches("0x").trim_start_matches(|c: char| c.is_ascii_hexdigit());
+        if word.starts_with("0x") { format!("0x{:016x}{end}", 0) } else { word.to_owned() }
+    };
+    text.split_inclusive(' ').map(word).collect()
+}
+
+/// Words of the kernel's command line that may be shown, and matter.
+fn words_that_matter(text: &str) -> String {
+    let matters = |word: &&str| {
+        let word = word.trim_start_matches('"');
+        COMMAND_LINE.iter().any(|start| word.starts_with(start))
+    };
+    text.split_whitespace().filter(matters).collect::<Vec<_>>().join(" ") + "\n"
 }
 
 /// What the host is called, and not the names of its drivers and modules, should it be called like one.

@@ -14,6 +14,8 @@ mod doctor {
     pub mod lab;
     pub mod missing;
     pub mod remedies;
+    pub mod untranslated;
+    pub mod virtual_functions;
     pub mod vms;
     pub mod whole;
 }
@@ -30,6 +32,8 @@ fn cases() -> Vec<Case> {
         doctor::kept::cases(),
         doctor::cards::cases(),
         doctor::missing::cases(),
+        doctor::untranslated::cases(),
+        doctor::virtual_functions::cases(),
         doctor::vms::cases(),
     ];
     cases.into_iter().flatten().collect()
@@ -48,6 +52,22 @@ fn a_healthy_host_has_no_findings_and_everything_was_looked_at() {
 fn each_finding_is_found_and_nothing_else() {
     let wrong: Vec<String> = cases().into_iter().filter_map(|case| case.check().err()).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A snapshot of the host has them all, in the same words.
+#[test]
+fn each_finding_is_found_in_a_snapshot_too() {
+    let healthy = Bed::healthy().examine_snapshot();
+    assert!(healthy.findings.is_empty(), "{:#?}", healthy.findings);
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let bed = (case.bed)(Bed::healthy());
+        let (here, there) = (bed.examine(), bed.examine_snapshot());
+        if (&here.findings, &here.unchecked) != (&there.findings, &there.unchecked) {
+            wrong.push(format!("{}: {here:#?} on the host, {there:#?} in its snapshot", case.what));
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
@@ -100,6 +120,8 @@ fn what_goes_together_or_is_as_it_should_be_is_no_finding() {
     beds.extend(doctor::cards::asleep_and_no_harm());
     beds.extend(doctor::kept::nothing_kept());
     beds.extend(doctor::remedies::of_no_use());
+    beds.extend(doctor::untranslated::translated());
+    beds.extend(doctor::virtual_functions::of_vms());
     let host = "<cpu mode='host-passthrough' check='none' migratable='on'/>";
     beds.push(("a processor that has the host's address bits by itself", doctor::cards::guest_with(host)));
     let iommufd = doctor::hosts::without_iommu_driver(Bed::healthy())

@@ -17,7 +17,7 @@ use gpuvirt_recording::{Manifest, RecordedHost, SnapshotOptions, made_hosts, wri
 use serde_json::Value;
 
 /// What must not leave the host. None of these is a part of a word that a snapshot has by itself.
-const PLANTED: [&str; 16] = [
+const PLANTED: [&str; 20] = [
     "vncpass-ab12",
     "TaxOfAlice",
     "alice",
@@ -26,6 +26,10 @@ const PLANTED: [&str; 16] = [
     "vault7",
     "SN-4711-0815",
     "GPU-5f3a0000-secret",
+    "GPU-77aa0000-excluded",
+    "ffffffffc0de5ec7",
+    "5254005ec4e9",
+    "token-in-rule",
     "operator9",
     "bastion3",
     "id_secret",
@@ -56,20 +60,25 @@ fn host() -> Vec<u8> {
     let files = MadeSnapshot::new(made_hosts::two_gpus().function(&nic).dump())
         .file("/proc/sys/kernel/hostname", "vault7.corp.example\n")
         .file("/proc/sys/kernel/osrelease", &format!("{release}\n"))
-        .file("/proc/cmdline", "ro intel_iommu=on rd.luks.key=luks-key-77 systemd.hostname=vault7\n")
+        .file("/proc/cmdline", "ro intel_iommu=on rd.luks.key=luks-key-77 systemd.hostname=vault7 \
+             nvidia.NVreg_ExcludedGpus=GPU-77aa0000-excluded nvidia.NVreg_TemporaryFilePath=/home/alice/tmp\n")
+        .file("/proc/modules", "vfio_pci 20480 0 - Live 0xffffffffc0de5ec7\nnvidia 62 9 nvidia_drm,nvidia_uvm, Live 0xffffffffc0de5ec7 (POE)\n")
+        .file("/sys/module/nvidia/parameters/NVreg_ExcludedGpus", "GPU-77aa0000-excluded\n")
+        .file("/sys/module/nvidia/parameters/NVreg_TemporaryFilePath", "/home/alice/tmp\n")
         .file("/proc/driver/nvidia/version", "NVRM version: NVIDIA (root@vault7) 570.1\n")
         .file(
             "/proc/driver/nvidia/gpus/0000:02:00.0/information",
             "GPU UUID: GPU-5f3a0000-secret\nDevice Minor: 0\n",
         )
-        .file("/proc/interrupts", "  1:  9  IR-PCI-MSI  vault7-eth 52:54:00:5E:C4:E7\n")
+        .file("/proc/interrupts", "  1:  9  IR-PCI-MSI  vault7-eth 52:54:00:5E:C4:E7\n  2:  9  IR-PCI-MSI  enx5254005ec4e9-TxRx-0\n")
         .file("/proc/cpuinfo", "vendor_id\t: GenuineIntel\nflags\t: vmx\nserial\t: SN-4711-0815\n\n")
         .file("/etc/libvirt/hooks/qemu.d/50-gpuvirt", "#!/bin/sh\ncurl -u alice:hook-password vault7\n")
         .file("/etc/libvirt/qemu/vault7-payroll.xml", XML)
         .file("/etc/modprobe.d/vault7.conf", "options vfio-pci ids=10de:2204 \\\n  disable_vga=1\n")
         .file(
             "/etc/modprobe.d/gpu.conf",
-            "# of alice\ninstall nouveau curl -H token-9f8e7d https://vault7/\n",
+            "# of alice\ninstall nouveau curl -H token-9f8e7d https://vault7/\noptions nvidia NVreg_EnableMSI=1 \
+             NVreg_ExcludedGpus=\"GPU-5f3a0000-secret, GPU-77aa0000-excluded\" NVreg_TemporaryFilePath=/home/alice/tmp\n",
         )
         .file(
             "/etc/modprobe.d/alice.conf",
@@ -78,7 +87,8 @@ fn host() -> Vec<u8> {
         .file("/etc/udev/rules.d/10-alice.rules", "ENV{KEY}=\"token-9f8e7d\"\n")
         .file(
             "/etc/udev/rules.d/vault7.rules",
-            "ATTR{vendor}==\"0x10de\", ATTR{device}==\"0x2204\", ATTR{driver_override}=\"vfio-pci\"\nENV{KEY}=\"token-9f8e7d\"\n",
+            "ATTR{vendor}==\"0x10de\", ATTR{device}==\"0x2204\", ATTR{driver_override}=\"vfio-pci\", \
+             RUN+=\"/usr/bin/curl -H token-in-rule https://vault7/a,b\"\nENV{KEY}=\"token-9f8e7d\"\n",
         )
         .file("/etc/initramfs-tools/modules", "iwlwifi key=psk-wireless\nvfio-pci ids=10de:2204\n")
         .file("/etc/kernel/cmdline", "rd.luks.key=luks-key-77\n")
@@ -175,9 +185,17 @@ fn no_planted_secret_is_in_the_tar() {
         }
     }
     // So that the search is one: what it looks through is there.
-    for there in
-        ["0000:02:00.0", "ids=10de:2204 disable_vga=1", "install nouveau redacted", "redacted-payroll"]
-    {
+    for there in [
+        "0000:02:00.0",
+        "ids=10de:2204 disable_vga=1",
+        "install nouveau redacted",
+        "redacted-payroll",
+        "live 0x0000000000000000 (poe)",
+        "nvreg_enablemsi=1 nvreg_excludedgpus=redacted",
+        "nvidia.nvreg_excludedgpus=redacted",
+        "enx000000000000-txrx-0",
+        r#"attr{device}=="0x2204", attr{driver_override}="vfio-pci""#,
+    ] {
         assert!(text.contains(there), "{there}");
     }
 }
@@ -194,6 +212,8 @@ fn the_manifest_names_what_was_left_out() {
         "paths of files",
         "modprobe.d",
         "install lines",
+        "kernel lies in memory",
+        "UUIDs",
     ] {
         assert!(said.contains(want), "{want}: {said}");
     }

@@ -32,12 +32,12 @@ struct Kills {
 }
 
 impl Kills {
-    /// To which call of a function: the journal is renamed first and the documents next, and to remove a file is the last
-    /// act of all, and not the first one.
+    /// To which call of a function: the journal is renamed first, the list of claims next and the documents last, and to remove
+    /// a file is the last act of all, and not the first one.
     fn calls_of(self, function: &str) -> usize {
         match function {
             _ if self.every => CALLS,
-            RENAME => 2,
+            RENAME => 3,
             UNLINK => 0,
             _ => 1,
         }

@@ -233,6 +233,35 @@ fn a_vm_that_starts_with_the_host_is_started_again_where_its_card_no_longer_fits
     lab.sh("virsh -q destroy boots; virsh -q autostart --disable boots").expect(0);
 }
 
+/// As a boot goes on where a card's driver takes longer than READY waits for it.
+#[test]
+fn a_vm_that_starts_with_the_host_while_its_card_is_restored_is_started_when_that_has_ended() {
+    let lab = Lab::fresh();
+    let (gpu, vgpu) = (lab.devices.get("MDEV_GPU"), "00000000-0000-4000-8000-000000000001");
+    lab.gpuvirt(&format!("gpu set {gpu} --type shared-direct")).expect(0);
+    lab.gpuvirt(&format!("vgpu create --gpu {gpu} --profile lab-1q --uuid {vgpu}")).expect(0);
+    lab.guest("soon", "--hold");
+    lab.gpuvirt("vm add soon --profile lab-1q").expect(0);
+    lab.sh(&format!(
+        "virsh -q autostart soon
+         systemctl stop libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket libvirtd gpuvirtd
+         echo 1 > /sys/bus/mdev/devices/{vgpu}/remove
+         insmod /lab/modules/gpuvirt_fault.ko function=mdev_device_create errno=0 hold=Y || exit 1
+         rm -f /run/libvirt/qemu/autostarted
+         systemctl start gpuvirtd && systemctl start libvirtd"
+    ))
+    .expect(0);
+    until(&lab, "gpuvirt status | grep -q 'VM soon was not started with the host'");
+    lab.gpuvirt("status").says("tried once more");
+    lab.sh("virsh -q domstate soon").expect(0).says("shut off");
+    lab.sh("echo N >/sys/module/gpuvirt_fault/parameters/hold").expect(0);
+    until(&lab, "[ \"$(virsh -q domstate soon)\" = running ]");
+    lab.gpuvirt("status").never_says("VM soon");
+    assert_eq!(lab.vgpus().len(), 2, "the configured one, and its own");
+    lab.sh("rmmod gpuvirt_fault; virsh -q destroy soon; virsh -q autostart --disable soon").expect(0);
+    lab.gpuvirt(&format!("vgpu remove {vgpu}")).expect(0);
+}
+
 /// Several starts each: the rules themselves are held without a lab too.
 mod full {
     use super::*;

@@ -237,6 +237,25 @@ fn a_state_that_cant_be_understood_is_said_in_virshs_own_error_and_other_vms_sta
     until_no_vgpu(&lab);
 }
 
+#[test]
+fn a_state_folder_that_others_can_write_to_is_said_in_virshs_own_error_and_other_vms_start() {
+    const JOURNAL: &str = "/var/lib/gpuvirt/journal";
+    let lab = with_vm("ours", "");
+    lab.guest("plain", "");
+    lab.sh(&format!("chmod g+w {JOURNAL} && systemctl restart gpuvirtd && systemctl is-active gpuvirtd"))
+        .expect(0);
+    start(&lab, "ours").expect(1).says("[state-unreadable]").says(JOURNAL).says("chmod go-w");
+    start(&lab, "plain").expect(0);
+    stop(&lab, "plain");
+    let gpu = lab.devices.get("PLAIN_GPU");
+    lab.gpuvirt(&format!("gpu set {gpu} --type direct")).expect(3).says("[state-unreadable]").says(JOURNAL);
+    lab.gpuvirt("status").says(JOURNAL).says("systemctl restart gpuvirtd");
+    lab.sh(&format!("chmod go-w {JOURNAL} && systemctl restart gpuvirtd")).expect(0);
+    start(&lab, "ours").expect(0);
+    stop(&lab, "ours");
+    until_no_vgpu(&lab);
+}
+
 /// `scripts/test --full`.
 mod full {
     #[test]

@@ -11,10 +11,11 @@ use crate::parse::kernel_config;
 use crate::paths;
 
 /// The options that findings ask about.
-const OPTIONS: [&str; 11] = [
+const OPTIONS: [&str; 12] = [
     "CONFIG_AMD_IOMMU",
     "CONFIG_INTEL_IOMMU",
     "CONFIG_INTEL_IOMMU_DEFAULT_ON",
+    "CONFIG_INTEL_IOMMU_DEFAULT_ON_INTGPU_OFF",
     "CONFIG_IOMMUFD_VFIO_CONTAINER",
     "CONFIG_IRQ_REMAP",
     "CONFIG_KVM",

@@ -10,8 +10,6 @@ use crate::parse::taken_by_id::{self, Taking};
 use crate::parse::{modprobe, modules};
 use crate::paths;
 
-/// The display drivers whose absence, while installed, means something.
-const DISPLAY: [&str; 7] = ["amdgpu", "gim", "i915", "nouveau", "nvidia", "radeon", "xe"];
 pub(super) fn read(reader: Reader<'_>, release: Option<&str>) -> ModuleHealth {
     let [own, packages @ ..] = paths::MODPROBE;
     let of = |folder| (folder, reader.list(folder).known().cloned().flatten().unwrap_or_default());
@@ -64,7 +62,7 @@ fn drivers(reader: Reader<'_>, release: &str) -> (Fact<BTreeMap<String, bool>>, 
     let Ok(list) = reader.files.sysfs.read(&source, modules::LIST_LIMIT) else {
         return (Fact { source, ..Fact::default() }, BTreeMap::new());
     };
-    let installed: BTreeMap<&str, String> = DISPLAY
+    let installed: BTreeMap<&str, String> = modules::DISPLAY_DRIVERS
         .iter()
         .filter_map(|name| {
             Some((*name, String::from_utf8_lossy(modules::file_of(&list, name)?).into_owned()))

@@ -6,8 +6,10 @@
 use gpuvirt_model::PciAddress;
 use gpuvirt_model::health::MemoryClaim;
 
-/// What the firmware's frame buffers are called there (drivers/firmware/sysfb, drivers/video/fbdev).
-const FRAME_BUFFERS: [&str; 5] = ["BOOTFB", "efifb", "vesafb", "simplefb", "simple-framebuffer"];
+/// What the firmware's frame buffers and those who draw in them are called there (drivers/firmware/sysfb, drivers/video/fbdev,
+/// drivers/gpu/drm/sysfb).
+const FRAME_BUFFERS: [&str; 8] =
+    ["BOOTFB", "efidrm", "efifb", "simple-framebuffer", "simpledrm", "simplefb", "vesadrm", "vesafb"];
 
 /// The firmware's frame buffers inside the memory of PCI functions.
 pub fn frame_buffers(text: &str) -> Vec<MemoryClaim> {
@@ -38,11 +40,20 @@ mod tests {
         let text = "00001000-0009ffff : System RAM\n80000000-8fffffff : PCI Bus 0000:01\n  \
                     80000000-8fffffff : 0000:01:00.0\n    80000000-802fffff : BOOTFB\n      \
                     80000000-802fffff : simplefb\n  90000000-90ffffff : 0000:02:00.0\n    90000000-9000ffff : nvidia\n\
-                    a0000000-a02fffff : efifb\n";
+                    a0000000-a02fffff : efifb\n\
+                    b0000000-b0ffffff : 0000:03:00.0\n  b0000000-b02fffff : efidrm\nc0000000-c0ffffff : 0000:04:00.0\n  \
+                    c0000000-c02fffff : BOOTFB\n    c0000000-c02fffff : simpledrm\n";
         let found = frame_buffers(text);
         let names: Vec<(String, &str)> =
             found.iter().map(|claim| (claim.function.to_string(), claim.name.as_str())).collect();
-        assert_eq!(names, [("0000:01:00.0".to_owned(), "BOOTFB"), ("0000:01:00.0".to_owned(), "simplefb")]);
+        let want = [
+            ("0000:01:00.0", "BOOTFB"),
+            ("0000:01:00.0", "simplefb"),
+            ("0000:03:00.0", "efidrm"),
+            ("0000:04:00.0", "BOOTFB"),
+            ("0000:04:00.0", "simpledrm"),
+        ];
+        assert_eq!(names, want.map(|(function, name)| (function.to_owned(), name)));
     }
 
     proptest::proptest! {

@@ -9,6 +9,19 @@ pub fn lists(list: &[u8], module: &str) -> bool {
     file_of(list, module).is_some()
 }
 
+/// The display drivers whose absence, while installed, means something.
+pub const DISPLAY_DRIVERS: [&str; 7] = ["amdgpu", "gim", "i915", "nouveau", "nvidia", "radeon", "xe"];
+
+/// The part of a list that is asked for: files of display drivers and of everything about VFIO, without dependencies.
+pub fn judged(list: &str) -> String {
+    let files = list.lines().map(|line| line.split_once(':').map_or((line, ""), |(file, _)| (file, ":")));
+    let is_judged = |file: &str| {
+        let base = file.rsplit('/').next().unwrap_or_default();
+        base.contains("vfio") || DISPLAY_DRIVERS.iter().any(|driver| same_name(base.as_bytes(), driver))
+    };
+    files.filter(|(file, _)| is_judged(file)).map(|(file, colon)| format!("{file}{colon}\n")).collect()
+}
+
 /// A module's file, below `/lib/modules/RELEASE`: those that came with the kernel are in `kernel`.
 pub fn file_of<'a>(list: &'a [u8], module: &str) -> Option<&'a [u8]> {
     let mut files =
@@ -27,6 +40,18 @@ fn same_name(base: &[u8], module: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_list_what_is_judged_is_kept_without_what_it_needs() {
+        let list = "kernel/drivers/vfio/pci/vfio-pci.ko.xz: kernel/drivers/vfio/vfio.ko.xz\n\
+                    kernel/drivers/gpu/drm/amd/amdgpu/amdgpu.ko: kernel/drivers/acme/secret.ko\n\
+                    kernel/drivers/gpu/drm/amd/amdxcp/amdxcp.ko:\nkernel/drivers/vfio/ls.ko:\nupdates/dkms/nvidia.ko.zst:\n";
+        let want = "kernel/drivers/vfio/pci/vfio-pci.ko.xz:\nkernel/drivers/gpu/drm/amd/amdgpu/amdgpu.ko:\n\
+                    updates/dkms/nvidia.ko.zst:\n";
+        assert_eq!(judged(list), want);
+        assert_eq!(judged(want), want);
+        assert_eq!(judged("kernel/drivers/vfio/vfio.ko\nkernel/x.ko\n"), "kernel/drivers/vfio/vfio.ko\n");
+    }
 
     #[test]
     fn a_module_is_found_by_its_file() {

@@ -34,17 +34,20 @@ fn takings(lines: Vec<String>, ids: impl Fn(&str) -> Vec<PciDeviceId>) -> Vec<Ta
     found.filter(|(ids, _)| !ids.is_empty()).map(|(ids, line)| (line, ids)).collect()
 }
 
-/// Of a file of udev's rules: those that give a VFIO driver to what has an id, and ask for no address.
+/// Of a file of udev's rules: those that give a VFIO driver to what has an id, and ask for no address. Of each only that is told:
+/// a rule may run programs too, with anybody's secrets.
 pub fn of_udev(text: &str) -> Vec<Taking> {
-    modprobe::lines(text).into_iter().filter_map(|line| Some((line.clone(), vec![rule(&line)?]))).collect()
+    modprobe::lines(text).iter().filter_map(|line| rule(line)).collect()
 }
 
-fn rule(line: &str) -> Option<PciDeviceId> {
+fn rule(line: &str) -> Option<Taking> {
     let rule = udev_override::of_rule(line)?;
-    match rule.of {
-        Subject::Kind(id) if kernels_name(&rule.driver) == "vfio_pci" => Some(id),
-        _ => None,
-    }
+    let Subject::Kind(id) = rule.of else { return None };
+    let (vendor, device) = (id.vendor(), id.device());
+    let told = format!(
+        r#"ATTR{{vendor}}=="0x{vendor:04x}", ATTR{{device}}=="0x{device:04x}", ATTR{{driver_override}}="vfio-pci""#
+    );
+    (kernels_name(&rule.driver) == "vfio_pci").then(|| (told, vec![id]))
 }
 
 #[cfg(test)]
@@ -68,7 +71,12 @@ mod tests {
     #[test]
     fn a_rule_that_asks_for_ids_and_for_no_address_takes_all_of_them() {
         let by_id = r#"ACTION=="add", SUBSYSTEM=="pci", ATTR{vendor}=="0x10de", ATTR{device}=="0x2204", ATTR{driver_override}="vfio-pci""#;
-        assert_eq!(of_udev(by_id), [(by_id.to_owned(), vec![PciDeviceId::of(0x10de, 0x2204)])]);
+        let told = r#"ATTR{vendor}=="0x10de", ATTR{device}=="0x2204", ATTR{driver_override}="vfio-pci""#;
+        let want = [(told.to_owned(), vec![PciDeviceId::of(0x10de, 0x2204)])];
+        let running = format!(r#"{by_id}, RUN+="/bin/sh -c 'echo a, b'","#);
+        for rule in [by_id, told, &running] {
+            assert_eq!(of_udev(rule), want, "{rule}");
+        }
         for other in [
             format!(r#"KERNEL=="0000:41:00.0", {by_id}"#),
             by_id.replace("vfio-pci", "nvidia"),

@@ -29,7 +29,26 @@ pub(super) fn no_iommu(switch: &Switch) -> Option<Refusal> {
     let outside: Vec<&Function> =
         switch.observed.functions_of(switch.gpu).filter(|f| f.iommu_group.is_none()).collect();
     let because = format!("no IOMMU translates for {}", list(outside.iter().map(|f| f.address)));
-    (!outside.is_empty()).then(|| switch.refuse(RefusalCode::NoIommu, because, Vec::new()))
+    let remedy = translated_by(outside.first()?);
+    Some(switch.refuse(RefusalCode::NoIommu, because, remedy))
+}
+
+/// Graphics in an Intel processor, or a virtual function of them. Debian's kernels leave them out of what the IOMMU translates:
+/// there is firmware that touches them behind the kernel's back.
+pub(crate) fn is_inner_graphics(function: &Function) -> bool {
+    let (identity, address) = (function.identity, function.address);
+    identity.vendor == 0x8086 && identity.class.is_display() && (address.domain, address.bus) == (0, 0)
+}
+
+/// What makes the IOMMU translate for a function too, on a host where it does for others.
+pub(super) fn translated_by(function: &Function) -> Vec<String> {
+    let first = if is_inner_graphics(function) {
+        "boot with intel_iommu=on on the kernel's command line, and without igfx_off or intgpu_off: without it Debian's kernels \
+         leave the processor's graphics out"
+    } else {
+        "look for a newer firmware, and for VT-d or AMD-Vi in its setup: its table leaves the function out"
+    };
+    vec![first.to_owned(), format!("gpuvirt doctor {} # what this host says of it", function.address)]
 }
 
 pub(super) fn group_not_viable(switch: &Switch) -> Vec<Refusal> {

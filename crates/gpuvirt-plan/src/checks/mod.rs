@@ -28,7 +28,7 @@ use crate::{Plan, Step, sriov as vfs};
 pub use driver::host_driver_mismatch;
 pub use gpu::{not_found, without_vfs};
 pub use holder::shell_word;
-pub(crate) use iommu::{REMAPPED_IN_A_VM, UNSAFE_NOW};
+pub(crate) use iommu::{REMAPPED_IN_A_VM, UNSAFE_NOW, is_inner_graphics};
 pub use lock::{NO_WRITER_REMEDY, Waiting, no_writer, untouchable};
 
 /// A switch that is about to happen: what the checks look at.

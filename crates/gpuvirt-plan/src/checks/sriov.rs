@@ -2,7 +2,7 @@
 
 use gpuvirt_model::{Framework, Function, MemberRole, ModulePresence, Observed, Profile, RefusalCode};
 
-use super::list;
+use super::{iommu, list};
 
 /// What is in the way: the refusal's name, the cause, and what to do.
 pub(super) type Obstacle = (RefusalCode, String, Vec<String>);
@@ -13,7 +13,7 @@ pub(super) fn obstacles(profile: &Profile, observed: &Observed) -> Vec<Obstacle>
         return Vec::new();
     }
     let Some(vf) = observed.functions.get(&profile.parent) else { return Vec::new() };
-    [no_driver(observed), no_group(vf), shared_group(vf, observed)].into_iter().flatten().collect()
+    [no_driver(observed), no_group(vf, observed), shared_group(vf, observed)].into_iter().flatten().collect()
 }
 
 fn no_driver(observed: &Observed) -> Option<Obstacle> {
@@ -22,9 +22,13 @@ fn no_driver(observed: &Observed) -> Option<Obstacle> {
     missing.then(|| (RefusalCode::VfioMissing, because, vec!["install the kernel's modules".to_owned()]))
 }
 
-fn no_group(vf: &Function) -> Option<Obstacle> {
+fn no_group(vf: &Function, observed: &Observed) -> Option<Obstacle> {
     let because = format!("no IOMMU translates for {}", vf.address);
-    let remedy = vec!["turn on VT-d or AMD-Vi in the firmware's setup".to_owned()];
+    let remedy = if observed.host.iommu {
+        iommu::translated_by(vf)
+    } else {
+        vec!["turn on VT-d or AMD-Vi in the firmware's setup".to_owned()]
+    };
     vf.iommu_group.is_none().then_some((RefusalCode::NoIommu, because, remedy))
 }
 

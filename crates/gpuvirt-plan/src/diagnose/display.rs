@@ -57,11 +57,15 @@ fn drawers(case: &Case<'_>, gpu: &Gpu) -> Vec<Evidence> {
 
 fn frame_buffer(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
     let claims = &case.health.display.claims;
-    let mut all = claims.known().into_iter().flatten();
-    let claim = all.find(|claim| gpu.functions.contains(&claim.function))?;
+    let all = claims.known().into_iter().flatten();
+    let of_card: Vec<_> = all.filter(|claim| gpu.functions.contains(&claim.function)).collect();
+    let function = of_card.first()?.function;
     if !case.is_for_passthrough(gpu) {
         return None;
     }
+    // The kernel's own claim, and in it that of the driver that draws: the last one is who holds it.
+    let names: Vec<&str> =
+        of_card.iter().filter(|claim| claim.function == function).map(|claim| claim.name.as_str()).collect();
     let (severity, cause) = if gpu.on_vfio {
         (
             Severity::Error,
@@ -74,7 +78,7 @@ fn frame_buffer(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
         )
     };
     let finding = Finding::new(FindingCode::FirmwareFramebuffer, severity, Subject::Gpu(gpu.address), cause)
-        .seen(claims.shows(format!("{} inside the memory of {}", claim.name, claim.function)));
+        .seen(claims.shows(format!("{} inside the memory of {function}", names.join(", "))));
     let argument = remedies(case, Change::Add("initcall_blacklist=sysfb_init"));
     let finding = argument.into_iter().fold(finding, Finding::remedy);
     Some(finding.remedy("before Linux 5.15: video=efifb:off instead"))

@@ -1,6 +1,7 @@
 //! The IOMMU: whether it works is judged by its groups; why it does not, by the firmware's tables, the kernel's build and its
 //! command line, in this order.
 
+use gpuvirt_model::health::BootHealth;
 use gpuvirt_model::{Evidence, Finding, FindingCode, Reading, Severity, Subject};
 
 use super::Case;
@@ -13,6 +14,19 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
         .into_iter()
         .flatten()
         .collect()
+}
+
+/// Debian's kernels are built so: on, but not for the processor's graphics unless `intel_iommu=on` asks for them too.
+pub(super) const INNER_GRAPHICS_OFF: &str = "CONFIG_INTEL_IOMMU_DEFAULT_ON_INTGPU_OFF";
+
+/// Whether the command line asks for Intel's: `intel_iommu=` holds a list.
+pub(super) fn asks_for_intel(boot: &BootHealth) -> bool {
+    boot.words("intel_iommu=").any(|word| intel_options(word).any(|option| option == "on"))
+}
+
+/// The list of a word `intel_iommu=`.
+pub(super) fn intel_options(word: &str) -> impl Iterator<Item = &str> {
+    word.split_once('=').map(|(_, list)| list).unwrap_or_default().split(',')
 }
 
 /// Words that switch it off.
@@ -65,10 +79,9 @@ fn why(case: &Case<'_>) -> (String, Vec<Evidence>, Vec<String>) {
         let remedy = format!("boot a kernel that has {option}: every distribution's own has");
         return (text, vec![boot.config.shows(format!("{option} is not set"))], vec![remedy]);
     }
-    let asked = boot.has_word("intel_iommu=on") || boot.words("intel_iommu=on,").next().is_some();
-    if intel && boot.command_line.known().is_some() && !asked {
-        let default = boot.built_with("CONFIG_INTEL_IOMMU_DEFAULT_ON");
-        if default != Some(true) {
+    if intel && boot.command_line.known().is_some() && !asks_for_intel(boot) {
+        let by_default = ["CONFIG_INTEL_IOMMU_DEFAULT_ON", INNER_GRAPHICS_OFF];
+        if !by_default.iter().any(|option| boot.built_with(option) == Some(true)) {
             let text = "The kernel was not told to turn it on: on Intel it has to be.".to_owned();
             return (
                 text,

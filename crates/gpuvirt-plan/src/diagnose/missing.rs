@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use gpuvirt_model::{
     DesiredGpu, DesiredVgpu, Finding, FindingCode, Function, Gpu, GraphicsType, Severity, Subject, VgpuId,
-    VgpuParams, When,
+    VgpuParams,
 };
 
 use super::Case;
@@ -64,8 +64,7 @@ pub(super) fn is_gone(case: &Case<'_>, id: VgpuId) -> bool {
 
 fn entry<'a>(case: &Case<'a>, gpu: &Gpu) -> Option<&'a DesiredGpu> {
     let entry = case.desired.gpu(gpu.address)?;
-    let later =
-        entry.when == When::Boot && entry.asked_in.is_some() && entry.asked_in == case.observed.host.boot_id;
+    let later = entry.waits_for_a_boot(case.observed.host.boot_id);
     let shares = entry.graphics_type.resolve(&case.desired.host) == GraphicsType::SharedDirect;
     (shares && !later && !case.is_unsettled(gpu.address)).then_some(entry)
 }

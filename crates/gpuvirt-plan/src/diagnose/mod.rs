@@ -28,6 +28,7 @@ mod power;
 mod reset;
 mod sriov;
 mod unchecked;
+mod untranslated;
 mod vfio;
 mod vfio_kept_away;
 mod vm;
@@ -69,6 +70,7 @@ pub fn diagnose(case: &Case<'_>) -> Diagnosis {
         gpu::findings,
         driver::findings,
         group::findings,
+        untranslated::findings,
         holder::findings,
         reset::findings,
         power::findings,

@@ -10,7 +10,9 @@ pub(super) const TEXTS: &[Explanation] = &[
         evidence: "The kernel shows no group in /sys/kernel/iommu_groups, or the function has no iommu_group link. \
                    The kernel's command line is not asked: it tells what was wanted, not what works.",
         remedy: "Turn on VT-d (Intel) or AMD-Vi in the firmware's setup; on Intel boot with intel_iommu=on; reboot. \
-                 Inside a VM the hypervisor must offer a virtual IOMMU.",
+                 Inside a VM the hypervisor must offer a virtual IOMMU. Where only an Intel processor's own graphics have \
+                 no group: Debian's kernels leave them out (CONFIG_INTEL_IOMMU_DEFAULT_ON_INTGPU_OFF) unless they are told \
+                 intel_iommu=on, and igfx_off leaves all graphics out.",
     },
     Explanation {
         name: "group-not-viable",

@@ -10,8 +10,10 @@ use gpuvirt_model::{
     Severity,
 };
 use gpuvirt_plan::diagnose::{self, Diagnosis};
+use gpuvirt_recording::made::MadeHost;
 use gpuvirt_recording::made_hosts;
 use gpuvirt_recording::made_snapshot::MadeSnapshot;
+use gpuvirt_recording::{RecordedHost, SnapshotOptions, write_snapshot};
 use uuid::Uuid;
 
 /// The healthy host's cards: alike, the first with the firmware's picture.
@@ -192,6 +194,12 @@ impl Bed {
         Self { files: self.files.with_dump(dump.clone()), dump, ..self }
     }
 
+    /// The same files on a host with other devices.
+    pub fn with_devices(self, host: &MadeHost) -> Self {
+        let dump = host.dump();
+        Self { files: self.files.with_dump(dump.clone()), dump, ..self }
+    }
+
     /// Another device in the dump.
     pub fn with_device(self, block: &str) -> Self {
         let dump = format!("{}\n{block}", self.dump);
@@ -250,27 +258,31 @@ impl Bed {
     }
 
     fn picture(&self) -> Observed {
-        self.read().0
+        self.recorded(local::recorded).unwrap().picture.observed
     }
 
-    fn read(&self) -> (Observed, Health) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("host.tar");
-        let path = match &self.file {
-            Some(file) => file,
-            None => {
-                let mut file = std::fs::File::create(&path).unwrap();
-                std::io::Write::write_all(&mut file, &self.files.bytes().unwrap()).unwrap();
-                &path
-            }
-        };
-        let host = local::recorded(path).unwrap();
-        let health = host.health();
-        (host.picture.observed, health)
+    fn recorded<T>(&self, read: impl FnOnce(&Path) -> T) -> T {
+        match &self.file {
+            Some(file) => read(file),
+            None => read(written(&self.files.bytes().unwrap()).path()),
+        }
     }
 
     pub fn examine(&self) -> Diagnosis {
-        let (mut observed, mut health) = self.read();
+        self.examined(self.recorded(local::recorded).unwrap())
+    }
+
+    /// What is found in a snapshot of it.
+    pub fn examine_snapshot(&self) -> Diagnosis {
+        let host = self.recorded(RecordedHost::open).unwrap();
+        let mut snapshot = Vec::new();
+        write_snapshot(&host, &SnapshotOptions::default(), &mut snapshot).unwrap();
+        self.examined(local::recorded(written(&snapshot).path()).unwrap())
+    }
+
+    fn examined(&self, host: local::Host) -> Diagnosis {
+        let mut health = host.health();
+        let mut observed = host.picture.observed;
         (self.treat)(&mut health);
         if self.file.is_none() {
             observed.domains = self.domains.clone();
@@ -285,6 +297,12 @@ impl Bed {
             daemon: &self.daemon,
         })
     }
+}
+
+fn written(bytes: &[u8]) -> tempfile::NamedTempFile {
+    let mut file = tempfile::Builder::new().suffix(".tar").tempfile().unwrap();
+    std::io::Write::write_all(&mut file, bytes).unwrap();
+    file
 }
 
 pub fn at(address: &str) -> PciAddress {

@@ -1,15 +1,11 @@
 //! GPUs: group, driver, reset, power, display, windows, virtual functions, and what was asked for.
 
 use gpuvirt_model::{
-    Bar, ConfiguredType, DriverName, FindingCode as F, Framework, GraphicsType, Holder, Holders, HostDriver,
+    Bar, ConfiguredType, DriverName, FindingCode as F, GraphicsType, Holder, Holders, HostDriver,
     HostDriverKind, Observed, Reading, Severity as S, Via,
 };
 
 use super::bed::{Bed, Case, FIRST, SECOND, at};
-
-fn of(observed: &mut Observed, address: &str) -> gpuvirt_model::Function {
-    observed.functions[&at(address)].clone()
-}
 
 fn change(observed: &mut Observed, address: &str, with: impl FnOnce(&mut gpuvirt_model::Function)) {
     with(observed.functions.get_mut(&at(address)).unwrap());
@@ -32,13 +28,10 @@ pub fn held(observed: &mut Observed, command: &str) {
     observed.gpus.get_mut(&at(SECOND)).unwrap().holders = holders;
 }
 
-/// A virtual function of the second card, with a driver.
-fn vf(observed: &mut Observed, address: &str, driver: &str) {
-    let mut made = of(observed, SECOND);
-    made.address = at(address);
-    made.physfn = Some(at(SECOND));
-    made.binding.driver = DriverName::parse(driver).ok();
-    observed.functions.insert(made.address, made);
+/// The second card is on vfio-pci, and memory is claimed so.
+fn drawn(bed: Bed, claims: &str) -> Bed {
+    let bed = bed.file("/proc/iomem", claims).configured(SECOND, ConfiguredType::Direct);
+    bed.retouched(|observed| direct(observed, SECOND))
 }
 
 pub fn cases() -> Vec<Case> {
@@ -281,6 +274,18 @@ fn asked_for() -> Vec<Case> {
                 .configured(SECOND, ConfiguredType::Direct)
                 .retouched(|observed| direct(observed, SECOND))
         }),
+        case("efidrm's frame buffer", F::FirmwareFramebuffer, S::Error, |bed| {
+            drawn(bed, "0-0 : 0000:02:00.0\n  0-0 : efidrm\n")
+        })
+        .says("efidrm inside the memory of 0000:02:00.0"),
+        case("vesadrm's frame buffer", F::FirmwareFramebuffer, S::Error, |bed| {
+            drawn(bed, "0-0 : 0000:02:00.0\n  0-0 : vesadrm\n")
+        })
+        .says("vesadrm inside the memory of 0000:02:00.0"),
+        case("simpledrm's frame buffer, in the firmware's", F::FirmwareFramebuffer, S::Error, |bed| {
+            drawn(bed, "0-0 : 0000:02:00.0\n  0-0 : BOOTFB\n    0-0 : simpledrm\n")
+        })
+        .says("BOOTFB, simpledrm inside the memory of 0000:02:00.0"),
     ]
 }
 
@@ -310,20 +315,6 @@ fn windows() -> Vec<Case> {
             })
         })
         .says("00000000-0000-0000-0000-000000000012 (grid_t4-1b)"),
-        case("virtual functions on the host's driver", F::VfTakenByHost, S::Warning, |bed| {
-            bed.retouched(|observed| {
-                vf(observed, "0000:02:00.4", "nouveau");
-                observed.gpus.get_mut(&at(SECOND)).unwrap().frameworks = vec![Framework::Sriov];
-            })
-        }),
-        case("NVIDIA's virtual functions on vfio-pci", F::VgpuVfOnVfio, S::Error, |bed| {
-            bed.retouched(|observed| {
-                vf(observed, "0000:02:00.4", "vfio-pci");
-                change(observed, SECOND, |function| {
-                    function.binding.driver = DriverName::parse("nvidia").ok()
-                });
-            })
-        }),
         case("a guest without room for 32 GiB", F::ApertureSmall, S::Warning, |bed| {
             bed.vm("games", |_, machine| machine.host_physical_bits = false)
         }),

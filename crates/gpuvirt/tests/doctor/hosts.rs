@@ -130,6 +130,15 @@ pub fn cases() -> Vec<Case> {
                 .retouched(without_groups)
         })
         .says("Why, is not to be seen from here"),
+        case("Debian's kernel, whose default is on", F::NoIommu, S::Error, |bed| {
+            bed.file(CMDLINE, "ro quiet\n")
+                .file(
+                    CONFIG,
+                    "CONFIG_INTEL_IOMMU=y\nCONFIG_INTEL_IOMMU_DEFAULT_ON_INTGPU_OFF=y\nCONFIG_VFIO_PCI=m\n",
+                )
+                .retouched(without_groups)
+        })
+        .says("Why, is not to be seen from here"),
         case("interrupts are not remapped", F::NoInterruptRemapping, S::Error, |bed| {
             bed.retouched(|observed| with_remapping(observed, false, false))
         }),

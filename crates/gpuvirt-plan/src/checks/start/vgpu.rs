@@ -100,8 +100,9 @@ impl Start<'_> {
     fn of_card(&self, id: VgpuId, gpu: &Gpu) -> Option<Refusal> {
         let entry = self.desired.gpu(gpu.address)?;
         let kind = entry.graphics_type.resolve(&self.desired.host);
+        let is_another = kind != GraphicsType::SharedDirect;
         self.untrusted(gpu).or_else(|| {
-            (kind != GraphicsType::SharedDirect).then(|| {
+            (is_another && !entry.waits_for_a_boot(self.observed.host.boot_id)).then(|| {
                 let because =
                     format!("its vGPU {id} is a share of {}, which is configured as {kind}", gpu.address);
                 let set = format!("gpuvirt gpu set {} --type shared-direct", gpu.address);

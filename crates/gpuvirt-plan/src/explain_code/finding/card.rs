@@ -47,7 +47,7 @@ pub(super) const TEXTS: &[Explanation] = &[
     Explanation {
         name: "firmware-framebuffer",
         cause: "The firmware's picture stays on the boot display until a driver takes it over. Where none \
-                does, the kernel keeps that part of the card's memory for it (BOOTFB, efifb, simplefb), and \
+                does, the kernel keeps that part of the card's memory for it (BOOTFB, efifb, simplefb, efidrm, simpledrm), and \
                 VFIO can't map the whole: QEMU complains that it can't reserve the BAR, and the guest's \
                 screen is black.",
         evidence: "/proc/iomem, in the lines below the card's address.",
