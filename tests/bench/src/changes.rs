@@ -61,12 +61,15 @@ fn vgpus(gpuvirt: &str, on: &Gpus<'_>, folder: &Path) -> Result<Held> {
     let ours = format!(
         "{gpuvirt} vgpu create --gpu {gpu} --profile {PROFILE} --count {COUNT} && {gpuvirt} vgpu remove --gpu {gpu} --all"
     );
-    let uuids = "for n in $(seq -f %012.0f 1 $COUNT); do u=f2000000-0000-4000-8000-$n;";
+    let uuids =
+        |of: char| format!("for n in $(seq -f %012.0f 1 $COUNT); do u={of}2000000-0000-4000-8000-$n;");
+    let of_mdevctl = uuids('f');
     let mdevctl = format!(
-        "COUNT={COUNT}; {uuids} mdevctl start -u $u -p {gpu} -t {TYPE} || exit 1; done; {uuids} mdevctl stop -u $u || exit 1; done"
+        "COUNT={COUNT}; {of_mdevctl} mdevctl start -u $u -p {gpu} -t {TYPE} || exit 1; done; {of_mdevctl} mdevctl stop -u $u || exit 1; done"
     );
     let xml = folder.join("vgpu.xml");
-    let virsh = virsh_script(gpu, &xml, uuids)?;
+    // Others than the last one's: libvirt may not have heard yet that those are gone, and makes none anew then.
+    let virsh = virsh_script(gpu, &xml, &uuids('e'))?;
     Contest::of(RUNS)
         .at_most(FLOORS)
         .floor(Command::own("bare writes", &["floor", "vgpus", gpu, TYPE, &count])?)
