@@ -135,6 +135,12 @@ pub trait Domains: Send + Sync {
         self.list()
     }
 
+    /// The domains that are to start with the host, as libvirt's own files have them: for starts, which can't ask libvirt, while
+    /// it has listed none yet. None where these files tell nothing.
+    fn autostarted_by_files(&self) -> Option<Vec<Domain>> {
+        None
+    }
+
     /// The stored definition, secrets included. It goes into no journal and no log.
     ///
     /// # Errors

@@ -50,8 +50,8 @@ struct State {
     changes: BTreeMap<PciAddress, u64>,
     /// GPUs on which something of VMs that ended was kept until what is done to the GPU ends.
     kept: BTreeSet<PciAddress>,
-    /// VMs that start with the host and were off when libvirt last listed them: room is kept for those.
-    awaited: Vec<Domain>,
+    /// VMs that start with the host, as libvirt last listed them, if it has yet.
+    autostarted: Option<Vec<Domain>>,
 }
 
 #[derive(Debug)]
@@ -229,8 +229,7 @@ impl Starts {
         };
         state.claims.retain(|uuid, claim| claim.since > before || active(uuid));
         state.ended.retain(|_, when| *when > before);
-        let awaits = |domain: &&Domain| domain.autostart && domain.state == DomainState::ShutOff;
-        state.awaited = domains.iter().filter(awaits).cloned().collect();
+        state.autostarted = Some(domains.iter().filter(|domain| domain.autostart).cloned().collect());
         for domain in domains.iter().filter(|domain| domain.state == DomainState::Active) {
             let fresh = state.claims.get(&domain.uuid).is_some_and(|claim| claim.since > before);
             let ended = state.ended.get(&domain.uuid).is_some_and(|when| *when > before);
@@ -243,11 +242,9 @@ impl Starts {
         }
     }
 
-    /// The VMs that were to start with the host when libvirt last listed them. A start, which can't ask, keeps their
-    /// room for them; that one of them is gone since costs a refusal until the next listing, which comes when a VM
-    /// was defined or has started.
-    pub(crate) fn awaited(&self) -> Vec<Domain> {
-        self.state().awaited.clone()
+    /// The VMs that were to start with the host when libvirt last listed them, off or running; none: it has not yet.
+    pub(crate) fn autostarted(&self) -> Option<Vec<Domain>> {
+        self.state().autostarted.clone()
     }
 
     /// These domains with what the claims know better: a VM that starts is active, with its devices.

@@ -105,7 +105,7 @@ impl Engine {
     /// The host for a hook, waited for until a moment. Domains are those of the claims: libvirt is not asked.
     pub(crate) fn hook_turn(&self, end: Instant) -> Option<Turn<'_>> {
         let host = self.host_lock.take_until(end)?;
-        let domains = Reading::Known(self.starts.awaited());
+        let domains = Reading::Known(self.awaited());
         Some(Turn::of(self, domains, Some(host), None))
     }
 

@@ -5,6 +5,7 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use gpuvirt_engine::hook::{Asker, CREATION_DEADLINE, VALIDATION_DEADLINE};
@@ -180,6 +181,16 @@ fn room_is_kept_for_a_vm_that_starts_with_the_host() {
     assert_eq!(codes(engine.hook_prepare(&hooked(&world, "second"))), [RefusalCode::CapacityReserved]);
     assert_eq!(codes(engine.vm_start("second", true)), [RefusalCode::NoSuitableGpu]);
     engine.hook_prepare(&hooked(&world, "cad")).unwrap();
+    // It was seen to run, and has ended: it is still to start with the host, and nobody need list it again for that.
+    let mut domains = world.libvirt.lock().unwrap();
+    let cad = domains.iter_mut().find(|domain| domain.name == "cad").unwrap();
+    (cad.state, cad.live) = (DomainState::Active, cad.config.clone());
+    drop(domains);
+    engine.view().unwrap();
+    engine.hook_release(uuid(1));
+    engine.remove_released(DEADLINE).unwrap();
+    assert_eq!(codes(engine.hook_prepare(&hooked(&world, "second"))), [RefusalCode::CapacityReserved]);
+    engine.hook_prepare(&hooked(&world, "cad")).unwrap();
 }
 
 /// libvirt has called the start off, and told of it before this came through: nobody tells of it again.
@@ -218,6 +229,14 @@ fn room_is_kept_by_a_daemon_that_made_nothing_yet() {
         add_profile(&world, &engine, name, "lab-4q", 10 + number);
     }
     world.libvirt.lock().unwrap().iter_mut().find(|domain| domain.name == "cad").unwrap().autostart = true;
+    // Where libvirt sleeps, its files tell.
+    world.libvirt_has_files.store(true, Ordering::Relaxed);
+    let engine = world.engine();
+    engine.hook_prepare(&hooked(&world, "first")).unwrap();
+    assert_eq!(codes(engine.hook_prepare(&hooked(&world, "second"))), [RefusalCode::CapacityReserved]);
+    engine.hook_release(uuid(2));
+    engine.remove_released(DEADLINE).unwrap();
+    world.libvirt_has_files.store(false, Ordering::Relaxed);
     let engine = world.engine();
     assert!(engine.remove_forgotten(DEADLINE).unwrap());
     engine.hook_prepare(&hooked(&world, "first")).unwrap();
@@ -229,7 +248,7 @@ fn room_is_kept_by_a_daemon_that_made_nothing_yet() {
     assert!(engine.learn_awaited().unwrap());
     assert_eq!(codes(engine.hook_prepare(&hooked(&world, "first"))), [RefusalCode::CapacityReserved]);
     // A libvirt that does not answer tells nothing, and takes nothing back.
-    world.libvirt_hangs.store(true, std::sync::atomic::Ordering::Relaxed);
+    world.libvirt_hangs.store(true, Ordering::Relaxed);
     assert!(!engine.learn_awaited().unwrap() && !engine.remove_forgotten(DEADLINE).unwrap());
     assert_eq!(codes(engine.hook_prepare(&hooked(&world, "first"))), [RefusalCode::CapacityReserved]);
 }

@@ -283,6 +283,7 @@ fn libvirts_files_are_read_by_name_and_others_are_none() {
     let tree = Tree::new();
     let host = || gpuvirt_host::LinuxSysfs::below(tree.path("").to_str().unwrap());
     assert!(domain::read(&host()).unwrap().is_none(), "no libvirt");
+    assert!(domain::autostarted(&host()).unwrap().is_none(), "no libvirt");
     tree.file("/etc/libvirt/qemu/vm one.xml", "<domain/>")
         .file("/etc/libvirt/qemu/networks/default.xml", "<network/>")
         .file("/etc/libvirt/qemu/autostart/vm one.xml", "")
@@ -294,4 +295,7 @@ fn libvirts_files_are_read_by_name_and_others_are_none() {
         .map(|files| (files.name.as_str(), files.stored.is_some(), files.running.is_some(), files.autostart))
         .collect();
     assert_eq!(shown, [("gone", false, true, false), ("vm one", true, false, true)]);
+    tree.file("/etc/libvirt/qemu/off.xml", "<domain id='off'/>")
+        .file("/etc/libvirt/qemu/autostart/lost.xml", "");
+    assert_eq!(domain::autostarted(&host()).unwrap().unwrap(), ["<domain/>"]);
 }

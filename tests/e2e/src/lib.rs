@@ -17,6 +17,7 @@ mod provocation;
 mod reader;
 mod report;
 mod stand_in;
+mod start;
 
 pub use at_boot::{MODULE_AT_BOOT, NETWORK_AT_BOOT, NOTHING_AT_BOOT};
 pub use devices::Devices;

@@ -1,6 +1,6 @@
 //! Which VMs are to start with the host. Starts keep their room for them, and can't ask libvirt themselves.
 
-use gpuvirt_model::{Desired, GraphicsType};
+use gpuvirt_model::{Desired, Domain, DomainState, GraphicsType};
 
 use crate::{Engine, EngineError};
 
@@ -13,6 +13,17 @@ impl Engine {
     pub fn learn_awaited(&self) -> Result<bool, EngineError> {
         let (desired, _) = self.store.load()?;
         Ok(!makes_vgpus(&desired) || self.listed_if_running().known().is_some())
+    }
+}
+
+impl Engine {
+    /// The VMs that are to start with the host, for [`crate::starts::Starts::joined`]: each as if it were off, since claims tell
+    /// which of them run, and a start keeps the room of the others. As libvirt last listed them, which it does when a VM was
+    /// defined or has started: one that is gone since costs a refusal until then. Before the first listing its files tell.
+    pub(crate) fn awaited(&self) -> Vec<Domain> {
+        let all = self.starts.autostarted().or_else(|| self.domains.autostarted_by_files());
+        let as_off = |domain| Domain { state: DomainState::ShutOff, live: Vec::new(), ..domain };
+        all.unwrap_or_default().into_iter().map(as_off).collect()
     }
 }
 

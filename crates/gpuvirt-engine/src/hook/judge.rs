@@ -19,7 +19,7 @@ pub(crate) struct Grounds {
 impl Engine {
     /// The host as a start sees it: VMs are those that hooks told of, and those that room is kept for.
     pub(super) fn start_view(&self) -> Result<View, EngineError> {
-        self.view_of(gpuvirt_model::Reading::Known(self.starts.awaited()))
+        self.view_of(gpuvirt_model::Reading::Known(self.awaited()))
     }
 
     pub(crate) fn judged(&self, domain: &Domain, view: &View) -> Result<Judgement, EngineError> {

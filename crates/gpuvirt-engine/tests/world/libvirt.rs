@@ -21,6 +21,12 @@ impl Domains for World {
         Reading::Known(listed)
     }
 
+    fn autostarted_by_files(&self) -> Option<Vec<Domain>> {
+        let known = self.libvirt.lock().unwrap().clone();
+        let has = self.libvirt_has_files.load(Ordering::Relaxed);
+        has.then(|| known.into_iter().filter(|domain| domain.autostart).collect())
+    }
+
     fn inactive_xml(&self, name: &str) -> Result<Option<String>, PortError> {
         Ok(self.definitions.lock().unwrap().get(name).cloned())
     }

@@ -89,6 +89,8 @@ pub struct World {
     pub libvirt_panics: Arc<AtomicBool>,
     /// libvirt answers no listing in time.
     pub libvirt_hangs: Arc<AtomicBool>,
+    /// Whether files of libvirt's tell what it would list.
+    pub libvirt_has_files: Arc<AtomicBool>,
     /// The next start fails, after this.
     pub start_fails: Arc<Mutex<Option<OthersAct>>>,
     /// Happens while libvirt answers the next listing, after it has looked.
@@ -224,6 +226,7 @@ impl World {
             holders_show_writers: Arc::default(),
             libvirt_panics: Arc::default(),
             libvirt_hangs: Arc::default(),
+            libvirt_has_files: Arc::default(),
             start_fails: Arc::default(),
             while_listing: Arc::default(),
             looks: Arc::default(),

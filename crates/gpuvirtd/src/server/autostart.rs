@@ -33,7 +33,13 @@ impl Context {
     async fn note_and_start_again(self: Arc<Self>, domain: Domain, why: String, may_help: bool) {
         // Somebody's own start is refused while libvirt answers. Not on the hook's time: this is libvirt's library.
         let answers = self.read(|context| Ok(context.outside.domains.is_connected())).await;
-        if answers.unwrap_or(true) || !self.retried.begin(&domain, why.clone()) {
+        if answers.unwrap_or(true) {
+            return;
+        }
+        // A daemon of libvirt's that was killed has told us nothing of the starts that ended with it, and what is left of one may
+        // be what this start lacked. The one that called us can tell.
+        self.stir.unheard();
+        if !self.retried.begin(&domain, why.clone()) {
             return;
         }
         let uuid = domain.uuid;

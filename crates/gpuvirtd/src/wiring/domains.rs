@@ -10,7 +10,7 @@ use gpuvirt_libvirt::{Libvirt, LibvirtError, Redefined, Told};
 use gpuvirt_model::health::LibvirtVersions;
 use gpuvirt_model::{Domain, Reading, Unknown};
 
-use super::libvirt_daemon;
+use super::{autostarted, libvirt_daemon};
 use crate::server::{Definitions, Patience};
 
 /// Longest wait for libvirt's answer to a question. libvirt lists none while one is being started, hooks included, so that a
@@ -112,6 +112,10 @@ impl Domains for LibvirtDomains {
         Reading::Unknown(Unknown::Unreadable {
             what: "libvirt does not run, and is not started for this".to_owned(),
         })
+    }
+
+    fn autostarted_by_files(&self) -> Option<Vec<Domain>> {
+        (self.lists.uri() == libvirt_daemon::SYSTEM).then(autostarted::by_files).flatten()
     }
 
     fn inactive_xml(&self, name: &str) -> Result<Option<String>, PortError> {

@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 /// Those that serve `qemu:///system`: the monolithic one, and the modular one for QEMU.
 const PID_FILES: [&str; 2] = ["/run/libvirtd.pid", "/run/virtqemud.pid"];
 /// The only address behind which one of them is.
-const SYSTEM: &str = "qemu:///system";
+pub(super) const SYSTEM: &str = "qemu:///system";
 
 /// Whether who connects to this address finds a daemon that runs already; of other addresses that is not known, and they are
 /// taken to have one.

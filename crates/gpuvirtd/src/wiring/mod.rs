@@ -9,6 +9,7 @@ pub mod store;
 pub mod writer;
 
 mod assemble;
+mod autostarted;
 mod libvirt_daemon;
 
 pub use assemble::{Assembled, assemble};
