@@ -95,28 +95,27 @@ fn whoever_is_counted_is_looked_for() {
 fn where_the_kernel_does_not_count_everybody_is_looked_at() {
     let remove = |path: &'static str| move |tree: &Tree| fs::remove_file(tree.path(path)).unwrap();
     assert!(is_looked_for(remove("/sys/module/amdgpu/refcnt")), "built in");
-    assert!(
-        is_looked_for(|tree| drop(tree.file("/sys/module/amdgpu/refcnt", "-1\n"))),
-        "it is being unloaded"
-    );
+    let unloading = |tree: &Tree| {
+        tree.file("/sys/module/amdgpu/refcnt", "-1\n");
+    };
+    assert!(is_looked_for(unloading), "it is being unloaded");
     assert!(is_looked_for(|tree| module(tree, "amdgpu", 1, &["amdgpu"])), "a circle, which no kernel has");
     let unbind = format!("/sys/bus/pci/devices/{AUDIO}/driver");
     assert!(is_looked_for(|tree| fs::remove_file(tree.path(&unbind)).unwrap()), "a driver may be going");
-    assert!(
-        is_looked_for(|tree| drop(tree.folder(&format!("/sys/bus/pci/devices/{GPU}/misc/odd")))),
-        "a node that somebody else may have made"
-    );
-    assert!(
-        is_looked_for(|tree| drop(
-            tree.folder(&format!("/sys/bus/pci/devices/{AUDIO}/sound/card1/comprC1D0"))
-        )),
-        "a node that keeps no driver"
-    );
+    let with_node = |folder: String, node: &'static str| {
+        is_looked_for(move |tree| {
+            tree.folder(&folder).link(node, "/dev/zero");
+        })
+    };
+    let odd = format!("/sys/bus/pci/devices/{GPU}/misc/odd");
+    assert!(with_node(odd, "/dev/odd"), "a node that somebody else may have made");
+    let compressed = format!("/sys/bus/pci/devices/{AUDIO}/sound/card1/comprC1D0");
+    assert!(with_node(compressed, "/dev/snd/comprC1D0"), "a node that keeps no driver");
 }
 
 #[test]
 fn a_card_on_vfio_is_looked_at_where_a_container_or_its_own_node_may_be_open() {
-    let on_vfio = |users: Option<u32>, node: bool| {
+    let on_vfio = |users: Option<u32>, own: bool, node: bool| {
         is_looked_for(move |tree| {
             fs::remove_dir_all(tree.path(&format!("/sys/bus/pci/devices/{GPU}/drm"))).unwrap();
             tree.link("/dev/vfio/17", "/dev/full");
@@ -128,15 +127,19 @@ fn a_card_on_vfio_is_looked_at_where_a_container_or_its_own_node_may_be_open() {
             if let Some(users) = users {
                 module(tree, "vfio_iommu_type1", users, &[]);
             }
-            if node {
+            if own {
                 tree.folder(&format!("/sys/bus/pci/devices/{GPU}/vfio-dev/vfio0"));
+            }
+            if node {
+                tree.link("/dev/vfio/devices/vfio0", "/dev/zero");
             }
         })
     };
-    assert!(!on_vfio(Some(0), false));
-    assert!(on_vfio(Some(1), false), "a container has an address space");
-    assert!(on_vfio(Some(0), true), "its own node keeps no driver");
-    assert!(on_vfio(None, false), "a host that knows of no absence");
+    assert!(!on_vfio(Some(0), false, false));
+    assert!(!on_vfio(Some(0), true, false), "a kernel without nodes for it");
+    assert!(on_vfio(Some(1), false, false), "a container has an address space");
+    assert!(on_vfio(Some(0), true, true), "its own node keeps no driver");
+    assert!(on_vfio(None, false, false), "a host that knows of no absence");
 }
 
 #[test]

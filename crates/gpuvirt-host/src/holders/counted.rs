@@ -6,6 +6,8 @@
 //! mapping keeps its file. So a module that nobody keeps has nobody behind any node of its functions, in no container and in no
 //! hidden process. The opposite says little: other cards have the same driver, and the kernel has uses of its own.
 
+use std::io;
+
 use gpuvirt_model::{Function, Observed};
 
 use crate::files::Files;
@@ -28,7 +30,7 @@ pub(super) fn nobody(files: Files<'_>, observed: &Observed) -> bool {
 fn is_unused(files: Files<'_>, function: &Function) -> bool {
     // One without a driver may be about to lose it: whoever it waits for is behind its group's node.
     function.binding.driver.is_some()
-        && function.device_nodes.iter().all(|node| is_counted(node))
+        && function.device_nodes.iter().all(|node| is_counted(node) || is_missing(files, node))
         && users(files, &paths::function_file(function.address, "driver/module"), 0) == Some(0)
         && (!function.on_vfio() || no_container(files))
 }
@@ -40,11 +42,18 @@ fn is_counted(node: &str) -> bool {
     let prefixes: &[&str] = match folder {
         "accel" => &["accel"],
         "snd" => &["controlC", "pcmC", "hwC", "midiC"],
-        "vfio" => return true,
         "" => &["fb", "i2c-", "nvidia"],
+        // A group's.
+        "vfio" => return true,
         _ => &[],
     };
     prefixes.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// A kernel with `vfio-dev` need not have nodes for it (CONFIG_VFIO_DEVICE_CDEV).
+fn is_missing(files: Files<'_>, node: &str) -> bool {
+    let number = files.sysfs.device_number(&paths::device_node(node));
+    number.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// Whether no VFIO container has groups in an address space: up to Linux 5.16 a driver could not go while one had
