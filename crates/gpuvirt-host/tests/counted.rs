@@ -7,7 +7,7 @@ use std::fs;
 use std::sync::Arc;
 
 use gpuvirt_host::ObserveScope;
-use gpuvirt_model::{Holders, PciAddress};
+use gpuvirt_model::{Holders, Observed, PciAddress};
 use tree::{Reacting, Tree};
 
 const GPU: &str = "0000:41:00.0";
@@ -54,8 +54,11 @@ fn card() -> Tree {
 }
 
 fn of_one_card(kernel: Reacting) -> Holders {
-    let host = Arc::new(kernel).host();
-    host.observe_scope(ObserveScope::GpuAndHolders(at(GPU))).unwrap().gpus[&at(GPU)].holders.clone()
+    picture(kernel).gpus[&at(GPU)].holders.clone()
+}
+
+fn picture(kernel: Reacting) -> Observed {
+    Arc::new(kernel).host().observe_scope(ObserveScope::GpuAndHolders(at(GPU))).unwrap()
 }
 
 fn is_looked_for(change: impl FnOnce(&Tree)) -> bool {
@@ -140,6 +143,37 @@ fn a_card_on_vfio_is_looked_at_where_a_container_or_its_own_node_may_be_open() {
     assert!(on_vfio(Some(1), false, false), "a container has an address space");
     assert!(on_vfio(Some(0), true, true), "its own node keeps no driver");
     assert!(on_vfio(None, false, false), "a host that knows of no absence");
+}
+
+#[test]
+fn a_mediated_device_is_counted_with_the_driver_that_has_it() {
+    let uuid = "c73f1fa6-489e-4834-9476-d70dabd98c40";
+    let holders = |users: u32, driver: bool| {
+        let tree = card();
+        tree.folder(&format!("/sys/bus/pci/devices/{GPU}/mdev_supported_types/nvidia-557"));
+        tree.folder(&format!("/sys/bus/pci/devices/{GPU}/{uuid}"));
+        tree.link(
+            &format!("/sys/bus/mdev/devices/{uuid}"),
+            &format!("../../../bus/pci/devices/{GPU}/{uuid}"),
+        );
+        tree.link(
+            &format!("/sys/bus/pci/devices/{GPU}/{uuid}/iommu_group"),
+            "../../../../kernel/iommu_groups/90",
+        );
+        tree.link("/dev/vfio/90", "/dev/zero").link("/proc/77/fd/6", "/dev/zero");
+        tree.folder("/sys/bus/mdev/drivers/nvidia");
+        tree.link("/sys/bus/mdev/drivers/nvidia/module", "../../../../module/nvidia_vgpu_vfio");
+        if driver {
+            let link = format!("/sys/bus/pci/devices/{GPU}/{uuid}/driver");
+            tree.link(&link, "../../../../bus/mdev/drivers/nvidia");
+        }
+        module(&tree, "nvidia_vgpu_vfio", users, &[]);
+        module(&tree, "vfio_iommu_type1", 0, &[]);
+        picture(Reacting::new(tree)).vgpus[&uuid.parse().unwrap()].holders.seen.len()
+    };
+    assert_eq!(holders(0, true), 0);
+    assert_eq!(holders(1, true), 1);
+    assert_eq!(holders(0, false), 1, "its removal may wait for whoever has it");
 }
 
 #[test]
