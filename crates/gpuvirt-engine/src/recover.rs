@@ -117,14 +117,15 @@ impl Engine {
         }
     }
 
-    /// The GPUs with an open change that a write still waits for in the kernel.
+    /// The GPUs with an open change that a write still waits for in the kernel. A change that is under way tells itself of its
+    /// writes when it gives one up ([`Engine::take_given_up`]): it is none of these.
     ///
     /// # Errors
     /// [`EngineError::Port`] when the journal or the host can't be read.
     pub fn gpus_that_wait(&self) -> Result<BTreeSet<PciAddress>, EngineError> {
         let mut waiting = BTreeSet::new();
         for plan in self.store.open_intents()? {
-            if self.waiting_for(&plan)?.is_some() {
+            if !self.starts.is_changing(plan.gpu) && self.waiting_for(&plan)?.is_some() {
                 waiting.insert(plan.gpu);
             }
         }

@@ -35,15 +35,16 @@ impl Engine {
     /// The turn, when no change of a GPU that this is about is under way that is worth waiting for; and what is there then.
     fn turn_to_remove(&self, request: &RemoveRequest) -> Result<(Turn<'_>, View), EngineError> {
         loop {
-            let turn = match &request.which {
-                Removal::AllOf(gpu) => self.turn_at(*gpu, request.dry_run),
-                Removal::These(_) => self.turn(request.dry_run),
+            let (turn, ids) = match &request.which {
+                Removal::AllOf(gpu) => {
+                    let turn = self.turn_with_look_at(*gpu, request.dry_run);
+                    let view = turn.view_of(*gpu)?;
+                    return Ok((turn, view));
+                }
+                Removal::These(_) if request.dry_run => (self.turn(true), [].as_slice()),
+                Removal::These(ids) => (self.turn(false), ids.as_slice()),
             };
             let view = turn.view()?;
-            let ids = match &request.which {
-                Removal::These(ids) if !request.dry_run => ids.as_slice(),
-                Removal::These(_) | Removal::AllOf(_) => &[],
-            };
             let gpus = ids.iter().flat_map(|id| gpus_of(*id, &view));
             let busy: BTreeSet<PciAddress> = gpus.filter(|gpu| self.is_to_end_soon(*gpu)).collect();
             if busy.is_empty() {

@@ -83,12 +83,15 @@ impl LinuxHost {
             ObserveScope::Offers => Extent::Offers,
         };
         let observe = || inventory::observe(files, &self.rules, &self.names, extent);
-        if matches!(scope, ObserveScope::Full | ObserveScope::GpuAndHolders(_)) {
-            return holders::filled(files, observe);
+        match scope {
+            ObserveScope::Full => holders::filled(files, observe),
+            ObserveScope::GpuAndHolders(_) => holders::filled_where_open(files, observe),
+            ObserveScope::Gpu(_) | ObserveScope::WithoutHolders | ObserveScope::Offers => {
+                let mut observed = observe()?;
+                not_looked_for(&mut observed);
+                Ok(observed)
+            }
         }
-        let mut observed = observe()?;
-        not_looked_for(&mut observed);
-        Ok(observed)
     }
 
     /// Carries out one step. Doing it a second time writes nothing.

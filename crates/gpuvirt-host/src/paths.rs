@@ -262,6 +262,16 @@ pub(crate) fn modules_file(release: &str, name: &str) -> String {
     format!("{LIB_MODULES}/{release}/{name}")
 }
 
+/// The module that has a driver of PCI functions.
+pub(crate) fn driver_module(name: &DriverName) -> String {
+    format!("{}/module", driver(name))
+}
+
+/// The module that has a driver of mediated devices.
+pub(crate) fn mdev_driver_module(name: &str) -> String {
+    format!("/sys/bus/mdev/drivers/{name}/module")
+}
+
 /// A module's folder by its name.
 pub(crate) fn module_named(name: &str) -> String {
     format!("/sys/module/{name}")

@@ -139,16 +139,6 @@ fn a_mapping_outlives_its_descriptor() {
 }
 
 #[test]
-fn access_to_a_cards_memory_through_sysfs_is_found() {
-    let tree = card();
-    let resource = format!("/sys/devices/pci0000:40/0000:40:01.0/{AUDIO}/resource0");
-    tree.link("/proc/79/fd/3", &resource).file("/proc/79/maps", "").file("/proc/79/comm", "peek\n");
-    tree.link("/proc/80/fd/3", &format!("/sys/devices/pci0000:40/0000:40:01.0/{AUDIO}/resource"));
-    let seen = holders(tree).seen;
-    assert!(matches!(&seen[..], [Holder::Process { pid: 79, .. }]), "{seen:?}");
-}
-
-#[test]
 fn a_vgpu_is_held_through_its_own_group() {
     let tree = card();
     tree.folder(&format!("/sys/bus/pci/devices/{GPU}/mdev_supported_types/nvidia-557"));

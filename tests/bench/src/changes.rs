@@ -17,9 +17,10 @@ use crate::{floor, live};
 /// How many hundredths of the bare writes a change of many writes may take.
 pub const FLOORS: u64 = 130;
 /// What the ways of a switch do besides.
-const SWITCH: &str = "gpuvirt asks libvirt for its domains, looks at every process for who holds the card, makes its intent durable \
-                      before the first write, reads each write back and verifies with a fresh look, each way; what was asked \
-                      for is there again after a boot. driverctl does the last of these alone, virsh none.";
+const SWITCH: &str = "gpuvirt asks libvirt for its domains, asks the kernel whether anybody uses the card's drivers (where \
+                      somebody does, it looks at every process for who that is), makes its intent durable before the \
+                      first write, reads each write back and verifies with a fresh look, each way; what was asked for \
+                      is there again after a boot. driverctl does the last of these alone, virsh none.";
 /// vGPUs made and removed in one run: as many as the slowest peer makes in some seconds of an emulated machine.
 const COUNT: u32 = 16;
 /// The smallest type of the test module, and its profile.

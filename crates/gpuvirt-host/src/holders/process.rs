@@ -12,7 +12,6 @@ use std::thread::{self, available_parallelism};
 use gpuvirt_model::{PciAddress, Unknown, Via};
 
 use super::mounts::{MountTables, Namespace};
-use super::targets::window_of;
 use crate::files::Files;
 use crate::parse::maps::{self, Mapping};
 use crate::parse::pci;
@@ -50,8 +49,6 @@ pub(super) struct Use {
 pub(super) enum Thing {
     /// The node with this number.
     Node(DeviceNumber),
-    /// Memory of this function, by its `resourceN` file.
-    Window(PciAddress),
     /// A write to this function that is under way: the process is a writer.
     Write(PciAddress),
 }
@@ -161,10 +158,9 @@ impl Scan<'_> {
             if !path.starts_with('/') || self.mounts.may_hang(self.files, namespace, &path) {
                 continue;
             }
-            let file = || paths::process_file(pid, &format!("fd/{name}"));
-            let node = || self.files.sysfs.device_number(&file()).ok().flatten().map(Thing::Node);
-            if let Some(thing) = window_of(&path).map(Thing::Window).or_else(node) {
-                self.note(pid, thing, Via::Fd { fd, path });
+            let file = paths::process_file(pid, &format!("fd/{name}"));
+            if let Ok(Some(number)) = self.files.sysfs.device_number(&file) {
+                self.note(pid, Thing::Node(number), Via::Fd { fd, path });
             }
         }
         Ok(())
@@ -207,9 +203,6 @@ impl Scan<'_> {
         namespace: &mut Namespace,
         mapping: Mapping<'_>,
     ) -> io::Result<Option<Option<Thing>>> {
-        if let Some(function) = window_of(mapping.path) {
-            return Ok(Some(Some(Thing::Window(function))));
-        }
         if self.mounts.may_hang(self.files, namespace, mapping.path) {
             return Ok(None);
         }

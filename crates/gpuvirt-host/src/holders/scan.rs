@@ -7,7 +7,7 @@ use gpuvirt_model::{Holder, Holders, Observed, PciAddress, Unknown, Via};
 use super::console::Consoles;
 use super::process::{self, Seen, Use};
 use super::targets::{Target, Targets};
-use super::{drm, sound, usb};
+use super::{counted, drm, sound, usb};
 use crate::error::HostError;
 use crate::files::Files;
 use crate::parse::container::container;
@@ -23,6 +23,23 @@ pub(crate) fn filled(
 ) -> Result<Observed, HostError> {
     let (observed, seen) = process::seen_while(files, observe);
     let mut observed = observed?;
+    fill(files, &mut observed, seen);
+    Ok(observed)
+}
+
+/// The same of one card, where the kernel says first whether anybody has it open: few changes come to a card that is in use.
+///
+/// # Errors
+/// That of `observe`.
+pub(crate) fn filled_where_open(
+    files: Files<'_>,
+    observe: impl FnOnce() -> Result<Observed, HostError>,
+) -> Result<Observed, HostError> {
+    let mut observed = observe()?;
+    let seen = match counted::nobody(files, &observed) {
+        true => Seen::default(),
+        false => process::seen_while(files, || ()).1,
+    };
     fill(files, &mut observed, seen);
     Ok(observed)
 }

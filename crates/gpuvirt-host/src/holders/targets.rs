@@ -24,7 +24,7 @@ pub(super) enum Target {
 pub(super) struct Targets {
     /// Device numbers; a VFIO group's node belongs to every card in the group.
     numbers: BTreeMap<DeviceNumber, BTreeSet<Target>>,
-    /// Functions whose `resourceN` files give access to the card's memory.
+    /// Functions that can be written to.
     functions: BTreeMap<PciAddress, Target>,
 }
 
@@ -60,19 +60,11 @@ impl Targets {
     pub(super) fn of_thing(&self, thing: Thing) -> impl Iterator<Item = Target> + '_ {
         let (number, function) = match thing {
             Thing::Node(number) => (Some(number), None),
-            Thing::Window(function) | Thing::Write(function) => (None, Some(function)),
+            Thing::Write(function) => (None, Some(function)),
         };
         let by_number = number.and_then(|number| self.numbers.get(&number)).into_iter().flatten().copied();
         by_number.chain(function.and_then(|function| self.functions.get(&function).copied()))
     }
-}
-
-/// The function whose memory a file is, if it is a `resourceN`: `.../0000:41:00.0/resource1_wc`.
-pub(super) fn window_of(path: &str) -> Option<PciAddress> {
-    let (folder, name) = path.rsplit_once('/')?;
-    let is_window =
-        name.strip_prefix("resource").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
-    if is_window { PciAddress::parse(folder.rsplit('/').next()?).ok() } else { None }
 }
 
 /// The VFIO devices of its own that a vGPU has beside its group, since 6.2.

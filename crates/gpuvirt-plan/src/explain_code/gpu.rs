@@ -18,8 +18,9 @@ pub(super) const TEXTS: &[Explanation] = &[
                 USB port. Unbinding it from its driver would wait in the kernel for as long as it does, crash it, or \
                 take the devices from the host.",
         evidence: "File descriptors and memory mappings of all processes, matched by device number, so that \
-                   containers are found too; open streams in /proc/asound; kernel clients in debugfs; \
-                   devices below usbN of the card's USB controller.",
+                   containers are found too, unless refcnt of the drivers' modules says that there is nobody; open \
+                   streams in /proc/asound; kernel clients in debugfs; devices below usbN of the card's USB \
+                   controller.",
         remedy: "End what is named, or stop its service: desktop session, CUDA job, nvidia-persistenced, a \
                  container. Plug USB devices into another port. `gpuvirt gpu show GPU` shows the present holders.",
     },

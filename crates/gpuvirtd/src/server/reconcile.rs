@@ -78,9 +78,10 @@ impl Context {
         before: BTreeSet<PciAddress>,
         tried: &mut Tried,
     ) -> BTreeSet<PciAddress> {
-        let waiting = self.read(|context| Ok(context.engine.gpus_that_wait()?)).await;
-        let waiting = match waiting {
-            Ok(waiting) => waiting,
+        let found = |context: &Self| Ok((context.engine.gpus_that_wait()?, context.engine.changing()));
+        let waiting = match self.read(found).await {
+            // One that somebody is at has not ended either.
+            Ok((waiting, changing)) => &waiting | &(&before & &changing),
             Err(failure) => {
                 tracing::warn!(error = failure.error.message, "it can't be told which writes still wait");
                 return before;
