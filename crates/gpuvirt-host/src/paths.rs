@@ -39,6 +39,8 @@ pub(crate) const OS_RELEASE: &str = "/proc/sys/kernel/osrelease";
 pub(crate) const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// Whether the VFIO type 1 back end goes without interrupt remapping.
 pub(crate) const UNSAFE_INTERRUPTS: &str = "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts";
+/// The class of nodes for I2C buses, there when the module i2c-dev is loaded.
+pub(crate) const I2C_NODES: &str = "/sys/class/i2c-dev";
 /// NVIDIA's module, there when it is loaded.
 pub(crate) const NVIDIA_MODULE: &str = "/sys/module/nvidia";
 /// Its version.

@@ -110,6 +110,7 @@ fn where_the_kernel_does_not_count_everybody_is_looked_at() {
             tree.folder(&folder).link(node, "/dev/zero");
         })
     };
+    assert!(with_node("/run".to_owned(), "/dev/i2c-3"), "a bus of I2C, whoever made it");
     let odd = format!("/sys/bus/pci/devices/{GPU}/misc/odd");
     assert!(with_node(odd, "/dev/odd"), "a node that somebody else may have made");
     let compressed = format!("/sys/bus/pci/devices/{AUDIO}/sound/card1/comprC1D0");

@@ -138,6 +138,24 @@ fn a_mapping_outlives_its_descriptor() {
     );
 }
 
+/// A monitor's settings are changed through its connector (ddcutil).
+#[test]
+fn a_connectors_bus_holds_its_card() {
+    let held = |loaded: bool| {
+        let tree = card();
+        tree.folder(&format!("/sys/bus/pci/devices/{GPU}/drm/card0/card0-DP-1/i2c-7"));
+        tree.folder(&format!("/sys/bus/pci/devices/{GPU}/drm/card0/power/i2c-8"));
+        tree.link("/dev/i2c-7", "/dev/zero").link("/dev/i2c-8", "/dev/zero");
+        tree.link("/proc/79/fd/3", "/dev/zero").file("/proc/79/maps", "").file("/proc/79/comm", "ddcutil\n");
+        if loaded {
+            tree.folder("/sys/class/i2c-dev");
+        }
+        holders(tree).seen
+    };
+    assert!(matches!(&held(true)[..], [Holder::Process { pid: 79, .. }]));
+    assert_eq!(held(false), [], "without the module a node is nobody's");
+}
+
 #[test]
 fn a_vgpu_is_held_through_its_own_group() {
     let tree = card();

@@ -1,16 +1,17 @@
 //! Who has a card open, as the kernel itself counts it: where nobody has, no process need be looked at.
 //!
 //! A file keeps the module whose operations it has (fs/char_dev.c, `chrdev_open`; drivers/gpu/drm/drm_drv.c, `drm_stub_open`), a
-//! sound stream the card's (sound/core/pcm_native.c, `snd_pcm_open`), a bus of I2C the adapter's (drivers/i2c/i2c-core-base.c,
-//! `i2c_get_adapter`), and a VFIO device that is open its driver's (drivers/vfio/vfio_main.c, `vfio_df_device_first_open`). A
-//! mapping keeps its file. So a module that nobody keeps has nobody behind any node of its functions, in no container and in no
+//! sound stream the card's (sound/core/pcm_native.c, `snd_pcm_open`), and a VFIO device that is open its driver's
+//! (drivers/vfio/vfio_main.c, `vfio_df_device_first_open`). A mapping keeps its file. So a module that nobody keeps has nobody behind any node of its functions, in no container and in no
 //! hidden process. The opposite says little: other cards have the same driver, and the kernel has uses of its own.
 
 use std::collections::BTreeSet;
+use std::io;
 
 use gpuvirt_model::{Function, Observed, VgpuId};
 
 use crate::files::Files;
+use crate::inventory::nodes;
 use crate::parse::pci;
 use crate::{paths, writer};
 
@@ -21,12 +22,14 @@ const DEEPEST: u32 = 8;
 /// count, or where more than nodes of the drivers can be held, that is not known.
 pub(super) fn nobody(files: Files<'_>, observed: &Observed) -> bool {
     let Some(modules) = modules(files, observed) else { return false };
-    let nodes =
-        observed.gpus.values().flat_map(|gpu| observed.functions_of(gpu)).flat_map(|f| &f.device_nodes);
-    nodes.into_iter().all(|node| is_counted(node))
+    functions(observed).all(|function| is_counted_behind_nodes(files, function))
         && modules.iter().all(|module| users(files, module, 0) == Some(0))
         && (!is_on_vfio(observed) || vfio_counts(files))
         && writer::waiting_writers(files.sysfs).is_ok_and(|writers| writers.is_empty())
+}
+
+fn functions(observed: &Observed) -> impl Iterator<Item = &Function> {
+    observed.gpus.values().flat_map(|gpu| observed.functions_of(gpu))
 }
 
 /// The folders of the modules whose drivers the functions and mediated devices have; none where one has no driver, which may be
@@ -35,11 +38,7 @@ fn modules(files: Files<'_>, observed: &Observed) -> Option<BTreeSet<String>> {
     if observed.functions.values().any(|function| function.physfn.is_some()) {
         return None;
     }
-    let physical = observed.gpus.values().flat_map(|gpu| observed.functions_of(gpu));
-    let of_functions = physical.map(|function| {
-        let driver = function.binding.driver.as_ref()?;
-        Some(paths::driver_module(driver))
-    });
+    let of_functions = functions(observed).map(|f| f.binding.driver.as_ref().map(paths::driver_module));
     let of_vgpus = observed.vgpus.keys().map(|id| match id {
         VgpuId::Mdev(uuid) => {
             let driver = files.link(&paths::mdev_file(*uuid, "driver")).ok()?;
@@ -50,22 +49,34 @@ fn modules(files: Files<'_>, observed: &Observed) -> Option<BTreeSet<String>> {
     of_functions.chain(of_vgpus).collect()
 }
 
-/// Whether whoever opens a node keeps its function's driver. What `misc` registers may be anybody's.
+/// Whether whoever is behind a node of a function keeps its driver.
+fn is_counted_behind_nodes(files: Files<'_>, function: &Function) -> bool {
+    let buses = nodes::connector_buses(files, function);
+    function.device_nodes.iter().chain(&buses).all(|node| is_counted(node) || is_missing(files, node))
+}
+
+/// Whether whoever opens a node keeps its function's driver. An I2C bus may be that of a library of DRM's, and what `misc` registers
+/// anybody's.
 fn is_counted(node: &str) -> bool {
     let (folder, name) = node.rsplit_once('/').unwrap_or(("", node));
     let prefixes: &[&str] = match folder {
         "dri" | "vfio" | "vfio/devices" => return true,
         "accel" => &["accel"],
         "snd" => &["controlC", "pcmC", "hwC", "midiC"],
-        "" => &["fb", "i2c-", "nvidia"],
+        "" => &["fb", "nvidia"],
         _ => &[],
     };
     prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
+/// The kernel has more buses of I2C than nodes for them: those are there where a module for that is loaded.
+fn is_missing(files: Files<'_>, node: &str) -> bool {
+    let number = files.sysfs.device_number(&paths::device_node(node));
+    number.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
 fn is_on_vfio(observed: &Observed) -> bool {
-    let mut functions = observed.gpus.values().flat_map(|gpu| observed.functions_of(gpu));
-    !observed.vgpus.is_empty() || functions.any(Function::on_vfio)
+    !observed.vgpus.is_empty() || functions(observed).any(Function::on_vfio)
 }
 
 /// Whether whoever has a VFIO device open is counted with its driver. A device's own node, where the kernel makes such

@@ -36,7 +36,7 @@ impl Targets {
             for function in &gpu.functions {
                 targets.functions.insert(*function, Target::Gpu(gpu.address));
             }
-            for node in nodes_of(observed, gpu) {
+            for node in nodes_of(files, observed, gpu) {
                 targets.add(files, &node, Target::Gpu(gpu.address));
             }
         }
@@ -77,10 +77,11 @@ fn own_devices(files: Files<'_>, vgpu: &Vgpu) -> Vec<String> {
 }
 
 /// The names below `/dev` of a card's nodes.
-fn nodes_of(observed: &Observed, gpu: &Gpu) -> Vec<String> {
+fn nodes_of(files: Files<'_>, observed: &Observed, gpu: &Gpu) -> Vec<String> {
     let of = |function: &Function| {
         let drm = function.drm_nodes.iter().map(|node| format!("dri/{node}"));
         let nodes = drm.chain(function.device_nodes.iter().cloned());
+        let nodes = nodes.chain(nodes::connector_buses(files, function));
         nodes.chain(group_of_driverless(observed, function)).collect::<Vec<_>>()
     };
     observed.functions_of(gpu).flat_map(of).collect()

@@ -38,6 +38,24 @@ pub(super) fn others(files: Files<'_>, folder: &Folder, driver: Option<&DriverNa
     nodes
 }
 
+/// The I2C buses of a card's connectors, DisplayPort's AUX channels among them (`drm/card0/card0-DP-1/i2c-7`): removing them waits
+/// as it does for the function's own. They have nodes where the module for that is loaded.
+pub(crate) fn connector_buses(files: Files<'_>, function: &Function) -> Vec<String> {
+    if !files.sysfs.exists(paths::I2C_NODES) {
+        return Vec::new();
+    }
+    let list = |folder: &str| files.sysfs.list(folder).unwrap_or_default();
+    let mut buses = Vec::new();
+    for card in function.drm_nodes.iter().filter(|node| is_numbered(node, "card")) {
+        let folder = paths::function_file(function.address, &format!("drm/{card}"));
+        for connector in list(&folder).iter().filter(|name| name.starts_with(&format!("{card}-"))) {
+            buses.extend(list(&format!("{folder}/{connector}")));
+        }
+    }
+    buses.retain(|name| is_numbered(name, "i2c-"));
+    buses
+}
+
 /// `snd/pcmC0D3p`, `snd/controlC0`, ... of each sound card of the function.
 fn sound(files: Files<'_>, folder: &Folder) -> Vec<String> {
     let is_node = |name: &&String| {
