@@ -323,48 +323,8 @@ fn start_while_the_removal_waits(before: &str, waits: &str) {
     lab.assert_settled("a removal that the driver held back");
 }
 
-#[test]
-fn many_starts_at_once_while_virsh_lists_and_creation_is_slow() {
-    many_starts(8, 200);
-}
-
-/// Starts that many VMs at once, each with a vGPU of its own, while `virsh list` loops.
-fn many_starts(vms: usize, delay_ms: u32) {
-    let lab = with_vgpus();
-    lab.sh(&format!(
-        "echo {delay_ms} > /sys/module/gpuvirt_mdev/parameters/create_delay_ms; echo 64 > /sys/module/gpuvirt_mdev/parameters/pool_gib"
-    ))
-    .expect(0);
-    lab.sh(&format!(
-        "for i in $(seq 0 {}); do
-            /lab/guest-domain vm$i --memory 16 >/tmp/e2e-vm.xml && virsh -q define /tmp/e2e-vm.xml &&
-            gpuvirt vm add vm$i --profile lab-1q || exit 1
-        done",
-        vms - 1
-    ))
-    .expect(0);
-    let script = format!(
-        "( while [ ! -e /tmp/e2e-stop ]; do virsh -q list --all >/dev/null; done ) & list=$!
-         for i in $(seq 0 {last}); do ( s=$EPOCHREALTIME; virsh -q start --paused vm$i >/tmp/e2e-out$i 2>&1; echo \"$? $(( (${{EPOCHREALTIME/./}} - ${{s/./}}) / 1000 ))\" > /tmp/e2e-rc$i ) & pids=\"${{pids:-}} $!\"; done
-         wait $pids; touch /tmp/e2e-stop; wait $list; cat /tmp/e2e-rc*; cat /tmp/e2e-out*",
-        last = vms - 1
-    );
-    let output = lab.sh(&script).expect(0);
-    let started = output.stdout.lines().filter(|line| line.starts_with("0 ")).count();
-    println!("starts, exit code and milliseconds:\n{}", output.stdout);
-    assert_eq!(started, vms, "{output}\n{}", lab.sh("journalctl -u gpuvirtd -n 60"));
-    assert_eq!(vgpus(&lab).len(), vms);
-    lab.sh(&format!("for i in $(seq 0 {}); do virsh -q destroy vm$i & done; wait", vms - 1)).expect(0);
-    until_no_vgpu(&lab);
-}
-
 /// The same, for long: `scripts/test --full`.
 mod full {
-    #[test]
-    fn thirty_two_starts_at_once() {
-        super::many_starts(32, 100);
-    }
-
     #[test]
     fn destroy_and_start_a_hundred_times() {
         super::destroy_and_start(100, 0);

@@ -16,3 +16,4 @@ mod release;
 
 pub(crate) use deadline::WRITE_AT_LEAST;
 pub use deadline::{Asker, CREATION_DEADLINE, VALIDATION_DEADLINE};
+pub use prepare::took_too_long;

@@ -36,7 +36,7 @@ impl Engine {
         let made = self.prepared(domain, Due::to(asker))?;
         if asker.has_left() {
             self.starts.came_too_late(domain.uuid, start);
-            return Err(busy(domain, "what it waited for took too long"));
+            return Err(took_too_long(domain));
         }
         Ok(made)
     }
@@ -283,6 +283,11 @@ fn refused(domain: &Domain, code: RefusalCode, because: String, remedy: &str) ->
         because,
         remedy: vec![remedy.to_owned(), format!("gpuvirt explain {code}")],
     }])
+}
+
+/// A start whose answer is due before what it waits for has come.
+pub fn took_too_long(domain: &Domain) -> EngineError {
+    busy(domain, "what it waited for took too long")
 }
 
 fn too_late(domain: &Domain) -> EngineError {

@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::State;
 use gpuvirt_api::{API_VERSION, ApiError, ErrorKind, HookAnswer, HookCall, HookEvent};
-use gpuvirt_engine::hook::Asker;
+use gpuvirt_engine::hook::{Asker, CREATION_DEADLINE, took_too_long};
 use gpuvirt_model::{Domain, VgpuId};
 
 use super::access::Caller;
@@ -19,6 +19,9 @@ use super::context::Context;
 use super::input::{Body, Nothing, Params};
 use super::lanes::codes;
 use super::presence;
+
+/// How much later than it should the engine may give its own reason, which tells more.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// `POST /v1/hook`
 pub(super) async fn call(
@@ -76,13 +79,25 @@ pub(super) async fn call(
 
 async fn prepare(context: &Arc<Context>, domain: Domain) -> Result<Vec<VgpuId>, Failure> {
     let (since, client) = (Instant::now(), presence::client());
+    let late = took_too_long(&domain);
     let work = move |context: &Context| {
         context.state_is_readable()?;
         let _mark = context.hearing.own_change();
         let waits = || client.as_ref().is_none_or(|client| !client.has_left());
         Ok(context.engine.hook_prepare_for(&Asker { since, waits: &waits }, &domain)?)
     };
-    context.on_a_thread(&context.hooks, work).await
+    let judge = Arc::clone(context);
+    let mut judged = Box::pin(async move { judge.on_a_thread(&judge.hooks, work).await });
+    let answer = tokio::time::timeout(CREATION_DEADLINE + GRACE, &mut judged).await;
+    answer.unwrap_or_else(|_| {
+        // A driver that has become slower in the midst of a change: libvirt is not kept waiting for it, and what comes of it goes.
+        let context = Arc::clone(context);
+        drop(tokio::spawn(async move {
+            let _late = judged.await;
+            remove_released(context);
+        }));
+        Err(late.into())
+    })
 }
 
 /// Removes what was made for VMs that ended, after the hook has its answer.
