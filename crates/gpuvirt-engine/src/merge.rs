@@ -98,7 +98,8 @@ fn merged<K: Ord + Clone, V: PartialEq + Clone>(
     to: &BTreeMap<K, V>,
     mut stored: BTreeMap<K, V>,
 ) -> BTreeMap<K, V> {
-    stored.retain(|key, _| to.contains_key(key) || !from.contains_key(key));
+    // What the change forgets may be another's by that name: a vGPU of a VM that started again meanwhile, on another GPU.
+    stored.retain(|key, value| to.contains_key(key) || from.get(key) != Some(&*value));
     let new = to.iter().filter(|(key, value)| from.get(*key) != Some(*value));
     stored.extend(new.map(|(key, value)| (key.clone(), value.clone())));
     stored
@@ -223,5 +224,7 @@ mod tests {
         assert_eq!(records(&change, &stored), of(&[(A, Some("i915")), (B, Some("xe"))]));
         let gone = Change { gpu: at(A), from: &from, to: &of(&[]) };
         assert_eq!(records(&gone, &stored), of(&[(B, Some("xe"))]));
+        let anew = of(&[(A, Some("nvidia"))]);
+        assert_eq!(records(&gone, &anew), anew, "what others stored by that name since");
     }
 }
