@@ -12,6 +12,8 @@ pub struct Command {
     pub line: Vec<String>,
     /// How often it is run at most, where it takes long.
     pub at_most: Option<usize>,
+    /// It is somebody else's: that it fails is told, and ends nothing.
+    pub may_fail: bool,
 }
 
 impl Command {
@@ -19,7 +21,7 @@ impl Command {
     pub fn new(name: &str, program: &Path, args: &[&str]) -> Result<Self> {
         let mut line = vec![text(program)?];
         line.extend(args.iter().map(|arg| (*arg).to_owned()));
-        Ok(Self { name: name.to_owned(), line, at_most: None })
+        Ok(Self { name: name.to_owned(), line, at_most: None, may_fail: false })
     }
 
     /// The same for one that takes long: run so often and no more.

@@ -71,10 +71,10 @@ impl Contest {
         self.with(Whose::Ours, command)
     }
 
-    /// Adds somebody else's.
+    /// Adds somebody else's, which may fail.
     #[must_use]
     pub fn peer(self, command: Command) -> Self {
-        self.with(Whose::Peers, command)
+        self.with(Whose::Peers, Command { may_fail: true, ..command })
     }
 
     /// The same, where its program is installed; else the verdict says that it is not.
@@ -99,8 +99,11 @@ impl Contest {
     pub fn held(self, ready: impl Fn() -> Result<()>) -> Result<Held> {
         let (whose, commands): (Vec<Whose>, Vec<Command>) = self.ways.into_iter().unzip();
         let samples = sample::rounds(self.runs, &commands, ready)?;
-        let ways = whose.into_iter().zip(samples).collect();
-        Ok(Held { ways, at_most: self.at_most, not_here: self.not_here })
+        let mut not_here = self.not_here;
+        let failed = |samples: &Samples| Some(format!("{} ({})", samples.name, samples.failed.as_ref()?));
+        not_here.extend(samples.iter().filter_map(failed));
+        let ways = whose.into_iter().zip(samples).filter(|(_, samples)| samples.failed.is_none()).collect();
+        Ok(Held { ways, at_most: self.at_most, not_here })
     }
 }
 
@@ -324,8 +327,12 @@ mod tests {
 
     #[test]
     fn a_program_that_nobody_installed_is_no_peer_and_not_forgotten() {
-        let command =
-            |name: &str| Command { name: name.to_owned(), line: vec!["true".to_owned()], at_most: None };
+        let command = |name: &str| Command {
+            name: name.to_owned(),
+            line: vec!["true".to_owned()],
+            at_most: None,
+            may_fail: false,
+        };
         let contest = Contest::of(1)
             .peer_of("true", command("here"))
             .peer_of("no-such-program-at-all", command("gone"));

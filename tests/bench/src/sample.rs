@@ -24,6 +24,8 @@ pub struct Sample {
 pub struct Samples {
     /// As the table shows it.
     pub name: String,
+    /// Why there are none, or none any more, of a command that may fail.
+    pub failed: Option<String>,
     runs: Vec<Sample>,
 }
 
@@ -48,21 +50,27 @@ pub fn interleaved(commands: &[Command]) -> Result<Vec<Samples>> {
 /// The same `runs` times, with `ready` before each run, which does not count either. One that takes long is run as often as
 /// it says, and every second round is the other way round: what a run leaves to the kernel is not always the same one's to bear.
 pub fn rounds(runs: usize, commands: &[Command], ready: impl Fn() -> Result<()>) -> Result<Vec<Samples>> {
-    let mut all: Vec<Samples> =
-        commands.iter().map(|command| Samples { name: command.name.clone(), runs: Vec::new() }).collect();
+    let mut all: Vec<Samples> = commands.iter().map(|command| Samples::none(&command.name)).collect();
     for round in 0..=runs {
         let mut turns: Vec<(&Command, &mut Samples)> = commands.iter().zip(&mut all).collect();
         if round % 2 == 1 {
             turns.reverse();
         }
         for (command, samples) in turns {
-            if command.at_most.is_some_and(|at_most| !(1..=at_most).contains(&round)) {
+            let seldom = command.at_most.is_some_and(|at_most| !(1..=at_most).contains(&round));
+            if seldom || samples.failed.is_some() {
                 continue;
             }
             ready()?;
-            let sample = take(command)?;
-            if round > 0 {
-                samples.runs.push(sample);
+            match take(command) {
+                Ok(sample) if round > 0 => samples.runs.push(sample),
+                Ok(_) => {}
+                Err(error) if command.may_fail => {
+                    eprintln!("not compared: {error:#}");
+                    samples.failed =
+                        Some(format!("in round {round}: {}", error.to_string().replace('\n', ", ")));
+                }
+                Err(error) => return Err(error),
             }
         }
     }
@@ -87,6 +95,10 @@ fn take(command: &Command) -> Result<Sample> {
 }
 
 impl Samples {
+    fn none(name: &str) -> Self {
+        Self { name: name.to_owned(), failed: None, runs: Vec::new() }
+    }
+
     /// The median in microseconds.
     pub fn median(&self) -> u64 {
         let times = self.sorted();
@@ -137,7 +149,7 @@ impl Samples {
     /// Of runs of so many microseconds, each with as many KiB.
     pub fn of(name: &str, times: &[u64]) -> Self {
         let run = |time: &u64| Sample { microseconds: *time, kibibytes: *time };
-        Self { name: name.to_owned(), runs: times.iter().map(run).collect() }
+        Self { runs: times.iter().map(run).collect(), ..Self::none(name) }
     }
 }
 
