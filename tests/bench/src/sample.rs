@@ -47,30 +47,26 @@ pub fn interleaved(commands: &[Command]) -> Result<Vec<Samples>> {
     rounds(RUNS, commands, || Ok(()))
 }
 
-/// The same `runs` times, with `ready` before each run, which does not count either. One that takes long is run as often as
-/// it says, and every second round is the other way round: what a run leaves to the kernel is not always the same one's to bear.
+/// The same `runs` times, with `ready` before each run, which does not count either. Every second round is the other way round: what
+/// a run leaves to the kernel is not always the same one's to bear. One that takes long is run as often as it says, before all others:
+/// a daemon that it asks may be late with what it hears of theirs.
 pub fn rounds(runs: usize, commands: &[Command], ready: impl Fn() -> Result<()>) -> Result<Vec<Samples>> {
     let mut all: Vec<Samples> = commands.iter().map(|command| Samples::none(&command.name)).collect();
+    for (command, samples) in commands.iter().zip(&mut all) {
+        for _ in 0..command.at_most.unwrap_or_default() {
+            ready()?;
+            samples.take_one(command, true)?;
+        }
+    }
     for round in 0..=runs {
         let mut turns: Vec<(&Command, &mut Samples)> = commands.iter().zip(&mut all).collect();
         if round % 2 == 1 {
             turns.reverse();
         }
         for (command, samples) in turns {
-            let seldom = command.at_most.is_some_and(|at_most| !(1..=at_most).contains(&round));
-            if seldom || samples.failed.is_some() {
-                continue;
-            }
-            ready()?;
-            match take(command) {
-                Ok(sample) if round > 0 => samples.runs.push(sample),
-                Ok(_) => {}
-                Err(error) if command.may_fail => {
-                    eprintln!("not compared: {error:#}");
-                    samples.failed =
-                        Some(format!("in round {round}: {}", error.to_string().replace('\n', ", ")));
-                }
-                Err(error) => return Err(error),
+            if command.at_most.is_none() {
+                ready()?;
+                samples.take_one(command, round > 0)?;
             }
         }
     }
@@ -97,6 +93,23 @@ fn take(command: &Command) -> Result<Sample> {
 impl Samples {
     fn none(name: &str) -> Self {
         Self { name: name.to_owned(), failed: None, runs: Vec::new() }
+    }
+
+    /// One run more, unless an earlier one has failed.
+    fn take_one(&mut self, command: &Command, counts: bool) -> Result<()> {
+        if self.failed.is_some() {
+            return Ok(());
+        }
+        match take(command) {
+            Ok(sample) if counts => self.runs.push(sample),
+            Ok(_) => {}
+            Err(error) if command.may_fail => {
+                eprintln!("not compared: {error:#}");
+                self.failed = Some(error.to_string().replace('\n', ", "));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// The median in microseconds.
