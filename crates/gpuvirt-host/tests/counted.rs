@@ -146,6 +146,22 @@ fn a_card_on_vfio_is_looked_at_where_a_container_or_its_own_node_may_be_open() {
     assert!(on_vfio(None, false, false), "a host that knows of no absence");
 }
 
+/// VFIO drivers of vendors have names of their own.
+#[test]
+fn a_vfio_device_of_any_driver_is_looked_at_where_its_own_node_may_be_open() {
+    let looked_for = |node: bool| {
+        is_looked_for(move |tree| {
+            tree.folder(&format!("/sys/bus/pci/devices/{GPU}/vfio-dev/vfio0"));
+            module(tree, "vfio_iommu_type1", 0, &[]);
+            if node {
+                tree.link("/dev/vfio/devices/vfio0", "/dev/zero");
+            }
+        })
+    };
+    assert!(!looked_for(false));
+    assert!(looked_for(true));
+}
+
 #[test]
 fn a_mediated_device_is_counted_with_the_driver_that_has_it() {
     let uuid = "c73f1fa6-489e-4834-9476-d70dabd98c40";

@@ -2,8 +2,9 @@
 //!
 //! A file keeps the module whose operations it has (fs/char_dev.c, `chrdev_open`; drivers/gpu/drm/drm_drv.c, `drm_stub_open`), a
 //! sound stream the card's (sound/core/pcm_native.c, `snd_pcm_open`), and a VFIO device that is open its driver's
-//! (drivers/vfio/vfio_main.c, `vfio_df_device_first_open`). A mapping keeps its file. So a module that nobody keeps has nobody behind any node of its functions, in no container and in no
-//! hidden process. The opposite says little: other cards have the same driver, and the kernel has uses of its own.
+//! (drivers/vfio/vfio_main.c, `vfio_df_device_first_open`). A mapping keeps its file. So a module that nobody keeps has nobody
+//! behind any node of its functions, in no container and in no hidden process. The opposite says little: other cards have the
+//! same driver, and the kernel has uses of its own.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -75,8 +76,10 @@ fn is_missing(files: Files<'_>, node: &str) -> bool {
     number.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
+/// Whether VFIO has devices of these. A vendor's driver that registers such need not be named after VFIO.
 fn is_on_vfio(observed: &Observed) -> bool {
-    !observed.vgpus.is_empty() || functions(observed).any(Function::on_vfio)
+    let has_device = |function: &Function| function.on_vfio() || function.vfio_device.is_some();
+    !observed.vgpus.is_empty() || functions(observed).any(has_device)
 }
 
 /// Whether whoever has a VFIO device open is counted with its driver. A device's own node, where the kernel makes such
