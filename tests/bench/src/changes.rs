@@ -53,7 +53,10 @@ pub fn tables(gpuvirt: &Path, on: &Gpus<'_>, folder: &Path) -> Result<String> {
     // What a way that failed has left would take room from what comes.
     must(
         "sh",
-        &["-c", "for left in /sys/bus/mdev/devices/*/remove; do [ ! -e $left ] || echo 1 >$left; done"],
+        &[
+            "-c",
+            "for left in /sys/bus/mdev/devices/[ef]2000000-0000-4000-8000-*/remove; do [ ! -e $left ] || echo 1 >$left; done",
+        ],
     )?;
     out.push_str(&counts(&gpuvirt, on, folder)?);
     write!(out, "\n### One GPU to passthrough and back\n\n{SWITCH} Medians of {RUNS} interleaved runs.\n\n")?;
