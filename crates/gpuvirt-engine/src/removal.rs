@@ -34,20 +34,20 @@ impl Engine {
 
     /// The turn, when no change of a GPU that this is about is under way that is worth waiting for; and what is there then.
     fn turn_to_remove(&self, request: &RemoveRequest) -> Result<(Turn<'_>, View), EngineError> {
+        let ids = match &request.which {
+            Removal::AllOf(gpu) => {
+                let turn = self.turn_with_look_at(*gpu, request.dry_run);
+                let view = turn.view_of(*gpu)?;
+                return Ok((turn, view));
+            }
+            Removal::These(ids) => ids,
+        };
         loop {
-            let (turn, ids) = match &request.which {
-                Removal::AllOf(gpu) => {
-                    let turn = self.turn_with_look_at(*gpu, request.dry_run);
-                    let view = turn.view_of(*gpu)?;
-                    return Ok((turn, view));
-                }
-                Removal::These(_) if request.dry_run => (self.turn(true), [].as_slice()),
-                Removal::These(ids) => (self.turn(false), ids.as_slice()),
-            };
+            let turn = self.turn(request.dry_run);
             let view = turn.view()?;
             let gpus = ids.iter().flat_map(|id| gpus_of(*id, &view));
             let busy: BTreeSet<PciAddress> = gpus.filter(|gpu| self.is_to_end_soon(*gpu)).collect();
-            if busy.is_empty() {
+            if request.dry_run || busy.is_empty() {
                 return Ok((turn, view));
             }
             drop(turn);

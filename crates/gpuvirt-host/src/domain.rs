@@ -1,4 +1,5 @@
-//! libvirt's own files of its domains, for whoever looks while gpuvirtd or libvirt does not answer: read, as root alone, and never written.
+//! libvirt's own files of its domains, for whoever looks while gpuvirtd or libvirt does not answer: read, as root alone, and never
+//! written.
 //!
 //! `/etc/libvirt/qemu/NAME.xml` is what the next start uses, `autostart/NAME.xml` beside it says that it starts with the host, and
 //! `/run/libvirt/qemu/NAME.xml` is there while QEMU runs (libvirt's `virDomainObjSave`, `qemuDomainSaveStatus`). They hold

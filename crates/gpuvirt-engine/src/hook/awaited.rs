@@ -14,9 +14,7 @@ impl Engine {
         let (desired, _) = self.store.load()?;
         Ok(!makes_vgpus(&desired) || self.listed_if_running().known().is_some())
     }
-}
 
-impl Engine {
     /// The VMs that are to start with the host, for [`crate::starts::Starts::joined`]: each as if it were off, since claims tell
     /// which of them run, and a start keeps the room of the others. As libvirt last listed them, which it does when a VM was
     /// defined or has started: one that is gone since costs a refusal until then. Before the first listing its files tell.

@@ -48,7 +48,8 @@ fn fill(files: Files<'_>, observed: &mut Observed, seen: Seen) {
     if observed.gpus.is_empty() {
         return;
     }
-    let targets = Targets::of(files, observed);
+    // Where nobody has anything open, nothing need be looked for.
+    let targets = if seen.uses.is_empty() { Targets::default() } else { Targets::of(files, observed) };
     let mut found = Found::of(files, &targets, seen);
     let consoles = Consoles::read(files);
     let without_process: Vec<(PciAddress, Vec<Holder>)> = observed
