@@ -14,7 +14,7 @@ machine_pid() { cat "$1/pid" 2>/dev/null || true; }
 machine_alive() {
   local pid
   pid=$(machine_pid "$1")
-  [ -n "$pid" ] && tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -e "-pidfile $1/pid "
+  [ -n "$pid" ] && { tr '\0' ' ' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qF -e "-pidfile $1/pid "
 }
 
 machine_panicked() { grep -aq 'Kernel panic - not syncing' "$1/console.log" 2>/dev/null; }

@@ -24,6 +24,8 @@ qemu_start() {
   local append='root=/dev/vda rw console=ttyS0 quiet intel_iommu=on iommu=pt oops=panic net.ifnames=0'
   # A machine that hangs panics, and whoever waits for it is told.
   append+=' softlockup_panic=1 watchdog_thresh=60'
+  # So does one of whose processors one does nothing any more: its own watchdog sleeps too, the other one's RCU finds it.
+  append+=' sysctl.kernel.panic_on_rcu_stall=1 rcupdate.rcu_cpu_stall_timeout=60'
   append+=' mitigations=off nokaslr tsc=reliable no_timer_check'
   append+=${LAB_APPEND:+ $LAB_APPEND}
   # shellcheck disable=SC2046 # words on purpose
