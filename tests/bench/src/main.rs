@@ -94,6 +94,11 @@ fn measure(args: &[&str]) -> Result<()> {
         ["order", lists @ ..] => order::script(lists).map(|script| print!("{script}")),
         ["floor", "switch", function] => floor::switch(function),
         ["floor", "switch", function, folder] => floor::switch_and_more(function, Path::new(folder)),
+        ["placement"] => {
+            let folder = tempfile::tempdir()?;
+            print!("{}", placement::table(folder.path())?);
+            Ok(())
+        }
         ["floor", "list", file] => floor::list(Path::new(file)),
         _ => bail!("{USAGE}"),
     }

@@ -79,12 +79,16 @@ impl Card {
 
     /// How many more of a profile it takes: what its driver says, within its rule.
     pub fn room(&self, profile: &ProfileName) -> u32 {
-        let Some(offer) = self.offer(profile) else { return 0 };
-        let by_rule = match &self.rule {
+        self.offer(profile).map_or(0, |offer| self.room_by(&self.rule, offer))
+    }
+
+    /// The same of what it offers, were this its rule.
+    pub(super) fn room_by(&self, rule: &Rule, offer: &Offer) -> u32 {
+        let by_rule = match rule {
             Rule::Driver => None,
             Rule::SameSize => self.same_size_room(offer),
             Rule::MixedSize(slots) => self.gib(offer, slots.as_ref()).map(|(slots, gib)| slots.room(gib)),
-            Rule::Mig(instances) => instances.as_ref().map(|instances| instances.room(profile)),
+            Rule::Mig(instances) => instances.as_ref().map(|instances| instances.room(&offer.profile)),
         };
         offer.available.min(by_rule.unwrap_or(u32::MAX)).min(self.free_parents.unwrap_or(u32::MAX))
     }

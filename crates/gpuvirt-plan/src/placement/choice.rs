@@ -96,12 +96,12 @@ impl Room<'_> {
 
     /// Why a vGPU can't be made on this GPU, if it can't.
     pub fn obstacle(&self, request: &Request<'_>, gpu: PciAddress) -> Option<Closed> {
-        let (Some(gpu), Some(card)) = (self.host().observed.gpus.get(&gpu), self.card(gpu)) else {
+        let Some(card) = self.card(gpu) else {
             let because = "it is not on this host".to_owned();
             return Some(Closed { code: RefusalCode::GpuNotFound, because });
         };
         let kept = Kept::of(request, self.host(), || self.open());
-        let found = unsuitable(request, self, (gpu, card), &kept);
+        let found = unsuitable(request, self, card, &kept);
         found.map(|Unsuitable { code, because }| Closed { code, because })
     }
 }
@@ -111,12 +111,13 @@ pub(super) fn chosen(request: &Request, room: &Room) -> Result<Choice, Box<Refus
     let host = room.host();
     let kept = Kept::of(request, host, || room.open());
     let (mut suitable, mut rejected, mut codes) = (Vec::new(), Vec::new(), Vec::new());
-    for (gpu, card) in room.cards() {
-        match unsuitable(request, room, (gpu, card), &kept) {
+    for known in room.cards() {
+        let card = &known.1;
+        match unsuitable(request, room, known, &kept) {
             None => suitable.push((score(request, host, card), card)),
             Some(reason) => {
                 codes.push(reason.code);
-                rejected.push(Rejected { gpu: gpu.address, because: reason.because });
+                rejected.push(Rejected { gpu: card.gpu, because: reason.because });
             }
         }
     }

@@ -4,6 +4,7 @@ use gpuvirt_model::{Gpu, RefusalCode};
 
 use super::card::{Card, Lock, Rule};
 use super::kept::Kept;
+use super::picture::Known;
 use super::request::{Request, Unsuitable};
 use super::room::Room;
 
@@ -11,15 +12,14 @@ use super::room::Room;
 pub(super) fn unsuitable(
     request: &Request,
     room: &Room,
-    (gpu, card): (&Gpu, &Card),
+    (known, card): &(Known, Card),
     kept: &Kept,
 ) -> Option<Unsuitable> {
-    let host = room.host();
     let found = |code, because: String| Some(Unsuitable { code, because });
-    if let Some(closed) = host.closed(gpu) {
+    if let Some(closed) = room.host().closed_with(known) {
         return found(closed.code, closed.because);
     }
-    let label = host.desired.gpu(gpu.address).and_then(|entry| entry.label.as_deref());
+    let label = known.entry.and_then(|entry| entry.label.as_deref());
     if request.label.is_some() && request.label != label {
         return found(RefusalCode::NoSuitableGpu, "it has another label, or none".to_owned());
     }
@@ -33,14 +33,14 @@ pub(super) fn unsuitable(
     if free == 0 {
         let because = match (&card.rule, card.lock(), offer.size_mib) {
             (Rule::SameSize, Lock::Size(locked), Some(size)) if locked != size => {
-                format!("locked to {} by {}", mib(locked), owners(room, gpu))
+                format!("locked to {} by {}", mib(locked), owners(room, known.gpu))
             }
             (Rule::Mig(Some(_)), ..) => "no GPU instance for it is free".to_owned(),
             (Rule::MixedSize(Some(_)), ..) if offer.available > 0 => {
                 format!("no placement of {} is free", offer.size_mib.map(mib).unwrap_or_default())
             }
             _ if card.alive() == 0 => "its driver says that none is available".to_owned(),
-            _ => format!("no room is left beside {}", owners(room, gpu)),
+            _ => format!("no room is left beside {}", owners(room, known.gpu)),
         };
         return found(RefusalCode::NoCapacity, because);
     }

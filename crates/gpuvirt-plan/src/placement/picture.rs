@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gpuvirt_model::{
-    Desired, Framework, Gpu, GraphicsType, Observed, PciAddress, Profile, ProfileName, Records, RefusalCode,
-    Vgpu, VgpuId, VgpuMode,
+    Desired, DesiredGpu, Framework, Function, Gpu, GraphicsType, Observed, PciAddress, Profile, ProfileName,
+    Records, RefusalCode, Vgpu, VgpuId, VgpuMode,
 };
 
 use super::card::{Card, Offer, Rule, gib};
@@ -30,6 +30,16 @@ pub struct HostPicture<'a> {
 /// Live vGPUs by their GPUs.
 pub(super) type Living<'a> = BTreeMap<PciAddress, Vec<&'a Vgpu>>;
 
+/// A GPU with what is known of it elsewhere in the picture, looked up once: on a large host that costs more than to judge it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known<'a> {
+    pub(super) gpu: &'a Gpu,
+    /// The function that stands for the card.
+    primary: Option<&'a Function>,
+    /// What the admin asked for.
+    pub(super) entry: Option<&'a DesiredGpu>,
+}
+
 /// What placement minds and a picture of the host does not show.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Details {
@@ -54,14 +64,21 @@ impl<'a> HostPicture<'a> {
     /// Every GPU that has anything to do with vGPUs, in the order of the addresses.
     pub fn cards(&self) -> Vec<Card> {
         let (gpus, living) = (self.observed.gpus.values(), self.living());
-        gpus.map(|gpu| self.card_with(gpu, &living))
+        gpus.map(|gpu| self.card_with(&self.known(gpu), &living))
             .filter(|card| !card.offers.is_empty() || !card.alive.is_empty())
             .collect()
     }
 
     /// One GPU as the allocators see it.
     pub fn card(&self, gpu: &Gpu) -> Card {
-        self.card_with(gpu, &self.living())
+        self.card_with(&self.known(gpu), &self.living())
+    }
+
+    pub(super) fn known<'b>(&self, gpu: &'b Gpu) -> Known<'b>
+    where
+        'a: 'b,
+    {
+        Known { gpu, primary: self.observed.primary_of(gpu), entry: self.desired.gpu(gpu.address) }
     }
 
     /// The live vGPUs by their GPUs: for whoever looks at all GPUs.
@@ -73,17 +90,19 @@ impl<'a> HostPicture<'a> {
         living
     }
 
-    pub(super) fn card_with(&self, gpu: &Gpu, living: &Living) -> Card {
+    pub(super) fn card_with(&self, known: &Known, living: &Living) -> Card {
+        let Known { gpu, primary, entry: _ } = *known;
+        let living = living.get(&gpu.address).map_or(&[][..], Vec::as_slice);
         let mut alive = BTreeMap::new();
-        for vgpu in living.get(&gpu.address).into_iter().flatten() {
+        for vgpu in living {
             let count = alive.entry(self.profile_of(vgpu)).or_insert(0_u32);
             *count = count.saturating_add(1);
         }
-        let numa_node = self.observed.primary_of(gpu).and_then(|function| function.numa_node);
+        let numa_node = primary.and_then(|function| function.numa_node);
         let offers = offers(gpu, &alive);
         let free_parents = free_parents(gpu);
         let mut card = Card { gpu: gpu.address, rule: Rule::Driver, offers, alive, free_parents, numa_node };
-        card.rule = self.rule(gpu, &card, living);
+        card.rule = self.rule(known, &card, living);
         if matches!(card.rule, Rule::MixedSize(_)) {
             mixed_maxima(&mut card);
         }
@@ -96,31 +115,22 @@ impl<'a> HostPicture<'a> {
         record.map_or_else(|| vgpu.profile.clone(), |record| record.profile.clone())
     }
 
-    fn rule(&self, gpu: &Gpu, card: &Card, living: &Living) -> Rule {
-        match self.desired.gpu(gpu.address).and_then(|entry| entry.vgpu_mode) {
+    fn rule(&self, known: &Known, card: &Card, living: &[&Vgpu]) -> Rule {
+        match known.entry.and_then(|entry| entry.vgpu_mode) {
             Some(VgpuMode::SameSize) => Rule::SameSize,
-            Some(VgpuMode::MixedSize) => Rule::MixedSize(self.slots(gpu, card, living)),
-            Some(VgpuMode::Mig) => Rule::Mig(self.details.instances.get(&gpu.address).cloned()),
-            None if self.looks_same_size(gpu, card) => Rule::SameSize,
+            Some(VgpuMode::MixedSize) => Rule::MixedSize(self.slots(card, living)),
+            Some(VgpuMode::Mig) => Rule::Mig(self.details.instances.get(&card.gpu).cloned()),
+            None if looks_same_size(known, card) => Rule::SameSize,
             None => Rule::Driver,
         }
     }
 
-    /// NVIDIA's default, unless its driver offers another size beside what lives: then somebody set it otherwise.
-    fn looks_same_size(&self, gpu: &Gpu, card: &Card) -> bool {
-        let nvidia = self.observed.primary_of(gpu).is_some_and(|function| function.identity.vendor == NVIDIA);
-        let plain = gpu.frameworks == [Framework::Sriov];
-        let same_size = Card { rule: Rule::SameSize, ..card.clone() };
-        let contradicted = |offer: &Offer| offer.available > 0 && same_size.room(&offer.profile) == 0;
-        nvidia && !plain && !card.offers.iter().any(contradicted)
-    }
-
     /// The slots of a mixed-size card; none where the vendor's table or a vGPU's place is missing.
-    fn slots(&self, gpu: &Gpu, card: &Card, living: &Living) -> Option<Slots> {
+    fn slots(&self, card: &Card, living: &[&Vgpu]) -> Option<Slots> {
         let whole =
             card.offers.iter().filter_map(|offer| offer.size_mib?.checked_mul(offer.max?.into())).max();
         let mut slots = Slots::empty(gib(whole?)?)?;
-        for vgpu in living.get(&gpu.address).into_iter().flatten() {
+        for vgpu in living {
             let size = card.size(&self.profile_of(vgpu)).and_then(gib)?;
             slots.put(vgpu.placement_id.or_else(|| self.details.placements.get(&vgpu.id).copied())?, size);
         }
@@ -129,14 +139,19 @@ impl<'a> HostPicture<'a> {
 
     /// Why nothing is placed on a GPU, whatever its room.
     pub fn closed(&self, gpu: &Gpu) -> Option<Closed> {
+        self.closed_with(&self.known(gpu))
+    }
+
+    pub(super) fn closed_with(&self, known: &Known) -> Option<Closed> {
+        let Known { gpu, primary, entry } = *known;
         let closed = |code, because: String| Some(Closed { code, because });
         if self.desired.host.maintenance {
             return closed(RefusalCode::Maintenance, "the host is in maintenance".to_owned());
         }
-        let Some(entry) = self.desired.gpu(gpu.address) else {
+        let Some(entry) = entry else {
             return closed(RefusalCode::Unmanaged, "unmanaged".to_owned());
         };
-        let found = self.observed.primary_of(gpu).map(|function| function.identity);
+        let found = primary.map(|function| function.identity);
         if found != Some(entry.identity) {
             return closed(RefusalCode::IdentityChanged, "another card than the configured one".to_owned());
         }
@@ -157,6 +172,14 @@ impl<'a> HostPicture<'a> {
         }
         None
     }
+}
+
+/// NVIDIA's default, unless its driver offers another size beside what lives: then somebody set it otherwise.
+fn looks_same_size(known: &Known, card: &Card) -> bool {
+    let nvidia = known.primary.is_some_and(|function| function.identity.vendor == NVIDIA);
+    let plain = known.gpu.frameworks == [Framework::Sriov];
+    let contradicted = |offer: &Offer| offer.available > 0 && card.room_by(&Rule::SameSize, offer) == 0;
+    nvidia && !plain && !card.offers.iter().any(contradicted)
 }
 
 /// A profile once, however many functions of the card offer it.
@@ -196,8 +219,8 @@ fn free_parents(gpu: &Gpu) -> Option<u32> {
 }
 
 fn first(profile: &Profile) -> Offer {
-    let Profile { name, framebuffer_mib, available, max, .. } = profile.clone();
-    Offer { profile: name, size_mib: framebuffer_mib, available, max }
+    let Profile { ref name, framebuffer_mib, available, max, .. } = *profile;
+    Offer { profile: name.clone(), size_mib: framebuffer_mib, available, max }
 }
 
 /// Where the driver names no maximum, a card that has nothing else shows it: what lives and what is left.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use gpuvirt_model::{Gpu, Hostdev, PciAddress, ProfileName, Vgpu, VgpuId};
 
 use super::card::Card;
-use super::picture::{HostPicture, Living};
+use super::picture::{HostPicture, Known, Living};
 
 /// The cards of a host, with what was taken from them.
 #[derive(Debug, Clone)]
@@ -18,20 +18,22 @@ pub struct Room<'a> {
     living: Living<'a>,
     /// The running VMs of vGPUs: looked up for many, and often for none.
     owners: OnceCell<BTreeMap<VgpuId, &'a str>>,
-    cards: BTreeMap<PciAddress, Card>,
+    cards: BTreeMap<PciAddress, (Known<'a>, Card)>,
 }
 
 impl<'a> Room<'a> {
     /// What there is now.
     pub fn of(host: &HostPicture<'a>) -> Self {
         let (gpus, living) = (host.observed.gpus.values(), host.living());
-        let cards = gpus.map(|gpu| (gpu.address, host.card_with(gpu, &living))).collect();
+        let known = gpus.map(|gpu| host.known(gpu));
+        let cards =
+            known.map(|known| (known.gpu.address, (known, host.card_with(&known, &living)))).collect();
         Self { host: *host, living, owners: OnceCell::new(), cards }
     }
 
     /// Takes the room of one vGPU, as far as there is any.
     pub fn take(&mut self, gpu: PciAddress, profile: &ProfileName) {
-        if let Some(card) = self.cards.get_mut(&gpu) {
+        if let Some((_, card)) = self.cards.get_mut(&gpu) {
             card.take(profile, 1);
         }
     }
@@ -50,21 +52,18 @@ impl<'a> Room<'a> {
         self.owners.get_or_init(|| owners(&self.host)).get(&vgpu).copied()
     }
 
-    pub(super) fn card(&self, gpu: PciAddress) -> Option<&Card> {
+    pub(super) fn card(&self, gpu: PciAddress) -> Option<&(Known<'a>, Card)> {
         self.cards.get(&gpu)
     }
 
-    pub(super) fn cards(&self) -> impl Iterator<Item = (&'a Gpu, &Card)> + '_ {
-        let of = |(gpu, card)| Some((self.host.observed.gpus.get(gpu)?, card));
-        self.cards.iter().filter_map(of)
+    pub(super) fn cards(&self) -> impl Iterator<Item = &(Known<'a>, Card)> + '_ {
+        self.cards.values()
     }
 
     /// The cards on which anything is placed.
     pub(super) fn open(&self) -> Vec<Card> {
-        self.cards()
-            .filter(|(gpu, _)| self.host.closed(gpu).is_none())
-            .map(|(_, card)| card.clone())
-            .collect()
+        let open = self.cards().filter(|(known, _)| self.host.closed_with(known).is_none());
+        open.map(|(_, card)| card.clone()).collect()
     }
 }
 
