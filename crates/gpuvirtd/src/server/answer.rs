@@ -1,12 +1,15 @@
-//! Errors as they travel: one JSON shape with the status of its kind, whatever went wrong.
+//! Documents that are kept as they travel, and errors: one JSON shape with the status of its kind, whatever went wrong.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::body::Bytes;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use gpuvirt_api::{ApiError, ErrorKind};
 use gpuvirt_engine::EngineError;
 use gpuvirt_engine::ports::PortError;
 use gpuvirt_model::{Refusal, RefusalCode};
+use serde::Serialize;
 
 use gpuvirt_model::chain;
 
@@ -73,6 +76,25 @@ impl From<PortError> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         (self.status, Json(self.error)).into_response()
+    }
+}
+
+/// A document that is kept as it travels.
+pub(super) struct Written(pub(super) Bytes);
+
+impl Written {
+    /// The document as JSON.
+    pub(super) fn of(document: &impl Serialize) -> Result<Self, Failure> {
+        serde_json::to_vec(document).map(|text| Self(text.into())).map_err(|error| {
+            tracing::error!(%error, "an answer can't be written as JSON");
+            Failure::bug()
+        })
+    }
+}
+
+impl IntoResponse for Written {
+    fn into_response(self) -> Response {
+        ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], self.0).into_response()
     }
 }
 

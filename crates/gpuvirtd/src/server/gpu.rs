@@ -11,7 +11,7 @@ use gpuvirt_engine::{Cordon, Preparation, SwitchRequest};
 use gpuvirt_model::{ConfiguredType, Gpu, PciAddress, Warning, WarningCode};
 
 use super::access::{Caller, Writer};
-use super::answer::Failure;
+use super::answer::{Failure, Written};
 use super::change;
 use super::context::Context;
 use super::input::{Body, GpuName, Nothing, Params, bad};
@@ -24,12 +24,16 @@ pub(super) async fn list(
     State(context): State<Arc<Context>>,
     freshness: Freshness,
     _: Params<Nothing>,
-) -> Result<Json<List<GpuDocument>>, Failure> {
+) -> Result<Written, Failure> {
     let read = |context: &Context, picture: &Picture| {
+        if let Some(written) = picture.gpus.get() {
+            return Ok(Written(written.clone()));
+        }
         let gpus = picture.view.observed.gpus.values().map(|gpu| document(gpu, picture)).collect();
-        Ok(context.list("GpuList", picture, gpus))
+        let Written(written) = Written::of(&context.list("GpuList", picture, gpus))?;
+        Ok(Written(picture.gpus.get_or_init(|| written).clone()))
     };
-    context.look(freshness, read).await.map(Json)
+    context.look(freshness, read).await
 }
 
 /// `GET /v1/gpus/{gpu}`

@@ -90,7 +90,7 @@ impl Context {
         domains: impl FnOnce(&dyn Domains) -> Reading<Vec<Domain>>,
     ) -> Result<Picture, Failure> {
         let error = match view {
-            Ok(view) => return Ok(Picture { view, problems: Vec::new() }),
+            Ok(view) => return Ok(Picture::new(view, Vec::new())),
             Err(error) => error,
         };
         let Err(unreadable) = self.outside.store.load() else { return Err(error.into()) };
@@ -99,7 +99,7 @@ impl Context {
         let view = View { observed, desired: Desired::default(), records: Records::default() };
         let problem =
             format!("what is configured is not known, and nothing is changed: {}", chain(&unreadable));
-        Ok(Picture { view, problems: vec![problem] })
+        Ok(Picture::new(view, vec![problem]))
     }
 
     /// The envelope of a listing.

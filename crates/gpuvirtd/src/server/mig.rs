@@ -80,7 +80,7 @@ impl Context {
             MigDocument::new(card.gpu, card.state, (&view.observed, &view.desired, &view.records))
         });
         let documents = documents.collect();
-        let picture = Picture { view, problems: Vec::new() };
+        let picture = Picture::new(view, Vec::new());
         Ok(self.list("MigList", &picture, documents))
     }
 

@@ -34,7 +34,7 @@ impl Context {
     ) -> Result<T, Failure> {
         self.read(move |context| {
             let picture = match view(context) {
-                Ok(view) => Picture { view, problems: Vec::new() },
+                Ok(view) => Picture::new(view, Vec::new()),
                 // Our own files may be unreadable: the whole picture says so.
                 Err(_) => context.picture()?,
             };

@@ -4,9 +4,10 @@
 //! It serves listings alone. A change looks for itself, and so does a question that says `Cache-Control: no-cache`, as
 //! the command's do: attributes that others write, and processes that open a device, send no event.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use axum::body::Bytes;
 use gpuvirt_engine::View;
 use gpuvirt_plan::difference::HostSummary;
 
@@ -18,6 +19,14 @@ pub(super) struct Picture {
     pub(super) view: View,
     /// Why the desired document is not part of it, when it is not.
     pub(super) problems: Vec<String>,
+    /// The list of its GPUs as it travels, once somebody has asked for it: what is asked most, and the same for everybody.
+    pub(super) gpus: OnceLock<Bytes>,
+}
+
+impl Picture {
+    pub(super) fn new(view: View, problems: Vec<String>) -> Self {
+        Self { view, problems, gpus: OnceLock::new() }
+    }
 }
 
 /// How much of the past an answer may show.
