@@ -39,5 +39,10 @@ fi
   install -m 644 /lab/gpuvirtd.toml /etc/gpuvirt/ && systemctl restart gpuvirtd
   # libvirt looks for hooks when it starts
   systemctl try-restart libvirtd virtqemud 2>/dev/null || true
+  # The rule is for functions that come; these came before it.
+  if [ -e /etc/udev/rules.d/90-e2e-power.rules ]; then
+    . /lab/devices.env
+    for function in "$PLAIN_GPU" "$MULTI_AUDIO"; do echo auto >"/sys/bus/pci/devices/$function/power/control"; done
+  fi
   # tests cut the power
   sync'

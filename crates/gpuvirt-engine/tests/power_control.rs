@@ -73,6 +73,30 @@ fn a_change_that_is_taken_back_leaves_it_as_it_was() {
 }
 
 #[test]
+fn what_vfio_leaves_when_somebody_takes_the_card_from_it_is_not_the_hosts() {
+    let world = World::new();
+    let before = world.picture();
+    let by_hand = |value: &str| {
+        world.kernel.write(&format!("/sys/bus/pci/devices/{GPU}/driver_override"), b"\n").unwrap();
+        world.kernel.write(&format!("/sys/bus/pci/devices/{GPU}/driver/unbind"), GPU.as_bytes()).unwrap();
+        world.kernel.write("/sys/bus/pci/drivers_probe", GPU.as_bytes()).unwrap();
+        assert_eq!(power(&world, GPU), "on", "VFIO leaves it so");
+        world.kernel.write(&file(GPU), value.as_bytes()).unwrap();
+    };
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    by_hand("on");
+    assert!(world.set(GPU, ConfiguredType::Direct).unwrap().outcome.is_changed());
+    world.set(GPU, ConfiguredType::Shared).unwrap();
+    assert_eq!(world.picture(), before);
+
+    // Given back by us, it is the host's to set.
+    world.kernel.write(&file(GPU), b"on").unwrap();
+    world.set(GPU, ConfiguredType::Direct).unwrap();
+    world.set(GPU, ConfiguredType::Shared).unwrap();
+    assert_eq!(power(&world, GPU), "on");
+}
+
+#[test]
 fn what_a_driver_sets_when_it_takes_the_card_is_not_the_last_word() {
     let world = World::new();
     world.kernel.lets_sleep("snd_hda_intel");

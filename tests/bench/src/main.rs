@@ -34,6 +34,7 @@ usage: gpuvirt-bench document PROFILE PART ...
                                          put the parts, which all others print, together; ends with 3 where a verdict is
                                          bad: a peer is ahead or lighter, or more is taken than may be
        gpuvirt-bench growth GPUVIRT      recorded hosts and placement, from small to large
+       gpuvirt-bench placement           placement alone
        gpuvirt-bench live GPUVIRT        this machine's inventory
        gpuvirt-bench changes GPUVIRT MDEV_GPU PLAIN_GPU
                                          vGPUs and switches on the lab VM, beside bare writes and the peers
@@ -74,6 +75,7 @@ fn main() -> Result<ExitCode> {
 fn measure(args: &[&str]) -> Result<()> {
     match args {
         ["growth", gpuvirt] => growth(&Path::new(gpuvirt).canonicalize()?),
+        ["placement"] => placed(tempfile::tempdir()?.path()),
         ["live", gpuvirt] => live(&Path::new(gpuvirt).canonicalize()?, tempfile::tempdir()?.path()),
         ["sample", program, args @ ..] => sample::once(program, args),
         ["floor", "file", file] => floor::file(Path::new(file)),
@@ -94,11 +96,6 @@ fn measure(args: &[&str]) -> Result<()> {
         ["order", lists @ ..] => order::script(lists).map(|script| print!("{script}")),
         ["floor", "switch", function] => floor::switch(function),
         ["floor", "switch", function, folder] => floor::switch_and_more(function, Path::new(folder)),
-        ["placement"] => {
-            let folder = tempfile::tempdir()?;
-            print!("{}", placement::table(folder.path())?);
-            Ok(())
-        }
         ["floor", "list", file] => floor::list(Path::new(file)),
         _ => bail!("{USAGE}"),
     }
@@ -115,7 +112,11 @@ fn growth(gpuvirt: &Path) -> Result<()> {
     println!("\n### A recorded host, many times over\n");
     print!("{}", recorded::multiplied(gpuvirt, folder.path())?);
     println!("\n### Placement\n");
-    print!("{}", placement::table(folder.path())?);
+    placed(folder.path())
+}
+
+fn placed(folder: &Path) -> Result<()> {
+    print!("{}", placement::table(folder)?);
     Ok(())
 }
 
