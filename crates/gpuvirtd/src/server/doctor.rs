@@ -8,7 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use gpuvirt_api::{DoctorDocument, TestimonyDocument};
 use gpuvirt_engine::View;
-use gpuvirt_model::health::{DaemonHealth, LibvirtHealth};
+use gpuvirt_model::health::{DaemonHealth, Health, LibvirtHealth, LibvirtVersions};
 use gpuvirt_model::{Domain, Hostdev, Machine, PciAddress, Reading, Testimony, Unknown, VgpuId};
 use gpuvirt_plan::diagnose::{self, Case};
 
@@ -27,11 +27,9 @@ pub(super) async fn show(
     let only = of.gpu.as_deref().map(selector).transpose()?;
     let read = move |context: &Context| {
         let before = context.engine.changing();
-        let picture = context.picture_soon()?;
+        let (picture, health, libvirt) = looked_at(context)?;
         let view = &picture.view;
-        let health = context.outside.host.health(&view.observed);
-        let (libvirt, daemon) =
-            (libvirt(context, &picture, Patience::Short), daemon(context, &picture, &before));
+        let daemon = daemon(context, &picture, &before);
         let case = Case {
             health: &health,
             observed: &view.observed,
@@ -61,8 +59,9 @@ pub(super) async fn testimony(
     let read = |context: &Context| {
         let before = context.engine.changing();
         let picture = context.picture()?;
-        let (libvirt, daemon) =
-            (libvirt(context, &picture, Patience::Usual), daemon(context, &picture, &before));
+        let versions = versions(context, Patience::Usual);
+        let libvirt = libvirt(context, &picture, versions, Patience::Usual);
+        let daemon = daemon(context, &picture, &before);
         let lockers = context.outside.host.health(&picture.view.observed).memory.lockers.value;
         let Picture { view, problems, gpus: _ } = picture;
         let View { observed, desired, records } = view;
@@ -73,9 +72,42 @@ pub(super) async fn testimony(
     context.read(read).await.map(Json)
 }
 
+/// A fresh look at everything. libvirt is asked while the host is read: it takes as long, and a doctor has no more than a second.
+fn looked_at(context: &Context) -> Result<(Picture, Health, LibvirtHealth), Failure> {
+    let short = Patience::Short;
+    let (versions, picture) = beside(|| versions(context, short), || context.picture_soon())?;
+    let picture = picture?;
+    let (libvirt, health) = beside(
+        || libvirt(context, &picture, versions, short),
+        || context.outside.host.health(&picture.view.observed),
+    )?;
+    Ok((picture, health, libvirt))
+}
+
+/// Both at once: the first on a thread of its own.
+fn beside<A: Send, B>(other: impl FnOnce() -> A + Send, here: impl FnOnce() -> B) -> Result<(A, B), Failure> {
+    std::thread::scope(|scope| {
+        let other = scope.spawn(other);
+        let here = here();
+        // The panic's message and place are on stderr already.
+        other.join().map(|other| (other, here)).map_err(|_| Failure::bug())
+    })
+}
+
+/// libvirt's address, and the versions of its daemon and of its QEMU.
+type Versions = (Option<String>, Reading<LibvirtVersions>);
+
+fn versions(context: &Context, patience: Patience) -> Versions {
+    context.outside.definitions.libvirt(patience)
+}
+
 /// libvirt's versions, and the machines of the VMs that GPUs are a matter of.
-fn libvirt(context: &Context, picture: &Picture, patience: Patience) -> LibvirtHealth {
-    let (uri, versions) = context.outside.definitions.libvirt(patience);
+fn libvirt(
+    context: &Context,
+    picture: &Picture,
+    (uri, versions): Versions,
+    patience: Patience,
+) -> LibvirtHealth {
     let machines = match &picture.view.observed.domains {
         Reading::Known(domains) => machines(context, domains, patience),
         Reading::Unknown(why) => Reading::Unknown(why.clone()),
