@@ -1,7 +1,6 @@
 //! A plan carried out: journal, steps, verification, and the way back when one of them fails.
 
 use std::error::Error;
-use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use gpuvirt_model::{Gpu, Holder, Hostdev, Observed, PciAddress, Refusal, RefusalCode, VgpuId, chain};
@@ -141,7 +140,7 @@ impl Engine {
                     let what = format!("cannot {}: {}", explain::sentence(step), chain(&error));
                     let still_waiting = matches!(error, StepError::StillWaiting { .. });
                     if still_waiting {
-                        self.given_up.lock().unwrap_or_else(PoisonError::into_inner).insert(gpu);
+                        self.give_up(gpu);
                     }
                     // What was not written is not to be taken back: what is there is somebody else's.
                     let begun =

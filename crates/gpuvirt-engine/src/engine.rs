@@ -302,13 +302,17 @@ impl Engine {
         }
     }
 
+    pub(crate) fn give_up(&self, gpu: PciAddress) {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner).insert(gpu);
+    }
+
     /// The steps that are under way, the oldest first, for whoever waits for one.
     pub fn working(&self) -> Vec<Working> {
         self.progress.now()
     }
 
-    /// The GPUs of which a write was given up since this was asked last, because the kernel kept it waiting. That it ends,
-    /// nobody tells, and it may have ended since.
+    /// The GPUs of which a write was given up since this was asked last, because the kernel kept it waiting, or whose change
+    /// could not be taken back for one. That it ends, nobody tells, and it may have ended since.
     pub fn take_given_up(&self) -> BTreeSet<PciAddress> {
         std::mem::take(&mut *self.given_up.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -78,6 +78,7 @@ impl Engine {
     /// A change that was stored before its journal could be closed is done; any other is taken back.
     fn recover_one(&self, turn: &Turn<'_>, plan: &Plan, deadline: Duration) -> Result<(), String> {
         if let Some(waiting) = self.waiting_for(plan).map_err(|error| chain(&error))? {
+            self.give_up(plan.gpu);
             return Err(format!(
                 "process {} still waits in the kernel for it; it ends by itself",
                 waiting.writer
@@ -85,6 +86,7 @@ impl Engine {
         }
         let mut view = turn.view().map_err(|error| chain(&error))?;
         if let Some(locked) = locked(plan, &view) {
+            self.give_up(plan.gpu);
             return Err(format!("the kernel holds {locked} for a write that waits; it ends by itself"));
         }
         // From here on others leave it alone, and see that it is under way.

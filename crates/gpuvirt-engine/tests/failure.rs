@@ -155,8 +155,16 @@ fn a_write_that_blocks_is_left_alone_and_taken_back_when_it_has_ended() {
         written,
         "nothing more is written while the kernel holds the device"
     );
+    // The next daemon, at its start: the write may end between its look and its wait.
+    let next = world.engine();
+    let Err(EngineError::Failed { .. }) =
+        next.recover_these(&BTreeSet::from([at(GPU)]), Duration::from_secs(1))
+    else {
+        panic!()
+    };
+    assert_eq!(next.take_given_up(), BTreeSet::from([at(GPU)]), "whoever waits for its end is told");
     assert_eq!(world.kernel.release(), 0);
-    world.engine().recover(Duration::from_secs(1)).unwrap();
+    next.recover(Duration::from_secs(1)).unwrap();
     assert_eq!(world.picture(), before);
 }
 
