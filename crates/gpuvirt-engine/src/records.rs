@@ -1,8 +1,8 @@
 //! What we remember of a change: how the host had each function, and what on the cards is ours.
 
 use gpuvirt_model::{
-    DriverName, Function, GpuInstance, GpuInstanceRecord, HostBinding, Observed, PciAddress, PowerControl,
-    Records, VfsRecord, VgpuMode, VgpuModeRecord,
+    Function, GpuInstance, GpuInstanceRecord, GraphicsType, HostBinding, Observed, PciAddress, PowerControl,
+    Records, VfsRecord, VgpuMode, VgpuModeRecord, When,
 };
 use gpuvirt_plan::{Marks, MigMode, MixedSize, Plan, Step, mig};
 
@@ -16,19 +16,14 @@ pub(crate) fn records_after(view: &View, plan: &Plan) -> Records {
         let Some(observed) = view.observed.functions.get(function) else { continue };
         let host_driver = binding.driver.as_ref().is_some_and(|driver| !driver.leaves_group_viable());
         let first = binding.driver.is_none() && records.host_binding(observed).is_none();
-        let changed_hands = taker(plan, *function);
-        let vfio_since = view.observed.host.boot_id.filter(|_| changed_hands == Some(Taker::Vfio));
         if host_driver || first {
             let recorded = HostBinding {
                 driver: binding.driver.clone(),
                 driver_override: binding.driver_override.clone(),
                 identity: Some(observed.identity),
                 power_control: hosts_power_control(view, plan, observed),
-                vfio_since,
             };
             records.host_bindings.insert(*function, recorded);
-        } else if let (Some(_), Some(recorded)) = (changed_hands, records.host_bindings.get_mut(function)) {
-            recorded.vfio_since = vfio_since;
         }
     }
     for step in &plan.steps {
@@ -65,34 +60,15 @@ pub(crate) fn records_after(view: &View, plan: &Plan) -> Records {
     records
 }
 
-/// Who has a function that changes hands at the end of a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Taker {
-    Vfio,
-    Host,
-}
-
-fn taker(plan: &Plan, function: PciAddress) -> Option<Taker> {
-    plan.steps.iter().rev().find_map(|step| match step {
-        Step::Probe { function: probed, expect } if *probed == function => {
-            let vfio = expect.as_ref().is_some_and(DriverName::leaves_group_viable);
-            Some(if vfio { Taker::Vfio } else { Taker::Host })
-        }
-        _ => None,
-    })
-}
-
-/// What the host itself set. A function that somebody took from VFIO behind us is awake because VFIO leaves them all so: what
-/// it was before is known better.
+/// What the host itself set. A card that is `direct` already, and that somebody took from VFIO behind us, is awake because VFIO
+/// leaves them all so: what the host had set is known better. One that is lent is the host's in between.
 fn hosts_power_control(view: &View, plan: &Plan, function: &Function) -> Option<PowerControl> {
     let found = plan.before.power_control.get(&function.address).copied();
-    let taken_away = view.records.host_binding(function).filter(|recorded| {
-        recorded.vfio_since.is_some() && recorded.vfio_since == view.observed.host.boot_id
+    let direct = view.desired.gpu(plan.gpu).is_some_and(|entry| {
+        entry.graphics_type.resolve(&view.desired.host) == GraphicsType::Direct && entry.when != When::Vm
     });
-    match taken_away.and_then(|recorded| recorded.power_control) {
-        Some(before) if found == Some(PowerControl::On) => Some(before),
-        _ => found,
-    }
+    let known = view.records.host_binding(function).and_then(|recorded| recorded.power_control);
+    if direct && found == Some(PowerControl::On) { known.or(found) } else { found }
 }
 
 /// Our records after a switch: what it made is ours, and what it wiped is nobody's. Others' would have been refused, and

@@ -80,9 +80,6 @@ pub struct HostBinding {
     /// Its `power/control`, which VFIO sets to its own liking when it comes and when it leaves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power_control: Option<PowerControl>,
-    /// The boot in which VFIO got it from us; none once the host has it back from us.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vfio_since: Option<Uuid>,
 }
 
 fn mdev() -> Framework {
@@ -95,7 +92,7 @@ fn is_mdev(framework: &Framework) -> bool {
 }
 
 impl Records {
-    /// These records without what a reboot took: virtual functions and what they were, and what VFIO had.
+    /// These records without what a reboot took: virtual functions, and what they were.
     ///
     /// Their addresses come again and may then be somebody else's vGPUs. A uuid does not: those records stay.
     #[must_use]
@@ -105,9 +102,6 @@ impl Records {
         self.vfs.retain(|_, record| !gone(record.boot));
         self.gpu_instances.retain(|record| !gone(record.boot));
         self.vgpu_modes.retain(|_, record| !gone(record.boot));
-        for binding in self.host_bindings.values_mut() {
-            binding.vfio_since = binding.vfio_since.filter(|since| !gone(Some(*since)));
-        }
         self
     }
 

@@ -43,7 +43,7 @@ fn record_of(observed: &Observed, (driver, over): (&str, &str)) -> Records {
         let identity = Some(observed.functions[&at(address)].identity);
         let (driver, driver_override) = (was.driver.clone(), was.driver_override.clone());
         let power_control = Some(PowerControl::Auto);
-        (at(address), HostBinding { driver, driver_override, identity, power_control, vfio_since: None })
+        (at(address), HostBinding { driver, driver_override, identity, power_control })
     };
     Records { host_bindings: [GPU, AUDIO].map(recorded).into(), ..Records::default() }
 }

@@ -357,18 +357,6 @@ fn power_control_is_an_addition_to_version_1() {
     assert_eq!(state.open_intents().unwrap(), [plan]);
 }
 
-#[test]
-fn since_when_vfio_has_a_function_is_an_addition_to_version_1() {
-    let mut records = records();
-    records.host_bindings.get_mut(&GPU).unwrap().vfio_since = Some(Uuid::from_u128(7));
-    let dir = tempfile::tempdir().unwrap();
-    let state = StateDir::open(dir.path()).unwrap();
-    state.commit(&desired(), &records).unwrap();
-    state.open_journal(&plan()).unwrap();
-    is_golden("v1-vfio-since", dir.path());
-    assert_eq!(read_state(dir.path()).unwrap().records, records);
-}
-
 fn is_golden(folder: &str, dir: &Path) {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/state").join(folder);
     let journal = "journal/0000:41:00.0.json";
