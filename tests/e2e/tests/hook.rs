@@ -303,9 +303,10 @@ fn start_while_the_removal_waits(before: &str, waits: &str) {
     let answered = lab
         .sh("s=$EPOCHREALTIME; virsh -q start --paused again; code=$?
             echo $(( (${EPOCHREALTIME/./} - ${s/./}) / 1000 )); exit $code")
-        .expect(1)
-        .says("[busy]");
+        .expect(1);
     println!("{answered}");
+    // Under way still, or given up in that moment.
+    assert!(answered.stderr.contains("[busy]") || answered.stderr.contains("[hands-off]"), "{answered}");
     assert_eq!(answered.stderr.matches("gpuvirt: ").count(), 1, "one sentence of ours: {answered}");
     // 10 s are the hook's; the rest is virsh and this slow host.
     assert!(answered.text().parse::<u64>().unwrap() < 15_000, "{answered}");
