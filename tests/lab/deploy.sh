@@ -33,6 +33,7 @@ if [ "${1:-}" = --tests ]; then
   done >"$stage/etc/udev/rules.d/90-e2e-power.rules"
 fi
 "$lab" push "$stage"/* /
+# shellcheck disable=SC2016 # it is the lab's shell that expands
 "$lab" exec -- sh -c '
   [ -d /sys/module/gpuvirt_mdev ] || { modprobe -a vfio mdev && insmod /lab/modules/gpuvirt_mdev.ko; }
   DEBIAN_FRONTEND=noninteractive dpkg -i --force-confold /lab/gpuvirt.deb >/dev/null &&

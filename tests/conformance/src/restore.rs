@@ -94,9 +94,6 @@ impl Function {
         if let Some(autoprobe) = self.autoprobe.as_deref().filter(|_| now.autoprobe != self.autoprobe) {
             write(&file(function, "sriov_drivers_autoprobe"), autoprobe);
         }
-        if let Some(control) = self.power.as_deref().filter(|_| now.power != self.power) {
-            write(&file(function, "power/control"), control);
-        }
         let text = self.driver_override.as_deref().filter(|text| *text != "(null)\n").unwrap_or("\n");
         write(&file(function, "driver_override"), text);
         if now.driver != self.driver {
@@ -113,6 +110,12 @@ impl Function {
             self.numvfs.as_deref().filter(|count| *count != "0\n" && now.numvfs != self.numvfs)
         {
             write(&file(function, "sriov_numvfs"), numvfs);
+        }
+        // Last: VFIO sets it too when it leaves the function.
+        if let Some(control) =
+            self.power.as_deref().filter(|_| Self::now(bench, function).power != self.power)
+        {
+            write(&file(function, "power/control"), control);
         }
     }
 }
