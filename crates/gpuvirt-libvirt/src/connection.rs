@@ -29,8 +29,11 @@ pub struct Libvirt {
     /// The listing that all who want one share.
     pub(crate) listing: SingleFlight<Reading<Vec<Domain>>>,
     pub(crate) deadline: Duration,
+    /// The same of who opens no connection: others are to have theirs on a new one where there is none.
+    pub(crate) unopened: SingleFlight<Reading<Vec<Domain>>>,
     /// Who waits as long as anybody closes a connection that owes an answer: nobody else shall queue behind it.
     pub(crate) gives_up_for_all: bool,
+    opens: bool,
 }
 
 impl Libvirt {
@@ -54,8 +57,10 @@ impl Libvirt {
             told: None,
             requests: Requests::new(deadline),
             listing: SingleFlight::new(deadline),
+            unopened: SingleFlight::new(deadline),
             deadline,
             gives_up_for_all: true,
+            opens: true,
         })
     }
 
@@ -68,6 +73,13 @@ impl Libvirt {
         let deadline = deadline.max(pace).min(self.deadline);
         let (requests, listing) = (self.requests.within(deadline), self.listing.within(deadline));
         Self { requests, listing, deadline, gives_up_for_all: false, ..self.clone() }
+    }
+
+    /// The same connection for who asks on it alone: none is opened where it is dead. A libvirtd that is told to end hangs up
+    /// first, and where its socket is systemd's, who connects then has it started again.
+    #[must_use]
+    pub fn without_opening(&self) -> Self {
+        Self { listing: self.unopened.within(self.deadline), opens: false, ..self.clone() }
     }
 
     /// The same, and `told` gets the events of each connection that is opened. It must neither block nor ask libvirt.
@@ -92,6 +104,12 @@ impl Libvirt {
         present.is_some_and(|present| present.is_alive().unwrap_or(false))
     }
 
+    /// Whether the other end hung up, as far as is seen without asking it anything; not where none is open.
+    pub fn has_died(&self) -> bool {
+        let present = self.slot().clone();
+        present.is_some_and(|present| !present.is_alive().unwrap_or(false))
+    }
+
     /// Runs a request on a connection that answered just before.
     pub(crate) fn request<T: Send + 'static>(
         &self,
@@ -111,7 +129,7 @@ impl Libvirt {
         result
     }
 
-    /// The present connection if it is alive, else a new one.
+    /// The present connection if it is alive, else a new one, where one may be opened.
     pub(crate) fn connected(&self) -> Result<Arc<Connected>, LibvirtError> {
         // Not under the lock: a request on a dead connection can take as long as it likes.
         let present = self.present();
@@ -119,6 +137,9 @@ impl Libvirt {
         // and a dead connection stays dead.
         if let Some(connection) = present.filter(|present| present.lib_version().is_ok()) {
             return Ok(connection);
+        }
+        if !self.opens {
+            return Err(LibvirtError::NotConnected { uri: self.uri.to_string() });
         }
         let opened =
             self.opened().map_err(|source| LibvirtError::Connect { uri: self.uri.to_string(), source })?;

@@ -70,12 +70,16 @@ impl Libvirt {
     /// be read. All who ask while libvirt answers somebody share one answer, and while an answer is overdue everybody
     /// is told so at once.
     pub fn domains(&self) -> Reading<Vec<Domain>> {
+        let (doing, waited) = (LISTING.to_owned(), self.deadline);
+        // It owes one that was asked for without opening a connection.
+        if self.unopened.is_overdue() {
+            return unknown(&LibvirtError::Busy { doing, waited });
+        }
         let this = self.clone();
         let listing = self.listing.ask(move || {
             let listed = this.listed();
             listed.map_or_else(|error| unknown(&error), Listing::reading)
         });
-        let (doing, waited) = (LISTING.to_owned(), self.deadline);
         listing.unwrap_or_else(|none| {
             unknown(&match none {
                 NoAnswer::Late => {
@@ -105,7 +109,7 @@ impl Libvirt {
     /// Whether libvirt owes the answer to a listing for longer than anybody waits: another question would most likely
     /// wait in vain.
     pub fn is_overdue(&self) -> bool {
-        self.listing.is_overdue()
+        self.listing.is_overdue() || self.unopened.is_overdue()
     }
 
     /// The stored definition of a domain, secrets included; none when there is no such domain, or when it has no

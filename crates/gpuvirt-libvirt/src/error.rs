@@ -22,6 +22,12 @@ pub enum LibvirtError {
         #[source]
         source: Failure,
     },
+    /// The connection is gone, and none is opened for this.
+    #[error("the connection to libvirt at {uri} is closed, and none is opened for this")]
+    NotConnected {
+        /// Where.
+        uri: String,
+    },
     /// libvirt refused or failed.
     #[error("{doing}")]
     Call {

@@ -53,6 +53,19 @@ fn hostdevs() -> Vec<Hostdev> {
 }
 
 #[test]
+fn who_opens_no_connection_asks_on_the_one_that_is_there() {
+    let libvirt = Libvirt::open(URI).unwrap();
+    let asks = libvirt.without_opening();
+    assert!(matches!(asks.domains(), Reading::Unknown(_)), "none is open");
+    assert!(matches!(asks.versions(), Err(LibvirtError::NotConnected { .. })));
+    assert!(!libvirt.is_alive() && !libvirt.has_died());
+    assert!(libvirt.domains().known().is_some());
+    assert!(asks.domains().known().is_some() && libvirt.is_alive() && !libvirt.has_died());
+    libvirt.close();
+    assert!(matches!(asks.domains(), Reading::Unknown(_)), "it was closed");
+}
+
+#[test]
 fn libvirt_says_its_version_and_the_emulators() {
     let versions = Libvirt::open(URI).unwrap().versions().unwrap();
     assert!((5_000_000..100_000_000).contains(&versions.libvirt), "{versions:?}");

@@ -187,7 +187,7 @@ fn events_that_came_faster_than_they_were_read_lead_to_a_look_at_everything() {
          udevadm control --stop-exec-queue
          for n in {{1..3000}}; do echo change >/sys/class/mem/null/uevent; done
          echo 1 >/sys/bus/pci/devices/{gpu}/remove; echo 1 >/sys/bus/pci/rescan
-         udevadm control --start-exec-queue"
+         udevadm control --start-exec-queue --timeout=300"
     ))
     .expect(0);
     event(&lab, &format!("{gpu} became direct"));
@@ -213,9 +213,11 @@ fn a_libvirt_that_was_stopped_is_not_woken_and_one_that_comes_back_is_heard_agai
     lab.gpuvirt(&format!("gpu set {mdev} --type shared-direct")).expect(0);
     let sleeper = lab.guest("sleeper", "");
     lab.gpuvirt("vm add sleeper --profile lab-1q").expect(0);
-    lab.sh("virsh -q start --paused sleeper").expect(0);
-    // Its socket stays, as the admin's `systemctl stop` leaves it: whoever connects starts it.
-    lab.sh("systemctl stop libvirtd.service; systemctl is-active libvirtd.socket").expect(0);
+    // Its socket stays, as the admin's `systemctl stop` leaves it: whoever connects starts it. It ends while the daemon looks at
+    // what the start has changed.
+    lab.sh("virsh -q start --paused sleeper && sleep 0.4 && systemctl stop libvirtd.service &&
+         systemctl is-active libvirtd.socket")
+        .expect(0);
     let sleeps = || drop(lab.sh("systemctl is-active libvirtd.service").expect(3).says("inactive"));
     round(&lab, gpu);
     sleeps();

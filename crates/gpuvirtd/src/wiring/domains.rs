@@ -10,6 +10,7 @@ use gpuvirt_libvirt::{Libvirt, LibvirtError, Redefined, Told};
 use gpuvirt_model::health::LibvirtVersions;
 use gpuvirt_model::{Domain, Reading, Unknown};
 
+use super::libvirt_daemon::Met;
 use super::{autostarted, libvirt_daemon};
 use crate::server::{Definitions, Patience};
 
@@ -33,6 +34,7 @@ pub struct LibvirtDomains {
     /// For starts of domains, which take as long as their memory is large.
     starts: Libvirt,
     gate: Gate,
+    met: Arc<Met>,
 }
 
 /// Whether libvirt may be asked. It starts after we are ready: asking earlier would wait for who waits for us.
@@ -59,7 +61,8 @@ impl LibvirtDomains {
     pub fn new(uri: &str) -> Result<Self, LibvirtError> {
         let lists = Libvirt::with_deadline(uri, LIST_DEADLINE)?;
         let starts = Libvirt::with_deadline(uri, START_DEADLINE)?;
-        Ok(Self { lists, definitions: Libvirt::open(uri)?, starts, gate: Gate::default() })
+        let definitions = Libvirt::open(uri)?;
+        Ok(Self { lists, definitions, starts, gate: Gate::default(), met: Arc::default() })
     }
 
     /// The same, and `told` gets the events of the connection on which domains are listed.
@@ -82,12 +85,16 @@ impl LibvirtDomains {
     }
 
     /// What libvirt lists, once it may be asked.
-    fn listed(&self, patience: Patience) -> Reading<Vec<Domain>> {
+    fn listed(&self, asked: &Libvirt) -> Reading<Vec<Domain>> {
         if !self.gate.is_open() {
             let what = "gpuvirtd is still starting and has not asked libvirt".to_owned();
             return Reading::Unknown(Unknown::Unreadable { what });
         }
-        self.asked(patience).domains()
+        let domains = asked.domains();
+        if domains.known().is_some() {
+            self.met.answered(asked.uri());
+        }
+        domains
     }
 
     fn definitions(&self) -> Result<&Libvirt, PortError> {
@@ -98,15 +105,19 @@ impl LibvirtDomains {
 
 impl Domains for LibvirtDomains {
     fn list(&self) -> Reading<Vec<Domain>> {
-        self.listed(Patience::Usual)
+        self.listed(&self.lists)
     }
 
     fn list_soon(&self) -> Reading<Vec<Domain>> {
-        self.listed(Patience::Short)
+        self.listed(&self.asked(Patience::Short))
     }
 
     fn list_if_running(&self) -> Reading<Vec<Domain>> {
-        if self.lists.is_alive() || libvirt_daemon::runs(self.lists.uri()) {
+        // Where an answer is overdue, this one is told so at once and asks nothing.
+        if self.lists.is_alive() && !self.lists.is_overdue() {
+            return self.listed(&self.lists.without_opening());
+        }
+        if self.lists.is_overdue() || self.met.is_there(self.lists.uri(), self.lists.has_died()) {
             return self.list();
         }
         Reading::Unknown(Unknown::Unreadable {
