@@ -48,7 +48,9 @@ fn functions(program: &Path) -> Result<BTreeMap<u64, String>> {
     let out = Process::new("nm").arg(program).stderr(Stdio::inherit()).output().context("start nm")?;
     ensure!(out.status.success(), "nm {}: {}", program.display(), out.status);
     let all = String::from_utf8_lossy(&out.stdout);
-    let found: BTreeMap<u64, String> = all.lines().filter_map(function).collect();
+    // Of two names for one the later stays: that which the archive shows to others.
+    let (own, shown): (Vec<&str>, Vec<&str>) = all.lines().partition(|line| line.contains(" t "));
+    let found: BTreeMap<u64, String> = [own, shown].concat().into_iter().filter_map(function).collect();
     ensure!(!found.is_empty(), "{} has no names of functions", program.display());
     Ok(found)
 }
