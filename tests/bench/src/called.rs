@@ -42,12 +42,15 @@ pub fn trace(list: &Path, program: &Path, args: &[&str]) -> Result<()> {
     called.iter().try_for_each(|name| writeln!(list, "{name}")).context("write the list")
 }
 
-/// Names by address in the file. Only what has a section of its own can be moved: Rust's functions, by their names.
+/// Names by address in the file. Only what has a section of its own can be moved: Rust's functions, and those of the C library
+/// where it is linked in.
 fn functions(program: &Path) -> Result<BTreeMap<u64, String>> {
     let out = Process::new("nm").arg(program).stderr(Stdio::inherit()).output().context("start nm")?;
     ensure!(out.status.success(), "nm {}: {}", program.display(), out.status);
     let all = String::from_utf8_lossy(&out.stdout);
-    let found: BTreeMap<u64, String> = all.lines().filter_map(function).collect();
+    // Of two names for one the later stays: that which the archive shows to others.
+    let (own, shown): (Vec<&str>, Vec<&str>) = all.lines().partition(|line| line.contains(" t "));
+    let found: BTreeMap<u64, String> = [own, shown].concat().into_iter().filter_map(function).collect();
     ensure!(!found.is_empty(), "{} has no names of functions", program.display());
     Ok(found)
 }
@@ -55,8 +58,9 @@ fn functions(program: &Path) -> Result<BTreeMap<u64, String>> {
 fn function(line: &str) -> Option<(u64, String)> {
     let mut words = line.split_whitespace();
     let (address, kind, name) = (words.next()?, words.next()?, words.next()?);
-    let is_ours = matches!(kind, "t" | "T") && (name.starts_with("_ZN") || name.starts_with("_R"));
-    Some((u64::from_str_radix(address, 16).ok()?, name.to_owned())).filter(|_| is_ours)
+    let of_rust = name.starts_with("_ZN") || name.starts_with("_R");
+    let name = if of_rust { name.to_owned() } else { format!("{}{name}", order::OF_C) };
+    Some((u64::from_str_radix(address, 16).ok()?, name)).filter(|_| order::is_function(kind))
 }
 
 struct Tracer {
@@ -150,7 +154,8 @@ mod tests {
         let named = function;
         assert_eq!(named("0000000000001a30 t _ZN3foo17hE"), Some((0x1a30, "_ZN3foo17hE".to_owned())));
         assert_eq!(named("1a40 T _RNvCs1_3foo3bar"), Some((0x1a40, "_RNvCs1_3foo3bar".to_owned())));
-        for other in ["1a50 T malloc", "1a60 d _ZN3foo4DATA17hE", "                 U write", ""] {
+        assert_eq!(named("1a50 t malloc"), Some((0x1a50, "C malloc".to_owned())));
+        for other in ["1a60 d _ZN3foo4DATA17hE", "                 U write", ""] {
             assert_eq!(named(other), None, "{other}");
         }
     }

@@ -15,7 +15,7 @@ pub const FOLDER: &str = "d";
 /// See [`FOLDER`].
 pub const LINK: &str = "l";
 
-/// The list of [`switch_and_more`].
+/// The list of [`switch_and_more`] and [`start_and_more`].
 pub const READS: &str = "reads";
 
 /// Reads a file whole, in parts.
@@ -52,6 +52,13 @@ pub fn vgpus(parent: &str, type_id: &str, count: u32) -> Result<()> {
 pub fn start(parent: &str, type_id: &str, count: u32) -> Result<()> {
     let create = format!("/sys/bus/pci/devices/{parent}/mdev_supported_types/{type_id}/create");
     uuids(count).try_for_each(|uuid| write(&create, &uuid))
+}
+
+/// What a start that restores them can't do without: a fresh read of the list `reads` in `folder`, a durable write, and these.
+pub fn start_and_more(parent: &str, type_id: &str, count: u32, folder: &Path) -> Result<()> {
+    list(&folder.join(READS))?;
+    durable(folder)?;
+    start(parent, type_id, count)
 }
 
 fn uuids(count: u32) -> impl Iterator<Item = String> {

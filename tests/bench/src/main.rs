@@ -94,6 +94,9 @@ fn measure(args: &[&str]) -> Result<()> {
         #[cfg(target_arch = "x86_64")]
         ["called", list, program, args @ ..] => called::trace(Path::new(list), Path::new(program), args),
         ["order", lists @ ..] => order::script(lists).map(|script| print!("{script}")),
+        ["floor", "start", parent, type_id, count, folder] => {
+            floor::start_and_more(parent, type_id, count.parse()?, Path::new(folder))
+        }
         ["floor", "switch", function] => floor::switch(function),
         ["floor", "switch", function, folder] => floor::switch_and_more(function, Path::new(folder)),
         ["floor", "list", file] => floor::list(Path::new(file)),

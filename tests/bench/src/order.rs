@@ -6,33 +6,72 @@
 //! A name is given without what another compiler would change in it, unless others have the same name then. A function that is
 //! not found is where it would have been without.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::process::{Command as Process, Stdio};
 
 use anyhow::{Context, Result};
 
 /// What an old name has before its hash (rustc's legacy mangling).
 const HASH: &str = "17h";
 
-/// The script, of lists of functions, one for each run: those that most runs call come first.
+/// What comes before the name of a function that is not Rust's.
+pub const OF_C: &str = "C ";
+
+/// The script, of lists of functions, one for each run: those that most runs call come first, and what the same runs call is
+/// side by side.
 pub fn script(lists: &[&str]) -> Result<String> {
+    let members = members().context("ask the C library's archive")?;
     let mut known: BTreeMap<String, Place> = BTreeMap::new();
     for (run, list) in lists.iter().enumerate() {
         let text = std::fs::read_to_string(Path::new(list)).with_context(|| format!("read {list}"))?;
-        for name in text.lines() {
+        for sections in text.lines().filter_map(|name| sections(name, &members)) {
             let first = known.len();
-            known.entry(name.to_owned()).or_insert(Place { first, runs: Vec::new() }).met_in(run);
+            known.entry(sections).or_insert(Place { first, runs: Vec::new() }).met_in(run);
         }
     }
     let mut all: Vec<(String, Place)> = known.into_iter().collect();
-    all.sort_by_key(|(_, place)| (std::cmp::Reverse(place.runs.len()), place.first));
+    all.sort_by_cached_key(|(_, place)| (Reverse(place.runs.len()), place.runs.clone(), place.first));
     let mut out = String::from(HEAD);
-    for (pattern, _) in all {
-        writeln!(out, "    *(.text.{pattern})")?;
+    for (sections, _) in all {
+        writeln!(out, "    *{sections}")?;
     }
     out.push_str(TAIL);
     Ok(out)
+}
+
+/// Where a function is. One that is said to be called seldom has a section of another name, and one of the C library comes with
+/// all that the archive has in one file with it.
+fn sections(name: &str, members: &BTreeMap<String, String>) -> Option<String> {
+    match name.strip_prefix(OF_C) {
+        Some(name) => members.get(name).map(|member| format!("libc.a:{member}(.text .text.*)")),
+        None => Some(format!("(.text.{name} .text.unlikely.{name})")),
+    }
+}
+
+/// Which file of the C library's archive has a function that other files call.
+fn members() -> Result<BTreeMap<String, String>> {
+    let archive = Process::new("cc").arg("-print-file-name=libc.a").output().context("start cc")?;
+    let archive = String::from_utf8(archive.stdout)?;
+    let mut nm = Process::new("nm");
+    nm.args(["-A", "--defined-only", archive.trim()]).stderr(Stdio::null());
+    let out = nm.output().context("start nm")?;
+    Ok(String::from_utf8_lossy(&out.stdout).lines().filter_map(member).collect())
+}
+
+/// `libc.a:malloc.o:00000000000042a0 T malloc`
+fn member(line: &str) -> Option<(String, String)> {
+    let (place, name) = line.split_once(' ')?;
+    let (kind, name) = name.split_once(' ')?;
+    let member = place.rsplit(':').nth(1)?;
+    (is_function(kind) && kind != "t").then(|| (name.to_owned(), member.to_owned()))
+}
+
+/// Of nm's kinds those of functions; `i` chooses one by what the processor can.
+pub fn is_function(kind: &str) -> bool {
+    matches!(kind, "t" | "T" | "W" | "i")
 }
 
 const HEAD: &str = "\
@@ -63,6 +102,7 @@ pub fn patterns(functions: BTreeMap<u64, String>) -> BTreeMap<u64, String> {
         *times.entry(pattern(name)).or_default() += 1;
     }
     let of = |name: String| match pattern(&name) {
+        of_c if of_c.starts_with(OF_C) => of_c,
         // Of what is made for one type after the other, few are called: the hash tells which.
         shared if times.get(&shared).is_some_and(|times| *times > 1) => match name.rfind(HASH) {
             Some(at) => format!("*{}", name.split_at(at).1),
@@ -129,6 +169,19 @@ mod tests {
     }
 
     #[test]
+    fn what_the_archive_shows_to_others_is_in_a_file_of_it() {
+        let malloc = ("malloc".to_owned(), "malloc.o".to_owned());
+        assert_eq!(member("/lib/libc.a:malloc.o:00000000000042a0 T malloc"), Some(malloc));
+        for other in [
+            "libc.a:malloc.o:00000000000003f0 t sysmalloc",
+            "libc.a:malloc.o:0000000000000000 D x",
+            "malloc.o:",
+        ] {
+            assert_eq!(member(other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn what_most_runs_call_comes_first_and_then_what_is_called_first() {
         let folder = tempfile::tempdir().unwrap();
         let list = |name: &str, text: &str| {
@@ -136,11 +189,16 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             path.to_str().unwrap().to_owned()
         };
-        let (one, two) = (list("one", "_Rb\n_Ra\n_Rb\n_Rc\n"), list("two", "_Rd\n_Rc\n"));
+        let (one, two) =
+            (list("one", "_Rb\n_Ra\n_Rb\n_Rc\n"), list("two", "_Rd\nC malloc\nC of no archive\n_Rc\n"));
         let script = script(&[&one, &two]).unwrap();
-        let order: Vec<&str> =
-            script.lines().filter_map(|line| line.trim().strip_prefix("*(.text.")).collect();
-        assert_eq!(order, ["_Rc)", "_Rb)", "_Ra)", "_Rd)"]);
+        assert!(script.contains("\n    *libc.a:malloc.o(.text .text.*)\n"), "{script}");
+        let order: Vec<&str> = script
+            .lines()
+            .filter_map(|line| line.split(['.', ' ', ')']).find(|word| word.starts_with("_R")))
+            .collect();
+        assert_eq!(order, ["_Rc", "_Rb", "_Ra", "_Rd"]);
+        assert!(script.contains("\n    *(.text._Rc .text.unlikely._Rc)\n"), "{script}");
         assert!(script.starts_with(HEAD) && script.ends_with(TAIL));
     }
 }

@@ -15,8 +15,9 @@ use nix::unistd::Pid;
 
 use crate::changes::{self, shell};
 use crate::command::{Command, text};
-use crate::contest::{Contest, is_installed};
+use crate::contest::{Contest, Held, is_installed};
 use crate::floor;
+use crate::live::reads;
 use crate::process::{must, named};
 use crate::sample;
 
@@ -25,7 +26,7 @@ const COUNT: usize = 64;
 const TYPE: &str = "gpuvirt_mdev-lab-1q";
 const PROFILE: &str = "lab-1q";
 /// Runs of each way.
-const RUNS: usize = 9;
+const RUNS: usize = 15;
 /// Where live mediated devices are.
 const LIVE: &str = "/sys/bus/mdev/devices";
 /// Longest wait for a removed device to be gone.
@@ -35,51 +36,26 @@ const READY: Duration = Duration::from_secs(60);
 const DAEMON: &str = "/usr/sbin/gpuvirtd";
 
 /// What the tables show.
-pub const HOW: &str = "Before each run there is no daemon and no vGPU. Medians of 9 interleaved runs; each way must find all 64 \
+pub const HOW: &str = "Before each run there is no daemon and no vGPU. Medians of 15 interleaved runs; each way must find all 64 \
                        there at its end. gpuvirtd reads the host, checks its plan, makes its journal durable and verifies what \
-                       came of it; then it says that it is ready.";
+                       came of it; then it says that it is ready. What it is held against reads the host and makes something \
+                       durable too, as no start can do without; the bare writes stand beside it.";
 
 /// Both tables: as a boot does it, and the programs by themselves.
 pub fn table(gpuvirt: &Path, parent: &str) -> Result<String> {
     let gpuvirt = text(gpuvirt)?;
-    let count = COUNT.to_string();
+    let folder = tempfile::tempdir()?;
+    let ways = Ways::of(&gpuvirt, parent, folder.path())?;
     must(&gpuvirt, &["gpu", "set", parent, "--type", "shared-direct"])?;
-    must(&gpuvirt, &["vgpu", "create", "--gpu", parent, "--profile", PROFILE, "--count", &count])?;
+    must(&gpuvirt, &["vgpu", "create", "--gpu", parent, "--profile", PROFILE, "--count", &ways.count])?;
     if is_installed("mdevctl") {
         define(parent)?;
     }
-    // Each way ends only when all are there.
-    let until_all =
-        |name: &str, way: &str| shell(name, &format!("{way} && [ $(ls {LIVE} | wc -l) = {COUNT} ]"));
-    let floor = || Command::own("bare writes", &["floor", "start", parent, TYPE, &count]);
     let linked = Linked::where_the_rule_looks()?;
     let note = linked.note();
-    let as_a_boot = Contest::of(RUNS)
-        .at_most(changes::FLOORS)
-        .floor(floor()?)
-        .ours(until_all("`systemctl start gpuvirtd`", "systemctl start gpuvirtd")?)
-        .peer_of(
-            "mdevctl",
-            until_all(
-                "udev's event for the parent, whose rule runs mdevctl: `udevadm trigger --settle`",
-                &format!("udevadm trigger --settle --action=add /sys/bus/pci/devices/{parent}"),
-            )?,
-        )
-        .held(empty);
+    let as_a_boot = ways.as_a_boot();
     drop(linked);
-    let own = text(&std::env::current_exe().context("find this program")?)?;
-    let alone = Contest::of(RUNS)
-        .at_most(changes::FLOORS)
-        .floor(floor()?)
-        .ours(until_all("gpuvirtd, from its start until it is ready", &format!("{own} ready {DAEMON}"))?)
-        .peer_of(
-            "mdevctl",
-            until_all(
-                "`mdevctl start-parent-mdevs`, from its start to its end",
-                &format!("mdevctl start-parent-mdevs {parent}"),
-            )?,
-        )
-        .held(empty);
+    let alone = ways.alone();
     let nothing_to_do = nothing_to_do();
     let forgotten = forget(&gpuvirt, parent);
     // What went wrong first is told: where a way failed there may be no daemon to forget anything.
@@ -92,6 +68,62 @@ pub fn table(gpuvirt: &Path, parent: &str) -> Result<String> {
         writeln!(out, "\n{}: {}.", samples.name, samples.milliseconds())?;
     }
     Ok(out)
+}
+
+struct Ways<'a> {
+    parent: &'a str,
+    count: String,
+    /// This program.
+    own: String,
+    /// Has the list of what a start reads.
+    folder: String,
+}
+
+impl<'a> Ways<'a> {
+    /// Of a host without vGPUs: what is read of it is listed.
+    fn of(gpuvirt: &str, parent: &'a str, folder: &Path) -> Result<Self> {
+        let none = text(&folder.join("no.sock"))?;
+        let fresh = Command::new("a fresh read", Path::new(gpuvirt), &["--socket", &none, "gpu", "list"])?;
+        reads(&fresh, &folder.join(floor::READS), folder)?;
+        let own = text(&std::env::current_exe().context("find this program")?)?;
+        Ok(Self { parent, count: COUNT.to_string(), own, folder: text(folder)? })
+    }
+
+    fn as_a_boot(&self) -> Result<Held> {
+        let start = format!("{} floor start {} {TYPE} {COUNT} {}", self.own, self.parent, self.folder);
+        let trigger = format!("udevadm trigger --settle --action=add /sys/bus/pci/devices/{}", self.parent);
+        self.contest(
+            shell(
+                "a unit's start, a fresh read, a durable write, and bare writes",
+                &format!("systemd-run --quiet --wait --collect {start}"),
+            )?,
+            ["`systemctl start gpuvirtd`", "systemctl start gpuvirtd"],
+            ["udev's event for the parent, whose rule runs mdevctl: `udevadm trigger --settle`", &trigger],
+        )
+    }
+
+    fn alone(&self) -> Result<Held> {
+        let start = ["floor", "start", self.parent, TYPE, &self.count, &self.folder];
+        let devices = format!("mdevctl start-parent-mdevs {}", self.parent);
+        self.contest(
+            Command::own("a fresh read, a durable write, and bare writes", &start)?,
+            ["gpuvirtd, from its start until it is ready", &format!("{} ready {DAEMON}", self.own)],
+            ["`mdevctl start-parent-mdevs`, from its start to its end", &devices],
+        )
+    }
+
+    fn contest(&self, floor: Command, ours: [&str; 2], mdevctls: [&str; 2]) -> Result<Held> {
+        // Each way ends only when all are there.
+        let until_all =
+            |[name, way]: [&str; 2]| shell(name, &format!("{way} && [ $(ls {LIVE} | wc -l) = {COUNT} ]"));
+        Contest::of(RUNS)
+            .at_most(changes::FLOORS)
+            .floor(floor)
+            .floor(Command::own("bare writes", &["floor", "start", self.parent, TYPE, &self.count])?)
+            .ours(until_all(ours)?)
+            .peer_of("mdevctl", until_all(mdevctls)?)
+            .held(empty)
+    }
 }
 
 /// mdevctl where its udev rule looks for it, for as long as this lives: Debian 13 installs it elsewhere, and starts none at boot.
