@@ -28,9 +28,9 @@ pub struct Libvirt {
     requests: Requests,
     /// The listing that all who want one share.
     pub(crate) listing: SingleFlight<Reading<Vec<Domain>>>,
-    pub(crate) deadline: Duration,
     /// The same of who opens no connection: others are to have theirs on a new one where there is none.
     pub(crate) unopened: SingleFlight<Reading<Vec<Domain>>>,
+    pub(crate) deadline: Duration,
     /// Who waits as long as anybody closes a connection that owes an answer: nobody else shall queue behind it.
     pub(crate) gives_up_for_all: bool,
     opens: bool,
@@ -100,14 +100,17 @@ impl Libvirt {
 
     /// Whether a connection is open, and its other end too, as far as is seen without asking it anything.
     pub fn is_alive(&self) -> bool {
-        let present = self.slot().clone();
-        present.is_some_and(|present| present.is_alive().unwrap_or(false))
+        self.other_end() == Some(true)
     }
 
-    /// Whether the other end hung up, as far as is seen without asking it anything; not where none is open.
+    /// Whether one is open, and its other end hung up, as far as is seen in the same way.
     pub fn has_died(&self) -> bool {
-        let present = self.slot().clone();
-        present.is_some_and(|present| !present.is_alive().unwrap_or(false))
+        self.other_end() == Some(false)
+    }
+
+    /// Whether the other end of the connection is there; none where none is open.
+    fn other_end(&self) -> Option<bool> {
+        self.present().map(|present| present.is_alive().unwrap_or(false))
     }
 
     /// Runs a request on a connection that answered just before.

@@ -28,14 +28,14 @@ impl Context {
         loop {
             self.stir.devices_changed().await;
             tokio::time::sleep(BURST).await;
-            let now: BTreeSet<String> =
-                match self.read(|context| Ok(all(&context.engine.view_waking_nobody()?))).await {
-                    Ok(now) => now.into_iter().collect(),
-                    Err(failure) => {
-                        tracing::warn!(why = failure.error.message, "what running VMs have can't be judged");
-                        continue;
-                    }
-                };
+            let seen = self.read(|context| Ok(all(&context.engine.view_waking_nobody()?))).await;
+            let now: BTreeSet<String> = match seen {
+                Ok(now) => now.into_iter().collect(),
+                Err(failure) => {
+                    tracing::warn!(why = failure.error.message, "what running VMs have can't be judged");
+                    continue;
+                }
+            };
             for text in now.difference(&known) {
                 tracing::warn!(text, "live violation");
                 self.events.tell(EventKind::Vm, None, text.clone());
