@@ -7,6 +7,8 @@ use crate::{Devices, Guest, Output};
 
 /// What commands on a lab exit with when the lab VM itself went away.
 const LOST: i32 = 70;
+/// What is said then: who runs the suite looks for these words (`scripts/test.d/lab.sh`).
+const LOST_SAYS: &str = "the lab VM went away";
 
 /// A script of this tree, for the lab of this test. Tests that run at once have a lab each: the first the one that
 /// `GPUVIRT_LAB_NAME` names, the second that with `-2` behind its name.
@@ -30,10 +32,7 @@ fn revive() {
     for (script, argument) in [("scripts/lab", "up"), ("tests/lab/deploy.sh", "--tests")] {
         let run = for_our_lab(script).arg(argument).output().expect("a script of this tree can be started");
         let said = String::from_utf8_lossy(&run.stderr);
-        assert!(
-            run.status.success(),
-            "the lab VM went away, and could not be started again: {script}: {said}"
-        );
+        assert!(run.status.success(), "{LOST_SAYS}, and could not be started again: {script}: {said}");
     }
 }
 
@@ -84,8 +83,7 @@ impl Lab {
     #[track_caller]
     pub fn sh(&self, script: &str) -> Output {
         let output = self.run(script);
-        // Who runs the suite looks for these words (scripts/test.d/lab.sh).
-        assert_ne!(output.code, LOST, "the lab VM went away: scripts/lab console\n{output}");
+        assert_ne!(output.code, LOST, "{LOST_SAYS}: scripts/lab console\n{output}");
         output
     }
 
@@ -142,6 +140,7 @@ impl Lab {
         let run = scripts_lab().args(arguments).output();
         let run = run.expect("scripts/lab can be started");
         let said = String::from_utf8_lossy(&run.stderr);
+        assert_ne!(run.status.code(), Some(LOST), "{LOST_SAYS}: {said}");
         assert!(run.status.success(), "scripts/lab {}: {said}", arguments.join(" "));
     }
 
