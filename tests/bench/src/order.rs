@@ -20,8 +20,8 @@ const HASH: &str = "17h";
 /// What comes before the name of a function that is not Rust's.
 pub const OF_C: &str = "C ";
 
-/// The script, of lists of functions, one for each run: those that most runs call come first, and what the same runs call is
-/// side by side.
+/// The script, of lists of functions, one for each run: all that the first run calls lies together; before and behind that line,
+/// those that most runs call come first, and what the same runs call is side by side.
 pub fn script(lists: &[&str]) -> Result<String> {
     let members = members().context("ask the C library's archive")?;
     let mut known: BTreeMap<String, Place> = BTreeMap::new();
@@ -33,7 +33,9 @@ pub fn script(lists: &[&str]) -> Result<String> {
         }
     }
     let mut all: Vec<(String, Place)> = known.into_iter().collect();
-    all.sort_by_cached_key(|(_, place)| (Reverse(place.runs.len()), place.runs.clone(), place.first));
+    all.sort_by_cached_key(|(_, Place { first, runs })| {
+        (runs.first() != Some(&0), Reverse(runs.len()), runs.clone(), *first)
+    });
     let mut out = String::from(HEAD);
     for (sections, _) in all {
         writeln!(out, "    *{sections}")?;
@@ -77,7 +79,13 @@ pub fn is_function(kind: &str) -> bool {
 const HEAD: &str = "\
 /* What common runs of this program call, side by side: see tests/bench/src/order.rs. Made by scripts/order; don't edit. */
 SECTIONS {
+  .init : { KEEP(*(SORT_NONE(.init))) }
+  .fini : { KEEP(*(SORT_NONE(.fini))) }
+  .iplt : { *(.iplt) }
   .text.common : {
+    *crt1.o(.text .text.*)
+    *crtbegin*.o(.text .text.*)
+    *(.text.main)
 ";
 const TAIL: &str = "  }\n}\nINSERT BEFORE .text;\n";
 
@@ -182,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_most_runs_call_comes_first_and_then_what_is_called_first() {
+    fn what_the_first_run_calls_lies_together_and_of_that_what_most_runs_call_comes_first() {
         let folder = tempfile::tempdir().unwrap();
         let list = |name: &str, text: &str| {
             let path = folder.path().join(name);
@@ -191,13 +199,14 @@ mod tests {
         };
         let (one, two) =
             (list("one", "_Rb\n_Ra\n_Rb\n_Rc\n"), list("two", "_Rd\nC malloc\nC of no archive\n_Rc\n"));
-        let script = script(&[&one, &two]).unwrap();
+        let three = list("three", "_Re\n_Rd\n");
+        let script = script(&[&one, &two, &three]).unwrap();
         assert!(script.contains("\n    *libc.a:malloc.o(.text .text.*)\n"), "{script}");
         let order: Vec<&str> = script
             .lines()
             .filter_map(|line| line.split(['.', ' ', ')']).find(|word| word.starts_with("_R")))
             .collect();
-        assert_eq!(order, ["_Rc", "_Rb", "_Ra", "_Rd"]);
+        assert_eq!(order, ["_Rc", "_Rb", "_Ra", "_Rd", "_Re"]);
         assert!(script.contains("\n    *(.text._Rc .text.unlikely._Rc)\n"), "{script}");
         assert!(script.starts_with(HEAD) && script.ends_with(TAIL));
     }
