@@ -8,6 +8,8 @@ use anyhow::{Context, Result};
 use crate::contest::{BAD, VERDICT};
 use crate::sample::RUNS;
 
+const IN_SHORT: &str = "In short";
+
 /// A document, and which of its verdicts say that something is not as it should be.
 pub struct Judged {
     /// The document.
@@ -16,13 +18,37 @@ pub struct Judged {
     pub bad: Vec<String>,
 }
 
-/// Puts the parts, each a file, together. The programs were built with this profile of cargo's.
-pub fn of(profile: &str, parts: &[&str]) -> Result<Judged> {
-    let read = |part: &&str| {
+/// Puts the parts, each a file, together. The programs were built with this profile of cargo's. What no part is of stays as
+/// `before`, an earlier document, has it.
+pub fn of(profile: &str, before: Option<&str>, parts: &[&str]) -> Result<Judged> {
+    let read = |part: &str| {
         std::fs::read_to_string(Path::new(part)).with_context(|| format!("read the part {part}"))
     };
-    let parts = parts.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let parts = parts.iter().map(|part| read(part)).collect::<Result<Vec<_>>>()?;
+    let parts = match before {
+        Some(before) => renewed(&read(before)?, parts),
+        None => parts,
+    };
     Ok(Judged { text: together(profile, &parts)?, bad: bad(&parts) })
+}
+
+/// The parts of an earlier document, each with what was measured anew in its place.
+fn renewed(before: &str, mut parts: Vec<String>) -> Vec<String> {
+    let mut all = Vec::new();
+    for section in before.split("\n## ").skip(1).filter(|section| subject(section) != IN_SHORT) {
+        match parts.iter().position(|part| subject(part) == subject(section)) {
+            Some(at) => all.push(parts.remove(at)),
+            None => all.push(format!("## {section}")),
+        }
+    }
+    all.append(&mut parts);
+    all
+}
+
+/// What a part is of: its heading, without the machine.
+fn subject(part: &str) -> &str {
+    let heading = part.lines().next().unwrap_or_default().trim_start_matches("## ");
+    heading.split(", on ").next().unwrap_or(heading)
 }
 
 fn bad(parts: &[String]) -> Vec<String> {
@@ -33,11 +59,11 @@ fn together(profile: &str, parts: &[String]) -> Result<String> {
     let mut out = String::from("# What it costs\n\n");
     writeln!(
         out,
-        "Written by `scripts/bench --lab`: every figure is of one run, none is put in by hand. The programs were built with \
+        "Written by `scripts/bench --lab`: the figures of a part are of one run, none is put in by hand. The programs were built with \
          cargo's profile `{profile}`; packages are built with `dist`. Each part names its machine. Times are medians of interleaved runs of whole processes, from start to exit, with the range in brackets; {RUNS} runs \
          where nothing else is said. A peer whose median is less is ahead unless it was the faster one in no more rounds than two \
          equals would give one of them by chance (sign test, 5 of 100). The floor is a minimal program that reads or writes what must be read or written, \
-         and nothing else.\n\n## In short\n"
+         and nothing else.\n\n## {IN_SHORT}\n"
     )?;
     for line in parts.iter().flat_map(|part| verdicts(part)) {
         writeln!(out, "- {line}")?;
@@ -74,6 +100,21 @@ mod tests {
         let short = "## In short\n\n- Listing: ahead of every peer\n- Growth: linear\n\n## Machine\n";
         assert!(document.contains(short), "{document}");
         assert!(document.ends_with("## Growth\n\nVerdict: linear\n"), "{document}");
+    }
+
+    #[test]
+    fn what_was_not_measured_again_stays_where_it_was() {
+        let part = |subject: &str, verdict: &str| {
+            format!("## {subject}, on a machine\n\n### x\n\nVerdict: {verdict}\n")
+        };
+        let parts = [part("Growth", "linear"), part("A host", "slow"), part("A start", "even")];
+        let before = together("dist", &parts).unwrap();
+        let renewed = renewed(&before, vec![part("A host", "fast"), part("More", "new")]);
+        let verdicts: Vec<String> = renewed.iter().flat_map(|part| verdicts(part)).collect();
+        assert_eq!(verdicts, ["x: linear", "x: fast", "x: even", "x: new"]);
+        let again = together("dist", &renewed).unwrap();
+        assert_eq!(again.matches("\n## ").count(), 5, "{again}");
+        assert_eq!(together("dist", &super::renewed(&again, Vec::new())).unwrap(), again);
     }
 
     #[test]

@@ -30,9 +30,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 
 const USAGE: &str = "\
-usage: gpuvirt-bench document PROFILE PART ...
-                                         put the parts, which all others print, together; ends with 3 where a verdict is
-                                         bad: a peer is ahead or lighter, or more is taken than may be
+usage: gpuvirt-bench document PROFILE [--before DOCUMENT] PART ...
+                                         put the parts, which all others print, together, or in their places in an earlier
+                                         document; ends with 3 where a verdict is bad: a peer is ahead or lighter, or more
+                                         is taken than may be
        gpuvirt-bench growth GPUVIRT      recorded hosts and placement, from small to large
        gpuvirt-bench placement           placement alone
        gpuvirt-bench live GPUVIRT        this machine's inventory
@@ -62,14 +63,17 @@ fn main() -> Result<ExitCode> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args.as_slice() {
-        ["document", profile, parts @ ..] => {
-            let document::Judged { text, bad } = document::of(profile, parts)?;
-            print!("{text}");
-            bad.iter().for_each(|verdict| eprintln!("{verdict}"));
-            Ok(if bad.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD) })
-        }
+        ["document", profile, "--before", before, parts @ ..] => written(profile, Some(before), parts),
+        ["document", profile, parts @ ..] => written(profile, None, parts),
         others => measure(others).map(|()| ExitCode::SUCCESS),
     }
+}
+
+fn written(profile: &str, before: Option<&str>, parts: &[&str]) -> Result<ExitCode> {
+    let document::Judged { text, bad } = document::of(profile, before, parts)?;
+    print!("{text}");
+    bad.iter().for_each(|verdict| eprintln!("{verdict}"));
+    Ok(if bad.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD) })
 }
 
 fn measure(args: &[&str]) -> Result<()> {
