@@ -14,7 +14,7 @@ use crate::contest::{Contest, VERDICT, is_installed};
 use crate::sample;
 use crate::trace::Trace;
 
-/// Runs of each: the slowest peer takes seconds in an emulated machine.
+/// Runs of the doctor.
 const RUNS: usize = 7;
 /// How many hundredths of the bare reads a listing may take.
 const FLOORS: u64 = 200;
@@ -26,6 +26,8 @@ struct Listing {
     verb: &'static [&'static str],
     /// What the daemon's answer is called; none: the command reads the host itself, whether there is a daemon or not.
     asked: Option<&'static str>,
+    /// How many of each.
+    runs: usize,
     peers: &'static [Peer],
 }
 
@@ -45,6 +47,8 @@ enum Run {
 const GPUS: Listing = Listing {
     verb: &["gpu", "list"],
     asked: Some("from the daemon, with the VMs"),
+    // The slowest peer takes seconds in an emulated machine.
+    runs: 7,
     peers: &[
         Peer { program: "lspci", name: "`lspci -nnk`", run: Run::With(&["-nnk"]) },
         Peer { program: "driverctl", name: "`driverctl list-devices`", run: Run::With(&["list-devices"]) },
@@ -65,6 +69,8 @@ const GPUS: Listing = Listing {
 const PROFILES: Listing = Listing {
     verb: &["profile", "list"],
     asked: None,
+    // All are short, and so is what lies between them.
+    runs: 25,
     peers: &[Peer { program: "mdevctl", name: "`mdevctl types`", run: Run::With(&["types"]) }],
 };
 
@@ -115,7 +121,7 @@ fn table(listing: &Listing, gpuvirt: &Path, folder: &Path, out: &mut String) -> 
     let list = folder.join(listing.verb.concat());
     let trace = reads(&live, &list, folder)?;
     let floor = Command::own("only reading the same files and links", &["floor", "list", &text(&list)?])?;
-    let mut contest = Contest::of(RUNS).at_most(FLOORS).floor(floor).ours(live);
+    let mut contest = Contest::of(listing.runs).at_most(FLOORS).floor(floor).ours(live);
     if let Some(asked) = listing.asked.filter(|_| Path::new(SOCKET).exists()) {
         let asked = format!("`gpuvirt {name}`, {asked}");
         contest = contest.ours(Command::new(&asked, gpuvirt, listing.verb)?);
@@ -132,7 +138,7 @@ fn table(listing: &Listing, gpuvirt: &Path, folder: &Path, out: &mut String) -> 
             contest = contest.without(name);
         }
     }
-    writeln!(out, "Medians of {RUNS} runs.\n")?;
+    writeln!(out, "Medians of {} runs.\n", listing.runs)?;
     out.push_str(&contest.held(|| Ok(()))?.table()?);
     Ok(trace)
 }
