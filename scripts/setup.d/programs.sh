@@ -15,7 +15,7 @@ build_programs() {
         build_ordered "$1" gpuvirt -C target-feature=+crt-static $(packed_relocations)
 }
 
-# packed_relocations
+# packed_relocations: the option for that, or nothing. A linker that does not know it says so and goes on.
 packed_relocations() {
     local version
     version=$(getconf GNU_LIBC_VERSION) || return 0

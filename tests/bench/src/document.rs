@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::contest::{BAD, VERDICT};
 use crate::sample::RUNS;
@@ -25,8 +25,14 @@ pub fn of(profile: &str, before: Option<&str>, parts: &[&str]) -> Result<Judged>
         std::fs::read_to_string(Path::new(part)).with_context(|| format!("read the part {part}"))
     };
     let parts = parts.iter().map(|part| read(part)).collect::<Result<Vec<_>>>()?;
-    let parts = match before {
-        Some(before) => renewed(&read(before)?, parts),
+    let parts = match before.map(read).transpose()? {
+        Some(before) => {
+            ensure!(
+                before.contains(&built_with(profile)),
+                "the earlier document is of programs that were built otherwise"
+            );
+            renewed(&before, parts)
+        }
         None => parts,
     };
     Ok(Judged { text: together(profile, &parts)?, bad: bad(&parts) })
@@ -45,6 +51,10 @@ fn renewed(before: &str, mut parts: Vec<String>) -> Vec<String> {
     all
 }
 
+fn built_with(profile: &str) -> String {
+    format!("The programs were built with cargo's profile `{profile}`")
+}
+
 /// What a part is of: its heading, without the machine.
 fn subject(part: &str) -> &str {
     let heading = part.lines().next().unwrap_or_default().trim_start_matches("## ");
@@ -59,11 +69,13 @@ fn together(profile: &str, parts: &[String]) -> Result<String> {
     let mut out = String::from("# What it costs\n\n");
     writeln!(
         out,
-        "Written by `scripts/bench --lab`: the figures of a part are of one run, none is put in by hand. The programs were built with \
-         cargo's profile `{profile}`; packages are built with `dist`. Each part names its machine. Times are medians of interleaved runs of whole processes, from start to exit, with the range in brackets; {RUNS} runs \
+        "Written by `scripts/bench --lab`: the figures of a part are of one run, none is put in by hand, and a part may be of a later run \
+         than another (`--only`). {}; packages are built with `dist`. Each part names its machine. Times are medians of interleaved runs \
+         of whole processes, from start to exit, with the range in brackets; {RUNS} runs \
          where nothing else is said. A peer whose median is less is ahead unless it was the faster one in no more rounds than two \
          equals would give one of them by chance (sign test, 5 of 100). The floor is a minimal program that reads or writes what must be read or written, \
-         and nothing else.\n\n## {IN_SHORT}\n"
+         and nothing else.\n\n## {IN_SHORT}\n",
+        built_with(profile)
     )?;
     for line in parts.iter().flat_map(|part| verdicts(part)) {
         writeln!(out, "- {line}")?;

@@ -20,8 +20,8 @@ const HASH: &str = "17h";
 /// What comes before the name of a function that is not Rust's.
 pub const OF_C: &str = "C ";
 
-/// The script, of lists of functions, one for each run: all that the first run calls lies together; before and behind that line,
-/// those that most runs call come first, and what the same runs call is side by side.
+/// The script, of lists of functions, one for each run: all that the first run calls comes before the rest. In both, those that
+/// most runs call come first, and what the same runs call is side by side.
 pub fn script(lists: &[&str]) -> Result<String> {
     let members = members().context("ask the C library's archive")?;
     let mut known: BTreeMap<String, Place> = BTreeMap::new();
