@@ -151,7 +151,7 @@ impl RestoreOutcome {
 
 impl StatusDocument {
     /// The status of `gpus` as `source` shows them, with nothing known of the daemon yet.
-    pub fn new(source: Source, gpus: &[GpuDocument]) -> Self {
+    pub fn new(source: Source, gpus: Vec<GpuStatus>) -> Self {
         Self {
             api_version: crate::API_VERSION.to_owned(),
             kind: "Status".to_owned(),
@@ -162,7 +162,7 @@ impl StatusDocument {
             problems: Vec::new(),
             maintenance: false,
             restore: None,
-            gpus: gpus.iter().map(GpuStatus::new).collect(),
+            gpus,
         }
     }
 }

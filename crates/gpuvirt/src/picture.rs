@@ -1,5 +1,6 @@
 //! The host as this command read it by itself, and the documents made from it.
 
+use gpuvirt_api::status::GpuStatus;
 use gpuvirt_api::{
     ApiError, Capacity, ErrorKind, GpuDocument, GpuSelector, HostDocument, List, ProfileDocument, Source,
     StatusDocument, VgpuDocument, VmDocument, XmlDocument,
@@ -127,7 +128,7 @@ impl Picture {
             domains_unknown: gpus.domains_unknown,
             problems: gpus.oddities,
             maintenance: self.desired.host.maintenance,
-            ..StatusDocument::new(self.source, &gpus.items)
+            ..StatusDocument::new(self.source, gpus.items.iter().map(GpuStatus::new).collect())
         }
     }
 

@@ -5,13 +5,14 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::{Command as Process, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use crate::command::{Command, text};
 use crate::contest::{Contest, Held};
+use crate::process::must;
 use crate::trace::Trace;
+use crate::udev::{WITHOUT_DRIVERCTL, WithoutDriverctl, settle};
 use crate::{floor, live};
 
 /// How many hundredths of the bare writes a change of many writes may take.
@@ -47,9 +48,11 @@ pub fn tables(gpuvirt: &Path, on: &Gpus<'_>, folder: &Path) -> Result<String> {
     // Nobody's way begins with loading it.
     must("modprobe", &["vfio-pci"])?;
     let mut out = format!(
-        "### {COUNT} vGPUs made and removed\n\nMedians of {RUNS} interleaved runs ({SELDOM} of virsh, before the others), each after `udevadm settle`.\n\n"
+        "### {COUNT} vGPUs made and removed\n\nMedians of {RUNS} interleaved runs ({SELDOM} of virsh, before the others), each after `udevadm settle`. {WITHOUT_DRIVERCTL}\n\n"
     );
+    let without = WithoutDriverctl::begin()?;
     out.push_str(&vgpus(&gpuvirt, on, folder)?.table()?);
+    drop(without);
     // What a way that failed has left would take room from what comes.
     must(
         "sh",
@@ -135,14 +138,14 @@ fn counts(gpuvirt: &str, on: &Gpus<'_>, folder: &Path) -> Result<String> {
     must("systemctl", &["restart", "gpuvirtd"])?;
     // Of the two units the daemon's, and the one that starts its writers.
     let pids = ["gpuvirtd", "gpuvirt-writer"].map(|unit| {
-        let shown = Process::new("systemctl").args(["show", "-P", "MainPID", unit]).output()?.stdout;
-        String::from_utf8_lossy(&shown).trim().parse::<u32>().with_context(|| format!("the pid of {unit}"))
+        let shown = must("systemctl", &["show", "-P", "MainPID", unit])?;
+        shown.trim().parse::<u32>().with_context(|| format!("the pid of {unit}"))
     });
     let pids = pids.into_iter().collect::<Result<Vec<u32>>>()?;
     let count = COUNT.to_string();
     let trace = Trace::of_processes(&pids, &folder.join("trace"), || {
         must(gpuvirt, &["vgpu", "create", "--gpu", on.mdev, "--profile", PROFILE, "--count", &count])?;
-        must(gpuvirt, &["vgpu", "remove", "--gpu", on.mdev, "--all"])
+        must(gpuvirt, &["vgpu", "remove", "--gpu", on.mdev, "--all"]).map(drop)
     })?;
     let mut out = format!(
         "\nSystem calls of the daemon and its writer for all of it: {}. Processes started: {}. `fsync`: {}.\n\n",
@@ -160,16 +163,4 @@ fn counts(gpuvirt: &str, on: &Gpus<'_>, folder: &Path) -> Result<String> {
 /// A script of the shell.
 pub fn shell(name: &str, script: &str) -> Result<Command> {
     Command::new(name, Path::new("/bin/sh"), &["-c", script])
-}
-
-/// What an earlier run left to udev would count for the next one.
-fn settle() -> Result<()> {
-    must("udevadm", &["settle"])
-}
-
-fn must(program: &str, args: &[&str]) -> Result<()> {
-    let mut process = Process::new(program);
-    let out = process.args(args).stdin(Stdio::null()).output().with_context(|| format!("start {program}"))?;
-    ensure!(out.status.success(), "{program} {}: {}", args.join(" "), String::from_utf8_lossy(&out.stderr));
-    Ok(())
 }

@@ -23,6 +23,7 @@ mod request;
 mod restore;
 mod sample;
 mod trace;
+mod udev;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -180,7 +181,7 @@ fn daemon_live(gpuvirt: &Path, card: &str) -> Result<()> {
 fn restored(gpuvirt: &Path, mdev_gpu: &str) -> Result<()> {
     headed("A start")?;
     println!("### 64 vGPUs after a boot\n");
-    println!("{}\n", restore::HOW);
+    println!("{} {}\n", restore::HOW, udev::WITHOUT_DRIVERCTL);
     print!("{}", restore::table(gpuvirt, mdev_gpu)?);
     Ok(())
 }

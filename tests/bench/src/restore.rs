@@ -20,6 +20,7 @@ use crate::floor;
 use crate::live::reads;
 use crate::process::{must, named};
 use crate::sample;
+use crate::udev::{self, WithoutDriverctl};
 
 const COUNT: usize = 64;
 /// The smallest type of the test module, and its profile.
@@ -53,10 +54,12 @@ pub fn table(gpuvirt: &Path, parent: &str) -> Result<String> {
     }
     let linked = Linked::where_the_rule_looks()?;
     let note = linked.note();
+    let without = WithoutDriverctl::begin()?;
     let as_a_boot = ways.as_a_boot();
     drop(linked);
     let alone = ways.alone();
     let nothing_to_do = nothing_to_do();
+    drop(without);
     let forgotten = forget(&gpuvirt, parent);
     // What went wrong first is told: where a way failed there may be no daemon to forget anything.
     let (as_a_boot, alone, nothing_to_do) = (as_a_boot?, alone?, nothing_to_do?);
@@ -201,7 +204,7 @@ fn empty() -> Result<()> {
     for device in live()? {
         floor::write(&format!("{LIVE}/{device}/remove"), "1")?;
     }
-    must("udevadm", &["settle"])?;
+    udev::settle()?;
     let start = Instant::now();
     while !live()?.is_empty() {
         ensure!(start.elapsed() < GONE, "removed devices are still there");

@@ -63,7 +63,7 @@ pub(super) async fn testimony(
         let libvirt = libvirt(context, &picture, versions, Patience::Usual);
         let daemon = daemon(context, &picture, &before);
         let lockers = context.outside.host.health(&picture.view.observed).memory.lockers.value;
-        let Picture { view, problems, gpus: _ } = picture;
+        let Picture { view, problems, .. } = picture;
         let View { observed, desired, records } = view;
         let testimony =
             Testimony { desired, records, problems, libvirt, daemon, lockers, ..Testimony::default() };

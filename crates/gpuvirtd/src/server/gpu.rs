@@ -29,7 +29,7 @@ pub(super) async fn list(
         if let Some(written) = picture.gpus.get() {
             return Ok(Written(written.clone()));
         }
-        let gpus = picture.view.observed.gpus.values().map(|gpu| document(gpu, picture)).collect();
+        let gpus = picture.view.observed.gpus.values().map(|gpu| picture.document(gpu)).collect();
         let Written(written) = Written::of(&context.list("GpuList", picture, gpus))?;
         Ok(Written(picture.gpus.get_or_init(|| written).clone()))
     };
@@ -44,7 +44,7 @@ pub(super) async fn show(
     _: Params<Nothing>,
 ) -> Result<Json<List<GpuDocument>>, Failure> {
     let read = move |context: &Context, picture: &Picture| {
-        let gpu = document(find(&selector, picture)?, picture);
+        let gpu = picture.document(find(&selector, picture)?);
         Ok(context.list("Gpu", picture, vec![gpu]))
     };
     context.look(freshness, read).await.map(Json)
@@ -157,9 +157,4 @@ pub(super) fn address(selector: &GpuSelector, context: &Context) -> Result<PciAd
 pub(super) fn find<'a>(selector: &GpuSelector, picture: &'a Picture) -> Result<&'a Gpu, Failure> {
     let view = &picture.view;
     selector.find(&view.observed, &view.desired).map_err(|refusal| Failure::refused(*refusal))
-}
-
-fn document(gpu: &Gpu, picture: &Picture) -> GpuDocument {
-    let view = &picture.view;
-    GpuDocument::new(gpu, &view.observed, &view.desired, &view.records)
 }

@@ -8,7 +8,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
+use gpuvirt_api::GpuDocument;
+use gpuvirt_api::status::GpuStatus;
 use gpuvirt_engine::View;
+use gpuvirt_model::Gpu;
 use gpuvirt_plan::difference::HostSummary;
 
 /// The longest that a picture serves, events or not: what changes without an event shows after that.
@@ -21,11 +24,25 @@ pub(super) struct Picture {
     pub(super) problems: Vec<String>,
     /// The list of its GPUs as it travels, once somebody has asked for it: what is asked most, and the same for everybody.
     pub(super) gpus: OnceLock<Bytes>,
+    /// Its GPUs, short, once somebody has asked how things stand.
+    short: OnceLock<Vec<GpuStatus>>,
 }
 
 impl Picture {
     pub(super) fn new(view: View, problems: Vec<String>) -> Self {
-        Self { view, problems, gpus: OnceLock::new() }
+        Self { view, problems, gpus: OnceLock::new(), short: OnceLock::new() }
+    }
+
+    /// Its GPUs, short: whether each profile can be had now is part of what they are made of, which takes longest.
+    pub(super) fn short(&self) -> &[GpuStatus] {
+        let short = |gpu| GpuStatus::new(&self.document(gpu));
+        self.short.get_or_init(|| self.view.observed.gpus.values().map(short).collect())
+    }
+
+    /// One of its GPUs.
+    pub(super) fn document(&self, gpu: &Gpu) -> GpuDocument {
+        let View { observed, desired, records } = &self.view;
+        GpuDocument::new(gpu, observed, desired, records)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use gpuvirt_api::status::{DaemonStatus, Working};
-use gpuvirt_api::{Change, GpuDocument, StatusDocument};
+use gpuvirt_api::{Change, StatusDocument};
 use gpuvirt_engine::View;
 use gpuvirt_model::{Observed, Reading, RefusalCode, WarningCode};
 use gpuvirt_plan::Plan;
@@ -49,9 +49,7 @@ fn working(step: gpuvirt_engine::Working) -> Working {
 
 fn status(context: &Context, picture: &Picture) -> Result<StatusDocument, Failure> {
     let view = &picture.view;
-    let document = |gpu| GpuDocument::new(gpu, &view.observed, &view.desired, &view.records);
-    let gpus: Vec<GpuDocument> = view.observed.gpus.values().map(document).collect();
-    let mut status = StatusDocument::new(context.source, &gpus);
+    let mut status = StatusDocument::new(context.source, picture.short().to_vec());
     status.maintenance = view.desired.host.maintenance;
     let mut steps = context.engine.working().into_iter().map(working);
     status.daemon = Some(DaemonStatus {
