@@ -1,11 +1,15 @@
 //! Processes, and whether they have a program: most of an idle host's are the kernel's own threads, which have no memory of
 //! their own, and so no mappings and no writer's work.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use crate::files::Files;
 use crate::parse::pci;
 use crate::paths;
+
+/// The first of the kernel's own threads, which all others are children of (init/main.c, `rest_init`).
+const KTHREADD: u32 = 2;
 
 /// The processes of a host.
 pub(crate) struct Processes<'a> {
@@ -30,6 +34,25 @@ impl<'a> Processes<'a> {
         &self.pids
     }
 
+    /// Those that may have been started by a process: all that have memory of their own, but for what the kernel starts.
+    pub(crate) fn started(&self) -> impl Iterator<Item = u32> {
+        let of_kernel = self.of_kernel();
+        self.pids.iter().copied().filter(move |pid| !of_kernel.contains(pid) && self.may_map(*pid))
+    }
+
+    /// The kernel's threads and the programs that it starts (kernel/umh.c): a large host has thousands, and one file names them
+    /// (Documentation/filesystems/proc.rst, `children`). None of them where it is not there (CONFIG_PROC_CHILDREN), or where process 2
+    /// is somebody's, as in a namespace of processes.
+    ///
+    /// It is read after the list: whoever got a number since that was of one listed is no process that was listed.
+    fn of_kernel(&self) -> BTreeSet<u32> {
+        if !self.tells || self.may_map(KTHREADD) {
+            return BTreeSet::new();
+        }
+        let children = self.files.text(&paths::process_file(KTHREADD, "task/2/children")).unwrap_or_default();
+        children.split_whitespace().filter_map(pci::count).collect()
+    }
+
     /// Whether a process may have memory of its own.
     ///
     /// `/proc/PID/exe` leads nowhere where there is no memory (fs/proc/base.c, `proc_exe_link`): of a kernel thread, and of a
@@ -43,4 +66,43 @@ impl<'a> Processes<'a> {
 
 fn program(files: Files<'_>, pid: u32) -> io::Result<String> {
     files.sysfs.read_link(&paths::process_file(pid, "exe"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::linux::LinuxSysfs;
+
+    /// What is found where these processes show a program. 3 and 8 are children of 2.
+    fn started(with: &[u32]) -> Vec<u32> {
+        let dir = tempfile::tempdir().unwrap();
+        let proc = dir.path().join("proc");
+        for pid in [1, 2, 3, 7, 8, 9] {
+            fs::create_dir_all(proc.join(format!("{pid}/task/{pid}"))).unwrap();
+        }
+        fs::write(proc.join("2/task/2/children"), "3 8 ").unwrap();
+        for pid in with {
+            symlink("/usr/sbin/x", proc.join(format!("{pid}/exe"))).unwrap();
+        }
+        let sysfs = LinuxSysfs::below(dir.path().to_str().unwrap());
+        Processes::list(Files::new(&sysfs)).unwrap().started().collect()
+    }
+
+    #[test]
+    fn the_kernels_own_are_told_by_one_file() {
+        assert_eq!(started(&[1, 8, 9]), [1, 9], "8 is a program that the kernel started");
+    }
+
+    #[test]
+    fn process_2_of_a_namespace_is_no_kernel_thread_and_its_children_are_looked_at() {
+        assert_eq!(started(&[1, 2, 8, 9]), [1, 2, 8, 9]);
+    }
+
+    #[test]
+    fn where_programs_are_not_shown_everything_may_be_one() {
+        assert_eq!(started(&[]), [1, 2, 3, 7, 8, 9]);
+    }
 }

@@ -24,6 +24,9 @@ const SETTLES: u32 = 120;
 /// The runtime's threads for work, which end ten seconds after their last one: while there is any, the daemon is not idle.
 /// The kernel keeps 15 bytes of a thread's name.
 const WORKER: &str = "tokio-rt-worker";
+/// How long the service has not worked when it has seen all that was done; and its thread that answers libvirt's daemon meanwhile.
+const QUIET: Duration = Duration::from_millis(700);
+const KEEPALIVE: &str = "libvirt-events";
 /// Longest wait for a started daemon's first answer.
 const UP: Duration = Duration::from_secs(60);
 const MILLISECOND: u64 = 1_000_000;
@@ -174,6 +177,22 @@ fn at_rest(pid: u32) -> Result<Switches> {
         leave_alone(LOOKS);
     }
     bail!("gpuvirtd has a thread for work after {SETTLES} looks: it does not come to rest")
+}
+
+/// Waits until the service has looked at what was done beside it, which it does half a second after the last event: its look is
+/// nobody's to bear who comes next.
+pub fn quiet() -> Result<()> {
+    let pid = process::daemon()?;
+    for _ in 0..SETTLES {
+        let before = Switches::of(pid)?;
+        leave_alone(QUIET);
+        let mut woke = Switches::of(pid)?.since(&before);
+        woke.remove(KEEPALIVE);
+        if woke.is_empty() {
+            return Ok(());
+        }
+    }
+    bail!("gpuvirtd is at work after {SETTLES} looks, and nobody asks it anything")
 }
 
 /// A process and those that it started, as they are now.

@@ -48,7 +48,7 @@ fn reload() -> Result<()> {
     must("udevadm", &["control", "--reload"]).map(drop)
 }
 
-/// What an earlier run left to udev would count for the next one.
+/// Waits until udev has done all that it was told of.
 pub fn settle() -> Result<()> {
     must("udevadm", &["settle"]).map(drop)
 }

@@ -34,10 +34,12 @@ thread_local! {
     static ROOM: RefCell<[u8; PAGE]> = const { RefCell::new([0; PAGE]) };
 }
 
-/// In sysfs a read that gives less than was asked for is the end of the attribute. Everywhere else (`/proc` and
-/// debugfs give one record or page at a time) only an empty read is.
+/// In sysfs a read that gives less than was asked for is the end of the attribute, and so it is of a process's name, which is one
+/// record (fs/proc/base.c, `comm_show`). Everywhere else (`/proc` and debugfs give one record or page at a time) only an
+/// empty read is.
 fn short_read_is_the_end(path: &str) -> bool {
-    path.starts_with("/sys/") && !path.starts_with("/sys/kernel/debug/")
+    let is_attribute = path.starts_with("/sys/") && !path.starts_with("/sys/kernel/debug/");
+    is_attribute || (path.starts_with("/proc/") && path.ends_with("/comm"))
 }
 
 /// A file on disk, unlike the kernel's own, which give a page a time whatever is asked for.

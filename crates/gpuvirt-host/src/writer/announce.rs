@@ -100,9 +100,7 @@ pub fn waiting_writers(sysfs: &dyn Sysfs) -> io::Result<Vec<WaitingWriter>> {
             .map(|write| WaitingWriter { pid, write })
     };
     // One that is in a write has its memory, killed or not: it ends when the kernel lets go of it.
-    let processes = Processes::list(files)?;
-    let pids = processes.pids().iter().filter(|pid| processes.may_map(**pid));
-    Ok(pids.filter_map(|pid| announced(*pid)).collect())
+    Ok(Processes::list(files)?.started().filter_map(announced).collect())
 }
 
 /// Whether a process is named like a writer: each one names itself before it takes a request.
