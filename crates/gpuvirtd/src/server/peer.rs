@@ -18,7 +18,8 @@ pub struct Peer {
     pub groups: Option<Vec<u32>>,
     /// Its process, for the log and for polkit: the number may belong to another one by now.
     pub pid: Option<i32>,
-    /// When that process started, in clock ticks since boot (field 22 of /proc/PID/stat): with it the number is unique.
+    /// When that process started, in clock ticks since boot (field 22 of /proc/PID/stat): with it the number is unique. Root's is
+    /// not looked for: polkit is not asked about root, and to put that file together takes the kernel as long as all else here.
     pub started: Option<u64>,
 }
 
@@ -43,7 +44,7 @@ pub fn identify(socket: BorrowedFd<'_>) -> io::Result<Peer> {
         gid: credentials.gid(),
         groups: groups(socket).ok(),
         pid: Some(credentials.pid()),
-        started: started(credentials.pid()),
+        started: (credentials.uid() != 0).then(|| started(credentials.pid())).flatten(),
     })
 }
 
@@ -117,8 +118,9 @@ mod tests {
         assert_eq!(peer.uid, nix::unistd::geteuid().as_raw());
         assert_eq!(peer.gid, nix::unistd::getegid().as_raw());
         assert_eq!(peer.pid, i32::try_from(std::process::id()).ok());
-        assert_eq!(peer.started, started(peer.pid.unwrap()));
-        assert!(peer.started.is_some_and(|ticks| ticks > 0));
+        let own = started(peer.pid.unwrap());
+        assert!(own.is_some_and(|ticks| ticks > 0));
+        assert_eq!(peer.started, own.filter(|_| peer.uid != 0));
         let mut want: Vec<u32> = nix::unistd::getgroups().unwrap().iter().map(|gid| gid.as_raw()).collect();
         let mut found = peer.groups.unwrap();
         want.sort_unstable();
