@@ -71,6 +71,7 @@ fn program(files: Files<'_>, pid: u32) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::io::Write as _;
     use std::os::unix::fs::symlink;
 
     use super::*;
@@ -83,7 +84,7 @@ mod tests {
         for pid in [1, 2, 3, 7, 8, 9] {
             fs::create_dir_all(proc.join(format!("{pid}/task/{pid}"))).unwrap();
         }
-        fs::write(proc.join("2/task/2/children"), "3 8 ").unwrap();
+        fs::File::create(proc.join("2/task/2/children")).unwrap().write_all(b"3 8 ").unwrap();
         for pid in with {
             symlink("/usr/sbin/x", proc.join(format!("{pid}/exe"))).unwrap();
         }
