@@ -36,6 +36,11 @@ const GONE: Duration = Duration::from_secs(10);
 const READY: Duration = Duration::from_secs(60);
 const DAEMON: &str = "/usr/sbin/gpuvirtd";
 
+/// A boot is done with them when udev is: nodes have their permissions then, and libvirt has heard of them.
+const UDEVS_PART: &str = "udevadm settle";
+const HELD_BACK: &str = "Each way ends with `udevadm settle`: what a rule makes below a device waits in udev until that rule has \
+                         ended, so that udev begins with mdevctl's devices when mdevctl has ended, and with the others' while they are made.";
+
 /// What the tables show.
 pub const HOW: &str = "Before each run there is no daemon and no vGPU. Medians of 15 interleaved runs; each way must find all 64 \
                        there at its end. gpuvirtd reads the host, checks its plan, makes its journal durable and verifies what \
@@ -64,8 +69,10 @@ pub fn table(gpuvirt: &Path, parent: &str) -> Result<String> {
     // What went wrong first is told: where a way failed there may be no daemon to forget anything.
     let (as_a_boot, alone, nothing_to_do) = (as_a_boot?, alone?, nothing_to_do?);
     forgotten?;
-    let mut out =
-        format!("As a boot does it, with systemd's part and udev's.{note}\n\n{}", as_a_boot.table()?);
+    let mut out = format!(
+        "As a boot does it, with systemd's part and udev's. {HELD_BACK}{note}\n\n{}",
+        as_a_boot.table()?
+    );
     write!(out, "\nThe programs by themselves.\n\n{}", alone.table()?)?;
     for samples in &nothing_to_do {
         writeln!(out, "\n{}: {}.", samples.name, samples.milliseconds())?;
@@ -93,36 +100,51 @@ impl<'a> Ways<'a> {
     }
 
     fn as_a_boot(&self) -> Result<Held> {
-        let start = format!("{} floor start {} {TYPE} {COUNT} {}", self.own, self.parent, self.folder);
+        let bare = format!("{} floor start {} {TYPE} {COUNT}", self.own, self.parent);
+        let start = format!("{bare} {}", self.folder);
         let trigger = format!("udevadm trigger --settle --action=add /sys/bus/pci/devices/{}", self.parent);
-        self.contest(
+        let floors = [
             shell(
                 "a unit's start, a fresh read, a durable write, and bare writes",
-                &format!("systemd-run --quiet --wait --collect {start}"),
+                &format!("systemd-run --quiet --wait --collect {start} && {UDEVS_PART}"),
             )?,
-            ["`systemctl start gpuvirtd`", "systemctl start gpuvirtd"],
-            ["udev's event for the parent, whose rule runs mdevctl: `udevadm trigger --settle`", &trigger],
+            shell("bare writes", &format!("{bare} && {UDEVS_PART}"))?,
+        ];
+        let ours = format!("systemctl start gpuvirtd && {UDEVS_PART}");
+        self.contest(
+            floors,
+            ["`systemctl start gpuvirtd`", &ours],
+            [
+                "udev's event for the parent, whose rule runs mdevctl: `udevadm trigger`",
+                &format!("{trigger} && {UDEVS_PART}"),
+            ],
         )
     }
 
     fn alone(&self) -> Result<Held> {
         let start = ["floor", "start", self.parent, TYPE, &self.count, &self.folder];
         let devices = format!("mdevctl start-parent-mdevs {}", self.parent);
-        self.contest(
+        let bare = ["floor", "start", self.parent, TYPE, &self.count];
+        let floors = [
             Command::own("a fresh read, a durable write, and bare writes", &start)?,
+            Command::own("bare writes", &bare)?,
+        ];
+        self.contest(
+            floors,
             ["gpuvirtd, from its start until it is ready", &format!("{} ready {DAEMON}", self.own)],
             ["`mdevctl start-parent-mdevs`, from its start to its end", &devices],
         )
     }
 
-    fn contest(&self, floor: Command, ours: [&str; 2], mdevctls: [&str; 2]) -> Result<Held> {
+    fn contest(&self, floors: [Command; 2], ours: [&str; 2], mdevctls: [&str; 2]) -> Result<Held> {
         // Each way ends only when all are there.
         let until_all =
             |[name, way]: [&str; 2]| shell(name, &format!("{way} && [ $(ls {LIVE} | wc -l) = {COUNT} ]"));
+        let [floor, bare] = floors;
         Contest::of(RUNS)
             .at_most(changes::FLOORS)
             .floor(floor)
-            .floor(Command::own("bare writes", &["floor", "start", self.parent, TYPE, &self.count])?)
+            .floor(bare)
             .ours(until_all(ours)?)
             .peer_of("mdevctl", until_all(mdevctls)?)
             .held(empty)
