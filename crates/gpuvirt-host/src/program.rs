@@ -11,6 +11,9 @@ use crate::paths;
 /// The first of the kernel's own threads, which all others are children of (init/main.c, `rest_init`).
 const KTHREADD: u32 = 2;
 
+/// More than the numbers of all threads that a kernel has, some for each processor.
+const CHILDREN: usize = 1 << 20;
+
 /// The processes of a host.
 pub(crate) struct Processes<'a> {
     files: Files<'a>,
@@ -49,8 +52,10 @@ impl<'a> Processes<'a> {
         if !self.tells || self.may_map(KTHREADD) {
             return BTreeSet::new();
         }
-        let children = self.files.text(&paths::process_file(KTHREADD, "task/2/children")).unwrap_or_default();
-        children.split_whitespace().filter_map(pci::count).collect()
+        let path = paths::process_file(KTHREADD, "task/2/children");
+        let children = self.files.long_text(&path, CHILDREN).unwrap_or_default();
+        // A space follows each (fs/proc/array.c, `children_seq_show`): what has none was cut, and would be somebody else's number.
+        children.split_inclusive(' ').filter_map(|number| pci::count(number.strip_suffix(' ')?)).collect()
     }
 
     /// Whether a process may have memory of its own.
@@ -77,14 +82,14 @@ mod tests {
     use super::*;
     use crate::linux::LinuxSysfs;
 
-    /// What is found where these processes show a program. 3 and 8 are children of 2.
-    fn started(with: &[u32]) -> Vec<u32> {
+    /// What is found where these processes show a program, and 2 has these children.
+    fn started(with: &[u32], children: &str) -> Vec<u32> {
         let dir = tempfile::tempdir().unwrap();
         let proc = dir.path().join("proc");
         for pid in [1, 2, 3, 7, 8, 9] {
             fs::create_dir_all(proc.join(format!("{pid}/task/{pid}"))).unwrap();
         }
-        fs::File::create(proc.join("2/task/2/children")).unwrap().write_all(b"3 8 ").unwrap();
+        fs::File::create(proc.join("2/task/2/children")).unwrap().write_all(children.as_bytes()).unwrap();
         for pid in with {
             symlink("/usr/sbin/x", proc.join(format!("{pid}/exe"))).unwrap();
         }
@@ -94,16 +99,23 @@ mod tests {
 
     #[test]
     fn the_kernels_own_are_told_by_one_file() {
-        assert_eq!(started(&[1, 8, 9]), [1, 9], "8 is a program that the kernel started");
+        assert_eq!(started(&[1, 8, 9], "3 8 "), [1, 9], "8 is a program that the kernel started");
+    }
+
+    #[test]
+    fn of_many_pages_all_are_read_and_a_number_that_was_cut_is_nobodys() {
+        let many = format!("3 {}8 ", "100000 ".repeat(2000));
+        assert_eq!(started(&[1, 8, 9], &many), [1, 9]);
+        assert_eq!(started(&[1, 8, 9], "3 8"), [1, 8, 9], "it may have been 80");
     }
 
     #[test]
     fn process_2_of_a_namespace_is_no_kernel_thread_and_its_children_are_looked_at() {
-        assert_eq!(started(&[1, 2, 8, 9]), [1, 2, 8, 9]);
+        assert_eq!(started(&[1, 2, 8, 9], "3 8 "), [1, 2, 8, 9]);
     }
 
     #[test]
     fn where_programs_are_not_shown_everything_may_be_one() {
-        assert_eq!(started(&[]), [1, 2, 3, 7, 8, 9]);
+        assert_eq!(started(&[], "3 8 "), [1, 2, 3, 7, 8, 9]);
     }
 }

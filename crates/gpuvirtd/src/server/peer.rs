@@ -19,7 +19,7 @@ pub struct Peer {
     /// Its process, for the log and for polkit: the number may belong to another one by now.
     pub pid: Option<i32>,
     /// When that process started, in clock ticks since boot (field 22 of /proc/PID/stat): with it the number is unique. Root's is
-    /// not looked for: polkit is not asked about root, and to put that file together takes the kernel as long as all else here.
+    /// not looked for: polkit is not asked about root, and that file takes the kernel some work.
     pub started: Option<u64>,
 }
 
