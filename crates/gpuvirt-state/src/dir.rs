@@ -11,7 +11,8 @@ use gpuvirt_plan::Plan;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 
 use crate::document::State;
-use crate::read::{check_dir, read_trusted};
+use crate::known::Known;
+use crate::read::{check_dir, read_with_metadata};
 use crate::{StateError, atomic, journal};
 
 const STATE: &str = "state.json";
@@ -25,6 +26,7 @@ pub struct StateDir {
     journal: PathBuf,
     /// The kernel drops the lock when the process ends, however it ends. Writers take turns on the mutex.
     lock: Mutex<Flock<File>>,
+    known: Known,
 }
 
 impl StateDir {
@@ -39,7 +41,7 @@ impl StateDir {
             check_dir(dir)?;
         }
         let lock = Mutex::new(take_lock(path)?);
-        Ok(Self { path: path.to_owned(), journal, lock })
+        Ok(Self { path: path.to_owned(), journal, lock, known: Known::default() })
     }
 
     /// The folder.
@@ -47,12 +49,20 @@ impl StateDir {
         &self.path
     }
 
-    /// The desired document and our records; defaults when there is no file yet.
+    /// The desired document and our records; defaults when there is no file yet. A file that is the one of the last time is not
+    /// read again: a change asks several times, and reading takes longer the more is configured.
     ///
     /// # Errors
     /// Any [`StateError`] about the file: corrupt is not absent.
     pub fn load(&self) -> Result<State, StateError> {
-        read_state(&self.path)
+        let path = self.path.join(STATE);
+        if let Some(state) = self.known.as_read(&path) {
+            return Ok(state);
+        }
+        let Some((text, metadata)) = read_with_metadata(&path)? else { return Ok(State::default()) };
+        let state = State::parse(&path, &text)?;
+        self.known.keep(&metadata, &state);
+        Ok(state)
     }
 
     /// Makes both durable. A file that can't be understood is not overwritten.
@@ -144,9 +154,9 @@ impl StateDir {
 /// Any [`StateError`] about the file.
 pub fn read_state(dir: &Path) -> Result<State, StateError> {
     let path = dir.join(STATE);
-    match read_trusted(&path)? {
+    match read_with_metadata(&path)? {
         None => Ok(State::default()),
-        Some(text) => State::parse(&path, &text),
+        Some((text, _)) => State::parse(&path, &text),
     }
 }
 

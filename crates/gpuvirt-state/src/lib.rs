@@ -18,6 +18,7 @@ pub mod dir;
 pub mod document;
 pub mod error;
 pub mod journal;
+mod known;
 mod read;
 mod strict;
 pub mod textfile;

@@ -17,6 +17,11 @@ const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 /// The text of a file; `None` when there is none.
 pub(crate) fn read_trusted(path: &Path) -> Result<Option<String>, StateError> {
+    Ok(read_with_metadata(path)?.map(|(text, _)| text))
+}
+
+/// The same, and which file it is, as it was before it was read.
+pub(crate) fn read_with_metadata(path: &Path) -> Result<Option<(String, Metadata)>, StateError> {
     // O_NONBLOCK: a FIFO in the file's place must not hang us. O_NOFOLLOW: a link would be somebody else's file.
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
@@ -39,11 +44,12 @@ pub(crate) fn read_trusted(path: &Path) -> Result<Option<String>, StateError> {
     if bytes.len() as u64 > LIMIT {
         return Err(StateError::TooLarge { path: path.to_owned(), limit: LIMIT });
     }
-    String::from_utf8(bytes).map(Some).map_err(|error| StateError::Corrupt {
+    let text = String::from_utf8(bytes).map_err(|error| StateError::Corrupt {
         path: path.to_owned(),
         line: line_of(error.as_bytes(), error.utf8_error().valid_up_to()),
         what: "this is not text".to_owned(),
-    })
+    })?;
+    Ok(Some((text, metadata)))
 }
 
 /// The folder exists, is ours and nobody else writes in it.

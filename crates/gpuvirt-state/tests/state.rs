@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // a test may panic, and writes broken files
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use gpuvirt_model::{
@@ -107,6 +108,28 @@ fn what_is_committed_is_read_again() {
     again.close_journal(&plan()).unwrap();
     again.close_journal(&plan()).unwrap();
     assert!(again.open_intents().unwrap().is_empty());
+}
+
+#[test]
+fn what_somebody_does_to_the_file_is_seen_at_the_next_question() {
+    let (dir, state) = written();
+    let path = dir.path().join("state.json");
+    let text = fs::read(&path).unwrap();
+    assert_eq!(state.load().unwrap(), state.load().unwrap());
+
+    let as_long = String::from_utf8(text.clone()).unwrap().replace("nouveau", "nvidia1");
+    put(&path, as_long.as_bytes());
+    assert_ne!(state.load().unwrap().records, records(), "written into, and as long as before");
+    put(&dir.path().join("other"), &text);
+    fs::rename(dir.path().join("other"), &path).unwrap();
+    assert_eq!(state.load().unwrap().records, records(), "another file of this name");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+    assert!(matches!(state.load(), Err(StateError::Untrusted { .. })));
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    put(&path, b"{");
+    assert!(matches!(state.load(), Err(StateError::Corrupt { .. })));
+    fs::remove_file(&path).unwrap();
+    assert_eq!(state.load().unwrap(), gpuvirt_state::State::default());
 }
 
 #[test]
