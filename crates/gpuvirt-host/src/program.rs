@@ -37,10 +37,13 @@ impl<'a> Processes<'a> {
         &self.pids
     }
 
-    /// Those that may have been started by a process: all that have memory of their own, but for what the kernel starts.
+    /// Those that may have been started by a process: all but the kernel's threads and what the kernel starts. Where it does not
+    /// tell which those are, they are known by having no memory of their own.
     pub(crate) fn started(&self) -> impl Iterator<Item = u32> {
         let of_kernel = self.of_kernel();
-        self.pids.iter().copied().filter(move |pid| !of_kernel.contains(pid) && self.may_map(*pid))
+        let told = !of_kernel.is_empty();
+        let may_be = move |pid: u32| if told { !of_kernel.contains(&pid) } else { self.may_map(pid) };
+        self.pids.iter().copied().filter(move |pid| may_be(*pid))
     }
 
     /// The kernel's threads and the programs that it starts (kernel/umh.c): a large host has thousands, and one file names them
@@ -55,7 +58,14 @@ impl<'a> Processes<'a> {
         let path = paths::process_file(KTHREADD, "task/2/children");
         let children = self.files.long_text(&path, CHILDREN).unwrap_or_default();
         // A space follows each (fs/proc/array.c, `children_seq_show`): what has none was cut, and would be somebody else's number.
-        children.split_inclusive(' ').filter_map(|number| pci::count(number.strip_suffix(' ')?)).collect()
+        let mut of_kernel: BTreeSet<u32> = children
+            .split_inclusive(' ')
+            .filter_map(|number| pci::count(number.strip_suffix(' ')?))
+            .collect();
+        if !of_kernel.is_empty() {
+            of_kernel.insert(KTHREADD);
+        }
+        of_kernel
     }
 
     /// Whether a process may have memory of its own.
@@ -99,14 +109,15 @@ mod tests {
 
     #[test]
     fn the_kernels_own_are_told_by_one_file() {
-        assert_eq!(started(&[1, 8, 9], "3 8 "), [1, 9], "8 is a program that the kernel started");
+        let of_kernel = "8 is a program that the kernel started, 7 one that is ending";
+        assert_eq!(started(&[1, 8, 9], "3 8 "), [1, 7, 9], "{of_kernel}");
     }
 
     #[test]
     fn of_many_pages_all_are_read_and_a_number_that_was_cut_is_nobodys() {
         let many = format!("3 {}8 ", "100000 ".repeat(2000));
-        assert_eq!(started(&[1, 8, 9], &many), [1, 9]);
-        assert_eq!(started(&[1, 8, 9], "3 8"), [1, 8, 9], "it may have been 80");
+        assert_eq!(started(&[1, 8, 9], &many), [1, 7, 9]);
+        assert_eq!(started(&[1, 8, 9], "3 8"), [1, 7, 8, 9], "it may have been 80");
     }
 
     #[test]
