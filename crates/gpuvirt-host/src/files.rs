@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::parse::pci::last_component;
-use crate::sysfs::{OpenFolder, ReadError, Sysfs};
+use crate::sysfs::{OpenFolder, ReadError, Sysfs, WriteError};
 
 /// Longer than any attribute of sysfs, which ends at a page.
 pub(crate) const ATTRIBUTE: usize = 4096;
@@ -34,6 +34,17 @@ impl<'a> Files<'a> {
     pub(crate) fn text_that_may_block(self, path: &str, deadline: Duration) -> Result<String, ReadError> {
         let bytes = self.sysfs.read_that_may_block(path, ATTRIBUTE, deadline)?;
         as_text(bytes).map_err(ReadError::Errno)
+    }
+
+    /// Sets such an attribute; its text then.
+    pub(crate) fn set(
+        self,
+        path: &str,
+        data: &str,
+        shown: &[&str],
+        deadline: Duration,
+    ) -> Result<String, WriteError> {
+        as_text(self.sysfs.set(path, data.as_bytes(), shown, deadline)?).map_err(WriteError::Errno)
     }
 
     /// A long file's text; what is no UTF-8 in it is replaced.

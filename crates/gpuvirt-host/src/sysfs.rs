@@ -7,6 +7,7 @@
 use std::io;
 use std::time::Duration;
 
+use crate::files::ATTRIBUTE;
 pub use crate::open::{LongFile, OpenFolder};
 use crate::vendor::{ProgramCall, ProgramEnd, ProgramError};
 
@@ -152,6 +153,28 @@ pub trait Sysfs: Send + Sync {
     /// [`WriteError`].
     fn write_that_may_block(&self, path: &str, data: &[u8], deadline: Duration) -> Result<(), WriteError>;
 
+    /// Sets an attribute that shows what was set, and for which the kernel takes the device's lock each time: `data` is written
+    /// unless one of `shown` is there already. What it shows then.
+    ///
+    /// # Errors
+    /// [`WriteError`], of the reads too.
+    fn set(
+        &self,
+        path: &str,
+        data: &[u8],
+        shown: &[&str],
+        deadline: Duration,
+    ) -> Result<Vec<u8>, WriteError> {
+        let read = || self.read_that_may_block(path, ATTRIBUTE, deadline);
+        let in_time = |error| WriteError::of_a_read(error, deadline);
+        let before = read().map_err(in_time)?;
+        if shown.iter().any(|shown| before == shown.as_bytes()) {
+            return Ok(before);
+        }
+        self.write_that_may_block(path, data, deadline)?;
+        read().map_err(in_time)
+    }
+
     /// Runs a program of the vendor's or the system's to its end. The deadline ends our waiting, never the program.
     ///
     /// Without another implementation there are none.
@@ -212,4 +235,15 @@ pub enum WriteError {
     /// The writer itself could not do its work.
     #[error("the writer process failed")]
     Writer(#[source] io::Error),
+}
+
+impl WriteError {
+    /// The same of a read that belongs to the write.
+    fn of_a_read(error: ReadError, waited: Duration) -> Self {
+        match error {
+            ReadError::Errno(errno) => Self::Errno(errno),
+            ReadError::StillWaiting { waits } => Self::StillWaiting { writer: waits, waited },
+            ReadError::Reader(failed) => Self::Writer(failed),
+        }
+    }
 }

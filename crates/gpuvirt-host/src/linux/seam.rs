@@ -52,6 +52,18 @@ impl LinuxSysfs {
         Self { writers: Some(Writers::new(writers.into())), ..self }
     }
 
+    /// Who writes, and what, where it is among the writes that writers make.
+    fn to_write(&self, path: &str, data: &[u8]) -> Result<(&Writers, BlockingWrite), WriteError> {
+        let write = BlockingWrite::parse(path, data).map_err(|e| WriteError::Writer(io::Error::other(e)))?;
+        let writers = self.writers.as_ref().ok_or_else(|| {
+            WriteError::Writer(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this program has no writer process for writes that can block",
+            ))
+        })?;
+        Ok((writers, write))
+    }
+
     /// The file behind a path of the kernel.
     fn file(&self, path: &str) -> io::Result<PathBuf> {
         if !is_plain(path) {
@@ -170,14 +182,19 @@ impl Sysfs for LinuxSysfs {
     }
 
     fn write_that_may_block(&self, path: &str, data: &[u8], deadline: Duration) -> Result<(), WriteError> {
-        let write = BlockingWrite::parse(path, data).map_err(|e| WriteError::Writer(io::Error::other(e)))?;
-        let writers = self.writers.as_ref().ok_or_else(|| {
-            WriteError::Writer(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "this program has no writer process for writes that can block",
-            ))
-        })?;
+        let (writers, write) = self.to_write(path, data)?;
         writers.write(&write, deadline)
+    }
+
+    fn set(
+        &self,
+        path: &str,
+        data: &[u8],
+        shown: &[&str],
+        deadline: Duration,
+    ) -> Result<Vec<u8>, WriteError> {
+        let (writers, write) = self.to_write(path, data)?;
+        writers.set(&write, shown, deadline)
     }
 
     fn run(&self, call: &ProgramCall, deadline: Duration) -> Result<ProgramEnd, ProgramError> {

@@ -11,6 +11,9 @@ use crate::files::{Files, shown};
 use crate::parse::pci;
 use crate::paths;
 
+/// What `driver_override` shows where there is none (drivers/pci/pci-sysfs.c, `driver_override_show`).
+const NO_OVERRIDE: [&str; 2] = ["(null)\n", "\n"];
+
 /// Sets or clears `driver_override`. A single newline clears it; an empty write would never reach the kernel.
 pub(super) fn set_override(
     files: Files<'_>,
@@ -23,21 +26,23 @@ pub(super) fn set_override(
         || format!("clearing driver_override of {function}"),
         |driver| format!("setting driver_override of {function} to {driver}"),
     );
-    let look = || {
-        let text =
-            files.text_that_may_block(&path, deadline).map_err(|error| not_read(&what, error, deadline))?;
-        Ok(match pci::driver_override(&text) {
-            Some(found) if found.as_ref() == driver => State::Reached,
-            _ => State::NotYet(format!("driver_override is {}", shown(&text))),
-        })
+    let state = |text: &str| match pci::driver_override(text) {
+        Some(found) if found.as_ref() == driver => State::Reached,
+        _ => State::NotYet(format!("driver_override is {}", shown(text))),
     };
-    if let State::Reached = look()? {
-        return Ok(());
-    }
+    let data = driver.map_or("\n", DriverName::as_str);
+    let name = driver.map(|driver| format!("{driver}\n"));
+    let name: Vec<&str> = name.iter().map(String::as_str).collect();
+    let wanted = if driver.is_some() { &name[..] } else { &NO_OVERRIDE };
     // It takes the device's lock, for which it waits while somebody else's write to the device does.
-    let data = driver.map_or("\n", DriverName::as_str).as_bytes();
-    let written = answered(&what, files.sysfs.write_that_may_block(&path, data, deadline))?;
-    settle(&what, written, look()?)
+    match answered(&what, files.set(&path, data, wanted, deadline))? {
+        Ok(text) => settle(&what, Ok(()), state(&text)),
+        Err(refused) => {
+            let text = files.text_that_may_block(&path, deadline);
+            let text = text.map_err(|error| not_read(&what, error, deadline))?;
+            settle(&what, Err(refused), state(&text))
+        }
+    }
 }
 
 /// Unbinds a function from exactly this driver: its own `unbind` file answers ENODEV when another one has it.

@@ -36,9 +36,9 @@ pub(super) fn settle_blocking(
 }
 
 /// What the kernel answered to a write that can block, once it has.
-pub(super) fn answered(what: &str, written: Result<(), WriteError>) -> Result<io::Result<()>, HostError> {
+pub(super) fn answered<T>(what: &str, written: Result<T, WriteError>) -> Result<io::Result<T>, HostError> {
     match written {
-        Ok(()) => Ok(Ok(())),
+        Ok(taken) => Ok(Ok(taken)),
         Err(WriteError::StillWaiting { writer, waited }) => {
             Err(HostError::StillWaiting { what: what.to_owned(), writer, waited })
         }

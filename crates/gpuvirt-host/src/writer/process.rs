@@ -68,17 +68,46 @@ impl Writers {
 
     /// Has one write made.
     pub(crate) fn write(&self, write: &BlockingWrite, deadline: Duration) -> Result<(), WriteError> {
+        match self.written(&Request::Write(write.clone()), write, deadline)? {
+            Answer::Done => Ok(()),
+            other => Err(WriteError::Writer(other.unexpected())),
+        }
+    }
+
+    /// Has a file set that shows what was set, unless it shows that already, or an earlier request still waits at the same
+    /// function; what it shows then.
+    pub(crate) fn set(
+        &self,
+        write: &BlockingWrite,
+        shown: &[&str],
+        deadline: Duration,
+    ) -> Result<Vec<u8>, WriteError> {
+        if let Some(writer) = write.function().and_then(|function| self.left.at(function)) {
+            return Err(WriteError::StillWaiting { writer, waited: deadline });
+        }
+        let request =
+            Request::Set { write: write.clone(), shown: shown.iter().map(ToString::to_string).collect() };
+        match self.written(&request, write, deadline)? {
+            Answer::Content(content) => Ok(content),
+            other => Err(WriteError::Writer(other.unexpected())),
+        }
+    }
+
+    /// The answer to a write, unless it is the kernel's refusal.
+    fn written(
+        &self,
+        request: &Request,
+        write: &BlockingWrite,
+        deadline: Duration,
+    ) -> Result<Answer, WriteError> {
         // A mediated device has a lock of its own.
         let locks = write.function().filter(|_| write.mdev().is_none());
-        let request = Request::Write(write.clone());
-        let answer = match self.ask(&request, locks, deadline).map_err(WriteError::Writer)? {
-            Asked::Answered(answer) => answer,
-            Asked::Waits(writer) => return Err(WriteError::StillWaiting { writer, waited: deadline }),
-        };
-        match answer {
-            Answer::Done => Ok(()),
-            Answer::Errno(errno) => Err(WriteError::Errno(io::Error::from_raw_os_error(errno))),
-            other => Err(WriteError::Writer(other.unexpected())),
+        match self.ask(request, locks, deadline).map_err(WriteError::Writer)? {
+            Asked::Answered(Answer::Errno(errno)) => {
+                Err(WriteError::Errno(io::Error::from_raw_os_error(errno)))
+            }
+            Asked::Answered(answer) => Ok(answer),
+            Asked::Waits(writer) => Err(WriteError::StillWaiting { writer, waited: deadline }),
         }
     }
 
@@ -130,7 +159,7 @@ impl Writers {
     fn ask(&self, request: &Request, function: Option<PciAddress>, deadline: Duration) -> io::Result<Asked> {
         self.left.reap();
         let mut writer = self.writer_that_took(request)?;
-        let writes = function.filter(|_| matches!(request, Request::Write(_)));
+        let writes = function.filter(|_| matches!(request, Request::Write(_) | Request::Set { .. }));
         let _mark = writes.map(|function| self.left.begins(writer.process.id(), function));
         // From now on: how long a writer takes to start says nothing about the kernel.
         match writer.answer(Instant::now() + deadline) {

@@ -20,6 +20,14 @@ pub(super) const ANSWER_LIMIT: u64 = 2 << 20;
 pub(crate) enum Request {
     /// A write.
     Write(BlockingWrite),
+    /// A file that shows what was set, one of those that writers read, is set, unless it shows it already; what it shows then
+    /// is the answer.
+    Set {
+        /// How it is set.
+        write: BlockingWrite,
+        /// What it shows when it is so: kernels differ.
+        shown: Vec<String>,
+    },
     /// A read.
     Read(BlockingRead),
     /// A program to be run.
@@ -31,7 +39,7 @@ pub(crate) enum Request {
 }
 
 /// Rises with each change of these lines that the other side would not understand.
-pub(super) const PROTOCOL: u32 = 1;
+pub(super) const PROTOCOL: u32 = 2;
 /// A writer's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -52,6 +52,7 @@ fn serve(input: impl Read, mut output: impl Write, root: &str, programs: &Progra
         }
         let answer = match serde_json::from_str::<Request>(&line) {
             Ok(Request::Write(write)) => carry_out(&write, root),
+            Ok(Request::Set { write, shown }) => set(&write, &shown, root),
             Ok(Request::Read(read)) => read_out(&read, root),
             Ok(Request::Run(call)) => run(&call, root, programs),
             Ok(Request::Load(module)) => load(&module, root),
@@ -62,6 +63,28 @@ fn serve(input: impl Read, mut output: impl Write, root: &str, programs: &Progra
         line.push(b'\n');
         output.write_all(&line)?;
         output.flush()?;
+    }
+}
+
+/// It is announced before it is read, which may wait for as long as the write: who looks for what still waits must find that a
+/// write is to come.
+fn set(write: &BlockingWrite, shown: &[String], root: &str) -> Answer {
+    let read = match BlockingRead::parse(write.path()) {
+        Ok(read) => read,
+        Err(e) => return Answer::Rejected(e.to_string()),
+    };
+    let _shown = match announce(&BlockingAct::Write(write.clone())) {
+        Ok(file) => file,
+        Err(e) => return not_announced(&e),
+    };
+    match read_out(&read, root) {
+        Answer::Content(before) if !shown.iter().any(|shown| before == shown.as_bytes()) => {
+            match write_out(write, root) {
+                Answer::Done => read_out(&read, root),
+                refused => refused,
+            }
+        }
+        so_already_or_refused => so_already_or_refused,
     }
 }
 
@@ -103,8 +126,16 @@ fn of_error(error: &io::Error) -> Answer {
 fn carry_out(request: &BlockingWrite, root: &str) -> Answer {
     let _shown = match announce(&BlockingAct::Write(request.clone())) {
         Ok(file) => file,
-        Err(e) => return Answer::Rejected(format!("the write could not be announced: {e}")),
+        Err(e) => return not_announced(&e),
     };
+    write_out(request, root)
+}
+
+fn not_announced(error: &io::Error) -> Answer {
+    Answer::Rejected(format!("the write could not be announced: {error}"))
+}
+
+fn write_out(request: &BlockingWrite, root: &str) -> Answer {
     let file = PathBuf::from([root, request.path()].concat());
     match write_once(&file, request.data().as_bytes()) {
         Ok(()) => Answer::Done,
@@ -152,6 +183,30 @@ mod tests {
         assert!(matches!(&answers[2], Answer::Rejected(why) if why.contains("/etc/passwd")));
         assert!(matches!(answers[3], Answer::Rejected(_)));
         assert_eq!(std::fs::read_to_string(folder.join("remove")).unwrap(), "1");
+    }
+
+    #[test]
+    fn what_shows_what_was_set_is_set_once_and_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("sys/bus/pci/devices/0000:41:00.0");
+        std::fs::create_dir_all(folder.join("power")).unwrap();
+        for file in ["driver_override", "power/control"] {
+            std::fs::File::create(folder.join(file)).unwrap();
+        }
+        let ask = |file: &str, data: &str, shown: &str| {
+            let write = format!(r#"{{"path":"/sys/bus/pci/devices/{file}","data":"{data}"}}"#);
+            format!(r#"{{"set":{{"write":{write},"shown":["{shown}"]}}}}"#) + "\n"
+        };
+        let input = ask("0000:41:00.0/driver_override", "vfio-pci", "vfio-pci\\n")
+            + &ask("0000:41:00.0/driver_override", "nouveau", "vfio-pci")
+            + &ask("0000:41:00.1/driver_override", "vfio-pci", "vfio-pci\\n")
+            + &ask("0000:41:00.0/power/control", "on", "on\\n");
+        let answers = answers(&input, dir.path().to_str().unwrap());
+        assert_eq!(answers[0], Answer::Content(b"vfio-pci".to_vec()));
+        assert_eq!(answers[1], answers[0], "it shows what it is to show, and nothing is written");
+        assert_eq!(answers[2], Answer::Errno(nix::libc::ENOENT));
+        assert!(matches!(&answers[3], Answer::Rejected(why) if why.contains("power/control")));
+        assert_eq!(std::fs::read_to_string(folder.join("power/control")).unwrap(), "");
     }
 
     #[test]
