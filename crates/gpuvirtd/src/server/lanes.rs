@@ -52,12 +52,13 @@ impl Context {
         work: impl FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let (uid, pid) = (peer.uid, peer.pid.unwrap_or_default());
-        tracing::info!(uid, pid, what, "asked");
         let checked = |context: &Self| {
             let _mark = context.hearing.own_change();
             context.state_is_readable().and_then(|()| work(context))
         };
-        let result = self.on_a_thread(lane, checked).await;
+        // It is told while it begins: a line wakes the journal's daemon, and takes about as long as a step.
+        let told = async { tracing::info!(uid, pid, what, "asked") };
+        let (result, ()) = tokio::join!(self.on_a_thread(lane, checked), told);
         match &result {
             Ok(_) => {
                 self.stir.released();
