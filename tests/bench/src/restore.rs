@@ -100,15 +100,14 @@ impl<'a> Ways<'a> {
     }
 
     fn as_a_boot(&self) -> Result<Held> {
-        let bare = format!("{} floor start {} {TYPE} {COUNT}", self.own, self.parent);
-        let start = format!("{bare} {}", self.folder);
+        let [start, bare] = self.floors();
         let trigger = format!("udevadm trigger --settle --action=add /sys/bus/pci/devices/{}", self.parent);
         let floors = [
-            shell(
+            [
                 "a unit's start, a fresh read, a durable write, and bare writes",
                 &format!("systemd-run --quiet --wait --collect {start} && {UDEVS_PART}"),
-            )?,
-            shell("bare writes", &format!("{bare} && {UDEVS_PART}"))?,
+            ],
+            ["bare writes", &format!("{bare} && {UDEVS_PART}")],
         ];
         let ours = format!("systemctl start gpuvirtd && {UDEVS_PART}");
         self.contest(
@@ -122,29 +121,30 @@ impl<'a> Ways<'a> {
     }
 
     fn alone(&self) -> Result<Held> {
-        let start = ["floor", "start", self.parent, TYPE, &self.count, &self.folder];
+        let [start, bare] = self.floors();
         let devices = format!("mdevctl start-parent-mdevs {}", self.parent);
-        let bare = ["floor", "start", self.parent, TYPE, &self.count];
-        let floors = [
-            Command::own("a fresh read, a durable write, and bare writes", &start)?,
-            Command::own("bare writes", &bare)?,
-        ];
         self.contest(
-            floors,
+            [["a fresh read, a durable write, and bare writes", &start], ["bare writes", &bare]],
             ["gpuvirtd, from its start until it is ready", &format!("{} ready {DAEMON}", self.own)],
             ["`mdevctl start-parent-mdevs`, from its start to its end", &devices],
         )
     }
 
-    fn contest(&self, floors: [Command; 2], ours: [&str; 2], mdevctls: [&str; 2]) -> Result<Held> {
-        // Each way ends only when all are there.
+    /// What no start can do without, and the bare writes of it, as lines of a shell.
+    fn floors(&self) -> [String; 2] {
+        let bare = format!("{} floor start {} {TYPE} {}", self.own, self.parent, self.count);
+        [format!("{bare} {}", self.folder), bare]
+    }
+
+    fn contest(&self, floors: [[&str; 2]; 2], ours: [&str; 2], mdevctls: [&str; 2]) -> Result<Held> {
+        // Each way, the floors too, ends only when all are there.
         let until_all =
             |[name, way]: [&str; 2]| shell(name, &format!("{way} && [ $(ls {LIVE} | wc -l) = {COUNT} ]"));
         let [floor, bare] = floors;
         Contest::of(RUNS)
             .at_most(changes::FLOORS)
-            .floor(floor)
-            .floor(bare)
+            .floor(until_all(floor)?)
+            .floor(until_all(bare)?)
             .ours(until_all(ours)?)
             .peer_of("mdevctl", until_all(mdevctls)?)
             .held(empty)
