@@ -51,6 +51,13 @@ pub trait Host: Send + Sync {
         self.observe()
     }
 
+    /// Whether this is a GPU's own address, as far as a look at its slot tells. Where it is not, a picture says what is there
+    /// instead: so without another implementation it is for none.
+    fn is_gpu(&self, address: PciAddress) -> bool {
+        let _ = address;
+        false
+    }
+
     /// What only the doctor asks of a host, for the GPUs of a picture. Without another implementation nothing is known.
     fn health(&self, observed: &Observed) -> Health {
         let _ = observed;

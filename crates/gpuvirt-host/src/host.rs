@@ -162,6 +162,14 @@ impl LinuxHost {
         health::read(Files::new(&*self.sysfs), functions, observed.host.kernel_release.as_deref())
     }
 
+    /// Whether this is a GPU's own address: the lowest function of its slot that is a GPU by the rules, and no virtual one. It
+    /// is asked before a change of one GPU, which looks at it by itself: so nothing else of it is read.
+    ///
+    /// Where a lower one is such a function too, it is not told here whose this one is: no.
+    pub fn is_gpu(&self, address: PciAddress) -> bool {
+        inventory::is_primary(Files::new(&*self.sysfs), &self.rules, address)
+    }
+
     /// Whether a PCI function is there, part of a GPU or not.
     pub fn is_present(&self, function: PciAddress) -> bool {
         self.sysfs.exists(&paths::function(function))

@@ -71,6 +71,21 @@ fn a_card_is_its_display_function_with_its_companions() {
 }
 
 #[test]
+fn a_gpus_own_address_is_told_without_a_picture_and_nothing_elses() {
+    const VF: &str = "0000:42:00.1";
+    let tree = card();
+    tree.function("0000:42:00.0", "0x10de", "0x030200").function(VF, "0x10de", "0x030200");
+    tree.link(&format!("/sys/bus/pci/devices/{VF}/physfn"), "../0000:42:00.0");
+    let host = tree.host();
+    let gpus: Vec<PciAddress> = host.observe().unwrap().gpus.into_keys().collect();
+    assert_eq!(gpus, [at(GPU), at("0000:42:00.0")]);
+    for address in [GPU, AUDIO, "0000:42:00.0", VF, "0000:00:1f.0", "0000:40:01.0", "0000:43:00.0"] {
+        assert_eq!(host.is_gpu(at(address)), gpus.contains(&at(address)), "{address}");
+    }
+    assert!(!Tree::new().host().is_gpu(at(GPU)), "no bus");
+}
+
+#[test]
 fn an_apus_own_usb_stays_with_the_host_and_audio_in_its_group_goes_along() {
     let tree = Tree::new();
     for (address, vendor, class) in [

@@ -78,6 +78,12 @@ pub(super) fn look(files: Files<'_>, rules: &GpuRules, extent: Extent) -> Result
     Ok(bus)
 }
 
+/// Whether a function is the first of its slot that is a GPU, and no virtual one: then a card begins with it.
+pub(crate) fn is_primary(files: Files<'_>, rules: &GpuRules, address: PciAddress) -> bool {
+    let Ok(bus) = look(files, rules, Extent::Gpu(address)) else { return false };
+    bus.candidates.first() == Some(&address) && !files.sysfs.exists(&paths::function_file(address, "physfn"))
+}
+
 impl Bus {
     /// What a function of this host is.
     pub(super) fn ids(&mut self, files: Files<'_>, address: PciAddress) -> Option<Ids> {

@@ -23,6 +23,7 @@ mod sriov;
 mod usage;
 mod vgpu_params;
 
+pub(crate) use bus::is_primary;
 pub(crate) use extent::Extent;
 pub(crate) use host::{release as kernel_release, service_processes};
 pub(crate) use mdev::parent_in;

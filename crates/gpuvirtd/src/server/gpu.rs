@@ -148,6 +148,12 @@ pub(super) fn address(selector: &GpuSelector, context: &Context) -> Result<PciAd
     if let Some(configured) = configured {
         return Ok(configured);
     }
+    // What is named by its own address needs no picture of the whole host: what is done to it looks at it.
+    if let GpuSelector::Address(address) = selector {
+        if context.outside.host.is_gpu(*address) {
+            return Ok(*address);
+        }
+    }
     let observed = context.outside.host.observe_without_holders()?;
     let gpu = selector.find(&observed, &desired).map_err(|refusal| Failure::refused(*refusal))?;
     Ok(gpu.address)

@@ -93,6 +93,10 @@ impl Host for HostPort {
         self.observe_scope(ObserveScope::GpuAndHolders(gpu))
     }
 
+    fn is_gpu(&self, address: PciAddress) -> bool {
+        self.0.is_gpu(address)
+    }
+
     fn health(&self, observed: &Observed) -> Health {
         self.0.health(observed)
     }
@@ -182,6 +186,10 @@ impl Host for RehearsedHost {
 
     fn observe_gpu_and_holders(&self, gpu: PciAddress) -> Result<Observed, PortError> {
         self.port.observe_gpu_and_holders(gpu)
+    }
+
+    fn is_gpu(&self, address: PciAddress) -> bool {
+        self.port.is_gpu(address)
     }
 
     fn is_present(&self, function: PciAddress) -> bool {
