@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use gpuvirt_model::{Desired, Records};
 use gpuvirt_plan::Plan;
@@ -59,9 +60,10 @@ impl StateDir {
         if let Some(state) = self.known.as_read(&path) {
             return Ok(state);
         }
+        let at = SystemTime::now();
         let Some((text, metadata)) = read_with_metadata(&path)? else { return Ok(State::default()) };
         let state = State::parse(&path, &text)?;
-        self.known.keep(&metadata, &state);
+        self.known.keep((&metadata, at), &state);
         Ok(state)
     }
 
