@@ -28,9 +28,10 @@ fn main() {
         }
         _ => {}
     }
-    let tests: [(&str, fn()); 12] = [
+    let tests: [(&str, fn()); 13] = [
         ("a_write_is_made_and_its_errno_comes_back", a_write_is_made_and_its_errno_comes_back),
         ("a_write_that_does_not_end_is_left_alone", a_write_that_does_not_end_is_left_alone),
+        ("what_is_set_and_does_not_end_is_left_alone", what_is_set_and_does_not_end_is_left_alone),
         ("a_writer_that_dies_is_an_error", a_writer_that_dies_is_an_error),
         ("what_is_not_ours_to_write_is_refused", what_is_not_ours_to_write_is_refused),
         ("without_a_writer_nothing_is_written", without_a_writer_nothing_is_written),
@@ -191,6 +192,29 @@ fn what_does_not_end_is_left_alone((folder, sysfs): &(tempfile::TempDir, LinuxSy
     assert_eq!(read, "1");
     wait_for("the end of its announcement", || announced(writer).is_none());
     wait_for("the writer's end", || state_of(writer).is_none_or(|state| state == 'Z'));
+}
+
+/// A pipe is read without waiting, and shows nothing; writing to it waits.
+fn what_is_set_and_does_not_end_is_left_alone() {
+    for (folder, sysfs) in [sysfs(), sysfs_behind_a_socket()] {
+        let path = format!("{FUNCTION}/driver_override");
+        let file = folder.path().join(&path[1..]);
+        let set = |deadline| sysfs.set(&path, b"vfio-pci", &["vfio-pci\n"], deadline);
+        assert!(matches!(set(LONG), Err(WriteError::Errno(e)) if e.raw_os_error() == Some(2)));
+        assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+        let waits = set(SHORT);
+        let Err(WriteError::StillWaiting { writer, .. }) = waits else { panic!("{waits:?}") };
+        wait_for("its announcement", || announced(writer).as_deref() == Some(path.as_str()));
+        let again = set(LONG);
+        let same = matches!(again, Err(WriteError::StillWaiting { writer: other, .. }) if other == writer);
+        assert!(same, "another is sent after it: {again:?}");
+        // Whoever is faster reads what was written, the test or the writer, which looks what came of it.
+        std::fs::read_to_string(&file).unwrap();
+        wait_for("the writer's end", || state_of(writer).is_none_or(|state| state == 'Z'));
+        std::fs::remove_file(&file).unwrap();
+        std::fs::File::create(&file).unwrap();
+        assert_eq!(set(LONG).unwrap(), b"vfio-pci");
+    }
 }
 
 fn wait_for(what: &str, condition: impl Fn() -> bool) {

@@ -244,9 +244,9 @@ impl Writer {
                 *known = pid;
                 Ok(())
             }
-            Some(Answer::Introduced { .. }) => {
-                Err(io::Error::other("the writer is of another version; systemctl restart gpuvirtd"))
-            }
+            Some(Answer::Introduced { .. }) => Err(io::Error::other(
+                "the writer is of another version; systemctl restart gpuvirt-writer gpuvirtd",
+            )),
             Some(other) => Err(other.unexpected()),
             None => Err(nobody_came()),
         }

@@ -1,7 +1,11 @@
 //! The writer's side: reads requests, writes, answers, ends when nobody asks any more.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
+
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::announce::{BlockingAct, NAME, announce};
 use super::module::ModuleName;
@@ -36,14 +40,20 @@ pub fn writer_main(
     // For people who look for what still waits (by its file it may be named otherwise), and for a later daemon, which looks at
     // processes of this name alone: without it nothing is written.
     write_once(Path::new(paths::OWN_COMM), NAME.as_bytes())?;
-    match serve(input, output, root, programs) {
+    match serve(input, output, root, programs, &|| is_there(io::stdin().as_fd())) {
         // Whoever asked has gone.
         Err(e) if matches!(e.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(()),
         ended => ended,
     }
 }
 
-fn serve(input: impl Read, mut output: impl Write, root: &str, programs: &Programs<'_>) -> io::Result<()> {
+fn serve(
+    input: impl Read,
+    mut output: impl Write,
+    root: &str,
+    programs: &Programs<'_>,
+    asker_is_there: &dyn Fn() -> bool,
+) -> io::Result<()> {
     let mut input = BufReader::new(input);
     loop {
         let mut line = String::new();
@@ -52,7 +62,10 @@ fn serve(input: impl Read, mut output: impl Write, root: &str, programs: &Progra
         }
         let answer = match serde_json::from_str::<Request>(&line) {
             Ok(Request::Write(write)) => carry_out(&write, root),
-            Ok(Request::Set { write, shown }) => set(&write, &shown, root),
+            Ok(Request::Set { write, shown }) => match set(&write, &shown, root, asker_is_there) {
+                Some(answer) => answer,
+                None => return Ok(()),
+            },
             Ok(Request::Read(read)) => read_out(&read, root),
             Ok(Request::Run(call)) => run(&call, root, programs),
             Ok(Request::Load(module)) => load(&module, root),
@@ -66,26 +79,45 @@ fn serve(input: impl Read, mut output: impl Write, root: &str, programs: &Progra
     }
 }
 
+/// Whether somebody has the other end of what requests come from, of which those that were sent before can be read all the same: a
+/// pipe (POLLHUP), or a connection on which nothing more is to be sent (POLLRDHUP). Where it can't be told, nobody has.
+fn is_there(asker: BorrowedFd<'_>) -> bool {
+    let mut one = [PollFd::new(asker, PollFlags::from_bits_retain(libc::POLLRDHUP))];
+    // Nothing else is asked for, so whatever is told is that; nix knows no name for POLLRDHUP, and then gives no flags at all.
+    let nothing = |fd: &PollFd<'_>| fd.revents().is_some_and(|got| got.is_empty());
+    poll(&mut one, PollTimeout::ZERO).is_ok() && one.iter().all(nothing)
+}
+
+/// Sets a file that shows what was set. None: nobody is there to be told any more, and nothing was written.
+///
 /// It is announced before it is read, which may wait for as long as the write: who looks for what still waits must find that a
-/// write is to come.
-fn set(write: &BlockingWrite, shown: &[String], root: &str) -> Answer {
+/// write is to come. Who has given it up meanwhile does not want it any more, and somebody may have set it otherwise.
+fn set(
+    write: &BlockingWrite,
+    shown: &[String],
+    root: &str,
+    asker_is_there: &dyn Fn() -> bool,
+) -> Option<Answer> {
     let read = match BlockingRead::parse(write.path()) {
         Ok(read) => read,
-        Err(e) => return Answer::Rejected(e.to_string()),
+        Err(e) => return Some(Answer::Rejected(e.to_string())),
     };
     let _shown = match announce(&BlockingAct::Write(write.clone())) {
         Ok(file) => file,
-        Err(e) => return not_announced(&e),
+        Err(e) => return Some(not_announced(&e)),
     };
-    match read_out(&read, root) {
-        Answer::Content(before) if !shown.iter().any(|shown| before == shown.as_bytes()) => {
-            match write_out(write, root) {
-                Answer::Done => read_out(&read, root),
-                refused => refused,
-            }
-        }
-        so_already_or_refused => so_already_or_refused,
+    let before = read_out(&read, root);
+    let is_so = |before: &[u8]| shown.iter().any(|shown| before == shown.as_bytes());
+    if !matches!(&before, Answer::Content(before) if !is_so(before)) {
+        return Some(before);
     }
+    if !asker_is_there() {
+        return None;
+    }
+    Some(match write_out(write, root) {
+        Answer::Done => read_out(&read, root),
+        refused => refused,
+    })
 }
 
 fn read_out(read: &BlockingRead, root: &str) -> Answer {
@@ -145,6 +177,9 @@ fn write_out(request: &BlockingWrite, root: &str) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Shutdown;
+    use std::os::unix::net::UnixStream;
+
     use gpuvirt_model::DriverRules;
 
     use super::*;
@@ -152,8 +187,8 @@ mod tests {
     /// What a writer over `root` answers to `input`, line by line.
     fn answers(input: &str, root: &str) -> Vec<Answer> {
         let mut output = Vec::new();
-        serve(input.as_bytes(), &mut output, root, &Programs::OfDrivers(&|| Ok(DriverRules::default())))
-            .unwrap();
+        let programs = Programs::OfDrivers(&|| Ok(DriverRules::default()));
+        serve(input.as_bytes(), &mut output, root, &programs, &|| true).unwrap();
         String::from_utf8(output).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
@@ -207,6 +242,38 @@ mod tests {
         assert_eq!(answers[2], Answer::Errno(nix::libc::ENOENT));
         assert!(matches!(&answers[3], Answer::Rejected(why) if why.contains("power/control")));
         assert_eq!(std::fs::read_to_string(folder.join("power/control")).unwrap(), "");
+    }
+
+    #[test]
+    fn what_nobody_waits_for_any_more_is_looked_at_and_not_set() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("sys/bus/pci/devices/0000:41:00.0");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::File::create(folder.join("driver_override")).unwrap().write_all(b"theirs\n").unwrap();
+        let write = r#"{"path":"/sys/bus/pci/devices/0000:41:00.0/driver_override","data":"vfio-pci"}"#;
+        let input = format!("{{\"set\":{{\"write\":{write},\"shown\":[\"vfio-pci\"]}}}}\n");
+        let mut output = Vec::new();
+        serve(input.as_bytes(), &mut output, dir.path().to_str().unwrap(), &Programs::All, &|| false)
+            .unwrap();
+        assert!(output.is_empty());
+        assert_eq!(std::fs::read_to_string(folder.join("driver_override")).unwrap(), "theirs\n");
+    }
+
+    #[test]
+    fn whoever_has_hung_up_is_not_there_though_more_can_be_read() {
+        let (mut theirs, ours) = UnixStream::pair().unwrap();
+        assert!(is_there(ours.as_fd()));
+        theirs.write_all(b"a request that is not read yet\n").unwrap();
+        assert!(is_there(ours.as_fd()));
+        theirs.shutdown(Shutdown::Write).unwrap();
+        assert!(!is_there(ours.as_fd()), "a connection on which nothing more is sent");
+
+        let (ours, theirs) = nix::unistd::pipe().unwrap();
+        let mut theirs = std::fs::File::from(theirs);
+        theirs.write_all(b"a request\n").unwrap();
+        assert!(is_there(ours.as_fd()));
+        drop(theirs);
+        assert!(!is_there(ours.as_fd()), "a pipe that nobody writes to");
     }
 
     #[test]
