@@ -42,8 +42,8 @@ const HELD_BACK: &str = "Each way ends with `udevadm settle`: what a rule makes 
                          ended, so that udev begins with mdevctl's devices when mdevctl has ended, and with the others' while they are made.";
 
 /// What the tables show.
-pub const HOW: &str = "Before each run there is no daemon and no vGPU. Medians of 15 interleaved runs; each way must find all 64 \
-                       there at its end. gpuvirtd reads the host, checks its plan, makes its journal durable and verifies what \
+pub const HOW: &str = "Before each run there is no daemon and no vGPU. Medians of 15 interleaved runs; each way is a line of a shell, the \
+                       floors too, and must find all 64 there at its end. gpuvirtd reads the host, checks its plan, makes its journal durable and verifies what \
                        came of it; then it says that it is ready. What it is held against reads the host and makes something \
                        durable too, as no start can do without; the bare writes stand beside it.";
 
