@@ -22,7 +22,7 @@ const SWITCH: &str = "gpuvirt asks libvirt for its domains, asks the kernel whet
                       somebody does, it looks at every process for who that is), makes its intent durable before the \
                       first write, reads each write back and verifies with a fresh look, each way; what was asked for \
                       is there again after a boot. driverctl does the last of these alone, virsh none. Before each run gpuvirt does \
-                      not manage the card.";
+                      not manage the card; each way is a line of a shell.";
 /// vGPUs made and removed in one run: as many as the slowest peer makes in some seconds of an emulated machine.
 const COUNT: u32 = 16;
 /// The smallest type of the test module, and its profile.
@@ -49,7 +49,7 @@ pub fn tables(gpuvirt: &Path, on: &Gpus<'_>, folder: &Path) -> Result<String> {
     // Nobody's way begins with loading it.
     must("modprobe", &["vfio-pci"])?;
     let mut out = format!(
-        "### {COUNT} vGPUs made and removed\n\nMedians of {RUNS} interleaved runs ({SELDOM} of virsh, before the others), each after `udevadm settle` and when gpuvirtd has seen what came of the one before. {WITHOUT_DRIVERCTL}\n\n"
+        "### {COUNT} vGPUs made and removed\n\nMedians of {RUNS} interleaved runs ({SELDOM} of virsh, before the others), each a line of a shell, after `udevadm settle` and when gpuvirtd has seen what came of the one before. {WITHOUT_DRIVERCTL}\n\n"
     );
     let without = WithoutDriverctl::begin()?;
     out.push_str(&vgpus(&gpuvirt, on, folder)?.table()?);
@@ -85,7 +85,7 @@ fn vgpus(gpuvirt: &str, on: &Gpus<'_>, folder: &Path) -> Result<Held> {
     let virsh = virsh_script(gpu, &xml, &uuids('e'))?;
     Contest::of(RUNS)
         .at_most(FLOORS)
-        .floor(Command::own("bare writes", &["floor", "vgpus", gpu, TYPE, &count])?)
+        .floor(bare("bare writes", &["vgpus", gpu, TYPE, &count])?)
         .ours(shell("`gpuvirt vgpu create --count 16`, `vgpu remove --all`", &ours)?)
         .peer_of("mdevctl", shell("`mdevctl start` and `stop`, 16 times each", &mdevctl)?)
         .peer_of(
@@ -122,8 +122,8 @@ fn switch(gpuvirt: &str, on: &Gpus<'_>, folder: &Path) -> Result<Held> {
     let driverctl = format!("driverctl set-override {gpu} vfio-pci && driverctl unset-override {gpu}");
     let virsh = format!("virsh -q nodedev-detach {node} && virsh -q nodedev-reattach {node}");
     Contest::of(RUNS)
-        .floor(Command::own("bare writes", &["floor", "switch", gpu])?)
-        .bound(Command::own(more, &["floor", "switch", gpu, &text(folder)?])?)
+        .floor(bare("bare writes", &["switch", gpu])?)
+        .bound(bare(more, &["switch", gpu, &text(folder)?])?)
         .ours(shell(
             "`gpuvirt gpu set --type direct`, `--type shared`",
             &format!("{set} direct && {set} shared"),
@@ -169,6 +169,16 @@ fn counts(gpuvirt: &str, on: &Gpus<'_>, folder: &Path) -> Result<String> {
         writeln!(out, "| `{call}` | {times} |")?;
     }
     Ok(out)
+}
+
+/// What must be done and nothing else, as a line of a shell: the ways that are held against it are such lines too.
+fn bare(name: &str, what: &[&str]) -> Result<Command> {
+    shell(name, &format!("{} floor {}", own()?, what.join(" ")))
+}
+
+/// This program.
+pub fn own() -> Result<String> {
+    text(&std::env::current_exe().context("find this program")?)
 }
 
 /// A script of the shell.

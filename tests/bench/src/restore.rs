@@ -95,7 +95,7 @@ impl<'a> Ways<'a> {
         let none = text(&folder.join("no.sock"))?;
         let fresh = Command::new("a fresh read", Path::new(gpuvirt), &["--socket", &none, "gpu", "list"])?;
         reads(&fresh, &folder.join(floor::READS), folder)?;
-        let own = text(&std::env::current_exe().context("find this program")?)?;
+        let own = changes::own()?;
         Ok(Self { parent, count: COUNT.to_string(), own, folder: text(folder)? })
     }
 
