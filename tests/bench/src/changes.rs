@@ -23,6 +23,11 @@ const SWITCH: &str = "gpuvirt asks libvirt for its domains, asks the kernel whet
                       first write, reads each write back and verifies with a fresh look, each way; what was asked for \
                       is there again after a boot. driverctl does the last of these alone, virsh none. Before each run gpuvirt does \
                       not manage the card; each way is a line of a shell.";
+/// Why driverctl has a table of its own.
+const WITH_RULE: &str = "With driverctl's udev rule in force, as on a host that has it installed: the shell script that it starts \
+                         for the VFIO device of the way there runs while the way back is on its way, whoever's that is.";
+/// And the others.
+const WITHOUT_RULE: &str = "With that rule out of force, as on a host without driverctl.";
 /// vGPUs made and removed in one run: as many as the slowest peer makes in some seconds of an emulated machine.
 const COUNT: u32 = 16;
 /// The smallest type of the test module, and its profile.
@@ -64,7 +69,11 @@ pub fn tables(gpuvirt: &Path, on: &Gpus<'_>, folder: &Path) -> Result<String> {
     )?;
     out.push_str(&counts(&gpuvirt, on, folder)?);
     write!(out, "\n### One GPU to passthrough and back\n\n{SWITCH} Medians of {RUNS} interleaved runs.\n\n")?;
-    out.push_str(&switch(&gpuvirt, on, folder)?.table()?);
+    let switch = Switch::of(&gpuvirt, on.plain, folder)?;
+    write!(out, "{WITH_RULE}\n\n{}", switch.beside_driverctl()?.table()?)?;
+    let without = WithoutDriverctl::begin()?;
+    write!(out, "\n{WITHOUT_RULE}\n\n{}", switch.beside_the_others()?.table()?)?;
+    drop(without);
     Ok(out)
 }
 
@@ -110,31 +119,54 @@ fn virsh_script(gpu: &str, xml: &Path, uuids: &str) -> Result<String> {
     ))
 }
 
-fn switch(gpuvirt: &str, on: &Gpus<'_>, folder: &Path) -> Result<Held> {
-    let gpu = on.plain;
-    // A socket that nobody listens on: the command reads the host itself.
-    let none = text(&folder.join("no.sock"))?;
-    let fresh = Command::new("a fresh read", Path::new(gpuvirt), &["--socket", &none, "gpu", "list"])?;
-    live::reads(&fresh, &folder.join(floor::READS), folder)?;
-    let more = "bare writes, and each way a durable write, a process's start and a fresh read";
-    let node = format!("pci_{}", gpu.replace([':', '.'], "_"));
-    let set = format!("{gpuvirt} gpu set {gpu} --type");
-    let driverctl = format!("driverctl set-override {gpu} vfio-pci && driverctl unset-override {gpu}");
-    let virsh = format!("virsh -q nodedev-detach {node} && virsh -q nodedev-reattach {node}");
-    Contest::of(RUNS)
-        .floor(bare("bare writes", &["switch", gpu])?)
-        .bound(bare(more, &["switch", gpu, &text(folder)?])?)
-        .ours(shell(
-            "`gpuvirt gpu set --type direct`, `--type shared`",
-            &format!("{set} direct && {set} shared"),
-        )?)
-        .peer_of("driverctl", shell("`driverctl set-override`, `unset-override`", &driverctl)?)
-        .peer_of("virsh", shell("`virsh nodedev-detach`, `nodedev-reattach`", &virsh)?)
-        .held(|| {
-            // A card that gpuvirt manages is led back when others move it: theirs is one that it does not.
-            must(gpuvirt, &["gpu", "unset", gpu])?;
-            all_seen()
-        })
+/// One switch to passthrough and back.
+struct Switch<'a> {
+    gpuvirt: &'a str,
+    gpu: &'a str,
+    folder: &'a Path,
+}
+
+impl<'a> Switch<'a> {
+    fn of(gpuvirt: &'a str, gpu: &'a str, folder: &'a Path) -> Result<Self> {
+        // A socket that nobody listens on: the command reads the host itself.
+        let none = text(&folder.join("no.sock"))?;
+        let fresh = Command::new("a fresh read", Path::new(gpuvirt), &["--socket", &none, "gpu", "list"])?;
+        live::reads(&fresh, &folder.join(floor::READS), folder)?;
+        Ok(Self { gpuvirt, gpu, folder })
+    }
+
+    fn beside_driverctl(&self) -> Result<Held> {
+        let gpu = self.gpu;
+        let driverctl = format!("driverctl set-override {gpu} vfio-pci && driverctl unset-override {gpu}");
+        let driverctl = shell("`driverctl set-override`, `unset-override`", &driverctl)?;
+        self.contest()?.ours(self.ours()?).peer_of("driverctl", driverctl).held(|| self.ready())
+    }
+
+    fn beside_the_others(&self) -> Result<Held> {
+        let more = "bare writes, and each way a durable write, a process's start and a fresh read";
+        let node = format!("pci_{}", self.gpu.replace([':', '.'], "_"));
+        let virsh = format!("virsh -q nodedev-detach {node} && virsh -q nodedev-reattach {node}");
+        self.contest()?
+            .bound(bare(more, &["switch", self.gpu, &text(self.folder)?])?)
+            .ours(self.ours()?)
+            .peer_of("virsh", shell("`virsh nodedev-detach`, `nodedev-reattach`", &virsh)?)
+            .held(|| self.ready())
+    }
+
+    fn contest(&self) -> Result<Contest> {
+        Ok(Contest::of(RUNS).floor(bare("bare writes", &["switch", self.gpu])?))
+    }
+
+    fn ours(&self) -> Result<Command> {
+        let set = format!("{} gpu set {} --type", self.gpuvirt, self.gpu);
+        shell("`gpuvirt gpu set --type direct`, `--type shared`", &format!("{set} direct && {set} shared"))
+    }
+
+    /// A card that gpuvirt manages is led back when others move it: theirs is one that it does not.
+    fn ready(&self) -> Result<()> {
+        must(self.gpuvirt, &["gpu", "unset", self.gpu])?;
+        all_seen()
+    }
 }
 
 /// What an earlier run left to udev and to the daemon would count for the next one.
