@@ -4,10 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::parse::pci::last_component;
-use crate::sysfs::{OpenFolder, ReadError, Sysfs, WriteError};
-
-/// Longer than any attribute of sysfs, which ends at a page.
-pub(crate) const ATTRIBUTE: usize = 4096;
+use crate::sysfs::{ATTRIBUTE, OpenFolder, ReadError, Sysfs, WriteError};
 
 /// Reading through the seam.
 #[derive(Clone, Copy)]

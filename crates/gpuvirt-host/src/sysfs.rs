@@ -7,9 +7,11 @@
 use std::io;
 use std::time::Duration;
 
-use crate::files::ATTRIBUTE;
 pub use crate::open::{LongFile, OpenFolder};
 use crate::vendor::{ProgramCall, ProgramEnd, ProgramError};
+
+/// Longer than any attribute of sysfs, which ends at a page.
+pub(crate) const ATTRIBUTE: usize = 4096;
 
 /// A character device's major and minor number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,6 +5,9 @@ use std::error::Error;
 use gpuvirt_api::{ApiError, ClientError, ErrorKind};
 use gpuvirt_model::chain;
 
+/// What a panic of ours ends with: a failure like others, not Rust's 101.
+pub(crate) const EXIT_BUG: u8 = 1;
+
 /// An error as the command shows it: the wire's shape, and remedies of our own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {

@@ -11,12 +11,10 @@ use gpuvirt_api::{ApiError, ErrorKind};
 
 use crate::asker::Asker;
 use crate::cli::{Cli, Command, Deferred, Format, HookArgs, Verbs, grammar, of_one_verb};
+use crate::failure::EXIT_BUG;
 use crate::output::{self, Answer};
 use crate::render;
 use crate::verb;
-
-/// What a panic of ours ends with: a failure like others, not Rust's 101.
-pub(crate) const EXIT_BUG: u8 = 1;
 
 /// The whole command.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {

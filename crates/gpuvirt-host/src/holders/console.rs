@@ -19,7 +19,7 @@ impl Consoles {
         if !frame_buffer_console_is_bound(files) {
             return Self { frame_buffers: Vec::new() };
         }
-        let listed = files.long_text(paths::PROC_FB, crate::files::ATTRIBUTE).unwrap_or_default();
+        let listed = files.long_text(paths::PROC_FB, crate::sysfs::ATTRIBUTE).unwrap_or_default();
         let mut buffers = console::frame_buffers(&listed);
         // The console is on fb0 unless that is gone or the command line says otherwise.
         if buffers.iter().any(|(number, _)| *number == 0) && !consoles_are_mapped(files) {

@@ -12,7 +12,7 @@ pub(super) fn clients(files: Files<'_>, observed: &Observed, gpu: &Gpu) -> Vec<H
     let mut found = Vec::new();
     for node in observed.functions_of(gpu).flat_map(|function| &function.drm_nodes) {
         let Some(minor) = node.strip_prefix("card").and_then(pci::count) else { continue };
-        let text = files.long_text(&paths::drm_internal_clients(minor), crate::files::ATTRIBUTE);
+        let text = files.long_text(&paths::drm_internal_clients(minor), crate::sysfs::ATTRIBUTE);
         for name in text.unwrap_or_default().lines().map(str::trim) {
             if !name.is_empty() && !name.contains("fbdev") {
                 found.push(Holder::DrmClient { node: node.clone(), name: name.to_owned() });

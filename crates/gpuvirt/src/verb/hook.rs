@@ -22,10 +22,10 @@ use gpuvirt_model::{Domain, DomainState, Hostdev, PciAddress, VgpuId, chain};
 use gpuvirt_state::State;
 
 use crate::cli::HookArgs;
+use crate::failure::EXIT_BUG;
 use crate::local;
 use crate::output::{self, Answer};
 use crate::render;
-use crate::run::EXIT_BUG;
 use document::Given;
 
 /// Longest wait for a start's answer, a little beyond the daemon's own longest (`CREATION_DEADLINE` of its engine). It answers

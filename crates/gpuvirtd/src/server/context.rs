@@ -15,7 +15,7 @@ use super::answers::Answers;
 use super::event_stream::Listeners;
 use super::gate::{ReadGate, WriteGate};
 use super::lane::Lane;
-use super::mig::LastMig;
+use super::last_mig::LastMig;
 use super::pictures::Pictures;
 use super::restored::Restored;
 use super::retried::Retried;

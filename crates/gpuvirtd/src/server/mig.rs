@@ -1,7 +1,6 @@
 //! `/v1/mig` and `/v1/gpus/{gpu}/gpu-instances`
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
@@ -18,6 +17,7 @@ use super::context::Context;
 use super::gpu;
 use super::input::{Body, GpuName, Nothing, OfGpu, Params, Removal, selector};
 use super::lanes::Order;
+use super::last_mig::MigRead;
 use super::once::Key;
 use super::pictures::Picture;
 
@@ -63,15 +63,6 @@ pub(super) async fn list(
     Ok(Json(list))
 }
 
-/// How old what is read for those who may not change anything may be.
-const LATELY: Duration = Duration::from_secs(10);
-
-/// What was read last for those who may not change anything.
-#[derive(Default)]
-pub(super) struct LastMig(tokio::sync::Mutex<Option<(Instant, MigRead)>>);
-
-type MigRead = Result<List<MigDocument>, Failure>;
-
 impl Context {
     fn mig(&self, only: Option<&GpuSelector>) -> MigRead {
         let only = only.map(|only| gpu::address(only, self)).transpose()?;
@@ -84,16 +75,10 @@ impl Context {
         Ok(self.list("MigList", &picture, documents))
     }
 
-    /// Of every managed card, for all who ask meanwhile: read anew when the last reading is too old, however it ended.
+    /// Of every managed card, for all who ask meanwhile.
     async fn mig_read_lately(self: &Arc<Self>) -> MigRead {
-        let mut last = self.last_mig.0.lock().await;
-        if let Some((when, read)) = last.as_ref().filter(|(when, _)| when.elapsed() < LATELY) {
-            tracing::debug!(age = ?when.elapsed(), "GPU instances as they were read lately");
-            return read.clone();
-        }
-        let read = self.sparingly.run(self.on_a_thread(&self.dry_runs, |context| context.mig(None))).await;
-        *last = Some((Instant::now(), read.clone()));
-        read
+        let read = self.on_a_thread(&self.dry_runs, |context| context.mig(None));
+        self.last_mig.or_read(self.sparingly.run(read)).await
     }
 }
 

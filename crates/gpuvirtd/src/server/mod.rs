@@ -41,6 +41,7 @@ mod host;
 mod input;
 mod lane;
 mod lanes;
+mod last_mig;
 pub mod listen;
 mod look;
 mod metrics;
