@@ -167,8 +167,12 @@ fn every_errno_at_every_step_leaves_nothing_behind() {
                 let world = roomy();
                 let (host, files) = (world.picture(), world.files());
                 world.kernel.inject_once(On::NthWrite { nth }, fault);
-                assert_eq!(failed(create_many(&world)).1, "everything is as it was before");
+                let (what, now) = failed(create_many(&world));
+                assert_eq!(now, "everything is as it was before");
                 assert_eq!((world.picture(), world.files()), (host, files), "{nth} {fault:?}");
+                let told =
+                    fault != Fault::Errno(errno) || what.contains(&format!("os error {}", errno as i32));
+                assert!(told && what.contains("create"), "{nth} {fault:?}: {what}");
             }
         }
     }

@@ -35,8 +35,27 @@ fn page(folder: &Path, command: &Command) -> Result<(), Box<dyn Error>> {
     }
     let mut text = Vec::new();
     // The grammar keeps names for as long as the program lives.
-    let plain = command.clone().name(&*name.clone().leak()).version(env!("CARGO_PKG_VERSION"));
+    let mut plain = command.clone().name(&*name.clone().leak()).version(env!("CARGO_PKG_VERSION"));
+    let usage = plain.render_usage().to_string();
     Man::new(plain).title(name.to_uppercase()).manual("gpuvirt").render(&mut text)?;
-    std::fs::write(folder.join(format!("{name}.1")), text)?;
+    std::fs::write(folder.join(format!("{name}.1")), as_read(&String::from_utf8(text)?, &usage))?;
     Ok(())
+}
+
+/// With the synopsis that `--help` has, in which options have their values, and the sections that man-pages(7) names.
+fn as_read(page: &str, usage: &str) -> String {
+    let usage = usage.trim_start_matches("Usage: ").replace('-', "\\-").replace('\n', "\n.br\n");
+    let mut text = String::new();
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        match line {
+            ".SH SYNOPSIS" => {
+                lines.next();
+                text.push_str(&format!("{line}\n{usage}\n"));
+            }
+            ".SH EXTRA" => text.push_str(".SH \"EXIT STATUS\"\n"),
+            _ => text.push_str(&format!("{line}\n")),
+        }
+    }
+    text + ".SH \"SEE ALSO\"\n\\fBgpuvirtd\\fR(8)\n"
 }

@@ -15,7 +15,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(&folder).join("man");
     std::fs::create_dir_all(&folder)?;
     let mut text = Vec::new();
-    Man::new(Cli::command()).section("8").manual("gpuvirt").render(&mut text)?;
+    Man::new(Cli::command().disable_help_subcommand(true))
+        .section("8")
+        .manual("gpuvirt")
+        .render(&mut text)?;
+    text.extend_from_slice(b".SH \"SEE ALSO\"\n\\fBgpuvirt\\fR(1)\n");
     std::fs::write(folder.join("gpuvirtd.8"), text)?;
     Ok(())
 }

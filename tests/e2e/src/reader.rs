@@ -25,7 +25,7 @@ pub struct Reader<'a> {
 const HOME: &str = "/root/e2e-reader";
 /// Who types says yes when apt asks.
 const APT_ANSWERS: &str = "APT::Get::Assume-Yes \"true\";";
-/// A guest that is told to power off is off by then, and one that is started has said what it sees.
+/// A guest that is started has said what it sees by then.
 const GUEST_DEADLINE: u32 = 240;
 
 impl<'a> Reader<'a> {
@@ -119,7 +119,7 @@ impl<'a> Reader<'a> {
         match line.split(' ').collect::<Vec<_>>()[..] {
             ["apt", "install", ..] => self.declare_the_cards(),
             ["virsh", "start", guest] | ["gpuvirt", "vm", "start", guest] => self.wait_for(guest),
-            ["virsh", "shutdown", guest] => self.wait_until_off(guest),
+            ["until", ..] => self.settle(),
             _ => {}
         }
     }
@@ -153,11 +153,7 @@ impl<'a> Reader<'a> {
         ))
     }
 
-    fn wait_until_off(&mut self, guest: &str) {
-        let running = format!("/run/libvirt/qemu/{guest}.xml");
-        self.lab
-            .sh(&format!("timeout {GUEST_DEADLINE} sh -c 'while [ -e {running} ]; do sleep 0.2; done'"))
-            .expect(0);
+    fn settle(&self) {
         if let Some(settled) = &self.settled {
             self.lab.sh(settled).expect(0);
         }
