@@ -36,6 +36,12 @@ pub struct Origin {
     /// The line, from 1, where it matters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
+    /// The line on which it ends, where that is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_line: Option<usize>,
+    /// Other things are said there too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub and_more: bool,
 }
 
 /// A driver that driverctl binds a function to at each boot (`/etc/driverctl.d/pci-ADDRESS`), or a rule of udev's.
@@ -128,12 +134,17 @@ pub enum HostPciDevice {
 impl Origin {
     /// A whole file.
     pub fn file(path: &str) -> Self {
-        Self { path: path.to_owned(), line: None }
+        Self { path: path.to_owned(), line: None, last_line: None, and_more: false }
     }
 
     /// A line of a file, from 1.
     pub fn line(path: &str, line: usize) -> Self {
-        Self { path: path.to_owned(), line: Some(line) }
+        Self { line: Some(line), ..Self::file(path) }
+    }
+
+    /// Lines of a file, from 1.
+    pub fn lines(path: &str, first: usize, last: usize) -> Self {
+        Self { last_line: (last > first).then_some(last), ..Self::line(path, first) }
     }
 }
 

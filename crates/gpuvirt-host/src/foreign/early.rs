@@ -5,6 +5,7 @@ use gpuvirt_model::import::{DriverOverride, Origin, VfioIds};
 use super::Reader;
 use crate::parse::modprobe::{self, kernels_name};
 use crate::parse::udev_override::{self, Subject};
+use crate::parse::udev_rule::{Rule, rules};
 use crate::parse::vfio_ids;
 use crate::paths;
 
@@ -29,9 +30,9 @@ impl Reader<'_> {
                 continue;
             }
             let Some(text) = self.text(&path) else { continue };
-            for (number, line) in modprobe::numbered(&text) {
-                let Some(rule) = udev_override::of_rule(&line) else { continue };
-                let origin = Origin::line(&path, number);
+            for Rule { first, last, text } in rules(&text) {
+                let Some(rule) = udev_override::of_rule(&text) else { continue };
+                let origin = Origin { and_more: !rule.alone, ..Origin::lines(&path, first, last) };
                 match rule.of {
                     Subject::Function(_) if rule.driver.is_empty() => {}
                     Subject::Function(address) => {

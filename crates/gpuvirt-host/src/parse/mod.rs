@@ -25,4 +25,5 @@ pub mod proxmox;
 pub mod sound;
 pub mod taken_by_id;
 pub mod udev_override;
+pub mod udev_rule;
 pub mod vfio_ids;

@@ -5,6 +5,7 @@ use gpuvirt_model::PciDeviceId;
 
 use super::modprobe::{self, kernels_name};
 use super::udev_override::{self, Subject};
+use super::udev_rule::rules;
 use super::vfio_ids;
 
 /// A line, and what it takes.
@@ -37,7 +38,7 @@ fn takings(lines: Vec<String>, ids: impl Fn(&str) -> Vec<PciDeviceId>) -> Vec<Ta
 /// Of a file of udev's rules: those that give a VFIO driver to what has an id, and ask for no address. Of each only that is told:
 /// a rule may run programs too, with anybody's secrets.
 pub fn of_udev(text: &str) -> Vec<Taking> {
-    modprobe::lines(text).iter().filter_map(|line| rule(line)).collect()
+    rules(text).iter().filter_map(|found| rule(&found.text)).collect()
 }
 
 fn rule(line: &str) -> Option<Taking> {

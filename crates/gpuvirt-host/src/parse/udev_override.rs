@@ -2,6 +2,8 @@
 
 use gpuvirt_model::{PciAddress, PciDeviceId};
 
+use super::udev_rule::{Operator, Part, parts};
+
 /// What a rule chooses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Override {
@@ -9,6 +11,8 @@ pub struct Override {
     pub of: Subject,
     /// The driver's name; empty where the choice is taken back.
     pub driver: String,
+    /// The rule does nothing besides.
+    pub alone: bool,
 }
 
 /// What a rule is about.
@@ -22,42 +26,46 @@ pub enum Subject {
     Other,
 }
 
-/// What a line chooses; none where it chooses no driver.
-pub fn of_rule(line: &str) -> Option<Override> {
-    let (mut driver, mut by_program) = (None, false);
+/// What a rule chooses; none where it chooses no driver. One with a condition that is not understood is about what is left by
+/// others: what it leaves out must not be taken for chosen.
+pub fn of_rule(rule: &str) -> Option<Override> {
+    let Some(parts) = parts(rule) else {
+        let other = Override { of: Subject::Other, driver: String::new(), alone: false };
+        return rule.contains("driver_override").then_some(other);
+    };
+    let (mut driver, mut by_program, mut alone) = (None, false, true);
     let (mut vendor, mut device) = (None, None);
     // None: no address is asked for.
     let mut address: Option<Option<PciAddress>> = None;
-    for part in line.split(',').map(str::trim) {
-        let (key, compares, value) = match part.split_once("==") {
-            Some((key, value)) => (key, true, value),
-            None => match part.split_once('=') {
-                Some((key, value)) => (key.trim_end_matches([':', '+']), false, value),
-                None => continue,
-            },
-        };
-        let value = value.trim().trim_matches('"');
-        match (key.trim(), compares) {
-            // The device itself, or one above it.
-            ("KERNEL" | "KERNELS" | "ENV{PCI_SLOT_NAME}", true) => {
-                address = Some(PciAddress::parse(value).ok())
+    let mut understood = true;
+    for Part { key, operator, value } in parts {
+        match (key, operator) {
+            ("ACTION", Operator::Is) => {}
+            ("SUBSYSTEM" | "SUBSYSTEMS", Operator::Is) if value == "pci" => {}
+            // Displays, which cards are told by.
+            ("ATTR{class}", Operator::Is) if value.starts_with("0x03") => {}
+            ("KERNEL" | "ENV{PCI_SLOT_NAME}", Operator::Is) => {
+                address = Some(PciAddress::parse(value).ok());
             }
-            ("DEVPATH", true) => address = Some(None),
-            ("ATTR{vendor}" | "ATTRS{vendor}", true) => vendor = Some(id(value)),
-            ("ATTR{device}" | "ATTRS{device}", true) => device = Some(id(value)),
-            ("ATTR{driver_override}", false) => driver = Some(value.to_owned()),
-            (_, false) if value.contains("driver_override") => by_program = true,
-            _ => {}
+            ("ATTR{vendor}" | "ATTRS{vendor}", Operator::Is) => vendor = Some(id(value)),
+            ("ATTR{device}" | "ATTRS{device}", Operator::Is) => device = Some(id(value)),
+            ("ATTR{driver_override}", Operator::Sets) => driver = Some(value.to_owned()),
+            (_, Operator::Sets) => {
+                by_program |= value.contains("driver_override");
+                alone = false;
+            }
+            (_, Operator::Is | Operator::IsNot) => understood = false,
         }
     }
     let of = match (address, vendor.flatten(), device.flatten()) {
+        _ if !understood => Subject::Other,
         (Some(Some(address)), _, _) => Subject::Function(address),
         (None, Some(vendor), Some(device)) => Subject::Kind(PciDeviceId::of(vendor, device)),
         _ => Subject::Other,
     };
     match driver {
-        Some(driver) => Some(Override { of, driver }),
-        None => by_program.then(|| Override { of: Subject::Other, driver: String::new() }),
+        Some(driver) => Some(Override { of, driver, alone }),
+        None => by_program.then(|| Override { of: Subject::Other, driver: String::new(), alone }),
     }
 }
 
@@ -86,13 +94,19 @@ mod tests {
             (format!(r#"KERNEL=="0000:41:00.*", {ids}, {to}"#), Subject::Other, "vfio-pci"),
             (format!(r#"ATTR{{vendor}}=="0x10de", {to}"#), Subject::Other, "vfio-pci"),
             (format!(r#"ATTR{{class}}=="0x030000", {to}"#), Subject::Other, "vfio-pci"),
+            (format!(r#"KERNEL!="0000:01:00.0", {ids}, {to}"#), Subject::Other, "vfio-pci"),
+            (format!(r#"{ids}, ATTR{{subsystem_device}}=="0xdead", {to}"#), Subject::Other, "vfio-pci"),
+            (format!(r#"KERNELS=="0000:00:01.0", {to}"#), Subject::Other, "vfio-pci"),
+            (format!(r#"SUBSYSTEM=="usb", {ids}, {to}"#), Subject::Other, "vfio-pci"),
+            (format!("{to}, KERNEL==0000:41:00.0"), Subject::Other, ""),
             (
                 r#"RUN+="/bin/sh -c 'echo vfio-pci > /sys$devpath/driver_override'""#.to_owned(),
                 Subject::Other,
                 "",
             ),
         ] {
-            assert_eq!(of_rule(&line), Some(Override { of, driver: driver.to_owned() }), "{line}");
+            let found = of_rule(&line).unwrap_or_else(|| panic!("{line}"));
+            assert_eq!((found.of, found.driver.as_str()), (of, driver), "{line}");
         }
         for none in
             ["nonsense", r#"ATTR{driver_override}=="vfio-pci", TAG+="x""#, r#"KERNEL=="sda", MODE="0600""#]

@@ -59,8 +59,17 @@ fn taken_back(origin: &Origin) -> String {
     match origin.line {
         // `driverctl unset-override` would take the function from its driver at once.
         None => format!("rm {}", origin.path),
+        Some(line) if origin.and_more => {
+            format!(
+                "take ATTR{{driver_override}}= out of the rule in line {line} of {}; udevadm control --reload",
+                origin.path
+            )
+        }
         Some(line) => {
-            format!("sed -i -e '{line}s/^/#/' {}; udevadm control --reload", shell_word(&origin.path))
+            // Of a rule of several lines each: what is left of it would be a rule for every device.
+            let last = origin.last_line.unwrap_or(line);
+            let lines = if last > line { format!("{line},{last}") } else { line.to_string() };
+            format!("sed -i -e '{lines}s/^/#/' {}; udevadm control --reload", shell_word(&origin.path))
         }
     }
 }
