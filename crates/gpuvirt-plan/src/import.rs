@@ -7,7 +7,7 @@ mod proxmox;
 mod shares;
 mod wholes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gpuvirt_model::import::{ForeignSetup, Origin};
 use gpuvirt_model::{
@@ -139,8 +139,9 @@ pub fn import(sources: &Sources<'_>) -> Import {
     shares::collect(sources, &mut collected);
     proxmox::collect(sources, &mut collected);
     let Collected { traces, mut vgpus, afterwards } = collected;
-    let (mut gpus, mut contradictions) = (Vec::new(), Vec::new());
-    for gpu in sources.observed.gpus.keys().copied() {
+    let (mut gpus, mut contradictions) = (Vec::new(), shares::defined_twice(sources));
+    let twice: BTreeSet<PciAddress> = contradictions.iter().map(|found| found.gpu).collect();
+    for gpu in sources.observed.gpus.keys().copied().filter(|gpu| !twice.contains(gpu)) {
         match agreed(gpu, &traces, sources) {
             Ok(None) => {}
             Ok(Some(wanted)) => gpus.push(settings(gpu, wanted, vgpus.remove(&gpu), sources)),

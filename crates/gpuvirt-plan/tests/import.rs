@@ -371,3 +371,59 @@ fn a_domains_mediated_device_belongs_where_mdevctl_says() {
         assert!(afterwards.iter().any(|line| line == adopt), "{afterwards:?}");
     }
 }
+
+#[test]
+fn a_rule_of_several_lines_goes_whole_and_one_that_does_more_by_hand() {
+    let path = "/etc/udev/rules.d/10-vfio.rules";
+    let of = |origin: Origin| {
+        let over = DriverOverride { address: at(GPU), driver: "vfio-pci".to_owned(), origin };
+        let found = run(&ForeignSetup { overrides: vec![over], ..ForeignSetup::default() }, &a_host());
+        assert_eq!(types(&found), direct());
+        found.afterwards.join("\n")
+    };
+    let several = of(Origin::lines(path, 2, 4));
+    assert!(several.contains(&format!("sed -i -e '2,4s/^/#/' {path}")), "{several}");
+    let more = of(Origin { and_more: true, ..Origin::line(path, 2) });
+    assert!(!more.contains("sed") && more.contains("out of the rule in line 2"), "{more}");
+}
+
+#[test]
+fn of_several_ids_the_last_value_counts_and_who_has_the_card_now_is_told() {
+    let taking = |path: &str, line: Option<usize>| {
+        let origin = line.map_or_else(|| Origin::file(path), |line| Origin::line(path, line));
+        VfioIds { id: PciDeviceId::of(0x10de, 0x1eb8), origin }
+    };
+    let counts = |ids: &[VfioIds]| {
+        let found = run(&ForeignSetup { vfio_ids: ids.to_vec(), ..ForeignSetup::default() }, &a_host());
+        let counted = found.traces.iter().filter(|trace| trace.becomes.is_some());
+        counted
+            .map(|trace| (trace.origin.to_string(), trace.note.clone().unwrap_or_default()))
+            .collect::<Vec<_>>()
+    };
+    let (first, last) =
+        (taking("/etc/modprobe.d/aa.conf", Some(1)), taking("/usr/lib/modprobe.d/zz.conf", Some(1)));
+    let (boot, early) = (taking("/proc/cmdline", None), taking("/etc/initramfs-tools/modules", Some(3)));
+    let rule = taking("/etc/udev/rules.d/10.rules", Some(1));
+    for (ids, counted) in [
+        (vec![last.clone(), first.clone()], "/usr/lib/modprobe.d/zz.conf:1"),
+        (vec![boot.clone(), last.clone()], "/proc/cmdline"),
+        (vec![early, boot, first.clone()], "/etc/initramfs-tools/modules:3"),
+    ] {
+        assert_eq!(counts(&ids), [(counted.to_owned(), "nvidia has it now".to_owned())]);
+    }
+    assert_eq!(counts(&[rule, first]).len(), 2, "a rule of udev's is no parameter");
+}
+
+#[test]
+fn a_uuid_that_is_defined_on_two_parents_is_a_contradiction() {
+    let again = MdevDefinition { origin: Origin::file("/etc/mdevctl.d/y"), ..definition(true) };
+    let mdevs = vec![definition(true), again.clone()];
+    let found = run(&ForeignSetup { mdevs, ..ForeignSetup::default() }, &offering(a_host()));
+    assert!(found.config.gpus.is_empty(), "{found:?}");
+    let [one] = found.contradictions.as_slice() else { panic!("{found:?}") };
+    assert!(one.text.contains("/etc/mdevctl.d/x") && one.text.contains("/etc/mdevctl.d/y"), "{}", one.text);
+    // One that is started by hand is in no document.
+    let mdevs = vec![definition(true), MdevDefinition { auto: false, ..again }];
+    let found = run(&ForeignSetup { mdevs, ..ForeignSetup::default() }, &offering(a_host()));
+    assert!(found.contradictions.is_empty() && found.config.gpus.len() == 1, "{found:?}");
+}

@@ -1,9 +1,11 @@
 //! Traces of GPUs that are shared as vGPUs: mdevctl's definitions, mediated devices of domains.
 
-use gpuvirt_model::import::{MdevDefinition, Origin};
-use gpuvirt_model::{ConfiguredType, DesiredVgpu, Gpu, Hostdev, Observed, ProfileName, VgpuId};
+use std::collections::BTreeSet;
 
-use super::{Collected, Sources, Trace, adopt, what_sits_at};
+use gpuvirt_model::import::{MdevDefinition, Origin};
+use gpuvirt_model::{ConfiguredType, DesiredVgpu, Gpu, Hostdev, Observed, PciAddress, ProfileName, VgpuId};
+
+use super::{Collected, Contradiction, Sources, Trace, adopt, what_sits_at};
 
 pub(super) fn collect(sources: &Sources<'_>, collected: &mut Collected) {
     for definition in &sources.foreign.mdevs {
@@ -29,6 +31,26 @@ pub(super) fn collect(sources: &Sources<'_>, collected: &mut Collected) {
             });
         }
     }
+}
+
+/// Mediated devices that are to be made on two functions at once: mdevctl lets one uuid be defined on several parents, of which
+/// the one that is there first gets it. A document has it once.
+pub(super) fn defined_twice(sources: &Sources<'_>) -> Vec<Contradiction> {
+    let made: Vec<&MdevDefinition> = sources.foreign.mdevs.iter().filter(|one| one.auto).collect();
+    let pairs = made.iter().enumerate().flat_map(|(at, one)| {
+        let others = made.iter().skip(at + 1);
+        others.filter(|other| other.uuid == one.uuid).map(move |other| (one, other))
+    });
+    let contradictions = pairs.flat_map(|(one, other)| {
+        let text = format!(
+            "mediated device {} is to be made on {} by {}, and on {} by {}",
+            one.uuid, one.parent, one.origin, other.parent, other.origin
+        );
+        let gpus = [one, other].into_iter().filter_map(|it| sources.observed.gpu_of(it.parent));
+        let gpus: BTreeSet<PciAddress> = gpus.map(|gpu| gpu.address).collect();
+        gpus.into_iter().map(move |gpu| Contradiction { gpu, text: text.clone() })
+    });
+    contradictions.collect()
 }
 
 fn mdevctl(definition: &MdevDefinition, observed: &Observed, collected: &mut Collected) {

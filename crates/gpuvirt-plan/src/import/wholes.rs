@@ -11,8 +11,20 @@ pub(super) fn collect(sources: &Sources<'_>, collected: &mut Collected) {
     for over in &sources.foreign.overrides {
         bound_by_address(over, sources.observed, collected);
     }
+    let heeded = heeded(&sources.foreign.vfio_ids);
     for ids in &sources.foreign.vfio_ids {
-        vfio_ids(ids, sources, collected);
+        match heeded.filter(|heeded| is_parameter(&ids.origin) && ids.origin != **heeded) {
+            None => vfio_ids(ids, sources, collected),
+            Some(later) => {
+                let note =
+                    format!("not heeded: {later} says otherwise later, and a parameter's last value counts");
+                collected.traces.push(taking(ids).noting(note));
+                // It counts once the later one is gone.
+                for gpu in fitting(ids, sources.observed) {
+                    collected.after(gpu, ConfiguredType::Direct, out_of_the_way(&ids.origin));
+                }
+            }
+        }
     }
     for kept in &sources.foreign.kept_away {
         let trace = Trace::about(&kept.origin, kept.says.clone());
@@ -48,7 +60,10 @@ fn bound_by_address(over: &DriverOverride, observed: &Observed, collected: &mut 
                     collected.after(gpu.address, ConfiguredType::Direct, line);
                 }
             }
-            trace.gives(gpu.address, part)
+            match driven_by_the_host(over.address, observed).filter(|_| part == Part::Primary) {
+                Some(note) => trace.gives(gpu.address, part).noting(note),
+                None => trace.gives(gpu.address, part),
+            }
         }
     };
     collected.traces.push(trace);
@@ -85,15 +100,49 @@ fn is_vfio(driver: &str) -> bool {
     driver == "vfio-pci" || driver.ends_with("-vfio-pci") || driver.ends_with("_vfio_pci")
 }
 
+fn taking(ids: &VfioIds) -> Trace {
+    Trace::about(&ids.origin, format!("vfio-pci takes every {}", ids.id))
+}
+
+/// Whether it is the module's parameter, and no rule of udev's.
+fn is_parameter(origin: &Origin) -> bool {
+    !origin.path.ends_with(".rules")
+}
+
+/// Where the parameter `ids` gets the value that counts. It is a text that each later value replaces (drivers/vfio/pci/vfio_pci.c,
+/// `module_param_string`), and modprobe puts options together in this order: files by their names, whichever folders they are
+/// in, the kernel's command line, and what it is called with, as initramfs-tools does.
+fn heeded(ids: &[VfioIds]) -> Option<&Origin> {
+    let rank = |origin: &Origin| {
+        let name = origin.path.rsplit('/').next().unwrap_or_default().to_owned();
+        let called_with = origin.path.contains("/initramfs-tools/");
+        (called_with, origin.line.is_none(), name, origin.line)
+    };
+    ids.iter().map(|ids| &ids.origin).filter(|origin| is_parameter(origin)).max_by_key(|origin| rank(origin))
+}
+
+/// What another driver has now is told: the files say what is to be, and may never have come into force.
+fn driven_by_the_host(gpu: PciAddress, observed: &Observed) -> Option<String> {
+    let driver = observed.functions.get(&gpu)?.binding.driver.as_ref()?;
+    (!driver.leaves_group_viable()).then(|| format!("{driver} has it now"))
+}
+
+fn fits(ids: &VfioIds, function: PciAddress, observed: &Observed) -> bool {
+    observed.functions.get(&function).is_some_and(|function| ids.id.matches(&function.identity))
+}
+
+/// The GPUs that it takes.
+fn fitting(ids: &VfioIds, observed: &Observed) -> Vec<PciAddress> {
+    observed.gpus.keys().copied().filter(|gpu| fits(ids, *gpu, observed)).collect()
+}
+
 fn vfio_ids(ids: &VfioIds, sources: &Sources<'_>, collected: &mut Collected) {
     let observed = sources.observed;
-    let trace = Trace::about(&ids.origin, format!("vfio-pci takes every {}", ids.id));
-    let fits = |address: &PciAddress| {
-        observed.functions.get(address).is_some_and(|function| ids.id.matches(&function.identity))
-    };
-    let found: Vec<PciAddress> = observed.gpus.keys().copied().filter(&fits).collect();
+    let trace = taking(ids);
+    let found = fitting(ids, observed);
     if found.is_empty() {
-        let companion = observed.gpus.values().find(|gpu| gpu.functions.iter().any(&fits));
+        let companion =
+            observed.gpus.values().find(|gpu| gpu.functions.iter().any(|one| fits(ids, *one, observed)));
         let note = match companion {
             Some(_) => COMPANION,
             None => "no GPU of this host is one",
@@ -111,7 +160,9 @@ fn vfio_ids(ids: &VfioIds, sources: &Sources<'_>, collected: &mut Collected) {
             continue;
         }
         let trace = trace.clone().makes(gpu, ConfiguredType::Direct);
-        collected.traces.push(Trace { note: several.clone(), ..trace });
+        let notes: Vec<String> = several.iter().cloned().chain(driven_by_the_host(gpu, observed)).collect();
+        let note = (!notes.is_empty()).then(|| notes.join("; "));
+        collected.traces.push(Trace { note, ..trace });
         collected.after(gpu, ConfiguredType::Direct, out_of_the_way(&ids.origin));
     }
 }
