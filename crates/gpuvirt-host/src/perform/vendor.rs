@@ -16,6 +16,10 @@ use crate::parse::nvidia;
 use crate::paths;
 use crate::vendor::{ProgramCall, ProgramEnd, ProgramError};
 
+/// Why the lock can't be had. `nvidia_drm` with `modeset=1` has the card open from within the kernel, where no process is to be
+/// named.
+const LOCK_REFUSED: &str = "a program or a VM has the card, or a module of the kernel's: modprobe -r nvidia_uvm nvidia_drm \
+                            nvidia_modeset";
 /// A client that has just closed the card, or a monitoring program that looks every few seconds, is gone on one of these
 /// tries; one that stays is not.
 const LOCK_TRIES: usize = 5;
@@ -151,7 +155,7 @@ pub(super) fn set_unbind_lock(
         let written = files.sysfs.write(&path, b"1");
         let got = read()? == Some(UnbindLock::Taken);
         if got || written.is_err() || attempt == LOCK_TRIES || Instant::now() + LOCK_TRY_EVERY >= end {
-            let state = State::NotYet("a program or a VM has the card".to_owned());
+            let state = State::NotYet(LOCK_REFUSED.to_owned());
             return settle(&what, written, if got { State::Reached } else { state });
         }
         std::thread::park_timeout(LOCK_TRY_EVERY);
