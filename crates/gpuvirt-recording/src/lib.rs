@@ -9,7 +9,8 @@
 pub mod archive;
 mod attribute;
 pub mod bytes;
-pub mod devices;
+mod command_line;
+mod devices;
 pub mod dump;
 pub mod error;
 pub mod escape;
@@ -22,6 +23,7 @@ pub mod made_whole;
 pub mod manifest;
 mod module_lines;
 pub mod notes;
+mod parameter;
 pub mod record;
 pub mod recorded;
 pub mod redact;

@@ -9,8 +9,6 @@ use gpuvirt_host::parse::modprobe;
 
 /// What is left out, in a manifest's words.
 pub(crate) const LEFT_OUT: &str = "of modprobe.d all but lines about GPUs, VFIO and KVM, the commands of install lines, and UUIDs and paths in options";
-/// What [`told`] leaves out, in a manifest's words.
-pub(crate) const VALUES: &str = "GPUs' UUIDs and paths among what modules are told";
 /// Where modprobe reads its files.
 const FOLDER: &str = "/modprobe.d/";
 /// Modules that the doctor and listings judge, with `_` for `-`; a last `*` stands for any end.

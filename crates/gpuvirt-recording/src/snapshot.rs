@@ -12,10 +12,12 @@ use gpuvirt_model::Testimony;
 use tar::{Builder, EntryType, Header};
 
 use crate::archive::{DUMP, FILES, MANIFEST, TESTIMONY};
+use crate::command_line;
 use crate::error::RecordingError;
 use crate::looked::{self, Heard, Looked};
 use crate::manifest::{Manifest, SNAPSHOT_VERSION};
 use crate::module_lines;
+use crate::parameter;
 use crate::record;
 use crate::redact::{self, HostNames};
 use crate::sentence;
@@ -57,31 +59,6 @@ const MODULES: [&str; 16] = [
     "vfio_pci",
     "vfio_pci_core",
     "xe",
-];
-/// Words of the kernel's command line that matter, by their beginnings; the others may tell too much.
-const COMMAND_LINE: [&str; 22] = [
-    "amd_iommu",
-    "amdgpu.",
-    "default_hugepagesz=",
-    "fbcon=",
-    "hugepages",
-    "i915.",
-    "initcall_blacklist=",
-    "intel_iommu",
-    "intremap=",
-    "iommu",
-    "lockdown=",
-    "modprobe.blacklist=",
-    "module.sig_enforce",
-    "module_blacklist=",
-    "nointremap",
-    "nomodeset",
-    "nouveau.",
-    "nvidia",
-    "pci=",
-    "pcie_acs_override=",
-    "vfio",
-    "video=",
 ];
 /// What is blanked in the list of modules, in a manifest's words.
 const KERNEL_ADDRESSES: &str = "where the kernel lies in memory (addresses of modules)";
@@ -177,7 +154,7 @@ impl Files<'_> {
             self.file(path);
         }
         self.blanked("/proc/modules", &str::to_owned, KERNEL_ADDRESSES, &without_kernel_addresses);
-        self.blanked("/proc/cmdline", &words_that_matter, module_lines::VALUES, &module_lines::told);
+        self.blanked("/proc/cmdline", &command_line::kept, parameter::VALUES, &command_line::told);
         if let Some(release) =
             text(self.host, "/proc/sys/kernel/osrelease").filter(|name| !name.contains('/'))
         {
@@ -216,7 +193,8 @@ impl Files<'_> {
             }
             for parameter in self.host.list(&format!("{folder}/parameters")).unwrap_or_default() {
                 let path = format!("{folder}/parameters/{parameter}");
-                self.blanked(&path, &str::to_owned, module_lines::VALUES, &module_lines::told);
+                let told = |text: &str| parameter::told_by_kernel(module, &parameter, text);
+                self.blanked(&path, &str::to_owned, parameter::VALUES, &told);
             }
         }
     }
@@ -318,15 +296,6 @@ fn without_kernel_addresses(text: &str) -> String {
         if word.starts_with("0x") { format!("0x{:016x}{end}", 0) } else { word.to_owned() }
     };
     text.split_inclusive(' ').map(word).collect()
-}
-
-/// Words of the kernel's command line that may be shown, and matter.
-fn words_that_matter(text: &str) -> String {
-    let matters = |word: &&str| {
-        let word = word.trim_start_matches('"');
-        COMMAND_LINE.iter().any(|start| word.starts_with(start))
-    };
-    text.split_whitespace().filter(matters).collect::<Vec<_>>().join(" ") + "\n"
 }
 
 /// What the host is called, and not the names of its drivers and modules, should it be called like one.

@@ -17,7 +17,7 @@ use gpuvirt_recording::{Manifest, RecordedHost, SnapshotOptions, made_hosts, wri
 use serde_json::Value;
 
 /// What must not leave the host. None of these is a part of a word that a snapshot has by itself.
-const PLANTED: [&str; 20] = [
+const PLANTED: [&str; 23] = [
     "vncpass-ab12",
     "TaxOfAlice",
     "alice",
@@ -38,6 +38,9 @@ const PLANTED: [&str; 20] = [
     "luks-key-77",
     "initiator-name",
     "hook-password",
+    "cmdline-token",
+    "cmdline-secret",
+    "phrase-zz",
 ];
 
 const XML: &str = "<domain type='kvm'><name>vault7-payroll</name><uuid>00000000-0000-0000-0000-000000000007</uuid>\
@@ -60,7 +63,8 @@ fn host() -> Vec<u8> {
     let files = MadeSnapshot::new(made_hosts::two_gpus().function(&nic).dump())
         .file("/proc/sys/kernel/hostname", "vault7.corp.example\n")
         .file("/proc/sys/kernel/osrelease", &format!("{release}\n"))
-        .file("/proc/cmdline", "ro intel_iommu=on rd.luks.key=luks-key-77 systemd.hostname=vault7 \
+        .file("/proc/cmdline", "ro intel_iommu=on rd.luks.key=luks-key-77 systemd.hostname=vault7 iommu.passphrase=phrase-zz \
+             systemd.setenv=\"FOO=1 nvidia_token=cmdline-token\" dyndbg=\"file x nvidia-secret=cmdline-secret\" \
              nvidia.NVreg_ExcludedGpus=GPU-77aa0000-excluded nvidia.NVreg_TemporaryFilePath=/home/alice/tmp\n")
         .file("/proc/modules", "vfio_pci 20480 0 - Live 0xffffffffc0de5ec7\nnvidia 62 9 nvidia_drm,nvidia_uvm, Live 0xffffffffc0de5ec7 (POE)\n")
         .file("/sys/module/nvidia/parameters/NVreg_ExcludedGpus", "GPU-77aa0000-excluded\n")

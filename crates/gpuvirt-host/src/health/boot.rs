@@ -7,7 +7,7 @@ use gpuvirt_model::health::BootHealth;
 
 use super::loader;
 use super::reader::Reader;
-use crate::parse::kernel_config;
+use crate::parse::{command_line, kernel_config};
 use crate::paths;
 
 /// The options that findings ask about.
@@ -27,7 +27,7 @@ const OPTIONS: [&str; 12] = [
 ];
 
 pub(super) fn read(reader: Reader<'_>, release: Option<&str>) -> BootHealth {
-    let words = |text: String| text.split_whitespace().map(str::to_owned).collect();
+    let words = |text: String| command_line::words(&text).map(str::to_owned).collect();
     let command_line = Reader::understood(reader.text(paths::CMDLINE).map(|text| text.map(words)));
     let config = release.map(|release| config(reader, release)).unwrap_or_default();
     BootHealth { command_line, config, loader: loader::read(reader, release) }

@@ -1,6 +1,7 @@
 //! What keeps host drivers from GPUs, or leads cards to VFIO or `pci-stub`, on the kernel's command line and in modprobe.d:
 //! blacklists, soft dependencies, programs in the place of a module, aliases, `pci-stub`'s ids. With gpuvirt, which binds by address, none of it is needed.
 
+use super::command_line;
 use super::modprobe::{self, kernels_name};
 
 /// Host drivers of GPUs and of their sound, with `_` for `-`.
@@ -23,8 +24,7 @@ const BLACKLISTS: [&str; 4] =
 
 /// Such words of a kernel command line, as they are written.
 pub fn of_command_line(line: &str) -> Vec<String> {
-    let words = line.split_whitespace().take_while(|word| *word != "--");
-    let ours = words.filter(|word| {
+    let ours = command_line::words(line).filter(|word| {
         let Some((name, value)) = word.split_once('=') else { return false };
         let mut modules = value.split(',');
         (BLACKLISTS.contains(&name) && modules.any(is_host_driver))

@@ -2,6 +2,7 @@
 
 pub mod apparmor;
 pub mod capability;
+pub mod command_line;
 pub mod console;
 pub mod container;
 pub mod cpu;

@@ -3,6 +3,7 @@
 
 use gpuvirt_model::PciDeviceId;
 
+use super::command_line;
 use super::modprobe::{self, kernels_name};
 
 /// An entry, or what is none as it is written.
@@ -10,8 +11,7 @@ pub type Entry = Result<PciDeviceId, String>;
 
 /// The entries of a kernel command line, each with the word that it is in: `vfio-pci.ids=`, with `_` for `-` too.
 pub fn of_command_line(line: &str) -> Vec<(&str, Vec<Entry>)> {
-    let words = line.split_whitespace().take_while(|word| *word != "--");
-    let values = words.filter_map(|word| {
+    let values = command_line::words(line).filter_map(|word| {
         let (name, value) = word.split_once('=')?;
         // The kernel takes quotes around the whole word too.
         let is_ours = kernels_name(name.trim_start_matches('"')) == "vfio_pci.ids";

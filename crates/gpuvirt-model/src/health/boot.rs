@@ -7,7 +7,7 @@ use super::Fact;
 /// How the kernel was built and started.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BootHealth {
-    /// The words of the kernel's command line.
+    /// The words of the kernel's command line, without those behind `--`, which are for the first process.
     pub command_line: Fact<Vec<String>>,
     /// Options that the kernel was built with, by name (`CONFIG_VFIO_PCI`); of the file, those that matter here.
     pub config: Fact<BTreeMap<String, String>>,
@@ -56,12 +56,6 @@ impl BootHealth {
     /// Whether the command line has this word.
     pub fn has_word(&self, word: &str) -> bool {
         self.command_line.known().into_iter().flatten().any(|have| have == word)
-    }
-
-    /// The words that are the kernel's: those behind `--` are for the first process.
-    pub fn kernels_words(&self) -> impl Iterator<Item = &str> {
-        let words = self.command_line.known().into_iter().flatten();
-        words.map(String::as_str).take_while(|word| *word != "--")
     }
 
     /// Whether the kernel was built with an option, as a module or not; none where it is not known.

@@ -45,11 +45,10 @@ pub(super) fn keeper<'a>(case: &Case<'a>, module: &str) -> Option<Keeper<'a>> {
     let names = |word: &str, list: &str| {
         word.strip_prefix(list).is_some_and(|modules| modules.split(',').any(|name| name == module))
     };
-    let lists = boot.kernels_words().filter(|word| word.starts_with(KERNELS));
-    let kernels = lists.last().filter(|word| names(word, KERNELS));
+    let kernels = boot.words(KERNELS).last().filter(|word| names(word, KERNELS));
     let lines = || case.health.modules.options.known().into_iter().flatten();
     let line = |how| lines().find(move |line| of_line(&line.line, module) == Some(how));
-    let word = || boot.kernels_words().find(|word| names(word, MODPROBES));
+    let word = || boot.words(MODPROBES).find(|word| names(word, MODPROBES));
     let found = kernels.map(|word| (How::Kernel, Place::Word(word)));
     let found = found.or_else(|| Some((How::Install, Place::Line(line(How::Install)?))));
     let found = found.or_else(|| Some((How::Devices, Place::Word(word()?))));
