@@ -135,8 +135,14 @@ impl HostNames {
     }
 }
 
-/// Replaces a word. Letters and digits make words; all else ends them, so that `node1-vg` and `node1.example.org` hold
-/// `node1`, and `node12` does not.
+/// Ends of files' and units' names, which are no domain: `node1.conf` stays one.
+const ENDS: [&str; 20] = [
+    "conf", "efi", "img", "iso", "json", "ko", "log", "preset", "qcow2", "raw", "rom", "rules", "service",
+    "so", "sock", "socket", "tar", "timer", "toml", "xml",
+];
+
+/// Replaces a word, and the domain behind it. Letters and digits make words; all else ends them, so that `node1-vg` and
+/// `node1.example.org` hold `node1`, and `node12` does not.
 fn blank_word(text: &str, word: &str) -> String {
     let (lower, word) = (text.to_ascii_lowercase(), word.to_ascii_lowercase());
     let mut out = String::with_capacity(text.len());
@@ -144,15 +150,36 @@ fn blank_word(text: &str, word: &str) -> String {
     for (at, _) in lower.match_indices(&word) {
         let before = text.get(..at).and_then(|text| text.chars().next_back());
         let after = text.get(at + word.len()..).and_then(|text| text.chars().next());
-        if [before, after].into_iter().flatten().any(char::is_alphanumeric) {
+        if at < kept || [before, after].into_iter().flatten().any(char::is_alphanumeric) {
             continue;
         }
         out.push_str(text.get(kept..at).unwrap_or_default());
         out.push_str("redacted");
-        kept = at + word.len();
+        let behind = at + word.len();
+        kept = behind + domain(text.get(behind..).unwrap_or_default());
     }
     out.push_str(text.get(kept..).unwrap_or_default());
     out
+}
+
+/// How long the domain is that a text begins with: `.example.org` behind a host's name. Its last label has a letter first, and
+/// is no end of a file's name.
+fn domain(text: &str) -> usize {
+    let mut end = 0;
+    let mut at = 0;
+    while let Some(rest) = text.get(at..).and_then(|rest| rest.strip_prefix('.')) {
+        let is_of_label = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+        let label = rest.split(|c| !is_of_label(c)).next().unwrap_or_default();
+        if label.is_empty() {
+            break;
+        }
+        at += 1 + label.len();
+        let is_end = ENDS.iter().any(|known| known.eq_ignore_ascii_case(label));
+        if label.starts_with(char::is_alphabetic) && !is_end {
+            end = at;
+        }
+    }
+    end
 }
 
 /// The text with everything that looks like a MAC address, and the host's names, blanked out; whether that changed it.
@@ -231,6 +258,14 @@ mod tests {
         for (host, text, want) in [
             ("node1.example.org", "root@node1.example.org node1 node12", "root@redacted redacted node12"),
             ("node1", "Node1: node1-vg xnode1 node1_a", "redacted: redacted-vg xnode1 redacted_a"),
+            ("vault7", "(alice@vault7.corp.example) vault7.local.", "(alice@redacted) redacted."),
+            (
+                "vault7",
+                "vault7.corp.example.conf vault7.conf vault7.0",
+                "redacted.conf redacted.conf redacted.0",
+            ),
+            ("vault7", "vault7.corp.vault7.example-1: vault7. vault7..x", "redacted: redacted. redacted..x"),
+            ("vault7", "vault7.1.größe vault7.service", "redacted redacted.service"),
             ("gpu", "at gpu; gpus, i915gpu", "at redacted; gpus, i915gpu"),
             ("pc", "(root@pc) pci", "(root@redacted) pci"),
             ("größe", "auf größe, größer", "auf redacted, größer"),

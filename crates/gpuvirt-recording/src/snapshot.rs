@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
-use gpuvirt_host::parse::modules;
+use gpuvirt_host::parse::{modules, nvidia};
 use gpuvirt_host::{GpuMatch, Sysfs};
 use gpuvirt_model::Testimony;
 use tar::{Builder, EntryType, Header};
@@ -23,13 +23,8 @@ use crate::redact::{self, HostNames};
 use crate::sentence;
 
 /// Plain files that are recorded as they are.
-const PLAIN_FILES: [&str; 5] = [
-    "/proc/fb",
-    "/proc/interrupts",
-    "/proc/sys/kernel/osrelease",
-    "/proc/driver/nvidia/version",
-    "/sys/bus/pci/drivers_autoprobe",
-];
+const PLAIN_FILES: [&str; 4] =
+    ["/proc/fb", "/proc/interrupts", "/proc/sys/kernel/osrelease", "/sys/bus/pci/drivers_autoprobe"];
 /// Files whose words are all the kernel's or its packager's, by their beginnings or ends: a host's name has no place there.
 const FIXED_WORDS: [&str; 8] = [
     "/lib/modules/",
@@ -60,6 +55,8 @@ const MODULES: [&str; 16] = [
     "vfio_pci_core",
     "xe",
 ];
+/// What is blanked in NVIDIA's version, in a manifest's words.
+const BUILDERS: &str = "who built NVIDIA's module, where and when";
 /// What is blanked in the list of modules, in a manifest's words.
 const KERNEL_ADDRESSES: &str = "where the kernel lies in memory (addresses of modules)";
 /// Longest of these files; /proc/interrupts grows with the processors.
@@ -153,6 +150,7 @@ impl Files<'_> {
         for path in PLAIN_FILES {
             self.file(path);
         }
+        self.blanked("/proc/driver/nvidia/version", &str::to_owned, BUILDERS, &nvidia::version_told);
         self.blanked("/proc/modules", &str::to_owned, KERNEL_ADDRESSES, &without_kernel_addresses);
         self.blanked("/proc/cmdline", &command_line::kept, parameter::VALUES, &command_line::told);
         if let Some(release) =

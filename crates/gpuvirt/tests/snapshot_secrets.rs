@@ -17,7 +17,7 @@ use gpuvirt_recording::{Manifest, RecordedHost, SnapshotOptions, made_hosts, wri
 use serde_json::Value;
 
 /// What must not leave the host. None of these is a part of a word that a snapshot has by itself.
-const PLANTED: [&str; 23] = [
+const PLANTED: [&str; 26] = [
     "vncpass-ab12",
     "TaxOfAlice",
     "alice",
@@ -41,6 +41,9 @@ const PLANTED: [&str; 23] = [
     "cmdline-token",
     "cmdline-secret",
     "phrase-zz",
+    "carol",
+    "build8",
+    "corp.example",
 ];
 
 const XML: &str = "<domain type='kvm'><name>vault7-payroll</name><uuid>00000000-0000-0000-0000-000000000007</uuid>\
@@ -61,7 +64,7 @@ fn host() -> Vec<u8> {
         .attribute("serial_number", "SN-4711-0815\n");
     let release = "6.1.0-test";
     let files = MadeSnapshot::new(made_hosts::two_gpus().function(&nic).dump())
-        .file("/proc/sys/kernel/hostname", "vault7.corp.example\n")
+        .file("/proc/sys/kernel/hostname", "vault7\n")
         .file("/proc/sys/kernel/osrelease", &format!("{release}\n"))
         .file("/proc/cmdline", "ro intel_iommu=on rd.luks.key=luks-key-77 systemd.hostname=vault7 iommu.passphrase=phrase-zz \
              systemd.setenv=\"FOO=1 nvidia_token=cmdline-token\" dyndbg=\"file x nvidia-secret=cmdline-secret\" \
@@ -69,12 +72,12 @@ fn host() -> Vec<u8> {
         .file("/proc/modules", "vfio_pci 20480 0 - Live 0xffffffffc0de5ec7\nnvidia 62 9 nvidia_drm,nvidia_uvm, Live 0xffffffffc0de5ec7 (POE)\n")
         .file("/sys/module/nvidia/parameters/NVreg_ExcludedGpus", "GPU-77aa0000-excluded\n")
         .file("/sys/module/nvidia/parameters/NVreg_TemporaryFilePath", "/home/alice/tmp\n")
-        .file("/proc/driver/nvidia/version", "NVRM version: NVIDIA (root@vault7) 570.1\n")
+        .file("/proc/driver/nvidia/version", "NVRM version: NVIDIA (carol@build8.corp.example) 570.1\n")
         .file(
             "/proc/driver/nvidia/gpus/0000:02:00.0/information",
             "GPU UUID: GPU-5f3a0000-secret\nDevice Minor: 0\n",
         )
-        .file("/proc/interrupts", "  1:  9  IR-PCI-MSI  vault7-eth 52:54:00:5E:C4:E7\n  2:  9  IR-PCI-MSI  enx5254005ec4e9-TxRx-0\n")
+        .file("/proc/interrupts", "  1:  9  IR-PCI-MSI  vault7.corp.example-eth 52:54:00:5E:C4:E7\n  2:  9  IR-PCI-MSI  enx5254005ec4e9-TxRx-0\n")
         .file("/proc/cpuinfo", "vendor_id\t: GenuineIntel\nflags\t: vmx\nserial\t: SN-4711-0815\n\n")
         .file("/etc/libvirt/hooks/qemu.d/50-gpuvirt", "#!/bin/sh\ncurl -u alice:hook-password vault7\n")
         .file("/etc/libvirt/qemu/vault7-payroll.xml", XML)

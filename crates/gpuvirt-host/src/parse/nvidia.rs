@@ -12,6 +12,18 @@ pub fn driver_version(text: &str) -> Option<String> {
     line.split_whitespace().find(|word| is_version(word)).map(str::to_owned)
 }
 
+/// What of that file says anything: which module it is and of what version. The kernel module's own line goes on with who built
+/// it on which machine, and the line below it names the compiler (`NV_COMPILER`).
+pub fn version_told(text: &str) -> String {
+    let kind = if is_open_module(text) { "Open Kernel Module for x86_64" } else { "x86_64 Kernel Module" };
+    match driver_version(text) {
+        Some(version) => format!("NVRM version: NVIDIA UNIX {kind}  {version}\n"),
+        None if is_open_module(text) => format!("NVRM version: {kind}\n"),
+        None if text.lines().any(|line| line.starts_with("NVRM version:")) => "NVRM version:\n".to_owned(),
+        None => String::new(),
+    }
+}
+
 /// Whether that file is the open kernel module's: `NVIDIA UNIX Open Kernel Module for x86_64 ...`.
 pub fn is_open_module(text: &str) -> bool {
     text.lines().any(|line| line.starts_with("NVRM version:") && line.contains("Open Kernel Module"))
@@ -113,6 +125,30 @@ mod tests {
         }
         for text in ["550", "550.", ".1", "1.2.3.4", "550.x", "1.999999", ""] {
             assert!(!is_version(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn of_the_version_nobody_is_named_and_the_same_is_read() {
+        for (text, want) in [
+            (
+                "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.127.06  (alice@build7.corp.example)  Wed Oct  9\n\
+                 GCC version:  gcc version 12.2.0 (alice@build7)\n",
+                "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.127.06\n",
+            ),
+            (
+                "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build  (a@b)\n",
+                "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05\n",
+            ),
+            ("NVRM version: alice@build7\n", "NVRM version:\n"),
+            ("alice@build7\n", ""),
+        ] {
+            let told = version_told(text);
+            assert_eq!(told, want);
+            assert_eq!(
+                (driver_version(&told), is_open_module(&told)),
+                (driver_version(text), is_open_module(text))
+            );
         }
     }
 
