@@ -21,6 +21,7 @@ pub mod made_hosts;
 pub mod made_snapshot;
 pub mod made_whole;
 pub mod manifest;
+mod module_files;
 mod module_lines;
 pub mod notes;
 mod parameter;

@@ -110,7 +110,11 @@ pub(crate) fn part(path: &str, text: &str) -> Option<String> {
         path if path.ends_with("/udev/rules.d/70-gpuvirt.rules") => {
             Some(if text.trim().is_empty() { "" } else { "rules\n" }.to_owned())
         }
-        "/etc/initramfs-tools/modules" => Some(own_lines(taken_by_id::of_initramfs(text))),
+        "/etc/initramfs-tools/modules" => {
+            let found = taken_by_id::of_initramfs(text).into_iter();
+            let kept = found.filter_map(|(line, _)| module_lines::kept_of_initramfs(&line));
+            Some(kept.map(|line| line + "\n").collect())
+        }
         path if is_own_rule(path) => Some(own_lines(taken_by_id::of_udev(text))),
         path if module_lines::is_file(path) => Some(module_lines::kept(text)),
         // Where the image lies is the host's own.
@@ -317,7 +321,7 @@ mod tests {
             ("/usr/bin/gpuvirt", "binary", None),
             (
                 "/etc/initramfs-tools/modules",
-                "iwlwifi key=secret\nvfio-pci  ids=10de:2204\n",
+                "iwlwifi key=secret\nvfio-pci  ids=10de:2204 comment=secret # of mine\n",
                 Some("vfio-pci ids=10de:2204\n"),
             ),
             (

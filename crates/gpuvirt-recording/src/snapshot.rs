@@ -16,6 +16,7 @@ use crate::command_line;
 use crate::error::RecordingError;
 use crate::looked::{self, Heard, Looked};
 use crate::manifest::{Manifest, SNAPSHOT_VERSION};
+use crate::module_files::{self, Renamed};
 use crate::module_lines;
 use crate::parameter;
 use crate::record;
@@ -205,14 +206,17 @@ impl Files<'_> {
     ) -> (Vec<String>, BTreeMap<String, u32>) {
         let mut absent = Vec::new();
         let Heard { found, modes } = looked::at(self.host, release, extra);
+        let renamed = Renamed::of(found.keys(), &self.names);
         for (path, found) in found {
             if self.entries.iter().any(|(have, ..)| *have == path) {
                 continue;
             }
             match found {
-                Looked::Absent => absent.push(path),
+                Looked::Absent => absent.push(renamed.path(&path).0),
                 Looked::Folder(names) => self.folder(&path, &names),
-                Looked::File(text) if module_lines::is_file(&path) => self.modprobe_file(&path, &text),
+                Looked::File(text) if module_lines::is_file(&path) => {
+                    self.modprobe_file(renamed.path(&path), &text)
+                }
                 Looked::File(text) if looked::is_own_rule(&path) => self.rule(&path, &text),
                 Looked::File(text) => {
                     let part = looked::part(&path, &text).unwrap_or_default();
@@ -226,15 +230,15 @@ impl Files<'_> {
     }
 
     /// A file that tells modprobe something. One that says nothing of GPUs is not there: who reads a folder misses nothing.
-    fn modprobe_file(&mut self, path: &str, text: &str) {
+    fn modprobe_file(&mut self, (path, path_changed): (String, bool), text: &str) {
         let kept = module_lines::kept(text);
         if module_lines::lost(text, &kept) {
             self.left_out.insert(module_lines::LEFT_OUT);
         }
         if !kept.is_empty() {
-            let (path, path_changed) = redact::blank(path, &self.names);
             let (text, changed) = redact::blank(&kept, &self.names);
-            self.entries.push((path, Some(text), changed || path_changed));
+            self.left_out.extend(path_changed.then_some(module_files::LEFT_OUT));
+            self.entries.push((path, Some(text), changed));
         }
     }
 

@@ -17,7 +17,7 @@ use gpuvirt_recording::{Manifest, RecordedHost, SnapshotOptions, made_hosts, wri
 use serde_json::Value;
 
 /// What must not leave the host. None of these is a part of a word that a snapshot has by itself.
-const PLANTED: [&str; 26] = [
+const PLANTED: [&str; 30] = [
     "vncpass-ab12",
     "TaxOfAlice",
     "alice",
@@ -44,6 +44,10 @@ const PLANTED: [&str; 26] = [
     "carol",
     "build8",
     "corp.example",
+    "a-secret-6",
+    "a-secret-8",
+    "token-in-comment",
+    "DrMallory",
 ];
 
 const XML: &str = "<domain type='kvm'><name>vault7-payroll</name><uuid>00000000-0000-0000-0000-000000000007</uuid>\
@@ -81,12 +85,14 @@ fn host() -> Vec<u8> {
         .file("/proc/cpuinfo", "vendor_id\t: GenuineIntel\nflags\t: vmx\nserial\t: SN-4711-0815\n\n")
         .file("/etc/libvirt/hooks/qemu.d/50-gpuvirt", "#!/bin/sh\ncurl -u alice:hook-password vault7\n")
         .file("/etc/libvirt/qemu/vault7-payroll.xml", XML)
-        .file("/etc/modprobe.d/vault7.conf", "options vfio-pci ids=10de:2204 \\\n  disable_vga=1\n")
+        .file("/etc/modprobe.d/vault7.conf", "options vfio-pci ids=10de:2204 \\\n  disable_vga=1 comment=a-secret-6\n")
         .file(
             "/etc/modprobe.d/gpu.conf",
-            "# of alice\ninstall nouveau curl -H token-9f8e7d https://vault7/\noptions nvidia NVreg_EnableMSI=1 \
+            "# of alice\ninstall nouveau curl -H token-9f8e7d https://vault7/\nsoftdep nvidia pre: vfio-pci # token-in-comment\n\
+             options nvidia NVreg_EnableMSI=1 NVreg_RegistryDwords=\"License=a-secret-8\" \
              NVreg_ExcludedGpus=\"GPU-5f3a0000-secret, GPU-77aa0000-excluded\" NVreg_TemporaryFilePath=/home/alice/tmp\n",
         )
+        .file("/etc/modprobe.d/DrMallory.conf", "blacklist nouveau\n")
         .file(
             "/etc/modprobe.d/alice.conf",
             "options iwlwifi key=psk-wireless\ninstall iscsi_tcp iscsistart initiator-name token-9f8e7d\n",
@@ -198,7 +204,9 @@ fn no_planted_secret_is_in_the_tar() {
         "install nouveau redacted",
         "redacted-payroll",
         "live 0x0000000000000000 (poe)",
-        "nvreg_enablemsi=1 nvreg_excludedgpus=redacted",
+        "nvreg_enablemsi=1 nvreg_registrydwords=redacted nvreg_excludedgpus=redacted",
+        "softdep nvidia pre: vfio-pci\n",
+        "/etc/modprobe.d/0-local-0001.conf",
         "nvidia.nvreg_excludedgpus=redacted",
         "enx000000000000-txrx-0",
         r#"attr{device}=="0x2204", attr{driver_override}="vfio-pci""#,

@@ -29,7 +29,8 @@ pub fn of_modprobe(text: &str) -> Vec<(usize, Entry)> {
 
 /// The entries of a line of modprobe.d.
 pub fn of_options(line: &str) -> Vec<Entry> {
-    let mut words = line.split_whitespace();
+    // They become a command line of the module's own.
+    let mut words = command_line::words(line);
     let is_ours = words.next() == Some("options")
         && words.next().is_some_and(|module| kernels_name(module) == "vfio_pci");
     if !is_ours {
