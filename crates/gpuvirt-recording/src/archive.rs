@@ -31,6 +31,11 @@ pub const FILES: &str = "files";
 const MAX_JSON: u64 = 16 << 20;
 /// More entries than any snapshot has.
 const MAX_ENTRIES: usize = 100_000;
+/// Longer and deeper than any path of a host: the kernel takes 4096 bytes (`PATH_MAX`), and sysfs is not half as deep.
+const MAX_NAME: usize = 4096;
+const MAX_DEPTH: usize = 64;
+/// How much of a name that is too long is shown.
+const SHOWN: usize = 60;
 
 /// Where a snapshot's parts are.
 #[derive(Debug)]
@@ -96,6 +101,12 @@ impl Parts {
     ) -> Result<(), RecordingError> {
         let bytes = entry.path_bytes();
         let kind = entry.header().entry_type();
+        let depth = bytes.split(|byte| *byte == b'/').count();
+        if bytes.len() > MAX_NAME || depth > MAX_DEPTH {
+            let shown = String::from_utf8_lossy(bytes.get(..SHOWN).unwrap_or(&bytes)).into_owned();
+            notes.add(|| format!("snapshot entry {shown:?}... has a name too long or too deep; ignored"));
+            return Ok(());
+        }
         let name = match std::str::from_utf8(&bytes) {
             Ok(name) => name,
             Err(_) => {

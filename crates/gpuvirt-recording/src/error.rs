@@ -19,6 +19,12 @@ pub enum RecordingError {
         /// The largest size that is read.
         limit: u64,
     },
+    /// More paths than any host has.
+    #[error("the paths in the recording take more than the {limit} bytes that are kept of them")]
+    TooManyPaths {
+        /// How much is kept.
+        limit: usize,
+    },
     /// It is compressed.
     #[error("the recording is compressed with {with}: decompress it first")]
     Compressed {

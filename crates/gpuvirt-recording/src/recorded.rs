@@ -9,7 +9,7 @@ use gpuvirt_host::{DeviceNumber, Sysfs, WriteError};
 use gpuvirt_model::{Domain, Testimony};
 use nix::libc;
 
-use crate::archive;
+use crate::archive::{self, Contents};
 use crate::bytes::Bytes;
 use crate::devices::{Devices, Kind};
 use crate::dump;
@@ -70,6 +70,7 @@ impl RecordedHost {
         if !archive::is_tar(head) {
             let devices = dump::index(&recording, &mut notes)?;
             let tree = Tree::of(&devices, &mut notes);
+            tree.complete()?;
             let dump = recording.clone();
             return Ok(Self { recording, dump, devices, tree, notes, manifest: None, testimony: None });
         }
@@ -77,14 +78,7 @@ impl RecordedHost {
         let dump = recording.clone().narrowed(contents.dump);
         let devices = dump::index(&dump, &mut notes)?;
         let mut tree = Tree::of(&devices, &mut notes);
-        for path in contents.folders.iter().filter(|path| path.len() > 1) {
-            tree.folder(path);
-        }
-        for (path, span) in &contents.files {
-            if resolve(&devices, &tree, path, true).is_err() {
-                tree.add_file(path, *span);
-            }
-        }
+        add_files(&mut tree, &devices, &contents)?;
         let (manifest, testimony) = (Some(contents.manifest), contents.testimony);
         Ok(Self { recording, dump, devices, tree, notes, manifest, testimony })
     }
@@ -201,6 +195,21 @@ impl Sysfs for RecordedHost {
     fn load_module(&self, _name: &str) -> io::Result<()> {
         Err(errno(libc::EROFS))
     }
+}
+
+/// Adds the folders and files of a snapshot. What the dump says goes first.
+fn add_files(tree: &mut Tree, devices: &Devices, contents: &Contents) -> Result<(), RecordingError> {
+    for path in contents.folders.iter().filter(|path| path.len() > 1) {
+        tree.folder(path);
+    }
+    for (path, span) in &contents.files {
+        tree.complete()?;
+        if resolve(devices, tree, path, true).is_err() {
+            tree.add(path, Node::File(*span));
+        }
+    }
+    tree.sort();
+    tree.complete()
 }
 
 /// The first names of these relative paths, each once where equal ones follow each other.

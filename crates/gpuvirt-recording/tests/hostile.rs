@@ -40,6 +40,15 @@ impl Tar {
         self
     }
 
+    /// A name of any length, which tar keeps in an entry of its own.
+    fn long(mut self, name: &str) -> Self {
+        let mut header = Header::new_gnu();
+        header.set_size(0);
+        header.set_mode(0o644);
+        self.0.append_data(&mut header, name, &b""[..]).unwrap();
+        self
+    }
+
     fn bytes(self) -> Vec<u8> {
         self.0.into_inner().unwrap()
     }
@@ -66,6 +75,53 @@ fn entries_that_leave_the_snapshot_are_ignored_and_named() {
         assert!(host.read("/proc/interrupts", 10).is_err());
         assert!(host.read("/etc/passwd", 10).is_err());
     }
+}
+
+#[test]
+fn names_too_long_or_too_deep_are_ignored_and_named() {
+    for deep in [
+        format!("files/proc/{}x", "a/".repeat(20_000)),
+        format!("files/proc/{}", ["y".repeat(200).as_str(); 21].join("/")),
+    ] {
+        let host = Tar::sound().long(&deep).long("files/proc/fb").open().unwrap();
+        let notes = host.notes();
+        let note = notes.iter().find(|note| note.contains("too long or too deep")).expect("a note");
+        assert!(note.contains("files/proc/") && note.len() < 200, "{note}");
+        assert_eq!(host.list("/proc").unwrap(), ["fb"]);
+    }
+    let as_deep_as_it_may_be = format!("files/{}x", "a/".repeat(62));
+    let host = Tar::sound().long(&as_deep_as_it_may_be).open().unwrap();
+    assert!(host.exists(&as_deep_as_it_may_be["files".len()..]), "{:?}", host.notes());
+}
+
+#[test]
+fn more_paths_than_any_host_has_are_refused() {
+    // Each of its own folders all the way.
+    let long = |number: usize| {
+        format!("files/{number:0>60}/{}", [number.to_string().repeat(15).as_str(); 60].join("/"))
+    };
+    let mut tar = Tar::sound();
+    for number in 1000..2500 {
+        tar = tar.long(&long(number));
+    }
+    let error = tar.open().unwrap_err();
+    assert!(matches!(error, RecordingError::TooManyPaths { .. }), "{error:?}");
+}
+
+#[test]
+fn a_folder_full_of_files_is_read_in_seconds() {
+    let names: Vec<String> = (0..95_000).rev().map(|number| format!("f{number:05}")).collect();
+    let mut tar = Tar::sound();
+    for name in &names {
+        tar = tar.file(&format!("files/proc/{name}"), b"");
+    }
+    let bytes = tar.bytes();
+    let begun = std::time::Instant::now();
+    let host = RecordedHost::from_bytes(bytes).unwrap();
+    // Sorted again for each file, it takes minutes.
+    assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
+    let listed = host.list("/proc").unwrap();
+    assert!(listed.len() == names.len() && listed.is_sorted());
 }
 
 #[test]
