@@ -77,14 +77,14 @@ const WRITE_ONLY: [&str; 7] =
 /// Only a bridge has numbers of buses, which is what they tell: they themselves are in its config space. A ROM's content is
 /// its maker's, and reading it touches the card.
 const TELLING: [&str; 3] = ["rom", "secondary_bus_number", "subordinate_bus_number"];
-/// Attributes of what is no PCI function: names, numbers, and what an IOMMU unit says that it can.
-const OF_OTHERS: [&str; 16] = [
+/// Attributes of what is no PCI function: names, numbers, and what an IOMMU unit says that it can. The `id` of a sound card is
+/// no such name: people give it, and of what is plugged in it tells whose it is.
+const OF_OTHERS: [&str; 15] = [
     "amd-iommu/cap",
     "amd-iommu/features",
     "bind",
     "bits_per_pixel",
     "dev",
-    "id",
     "intel-iommu/address",
     "intel-iommu/cap",
     "intel-iommu/domains_supported",
@@ -159,6 +159,8 @@ mod tests {
             ("drm", "edid", Reading::Never),
             ("drm", "dev", Reading::Always),
             ("vtconsole", "bind", Reading::Always),
+            ("sound", "number", Reading::Always),
+            ("sound", "id", Reading::Never),
             ("iommu", "intel-iommu/cap", Reading::Always),
             ("net", "address", Reading::Never),
         ] {
