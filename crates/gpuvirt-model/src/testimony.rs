@@ -109,6 +109,8 @@ mod tests {
         let (command, container) = ("Xorg".to_owned(), Some("docker acme".to_owned()));
         let process = Holder::Process { pid: 7, command, via, container };
         let vm = Holder::Domain { name: "payroll".to_owned(), uuid: Uuid::from_u128(7) };
+        // A VM that libvirt no longer tells of.
+        let gone = Holder::Domain { name: "gone-since".to_owned(), uuid: Uuid::from_u128(8) };
         let machine = |name: &str| Machine { name: name.to_owned(), ..Machine::default() };
         let gpu = PciAddress { domain: 0, bus: 1, slot: 0, function: 0 };
         let held = "[gpu-in-use] it is held by process 4242 (ledger), fd 9 on /dev/dri/card1, in container docker acme \
@@ -131,14 +133,15 @@ mod tests {
             },
             holders: BTreeMap::from([(
                 gpu,
-                Holders { seen: vec![process, vm], unseen: Some(unread("of Xorg")) },
+                Holders { seen: vec![process, vm, gone], unseen: Some(unread("of Xorg")) },
             )]),
             lockers: Reading::Unknown(unread("payroll")),
             ..Testimony::default()
         };
+        assert_eq!(testimony.names(), ["Xorg", "acme", "docker acme", "gone-since", "payroll"]);
         let hidden = testimony.without_names();
         let text = serde_json::to_string(&hidden).unwrap();
-        for named in ["acme", "Xorg", "ledger", "payroll\"", "payroll ", "4242"] {
+        for named in ["acme", "Xorg", "gone-since", "ledger", "payroll\"", "payroll ", "4242"] {
             assert!(!text.contains(named), "{named}: {text}");
         }
         let unrestored: Vec<&str> = hidden.daemon.unrestored.iter().map(|(_, why)| why.as_str()).collect();

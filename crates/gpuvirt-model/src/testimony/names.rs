@@ -9,9 +9,12 @@ use crate::{Holder, Holders, Reading, RefusalCode, Unknown, Wanted};
 const REDACTED: &str = "redacted";
 
 impl Testimony {
-    /// The names that people gave and that stand in it: of VMs, and labels of GPUs.
+    /// The names that stand in it and that [`without_names`](Self::without_names) would hide, each once: of VMs, labels of GPUs,
+    /// processes, containers and USB devices.
     pub fn names(&self) -> Vec<String> {
-        Names::of(self).given.into_keys().collect()
+        let Names { given, seen } = Names::of(self);
+        let all: BTreeSet<String> = given.into_keys().chain(seen).collect();
+        all.into_iter().collect()
     }
 
     /// The same without what people named: VMs, labels of GPUs, processes and containers. One name becomes the same word
@@ -57,7 +60,8 @@ impl Testimony {
 struct Names {
     /// What people gave, with what stands for each.
     given: BTreeMap<String, String>,
-    /// Of processes, containers and USB devices, which nothing needs to be told apart.
+    /// Of processes, containers and USB devices, which nothing needs to be told apart; and VMs and labels that stand in one place
+    /// alone.
     seen: BTreeSet<String>,
 }
 
@@ -77,8 +81,14 @@ impl Names {
         let vms = (1..).zip(vms).map(|(number, name)| (name.to_owned(), format!("vm{number:0width$}")));
         let labels = (1..).zip(labels).map(|(number, name)| (name.to_owned(), format!("gpu{number}")));
         let holders = testimony.holders.values().chain(testimony.vgpu_holders.values());
-        let seen = holders.flat_map(|held| &held.seen).flat_map(named).filter(|name| !name.is_empty());
-        Self { given: labels.chain(vms).collect(), seen: seen.cloned().collect() }
+        let wanted = testimony.domains.known().into_iter().flatten().flat_map(|domain| &domain.requests.list);
+        let wanted = wanted.filter_map(|request| match &request.wanted {
+            Wanted::Match { kind } => kind.label.as_ref(),
+            _ => None,
+        });
+        let seen = holders.flat_map(|held| &held.seen).flat_map(named).chain(wanted);
+        let seen = seen.filter(|name| !name.is_empty()).cloned().collect();
+        Self { given: labels.chain(vms).collect(), seen }
     }
 
     fn replace(&self, name: &mut String) {
@@ -167,14 +177,12 @@ impl Names {
     }
 }
 
-/// The names in a holder that nothing else has a word for.
+/// The names in a holder.
 fn named(holder: &Holder) -> Vec<&String> {
     match holder {
         Holder::Process { command, container, .. } => std::iter::once(command).chain(container).collect(),
-        Holder::UsbDevice { name, .. } => vec![name],
-        Holder::Domain { .. } | Holder::Console { .. } | Holder::DrmClient { .. } | Holder::Sound { .. } => {
-            Vec::new()
-        }
+        Holder::Domain { name, .. } | Holder::UsbDevice { name, .. } => vec![name],
+        Holder::Console { .. } | Holder::DrmClient { .. } | Holder::Sound { .. } => Vec::new(),
     }
 }
 
