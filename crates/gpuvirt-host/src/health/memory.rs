@@ -44,12 +44,47 @@ fn lockers(reader: Reader<'_>) -> Fact<Vec<Locker>> {
     Fact { source: paths::PROC.to_owned(), value: Reading::Known(found) }
 }
 
+/// A daemon of libvirt's that starts the VMs of `qemu:///system`. A user's own (`qemu:///session`) and one in a container start
+/// others, and may lock little by design.
 fn locker(reader: Reader<'_>, pid: u32) -> Option<Locker> {
     let text = |name| reader.files.text(&paths::process_file(pid, name)).ok();
     let command = text("comm")?.trim().to_owned();
     if !DAEMONS.contains(&command.as_str()) {
         return None;
     }
+    let status = text("status").filter(|status| process_limits::is_of_host(status) == Some(true))?;
     let limit_kib = process_limits::locked_kib(&text("limits")?)?;
-    Some(Locker { pid, command, limit_kib, may_raise: process_limits::may_raise(&text("status")?)? })
+    Some(Locker { pid, command, limit_kib, may_raise: process_limits::may_raise(&status)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::LinuxSysfs;
+    use crate::files::Files;
+
+    // Not the kernel's: files of this test's own.
+    #[allow(clippy::disallowed_methods)]
+    #[test]
+    fn only_the_systems_own_daemons_lock_for_its_vms() {
+        let root = tempfile::tempdir().unwrap();
+        let put = |pid: u32, command: &str, whose: &str| {
+            let folder = root.path().join(format!("proc/{pid}"));
+            std::fs::create_dir_all(&folder).unwrap();
+            let limits = "Max locked memory         8388608              8388608              bytes\n";
+            let status = format!("Name:\t{command}\n{whose}CapEff:\t0000000000000000\n");
+            std::fs::write(folder.join("comm"), format!("{command}\n")).unwrap();
+            std::fs::write(folder.join("limits"), limits).unwrap();
+            std::fs::write(folder.join("status"), status).unwrap();
+        };
+        put(7, "libvirtd", "Uid:\t0\t0\t0\t0\nNSpid:\t7\n");
+        put(8, "libvirtd", "Uid:\t1000\t1000\t1000\t1000\nNSpid:\t8\n");
+        put(9, "virtqemud", "Uid:\t0\t0\t0\t0\nNSpid:\t9\t1\n");
+        put(10, "sshd", "Uid:\t0\t0\t0\t0\nNSpid:\t10\n");
+        let sysfs = LinuxSysfs::below(root.path().to_str().unwrap());
+        let found = lockers(Reader::new(Files::new(&sysfs)));
+        let libvirtd =
+            Locker { pid: 7, command: "libvirtd".to_owned(), limit_kib: Some(8192), may_raise: false };
+        assert_eq!(found.value, Reading::Known(vec![libvirtd]));
+    }
 }

@@ -21,6 +21,15 @@ pub fn may_raise(status: &str) -> Option<bool> {
     Some(u64::from_str_radix(line.trim(), 16).ok()? >> SYS_RESOURCE & 1 == 1)
 }
 
+/// Whether a process is root's and of this host: no user's own (its real uid, the first of four), and in no PID namespace below
+/// this one (Linux 4.1 and later name the process's number in each, Documentation/filesystems/proc.rst).
+pub fn is_of_host(status: &str) -> Option<bool> {
+    let line = |name| status.lines().find_map(|line| line.strip_prefix(name));
+    let uid = count::<u32>(line("Uid:")?.split_whitespace().next()?)?;
+    let namespaces = line("NSpid:").map_or(1, |pids| pids.split_whitespace().count());
+    Some(uid == 0 && namespaces < 2)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,5 +44,15 @@ mod tests {
         assert_eq!(may_raise("Name:\tx\nCapEff:\t000001ffffffffff\n"), Some(true));
         assert_eq!(may_raise("CapEff:\t0000000000000000\n"), Some(false));
         assert_eq!(may_raise("CapEff:\tzz\n"), None);
+    }
+
+    #[test]
+    fn whose_process_it_is() {
+        assert_eq!(is_of_host("Uid:\t0\t0\t0\t0\n"), Some(true));
+        assert_eq!(is_of_host("Uid:\t0\t0\t0\t0\nNSpid:\t7\n"), Some(true));
+        assert_eq!(is_of_host("Uid:\t0\t0\t0\t0\nNSpid:\t7\t1\n"), Some(false));
+        assert_eq!(is_of_host("Uid:\t1000\t0\t0\t0\nNSpid:\t7\n"), Some(false));
+        assert_eq!(is_of_host("Uid:\n"), None);
+        assert_eq!(is_of_host("NSpid:\t7\n"), None);
     }
 }
