@@ -119,6 +119,7 @@ fn what_goes_together_or_is_as_it_should_be_is_no_finding() {
     beds.extend(doctor::cards::driver_not_missed());
     beds.extend(doctor::cards::asleep_and_no_harm());
     beds.extend(doctor::kept::nothing_kept());
+    beds.extend(doctor::vms::room_enough());
     beds.extend(doctor::remedies::of_no_use());
     beds.extend(doctor::untranslated::translated());
     beds.extend(doctor::virtual_functions::of_vms());

@@ -35,6 +35,8 @@ pub struct Judged<'a> {
 pub enum Moment {
     /// It starts now.
     Now,
+    /// It starts when no other VM runs: what there is of the host's huge pages is free then.
+    Alone,
     /// It is being edited.
     Later,
 }
@@ -124,9 +126,7 @@ fn caching_mode(judged: &Judged<'_>) -> Option<Warning> {
 
 fn over_the_limit(judged: &Judged<'_>, memory: u64) -> Option<Found> {
     let limit = judged.guest.hard_limit_kib?;
-    let devices = judged.devices.iter().filter(|device| is_pci(device)).count();
-    let times = if judged.guest.viommu.is_some() { u64::try_from(devices).unwrap_or(u64::MAX) } else { 1 };
-    let locked = memory.saturating_mul(times);
+    let (locked, times) = locked(judged, memory);
     if limit >= locked {
         return None;
     }
@@ -139,13 +139,43 @@ fn over_the_limit(judged: &Judged<'_>, memory: u64) -> Option<Found> {
         amount(memory),
         amount(limit)
     );
+    Some((RefusalCode::MemoryNotLockable, because, more_to_lock(judged, locked)))
+}
+
+/// How much of a guest's memory is locked, and for how many devices each on its own.
+fn locked(judged: &Judged<'_>, memory: u64) -> (u64, u64) {
+    let devices = judged.devices.iter().filter(|device| is_pci(device)).count();
+    let times = if judged.guest.viommu.is_some() { u64::try_from(devices).unwrap_or(u64::MAX) } else { 1 };
+    (memory.saturating_mul(times), times)
+}
+
+/// What lets it lock this much, with what libvirt adds.
+fn more_to_lock(judged: &Judged<'_>, locked: u64) -> Vec<String> {
     let vm = shell_word(judged.vm);
     let enough = locked.saturating_add(BESIDES_KIB);
-    let remedy = vec![
+    vec![
         format!("virsh memtune --config --hard-limit -1 --domain {vm} # takes the limit away"),
         format!("virsh memtune --config --hard-limit {enough} --domain {vm} # is enough"),
-    ];
-    Some((RefusalCode::MemoryNotLockable, because, remedy))
+    ]
+}
+
+/// A hard limit that the memory alone fits in: why it may be too low, and what to set. VFIO maps more of the guest than its
+/// memory (the ROMs and the memory of emulated devices), and the limit is one of all that QEMU uses too: so libvirt
+/// reckons with 1 GiB besides (`qemuDomainGetMemLockLimitBytes`). No start is refused for it: it may be enough.
+pub(crate) fn scarce_limit(judged: &Judged<'_>) -> Option<(String, Vec<String>)> {
+    let (memory, limit) = (judged.guest.memory_kib?, judged.guest.hard_limit_kib?);
+    let (locked, _) = locked(judged, memory);
+    let scarce = limit >= locked && limit < locked.saturating_add(BESIDES_KIB);
+    (scarce && judged.devices.iter().any(is_pci)).then(|| {
+        let because = format!(
+            "its <hard_limit> of {} leaves {} besides the {} that are locked for devices: VFIO locks more than the memory, and \
+             QEMU itself uses some, so libvirt reckons with 1 GiB",
+            amount(limit),
+            amount(limit - locked),
+            amount(locked)
+        );
+        (because, more_to_lock(judged, locked))
+    })
 }
 
 fn more_than_there_is(judged: &Judged<'_>, memory: u64, host: &HostMemory, moment: Moment) -> Option<Found> {
@@ -159,21 +189,8 @@ fn more_than_there_is(judged: &Judged<'_>, memory: u64, host: &HostMemory, momen
         Some(HugePages::Kib(_)) => None,
         Some(HugePages::Several) => return None,
     };
-    if let (Some(size), Moment::Now) = (size, moment) {
-        let needed = memory.div_ceil(size.max(1));
-        // A size that the host does not list has none.
-        let free = host.free_huge_pages.get(&size).copied().unwrap_or(0);
-        let each = amount(size);
-        return (free < needed).then_some(()).and_then(|()| {
-            let because = format!(
-                "its memory is {needed} huge pages of {each}, and {free} of them are free on this host"
-            );
-            let more = needed - free;
-            refuse(
-                because,
-                format!("free {more} more: stop a VM that has them, or raise the number of huge pages"),
-            )
-        });
+    if let (Some(size), true) = (size, moment != Moment::Later) {
+        return too_few_pages(size, memory, host, moment);
     }
     if memory > host.total_kib {
         let because = format!(
@@ -191,6 +208,22 @@ fn more_than_there_is(judged: &Judged<'_>, memory: u64, host: &HostMemory, momen
         amount(can_be_had)
     );
     refuse(because, "shut down another VM, or give this one less memory".to_owned())
+}
+
+fn too_few_pages(size: u64, memory: u64, host: &HostMemory, moment: Moment) -> Option<Found> {
+    let needed = memory.div_ceil(size.max(1));
+    // A size that the host does not list has none.
+    let free = host.free_huge_pages.get(&size).copied().unwrap_or(0);
+    let more = needed.checked_sub(free).filter(|more| *more > 0)?;
+    let pages = format!("its memory is {needed} huge pages of {}", amount(size));
+    let (because, remedy) = if moment == Moment::Alone {
+        let because = format!("{pages}, and this host has {free} of them, those in use included");
+        (because, format!("raise the number of huge pages by {more}"))
+    } else {
+        let because = format!("{pages}, and {free} of them are free on this host");
+        (because, format!("free {more} more: stop a VM that has them, or raise the number of huge pages"))
+    };
+    Some((RefusalCode::MemoryNotLockable, because, vec![remedy]))
 }
 
 /// A device for which VFIO maps, and so locks, all of the guest's memory.
@@ -308,6 +341,31 @@ mod tests {
             let guest = huge(memory, pages);
             assert_eq!(!found(&guest, &[gpu(1)], Moment::Now).is_empty(), refused, "{guest:?}");
             assert_eq!(found(&guest, &[gpu(1)], Moment::Later), [], "{guest:?}");
+        }
+    }
+
+    #[test]
+    fn of_a_start_by_itself_the_pages_that_there_are_count() {
+        let guest = Guest { huge_pages: Some(HugePages::Kib(2048)), ..with(2 * GIB + 1, None, None) };
+        let alone = found(&guest, &[gpu(1)], Moment::Alone);
+        assert!(alone[0].1.ends_with("this host has 1024 of them, those in use included"), "{alone:?}");
+        assert_eq!(alone[0].2, ["raise the number of huge pages by 1"]);
+    }
+
+    #[test]
+    fn a_limit_that_leaves_less_than_libvirt_adds_is_scarce() {
+        for (limit, viommu, devices, scarce) in [
+            (8 * GIB - 1, None, vec![gpu(1)], false),
+            (8 * GIB, None, vec![gpu(1)], true),
+            (9 * GIB - 1, None, vec![gpu(1), gpu(2)], true),
+            (9 * GIB, None, vec![gpu(1)], false),
+            (8 * GIB, None, vec![mdev()], false),
+            (16 * GIB, Some("intel"), vec![gpu(1), gpu(2)], true),
+            (17 * GIB, Some("intel"), vec![gpu(1), gpu(2)], false),
+        ] {
+            let guest = with(8 * GIB, Some(limit), viommu);
+            let judged = Judged { vm: "vm", guest: &guest, devices: &devices, memory: None };
+            assert_eq!(scarce_limit(&judged).is_some(), scarce, "{limit} {viommu:?}");
         }
     }
 

@@ -5,7 +5,6 @@ use gpuvirt_model::{
 };
 
 use super::Case;
-use crate::checks::domain::Device;
 use crate::checks::guest::{self, Judged, Moment};
 use crate::checks::several::devices_of;
 
@@ -17,7 +16,10 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
         if devices.is_empty() {
             continue;
         }
-        found.extend(forbidden(case, domain, &devices, host.as_ref()));
+        let judged =
+            Judged { vm: &domain.name, guest: &domain.guest, devices: &devices, memory: host.as_ref() };
+        found.extend(forbidden(case, domain, &judged));
+        found.extend(scarce(domain, &judged));
         found.extend(lock_limit(case, domain));
         let mut machines = case.libvirt.machines.known().into_iter().flatten();
         found.extend(
@@ -43,7 +45,7 @@ fn definition(domain: &Domain) -> Evidence {
     Evidence { source: format!("definition of {}", domain.name), value: said.join(", ") }
 }
 
-/// The host's memory as starts reckon with it. What is free for ordinary pages changes by the minute: all of it is.
+/// The host's memory as starts reckon with it. What is free changes by the minute, and VMs may take turns: all of it is.
 fn host_memory(case: &Case<'_>) -> Option<HostMemory> {
     let memory = &case.health.memory;
     let total_kib = *memory.total_kib.known()?;
@@ -52,20 +54,14 @@ fn host_memory(case: &Case<'_>) -> Option<HostMemory> {
         available_kib: total_kib,
         cached_elsewhere_kib: 0,
         default_huge_page_kib: memory.huge_page_kib.known().copied(),
-        free_huge_pages: memory.pools.known()?.iter().map(|pool| (pool.size_kib, pool.free)).collect(),
+        free_huge_pages: memory.pools.known()?.iter().map(|pool| (pool.size_kib, pool.total)).collect(),
     })
 }
 
 /// What its next start is refused for: a hard limit, memory or huge pages that are not there, an IOMMU of the guest's.
-fn forbidden(
-    case: &Case<'_>,
-    domain: &Domain,
-    devices: &[Device],
-    host: Option<&HostMemory>,
-) -> Vec<Finding> {
-    let judged = Judged { vm: &domain.name, guest: &domain.guest, devices, memory: host };
+fn forbidden(case: &Case<'_>, domain: &Domain, judged: &Judged<'_>) -> Vec<Finding> {
     // One that runs has what it needs, huge pages among it.
-    let moment = if domain.state == DomainState::Active { Moment::Later } else { Moment::Now };
+    let moment = if domain.state == DomainState::Active { Moment::Later } else { Moment::Alone };
     let finding = |(code, because, remedy): (gpuvirt_model::RefusalCode, String, Vec<String>)| {
         let code = code.as_str().parse().unwrap_or(FindingCode::MemoryNotLockable);
         let total = &case.health.memory.total_kib;
@@ -83,7 +79,14 @@ fn forbidden(
         });
         remedy.into_iter().fold(finding, Finding::remedy)
     };
-    guest::refusals(&judged, moment).into_iter().map(finding).collect()
+    guest::refusals(judged, moment).into_iter().map(finding).collect()
+}
+
+/// A hard limit that its starts pass, and that they or the running VM may meet.
+fn scarce(domain: &Domain, judged: &Judged<'_>) -> Option<Finding> {
+    let (because, remedy) = guest::scarce_limit(judged)?;
+    let finding = of(domain, FindingCode::MemoryLimit, Severity::Warning, because).seen(definition(domain));
+    Some(remedy.into_iter().fold(finding, Finding::remedy))
 }
 
 /// Those that run now or start with the host, together.

@@ -27,9 +27,12 @@ pub(super) const TEXTS: &[Explanation] = &[
     Explanation {
         name: "memory-limit",
         cause: "The VM's hard limit is smaller than its memory. Its vGPU's driver locks guest memory as the guest uses \
-                it, and fails when the limit is reached; the whole VM may be killed for it.",
+                it, and fails when the limit is reached; the whole VM may be killed for it. The doctor says the same of a \
+                limit that holds the memory of a VM with a passthrough device and less than 1 GiB besides: VFIO locks more \
+                than the memory (ROMs, the memory of emulated devices), and QEMU itself counts against the limit too.",
         evidence: "The memory and the hard_limit in the domain's definition.",
-        remedy: "virsh memtune --config --hard-limit -1 --domain VM.",
+        remedy: "virsh memtune --config --hard-limit -1 --domain VM, or a limit of the memory and 1 GiB, as libvirt has it where \
+                 none is set.",
     },
     Explanation {
         name: "viommu-caching-mode",

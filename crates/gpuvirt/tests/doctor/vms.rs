@@ -196,7 +196,16 @@ fn memory() -> Vec<Case> {
         }),
         case("too few huge pages", F::MemoryNotLockable, S::Error, |bed| {
             bed.vm("games", |domain, _| domain.guest.huge_pages = Some(HugePages::HostDefault))
-        }),
+        })
+        .says("8192 huge pages of 2 MiB, and this host has 0 of them"),
+        case("a hard limit of just the memory", F::MemoryLimit, S::Warning, |bed| {
+            bed.vm("games", |domain, _| domain.guest.hard_limit_kib = Some(16 << 20))
+        })
+        .says("leaves 0 KiB besides the 16 GiB"),
+        case("a hard limit of a little more than the memory", F::MemoryLimit, S::Warning, |bed| {
+            bed.vm("games", |domain, _| domain.guest.hard_limit_kib = Some((17 << 20) - 1024))
+        })
+        .says("leaves 1023 MiB besides the 16 GiB"),
         case("all of them together", F::MemoryOvercommitted, S::Warning, |bed| {
             bed.vm("games", |domain, _| {
                 (domain.autostart, domain.guest.memory_kib) = (true, Some(48 << 20));
@@ -239,6 +248,20 @@ fn memory() -> Vec<Case> {
             })
             .retouched(with_vgpu)
         }),
+    ]
+}
+
+/// Memory that is there when the VM's turn comes.
+pub fn room_enough() -> Vec<(&'static str, Bed)> {
+    const POOL: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB";
+    let turns = Bed::healthy().file(&format!("{POOL}/nr_hugepages"), "8192\n");
+    let limited = Bed::healthy().vm("games", |domain, _| domain.guest.hard_limit_kib = Some(17 << 20));
+    vec![
+        (
+            "huge pages that another VM has now",
+            turns.vm("games", |domain, _| domain.guest.huge_pages = Some(HugePages::HostDefault)),
+        ),
+        ("a hard limit as libvirt would set it", limited),
     ]
 }
 

@@ -79,7 +79,11 @@ pub fn breaks() -> Vec<Break> {
             |made| made.file("/proc/meminfo", "MemTotal: 8388608 kB\nHugepagesize: 1048576 kB\n"),
             Found(F::MemoryNotLockable, ""),
         ),
-        broken(FREE, |made| made.file(FREE, "10\n"), Found(F::MemoryNotLockable, "")),
+        broken(
+            FREE,
+            |made| made.file(PAGES, "10\n").file(FREE, "7\n"),
+            Found(F::MemoryNotLockable, "7 of 10 free"),
+        ),
         broken(
             "/proc/iomem",
             |made| made.file("/proc/iomem", "0-0 : 0000:06:00.0\n  0-0 : BOOTFB\n"),
