@@ -120,6 +120,7 @@ fn what_goes_together_or_is_as_it_should_be_is_no_finding() {
     beds.extend(doctor::cards::asleep_and_no_harm());
     beds.extend(doctor::kept::nothing_kept());
     beds.extend(doctor::vms::room_enough());
+    beds.push(("SELinux's boolean alone", doctor::hosts::enforcing(Bed::healthy())));
     beds.extend(doctor::remedies::of_no_use());
     beds.extend(doctor::untranslated::translated());
     beds.extend(doctor::virtual_functions::of_vms());
@@ -135,9 +136,10 @@ fn what_goes_together_or_is_as_it_should_be_is_no_finding() {
 }
 
 /// The words that begin a line which is a command as a whole, to be copied; all else is a sentence or a piece of XML.
-const COMMANDS: [&str; 33] = [
+const COMMANDS: [&str; 35] = [
     "apparmor_parser",
     "apt",
+    "audit2allow",
     "ausearch",
     "cat",
     "chmod",
@@ -163,6 +165,7 @@ const COMMANDS: [&str; 33] = [
     "ps",
     "rm",
     "sed",
+    "semodule",
     "setsebool",
     "systemctl",
     "udevadm",

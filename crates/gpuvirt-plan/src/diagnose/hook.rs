@@ -1,6 +1,6 @@
 //! libvirt's hook: there, executable, ours, let through by SELinux and AppArmor, and really run.
 
-use gpuvirt_model::{Finding, FindingCode, Severity, Subject};
+use gpuvirt_model::{Evidence, Finding, FindingCode, Severity, Subject};
 
 use super::Case;
 
@@ -77,20 +77,35 @@ fn program_missing(case: &Case<'_>) -> Option<Finding> {
     })
 }
 
+/// SELinux's part in a hook that was not run. Its boolean for hooks alone says nothing: in Fedora's policy it is for virtnetworkd,
+/// while virtd_t is unconfined and virtqemud_t is permissive or confined by the policy's release
+/// (policy/modules/contrib/virt.te). So it is named where a start was seen without the hook's call.
 fn selinux(case: &Case<'_>) -> Option<Finding> {
-    let security = &case.health.security;
-    let held_back = security.selinux.is(&true) && security.hooks_unconfined.is(&Some(false));
-    held_back.then(|| {
-        finding(
-            FindingCode::HookBlocked,
-            format!("SELinux keeps libvirt's hooks to themselves, so that ours can't ask gpuvirtd: {SO}"),
-        )
+    let (security, install) = (&case.health.security, &case.health.install);
+    // One that is not ours or has no x is not run for that.
+    let runnable = install.hook.is(&Some(true)) && !install.hook_executable.is(&false);
+    if !security.selinux.is(&true) || !runnable || case.daemon.unhooked.is_empty() {
+        return None;
+    }
+    let cause =
+        format!("libvirt did not run our hook, which SELinux, enforcing, may have kept from it: {SO}");
+    let found = Finding::new(FindingCode::HookBlocked, Severity::Warning, Subject::Host, cause)
         .seen(security.selinux.shows("1"))
-        .seen(security.hooks_unconfined.shows("off"))
-        .remedy("setsebool -P virt_hooks_unconfined on")
-        .remedy("ausearch -m avc -ts recent | grep -i virt # what is denied")
-    })
+        .seen(unhooked(case))
+        .remedy(format!("{DENIED} # what is denied"))
+        .remedy(format!(
+            "{DENIED} | audit2allow -M gpuvirt-hook; semodule -i gpuvirt-hook.pp # allows what was denied"
+        ));
+    if !security.hooks_unconfined.is(&Some(false)) {
+        return Some(found);
+    }
+    Some(found.seen(security.hooks_unconfined.shows("off")).remedy(
+        "setsebool -P virt_hooks_unconfined on # where the policy lets it help: Fedora's is for virtnetworkd",
+    ))
 }
+
+/// What SELinux denied of hooks in the last ten minutes.
+const DENIED: &str = "ausearch -m avc -ts recent | grep hook";
 
 fn apparmor(case: &Case<'_>) -> Option<Finding> {
     let hooks = &case.health.security.apparmor_hooks;
@@ -112,14 +127,18 @@ fn apparmor(case: &Case<'_>) -> Option<Finding> {
 
 /// libvirt looks for hooks when it starts: older ones never look again.
 fn not_run(case: &Case<'_>) -> Option<Finding> {
-    let unhooked = &case.daemon.unhooked;
-    (!unhooked.is_empty()).then(|| {
+    (!case.daemon.unhooked.is_empty()).then(|| {
         finding(
             FindingCode::HookNotRun,
             format!("libvirt started VMs with our devices and did not run our hook: {SO}"),
         )
-        .seen_at("gpuvirtd", format!("started without a hook's call: {}", unhooked.join(", ")))
+        .seen(unhooked(case))
         .remedy("systemctl try-restart libvirtd virtqemud # one that found no hooks at its start looks for none later")
         .remedy("ls -l /etc/libvirt/hooks/qemu.d")
     })
+}
+
+fn unhooked(case: &Case<'_>) -> Evidence {
+    let value = format!("started without a hook's call: {}", case.daemon.unhooked.join(", "));
+    Evidence { source: "gpuvirtd".to_owned(), value }
 }

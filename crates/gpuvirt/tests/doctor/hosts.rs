@@ -63,6 +63,11 @@ pub fn confined_in_name() -> Vec<(&'static str, Bed)> {
     ]
 }
 
+/// SELinux as Fedora has it: enforcing, and its boolean for hooks off.
+pub fn enforcing(bed: Bed) -> Bed {
+    bed.file("/sys/fs/selinux/enforce", "1").file("/sys/fs/selinux/booleans/virt_hooks_unconfined", "0 0")
+}
+
 pub fn cases() -> Vec<Case> {
     let case = Case::new;
     let mut cases = vec![
@@ -282,10 +287,13 @@ fn installed() -> Vec<Case> {
             bed.treated(|health| health.install.hook_executable.value = Reading::Known(false))
         }),
         case("half an installation", F::HookProgramMissing, S::Error, |bed| bed.absent("/usr/bin/gpuvirt")),
-        case("SELinux", F::HookBlocked, S::Error, |bed| {
-            bed.file("/sys/fs/selinux/enforce", "1")
-                .file("/sys/fs/selinux/booleans/virt_hooks_unconfined", "0 0")
-        }),
+        case("SELinux, and a start without the hook", F::HookBlocked, S::Warning, |bed| {
+            let mut bed = enforcing(bed);
+            bed.daemon.unhooked = vec!["games".to_owned()];
+            bed
+        })
+        .also(&[F::HookNotRun])
+        .says("started without a hook's call: games"),
         case("AppArmor", F::HookBlocked, S::Error, |bed| bed.file(PROFILE, "profile libvirtd {\n}\n")),
         case("AppArmor, with the rule in a comment", F::HookBlocked, S::Error, |bed| {
             confined(bed).file(LOCAL, "# /etc/libvirt/hooks/** rmix,\n")
@@ -297,6 +305,17 @@ fn installed() -> Vec<Case> {
             bed.daemon.unhooked = vec!["games".to_owned()];
             bed
         }),
+        case(
+            "a start without the hook, which SELinux did not keep from it",
+            F::HookNotRun,
+            S::Error,
+            |bed| {
+                let mut bed = enforcing(bed);
+                bed.daemon.unhooked = vec!["games".to_owned()];
+                bed.treated(|health| health.install.hook_executable.value = Reading::Known(false))
+            },
+        )
+        .also(&[F::HookNotExecutable]),
         case("an old initramfs", F::InitramfsStale, S::Warning, |mut bed| {
             bed.daemon.stale_boot_image = Some("/boot/initrd.img is older: update-initramfs -u".to_owned());
             bed

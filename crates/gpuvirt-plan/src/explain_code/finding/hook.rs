@@ -37,13 +37,16 @@ pub(super) const TEXTS: &[Explanation] = &[
     Explanation {
         name: "hook-blocked",
         cause: "SELinux or AppArmor confines libvirt's daemon and what it runs. Its policy on this host \
-                keeps the hook from running, or from asking gpuvirtd.",
-        evidence: "SELinux: enforcing, and the boolean virt_hooks_unconfined off. AppArmor: on, and a profile \
+                keeps the hook from running, or from asking gpuvirtd. Of SELinux that is likely, not certain: what a \
+                policy lets libvirt's daemon run differs from release to release.",
+        evidence: "SELinux: enforcing, and a VM that was started without the hook's call. AppArmor: on, and a profile \
                 of libvirt's daemon that is enforced and lets nothing below /etc/libvirt/hooks be executed, neither \
                 itself nor in the file in /etc/apparmor.d/local that it includes.",
-        remedy: "SELinux: setsebool -P virt_hooks_unconfined on. AppArmor: the rules of the distribution's \
-                own profile, in /etc/apparmor.d/local, and apparmor_parser -r. A profile that includes no such file has \
-                lost its end: put the rules into itself.",
+        remedy: "SELinux: ausearch -m avc -ts recent | grep hook shows what is denied; with that as its input, audit2allow -M \
+                gpuvirt-hook makes a module, and semodule -i gpuvirt-hook.pp allows it. setsebool -P \
+                virt_hooks_unconfined on helps with policies that let it: Fedora's is for virtnetworkd alone. \
+                AppArmor: the rules of the distribution's own profile, in /etc/apparmor.d/local, and \
+                apparmor_parser -r. A profile that includes no such file has lost its end: put the rules into itself.",
     },
     Explanation {
         name: "hook-not-run",

@@ -72,7 +72,11 @@ pub fn breaks() -> Vec<Break> {
         ),
         broken(
             "/sys/fs/selinux/booleans/virt_hooks_unconfined",
-            |made| made.file("/sys/fs/selinux/booleans/virt_hooks_unconfined", "0 0"),
+            |made| {
+                told(made.file("/sys/fs/selinux/booleans/virt_hooks_unconfined", "0 0"), |told| {
+                    told.daemon.unhooked = vec!["games".to_owned()];
+                })
+            },
             Found(F::HookBlocked, "virt_hooks_unconfined"),
         ),
         broken(LOCKDOWN, nvidia_gone, Found(F::DriverUnsigned, LOCKDOWN)),
