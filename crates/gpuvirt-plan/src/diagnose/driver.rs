@@ -38,7 +38,13 @@ const DRIVERS: [(u16, &[&str]); 3] =
 /// A card that is to serve the host and has no driver: with what keeps the driver away, where that shows. Of one that nobody
 /// asked for, that is no fault.
 fn no_driver(case: &Case<'_>, gpu: &Gpu) -> Vec<Finding> {
-    let Some(asleep) = asleep(case, gpu) else { return Vec::new() };
+    let Some((awake, asleep)) = candidates(case, gpu) else { return Vec::new() };
+    if !awake.is_empty() {
+        return vec![not_taken(case, gpu, &awake)];
+    }
+    if asleep.is_empty() {
+        return Vec::new();
+    }
     let fact = &case.health.modules.display_drivers;
     let finding = |code, severity, cause: String| {
         Finding::new(code, severity, Subject::Gpu(gpu.address), cause)
@@ -63,8 +69,21 @@ fn no_driver(case: &Case<'_>, gpu: &Gpu) -> Vec<Finding> {
     [Some(found.remedy(format!("modprobe {first}"))), refused].into_iter().flatten().collect()
 }
 
-/// The drivers that are installed for a card, and sleep while the host is to use it.
-fn asleep(case: &Case<'_>, gpu: &Gpu) -> Option<Vec<&'static str>> {
+/// The finding where drivers that could have the card are loaded and have not taken it. No other one is offered: NVIDIA's
+/// packages blacklist nouveau for their own's sake, and two drivers of a vendor's get into each other's way.
+fn not_taken(case: &Case<'_>, gpu: &Gpu, awake: &[&str]) -> Finding {
+    let (names, are) = (awake.join(" and "), if awake.len() == 1 { "is" } else { "are" });
+    let cause = format!("the host is to use it, and {names} {are} loaded and did not take it");
+    Finding::new(FindingCode::NoHostDriver, Severity::Warning, Subject::Gpu(gpu.address), cause)
+        .seen_at(format!("/sys/bus/pci/devices/{}/driver", gpu.address), "none")
+        .seen(case.health.modules.display_drivers.shows(format!("{} installed and loaded", awake.join(", "))))
+        .remedy(format!("echo {} > /sys/bus/pci/drivers_probe # asks it once more", gpu.address))
+        .remedy(format!("journalctl -k | grep {} # why it does not take it", gpu.address))
+}
+
+/// The drivers that are installed for a card that the host is to use and that has none: those that are loaded, and those that
+/// sleep.
+fn candidates(case: &Case<'_>, gpu: &Gpu) -> Option<(Vec<&'static str>, Vec<&'static str>)> {
     wanted(case, gpu).filter(|wanted| *wanted != GraphicsType::Direct)?;
     let primary = case.observed.primary_of(gpu)?;
     if primary.binding.driver.is_some() || primary.binding_unknown.is_some() {
@@ -72,9 +91,8 @@ fn asleep(case: &Case<'_>, gpu: &Gpu) -> Option<Vec<&'static str>> {
     }
     let (_, names) = DRIVERS.iter().find(|(vendor, _)| *vendor == primary.identity.vendor)?;
     let installed = case.health.modules.display_drivers.known()?;
-    let asleep: Vec<&str> =
-        names.iter().copied().filter(|name| installed.get(*name) == Some(&false)).collect();
-    (!asleep.is_empty()).then_some(asleep)
+    let names = names.iter().copied().filter(|name| installed.contains_key(*name));
+    Some(names.partition(|name| installed.get(*name) == Some(&true)))
 }
 
 /// The finding where all of a card's drivers are kept away, with what keeps the first of them.

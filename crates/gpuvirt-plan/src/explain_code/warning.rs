@@ -29,7 +29,8 @@ pub(super) const TEXTS: &[Explanation] = &[
         cause: "The card was given back to the host, and no driver took it: the host can't use it now.",
         evidence: "The function has no driver link after the kernel was asked to find one.",
         remedy: "Load the driver (modprobe nvidia, amdgpu, i915), then bind it: echo ADDRESS > \
-                 /sys/bus/pci/drivers_probe.",
+                 /sys/bus/pci/drivers_probe. Where it is loaded and does not take the card, journalctl -k | grep ADDRESS \
+                 says why.",
     },
     Explanation {
         name: "service-down",

@@ -34,6 +34,25 @@ fn drawn(bed: Bed, claims: &str) -> Bed {
     bed.retouched(|observed| direct(observed, SECOND))
 }
 
+/// The second card has no driver, these are installed, and NVIDIA's is loaded.
+fn loaded(bed: Bed, drivers: &str) -> Bed {
+    let bed = waits_for_driver(bed, "x/y.ko");
+    bed.file("/lib/modules/6.12.0-test/modules.dep", &format!("x/vfio-pci.ko:\n{drivers}"))
+        .file("/sys/module/nvidia/initstate", "live\n")
+}
+
+#[test]
+fn no_other_driver_is_woken_where_one_is_loaded() {
+    let bed = loaded(Bed::healthy(), "x/nvidia.ko:\nkernel/x/nouveau.ko:\n")
+        .absent("/sys/module/nouveau/initstate")
+        .file("/etc/modprobe.d/nvidia.conf", "blacklist nouveau\n");
+    let found = bed.examine().findings;
+    let remedy: Vec<&str> = found.iter().flat_map(|finding| &finding.remedy).map(String::as_str).collect();
+    let probe = format!("echo {SECOND} > /sys/bus/pci/drivers_probe");
+    assert!(remedy.iter().any(|line| line.starts_with(&probe)), "{remedy:#?}");
+    assert!(remedy.iter().all(|line| !line.contains("modprobe") && !line.contains("nouveau")), "{remedy:#?}");
+}
+
 pub fn cases() -> Vec<Case> {
     [platform(), asked_for(), windows()].into_iter().flatten().collect()
 }
@@ -254,6 +273,16 @@ fn asked_for() -> Vec<Case> {
                 change(observed, SECOND, |function| function.binding.driver = None);
             })
         }),
+        case("a driver that is loaded and did not take its card", F::NoHostDriver, S::Warning, |bed| {
+            loaded(bed, "x/nvidia.ko:\n")
+        })
+        .says("nvidia is loaded and did not take it"),
+        case("the same, and another one is kept away for its sake", F::NoHostDriver, S::Warning, |bed| {
+            loaded(bed, "x/nvidia.ko:\nkernel/x/nouveau.ko:\n")
+                .absent("/sys/module/nouveau/initstate")
+                .file("/etc/modprobe.d/nvidia.conf", "blacklist nouveau\n")
+        })
+        .says("nvidia is loaded and did not take it"),
         case("a driver that a package blacklists", F::NoHostDriver, S::Warning, |mut bed| {
             bed = bed
                 .file("/lib/modules/6.12.0-test/modules.dep", "x/vfio-pci.ko:\nx/nvidia.ko:\n")
