@@ -12,7 +12,8 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
         .collect()
 }
 
-fn is_boot_display(case: &Case<'_>, gpu: &Gpu) -> bool {
+/// Whether the firmware drew on it, or the kernel says that it is the display.
+pub(super) fn is_boot_display(case: &Case<'_>, gpu: &Gpu) -> bool {
     let mut functions = case.observed.functions_of(gpu);
     functions.any(|function| function.boot_vga == Some(true) || function.boot_display == Some(true))
 }

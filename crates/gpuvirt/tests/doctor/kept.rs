@@ -2,7 +2,8 @@
 
 use gpuvirt_model::{ConfiguredType, FindingCode as F, Severity as S};
 
-use super::bed::{Bed, Case, SECOND, at};
+use super::bed::{Bed, Case, FIRST, SECOND, at};
+use super::cards::direct;
 
 const CMDLINE: &str = "/proc/cmdline";
 const LIST: &str = "/lib/modules/6.12.0-test/modules.dep";
@@ -99,6 +100,17 @@ fn by_id() -> Vec<Case> {
             bed.file("/etc/udev/rules.d/10-vfio.rules", &rule(""))
         })
         .says("/etc/udev/rules.d/10-vfio.rules"),
+        case("twins by ids, and all of them for VMs", F::TakenById, S::Note, |bed| {
+            let bed = told(bed, "vfio-pci.ids=10de:2204,10de:1aef");
+            let bed = bed.configured(FIRST, ConfiguredType::Direct).vm("games", |_, _| {});
+            bed.retouched(both_direct)
+        })
+        .says("All of them are for VMs now"),
+        case("twins by ids, and one of them is the host's", F::TakenById, S::Warning, |bed| {
+            let bed = told(bed, "vfio-pci.ids=10de:2204,10de:1aef");
+            bed.vm("games", |_, _| {}).retouched(both_direct)
+        })
+        .says("those for the host too"),
         case("every display of a vendor's, by its class", F::TakenById, S::Warning, |bed| {
             told(bed, "vfio-pci.ids=10de:ffffffff:ffffffff:ffffffff:00030000:ffff00ff")
         })
@@ -107,6 +119,28 @@ fn by_id() -> Vec<Case> {
             bed.file(CONF, "options vfio_pci ids=\"0x10de:0x2204\"\n")
         }),
     ]
+}
+
+fn both_direct(observed: &mut gpuvirt_model::Observed) {
+    direct(observed, FIRST);
+    direct(observed, SECOND);
+}
+
+#[test]
+fn of_twins_the_hosts_own_is_not_given_away() {
+    let twins = || told(Bed::healthy(), "vfio-pci.ids=10de:2204,10de:1aef").retouched(both_direct);
+    let set = |bed: Bed| -> Vec<String> {
+        let found = bed.examine().findings;
+        let one = found.iter().find(|finding| finding.code == F::TakenById).unwrap();
+        let lines = one.remedy.iter().filter_map(|line| line.strip_prefix("gpuvirt gpu set "));
+        lines.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+    };
+    assert_eq!(set(twins()), [SECOND], "the first one is the boot display");
+    assert_eq!(set(twins().configured(FIRST, ConfiguredType::Direct)), [FIRST, SECOND]);
+    let none = twins().configured(SECOND, ConfiguredType::Shared);
+    assert_eq!(set(none), Vec::<String>::new());
+    let not_yet = told(Bed::healthy(), "vfio-pci.ids=10de:2204,10de:1aef");
+    assert_eq!(set(not_yet), Vec::<String>::new());
 }
 
 /// A rule that overrides the driver of what has the ids.

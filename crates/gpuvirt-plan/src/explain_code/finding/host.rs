@@ -137,8 +137,9 @@ pub(super) const TEXTS: &[Explanation] = &[
                 where ffffffff is any.",
         evidence: "vfio-pci.ids= on the kernel's command line, ids= in /etc/modprobe.d or /etc/initramfs-tools/modules, a rule in \
                    /etc/udev/rules.d that sets driver_override by vendor and device, and the cards that fit.",
-        remedy: "Configure the card by its address (gpuvirt gpu set ADDRESS --type direct), drop the ids, \
-                make the initramfs anew and reboot. gpuvirt import shows what it would write.",
+        remedy: "Configure each card that VMs are to have by its address (gpuvirt gpu set ADDRESS --type direct), and none \
+                that the host is to keep; drop the ids, make the initramfs anew and reboot. Where all of them are for VMs it \
+                is a note. gpuvirt import shows what it would write.",
     },
     Explanation {
         name: "memory-overcommitted",
