@@ -3,13 +3,17 @@
 use gpuvirt_model::{Finding, FindingCode, Gpu, Machine, MachineBus, Severity, Subject};
 
 use super::Case;
+use crate::checks::is_inner_graphics;
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
     for gpu in case.gpus() {
         for guest in case.machines_of(gpu) {
-            let of_both = [conventional_bus(gpu, guest), root_bus(gpu, guest), code_43(case, gpu, guest)];
-            found.extend(of_both.into_iter().flatten());
+            // Graphics in the processor want just that: an i440fx, and to be 00:02.0 in the guest too (QEMU's docs/igd-assign.txt).
+            let inner = case.observed.primary_of(gpu).is_some_and(is_inner_graphics);
+            let of_place = [conventional_bus(gpu, guest), root_bus(gpu, guest)];
+            found.extend(of_place.into_iter().flatten().filter(|_| !inner));
+            found.extend(code_43(case, gpu, guest));
             found.extend([needless_hiding(case, gpu, guest), software(gpu, guest)].into_iter().flatten());
         }
     }

@@ -265,6 +265,35 @@ pub fn room_enough() -> Vec<(&'static str, Bed)> {
     ]
 }
 
+/// The graphics of the processor, in a VM.
+fn inner(change: fn(&mut gpuvirt_model::Domain, &mut gpuvirt_model::Machine)) -> Vec<F> {
+    let bed = Bed::healthy().with_devices(&gpuvirt_recording::made_hosts::muxed_laptop());
+    bed.vm("games", change).examine().findings.iter().map(|finding| finding.code).collect()
+}
+
+#[test]
+fn graphics_in_the_processor_may_sit_where_they_do_on_the_host() {
+    const INNER: &str = "0000:00:02.0";
+    const CARD: &str = "0000:01:00.0";
+    let conventional = inner(|_, machine| {
+        machine.bus = MachineBus::Conventional;
+        machine.devices.truncate(1);
+        machine.devices[0].address = at(INNER);
+    });
+    assert!(!conventional.contains(&F::ConventionalBus), "{conventional:?}");
+    let rooted = inner(|_, machine| {
+        machine.devices.truncate(1);
+        (machine.devices[0].address, machine.devices[0].on_root_bus) = (at(INNER), true);
+    });
+    assert!(!rooted.contains(&F::OnRootBus), "{rooted:?}");
+    let card = inner(|_, machine| {
+        machine.bus = MachineBus::Conventional;
+        machine.devices.truncate(1);
+        machine.devices[0].address = at(CARD);
+    });
+    assert!(card.contains(&F::ConventionalBus), "{card:?}");
+}
+
 fn machines() -> Vec<Case> {
     let case = Case::new;
     vec![
