@@ -1,6 +1,8 @@
 //! The boot display: whose screen goes dark, and who still draws in a card's memory.
 
-use gpuvirt_model::{Evidence, Finding, FindingCode, Gpu, Holder, RefusalCode, Severity, Subject};
+use gpuvirt_model::{
+    Evidence, Finding, FindingCode, Gpu, Holder, PciAddress, RefusalCode, ReleaseNumber, Severity, Subject,
+};
 
 use super::Case;
 use super::command_line::{Change, remedies};
@@ -61,22 +63,26 @@ fn frame_buffer(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
     let all = claims.known().into_iter().flatten();
     let of_card: Vec<_> = all.filter(|claim| gpu.functions.contains(&claim.function)).collect();
     let function = of_card.first()?.function;
-    if !case.is_for_passthrough(gpu) {
+    if !case.is_for_passthrough(gpu) || is_evicted(case, gpu, function) {
         return None;
     }
     // The kernel's own claim, and in it that of the driver that draws: the last one is who holds it.
     let names: Vec<&str> =
         of_card.iter().filter(|claim| claim.function == function).map(|claim| claim.name.as_str()).collect();
+    let driver = case.observed.functions.get(&function).and_then(|function| function.binding.driver.as_ref());
     let (severity, cause) = if gpu.on_vfio {
-        (
-            Severity::Error,
-            "the firmware's frame buffer still has a part of its memory: VFIO can't map it, and the guest's screen stays black",
-        )
+        let cause = "the firmware's frame buffer still has a part of its memory: VFIO can't map it, and the guest's screen \
+                     stays black";
+        (Severity::Error, cause.to_owned())
     } else {
-        (
-            Severity::Warning,
-            "the firmware's frame buffer has a part of its memory, and no driver has taken it over: VFIO could not map it",
-        )
+        let over = match driver {
+            Some(driver) => format!("{driver} has not taken it over"),
+            None => "no driver has taken it over".to_owned(),
+        };
+        let cause = format!(
+            "the firmware's frame buffer has a part of its memory, and {over}: VFIO could not map it"
+        );
+        (Severity::Warning, cause)
     };
     let finding = Finding::new(FindingCode::FirmwareFramebuffer, severity, Subject::Gpu(gpu.address), cause)
         .seen(claims.shows(format!("{} inside the memory of {function}", names.join(", "))));
@@ -85,6 +91,19 @@ fn frame_buffer(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
     Some(finding.remedy("before Linux 5.15: video=efifb:off instead"))
 }
 
+/// Whether vfio-pci takes the firmware's picture away when it takes the card: it does with VGA controllers, since Linux 6.0
+/// (d17378062079 "vfio/pci: Remove console drivers"). One that it has already, and the claim with it, is no such case.
+fn is_evicted(case: &Case<'_>, gpu: &Gpu, function: PciAddress) -> bool {
+    let release = case.observed.host.kernel_release.as_deref();
+    let release: Option<ReleaseNumber> = release.and_then(|release| release.parse().ok());
+    let class = case.observed.functions.get(&function).map(|function| function.identity.class.base_and_sub());
+    let evicts = release.is_some_and(|release| release >= EVICTS);
+    !gpu.on_vfio && evicts && class == Some(VGA)
+}
+
+const EVICTS: ReleaseNumber = ReleaseNumber::new(6, 0);
+/// PCI_CLASS_DISPLAY_VGA (include/linux/pci_ids.h).
+const VGA: u16 = 0x0300;
 const NVIDIA: u16 = 0x10de;
 
 /// The firmware ran the boot display's ROM and left its shadow: NVIDIA's cards start on their own copy only.

@@ -34,6 +34,13 @@ fn drawn(bed: Bed, claims: &str) -> Bed {
     bed.retouched(|observed| direct(observed, SECOND))
 }
 
+/// The second card is configured for VMs and not yet theirs, and the firmware's picture is in its memory.
+fn painted(bed: Bed, retouch: fn(&mut Observed)) -> Bed {
+    bed.file("/proc/iomem", "0-0 : 0000:02:00.0\n  0-0 : BOOTFB\n")
+        .configured(SECOND, ConfiguredType::Direct)
+        .retouched(retouch)
+}
+
 /// The second card has no driver, these are installed, and NVIDIA's is loaded.
 fn loaded(bed: Bed, drivers: &str) -> Bed {
     let bed = waits_for_driver(bed, "x/y.ko");
@@ -51,6 +58,18 @@ fn no_other_driver_is_woken_where_one_is_loaded() {
     let probe = format!("echo {SECOND} > /sys/bus/pci/drivers_probe");
     assert!(remedy.iter().any(|line| line.starts_with(&probe)), "{remedy:#?}");
     assert!(remedy.iter().all(|line| !line.contains("modprobe") && !line.contains("nouveau")), "{remedy:#?}");
+}
+
+#[test]
+fn where_vfio_takes_the_picture_away_itself_it_is_no_finding() {
+    let codes = |bed: Bed| -> Vec<F> { bed.examine().findings.iter().map(|finding| finding.code).collect() };
+    let told = |release: &'static str| {
+        let bed = painted(Bed::healthy(), |_| {});
+        codes(bed.file("/proc/sys/kernel/osrelease", &format!("{release}\n")))
+    };
+    assert_eq!(codes(painted(Bed::healthy(), |_| {})), [F::TypePending]);
+    assert!(!told("6.0.0-1-amd64").contains(&F::FirmwareFramebuffer));
+    assert!(told("5.19.0-1-amd64").contains(&F::FirmwareFramebuffer));
 }
 
 pub fn cases() -> Vec<Case> {
@@ -303,6 +322,35 @@ fn asked_for() -> Vec<Case> {
                 .configured(SECOND, ConfiguredType::Direct)
                 .retouched(|observed| direct(observed, SECOND))
         }),
+        case(
+            "the firmware's picture, for a card that an older kernel's VFIO takes",
+            F::FirmwareFramebuffer,
+            S::Warning,
+            |bed| {
+                painted(bed, |observed| observed.host.kernel_release = Some("5.15.0-101-generic".to_owned()))
+            },
+        )
+        .also(&[F::TypePending])
+        .says("nouveau has not taken it over"),
+        case(
+            "the firmware's picture, for a kernel that nobody knows",
+            F::FirmwareFramebuffer,
+            S::Warning,
+            |bed| {
+                painted(bed, |observed| {
+                    observed.host.kernel_release = None;
+                    change(observed, SECOND, |function| function.binding.driver = None);
+                })
+            },
+        )
+        .also(&[F::TypePending])
+        .says("no driver has taken it over"),
+        case("the firmware's picture, on a 3D controller", F::FirmwareFramebuffer, S::Warning, |bed| {
+            painted(bed, |observed| {
+                change(observed, SECOND, |function| function.identity.class.0 = 0x03_0200);
+            })
+        })
+        .also(&[F::IdentityChanged]),
         case("efidrm's frame buffer", F::FirmwareFramebuffer, S::Error, |bed| {
             drawn(bed, "0-0 : 0000:02:00.0\n  0-0 : efidrm\n")
         })

@@ -49,8 +49,9 @@ pub(super) const TEXTS: &[Explanation] = &[
         cause: "The firmware's picture stays on the boot display until a driver takes it over. Where none \
                 does, the kernel keeps that part of the card's memory for it (BOOTFB, efifb, simplefb, efidrm, simpledrm), and \
                 VFIO can't map the whole: QEMU complains that it can't reserve the BAR, and the guest's \
-                screen is black.",
-        evidence: "/proc/iomem, in the lines below the card's address.",
+                screen is black. Since Linux 6.0 vfio-pci takes the picture away from a VGA controller when it takes the card, \
+                so there it is found only where the card is VFIO's and the picture still there.",
+        evidence: "/proc/iomem, in the lines below the card's address, and the kernel's release.",
         remedy: "Keep the kernel from taking the firmware's picture over: initcall_blacklist=sysfb_init on \
                 its command line (video=efifb:off before 5.15), or choose another boot display.",
     },
