@@ -79,11 +79,11 @@ fn part(line: &str) -> Option<String> {
 /// Of what a module is told the parameters that are known, without values that may tell something of somebody. The kernel reads
 /// them as it reads its command line.
 fn options(module: &str, rest: &str) -> Option<String> {
-    let name_of = |module: &str| modprobe::kernels_name(module);
+    let kernels = modprobe::kernels_name(module);
     let told: Vec<String> = words(rest)
         .filter_map(|word| {
             let name = unquoted(word).split('=').next().unwrap_or_default();
-            let known = parameter::is_known(&name_of(module), name);
+            let known = parameter::is_known(&kernels, name);
             known.then(|| parameter::told(word, |value| parameter::is_shown(name, value)))
         })
         .collect();
