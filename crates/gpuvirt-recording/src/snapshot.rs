@@ -14,9 +14,9 @@ use tar::{Builder, EntryType, Header};
 use crate::archive::{DUMP, FILES, MANIFEST, TESTIMONY};
 use crate::command_line;
 use crate::error::RecordingError;
+use crate::file_names::{self, Renamed};
 use crate::looked::{self, Heard, Looked};
 use crate::manifest::{Manifest, SNAPSHOT_VERSION};
-use crate::module_files::{self, Renamed};
 use crate::module_lines;
 use crate::parameter;
 use crate::record;
@@ -206,49 +206,34 @@ impl Files<'_> {
     ) -> (Vec<String>, BTreeMap<String, u32>) {
         let mut absent = Vec::new();
         let Heard { found, modes } = looked::at(self.host, release, extra);
-        let renamed = Renamed::of(found.keys(), &self.names);
+        // Those that are not recorded take no part: a snapshot of a snapshot is the same again.
+        let recorded = found.iter().filter(|(path, found)| is_recorded(path, found));
+        let renamed = Renamed::of(recorded.map(|(path, _)| path), &self.names);
         for (path, found) in found {
             if self.entries.iter().any(|(have, ..)| *have == path) {
                 continue;
             }
+            let (shown, path_changed) = renamed.path(&path);
+            self.left_out.extend(path_changed.then_some(file_names::LEFT_OUT));
             match found {
-                Looked::Absent => absent.push(renamed.path(&path).0),
+                Looked::Absent => absent.push(shown),
                 Looked::Folder(names) => self.folder(&path, &names),
-                Looked::File(text) if module_lines::is_file(&path) => {
-                    self.modprobe_file(renamed.path(&path), &text)
-                }
-                Looked::File(text) if looked::is_own_rule(&path) => self.rule(&path, &text),
-                Looked::File(text) => {
-                    let part = looked::part(&path, &text).unwrap_or_default();
-                    let (text, changed) = redact::blank(&part, &self.names);
-                    self.entries.push((path, Some(text), changed));
-                }
-                Looked::Present => self.entries.push((path, Some(String::new()), false)),
+                Looked::File(text) => self.looked_file(&path, shown, &text),
+                Looked::Present => self.entries.push((shown, Some(String::new()), false)),
             }
         }
         (absent, modes)
     }
 
-    /// A file that tells modprobe something. One that says nothing of GPUs is not there: who reads a folder misses nothing.
-    fn modprobe_file(&mut self, (path, path_changed): (String, bool), text: &str) {
-        let kept = module_lines::kept(text);
-        if module_lines::lost(text, &kept) {
+    /// What of a file is recorded, by the name that the snapshot has for it.
+    fn looked_file(&mut self, path: &str, shown: String, text: &str) {
+        let part = looked::part(path, text).unwrap_or_default();
+        if module_lines::is_file(path) && module_lines::lost(text, &part) {
             self.left_out.insert(module_lines::LEFT_OUT);
         }
-        if !kept.is_empty() {
-            let (text, changed) = redact::blank(&kept, &self.names);
-            self.left_out.extend(path_changed.then_some(module_files::LEFT_OUT));
-            self.entries.push((path, Some(text), changed));
-        }
-    }
-
-    /// A file of udev's rules. One that takes no card for VMs is not there either.
-    fn rule(&mut self, path: &str, text: &str) {
-        let kept = looked::part(path, text).filter(|kept| !kept.is_empty());
-        if let Some(kept) = kept {
-            let (path, path_changed) = redact::blank(path, &self.names);
-            let (text, changed) = redact::blank(&kept, &self.names);
-            self.entries.push((path, Some(text), changed || path_changed));
+        if !(part.is_empty() && is_gone_when_empty(path)) {
+            let (text, changed) = redact::blank(&part, &self.names);
+            self.entries.push((shown, Some(text), changed));
         }
     }
 
@@ -287,6 +272,20 @@ impl Files<'_> {
         let names = if fixed { &HostNames::default() } else { &self.names };
         let (text, changed) = redact::blank(&part, names);
         self.entries.push((path.to_owned(), Some(text), changed));
+    }
+}
+
+/// Whether a file is not there that says nothing of GPUs, in modprobe.d and among udev's rules: who reads the folder misses nothing.
+fn is_gone_when_empty(path: &str) -> bool {
+    module_lines::is_file(path) || looked::is_own_rule(path)
+}
+
+fn is_recorded(path: &str, found: &Looked) -> bool {
+    match found {
+        Looked::File(text) if is_gone_when_empty(path) => {
+            looked::part(path, text).is_some_and(|part| !part.is_empty())
+        }
+        _ => true,
     }
 }
 

@@ -17,7 +17,7 @@ use gpuvirt_recording::{Manifest, RecordedHost, SnapshotOptions, made_hosts, wri
 use serde_json::Value;
 
 /// What must not leave the host. None of these is a part of a word that a snapshot has by itself.
-const PLANTED: [&str; 30] = [
+const PLANTED: [&str; 31] = [
     "vncpass-ab12",
     "TaxOfAlice",
     "alice",
@@ -48,6 +48,7 @@ const PLANTED: [&str; 30] = [
     "a-secret-8",
     "token-in-comment",
     "DrMallory",
+    "acme-customer7",
 ];
 
 const XML: &str = "<domain type='kvm'><name>vault7-payroll</name><uuid>00000000-0000-0000-0000-000000000007</uuid>\
@@ -58,6 +59,13 @@ const XML: &str = "<domain type='kvm'><name>vault7-payroll</name><uuid>00000000-
     <graphics type='vnc' passwd='vncpass-ab12' listen='vault7.corp.example'/>\
     <hostdev mode='subsystem' type='pci' managed='yes'><source><address domain='0x0000' bus='0x02' slot='0x00' \
     function='0x0'/></source><rom file='/home/alice/TaxOfAlice.rom'/></hostdev></devices></domain>";
+
+/// A rule of udev's that takes cards for VMs, and does something else.
+fn rule(vendor: &str, device: &str, more: &str) -> String {
+    format!(
+        "ATTR{{vendor}}==\"0x{vendor}\", ATTR{{device}}==\"0x{device}\", ATTR{{driver_override}}=\"vfio-pci\"{more}\n"
+    )
+}
 
 /// The host itself, with all of its files as they are.
 fn host() -> Vec<u8> {
@@ -95,13 +103,17 @@ fn host() -> Vec<u8> {
         .file("/etc/modprobe.d/DrMallory.conf", "blacklist nouveau\n")
         .file(
             "/etc/modprobe.d/alice.conf",
-            "options iwlwifi key=psk-wireless\ninstall iscsi_tcp iscsistart initiator-name token-9f8e7d\n",
+            "options iwlwifi key=psk-wireless\ninstall iscsi_tcp iscsistart initiator-name token-9f8e7d\nblacklist nouveau\n",
         )
+        .file("/etc/modprobe.d/acme-customer7.conf", "blacklist nvidia\n")
+        .file("/etc/mkinitcpio.d/linux-alice.preset", "default_uki=\"/efi/alice.efi\"\n")
+        .file("/etc/udev/rules.d/10-vfio.rules", &rule("1002", "73bf", ""))
+        .file("/etc/udev/rules.d/99-DrMallory.rules", &rule("1002", "7448", ""))
         .file("/etc/udev/rules.d/10-alice.rules", "ENV{KEY}=\"token-9f8e7d\"\n")
         .file(
             "/etc/udev/rules.d/vault7.rules",
-            "ATTR{vendor}==\"0x10de\", ATTR{device}==\"0x2204\", ATTR{driver_override}=\"vfio-pci\", \
-             RUN+=\"/usr/bin/curl -H token-in-rule https://vault7/a,b\"\nENV{KEY}=\"token-9f8e7d\"\n",
+            &(rule("10de", "2204", ", RUN+=\"/usr/bin/curl -H token-in-rule https://vault7/a,b\"")
+                + "ENV{KEY}=\"token-9f8e7d\"\n"),
         )
         .file("/etc/initramfs-tools/modules", "iwlwifi key=psk-wireless\nvfio-pci ids=10de:2204\n")
         .file("/etc/kernel/cmdline", "rd.luks.key=luks-key-77\n")
@@ -206,7 +218,16 @@ fn no_planted_secret_is_in_the_tar() {
         "live 0x0000000000000000 (poe)",
         "nvreg_enablemsi=1 nvreg_registrydwords=redacted nvreg_excludedgpus=redacted",
         "softdep nvidia pre: vfio-pci\n",
+        // In the host's order: DrMallory, acme-customer7, alice, gpu, vault7.
         "/etc/modprobe.d/0-local-0001.conf",
+        "/etc/modprobe.d/0-local-0002.conf",
+        "/etc/modprobe.d/0-local-0003.conf",
+        "/etc/modprobe.d/gpu.conf",
+        "/etc/modprobe.d/gpu.conf.local-0004.conf",
+        "/etc/udev/rules.d/10-vfio.rules",
+        "/etc/udev/rules.d/10-vfio.rules.local-0001.rules",
+        "/etc/udev/rules.d/10-vfio.rules.local-0002.rules",
+        "/etc/mkinitcpio.d/0-local-0001.preset",
         "nvidia.nvreg_excludedgpus=redacted",
         "enx000000000000-txrx-0",
         r#"attr{device}=="0x2204", attr{driver_override}="vfio-pci""#,
@@ -226,6 +247,7 @@ fn the_manifest_names_what_was_left_out() {
         "users, hosts and keys in libvirt's URI",
         "paths of files",
         "modprobe.d",
+        "names of files",
         "install lines",
         "kernel lies in memory",
         "UUIDs",
@@ -253,5 +275,12 @@ fn it_still_shows_and_finds_what_the_host_did() {
         doctor["findings"].as_array().unwrap().iter().filter_map(|found| found["code"].as_str()).collect();
     for code in ["hostdev-managed", "libvirt-uri", "taken-by-id"] {
         assert!(codes.contains(&code), "{code}: {codes:?}");
+    }
+    // A file is told by the name that it has there.
+    let told = doctor.to_string();
+    for file in
+        ["/etc/modprobe.d/gpu.conf.local-0004.conf", "/etc/udev/rules.d/10-vfio.rules.local-0002.rules"]
+    {
+        assert!(told.contains(file), "{file}: {told}");
     }
 }

@@ -159,7 +159,7 @@ fn platform() -> Vec<Case> {
         case("lockdown, and a driver that is blacklisted", F::NoHostDriver, S::Warning, |bed| {
             waits_for_driver(bed, "updates/dkms/nvidia.ko")
                 .file(LOCKDOWN, "none [integrity] confidentiality\n")
-                .file("/etc/modprobe.d/no.conf", "blacklist nvidia\n")
+                .file("/etc/modprobe.d/blacklist.conf", "blacklist nvidia\n")
         })
         .says("blacklist nvidia"),
     ]
@@ -286,7 +286,7 @@ fn asked_for() -> Vec<Case> {
                     "/lib/modules/6.12.0-test/modules.dep",
                     "kernel/drivers/vfio/pci/vfio-pci.ko:\nkernel/drivers/gpu/drm/radeon/radeon.ko:\nx/nvidia.ko:\n",
                 )
-                .file("/etc/modprobe.d/no.conf", "blacklist nvidia\n")
+                .file("/etc/modprobe.d/blacklist.conf", "blacklist nvidia\n")
                 .configured(SECOND, ConfiguredType::Shared);
             bed.retouched(|observed| {
                 change(observed, SECOND, |function| function.binding.driver = None);
@@ -305,7 +305,7 @@ fn asked_for() -> Vec<Case> {
         case("a driver that a package blacklists", F::NoHostDriver, S::Warning, |mut bed| {
             bed = bed
                 .file("/lib/modules/6.12.0-test/modules.dep", "x/vfio-pci.ko:\nx/nvidia.ko:\n")
-                .file("/usr/lib/modprobe.d/no.conf", "blacklist nvidia\n")
+                .file("/usr/lib/modprobe.d/blacklist.conf", "blacklist nvidia\n")
                 .configured(SECOND, ConfiguredType::Shared);
             bed.retouched(|observed| {
                 change(observed, SECOND, |function| function.binding.driver = None);

@@ -7,7 +7,7 @@ use super::cards::direct;
 
 const CMDLINE: &str = "/proc/cmdline";
 const LIST: &str = "/lib/modules/6.12.0-test/modules.dep";
-const CONF: &str = "/etc/modprobe.d/mine.conf";
+const CONF: &str = "/etc/modprobe.d/vfio.conf";
 const IOMMU_DRIVER: &str = "/sys/module/vfio_iommu_type1";
 
 /// The host is to use the second card, whose drivers sleep.
