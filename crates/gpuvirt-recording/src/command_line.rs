@@ -34,7 +34,7 @@ const WORDS: [&str; 25] = [
     "video",
 ];
 
-/// The words that are kept, as they are. Those behind `--` are not the kernel's, and no finding reads them.
+/// The words that are kept, as they are: of those behind `--` the ones that somebody reads there.
 pub(crate) fn kept(text: &str) -> String {
     line(text, &|_, word| word.to_owned())
 }
@@ -50,11 +50,17 @@ pub(crate) fn told(text: &str) -> String {
 }
 
 fn line(text: &str, shown: &dyn Fn(&str, &str) -> String) -> String {
-    let words = command_line::words(text).filter_map(|word| {
+    let part = |word| {
         let name = unquoted(word).split('=').next().unwrap_or_default();
         matters(name).then(|| shown(name, word))
-    });
-    words.collect::<Vec<_>>().join(" ") + "\n"
+    };
+    let mut words: Vec<String> = command_line::own(text).filter_map(part).collect();
+    let behind: Vec<String> = command_line::behind(text).filter_map(part).collect();
+    if !behind.is_empty() {
+        words.push("--".to_owned());
+    }
+    words.extend(behind);
+    words.join(" ") + "\n"
 }
 
 fn matters(name: &str) -> bool {
@@ -97,7 +103,11 @@ mod tests {
             ("pci=\"hunter2 hunter3\" video=/home/alice", "pci=redacted video=redacted"),
             ("nvidia.token=hunter2 vfio_secret=hunter3 nvidia-x hugepages_of=alice vfio-pci.comment=x", ""),
             ("nvidia.NVreg_RegistryDwords=\"License=hunter8\"", "nvidia.NVreg_RegistryDwords=redacted"),
-            ("quiet -- vfio-pci.ids=10de:2204", ""),
+            ("quiet -- intel_iommu=off single token=hunter2", ""),
+            (
+                "quiet iommu=pt -- single vfio-pci.ids=10de:2204 rd.driver.pre=vfio-pci iommu.strict=0 nvidia.token=hunter2",
+                "iommu=pt -- vfio-pci.ids=10de:2204 rd.driver.pre=vfio-pci",
+            ),
         ] {
             assert_eq!(told(text), format!("{want}\n"), "{text}");
             assert_eq!(told(&told(text)), told(text), "the same again: {text}");

@@ -100,7 +100,7 @@ fn softdep(module: &str, rest: &str) -> Option<String> {
 
 /// The words of a line up to a comment: kmod knows none behind something, and people write them.
 fn words(rest: &str) -> impl Iterator<Item = &str> {
-    command_line::words(rest).take_while(|word| !word.starts_with('#'))
+    command_line::own(rest).take_while(|word| !word.starts_with('#'))
 }
 
 fn is_name(module: &str) -> bool {

@@ -19,7 +19,7 @@ pub fn is_frame_buffer_console(name: &str) -> bool {
 /// Whether the kernel's command line maps consoles to frame buffers by hand. Without it the console is on `fb0`
 /// (drivers/video/fbdev/core/fbcon.c, `con2fb_map_boot`).
 pub fn maps_consoles(command_line: &str) -> bool {
-    super::command_line::words(command_line).any(|word| word.starts_with("fbcon=map:"))
+    super::command_line::own(command_line).any(|word| word.starts_with("fbcon=map:"))
 }
 
 /// The PCI function that a device's link leads through, the nearest; none for a firmware's frame buffer that hangs
@@ -47,6 +47,7 @@ mod tests {
             assert_eq!(function_in(target), want);
         }
         assert!(maps_consoles("quiet fbcon=map:1 ro") && !maps_consoles("fbcon=rotate:1"));
+        assert!(!maps_consoles("quiet -- fbcon=map:1"));
         assert!(
             is_frame_buffer_console("(M) frame buffer device\n") && !is_frame_buffer_console("(S) VGA+\n")
         );

@@ -70,8 +70,13 @@ mod tests {
     #[test]
     fn a_command_lines_words_are_found() {
         let line = "quiet modprobe.blacklist=pcspkr,nouveau module_blacklist=floppy rd.driver.pre=vfio-pci \
-                    pci-stub.ids=10de:1aef vfio-pci.ids=10de:2204 nouveau.modeset=0 -- modprobe.blacklist=nouveau";
-        let want = ["modprobe.blacklist=pcspkr,nouveau", "rd.driver.pre=vfio-pci", "pci-stub.ids=10de:1aef"];
+                    pci-stub.ids=10de:1aef vfio-pci.ids=10de:2204 nouveau.modeset=0 -- module_blacklist=nouveau modprobe.blacklist=xe";
+        let want = [
+            "modprobe.blacklist=pcspkr,nouveau",
+            "rd.driver.pre=vfio-pci",
+            "pci-stub.ids=10de:1aef",
+            "modprobe.blacklist=xe",
+        ];
         assert_eq!(of_command_line(line), want);
     }
 

@@ -58,6 +58,7 @@ mod tests {
             ("vfio-pci.ids=10de:2235,10de:1aef", ids("10de:2235,10de:1aef")),
             ("vfio_pci.ids=1002:73bf:1da2:e438", ids("1002:73bf:1da2:e438")),
             ("vfio-pci.ids=1002:73a5", ids("1002:73a5")),
+            ("vfio-pci.ids=a:b", ids("a:b")),
         ];
         assert_eq!(of_command_line(line), want);
     }

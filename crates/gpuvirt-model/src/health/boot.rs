@@ -7,7 +7,7 @@ use super::Fact;
 /// How the kernel was built and started.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BootHealth {
-    /// The words of the kernel's command line, without those behind `--`, which are for the first process.
+    /// The words of the kernel's command line; of those behind `--` the ones that others than the kernel read there.
     pub command_line: Fact<Vec<String>>,
     /// Options that the kernel was built with, by name (`CONFIG_VFIO_PCI`); of the file, those that matter here.
     pub config: Fact<BTreeMap<String, String>>,
