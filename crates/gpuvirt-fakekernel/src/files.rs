@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gpuvirt_host::DeviceNumber;
+use gpuvirt_recording::kernel_text::relative;
 use gpuvirt_recording::resolve::{against, normal};
-use gpuvirt_recording::tree::relative;
 use nix::errno::Errno;
 
 /// As many links as the kernel follows in one path (`MAXSYMLINKS`).

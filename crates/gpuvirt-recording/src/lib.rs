@@ -3,7 +3,7 @@
 //! A recording stands where the kernel stands: the production inventory reads it with the same code as a live
 //! host. It is read-only; the fake kernel makes a live one of it.
 //!
-//! [`dump`] indexes a umockdev dump, [`tree`] rebuilds the folders that a dump lacks, [`recorded`] answers as a
+//! [`dump`] indexes a umockdev dump, [`tree`] has the folders that a dump lacks, [`recorded`] answers as a
 //! [`Sysfs`](gpuvirt_host::Sysfs), [`snapshot`] writes what loads again, [`made`] makes hosts up for tests.
 
 pub mod archive;
@@ -15,6 +15,7 @@ pub mod dump;
 pub mod error;
 pub mod escape;
 mod file_names;
+pub mod kernel_text;
 mod looked;
 pub mod made;
 pub mod made_catalog;
@@ -22,9 +23,11 @@ pub mod made_hosts;
 pub mod made_snapshot;
 pub mod made_whole;
 pub mod manifest;
+mod missing;
 mod module_lines;
 pub mod notes;
 mod parameter;
+mod rebuilt;
 pub mod record;
 pub mod recorded;
 pub mod redact;

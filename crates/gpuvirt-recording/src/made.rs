@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use gpuvirt_model::PciAddress;
 
 use crate::escape;
-use crate::tree::relative;
+use crate::kernel_text::relative;
 
 /// A host under construction: devices in the order in which they were added.
 #[derive(Debug, Clone, Default)]

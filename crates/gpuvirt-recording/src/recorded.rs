@@ -14,10 +14,11 @@ use crate::bytes::Bytes;
 use crate::devices::{Devices, Kind};
 use crate::dump;
 use crate::error::RecordingError;
+use crate::kernel_text;
 use crate::manifest::Manifest;
 use crate::notes::Notes;
 use crate::resolve::{Found, resolve};
-use crate::tree::{self, Node, Tree};
+use crate::tree::{Node, Tree};
 
 /// More than any host's recording; the index counts in 32 bits.
 const MAX_SIZE: u64 = 1 << 30;
@@ -156,7 +157,7 @@ impl Sysfs for RecordedHost {
             Found::MadeLink(target) => Ok(target),
             Found::Node(Node::Link(target)) => Ok(target.to_string()),
             Found::Node(Node::Device(id)) => {
-                Ok(tree::relative(&at, &format!("/sys{}", self.devices.path(*id))))
+                Ok(kernel_text::relative(&at, &format!("/sys{}", self.devices.path(*id))))
             }
             _ => Err(errno(libc::EINVAL)),
         }
@@ -226,10 +227,10 @@ fn push_distinct<'a>(names: &mut Vec<String>, paths: impl Iterator<Item = &'a st
 
 fn made_names(devices: &Devices, id: crate::devices::DeviceId) -> impl Iterator<Item = String> {
     let subsystem = devices.property(id, "SUBSYSTEM").map(|_| "subsystem".to_owned());
-    let driver = tree::driver(devices, id).map(|_| "driver".to_owned());
+    let driver = kernel_text::driver(devices, id).map(|_| "driver".to_owned());
     let identity = ["vendor", "device", "subsystem_vendor", "subsystem_device", "class", "modalias"]
         .into_iter()
-        .filter(move |name| tree::identity_text(devices, id, name).is_some())
+        .filter(move |name| kernel_text::identity_text(devices, id, name).is_some())
         .map(str::to_owned);
     let identity: Vec<String> = identity.collect();
     ["uevent".to_owned()].into_iter().chain(subsystem).chain(driver).chain(identity)

@@ -5,7 +5,8 @@
 use std::io;
 
 use crate::devices::{DeviceId, Devices, Kind, Line};
-use crate::tree::{self, Node, Tree};
+use crate::kernel_text;
+use crate::tree::{Node, Tree};
 
 /// As many links as the kernel follows in one path (`MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;
@@ -157,21 +158,27 @@ impl<'a> Recording<'a> {
 /// What a live host has and a dump leaves out, because it follows from the properties.
 fn made<'a>(devices: &Devices, id: DeviceId, name: &str) -> Option<Found<'a>> {
     match name {
-        "uevent" => Some(Found::Made(tree::uevent(devices, id))),
+        "uevent" => Some(Found::Made(kernel_text::uevent(devices, id))),
         "subsystem" => {
             let subsystem = devices.property(id, "SUBSYSTEM")?;
             // The two possible places differ only for who reads more than the last name of the link.
-            let place =
-                if tree::driver(devices, id).is_some() || subsystem == "pci" { "bus" } else { "class" };
+            let place = if kernel_text::driver(devices, id).is_some() || subsystem == "pci" {
+                "bus"
+            } else {
+                "class"
+            };
             let from = format!("/sys{}/subsystem", devices.path(id));
-            Some(Found::MadeLink(tree::relative(&from, &format!("/sys/{place}/{subsystem}"))))
+            Some(Found::MadeLink(kernel_text::relative(&from, &format!("/sys/{place}/{subsystem}"))))
         }
         "driver" => {
-            let (driver, subsystem) = (tree::driver(devices, id)?, devices.property(id, "SUBSYSTEM")?);
+            let (driver, subsystem) = (kernel_text::driver(devices, id)?, devices.property(id, "SUBSYSTEM")?);
             let from = format!("/sys{}/driver", devices.path(id));
-            Some(Found::MadeLink(tree::relative(&from, &format!("/sys/bus/{subsystem}/drivers/{driver}"))))
+            Some(Found::MadeLink(kernel_text::relative(
+                &from,
+                &format!("/sys/bus/{subsystem}/drivers/{driver}"),
+            )))
         }
-        _ => tree::identity_text(devices, id, name).map(Found::Made),
+        _ => kernel_text::identity_text(devices, id, name).map(Found::Made),
     }
 }
 
