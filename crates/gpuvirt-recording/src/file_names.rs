@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::redact::{self, HostNames};
+use crate::host_names::HostNames;
+use crate::redact;
 
 /// What is left out, in a manifest's words.
 pub(crate) const LEFT_OUT: &str = "names of files in modprobe.d, rules.d and mkinitcpio.d with a word that is none of drivers, VFIO, KVM and their tools";

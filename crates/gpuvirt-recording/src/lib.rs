@@ -15,6 +15,7 @@ pub mod dump;
 pub mod error;
 pub mod escape;
 mod file_names;
+pub mod host_names;
 pub mod kernel_text;
 mod looked;
 pub mod made;
@@ -33,6 +34,7 @@ pub mod recorded;
 pub mod redact;
 pub mod resolve;
 mod sentence;
+mod serial_number;
 pub mod snapshot;
 pub mod tree;
 

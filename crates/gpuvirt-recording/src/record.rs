@@ -18,6 +18,7 @@ use crate::error::RecordingError;
 use crate::escape;
 use crate::redact;
 use crate::resolve::{against, normal};
+use crate::serial_number;
 
 /// Longest attribute that is recorded: config space has 4 KiB, everything else a page at most.
 const MAX_ATTRIBUTE: usize = 16 * 1024;
@@ -241,7 +242,7 @@ impl Recorder<'_> {
     fn written(&mut self, key: &str, read: io::Result<Vec<u8>>) {
         match read {
             Ok(mut bytes) if key == "config" => {
-                if redact::blank_serial(&mut bytes) {
+                if serial_number::blank(&mut bytes) {
                     self.dump.redacted.insert("serial numbers".to_owned());
                 }
                 let _ = writeln!(self.dump.text, "H: {key}={}", escape::hex(&bytes));

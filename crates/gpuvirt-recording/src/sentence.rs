@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 
 use gpuvirt_model::{Testimony, TestimonyText};
 
-use crate::redact::{self, HostNames};
+use crate::host_names::HostNames;
+use crate::redact;
 
 /// What is left out, in a manifest's words.
 pub(crate) const NAMES: &str = "host names and MAC addresses";

@@ -15,12 +15,13 @@ use crate::archive::{DUMP, FILES, MANIFEST, TESTIMONY};
 use crate::command_line;
 use crate::error::RecordingError;
 use crate::file_names::{self, Renamed};
+use crate::host_names::HostNames;
 use crate::looked::{self, Heard, Looked};
 use crate::manifest::{Manifest, SNAPSHOT_VERSION};
 use crate::module_lines;
 use crate::parameter;
 use crate::record;
-use crate::redact::{self, HostNames};
+use crate::redact;
 use crate::sentence;
 
 /// Plain files that are recorded as they are.
