@@ -99,31 +99,9 @@ impl Parts {
         size: u64,
         notes: &mut Notes,
     ) -> Result<(), RecordingError> {
-        let bytes = entry.path_bytes();
-        let kind = entry.header().entry_type();
-        let depth = bytes.split(|byte| *byte == b'/').count();
-        if bytes.len() > MAX_NAME || depth > MAX_DEPTH {
-            let shown = String::from_utf8_lossy(bytes.get(..SHOWN).unwrap_or(&bytes)).into_owned();
-            notes.add(|| format!("snapshot entry {shown:?}... has a name too long or too deep; ignored"));
-            return Ok(());
-        }
-        let name = match std::str::from_utf8(&bytes) {
-            Ok(name) => name,
-            Err(_) => {
-                let shown = String::from_utf8_lossy(&bytes).into_owned();
-                notes.add(|| format!("snapshot entry {shown:?} has a name that is no text; ignored"));
-                return Ok(());
-            }
-        };
-        if !kind.is_file() && !kind.is_dir() {
-            notes.add(|| format!("snapshot entry {name:?} is no plain file; ignored"));
-            return Ok(());
-        }
-        if !is_plain_path(name.strip_suffix('/').unwrap_or(name)) {
-            notes.add(|| format!("snapshot entry {name:?} would leave the snapshot; ignored"));
-            return Ok(());
-        }
-        if kind.is_dir() {
+        let Some(name) = name(entry, notes) else { return Ok(()) };
+        let name = name.as_str();
+        if entry.header().entry_type().is_dir() {
             let path = name.strip_prefix(FILES).filter(|path| path.starts_with('/'));
             self.folders.extend(path.map(|path| path.trim_end_matches('/').to_owned()));
             return Ok(());
@@ -148,6 +126,32 @@ impl Parts {
         }
         Ok(())
     }
+}
+
+/// The name of an entry that can be one of a snapshot's. Any other entry is ignored, with a note.
+fn name(entry: &Entry<'_, BytesReader<'_>>, notes: &mut Notes) -> Option<String> {
+    let bytes = entry.path_bytes();
+    let depth = bytes.split(|byte| *byte == b'/').count();
+    if bytes.len() > MAX_NAME || depth > MAX_DEPTH {
+        let shown = String::from_utf8_lossy(bytes.get(..SHOWN).unwrap_or(&bytes)).into_owned();
+        notes.add(|| format!("snapshot entry {shown:?}... has a name too long or too deep; ignored"));
+        return None;
+    }
+    let Ok(name) = std::str::from_utf8(&bytes) else {
+        let shown = String::from_utf8_lossy(&bytes).into_owned();
+        notes.add(|| format!("snapshot entry {shown:?} has a name that is no text; ignored"));
+        return None;
+    };
+    let kind = entry.header().entry_type();
+    if !kind.is_file() && !kind.is_dir() {
+        notes.add(|| format!("snapshot entry {name:?} is no plain file; ignored"));
+        return None;
+    }
+    if !is_plain_path(name.strip_suffix('/').unwrap_or(name)) {
+        notes.add(|| format!("snapshot entry {name:?} would leave the snapshot; ignored"));
+        return None;
+    }
+    Some(name.to_owned())
 }
 
 fn read_manifest(recording: &Bytes, span: Span) -> Result<Manifest, RecordingError> {
