@@ -427,3 +427,31 @@ fn a_uuid_that_is_defined_on_two_parents_is_a_contradiction() {
     let found = run(&ForeignSetup { mdevs, ..ForeignSetup::default() }, &offering(a_host()));
     assert!(found.contradictions.is_empty() && found.config.gpus.len() == 1, "{found:?}");
 }
+
+#[test]
+fn a_definition_for_a_card_that_is_gone_contradicts_nothing_and_is_named() {
+    let stale = MdevDefinition {
+        parent: at("0000:81:00.0"),
+        origin: Origin::file("/etc/mdevctl.d/gone"),
+        ..definition(true)
+    };
+    let gone = format!("mdevctl undefine --parent 0000:81:00.0 --uuid {UUID}");
+    let here = format!("mdevctl undefine --parent {GPU} --uuid {UUID}");
+    let vm = domain(vec![Hostdev::Mdev { uuid: UUID }]);
+    let observed = Observed { domains: Reading::Known(vec![vm]), ..offering(a_host()) };
+    // The stale one comes first here: what a VM has belongs to the card that is there all the same.
+    let mdevs = vec![stale.clone(), definition(true)];
+    let found = run(&ForeignSetup { mdevs, ..ForeignSetup::default() }, &observed);
+    assert!(found.contradictions.is_empty(), "{:?}", found.contradictions);
+    assert_eq!(found.config.gpus[0].vgpus.as_ref().map(Vec::len), Some(1));
+    assert_eq!(found.afterwards, [gone.clone(), here, "gpuvirt vm adopt win11".to_owned()]);
+    assert_eq!(found.traces[0].gpu, None);
+    let note = found.traces[0].note.as_deref().unwrap();
+    assert!(note.starts_with("nothing sits there now") && note.contains(&gone), "{note}");
+    assert_eq!(found.traces.last().unwrap().gpu, Some(at(GPU)));
+
+    // Alone it is told of, and nothing comes after a document that has no part of it.
+    let alone = run(&ForeignSetup { mdevs: vec![stale], ..ForeignSetup::default() }, &observed);
+    assert!(alone.config.gpus.is_empty() && alone.afterwards.is_empty(), "{alone:?}");
+    assert!(alone.traces[0].note.as_ref().unwrap().contains(&gone), "{:?}", alone.traces);
+}
