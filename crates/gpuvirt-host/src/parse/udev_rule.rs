@@ -34,7 +34,8 @@ pub struct Part<'a> {
 }
 
 /// The rules of a file. A line that ends in a backslash goes on in the next one. A line that begins with `#` counts for nothing
-/// wherever it stands, and what looks like a continuation of it is a rule.
+/// wherever it stands, and what looks like a continuation of it is a rule. One that the file ends in the middle of is none: udev
+/// ignores it ("Unexpected EOF after line continuation").
 pub fn rules(text: &str) -> Vec<Rule> {
     let mut found = Vec::new();
     let mut begun: Option<Rule> = None;
@@ -57,7 +58,6 @@ pub fn rules(text: &str) -> Vec<Rule> {
             }
         }
     }
-    found.extend(begun);
     found.retain(|rule| !rule.text.trim().is_empty());
     found
 }
@@ -115,11 +115,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rule_may_have_several_lines_and_comments_are_never_continued() {
-        let text = "# mine \\\nKERNEL==\"a\", \\\n# between\n  MODE=\"0\"\n\nTAG+=\"x\"\nlast \\\n";
-        let want = [(2, 4, "KERNEL==\"a\", MODE=\"0\""), (6, 6, "TAG+=\"x\""), (7, 7, "last ")];
+    fn a_rule_may_have_several_lines_comments_are_never_continued_and_one_that_is_cut_off_is_none() {
+        let text = "# mine \\\nKERNEL==\"a\", \\\n# between\n  MODE=\"0\"\n\nTAG+=\"x\"\n";
+        let want = [(2, 4, "KERNEL==\"a\", MODE=\"0\""), (6, 6, "TAG+=\"x\"")];
         let want = want.map(|(first, last, text)| Rule { first, last, text: text.to_owned() });
         assert_eq!(rules(text), want);
+        for cut_off in ["last \\", "last \\\n", "last \\\n# no more\n", "last \\\n more \\\n"] {
+            assert_eq!(rules(&format!("{text}{cut_off}")), want, "{cut_off:?}");
+        }
     }
 
     #[test]
