@@ -5,7 +5,7 @@ use gpuvirt_model::import::{DriverOverride, Origin, VfioIds};
 use super::Reader;
 use crate::parse::modprobe::{self, kernels_name};
 use crate::parse::udev_override::{self, Subject};
-use crate::parse::udev_rule::{Rule, rules};
+use crate::parse::udev_rule::Rule;
 use crate::parse::vfio_ids;
 use crate::paths;
 
@@ -30,8 +30,7 @@ impl Reader<'_> {
                 continue;
             }
             let Some(text) = self.text(&path) else { continue };
-            for Rule { first, last, text } in rules(&text) {
-                let Some(rule) = udev_override::of_rule(&text) else { continue };
+            for (Rule { first, last, .. }, rule) in udev_override::of_file(&text) {
                 let origin = Origin { and_more: !rule.alone, ..Origin::lines(&path, first, last) };
                 match rule.of {
                     Subject::Function(_) if rule.driver.is_empty() => {}
@@ -43,7 +42,7 @@ impl Reader<'_> {
                         self.found.vfio_ids.push(VfioIds { id, origin });
                     }
                     Subject::Kind(_) | Subject::Other => {
-                        let what = "a rule that sets driver_override, neither for an address nor to vfio-pci for ids";
+                        let what = "a rule that sets driver_override, and not plainly for an address, or to vfio-pci for ids";
                         self.odd(&origin.to_string(), what);
                     }
                 }

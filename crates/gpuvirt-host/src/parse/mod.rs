@@ -25,6 +25,7 @@ pub mod process_limits;
 pub mod proxmox;
 pub mod sound;
 pub mod taken_by_id;
+pub mod udev_condition;
 pub mod udev_override;
 pub mod udev_rule;
 pub mod vfio_ids;

@@ -4,8 +4,7 @@
 use gpuvirt_model::PciDeviceId;
 
 use super::modprobe::{self, kernels_name};
-use super::udev_override::{self, Subject};
-use super::udev_rule::rules;
+use super::udev_override::{self, Override, Subject};
 use super::vfio_ids;
 
 /// A line, and what it takes.
@@ -38,11 +37,10 @@ fn takings(lines: Vec<String>, ids: impl Fn(&str) -> Vec<PciDeviceId>) -> Vec<Ta
 /// Of a file of udev's rules: those that give a VFIO driver to what has an id, and ask for no address. Of each only that is told:
 /// a rule may run programs too, with anybody's secrets.
 pub fn of_udev(text: &str) -> Vec<Taking> {
-    rules(text).iter().filter_map(|found| rule(&found.text)).collect()
+    udev_override::of_file(text).iter().filter_map(|(_, found)| rule(found)).collect()
 }
 
-fn rule(line: &str) -> Option<Taking> {
-    let rule = udev_override::of_rule(line)?;
+fn rule(rule: &Override) -> Option<Taking> {
     let Subject::Kind(id) = rule.of else { return None };
     let (vendor, device) = (id.vendor(), id.device());
     let told = format!(
@@ -75,7 +73,8 @@ mod tests {
         let told = r#"ATTR{vendor}=="0x10de", ATTR{device}=="0x2204", ATTR{driver_override}="vfio-pci""#;
         let want = [(told.to_owned(), vec![PciDeviceId::of(0x10de, 0x2204)])];
         let running = format!(r#"{by_id}, RUN+="/bin/sh -c 'echo a, b'","#);
-        for rule in [by_id, told, &running] {
+        let not_gone = by_id.replace(r#"=="add""#, r#"!="remove""#);
+        for rule in [by_id, told, &running, &not_gone] {
             assert_eq!(of_udev(rule), want, "{rule}");
         }
         for other in [
@@ -84,6 +83,7 @@ mod tests {
             by_id.replace(r#"}="vfio-pci""#, r#"}=="vfio-pci""#),
             by_id.replace(r#"ATTR{device}=="0x2204", "#, ""),
             by_id.replace("0x2204", "0x22*"),
+            by_id.replace(r#"=="add""#, r#"=="remove""#),
             format!("# {by_id}"),
             "nonsense".to_owned(),
         ] {
