@@ -16,8 +16,10 @@ pub struct ForeignSetup {
     pub overrides: Vec<DriverOverride>,
     /// mdevctl's definitions.
     pub mdevs: Vec<MdevDefinition>,
-    /// What `vfio-pci` is told to take by vendor and device.
+    /// What `vfio-pci` is told to take by vendor and device; of one place in the order in which it stands there.
     pub vfio_ids: Vec<VfioIds>,
+    /// `vfio-pci` is no module, but part of the kernel.
+    pub vfio_built_in: bool,
     /// What keeps host drivers away from cards.
     pub kept_away: Vec<KeptAway>,
     /// Host devices of Proxmox guests.
@@ -74,11 +76,11 @@ pub struct MdevDefinition {
     pub origin: Origin,
 }
 
-/// One entry of `vfio-pci`'s parameter `ids`.
+/// A value of `vfio-pci`'s parameter `ids`, or a rule of udev's that does the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VfioIds {
-    /// What it takes.
-    pub id: PciDeviceId,
+    /// What it takes: nothing where it is empty, which counts as any other value does.
+    pub ids: Vec<PciDeviceId>,
     /// The file and line.
     pub origin: Origin,
 }

@@ -3,6 +3,7 @@
 //! Each thing that a file says about a GPU is a [`Trace`]: given whole to a VM, or shared as vGPUs. A GPU about which all
 //! say the same gets an entry; one about which they don't is a [`Contradiction`], and nothing is chosen.
 
+mod ids;
 mod proxmox;
 mod shares;
 mod wholes;

@@ -3,7 +3,9 @@
 use gpuvirt_model::import::{DriverOverride, Origin, VfioIds};
 
 use super::Reader;
+use crate::inventory;
 use crate::parse::modprobe::{self, kernels_name};
+use crate::parse::modules;
 use crate::parse::udev_override::{self, Subject};
 use crate::parse::udev_rule::Rule;
 use crate::parse::vfio_ids;
@@ -15,10 +17,18 @@ impl Reader<'_> {
         let path = paths::INITRAMFS_MODULES;
         let Some(text) = self.text(path) else { return };
         for (number, line) in modprobe::numbered(&text) {
-            for id in vfio_ids::of_options(&format!("options {line}")) {
-                self.ids(id, Origin::line(path, number));
+            for value in vfio_ids::of_options(&format!("options {line}")) {
+                self.ids(value, Origin::line(path, number));
             }
         }
+    }
+
+    /// Whether vfio-pci is part of the running kernel: then nobody loads it with options.
+    pub(super) fn built_in(&mut self) {
+        let Some(release) = inventory::kernel_release(self.files) else { return };
+        let list =
+            self.files.sysfs.read(&paths::modules_file(&release, "modules.builtin"), modules::LIST_LIMIT);
+        self.found.vfio_built_in = list.is_ok_and(|list| modules::lists(&list, "vfio-pci"));
     }
 
     /// The admin's own rules that choose drivers: by address as driverctl does, or by ids as vfio-pci does.
@@ -39,7 +49,7 @@ impl Reader<'_> {
                         self.found.overrides.push(DriverOverride { address, driver, origin });
                     }
                     Subject::Kind(id) if kernels_name(&rule.driver) == "vfio_pci" => {
-                        self.found.vfio_ids.push(VfioIds { id, origin });
+                        self.found.vfio_ids.push(VfioIds { ids: vec![id], origin });
                     }
                     Subject::Kind(_) | Subject::Other => {
                         let what = "a rule that sets driver_override, and not plainly for an address, or to vfio-pci for ids";

@@ -13,18 +13,22 @@ pub type Taking = (String, Vec<PciDeviceId>);
 /// Of `/etc/initramfs-tools/modules`: a module's name with its parameters, a line each (initramfs-tools(7)).
 pub fn of_initramfs(text: &str) -> Vec<Taking> {
     // As modprobe.d spells it.
-    let ids = |line: &str| vfio_ids::of_options(&format!("options {line}")).into_iter().flatten().collect();
-    takings(modprobe::lines(text), ids)
+    takings(modprobe::lines(text), |line| of_line(&format!("options {line}")))
 }
 
 /// Of a line of modprobe.d each, comments and continuations gone.
 pub fn of_options(lines: Vec<String>) -> Vec<Taking> {
-    takings(lines, |line| vfio_ids::of_options(line).into_iter().flatten().collect())
+    takings(lines, of_line)
 }
 
-/// Of the kernel's command line: a word each.
+/// What its last value takes: that one counts.
+fn of_line(line: &str) -> Vec<PciDeviceId> {
+    vfio_ids::of_options(line).pop().into_iter().flatten().flatten().collect()
+}
+
+/// Of the kernel's command line: the last word, which alone counts.
 pub fn of_command_line(line: &str) -> Vec<Taking> {
-    let found = vfio_ids::of_command_line(line).into_iter();
+    let found = vfio_ids::of_command_line(line).pop().into_iter();
     let found = found.map(|(word, ids)| (word.to_owned(), ids.into_iter().flatten().collect()));
     found.filter(|(_, ids): &Taking| !ids.is_empty()).collect()
 }
@@ -65,6 +69,16 @@ mod tests {
             ("vfio-pci ids=1002:73bf", vec![PciDeviceId::of(0x1002, 0x73bf)]),
         ];
         assert_eq!(of_initramfs(text), want.map(|(line, ids)| (line.to_owned(), ids)));
+    }
+
+    #[test]
+    fn of_several_values_in_one_place_the_last_takes_cards() {
+        let ids = |found: Vec<Taking>| found.into_iter().flat_map(|(_, ids)| ids).collect::<Vec<_>>();
+        let of = |device| vec![PciDeviceId::of(1, device)];
+        assert_eq!(ids(of_command_line("vfio-pci.ids=1:1 quiet vfio_pci.ids=1:2")), of(2));
+        assert_eq!(ids(of_command_line("vfio-pci.ids=1:1 vfio_pci.ids=")), []);
+        assert_eq!(ids(of_options(vec!["options vfio-pci ids=1:1 ids=1:2".to_owned()])), of(2));
+        assert_eq!(ids(of_initramfs("vfio-pci ids=1:1 ids=\n")), []);
     }
 
     #[test]

@@ -9,7 +9,8 @@ use super::modprobe::{self, kernels_name};
 /// An entry, or what is none as it is written.
 pub type Entry = Result<PciDeviceId, String>;
 
-/// The entries of a kernel command line, each with the word that it is in: `vfio-pci.ids=`, with `_` for `-` too.
+/// The values on a kernel command line, each with its word: `vfio-pci.ids=`, with `_` for `-` too. One may be empty. Of several
+/// the kernel keeps the last (drivers/vfio/pci/vfio_pci.c, `module_param_string`).
 pub fn of_command_line(line: &str) -> Vec<(&str, Vec<Entry>)> {
     let values = command_line::words(line).filter_map(|word| {
         let (name, value) = word.split_once('=')?;
@@ -21,14 +22,14 @@ pub fn of_command_line(line: &str) -> Vec<(&str, Vec<Entry>)> {
     values.collect()
 }
 
-/// The entries of a file of modprobe.d, each with its line: `options vfio-pci ids=...`.
-pub fn of_modprobe(text: &str) -> Vec<(usize, Entry)> {
+/// The values in a file of modprobe.d, each with its line: `options vfio-pci ids=...`.
+pub fn of_modprobe(text: &str) -> Vec<(usize, Vec<Entry>)> {
     let lines = modprobe::numbered(text).into_iter();
-    lines.flat_map(|(number, line)| of_options(&line).into_iter().map(move |entry| (number, entry))).collect()
+    lines.flat_map(|(number, line)| of_options(&line).into_iter().map(move |value| (number, value))).collect()
 }
 
-/// The entries of a line of modprobe.d.
-pub fn of_options(line: &str) -> Vec<Entry> {
+/// The values on a line of modprobe.d: of several the last counts here too.
+pub fn of_options(line: &str) -> Vec<Vec<Entry>> {
     // They become a command line of the module's own.
     let mut words = command_line::words(line);
     let is_ours = words.next() == Some("options")
@@ -38,7 +39,7 @@ pub fn of_options(line: &str) -> Vec<Entry> {
     }
     words
         .filter_map(|word| word.trim_start_matches('"').strip_prefix("ids="))
-        .flat_map(PciDeviceId::list)
+        .map(PciDeviceId::list)
         .collect()
 }
 
@@ -53,11 +54,12 @@ mod tests {
     #[test]
     fn a_command_line_has_them_under_both_spellings() {
         let line = "quiet vfio-pci.ids=10de:2235,10de:1aef vfio_pci.ids=1002:73bf:1da2:e438 \"vfio-pci.ids=1002:73a5\" \
-                    ids=1:2 -- vfio-pci.ids=a:b";
+                    ids=1:2 vfio_pci.ids= -- vfio-pci.ids=a:b";
         let want = [
             ("vfio-pci.ids=10de:2235,10de:1aef", ids("10de:2235,10de:1aef")),
             ("vfio_pci.ids=1002:73bf:1da2:e438", ids("1002:73bf:1da2:e438")),
             ("vfio-pci.ids=1002:73a5", ids("1002:73a5")),
+            ("vfio_pci.ids=", Vec::new()),
             ("vfio-pci.ids=a:b", ids("a:b")),
         ];
         assert_eq!(of_command_line(line), want);
@@ -66,10 +68,16 @@ mod tests {
     #[test]
     fn modprobe_files_have_comments_other_modules_and_long_lines() {
         let text = "# options vfio-pci ids=1:2\noptions vfio-pci disable_vga=1 \\\n  ids=10de:2235,zz:1\n\
-                    options nouveau ids=1:2\nsoftdep nouveau pre: vfio-pci\noptions vfio_pci ids=\"1002:73bf:ffffffff:ffffffff\"\n";
+                    options nouveau ids=1:2\nsoftdep nouveau pre: vfio-pci\noptions vfio_pci ids=\"1002:73bf:ffffffff:ffffffff\"\n\
+                    options vfio-pci ids=1:3 ids=1:4\noptions vfio-pci ids=\n";
         let found = of_modprobe(text);
-        let of = |vendor, device| Ok(PciDeviceId::of(vendor, device));
-        let want = [(2, of(0x10de, 0x2235)), (2, Err("zz:1".to_owned())), (6, of(0x1002, 0x73bf))];
+        let want = [
+            (2, ids("10de:2235,zz:1")),
+            (6, ids("1002:73bf")),
+            (7, ids("1:3")),
+            (7, ids("1:4")),
+            (8, Vec::new()),
+        ];
         assert_eq!(found, want);
     }
 

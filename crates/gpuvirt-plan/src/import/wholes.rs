@@ -1,31 +1,16 @@
-//! Traces of GPUs that are given whole to VMs: overrides of driverctl's and of udev's rules, `vfio-pci.ids=`, domains' host devices.
+//! Traces of GPUs that are given whole to VMs: overrides of driverctl's and of udev's rules, domains' host devices.
 
-use gpuvirt_model::import::{DriverOverride, Origin, VfioIds};
+use gpuvirt_model::import::{DriverOverride, Origin};
 use gpuvirt_model::{ConfiguredType, Domain, Hostdev, Observed, PciAddress};
 
-use super::{COMPANION, Collected, Part, Sources, Trace, adopt, what_sits_at};
+use super::{Collected, Part, Sources, Trace, adopt, ids, what_sits_at};
 use crate::checks::shell_word;
-use crate::initramfs::MADE_ANEW;
 
 pub(super) fn collect(sources: &Sources<'_>, collected: &mut Collected) {
     for over in &sources.foreign.overrides {
         bound_by_address(over, sources.observed, collected);
     }
-    let heeded = heeded(&sources.foreign.vfio_ids);
-    for ids in &sources.foreign.vfio_ids {
-        match heeded.filter(|heeded| is_parameter(&ids.origin) && ids.origin != **heeded) {
-            None => vfio_ids(ids, sources, collected),
-            Some(later) => {
-                let note =
-                    format!("not heeded: {later} says otherwise later, and a parameter's last value counts");
-                collected.traces.push(taking(ids).noting(note));
-                // It counts once the later one is gone.
-                for gpu in fitting(ids, sources.observed) {
-                    collected.after(gpu, ConfiguredType::Direct, out_of_the_way(&ids.origin));
-                }
-            }
-        }
-    }
+    ids::collect(sources, collected);
     for kept in &sources.foreign.kept_away {
         let trace = Trace::about(&kept.origin, kept.says.clone());
         let runs =
@@ -70,7 +55,7 @@ fn bound_by_address(over: &DriverOverride, observed: &Observed, collected: &mut 
 }
 
 /// How an override's file stops saying it: driverctl's is a file for each function, udev's a line.
-fn taken_back(origin: &Origin) -> String {
+pub(super) fn taken_back(origin: &Origin) -> String {
     match origin.line {
         // `driverctl unset-override` would take the function from its driver at once.
         None => format!("rm {}", origin.path),
@@ -100,75 +85,14 @@ fn is_vfio(driver: &str) -> bool {
     driver == "vfio-pci" || driver.ends_with("-vfio-pci") || driver.ends_with("_vfio_pci")
 }
 
-fn taking(ids: &VfioIds) -> Trace {
-    Trace::about(&ids.origin, format!("vfio-pci takes every {}", ids.id))
-}
-
-/// Whether it is the module's parameter, and no rule of udev's.
-fn is_parameter(origin: &Origin) -> bool {
-    !origin.path.ends_with(".rules")
-}
-
-/// Where the parameter `ids` gets the value that counts. It is a text that each later value replaces (drivers/vfio/pci/vfio_pci.c,
-/// `module_param_string`), and modprobe puts options together in this order: files by their names, whichever folders they are
-/// in, the kernel's command line, and what it is called with, as initramfs-tools does.
-fn heeded(ids: &[VfioIds]) -> Option<&Origin> {
-    let rank = |origin: &Origin| {
-        let name = origin.path.rsplit('/').next().unwrap_or_default().to_owned();
-        let called_with = origin.path.contains("/initramfs-tools/");
-        (called_with, origin.line.is_none(), name, origin.line)
-    };
-    ids.iter().map(|ids| &ids.origin).filter(|origin| is_parameter(origin)).max_by_key(|origin| rank(origin))
-}
-
 /// What another driver has now is told: the files say what is to be, and may never have come into force.
-fn driven_by_the_host(gpu: PciAddress, observed: &Observed) -> Option<String> {
+pub(super) fn driven_by_the_host(gpu: PciAddress, observed: &Observed) -> Option<String> {
     let driver = observed.functions.get(&gpu)?.binding.driver.as_ref()?;
     (!driver.leaves_group_viable()).then(|| format!("{driver} has it now"))
 }
 
-fn fits(ids: &VfioIds, function: PciAddress, observed: &Observed) -> bool {
-    observed.functions.get(&function).is_some_and(|function| ids.id.matches(&function.identity))
-}
-
-/// The GPUs that it takes.
-fn fitting(ids: &VfioIds, observed: &Observed) -> Vec<PciAddress> {
-    observed.gpus.keys().copied().filter(|gpu| fits(ids, *gpu, observed)).collect()
-}
-
-fn vfio_ids(ids: &VfioIds, sources: &Sources<'_>, collected: &mut Collected) {
-    let observed = sources.observed;
-    let trace = taking(ids);
-    let found = fitting(ids, observed);
-    if found.is_empty() {
-        let companion =
-            observed.gpus.values().find(|gpu| gpu.functions.iter().any(|one| fits(ids, *one, observed)));
-        let note = match companion {
-            Some(_) => COMPANION,
-            None => "no GPU of this host is one",
-        };
-        collected.traces.push(trace.of(companion.map(|gpu| gpu.address)).noting(note));
-        return;
-    }
-    let several = (found.len() > 1)
-        .then(|| format!("it takes all {} of that kind; the entries here are by address", found.len()));
-    for gpu in found {
-        // Only the driver that an override names takes a card, whatever ids another one has.
-        if let Some(over) = kept_by(gpu, sources) {
-            let note = format!("{} keeps it on {} by its address", over.origin, over.driver);
-            collected.traces.push(trace.clone().of(Some(gpu)).noting(note));
-            continue;
-        }
-        let trace = trace.clone().makes(gpu, ConfiguredType::Direct);
-        let notes: Vec<String> = several.iter().cloned().chain(driven_by_the_host(gpu, observed)).collect();
-        let note = (!notes.is_empty()).then(|| notes.join("; "));
-        collected.traces.push(Trace { note, ..trace });
-        collected.after(gpu, ConfiguredType::Direct, out_of_the_way(&ids.origin));
-    }
-}
-
 /// An override of that function to a driver that is not VFIO's.
-fn kept_by<'a>(function: PciAddress, sources: &Sources<'a>) -> Option<&'a DriverOverride> {
+pub(super) fn kept_by<'a>(function: PciAddress, sources: &Sources<'a>) -> Option<&'a DriverOverride> {
     sources.foreign.overrides.iter().find(|over| over.address == function && !is_vfio(&over.driver))
 }
 
@@ -176,24 +100,6 @@ fn kept_by<'a>(function: PciAddress, sources: &Sources<'a>) -> Option<&'a Driver
 pub(super) fn kept_for_the_host<'a>(gpu: PciAddress, sources: &Sources<'a>) -> Option<&'a DriverOverride> {
     let card = sources.observed.gpus.get(&gpu)?;
     card.functions.iter().find_map(|function| kept_by(*function, sources))
-}
-
-fn out_of_the_way(origin: &Origin) -> String {
-    match origin.line {
-        None => {
-            "take vfio-pci.ids= off the kernel's command line (with GRUB: /etc/default/grub, then update-grub, on Arch \
-             grub-mkconfig -o /boot/grub/grub.cfg; with systemd-boot: /etc/kernel/cmdline, then kernel-install, proxmox-boot-tool \
-             refresh, or mkinitcpio -P for its unified images)"
-                .to_owned()
-        }
-        Some(_) if origin.path.ends_with(".rules") => taken_back(origin),
-        Some(line) => {
-            format!(
-                "take the option ids= out of line {line} of {}, then make the initramfs anew ({MADE_ANEW})",
-                origin.path
-            )
-        }
-    }
 }
 
 /// A domain's PCI host devices, one for each card: the GPU itself where it has that; its mediated devices are traces of shared

@@ -1,6 +1,8 @@
 //! What other tools' files become, over a small host as a value.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
+mod ids;
+#[path = "../picture/mod.rs"]
 mod picture;
 
 use gpuvirt_model::import::{
@@ -142,36 +144,7 @@ fn a_host_drivers_override_changes_nothing() {
 
 fn ids(device: u16) -> VfioIds {
     let origin = Origin::file("/proc/cmdline");
-    VfioIds { id: PciDeviceId::of(0x10de, device), origin }
-}
-
-const TWIN: &str = "0000:51:00.0";
-
-/// The host with a second card of the same kind.
-fn with_a_twin() -> Observed {
-    let mut observed = a_host();
-    observed.functions.insert(at(TWIN), picture::function(TWIN, 0x03_00_00, binding("nvidia", "")));
-    observed.gpus.insert(at(TWIN), gpuvirt_model::Gpu::new(at(TWIN), vec![at(TWIN)]));
-    observed
-}
-
-#[test]
-fn an_override_by_address_wins_over_ids_that_take_the_twin() {
-    let foreign = ForeignSetup {
-        overrides: vec![over(GPU, "nvidia")],
-        vfio_ids: vec![ids(0x1eb8)],
-        ..ForeignSetup::default()
-    };
-    let found = run(&foreign, &with_a_twin());
-    assert_eq!(types(&found), [(TWIN.to_owned(), ConfiguredType::Direct)]);
-    assert!(found.contradictions.is_empty(), "{:?}", found.contradictions);
-    let of_gpu: Vec<_> = found.traces.iter().filter(|trace| trace.gpu == Some(at(GPU))).collect();
-    assert_eq!(of_gpu.len(), 2);
-    assert!(of_gpu.iter().all(|trace| trace.becomes.is_none()), "{of_gpu:?}");
-    assert!(of_gpu[1].note.as_ref().unwrap().contains("keeps it on nvidia"), "{of_gpu:?}");
-    // Nothing is left to take for it alone: no document, and no advice to drop what takes nothing.
-    let alone = run(&foreign, &a_host());
-    assert!(alone.config.gpus.is_empty() && alone.afterwards.is_empty(), "{alone:?}");
+    VfioIds { ids: vec![PciDeviceId::of(0x10de, device)], origin }
 }
 
 #[test]
@@ -255,20 +228,6 @@ fn a_mapping_that_means_another_card_gives_none_away() {
             assert!(found.config.gpus.is_empty(), "{found:?}");
             assert!(found.traces[0].note.as_ref().unwrap().contains(says), "{:?}", found.traces[0]);
         }
-    }
-}
-
-#[test]
-fn ids_mean_every_gpu_of_a_kind_and_companions_nothing() {
-    let ids =
-        |id: &str| VfioIds { id: id.parse().unwrap(), origin: Origin::line("/etc/modprobe.d/vfio.conf", 3) };
-    let with = |ids| run(&ForeignSetup { vfio_ids: vec![ids], ..ForeignSetup::default() }, &a_host());
-    assert_eq!(types(&with(ids("10de:1eb8"))), direct());
-    assert_eq!(types(&with(ids("10de:1eb8:10de:12a2"))), direct());
-    for none in [ids("10de:1eb8:10de:1"), ids("10de:2235")] {
-        let found = with(none);
-        assert!(found.config.gpus.is_empty() && found.afterwards.is_empty(), "{found:?}");
-        assert_eq!(found.traces[0].note.as_deref(), Some("no GPU of this host is one"));
     }
 }
 
@@ -385,33 +344,6 @@ fn a_rule_of_several_lines_goes_whole_and_one_that_does_more_by_hand() {
     assert!(several.contains(&format!("sed -i -e '2,4s/^/#/' {path}")), "{several}");
     let more = of(Origin { and_more: true, ..Origin::line(path, 2) });
     assert!(!more.contains("sed") && more.contains("out of the rule in line 2"), "{more}");
-}
-
-#[test]
-fn of_several_ids_the_last_value_counts_and_who_has_the_card_now_is_told() {
-    let taking = |path: &str, line: Option<usize>| {
-        let origin = line.map_or_else(|| Origin::file(path), |line| Origin::line(path, line));
-        VfioIds { id: PciDeviceId::of(0x10de, 0x1eb8), origin }
-    };
-    let counts = |ids: &[VfioIds]| {
-        let found = run(&ForeignSetup { vfio_ids: ids.to_vec(), ..ForeignSetup::default() }, &a_host());
-        let counted = found.traces.iter().filter(|trace| trace.becomes.is_some());
-        counted
-            .map(|trace| (trace.origin.to_string(), trace.note.clone().unwrap_or_default()))
-            .collect::<Vec<_>>()
-    };
-    let (first, last) =
-        (taking("/etc/modprobe.d/aa.conf", Some(1)), taking("/usr/lib/modprobe.d/zz.conf", Some(1)));
-    let (boot, early) = (taking("/proc/cmdline", None), taking("/etc/initramfs-tools/modules", Some(3)));
-    let rule = taking("/etc/udev/rules.d/10.rules", Some(1));
-    for (ids, counted) in [
-        (vec![last.clone(), first.clone()], "/usr/lib/modprobe.d/zz.conf:1"),
-        (vec![boot.clone(), last.clone()], "/proc/cmdline"),
-        (vec![early, boot, first.clone()], "/etc/initramfs-tools/modules:3"),
-    ] {
-        assert_eq!(counts(&ids), [(counted.to_owned(), "nvidia has it now".to_owned())]);
-    }
-    assert_eq!(counts(&[rule, first]).len(), 2, "a rule of udev's is no parameter");
 }
 
 #[test]
