@@ -8,14 +8,16 @@
 //! locked; or the host does not have the memory. A mediated device's driver locks what the guest uses when it uses it:
 //! there a small limit is a warning.
 
-use gpuvirt_model::{Guest, HostMemory, HugePages, Refusal, RefusalCode, VgpuId, Warning, WarningCode};
+mod limit;
+mod room;
+
+use gpuvirt_model::{Guest, HostMemory, Refusal, RefusalCode, VgpuId, Warning, WarningCode};
 
 use super::domain::Device;
 use super::holder::shell_word;
 use super::with_explain;
 
-/// What libvirt locks for a domain besides its memory.
-const BESIDES_KIB: u64 = 1 << 20;
+pub(crate) use limit::scarce_limit;
 
 /// A guest with the devices of GPUs that it has or would have.
 #[derive(Debug, Clone, Copy)]
@@ -50,8 +52,8 @@ pub(crate) fn refusals(judged: &Judged<'_>, moment: Moment) -> Vec<Found> {
     let (Some(memory), true) = (judged.guest.memory_kib, judged.devices.iter().any(is_pci)) else {
         return found;
     };
-    found.extend(over_the_limit(judged, memory));
-    found.extend(judged.memory.and_then(|host| more_than_there_is(judged, memory, host, moment)));
+    found.extend(limit::over_the_limit(judged, memory));
+    found.extend(judged.memory.and_then(|host| room::more_than_there_is(judged, memory, host, moment)));
     found
 }
 
@@ -70,19 +72,7 @@ pub fn not_addable(judged: &Judged<'_>) -> Vec<Refusal> {
 /// What must be known about the devices in this guest.
 pub fn warnings(judged: &Judged<'_>) -> Vec<Warning> {
     let mut found: Vec<Warning> = caching_mode(judged).into_iter().collect();
-    let (guest, only_mdevs) = (judged.guest, !judged.devices.iter().any(is_pci));
-    if let (Some(memory), Some(limit)) = (guest.memory_kib, guest.hard_limit_kib) {
-        if only_mdevs && !judged.devices.is_empty() && limit < memory {
-            let text = format!(
-                "VM {} has {} of memory and a <hard_limit> of {}: its vGPU's driver fails as soon as the guest uses \
-                 more of it for the vGPU",
-                judged.vm,
-                amount(memory),
-                amount(limit)
-            );
-            found.push(Warning { code: WarningCode::MemoryLimit, text });
-        }
-    }
+    found.extend(limit::of_vgpus(judged));
     found
 }
 
@@ -124,108 +114,6 @@ fn caching_mode(judged: &Judged<'_>) -> Option<Warning> {
     Some(Warning { code: WarningCode::ViommuCachingMode, text })
 }
 
-fn over_the_limit(judged: &Judged<'_>, memory: u64) -> Option<Found> {
-    let limit = judged.guest.hard_limit_kib?;
-    let (locked, times) = locked(judged, memory);
-    if limit >= locked {
-        return None;
-    }
-    let each = match times {
-        1 => String::new(),
-        times => format!(", once for each of its {times} devices because of its own IOMMU"),
-    };
-    let because = format!(
-        "all of its {} of memory is locked for devices{each}, and its <hard_limit> lets it lock {}",
-        amount(memory),
-        amount(limit)
-    );
-    Some((RefusalCode::MemoryNotLockable, because, more_to_lock(judged, locked)))
-}
-
-/// How much of a guest's memory is locked, and for how many devices each on its own.
-fn locked(judged: &Judged<'_>, memory: u64) -> (u64, u64) {
-    let devices = judged.devices.iter().filter(|device| is_pci(device)).count();
-    let times = if judged.guest.viommu.is_some() { u64::try_from(devices).unwrap_or(u64::MAX) } else { 1 };
-    (memory.saturating_mul(times), times)
-}
-
-/// What lets it lock this much, with what libvirt adds.
-fn more_to_lock(judged: &Judged<'_>, locked: u64) -> Vec<String> {
-    let vm = shell_word(judged.vm);
-    let enough = locked.saturating_add(BESIDES_KIB);
-    vec![
-        format!("virsh memtune --config --hard-limit -1 --domain {vm} # takes the limit away"),
-        format!("virsh memtune --config --hard-limit {enough} --domain {vm} # is enough"),
-    ]
-}
-
-/// A hard limit that the memory alone fits in: why it may be too low, and what to set. VFIO maps more of the guest than its
-/// memory (the ROMs and the memory of emulated devices), and the limit is one of all that QEMU uses too: so libvirt
-/// reckons with 1 GiB besides (`qemuDomainGetMemLockLimitBytes`). No start is refused for it: it may be enough.
-pub(crate) fn scarce_limit(judged: &Judged<'_>) -> Option<(String, Vec<String>)> {
-    let (memory, limit) = (judged.guest.memory_kib?, judged.guest.hard_limit_kib?);
-    let (locked, _) = locked(judged, memory);
-    let scarce = limit >= locked && limit < locked.saturating_add(BESIDES_KIB);
-    (scarce && judged.devices.iter().any(is_pci)).then(|| {
-        let because = format!(
-            "its <hard_limit> of {} leaves {} besides the {} that are locked for devices: VFIO locks more than the memory, and \
-             QEMU itself uses some, so libvirt reckons with 1 GiB",
-            amount(limit),
-            amount(limit - locked),
-            amount(locked)
-        );
-        (because, more_to_lock(judged, locked))
-    })
-}
-
-fn more_than_there_is(judged: &Judged<'_>, memory: u64, host: &HostMemory, moment: Moment) -> Option<Found> {
-    let refuse = |because, remedy: String| Some((RefusalCode::MemoryNotLockable, because, vec![remedy]));
-    let shown = amount(memory);
-    let size = match judged.guest.huge_pages {
-        None => None,
-        Some(HugePages::HostDefault) => Some(host.default_huge_page_kib?),
-        Some(HugePages::Kib(size)) if size > 4 => Some(size),
-        // Pages of the ordinary size, by another name.
-        Some(HugePages::Kib(_)) => None,
-        Some(HugePages::Several) => return None,
-    };
-    if let (Some(size), true) = (size, moment != Moment::Later) {
-        return too_few_pages(size, memory, host, moment);
-    }
-    if memory > host.total_kib {
-        let because = format!(
-            "all of its {shown} of memory is locked for devices, and this host has {}",
-            amount(host.total_kib)
-        );
-        return refuse(because, "give it less memory: virsh setmaxmem and virsh setmem, --config".to_owned());
-    }
-    let can_be_had = host.available_kib.saturating_add(host.cached_elsewhere_kib);
-    if size.is_some() || moment == Moment::Later || memory <= can_be_had {
-        return None;
-    }
-    let because = format!(
-        "all of its {shown} of memory is locked for devices, and only {} can be had on this host now, swap included",
-        amount(can_be_had)
-    );
-    refuse(because, "shut down another VM, or give this one less memory".to_owned())
-}
-
-fn too_few_pages(size: u64, memory: u64, host: &HostMemory, moment: Moment) -> Option<Found> {
-    let needed = memory.div_ceil(size.max(1));
-    // A size that the host does not list has none.
-    let free = host.free_huge_pages.get(&size).copied().unwrap_or(0);
-    let more = needed.checked_sub(free).filter(|more| *more > 0)?;
-    let pages = format!("its memory is {needed} huge pages of {}", amount(size));
-    let (because, remedy) = if moment == Moment::Alone {
-        let because = format!("{pages}, and this host has {free} of them, those in use included");
-        (because, format!("raise the number of huge pages by {more}"))
-    } else {
-        let because = format!("{pages}, and {free} of them are free on this host");
-        (because, format!("free {more} more: stop a VM that has them, or raise the number of huge pages"))
-    };
-    Some((RefusalCode::MemoryNotLockable, because, vec![remedy]))
-}
-
 /// A device for which VFIO maps, and so locks, all of the guest's memory.
 fn is_pci(device: &Device) -> bool {
     match device {
@@ -250,9 +138,9 @@ mod tests {
 
     use super::*;
 
-    const GIB: u64 = 1 << 20;
+    pub(super) const GIB: u64 = 1 << 20;
 
-    fn gpu(bus: u8) -> Device {
+    pub(super) fn gpu(bus: u8) -> Device {
         Device::Gpu(PciAddress { domain: 0, bus, slot: 0, function: 0 })
     }
 
@@ -260,11 +148,11 @@ mod tests {
         Device::Vgpu(VgpuId::Vf(PciAddress { domain: 0, bus: 9, slot: 0, function: 4 }))
     }
 
-    fn mdev() -> Device {
+    pub(super) fn mdev() -> Device {
         Device::NewVgpu(VgpuId::Mdev(Uuid::from_u128(1)))
     }
 
-    fn with(memory: u64, limit: Option<u64>, viommu: Option<&str>) -> Guest {
+    pub(super) fn with(memory: u64, limit: Option<u64>, viommu: Option<&str>) -> Guest {
         let viommu = viommu.map(|model| Viommu { model: model.to_owned(), caching_mode: false });
         Guest { memory_kib: Some(memory), hard_limit_kib: limit, viommu, ..Guest::default() }
     }
@@ -280,7 +168,7 @@ mod tests {
         }
     }
 
-    fn found(guest: &Guest, devices: &[Device], moment: Moment) -> Vec<Found> {
+    pub(super) fn found(guest: &Guest, devices: &[Device], moment: Moment) -> Vec<Found> {
         let host = host();
         refusals(&Judged { vm: "vm", guest, devices, memory: Some(&host) }, moment)
     }
@@ -314,59 +202,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_instead_is_named() {
-        let found = found(&with(8 * GIB, Some(GIB), None), &[gpu(1)], Moment::Later);
-        let want = "virsh memtune --config --hard-limit 9437184 --domain vm # is enough";
-        assert_eq!(found[0].2.last().map(String::as_str), Some(want));
-    }
-
-    #[test]
     fn while_it_is_edited_only_what_can_never_be_is_refused() {
         assert_eq!(found(&with(23 * GIB, None, None), &[gpu(1)], Moment::Later), []);
         assert_eq!(found(&with(65 * GIB, None, None), &[gpu(1)], Moment::Later).len(), 1);
-    }
-
-    #[test]
-    fn huge_pages_must_be_free() {
-        let huge = |memory, pages| Guest { huge_pages: Some(pages), ..with(memory, None, None) };
-        for (memory, pages, refused) in [
-            (2 * GIB, HugePages::HostDefault, false),
-            (2 * GIB + 1, HugePages::HostDefault, true),
-            (2 * GIB, HugePages::Kib(2048), false),
-            (GIB, HugePages::Kib(GIB), true),
-            (GIB, HugePages::Kib(16 * GIB), true),
-            (GIB, HugePages::Kib(4), false),
-            (23 * GIB, HugePages::Several, false),
-        ] {
-            let guest = huge(memory, pages);
-            assert_eq!(!found(&guest, &[gpu(1)], Moment::Now).is_empty(), refused, "{guest:?}");
-            assert_eq!(found(&guest, &[gpu(1)], Moment::Later), [], "{guest:?}");
-        }
-    }
-
-    #[test]
-    fn of_a_start_by_itself_the_pages_that_there_are_count() {
-        let guest = Guest { huge_pages: Some(HugePages::Kib(2048)), ..with(2 * GIB + 1, None, None) };
-        let alone = found(&guest, &[gpu(1)], Moment::Alone);
-        assert!(alone[0].1.ends_with("this host has 1024 of them, those in use included"), "{alone:?}");
-        assert_eq!(alone[0].2, ["raise the number of huge pages by 1"]);
-    }
-
-    #[test]
-    fn a_limit_that_leaves_less_than_libvirt_adds_is_scarce() {
-        for (limit, viommu, devices, scarce) in [
-            (8 * GIB - 1, None, vec![gpu(1)], false),
-            (8 * GIB, None, vec![gpu(1)], true),
-            (9 * GIB - 1, None, vec![gpu(1), gpu(2)], true),
-            (9 * GIB, None, vec![gpu(1)], false),
-            (8 * GIB, None, vec![mdev()], false),
-            (16 * GIB, Some("intel"), vec![gpu(1), gpu(2)], true),
-            (17 * GIB, Some("intel"), vec![gpu(1), gpu(2)], false),
-        ] {
-            let guest = with(8 * GIB, Some(limit), viommu);
-            let judged = Judged { vm: "vm", guest: &guest, devices: &devices, memory: None };
-            assert_eq!(scarce_limit(&judged).is_some(), scarce, "{limit} {viommu:?}");
-        }
     }
 
     #[test]

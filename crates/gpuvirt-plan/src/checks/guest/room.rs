@@ -1,0 +1,92 @@
+//! Whether there is memory for a guest, all of which is locked.
+
+use gpuvirt_model::{HostMemory, HugePages, RefusalCode};
+
+use super::{Found, Judged, Moment, amount};
+
+pub(super) fn more_than_there_is(
+    judged: &Judged<'_>,
+    memory: u64,
+    host: &HostMemory,
+    moment: Moment,
+) -> Option<Found> {
+    let refuse = |because, remedy: String| Some((RefusalCode::MemoryNotLockable, because, vec![remedy]));
+    let shown = amount(memory);
+    let size = match judged.guest.huge_pages {
+        None => None,
+        Some(HugePages::HostDefault) => Some(host.default_huge_page_kib?),
+        Some(HugePages::Kib(size)) if size > 4 => Some(size),
+        // Pages of the ordinary size, by another name.
+        Some(HugePages::Kib(_)) => None,
+        Some(HugePages::Several) => return None,
+    };
+    if let (Some(size), true) = (size, moment != Moment::Later) {
+        return too_few_pages(size, memory, host, moment);
+    }
+    if memory > host.total_kib {
+        let because = format!(
+            "all of its {shown} of memory is locked for devices, and this host has {}",
+            amount(host.total_kib)
+        );
+        return refuse(because, "give it less memory: virsh setmaxmem and virsh setmem, --config".to_owned());
+    }
+    let can_be_had = host.available_kib.saturating_add(host.cached_elsewhere_kib);
+    if size.is_some() || moment == Moment::Later || memory <= can_be_had {
+        return None;
+    }
+    let because = format!(
+        "all of its {shown} of memory is locked for devices, and only {} can be had on this host now, swap included",
+        amount(can_be_had)
+    );
+    refuse(because, "shut down another VM, or give this one less memory".to_owned())
+}
+
+fn too_few_pages(size: u64, memory: u64, host: &HostMemory, moment: Moment) -> Option<Found> {
+    let needed = memory.div_ceil(size.max(1));
+    // A size that the host does not list has none.
+    let free = host.free_huge_pages.get(&size).copied().unwrap_or(0);
+    let more = needed.checked_sub(free).filter(|more| *more > 0)?;
+    let pages = format!("its memory is {needed} huge pages of {}", amount(size));
+    let (because, remedy) = if moment == Moment::Alone {
+        let because = format!("{pages}, and this host has {free} of them, those in use included");
+        (because, format!("raise the number of huge pages by {more}"))
+    } else {
+        let because = format!("{pages}, and {free} of them are free on this host");
+        (because, format!("free {more} more: stop a VM that has them, or raise the number of huge pages"))
+    };
+    Some((RefusalCode::MemoryNotLockable, because, vec![remedy]))
+}
+
+#[cfg(test)]
+mod tests {
+    use gpuvirt_model::Guest;
+
+    use super::super::tests::{GIB, found, gpu, with};
+    use super::*;
+
+    #[test]
+    fn huge_pages_must_be_free() {
+        let huge = |memory, pages| Guest { huge_pages: Some(pages), ..with(memory, None, None) };
+        for (memory, pages, refused) in [
+            (2 * GIB, HugePages::HostDefault, false),
+            (2 * GIB + 1, HugePages::HostDefault, true),
+            (2 * GIB, HugePages::Kib(2048), false),
+            (GIB, HugePages::Kib(GIB), true),
+            (GIB, HugePages::Kib(16 * GIB), true),
+            (GIB, HugePages::Kib(4), false),
+            (23 * GIB, HugePages::Several, false),
+        ] {
+            let guest = huge(memory, pages);
+            assert_eq!(!found(&guest, &[gpu(1)], Moment::Now).is_empty(), refused, "{guest:?}");
+            assert_eq!(found(&guest, &[gpu(1)], Moment::Later), [], "{guest:?}");
+        }
+    }
+
+    #[test]
+    fn of_a_start_by_itself_the_pages_that_there_are_count() {
+        let guest = Guest { huge_pages: Some(HugePages::Kib(2048)), ..with(2 * GIB + 1, None, None) };
+        let alone = found(&guest, &[gpu(1)], Moment::Alone);
+        assert!(alone[0].1.ends_with("this host has 1024 of them, those in use included"), "{alone:?}");
+        assert_eq!(alone[0].2, ["raise the number of huge pages by 1"]);
+    }
+}
