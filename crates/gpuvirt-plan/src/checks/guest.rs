@@ -18,6 +18,7 @@ use super::holder::shell_word;
 use super::with_explain;
 
 pub(crate) use limit::scarce_limit;
+pub(crate) use room::huge_pages;
 
 /// A guest with the devices of GPUs that it has or would have.
 #[derive(Debug, Clone, Copy)]

@@ -9,7 +9,7 @@ use crate::checks::guest::{self, Judged, Moment};
 use crate::checks::several::devices_of;
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
-    let mut found: Vec<Finding> = overcommitted(case).into_iter().collect();
+    let mut found: Vec<Finding> = super::memory_together::findings(case);
     let host = host_memory(case);
     for domain in case.domains() {
         let devices = devices_of(domain, case.observed);
@@ -29,14 +29,14 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     found
 }
 
-const GIB: u64 = 1 << 20;
+pub(super) const GIB: u64 = 1 << 20;
 
 fn of(domain: &Domain, code: FindingCode, severity: Severity, cause: String) -> Finding {
     Finding::new(code, severity, Subject::Vm(domain.name.clone()), cause)
 }
 
 /// What the definition says of memory.
-fn definition(domain: &Domain) -> Evidence {
+pub(super) fn definition(domain: &Domain) -> Evidence {
     let guest = &domain.guest;
     let memory = guest.memory_kib.map(|kib| format!("<memory> {}", amount(kib)));
     let limit = guest.hard_limit_kib.map(|kib| format!("<hard_limit> {}", amount(kib)));
@@ -89,32 +89,6 @@ fn scarce(domain: &Domain, judged: &Judged<'_>) -> Option<Finding> {
     Some(remedy.into_iter().fold(finding, Finding::remedy))
 }
 
-/// Those that run now or start with the host, together.
-fn overcommitted(case: &Case<'_>) -> Option<Finding> {
-    let total = &case.health.memory.total_kib;
-    let have = *total.known()?;
-    let together: Vec<&Domain> = case
-        .domains()
-        .filter(|domain| domain.autostart || domain.state == DomainState::Active)
-        .filter(|domain| !devices_of(domain, case.observed).is_empty())
-        .collect();
-    let sum = together.iter().filter_map(|domain| domain.guest.memory_kib).fold(0, u64::saturating_add);
-    let names: Vec<&str> = together.iter().map(|domain| domain.name.as_str()).collect();
-    (together.len() > 1 && sum > have).then(|| {
-        let cause = format!(
-            "{} run or start with the host and pin {} together, of {}: the last of them does not start",
-            names.join(", "),
-            amount(sum),
-            amount(have)
-        );
-        let finding = Finding::new(FindingCode::MemoryOvercommitted, Severity::Warning, Subject::Host, cause);
-        let finding = together.iter().fold(finding, |finding, domain| finding.seen(definition(domain)));
-        finding.seen(total.shows(amount(have))).remedy(
-            "give them less memory (virsh setmaxmem NAME SIZE --config), or don't start all of them together",
-        )
-    })
-}
-
 fn balloon(domain: &Domain, machine: &Machine) -> Option<Finding> {
     let (memory, current) = (domain.guest.memory_kib?, machine.current_kib?);
     (machine.balloon && current < memory).then(|| {
@@ -165,7 +139,7 @@ fn lock_limit(case: &Case<'_>, domain: &Domain) -> Option<Finding> {
     )
 }
 
-fn amount(kib: u64) -> String {
+pub(super) fn amount(kib: u64) -> String {
     if kib >= GIB && kib % GIB == 0 {
         format!("{} GiB", kib / GIB)
     } else if kib >= 1024 {

@@ -20,6 +20,7 @@ mod iommu;
 mod kept_away;
 mod libvirt;
 mod memory;
+mod memory_together;
 mod missing;
 mod module;
 mod numa;

@@ -217,6 +217,9 @@ fn memory() -> Vec<Case> {
             })
         })
         .also(&[F::BootDisplay]),
+        case("huge pages that each VM alone finds enough of", F::MemoryOvercommitted, S::Warning, crowded)
+            .also(&[F::BootDisplay])
+            .says("games, work1 run or start with the host and need 16384 huge pages of 2 MiB together, of 10000"),
         case("a balloon", F::BalloonUseless, S::Note, |bed| {
             bed.vm("games", |_, machine| (machine.balloon, machine.current_kib) = (true, Some(8 << 20)))
         }),
@@ -251,9 +254,37 @@ fn memory() -> Vec<Case> {
     ]
 }
 
+const POOL: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB";
+
+/// Two VMs of 8192 huge pages each that start with the host.
+fn crowded(bed: Bed) -> Bed {
+    bed.file(&format!("{POOL}/nr_hugepages"), "10000\n")
+        .vm("games", |domain, _| {
+            (domain.autostart, domain.guest.huge_pages) = (true, Some(HugePages::HostDefault));
+        })
+        .vm("work1", |domain, machine| {
+            (domain.autostart, domain.guest.huge_pages) = (true, Some(HugePages::Kib(2048)));
+            domain.config = vec![Hostdev::Pci { address: at("0000:01:00.0"), managed: false }];
+            machine.devices.clear();
+        })
+}
+
+#[test]
+fn huge_pages_of_vms_that_take_turns_or_fit_together_are_enough() {
+    let found = |bed: Bed| -> Vec<F> { bed.examine().findings.iter().map(|finding| finding.code).collect() };
+    assert!(found(crowded(Bed::healthy())).contains(&F::MemoryOvercommitted));
+    let enough = crowded(Bed::healthy()).file(&format!("{POOL}/nr_hugepages"), "16384\n");
+    assert!(!found(enough).contains(&F::MemoryOvercommitted));
+    let mut turns = crowded(Bed::healthy());
+    turns.domains = turns.domains.map(|mut domains| {
+        domains[0].autostart = false;
+        domains
+    });
+    assert!(!found(turns).contains(&F::MemoryOvercommitted));
+}
+
 /// Memory that is there when the VM's turn comes.
 pub fn room_enough() -> Vec<(&'static str, Bed)> {
-    const POOL: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB";
     let turns = Bed::healthy().file(&format!("{POOL}/nr_hugepages"), "8192\n");
     let limited = Bed::healthy().vm("games", |domain, _| domain.guest.hard_limit_kib = Some(17 << 20));
     vec![

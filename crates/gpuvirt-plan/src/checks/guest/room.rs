@@ -1,8 +1,28 @@
 //! Whether there is memory for a guest, all of which is locked.
 
-use gpuvirt_model::{HostMemory, HugePages, RefusalCode};
+use gpuvirt_model::{Guest, HostMemory, HugePages, RefusalCode};
 
 use super::{Found, Judged, Moment, amount};
+
+/// Pages that are not huge, as x86 has them.
+const ORDINARY_KIB: u64 = 4;
+
+/// The size of the pages that a guest's memory is to be in; none where that does not tell. `default`: a huge page where no size is
+/// asked for.
+fn page_kib(guest: &Guest, default: Option<u64>) -> Option<u64> {
+    match guest.huge_pages {
+        None => Some(ORDINARY_KIB),
+        Some(HugePages::HostDefault) => default,
+        Some(HugePages::Kib(size)) => Some(size),
+        Some(HugePages::Several) => None,
+    }
+}
+
+/// The huge pages that a guest's memory is: their size, and how many; none where it is in none, or that does not tell.
+pub(crate) fn huge_pages(guest: &Guest, default: Option<u64>) -> Option<(u64, u64)> {
+    let size = page_kib(guest, default).filter(|size| *size > ORDINARY_KIB)?;
+    Some((size, guest.memory_kib?.div_ceil(size)))
+}
 
 pub(super) fn more_than_there_is(
     judged: &Judged<'_>,
@@ -12,14 +32,8 @@ pub(super) fn more_than_there_is(
 ) -> Option<Found> {
     let refuse = |because, remedy: String| Some((RefusalCode::MemoryNotLockable, because, vec![remedy]));
     let shown = amount(memory);
-    let size = match judged.guest.huge_pages {
-        None => None,
-        Some(HugePages::HostDefault) => Some(host.default_huge_page_kib?),
-        Some(HugePages::Kib(size)) if size > 4 => Some(size),
-        // Pages of the ordinary size, by another name.
-        Some(HugePages::Kib(_)) => None,
-        Some(HugePages::Several) => return None,
-    };
+    let size = page_kib(judged.guest, host.default_huge_page_kib)?;
+    let size = (size > ORDINARY_KIB).then_some(size);
     if let (Some(size), true) = (size, moment != Moment::Later) {
         return too_few_pages(size, memory, host, moment);
     }
@@ -59,8 +73,6 @@ fn too_few_pages(size: u64, memory: u64, host: &HostMemory, moment: Moment) -> O
 
 #[cfg(test)]
 mod tests {
-    use gpuvirt_model::Guest;
-
     use super::super::tests::{GIB, found, gpu, with};
     use super::*;
 

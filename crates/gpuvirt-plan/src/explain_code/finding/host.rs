@@ -145,9 +145,10 @@ pub(super) const TEXTS: &[Explanation] = &[
         name: "memory-overcommitted",
         cause: "VFIO pins all memory of a VM with a GPU: none of it is swapped, shared or given back. The \
                 VMs that run or start with the host want more together than the host has, so the last to \
-                start fails, or the host runs out of memory.",
-        evidence: "The memory in the VMs' definitions, and MemTotal in /proc/meminfo.",
-        remedy: "Give the VMs less memory, or don't start all of them together.",
+                start fails, or the host runs out of memory. The same goes for huge pages, of which each VM alone finds enough.",
+        evidence: "The memory in the VMs' definitions, and MemTotal in /proc/meminfo; of VMs in huge pages, the VMs without a GPU \
+                among them, nr_hugepages of that size.",
+        remedy: "Give the VMs less memory, raise the number of huge pages, or don't start all of them together.",
     },
     Explanation {
         name: "driver-unsigned",
