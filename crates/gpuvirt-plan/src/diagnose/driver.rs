@@ -31,15 +31,17 @@ fn wrong_driver(case: &Case<'_>, gpu: &Gpu) -> Option<Finding> {
     Some(steps.into_iter().fold(finding, Finding::remedy))
 }
 
+const NVIDIA: u16 = 0x10de;
+
 /// The display driver that a vendor's cards want here, by PCI vendor.
 const DRIVERS: [(u16, &[&str]); 3] =
-    [(0x10de, &["nvidia", "nouveau"]), (0x1002, &["amdgpu", "gim", "radeon"]), (0x8086, &["i915", "xe"])];
+    [(NVIDIA, &["nvidia", "nouveau"]), (0x1002, &["amdgpu", "gim", "radeon"]), (0x8086, &["i915", "xe"])];
 
 /// A card that is to serve the host and has no driver: with what keeps the driver away, where that shows. Of one that nobody
 /// asked for, that is no fault.
 fn no_driver(case: &Case<'_>, gpu: &Gpu) -> Vec<Finding> {
-    let Some((awake, asleep)) = candidates(case, gpu) else { return Vec::new() };
-    if !awake.is_empty() {
+    let Some(Candidates { awake, asleep, rivals }) = candidates(case, gpu) else { return Vec::new() };
+    if !awake.is_empty() && (rivals || asleep.is_empty()) {
         return vec![not_taken(case, gpu, &awake)];
     }
     if asleep.is_empty() {
@@ -47,9 +49,10 @@ fn no_driver(case: &Case<'_>, gpu: &Gpu) -> Vec<Finding> {
     }
     let fact = &case.health.modules.display_drivers;
     let finding = |code, severity, cause: String| {
-        Finding::new(code, severity, Subject::Gpu(gpu.address), cause)
+        let finding = Finding::new(code, severity, Subject::Gpu(gpu.address), cause)
             .seen_at(format!("/sys/bus/pci/devices/{}/driver", gpu.address), "none")
-            .seen(fact.shows(format!("{} installed and not loaded", asleep.join(", "))))
+            .seen(fact.shows(format!("{} installed and not loaded", asleep.join(", "))));
+        if awake.is_empty() { finding } else { finding.seen(loaded(case, &awake)) }
     };
     let cause = "the host is to use it, and no driver has it".to_owned();
     let found = finding(FindingCode::NoHostDriver, Severity::Warning, cause);
@@ -69,30 +72,45 @@ fn no_driver(case: &Case<'_>, gpu: &Gpu) -> Vec<Finding> {
     [Some(found.remedy(format!("modprobe {first}"))), refused].into_iter().flatten().collect()
 }
 
-/// The finding where drivers that could have the card are loaded and have not taken it. No other one is offered: NVIDIA's
-/// packages blacklist nouveau for their own's sake, and two drivers of a vendor's get into each other's way.
+/// Drivers that are loaded.
+fn loaded(case: &Case<'_>, awake: &[&str]) -> Evidence {
+    case.health.modules.display_drivers.shows(format!("{} installed and loaded", awake.join(", ")))
+}
+
+/// The finding where drivers that could have the card are loaded and have not taken it, and no other one is offered.
 fn not_taken(case: &Case<'_>, gpu: &Gpu, awake: &[&str]) -> Finding {
     let (names, are) = (awake.join(" and "), if awake.len() == 1 { "is" } else { "are" });
     let cause = format!("the host is to use it, and {names} {are} loaded and did not take it");
     Finding::new(FindingCode::NoHostDriver, Severity::Warning, Subject::Gpu(gpu.address), cause)
         .seen_at(format!("/sys/bus/pci/devices/{}/driver", gpu.address), "none")
-        .seen(case.health.modules.display_drivers.shows(format!("{} installed and loaded", awake.join(", "))))
+        .seen(loaded(case, awake))
         .remedy(format!("echo {} > /sys/bus/pci/drivers_probe # asks it once more", gpu.address))
         .remedy(format!("journalctl -k | grep {} # why it does not take it", gpu.address))
 }
 
-/// The drivers that are installed for a card that the host is to use and that has none: those that are loaded, and those that
-/// sleep.
-fn candidates(case: &Case<'_>, gpu: &Gpu) -> Option<(Vec<&'static str>, Vec<&'static str>)> {
+/// The drivers that are installed for a card that the host is to use and that has none.
+struct Candidates {
+    /// Those that are loaded.
+    awake: Vec<&'static str>,
+    /// Those that sleep.
+    asleep: Vec<&'static str>,
+    /// They are rivals for the same cards: where one of them is loaded, the other one sleeps for its sake. NVIDIA's packages
+    /// blacklist nouveau. AMD's and Intel's are for cards of different years, or for one card each as i915 and xe are (`force_probe`):
+    /// the loaded one may be another card's, and this card's own asleep.
+    rivals: bool,
+}
+
+fn candidates(case: &Case<'_>, gpu: &Gpu) -> Option<Candidates> {
     wanted(case, gpu).filter(|wanted| *wanted != GraphicsType::Direct)?;
     let primary = case.observed.primary_of(gpu)?;
     if primary.binding.driver.is_some() || primary.binding_unknown.is_some() {
         return None;
     }
-    let (_, names) = DRIVERS.iter().find(|(vendor, _)| *vendor == primary.identity.vendor)?;
+    let (vendor, names) = DRIVERS.iter().find(|(vendor, _)| *vendor == primary.identity.vendor)?;
     let installed = case.health.modules.display_drivers.known()?;
     let names = names.iter().copied().filter(|name| installed.contains_key(*name));
-    Some(names.partition(|name| installed.get(*name) == Some(&true)))
+    let (awake, asleep) = names.partition(|name| installed.get(*name) == Some(&true));
+    Some(Candidates { awake, asleep, rivals: *vendor == NVIDIA })
 }
 
 /// The finding where all of a card's drivers are kept away, with what keeps the first of them.

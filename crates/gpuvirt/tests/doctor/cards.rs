@@ -48,6 +48,20 @@ fn loaded(bed: Bed, drivers: &str) -> Bed {
         .file("/sys/module/nvidia/initstate", "live\n")
 }
 
+/// The second card is an Arc that the host is to use. i915 is loaded, for the graphics in the processor; xe is not.
+fn waits_for_xe(bed: Bed) -> Bed {
+    bed.device(SECOND, "A: vendor=0x10de", "A: vendor=0x8086")
+        .device(SECOND, "A: modalias=pci:v000010DE", "A: modalias=pci:v00008086")
+        .configured(SECOND, ConfiguredType::Shared)
+        .file(
+            "/lib/modules/6.12.0-test/modules.dep",
+            "x/vfio-pci.ko:\nkernel/drivers/gpu/drm/i915/i915.ko:\nupdates/dkms/xe.ko:\n",
+        )
+        .file("/sys/module/i915/initstate", "live\n")
+        .absent("/sys/module/xe/initstate")
+        .retouched(|observed| change(observed, SECOND, |function| function.binding.driver = None))
+}
+
 #[test]
 fn no_other_driver_is_woken_where_one_is_loaded() {
     let bed = loaded(Bed::healthy(), "x/nvidia.ko:\nkernel/x/nouveau.ko:\n")
@@ -302,6 +316,25 @@ fn asked_for() -> Vec<Case> {
                 .file("/etc/modprobe.d/nvidia.conf", "blacklist nouveau\n")
         })
         .says("nvidia is loaded and did not take it"),
+        case(
+            "another card's driver is loaded, and this one's is blacklisted",
+            F::NoHostDriver,
+            S::Warning,
+            |bed| waits_for_xe(bed).file("/etc/modprobe.d/no.conf", "blacklist xe\n"),
+        )
+        .says("blacklist xe"),
+        case("another card's driver is loaded, and this one's sleeps", F::NoHostDriver, S::Warning, |bed| {
+            waits_for_xe(bed)
+        })
+        .says("xe installed and not loaded"),
+        case(
+            "another card's driver is loaded, and this one's may be refused",
+            F::DriverUnsigned,
+            S::Note,
+            |bed| waits_for_xe(bed).file(LOCKDOWN, "none [integrity] confidentiality\n"),
+        )
+        .also(&[F::NoHostDriver])
+        .says("updates/dkms/xe.ko"),
         case("a driver that a package blacklists", F::NoHostDriver, S::Warning, |mut bed| {
             bed = bed
                 .file("/lib/modules/6.12.0-test/modules.dep", "x/vfio-pci.ko:\nx/nvidia.ko:\n")
