@@ -8,6 +8,7 @@
 
 mod doctor {
     pub mod bed;
+    pub mod by_id;
     pub mod cards;
     pub mod hosts;
     pub mod kept;
@@ -29,6 +30,7 @@ use gpuvirt_model::{FindingCode, Severity};
 fn cases() -> Vec<Case> {
     let cases = [
         doctor::hosts::cases(),
+        doctor::by_id::cases(),
         doctor::kept::cases(),
         doctor::cards::cases(),
         doctor::missing::cases(),

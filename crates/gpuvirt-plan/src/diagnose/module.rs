@@ -21,8 +21,11 @@ fn taken_by_id(case: &Case<'_>, line: &TakingLine) -> Option<Finding> {
     let (severity, cause) = judged(case, &taken)?;
     let seen = Evidence { source: line.file.clone(), value: line.line.clone() };
     let finding = Finding::new(FindingCode::TakenById, severity, Subject::Host, cause).seen(seen);
+    // Of twins one may be the host's. One that is alone is nobody else's, where nothing says so.
     let alone = taken.len() == 1;
-    let of_vms = taken.iter().filter(|gpu| alone || is_to_be_direct(case, gpu));
+    let of_vms = taken
+        .iter()
+        .filter(|gpu| if alone { of_host(case, gpu).is_none() } else { is_to_be_direct(case, gpu) });
     let finding = of_vms.fold(finding, |finding, gpu| {
         finding.remedy(format!("gpuvirt gpu set {} --type direct # takes it by its address", gpu.address))
     });
@@ -42,9 +45,13 @@ fn judged(case: &Case<'_>, taken: &[&Gpu]) -> Option<(Severity, String)> {
     let names: Vec<String> = taken.iter().map(|gpu| gpu.address.to_string()).collect();
     let alike = format!("vfio-pci takes cards by what they are: to it {} are alike", names.join(", "));
     Some(if taken.len() == 1 {
-        let cause =
-            format!("vfio-pci takes {} by what it is: another of its kind would be taken too", first.address);
-        (Severity::Note, cause)
+        let taken = format!("vfio-pci takes {} by what it is", first.address);
+        match of_host(case, first) {
+            None => (Severity::Note, format!("{taken}: another of its kind would be taken too")),
+            Some(why) => {
+                (Severity::Warning, format!("{taken}, and {why}: the ids keep it from the host's driver"))
+            }
+        }
     } else if taken.iter().all(|gpu| is_of_vms(case, gpu)) {
         (
             Severity::Note,
@@ -71,11 +78,25 @@ fn is_to_be_direct(case: &Case<'_>, gpu: &Gpu) -> bool {
 
 /// Whether a card is said to be for VMs: by its type, or by a VM that names it.
 fn is_of_vms(case: &Case<'_>, gpu: &Gpu) -> bool {
-    let named = |gpu: &Gpu| {
-        let functions = case.domains().flat_map(|domain| &domain.config);
-        functions
-            .into_iter()
-            .any(|device| matches!(device, Hostdev::Pci { address, .. } if gpu.functions.contains(address)))
-    };
-    is_to_be_direct(case, gpu) && (configured(case, gpu).is_some() || named(gpu))
+    is_to_be_direct(case, gpu) && (configured(case, gpu).is_some() || is_named(case, gpu))
+}
+
+/// Why a card is for the host, where something says so: its type, or the host's screen on it, which no VM is to have.
+fn of_host(case: &Case<'_>, gpu: &Gpu) -> Option<String> {
+    match configured(case, gpu) {
+        Some(GraphicsType::Direct) => None,
+        Some(wanted) => Some(format!("it is configured as {wanted}")),
+        None if is_boot_display(case, gpu) && !is_named(case, gpu) => {
+            Some("it is the host's boot display".to_owned())
+        }
+        None => None,
+    }
+}
+
+/// Whether a VM names a function of a card.
+fn is_named(case: &Case<'_>, gpu: &Gpu) -> bool {
+    let functions = case.domains().flat_map(|domain| &domain.config);
+    functions
+        .into_iter()
+        .any(|device| matches!(device, Hostdev::Pci { address, .. } if gpu.functions.contains(address)))
 }

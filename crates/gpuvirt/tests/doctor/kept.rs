@@ -2,8 +2,7 @@
 
 use gpuvirt_model::{ConfiguredType, FindingCode as F, Severity as S};
 
-use super::bed::{Bed, Case, FIRST, SECOND, at};
-use super::cards::direct;
+use super::bed::{Bed, Case, SECOND, at};
 
 const CMDLINE: &str = "/proc/cmdline";
 const LIST: &str = "/lib/modules/6.12.0-test/modules.dep";
@@ -18,7 +17,7 @@ fn waiting(bed: Bed, drivers: &str) -> Bed {
     })
 }
 
-fn told(bed: Bed, words: &str) -> Bed {
+pub fn told(bed: Bed, words: &str) -> Bed {
     bed.file(CMDLINE, &format!("ro intel_iommu=on {words}\n"))
 }
 
@@ -37,7 +36,6 @@ fn without_container(bed: Bed) -> Bed {
 pub fn cases() -> Vec<Case> {
     let mut cases = drivers();
     cases.extend(vfio());
-    cases.extend(by_id());
     cases
 }
 
@@ -89,67 +87,6 @@ fn vfio() -> Vec<Case> {
     ]
 }
 
-fn by_id() -> Vec<Case> {
-    let case = Case::new;
-    vec![
-        case("twins by ids in the initramfs", F::TakenById, S::Warning, |bed: Bed| {
-            bed.file("/etc/initramfs-tools/modules", "vfio_iommu_type1\nvfio_pci ids=10de:2204,10de:1aef\n")
-        })
-        .says("vfio_pci ids=10de:2204,10de:1aef"),
-        case("twins by a rule of udev's", F::TakenById, S::Warning, |bed| {
-            bed.file("/etc/udev/rules.d/10-vfio.rules", &rule(""))
-        })
-        .says("/etc/udev/rules.d/10-vfio.rules"),
-        case("twins by ids, and all of them for VMs", F::TakenById, S::Note, |bed| {
-            let bed = told(bed, "vfio-pci.ids=10de:2204,10de:1aef");
-            let bed = bed.configured(FIRST, ConfiguredType::Direct).vm("games", |_, _| {});
-            bed.retouched(both_direct)
-        })
-        .says("All of them are for VMs now"),
-        case("twins by ids, and one of them is the host's", F::TakenById, S::Warning, |bed| {
-            let bed = told(bed, "vfio-pci.ids=10de:2204,10de:1aef");
-            bed.vm("games", |_, _| {}).retouched(both_direct)
-        })
-        .says("those for the host too"),
-        case("every display of a vendor's, by its class", F::TakenById, S::Warning, |bed| {
-            told(bed, "vfio-pci.ids=10de:ffffffff:ffffffff:ffffffff:00030000:ffff00ff")
-        })
-        .says("0000:01:00.0, 0000:02:00.0"),
-        case("ids in quotes, with the prefix of hexadecimals", F::TakenById, S::Warning, |bed| {
-            bed.file(CONF, "options vfio_pci ids=\"0x10de:0x2204\"\n")
-        }),
-    ]
-}
-
-fn both_direct(observed: &mut gpuvirt_model::Observed) {
-    direct(observed, FIRST);
-    direct(observed, SECOND);
-}
-
-#[test]
-fn of_twins_the_hosts_own_is_not_given_away() {
-    let twins = || told(Bed::healthy(), "vfio-pci.ids=10de:2204,10de:1aef").retouched(both_direct);
-    let set = |bed: Bed| -> Vec<String> {
-        let found = bed.examine().findings;
-        let one = found.iter().find(|finding| finding.code == F::TakenById).unwrap();
-        let lines = one.remedy.iter().filter_map(|line| line.strip_prefix("gpuvirt gpu set "));
-        lines.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
-    };
-    assert_eq!(set(twins()), [SECOND], "the first one is the boot display");
-    assert_eq!(set(twins().configured(FIRST, ConfiguredType::Direct)), [FIRST, SECOND]);
-    let none = twins().configured(SECOND, ConfiguredType::Shared);
-    assert_eq!(set(none), Vec::<String>::new());
-    let not_yet = told(Bed::healthy(), "vfio-pci.ids=10de:2204,10de:1aef");
-    assert_eq!(set(not_yet), Vec::<String>::new());
-}
-
-/// A rule that overrides the driver of what has the ids.
-fn rule(address: &str) -> String {
-    format!(
-        "{address}SUBSYSTEM==\"pci\", ATTR{{vendor}}==\"0x10de\", ATTR{{device}}==\"0x2204\", ATTR{{driver_override}}=\"vfio-pci\"\n"
-    )
-}
-
 /// What looks alike and keeps nothing away, or takes one card alone.
 pub fn nothing_kept() -> Vec<(&'static str, Bed)> {
     let bed = Bed::healthy;
@@ -179,7 +116,7 @@ pub fn nothing_kept() -> Vec<(&'static str, Bed)> {
         ),
         (
             "a rule for one address",
-            bed().file("/etc/udev/rules.d/10-vfio.rules", &rule("KERNEL==\"0000:02:00.0\", ")),
+            bed().file("/etc/udev/rules.d/10-vfio.rules", &super::by_id::rule("KERNEL==\"0000:02:00.0\", ")),
         ),
         ("ids of a subsystem that no card has", told(bed(), "vfio-pci.ids=10de:2204:1043:0001")),
         (

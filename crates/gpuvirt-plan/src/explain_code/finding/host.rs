@@ -138,8 +138,8 @@ pub(super) const TEXTS: &[Explanation] = &[
         evidence: "vfio-pci.ids= on the kernel's command line, ids= in /etc/modprobe.d or /etc/initramfs-tools/modules, a rule in \
                    /etc/udev/rules.d that sets driver_override by vendor and device, and the cards that fit.",
         remedy: "Configure each card that VMs are to have by its address (gpuvirt gpu set ADDRESS --type direct), and none \
-                that the host is to keep; drop the ids, make the initramfs anew and reboot. Where all of them are for VMs it \
-                is a note. gpuvirt import shows what it would write.",
+                that the host is to keep; drop the ids, make the initramfs anew and reboot. Where all of them are for VMs, or \
+                nothing says that the only one is the host's, it is a note. gpuvirt import shows what it would write.",
     },
     Explanation {
         name: "memory-overcommitted",
