@@ -135,7 +135,10 @@ fn lock_limit(case: &Case<'_>, domain: &Domain) -> Option<Finding> {
              >/etc/systemd/system/{0}.service.d/gpuvirt.conf; systemctl daemon-reload; systemctl restart {0}",
             bound.command
         ))
-        .remedy("in a container: give it CAP_SYS_RESOURCE, or a memlock limit without end"),
+        .remedy(format!(
+            "systemctl cat {} # where a CapabilityBoundingSet= lacks CAP_SYS_RESOURCE: with it libvirt raises the limit itself",
+            bound.command
+        )),
     )
 }
 

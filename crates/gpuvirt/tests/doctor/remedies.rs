@@ -74,6 +74,16 @@ fn what_sysfs_forgets_is_not_promised_for_the_next_boot() {
     }
 }
 
+/// A container's daemon is not looked at.
+#[test]
+fn what_libvirt_may_lock_is_put_right_in_its_unit() {
+    let bed = crate::cases().into_iter().find(|case| case.code == FindingCode::LockLimitLow).unwrap();
+    let lines = remedies((bed.bed)(Bed::healthy()), FindingCode::LockLimitLow);
+    assert!(lines.iter().any(|line| line.contains("LimitMEMLOCK=infinity")), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.starts_with("systemctl cat virtqemud #")), "{lines:#?}");
+    assert!(lines.iter().all(|line| !line.contains("container")), "{lines:#?}");
+}
+
 #[test]
 fn interrupts_of_a_vm_are_remapped_outside_of_it() {
     let of_vm = remedies(in_a_vm(Bed::healthy()), FindingCode::NoInterruptRemapping);

@@ -223,7 +223,7 @@ fn memory() -> Vec<Case> {
         case("a balloon", F::BalloonUseless, S::Note, |bed| {
             bed.vm("games", |_, machine| (machine.balloon, machine.current_kib) = (true, Some(8 << 20)))
         }),
-        case("libvirt in a container", F::LockLimitLow, S::Error, |bed| {
+        case("libvirt without the capability", F::LockLimitLow, S::Error, |bed| {
             bed.vm("games", |_, _| {}).treated(|health| {
                 let command = "virtqemud".to_owned();
                 let locker = Locker { pid: 7, command, limit_kib: Some(64), may_raise: false };

@@ -13,12 +13,12 @@ pub(super) const TEXTS: &[Explanation] = &[
     Explanation {
         name: "lock-limit-low",
         cause: "libvirt's daemon raises QEMU's limit on locked memory for each VM. This one lacks the \
-                capability to do so, most often because it runs in a container, and its own limit is below \
-                what the VM needs.",
+                capability to do so (CAP_SYS_RESOURCE), as where a drop-in of its unit takes it away, and \
+                its own limit is below what the VM needs.",
         evidence: "Max locked memory in /proc/PID/limits, and CapEff in /proc/PID/status, of root's libvirtd or \
                 virtqemud: a user's own, and one in a container below this host, start other VMs than these.",
-        remedy: "LimitMEMLOCK=infinity for its unit, in a drop-in of systemd's, or CAP_SYS_RESOURCE (or a memlock limit without end) for \
-                the container.",
+        remedy: "LimitMEMLOCK=infinity for its unit, in a drop-in of systemd's; or give it CAP_SYS_RESOURCE again: systemctl cat \
+                shows the CapabilityBoundingSet= that lacks it.",
     },
     Explanation {
         name: "aperture-small",
