@@ -317,6 +317,12 @@ fn graphics_in_the_processor_may_sit_where_they_do_on_the_host() {
         (machine.devices[0].address, machine.devices[0].on_root_bus) = (at(INNER), true);
     });
     assert!(!rooted.contains(&F::OnRootBus), "{rooted:?}");
+    // The same machine with the card there.
+    let card = inner(|_, machine| {
+        machine.devices.truncate(1);
+        (machine.devices[0].address, machine.devices[0].on_root_bus) = (at(CARD), true);
+    });
+    assert!(card.contains(&F::OnRootBus), "{card:?}");
     let card = inner(|_, machine| {
         machine.bus = MachineBus::Conventional;
         machine.devices.truncate(1);
