@@ -109,6 +109,10 @@ pub struct DaemonHealth {
     pub unsettled: Vec<(PciAddress, String)>,
     /// VMs with our devices that started while it watched, and for which libvirt ran no hook.
     pub unhooked: Vec<String>,
+    /// Whether something that it saw shows that libvirt can run our hook and the hook reach it; none where nobody knows. Earlier
+    /// recordings don't have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook_proven: Option<bool>,
     /// Why nobody is to be had who writes to the host for it, when that is so. Earlier recordings don't have it.
     #[serde(default)]
     pub no_writer: Option<String>,
@@ -309,7 +313,9 @@ pub struct SecurityHealth {
     pub signatures_enforced: Fact<bool>,
     /// SELinux enforces its policy.
     pub selinux: Fact<bool>,
-    /// Its policy lets libvirt's hooks do what they need; none where it has no such switch.
+    /// The virtqemud that runs is confined by it, as `virtqemud_t`; false where none runs.
+    pub virtqemud_confined: Fact<bool>,
+    /// Its policy's switch `virt_hooks_unconfined`; none where it has no such switch.
     pub hooks_unconfined: Fact<Option<bool>>,
     /// AppArmor's profile of libvirt's daemon lets it run hooks; none where there is no such profile, or none that is enforced.
     pub apparmor_hooks: Fact<Option<bool>>,

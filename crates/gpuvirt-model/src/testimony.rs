@@ -40,6 +40,17 @@ pub struct Testimony {
     pub vgpu_holders: BTreeMap<VgpuId, Holders>,
     /// libvirt's daemons with what they may lock.
     pub lockers: Reading<Vec<Locker>>,
+    /// Whether SELinux confined the virtqemud that ran. Earlier recordings don't have it.
+    #[serde(default = "not_recorded", skip_serializing_if = "is_not_recorded")]
+    pub virtqemud_confined: Reading<bool>,
+}
+
+fn not_recorded() -> Reading<bool> {
+    Reading::Unknown(Unknown::NotRecorded)
+}
+
+fn is_not_recorded(reading: &Reading<bool>) -> bool {
+    *reading == not_recorded()
 }
 
 impl Default for Testimony {
@@ -54,6 +65,7 @@ impl Default for Testimony {
             holders: BTreeMap::new(),
             vgpu_holders: BTreeMap::new(),
             lockers: Reading::Unknown(Unknown::NotRecorded),
+            virtqemud_confined: not_recorded(),
         }
     }
 }
@@ -104,6 +116,17 @@ mod tests {
     }
 
     #[test]
+    fn what_earlier_recordings_do_not_have_is_not_recorded() {
+        let earlier = serde_json::to_value(Testimony::default()).unwrap();
+        assert!(earlier.get("virtqemudConfined").is_none(), "{earlier}");
+        let read: Testimony = serde_json::from_value(earlier).unwrap();
+        assert_eq!(read, Testimony::default());
+        let told = Testimony { virtqemud_confined: Reading::Known(true), ..Testimony::default() };
+        let read: Testimony = serde_json::from_value(serde_json::to_value(&told).unwrap()).unwrap();
+        assert_eq!(read, told);
+    }
+
+    #[test]
     fn what_people_named_has_one_word_wherever_it_stands() {
         let via = Via::Fd { fd: 3, path: "/dev/dri/card0".to_owned() };
         let (command, container) = ("Xorg".to_owned(), Some("docker acme".to_owned()));
@@ -136,6 +159,7 @@ mod tests {
                 Holders { seen: vec![process, vm, gone], unseen: Some(unread("of Xorg")) },
             )]),
             lockers: Reading::Unknown(unread("payroll")),
+            virtqemud_confined: Reading::Unknown(unread("payroll")),
             ..Testimony::default()
         };
         assert_eq!(testimony.names(), ["Xorg", "acme", "docker acme", "gone-since", "payroll"]);

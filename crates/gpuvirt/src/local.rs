@@ -40,6 +40,7 @@ impl Host {
         if let Some(testimony) = &self.testimony {
             // A recording holds no processes.
             health.memory.lockers.value = testimony.lockers.clone();
+            health.security.virtqemud_confined.value = testimony.virtqemud_confined.clone();
         }
         health
     }
@@ -47,9 +48,11 @@ impl Host {
     /// What is known of this machine that no file shows, the daemon's part in hand.
     pub fn testimony(&self, libvirt: LibvirtHealth, daemon: DaemonHealth) -> Testimony {
         let Picture { observed, desired, records, .. } = &self.picture;
-        let lockers = self.health().memory.lockers.value;
+        let Health { memory, security, .. } = self.health();
+        let (lockers, virtqemud_confined) = (memory.lockers.value, security.virtqemud_confined.value);
         let (desired, records) = (desired.clone(), records.clone());
-        Testimony { desired, records, libvirt, daemon, lockers, ..Testimony::default() }.of(observed)
+        Testimony { desired, records, libvirt, daemon, lockers, virtqemud_confined, ..Testimony::default() }
+            .of(observed)
     }
 
     /// libvirt, and the daemon's own part, as they were found when the host was recorded.

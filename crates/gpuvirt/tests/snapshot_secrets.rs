@@ -173,6 +173,7 @@ fn testimony() -> Testimony {
             problems: vec![said.clone()],
             unsettled: vec![(at, said.clone())],
             unhooked: vec!["vault7-payroll".to_owned()],
+            hook_proven: Some(false),
             no_writer: Some(said.clone()),
             at_work: Vec::new(),
             unrestored: vec![(at, said.clone())],

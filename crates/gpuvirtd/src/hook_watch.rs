@@ -16,19 +16,30 @@ struct Watched {
     called: BTreeSet<String>,
     /// Which started without.
     without: BTreeSet<String>,
+    /// A hook called, for whatever VM.
+    heard: bool,
+    /// A VM started, whichever.
+    saw_a_start: bool,
 }
 
 impl HookWatch {
     /// The hook called for a VM.
     pub fn called(&self, vm: &str) {
         let mut watched = self.watched();
+        watched.heard = true;
         watched.without.remove(vm);
         watched.called.insert(vm.to_owned());
+    }
+
+    /// The hook called at the end of a VM, which says nothing of its start.
+    pub fn called_at_an_end(&self) {
+        self.watched().heard = true;
     }
 
     /// libvirt told that a VM started.
     pub fn started(&self, vm: &str) {
         let mut watched = self.watched();
+        watched.saw_a_start = true;
         if !watched.called.contains(vm) {
             watched.without.insert(vm.to_owned());
         }
@@ -46,6 +57,16 @@ impl HookWatch {
         self.watched().without.clone()
     }
 
+    /// Whether any hook has called since we came.
+    pub fn was_heard(&self) -> bool {
+        self.watched().heard
+    }
+
+    /// Whether any VM has started since we came.
+    pub fn saw_a_start(&self) -> bool {
+        self.watched().saw_a_start
+    }
+
     fn watched(&self) -> MutexGuard<'_, Watched> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -54,6 +75,20 @@ impl HookWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_call_is_remembered_beyond_its_vm() {
+        let watch = HookWatch::default();
+        assert!(!watch.was_heard() && !watch.saw_a_start());
+        watch.started("a");
+        assert!(!watch.was_heard() && watch.saw_a_start());
+        watch.called("b");
+        watch.stopped("b");
+        assert!(watch.was_heard());
+        let ended = HookWatch::default();
+        ended.called_at_an_end();
+        assert!(ended.was_heard() && !ended.saw_a_start());
+    }
 
     #[test]
     fn only_a_start_without_a_call_is_noticed() {

@@ -29,14 +29,16 @@ pub(crate) fn read(
     release: Option<&str>,
 ) -> Health {
     let reader = Reader::new(files);
+    let memory = memory::read(reader);
+    let security = security::read(reader, &memory.lockers);
     Health {
         cpu: cpu::read(reader),
         boot: boot::read(reader, release),
         iommu: iommu::read(reader),
         vfio: vfio::read(reader, release),
         modules: module::read(reader, release),
-        memory: memory::read(reader),
-        security: security::read(reader),
+        memory,
+        security,
         install: install::read(reader),
         display: display::read(reader),
         nvswitch: nvswitch::read(reader),

@@ -1,14 +1,17 @@
 //! What keeps code from running: Secure Boot, lockdown, SELinux, AppArmor.
 
 use gpuvirt_model::Fact;
-use gpuvirt_model::health::SecurityHealth;
+use gpuvirt_model::health::{Locker, SecurityHealth};
 
 use super::reader::Reader;
 use crate::parse::{apparmor, pci};
 use crate::paths;
 
-pub(super) fn read(reader: Reader<'_>) -> SecurityHealth {
+/// `daemons`: libvirt's, as they run.
+pub(super) fn read(reader: Reader<'_>, daemons: &Fact<Vec<Locker>>) -> SecurityHealth {
     let is_on = |text: Option<String>| text.is_some_and(|text| text.ends_with('\u{1}'));
+    let selinux: Fact<bool> =
+        reader.text(paths::SELINUX_ENFORCE).map(|text| text.is_some_and(|text| text.trim() == "1"));
     SecurityHealth {
         // A machine that was not booted by UEFI has none.
         secure_boot: reader.text(paths::SECURE_BOOT).map(is_on),
@@ -16,11 +19,30 @@ pub(super) fn read(reader: Reader<'_>) -> SecurityHealth {
         signatures_enforced: reader
             .text(paths::SIGNATURES_ENFORCED)
             .map(|text| text.is_some_and(|text| pci::flag(&text) == Some(true))),
-        selinux: reader.text(paths::SELINUX_ENFORCE).map(|text| text.is_some_and(|text| text.trim() == "1")),
+        virtqemud_confined: virtqemud_confined(reader, &selinux, daemons),
+        selinux,
         // `0 0`: now, and after the next commit.
         hooks_unconfined: reader.text(paths::SELINUX_HOOKS).map(|text| Some(!text?.starts_with('0'))),
         apparmor_hooks: apparmor_hooks(reader),
     }
+}
+
+/// Whether SELinux confines the virtqemud that runs, by the type of its process. Its own is `virtqemud_t`, which Fedora's policy
+/// lets read hooks (`virt_hook_t`) and not execute them; libvirtd's `virtd_t` may.
+fn virtqemud_confined(reader: Reader<'_>, selinux: &Fact<bool>, daemons: &Fact<Vec<Locker>>) -> Fact<bool> {
+    if !selinux.is(&true) {
+        return selinux.clone();
+    }
+    let virtqemud =
+        |daemons: &Vec<Locker>| daemons.iter().find(|one| one.command == "virtqemud").map(|one| one.pid);
+    let Some(Some(pid)) = daemons.known().map(virtqemud) else { return daemons.clone().map(|_| false) };
+    let context = reader.text(&paths::process_file(pid, "attr/current"));
+    Reader::understood(context.map(|text| Some(selinux_type(&text?)? == "virtqemud_t")))
+}
+
+/// The type in a context: `system_u:system_r:virtqemud_t:s0-s0:c0.c1023`, with a NUL at its end.
+fn selinux_type(context: &str) -> Option<&str> {
+    context.trim_end_matches(['\0', '\n']).split(':').nth(2)
 }
 
 /// The word in brackets: `none [integrity] confidentiality`.
@@ -71,9 +93,42 @@ fn of_profile(reader: Reader<'_>, path: &str, loaded: Option<&str>) -> Fact<Opti
 
 #[cfg(test)]
 mod tests {
+    use gpuvirt_model::Reading;
+
     use super::*;
     use crate::LinuxSysfs;
     use crate::files::Files;
+
+    // Not the kernel's: files of this test's own.
+    #[allow(clippy::disallowed_methods)]
+    #[test]
+    fn virtqemud_is_confined_by_the_type_of_its_process() {
+        let root = tempfile::tempdir().unwrap();
+        let put = |path: &str, text: &str| {
+            let path = root.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let sysfs = LinuxSysfs::below(root.path().to_str().unwrap());
+        let daemon =
+            |command: &str| Locker { pid: 7, command: command.to_owned(), limit_kib: None, may_raise: true };
+        let now = |command: &str| {
+            let daemons =
+                Fact { source: paths::PROC.to_owned(), value: Reading::Known(vec![daemon(command)]) };
+            read(Reader::new(Files::new(&sysfs)), &daemons).virtqemud_confined
+        };
+        put("proc/7/attr/current", "system_u:system_r:virtqemud_t:s0-s0:c0.c1023\0");
+        assert!(now("virtqemud").is(&false), "a kernel without SELinux");
+        put("sys/fs/selinux/enforce", "0");
+        assert!(now("virtqemud").is(&false), "it is permissive");
+        put("sys/fs/selinux/enforce", "1");
+        assert!(now("virtqemud").is(&true));
+        assert!(now("libvirtd").is(&false), "another daemon runs VMs");
+        put("proc/7/attr/current", "system_u:system_r:unconfined_service_t:s0\0");
+        assert!(now("virtqemud").is(&false));
+        put("proc/7/attr/current", "unconfined\n");
+        assert!(now("virtqemud").unknown().is_some());
+    }
 
     // Not the kernel's: files of this test's own.
     #[allow(clippy::disallowed_methods)]

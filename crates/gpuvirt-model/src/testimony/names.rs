@@ -23,8 +23,18 @@ impl Testimony {
     pub fn without_names(mut self) -> Self {
         let names = Names::of(&self);
         // Taken apart by name, as what it consists of is: of a new part somebody has to say what names it holds.
-        let Self { desired, records: _, problems, domains, libvirt, daemon, holders, vgpu_holders, lockers } =
-            &mut self;
+        let Self {
+            desired,
+            records: _,
+            problems,
+            domains,
+            libvirt,
+            daemon,
+            holders,
+            vgpu_holders,
+            lockers,
+            virtqemud_confined,
+        } = &mut self;
         for label in desired.gpus.iter_mut().filter_map(|gpu| gpu.label.as_mut()) {
             names.replace(label);
         }
@@ -52,6 +62,7 @@ impl Testimony {
             unseen.iter_mut().for_each(|why| names.of_unknown(why));
         }
         names.known(lockers);
+        names.known(virtqemud_confined);
         self
     }
 }
@@ -152,6 +163,7 @@ impl Names {
             problems,
             unsettled,
             unhooked,
+            hook_proven: _,
             no_writer,
             at_work: _,
             unrestored,

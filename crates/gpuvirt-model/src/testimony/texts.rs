@@ -20,8 +20,18 @@ pub enum TestimonyText<'a> {
 impl Testimony {
     /// Shows each text to `change`, which may replace it. One name stands in several places.
     pub fn for_each_text(&mut self, change: &mut dyn FnMut(TestimonyText<'_>)) {
-        let Self { desired, records: _, problems, domains, libvirt, daemon, holders, vgpu_holders, lockers } =
-            self;
+        let Self {
+            desired,
+            records: _,
+            problems,
+            domains,
+            libvirt,
+            daemon,
+            holders,
+            vgpu_holders,
+            lockers,
+            virtqemud_confined,
+        } = self;
         let labels = desired.gpus.iter_mut().filter_map(|gpu| gpu.label.as_mut());
         labels.for_each(|label| change(TestimonyText::Name(label)));
         problems.iter_mut().for_each(|problem| change(TestimonyText::Sentence(problem)));
@@ -45,6 +55,7 @@ impl Testimony {
             of_holders(held, change);
         }
         known(lockers, change);
+        known(virtqemud_confined, change);
     }
 }
 
@@ -72,6 +83,7 @@ fn of_daemon(daemon: &mut DaemonHealth, change: &mut dyn FnMut(TestimonyText<'_>
         problems,
         unsettled,
         unhooked,
+        hook_proven: _,
         no_writer,
         at_work: _,
         unrestored,

@@ -77,35 +77,55 @@ fn program_missing(case: &Case<'_>) -> Option<Finding> {
     })
 }
 
-/// SELinux's part in a hook that was not run. Its boolean for hooks alone says nothing: in Fedora's policy it is for virtnetworkd,
-/// while virtd_t is unconfined and virtqemud_t is permissive or confined by the policy's release
-/// (policy/modules/contrib/virt.te). So it is named where a start was seen without the hook's call.
+/// What SELinux may do to the hook, before a VM is tried. libvirt chooses hooks by their mode alone (`virFileIsExecutable`), so
+/// one that SELinux does not let it execute is called, fails, and the start with it: no start without a call shows this. Fedora's
+/// policy lets virtqemud_t read hooks (virt_hook_t) and not execute them; virtd_t, which libvirtd is, may
+/// (policy/modules/contrib/virt.te). What the policy of this host says is not to be read without writing
+/// (/sys/fs/selinux/access), so whatever shows that the hook came through clears it.
 fn selinux(case: &Case<'_>) -> Option<Finding> {
     let (security, install) = (&case.health.security, &case.health.install);
-    // One that is not ours or has no x is not run for that.
-    let runnable = install.hook.is(&Some(true)) && !install.hook_executable.is(&false);
-    if !security.selinux.is(&true) || !runnable || case.daemon.unhooked.is_empty() {
+    // One that is not ours has a finding of its own, and one without x libvirt does not call.
+    let called = install.hook.is(&Some(true)) && !install.hook_executable.is(&false);
+    let confined = security.selinux.is(&true) && security.virtqemud_confined.is(&true);
+    if !called || !confined || case.daemon.hook_proven != Some(false) {
         return None;
     }
-    let cause =
-        format!("libvirt did not run our hook, which SELinux, enforcing, may have kept from it: {SO}");
+    let cause = "SELinux, enforcing, confines virtqemud, and nothing shows yet that it lets it run our hook and the hook ask \
+                 gpuvirtd: if not, VMs with GPUs do not start, or none does";
     let found = Finding::new(FindingCode::HookBlocked, Severity::Warning, Subject::Host, cause)
         .seen(security.selinux.shows("1"))
-        .seen(unhooked(case))
-        .remedy(format!("{DENIED} # what is denied"))
-        .remedy(format!(
-            "{DENIED} | audit2allow -M gpuvirt-hook; semodule -i gpuvirt-hook.pp # allows what was denied"
-        ));
-    if !security.hooks_unconfined.is(&Some(false)) {
-        return Some(found);
-    }
-    Some(found.seen(security.hooks_unconfined.shows("off")).remedy(
-        "setsebool -P virt_hooks_unconfined on # where the policy lets it help: Fedora's is for virtnetworkd",
-    ))
+        .seen(virtqemud(case))
+        .seen_at("gpuvirtd", "no call of the hook since it was started");
+    let found = boolean(case).into_iter().fold(found, Finding::seen);
+    Some(
+        found
+            .remedy("virsh start NAME # of a VM with a GPU: where it starts, nothing is wrong, and this is found no more")
+            .remedy(format!("{DENIED} # what was denied"))
+            .remedy(format!(
+                "{DENIED} | audit2allow -M gpuvirt-hook; semodule -i gpuvirt-hook.pp # allows it: once more where the next \
+                 start is refused, for what the hook does then"
+            )),
+    )
 }
 
-/// What SELinux denied of hooks in the last ten minutes.
-const DENIED: &str = "ausearch -m avc -ts recent | grep hook";
+fn virtqemud(case: &Case<'_>) -> Evidence {
+    let mut daemons = case.health.memory.lockers.known().into_iter().flatten();
+    let process = daemons.find(|daemon| daemon.command == "virtqemud");
+    let source = process
+        .map_or_else(|| "virtqemud".to_owned(), |process| format!("/proc/{}/attr/current", process.pid));
+    Evidence { source, value: "virtqemud_t".to_owned() }
+}
+
+/// The boolean that is often named for this, and is of no use.
+fn boolean(case: &Case<'_>) -> Option<Evidence> {
+    let boolean = &case.health.security.hooks_unconfined;
+    let on = if (*boolean.known()?)? { "on" } else { "off" };
+    Some(boolean.shows(format!("{on}: in Fedora's policy it is for virtnetworkd's hooks")))
+}
+
+/// What SELinux denied libvirt's daemon of hooks, and the hook of gpuvirt. Since the boot: the module that is made of it takes the
+/// place of an earlier one, whose denials it must have too.
+const DENIED: &str = "ausearch -m AVC -ts boot | grep -e hook -e gpuvirt";
 
 fn apparmor(case: &Case<'_>) -> Option<Finding> {
     let hooks = &case.health.security.apparmor_hooks;

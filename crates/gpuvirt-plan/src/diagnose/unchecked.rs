@@ -24,6 +24,7 @@ pub(super) fn list(case: &Case<'_>) -> Vec<(String, Unknown)> {
     add("Secure Boot", unknown(&health.security.secure_boot));
     add("the kernel's lockdown", unknown(&health.security.lockdown));
     add("SELinux", unknown(&health.security.selinux));
+    add("how SELinux confines virtqemud", confinement(case));
     add("AppArmor's profile of libvirt", unknown(&health.security.apparmor_hooks));
     add("libvirt's hook", unknown(&health.install.hook));
     add("what is installed", unknown(&health.install.libvirt));
@@ -38,6 +39,13 @@ pub(super) fn list(case: &Case<'_>) -> Vec<(String, Unknown)> {
         add("interrupt remapping", Some(why));
     }
     list
+}
+
+/// Of interest where SELinux enforces. Earlier recordings have no word of it.
+fn confinement<'a>(case: &Case<'a>) -> Option<&'a Unknown> {
+    let security = &case.health.security;
+    let why = security.virtqemud_confined.unknown().filter(|_| security.selinux.is(&true));
+    why.filter(|why| !matches!(why, Unknown::NotRecorded))
 }
 
 fn unknown<T>(fact: &Fact<T>) -> Option<&Unknown> {

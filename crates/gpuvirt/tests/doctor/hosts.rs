@@ -63,9 +63,49 @@ pub fn confined_in_name() -> Vec<(&'static str, Bed)> {
     ]
 }
 
-/// SELinux as Fedora has it: enforcing, and its boolean for hooks off.
-pub fn enforcing(bed: Bed) -> Bed {
-    bed.file("/sys/fs/selinux/enforce", "1").file("/sys/fs/selinux/booleans/virt_hooks_unconfined", "0 0")
+/// SELinux as Fedora has it: enforcing, and its boolean for hooks off. Nothing shows that the hook gets through.
+fn enforcing(bed: Bed) -> Bed {
+    let mut bed = bed
+        .file("/sys/fs/selinux/enforce", "1")
+        .file("/sys/fs/selinux/booleans/virt_hooks_unconfined", "0 0")
+        .treated(|health| health.security.virtqemud_confined.value = Reading::Known(true));
+    bed.daemon.hook_proven = Some(false);
+    bed
+}
+
+/// SELinux that lets the hook through, that does not enforce, or that does not confine the daemon that runs VMs.
+pub fn let_through() -> Vec<(&'static str, Bed)> {
+    let bed = || enforcing(Bed::healthy());
+    let mut called = bed();
+    called.daemon.hook_proven = Some(true);
+    let mut unasked = bed();
+    unasked.daemon.hook_proven = None;
+    let libvirtd = bed().treated(|health| health.security.virtqemud_confined.value = Reading::Known(false));
+    let unknown = bed().treated(|health| {
+        health.security.virtqemud_confined.value = Reading::Unknown(Unknown::NotRecorded);
+    });
+    vec![
+        ("SELinux, and a hook that called", called),
+        ("SELinux, and nobody who could have been called", unasked),
+        ("SELinux, and libvirtd", libvirtd),
+        ("SELinux, and nobody knows how it confines", unknown),
+        ("SELinux, permissive", bed().file("/sys/fs/selinux/enforce", "0")),
+        ("no SELinux", bed().absent("/sys/fs/selinux/enforce")),
+    ]
+}
+
+#[test]
+fn of_selinux_both_denials_are_looked_for() {
+    let found = enforcing(Bed::healthy()).examine().findings;
+    let lines: Vec<&str> = found.iter().flat_map(|one| &one.remedy).map(String::as_str).collect();
+    let asks = lines.iter().filter(|line| line.starts_with("ausearch")).collect::<Vec<_>>();
+    assert!(
+        asks.len() == 2 && asks.iter().all(|line| line.contains("grep -e hook -e gpuvirt")),
+        "{lines:#?}"
+    );
+    // Each module takes the place of the one before: it is made of all denials so far.
+    assert!(asks.iter().all(|line| line.contains("-ts boot")), "{lines:#?}");
+    assert!(lines.iter().all(|line| !line.contains("setsebool")), "{lines:#?}");
 }
 
 pub fn cases() -> Vec<Case> {
@@ -287,13 +327,8 @@ fn installed() -> Vec<Case> {
             bed.treated(|health| health.install.hook_executable.value = Reading::Known(false))
         }),
         case("half an installation", F::HookProgramMissing, S::Error, |bed| bed.absent("/usr/bin/gpuvirt")),
-        case("SELinux, and a start without the hook", F::HookBlocked, S::Warning, |bed| {
-            let mut bed = enforcing(bed);
-            bed.daemon.unhooked = vec!["games".to_owned()];
-            bed
-        })
-        .also(&[F::HookNotRun])
-        .says("started without a hook's call: games"),
+        case("SELinux that confines virtqemud", F::HookBlocked, S::Warning, enforcing)
+            .says("VMs with GPUs do not start, or none does"),
         case("AppArmor", F::HookBlocked, S::Error, |bed| bed.file(PROFILE, "profile libvirtd {\n}\n")),
         case("AppArmor, with the rule in a comment", F::HookBlocked, S::Error, |bed| {
             confined(bed).file(LOCAL, "# /etc/libvirt/hooks/** rmix,\n")
@@ -306,7 +341,7 @@ fn installed() -> Vec<Case> {
             bed
         }),
         case(
-            "a start without the hook, which SELinux did not keep from it",
+            "a start without the hook, which has no x: SELinux has no part in that",
             F::HookNotRun,
             S::Error,
             |bed| {

@@ -62,11 +62,20 @@ pub(super) async fn testimony(
         let versions = versions(context, Patience::Usual);
         let libvirt = libvirt(context, &picture, versions, Patience::Usual);
         let daemon = daemon(context, &picture, &before);
-        let lockers = context.outside.host.health(&picture.view.observed).memory.lockers.value;
+        let Health { memory, security, .. } = context.outside.host.health(&picture.view.observed);
+        let (lockers, virtqemud_confined) = (memory.lockers.value, security.virtqemud_confined.value);
         let Picture { view, problems, .. } = picture;
         let View { observed, desired, records } = view;
-        let testimony =
-            Testimony { desired, records, problems, libvirt, daemon, lockers, ..Testimony::default() };
+        let testimony = Testimony {
+            desired,
+            records,
+            problems,
+            libvirt,
+            daemon,
+            lockers,
+            virtqemud_confined,
+            ..Testimony::default()
+        };
         Ok(TestimonyDocument::new(testimony.of(&observed)))
     };
     context.read(read).await.map(Json)
@@ -134,9 +143,8 @@ fn machines(context: &Context, domains: &[Domain], patience: Patience) -> Readin
     Reading::Known(machines)
 }
 
-/// VMs that have a device of a managed GPU, and started without a call of our hook's: it calls for no others.
-fn unhooked(context: &Context, view: &View) -> Vec<String> {
-    let started = context.hook_watch.without();
+/// VMs that run with a device of a managed GPU: the hook calls for no others.
+fn with_ours(view: &View) -> impl Iterator<Item = &Domain> {
     let managed = |device: &Hostdev| {
         let gpu = match device {
             Hostdev::Pci { address, .. } => view.observed.gpu_of(*address).map(|gpu| gpu.address),
@@ -145,9 +153,24 @@ fn unhooked(context: &Context, view: &View) -> Vec<String> {
         gpu.is_some_and(|gpu| view.desired.gpu(gpu).is_some())
     };
     let running = view.observed.domains.known().into_iter().flatten();
-    let concerned =
-        running.filter(|domain| domain.live.iter().any(managed) && started.contains(&domain.name));
+    running.filter(move |domain| domain.live.iter().any(managed))
+}
+
+/// Those of them that started without a call of our hook's.
+fn unhooked(context: &Context, view: &View) -> Vec<String> {
+    let started = context.hook_watch.without();
+    let concerned = with_ours(view).filter(|domain| started.contains(&domain.name));
     concerned.map(|domain| domain.name.clone()).collect()
+}
+
+/// Whether libvirt is known to run the hook, and the hook to reach us: it called, or a VM with a device of ours runs since before
+/// we came. While no GPU is managed nobody calls; then a start shows that libvirt may run it, where it knows of it.
+fn hook_proven(context: &Context, view: &View) -> bool {
+    let watch = &context.hook_watch;
+    let without = watch.without();
+    watch.was_heard()
+        || with_ours(view).any(|domain| !without.contains(&domain.name))
+        || (view.desired.gpus.is_empty() && watch.saw_a_start())
 }
 
 /// What the daemon knows of itself. `before`: the GPUs that changes were at when the picture was begun.
@@ -170,6 +193,7 @@ fn daemon(context: &Context, picture: &Picture, before: &BTreeSet<PciAddress>) -
         problems: problems.collect(),
         unsettled,
         unhooked: unhooked(context, view),
+        hook_proven: Some(hook_proven(context, view)),
         no_writer: context.outside.host.writers().err().map(|why| chain(&why)),
         at_work: (&changing | &context.restored.to_come()).into_iter().collect(),
         unrestored: context.restored.in_trouble(),

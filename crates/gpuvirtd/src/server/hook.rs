@@ -37,8 +37,9 @@ pub(super) async fn call(
     }
     let HookCall { event, domain } = asked;
     let (vm, uuid) = (domain.name.clone(), domain.uuid);
-    if event != HookEvent::Release {
-        context.hook_watch.called(&vm);
+    match event {
+        HookEvent::Prepare | HookEvent::Running => context.hook_watch.called(&vm),
+        HookEvent::Release => context.hook_watch.called_at_an_end(),
     }
     let result = match event {
         HookEvent::Prepare => {

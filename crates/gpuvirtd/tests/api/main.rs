@@ -7,6 +7,7 @@ mod access;
 mod bodies;
 mod ended;
 mod fakes;
+mod hook_seen;
 mod http;
 mod leaving;
 mod once;

@@ -36,15 +36,20 @@ pub(super) const TEXTS: &[Explanation] = &[
     },
     Explanation {
         name: "hook-blocked",
-        cause: "SELinux or AppArmor confines libvirt's daemon and what it runs. Its policy on this host \
-                keeps the hook from running, or from asking gpuvirtd. Of SELinux that is likely, not certain: what a \
-                policy lets libvirt's daemon run differs from release to release.",
-        evidence: "SELinux: enforcing, and a VM that was started without the hook's call. AppArmor: on, and a profile \
-                of libvirt's daemon that is enforced and lets nothing below /etc/libvirt/hooks be executed, neither \
-                itself nor in the file in /etc/apparmor.d/local that it includes.",
-        remedy: "SELinux: ausearch -m avc -ts recent | grep hook shows what is denied; with that as its input, audit2allow -M \
-                gpuvirt-hook makes a module, and semodule -i gpuvirt-hook.pp allows it. setsebool -P \
-                virt_hooks_unconfined on helps with policies that let it: Fedora's is for virtnetworkd alone. \
+        cause: "SELinux or AppArmor confines libvirt's daemon and what it runs. With SELinux a hook that may not be run is called \
+                all the same, as libvirt looks at its permissions alone: each start of a VM is then refused, and a restart of \
+                virtqemud ends VMs that run. Where the hook runs and may not ask gpuvirtd, VMs with GPUs do not start. That is \
+                to be expected, and not certain: what a policy lets virtqemud run differs from release to release. With \
+                AppArmor starts are not checked.",
+        evidence: "SELinux: enforcing, a virtqemud whose process is of the type virtqemud_t (libvirtd's virtd_t may run hooks), and \
+                nothing that shows the contrary: a call of the hook since gpuvirtd was started, or a VM that runs with a card of \
+                gpuvirt's. AppArmor: on, and a profile of libvirt's daemon that is enforced and lets nothing below \
+                /etc/libvirt/hooks be executed, neither itself nor in the file in /etc/apparmor.d/local that it includes.",
+        remedy: "SELinux: start a VM with a GPU; where that works, nothing is wrong. Else ausearch -m AVC -ts boot | grep -e hook \
+                -e gpuvirt shows what was denied; with that as its input, audit2allow -M gpuvirt-hook makes a module, and \
+                semodule -i gpuvirt-hook.pp allows it. First the hook's execution is denied, and once that is allowed, that it \
+                connects to gpuvirt's socket in /run/gpuvirt: start the VM again, and make the module anew. The boolean \
+                virt_hooks_unconfined does not help: it is for other daemons' hooks. \
                 AppArmor: the rules of the distribution's own profile, in /etc/apparmor.d/local, and \
                 apparmor_parser -r. A profile that includes no such file has lost its end: put the rules into itself.",
     },
@@ -54,6 +59,7 @@ pub(super) const TEXTS: &[Explanation] = &[
                 often libvirt was started before the first hook was installed.",
         evidence: "libvirt's events of started VMs, beside the hook's calls.",
         remedy: "systemctl restart libvirtd (or virtqemud): running VMs go on. Then look for other causes: \
-                permissions, SELinux, AppArmor.",
+                permissions, those of its folder too, and AppArmor. SELinux does not do this: a hook that it \
+                denies is called, and the start refused.",
     },
 ];

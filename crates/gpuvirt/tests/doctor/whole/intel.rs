@@ -74,10 +74,21 @@ pub fn breaks() -> Vec<Break> {
             "/sys/fs/selinux/booleans/virt_hooks_unconfined",
             |made| {
                 told(made.file("/sys/fs/selinux/booleans/virt_hooks_unconfined", "0 0"), |told| {
-                    told.daemon.unhooked = vec!["games".to_owned()];
+                    told.daemon.hook_proven = Some(false);
+                    told.virtqemud_confined = Reading::Known(true);
                 })
             },
             Found(F::HookBlocked, "virt_hooks_unconfined"),
+        ),
+        broken(
+            "how SELinux confines virtqemud",
+            |made| {
+                told(made, |told| {
+                    let what = "permission denied".to_owned();
+                    told.virtqemud_confined = Reading::Unknown(Unknown::Unreadable { what });
+                })
+            },
+            Unchecked("how SELinux confines virtqemud"),
         ),
         broken(LOCKDOWN, nvidia_gone, Found(F::DriverUnsigned, LOCKDOWN)),
         broken(SECURE_BOOT, |made| nvidia_gone(made).forget(LOCKDOWN), Found(F::DriverUnsigned, SECURE_BOOT)),
