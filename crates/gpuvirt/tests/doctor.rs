@@ -10,11 +10,17 @@ mod doctor {
     pub mod bed;
     pub mod by_id;
     pub mod cards;
+    pub mod drivers;
+    pub mod guest_drivers;
+    pub mod hook;
     pub mod hosts;
     pub mod kept;
     pub mod lab;
+    pub mod memory;
     pub mod missing;
+    pub mod power;
     pub mod remedies;
+    pub mod screens;
     pub mod untranslated;
     pub mod virtual_functions;
     pub mod vms;
@@ -37,6 +43,12 @@ fn cases() -> Vec<Case> {
         doctor::untranslated::cases(),
         doctor::virtual_functions::cases(),
         doctor::vms::cases(),
+        doctor::drivers::cases(),
+        doctor::power::cases(),
+        doctor::screens::cases(),
+        doctor::guest_drivers::cases(),
+        doctor::memory::cases(),
+        doctor::hook::cases(),
     ];
     cases.into_iter().flatten().collect()
 }
@@ -110,19 +122,19 @@ fn the_table_of_the_document_is_that_of_the_file() {
 
 #[test]
 fn what_goes_together_or_is_as_it_should_be_is_no_finding() {
-    let mut beds = doctor::vms::guest_drivers_without_fault();
+    let mut beds = doctor::guest_drivers::without_fault();
     // The host uses a card that no VM is to have, and QEMU runs with one that a VM has.
     beds.push(("a program on the host's card", Bed::healthy().retouched(|observed| held(observed, "Xorg"))));
     let qemu = Bed::healthy().vm("games", |_, _| {}).retouched(|observed| held(observed, "qemu-system-x86"));
     beds.push(("the VM itself", qemu));
     beds.push(("nothing to claim, and nobody who does", doctor::hosts::unclaimed_and_shared()));
     beds.extend(doctor::missing::nothing_missing());
-    beds.extend(doctor::hosts::confined_in_name());
-    beds.extend(doctor::cards::driver_not_missed());
-    beds.extend(doctor::cards::asleep_and_no_harm());
+    beds.extend(doctor::hook::confined_in_name());
+    beds.extend(doctor::drivers::not_missed());
+    beds.extend(doctor::power::asleep_and_no_harm());
     beds.extend(doctor::kept::nothing_kept());
-    beds.extend(doctor::vms::room_enough());
-    beds.extend(doctor::hosts::let_through());
+    beds.extend(doctor::memory::room_enough());
+    beds.extend(doctor::hook::let_through());
     beds.extend(doctor::remedies::of_no_use());
     beds.extend(doctor::untranslated::translated());
     beds.extend(doctor::virtual_functions::of_vms());
@@ -257,16 +269,16 @@ fn prose_is_told_from_a_command() {
 /// The hook may run when the remedy has been typed as it is.
 #[test]
 fn the_remedy_of_a_blocked_hook_makes_it_go() {
-    let blocked = doctor::hosts::confined(Bed::healthy());
+    let blocked = doctor::hook::confined(Bed::healthy());
     let found = blocked.examine().findings;
     assert_eq!(found.iter().map(|finding| finding.code).collect::<Vec<_>>(), [FindingCode::HookBlocked]);
     let root = tempfile::tempdir().unwrap();
     let file = root.path().join("local");
-    let typed = found[0].remedy[0].replace(doctor::hosts::LOCAL, file.to_str().unwrap());
-    let loads = format!("apparmor_parser() {{ [ \"$*\" = '-r {}' ]; }}; {typed}", doctor::hosts::PROFILE);
+    let typed = found[0].remedy[0].replace(doctor::hook::LOCAL, file.to_str().unwrap());
+    let loads = format!("apparmor_parser() {{ [ \"$*\" = '-r {}' ]; }}; {typed}", doctor::hook::PROFILE);
     assert!(std::process::Command::new("bash").args(["-c", &loads]).status().unwrap().success(), "{typed}");
     let text = std::fs::read_to_string(file).unwrap();
-    let after = doctor::hosts::confined(Bed::healthy()).file(doctor::hosts::LOCAL, &text).examine().findings;
+    let after = doctor::hook::confined(Bed::healthy()).file(doctor::hook::LOCAL, &text).examine().findings;
     assert!(after.is_empty(), "{text}: {after:#?}");
 }
 

@@ -6,7 +6,7 @@ use super::bed::{Bed, Case, FIRST, SECOND, at};
 use super::cards::direct;
 use super::kept::told;
 
-const CONF: &str = "/etc/modprobe.d/mine.conf";
+const CONF: &str = "/etc/modprobe.d/vfio.conf";
 
 pub fn cases() -> Vec<Case> {
     let case = Case::new;

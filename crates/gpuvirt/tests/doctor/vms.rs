@@ -1,18 +1,17 @@
-//! VMs: devices, memory, machine.
+//! VMs: devices, machine.
 
-use gpuvirt_model::health::Locker;
 use gpuvirt_model::{
-    ConfiguredType, DomainState, FindingCode as F, Framework, Holders, HostDriver, HostDriverKind, Hostdev,
-    HugePages, MachineBus, ProfileName, Reading, Request, Severity as S, Vgpu, Viommu, Wanted,
+    ConfiguredType, DomainState, FindingCode as F, Framework, Holders, Hostdev, MachineBus, ProfileName,
+    Request, Severity as S, Vgpu, Wanted,
 };
 use uuid::Uuid;
 
 use super::bed::{Bed, Case, SECOND, at};
 
-const VGPU: Uuid = Uuid::from_u128(7);
+pub const VGPU: Uuid = Uuid::from_u128(7);
 
 /// The first card has a vGPU.
-fn with_vgpu(observed: &mut gpuvirt_model::Observed) {
+pub fn with_vgpu(observed: &mut gpuvirt_model::Observed) {
     let id = gpuvirt_model::VgpuId::Mdev(VGPU);
     let gpu = at("0000:01:00.0");
     let vgpu = Vgpu {
@@ -40,92 +39,8 @@ fn request(assigned: Option<Hostdev>) -> Request {
 
 pub fn cases() -> Vec<Case> {
     let mut cases = devices();
-    cases.extend(memory());
     cases.extend(machines());
-    cases.extend(guest_drivers());
     cases
-}
-
-/// The card makes vGPUs by NVIDIA's manager of vGPU software 17.
-fn with_manager(observed: &mut gpuvirt_model::Observed) {
-    with_vgpu(observed);
-    let gpu = observed.gpus.get_mut(&at("0000:01:00.0")).unwrap();
-    let (version, evidence) = (Some("550.163.02".to_owned()), "the card offers vGPU types".to_owned());
-    gpu.driver = HostDriver { kind: HostDriverKind::VgpuHost, version, evidence };
-}
-
-/// A VM with the vGPU, in whose guest this is.
-fn with_driver(bed: Bed, change: fn(&mut gpuvirt_model::Domain, &mut gpuvirt_model::Machine)) -> Bed {
-    bed.vm("cad", change).retouched(with_manager)
-}
-
-fn guest_drivers() -> Vec<Case> {
-    let case = Case::new;
-    vec![
-        case("a data center driver with a vGPU", F::DriverDoesNotFit, S::Error, |bed: Bed| {
-            with_driver(bed, |domain, machine| {
-                domain.config = vec![Hostdev::Mdev { uuid: VGPU }];
-                domain.requests.guest_driver = Some("NVIDIA-Linux-x86_64-550.127.05.run".to_owned());
-                machine.devices.clear();
-            })
-        }),
-        case("a GRID driver that is newer than the manager", F::DriverDoesNotFit, S::Error, |bed| {
-            with_driver(bed, |domain, machine| {
-                domain.config = vec![Hostdev::Mdev { uuid: VGPU }];
-                domain.requests.guest_driver = Some("NVIDIA-Linux-x86_64-580.65.06-grid.run".to_owned());
-                machine.devices.clear();
-            })
-        }),
-        case("a manager in a guest", F::DriverDoesNotFit, S::Error, |bed| {
-            bed.vm("cad", |domain, _| {
-                domain.requests.guest_driver = Some("NVIDIA-Linux-x86_64-550.163.02-vgpu-kvm.run".to_owned());
-            })
-        }),
-    ]
-}
-
-/// What goes together, what can't be told, and what nobody stated: no findings.
-pub fn guest_drivers_without_fault() -> Vec<(&'static str, Bed)> {
-    let bed = || Bed::healthy();
-    vec![
-        (
-            "nothing stated",
-            with_driver(bed(), |domain, machine| {
-                domain.config = vec![Hostdev::Mdev { uuid: VGPU }];
-                machine.devices.clear();
-            }),
-        ),
-        (
-            "the manager's own release",
-            with_driver(bed(), |domain, machine| {
-                domain.config = vec![Hostdev::Mdev { uuid: VGPU }];
-                domain.requests.guest_driver = Some("NVIDIA-Linux-x86_64-550.163.01-grid.run".to_owned());
-                machine.devices.clear();
-            }),
-        ),
-        (
-            "a data center driver with a whole card",
-            bed().vm("cad", |domain, _| {
-                domain.requests.guest_driver = Some("NVIDIA-Linux-x86_64-550.127.05.run".to_owned());
-            }),
-        ),
-        (
-            "a bare version",
-            with_driver(bed(), |domain, machine| {
-                domain.config = vec![Hostdev::Mdev { uuid: VGPU }];
-                domain.requests.guest_driver = Some("550.163.01".to_owned());
-                machine.devices.clear();
-            }),
-        ),
-        (
-            "what nobody knows",
-            with_driver(bed(), |domain, machine| {
-                domain.config = vec![Hostdev::Mdev { uuid: VGPU }];
-                domain.requests.guest_driver = Some("vmware-svga 1.0".to_owned());
-                machine.devices.clear();
-            }),
-        ),
-    ]
 }
 
 fn devices() -> Vec<Case> {
@@ -182,117 +97,6 @@ fn devices() -> Vec<Case> {
         case("two VMs start with the host", F::AlsoDefinedIn, S::Warning, |bed| {
             bed.vm("a", |domain, _| domain.autostart = true).vm("bb", |domain, _| domain.autostart = true)
         }),
-    ]
-}
-
-fn memory() -> Vec<Case> {
-    let case = Case::new;
-    vec![
-        case("a hard limit that is too low", F::MemoryNotLockable, S::Error, |bed: Bed| {
-            bed.vm("games", |domain, _| domain.guest.hard_limit_kib = Some(8 << 20))
-        }),
-        case("more memory than the host has", F::MemoryNotLockable, S::Error, |bed| {
-            bed.vm("games", |domain, _| domain.guest.memory_kib = Some(128 << 20))
-        }),
-        case("too few huge pages", F::MemoryNotLockable, S::Error, |bed| {
-            bed.vm("games", |domain, _| domain.guest.huge_pages = Some(HugePages::HostDefault))
-        })
-        .says("8192 huge pages of 2 MiB, and this host has 0 of them"),
-        case("a hard limit of just the memory", F::MemoryLimit, S::Warning, |bed| {
-            bed.vm("games", |domain, _| domain.guest.hard_limit_kib = Some(16 << 20))
-        })
-        .says("leaves 0 KiB besides the 16 GiB"),
-        case("a hard limit of a little more than the memory", F::MemoryLimit, S::Warning, |bed| {
-            bed.vm("games", |domain, _| domain.guest.hard_limit_kib = Some((17 << 20) - 1024))
-        })
-        .says("leaves 1023 MiB besides the 16 GiB"),
-        case("all of them together", F::MemoryOvercommitted, S::Warning, |bed| {
-            bed.vm("games", |domain, _| {
-                (domain.autostart, domain.guest.memory_kib) = (true, Some(48 << 20));
-            })
-            .vm("work1", |domain, machine| {
-                (domain.state, domain.guest.memory_kib) = (DomainState::Active, Some(32 << 20));
-                domain.config = vec![Hostdev::Pci { address: at("0000:01:00.0"), managed: false }];
-                machine.devices.clear();
-            })
-        })
-        .also(&[F::BootDisplay]),
-        case("huge pages that each VM alone finds enough of", F::MemoryOvercommitted, S::Warning, crowded)
-            .also(&[F::BootDisplay])
-            .says("games, work1 run or start with the host and need 16384 huge pages of 2 MiB together, of 10000"),
-        case("a balloon", F::BalloonUseless, S::Note, |bed| {
-            bed.vm("games", |_, machine| (machine.balloon, machine.current_kib) = (true, Some(8 << 20)))
-        }),
-        case("libvirt without the capability", F::LockLimitLow, S::Error, |bed| {
-            bed.vm("games", |_, _| {}).treated(|health| {
-                let command = "virtqemud".to_owned();
-                let locker = Locker { pid: 7, command, limit_kib: Some(64), may_raise: false };
-                health.memory.lockers.value = Reading::Known(vec![locker]);
-            })
-        }),
-        case("a vGPU whose driver may lock too little", F::MemoryLimit, S::Warning, |bed| {
-            bed.vm("games", |domain, machine| {
-                domain.config = vec![Hostdev::Mdev { uuid: VGPU }];
-                domain.guest.hard_limit_kib = Some(8 << 20);
-                machine.devices.clear();
-            })
-            .retouched(with_vgpu)
-        }),
-        case("an IOMMU of the guest's without caching mode", F::ViommuCachingMode, S::Warning, |bed| {
-            bed.vm("games", |domain, _| {
-                domain.guest.viommu = Some(Viommu { model: "intel".to_owned(), caching_mode: false });
-            })
-        }),
-        case("an IOMMU of the guest's and a vGPU", F::ViommuWithVgpu, S::Error, |bed| {
-            bed.vm("games", |domain, machine| {
-                domain.config = vec![Hostdev::Mdev { uuid: VGPU }];
-                domain.guest.viommu = Some(Viommu { model: "intel".to_owned(), caching_mode: true });
-                machine.devices.clear();
-            })
-            .retouched(with_vgpu)
-        }),
-    ]
-}
-
-const POOL: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB";
-
-/// Two VMs of 8192 huge pages each that start with the host.
-fn crowded(bed: Bed) -> Bed {
-    bed.file(&format!("{POOL}/nr_hugepages"), "10000\n")
-        .vm("games", |domain, _| {
-            (domain.autostart, domain.guest.huge_pages) = (true, Some(HugePages::HostDefault));
-        })
-        .vm("work1", |domain, machine| {
-            (domain.autostart, domain.guest.huge_pages) = (true, Some(HugePages::Kib(2048)));
-            domain.config = vec![Hostdev::Pci { address: at("0000:01:00.0"), managed: false }];
-            machine.devices.clear();
-        })
-}
-
-#[test]
-fn huge_pages_of_vms_that_take_turns_or_fit_together_are_enough() {
-    let found = |bed: Bed| -> Vec<F> { bed.examine().findings.iter().map(|finding| finding.code).collect() };
-    assert!(found(crowded(Bed::healthy())).contains(&F::MemoryOvercommitted));
-    let enough = crowded(Bed::healthy()).file(&format!("{POOL}/nr_hugepages"), "16384\n");
-    assert!(!found(enough).contains(&F::MemoryOvercommitted));
-    let mut turns = crowded(Bed::healthy());
-    turns.domains = turns.domains.map(|mut domains| {
-        domains[0].autostart = false;
-        domains
-    });
-    assert!(!found(turns).contains(&F::MemoryOvercommitted));
-}
-
-/// Memory that is there when the VM's turn comes.
-pub fn room_enough() -> Vec<(&'static str, Bed)> {
-    let turns = Bed::healthy().file(&format!("{POOL}/nr_hugepages"), "8192\n");
-    let limited = Bed::healthy().vm("games", |domain, _| domain.guest.hard_limit_kib = Some(17 << 20));
-    vec![
-        (
-            "huge pages that another VM has now",
-            turns.vm("games", |domain, _| domain.guest.huge_pages = Some(HugePages::HostDefault)),
-        ),
-        ("a hard limit as libvirt would set it", limited),
     ]
 }
 
