@@ -54,11 +54,17 @@ fn no_driver(case: &Case<'_>, gpu: &Gpu) -> Vec<Finding> {
             .seen(fact.shows(format!("{} installed and not loaded", asleep.join(", "))));
         if awake.is_empty() { finding } else { finding.seen(loaded(case, &awake)) }
     };
-    let cause = "the host is to use it, and no driver has it".to_owned();
+    let cause = if awake.is_empty() {
+        "the host is to use it, and no driver has it".to_owned()
+    } else {
+        format!("the host is to use it: {}, and {} is not loaded", did_not_take(&awake), asleep.join(" or "))
+    };
     let found = finding(FindingCode::NoHostDriver, Severity::Warning, cause);
     // A driver that nothing keeps away is the one to look at: of two, one is often kept away for the other's sake.
     let free: Vec<&str> = asleep.iter().copied().filter(|name| keeper(case, name).is_none()).collect();
-    let Some(first) = free.first() else { return vec![kept_away(case, &asleep, found)] };
+    // The loaded one may be this card's all the same: then the kernel tells why it did not take it.
+    let found_for = |found: Finding| if awake.is_empty() { found } else { asked_again(gpu, found) };
+    let Some(first) = free.first() else { return vec![found_for(kept_away(case, &asleep, found))] };
     let refused = refused(case, &free).map(|(name, file, why)| {
         let cause = format!(
             "this kernel loads modules with a signature that it trusts and no others, and {name} did not come with it ({file}): \
@@ -69,7 +75,7 @@ fn no_driver(case: &Case<'_>, gpu: &Gpu) -> Vec<Finding> {
             .remedy(format!("modprobe {name}; journalctl -k -b | grep -i -e 'key was rejected' -e lockdown"))
             .remedy("sign it with a key of your own (mokutil --import KEY.der, and reboot), or turn Secure Boot off")
     });
-    [Some(found.remedy(format!("modprobe {first}"))), refused].into_iter().flatten().collect()
+    [Some(found_for(found.remedy(format!("modprobe {first}")))), refused].into_iter().flatten().collect()
 }
 
 /// Drivers that are loaded.
@@ -79,11 +85,22 @@ fn loaded(case: &Case<'_>, awake: &[&str]) -> Evidence {
 
 /// The finding where drivers that could have the card are loaded and have not taken it, and no other one is offered.
 fn not_taken(case: &Case<'_>, gpu: &Gpu, awake: &[&str]) -> Finding {
-    let (names, are) = (awake.join(" and "), if awake.len() == 1 { "is" } else { "are" });
-    let cause = format!("the host is to use it, and {names} {are} loaded and did not take it");
-    Finding::new(FindingCode::NoHostDriver, Severity::Warning, Subject::Gpu(gpu.address), cause)
-        .seen_at(format!("/sys/bus/pci/devices/{}/driver", gpu.address), "none")
-        .seen(loaded(case, awake))
+    let cause = format!("the host is to use it, and {}", did_not_take(awake));
+    let finding =
+        Finding::new(FindingCode::NoHostDriver, Severity::Warning, Subject::Gpu(gpu.address), cause)
+            .seen_at(format!("/sys/bus/pci/devices/{}/driver", gpu.address), "none")
+            .seen(loaded(case, awake));
+    asked_again(gpu, finding)
+}
+
+fn did_not_take(awake: &[&str]) -> String {
+    let are = if awake.len() == 1 { "is" } else { "are" };
+    format!("{} {are} loaded and did not take it", awake.join(" and "))
+}
+
+/// The same, with what shows why a loaded driver does not take the card.
+fn asked_again(gpu: &Gpu, finding: Finding) -> Finding {
+    finding
         .remedy(format!("echo {} > /sys/bus/pci/drivers_probe # asks it once more", gpu.address))
         .remedy(format!("journalctl -k | grep {} # why it does not take it", gpu.address))
 }

@@ -46,6 +46,15 @@ fn waits_for_driver(bed: Bed, file: &str) -> Bed {
 }
 
 #[test]
+fn a_driver_that_sleeps_is_woken_and_one_that_is_loaded_asked_again() {
+    let found = waits_for_xe(Bed::healthy()).examine().findings;
+    let one = found.iter().find(|finding| finding.code == F::NoHostDriver).unwrap();
+    assert_eq!(one.cause, "the host is to use it: i915 is loaded and did not take it, and xe is not loaded");
+    let begins: Vec<&str> = one.remedy.iter().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(begins, ["modprobe", "echo", "journalctl"], "{:#?}", one.remedy);
+}
+
+#[test]
 fn no_other_driver_is_woken_where_one_is_loaded() {
     let bed = loaded(Bed::healthy(), "x/nvidia.ko:\nkernel/x/nouveau.ko:\n")
         .absent("/sys/module/nouveau/initstate")
