@@ -119,6 +119,7 @@ impl<'a> Reader<'a> {
         match line.split(' ').collect::<Vec<_>>()[..] {
             ["apt", "install", ..] => self.declare_the_cards(),
             ["virsh", "start", guest] | ["gpuvirt", "vm", "start", guest] => self.wait_for(guest),
+            ["systemctl", "restart", "libvirtd"] => self.let_libvirt_begin(),
             ["until", ..] => self.settle(),
             _ => {}
         }
@@ -128,6 +129,12 @@ impl<'a> Reader<'a> {
     fn declare_the_cards(&mut self) {
         self.lab.sh("cp /lab/e2e/gpuvirtd.toml /etc/gpuvirt/ && systemctl restart gpuvirtd").expect(0);
         self.note("The lab's configuration is put in place: its emulated cards count as GPUs because /etc/gpuvirt/gpuvirtd.toml names them.");
+    }
+
+    /// People take longer to type the next line than libvirt takes to begin, emulated though it is here.
+    fn let_libvirt_begin(&self) {
+        let began = "virsh -q list --all && gpuvirt status | grep -q 'known from libvirt'";
+        self.lab.sh(&format!("timeout 60 sh -c \"until {began}; do sleep 0.5; done\"")).expect(0);
     }
 
     /// The guest's own words about its PCI bus.
