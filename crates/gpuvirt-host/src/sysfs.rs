@@ -48,6 +48,20 @@ pub trait Sysfs: Send + Sync {
         self.read(path, limit).map_err(ReadError::Errno)
     }
 
+    /// A long text line by line, each without its newline and as it is read, so that nobody holds all of it: the mappings of one
+    /// process may be megabytes. What is no UTF-8 in a line is replaced. The first error of `line` ends it.
+    ///
+    /// # Errors
+    /// As [`Sysfs::read`], and that of `line`.
+    fn each_line(
+        &self,
+        path: &str,
+        limit: usize,
+        line: &mut dyn FnMut(&str) -> io::Result<()>,
+    ) -> io::Result<()> {
+        String::from_utf8_lossy(&self.read(path, limit)?).lines().try_for_each(line)
+    }
+
     /// A file on disk of which little is wanted, to be read in parts. At most `limit` bytes of it are looked at.
     ///
     /// # Errors

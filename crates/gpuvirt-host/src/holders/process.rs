@@ -176,22 +176,31 @@ impl Scan<'_> {
 
     /// Mappings of what the process may have no descriptor on any more.
     fn mappings(&mut self, pid: u32, namespace: &mut Namespace) -> io::Result<()> {
-        let text = self.files.long_text(&paths::process_file(pid, "maps"), MAPS)?;
-        let mut known = "";
-        for line in maps::lines(&text) {
-            if line.file == known {
-                continue;
-            }
-            let Some(mapping) = line.mapping() else { continue };
-            let key = (mapping.file_system, mapping.inode);
-            if !self.mapped.contains_key(&key) {
-                let Some(thing) = self.mapped_thing(pid, namespace, mapping)? else { continue };
-                self.mapped.insert(key, thing);
-            }
-            known = line.file;
-            if let Some(thing) = self.mapped.get(&key).copied().flatten() {
-                self.note(pid, thing, Via::Mapping { path: mapping.path.to_owned() });
-            }
+        let sysfs = self.files.sysfs;
+        let mut known = String::new();
+        sysfs.each_line(&paths::process_file(pid, "maps"), MAPS, &mut |line| match maps::line(line) {
+            Some(line) if line.file != known => self.mapping(pid, namespace, line, &mut known),
+            Some(_) | None => Ok(()),
+        })
+    }
+
+    /// One of them. `known`: what tells the file that was understood last.
+    fn mapping(
+        &mut self,
+        pid: u32,
+        namespace: &mut Namespace,
+        line: maps::Line<'_>,
+        known: &mut String,
+    ) -> io::Result<()> {
+        let Some(mapping) = line.mapping() else { return Ok(()) };
+        let key = (mapping.file_system, mapping.inode);
+        if !self.mapped.contains_key(&key) {
+            let Some(thing) = self.mapped_thing(pid, namespace, mapping)? else { return Ok(()) };
+            self.mapped.insert(key, thing);
+        }
+        line.file.clone_into(known);
+        if let Some(thing) = self.mapped.get(&key).copied().flatten() {
+            self.note(pid, thing, Via::Mapping { path: mapping.path.to_owned() });
         }
         Ok(())
     }

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead as _, BufReader, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -93,6 +93,22 @@ fn read_long(file: &mut File, limit: usize, content: &mut Vec<u8>) -> io::Result
     Ok(())
 }
 
+/// The lines of an open file, at most `limit` bytes of it.
+pub(super) fn each_line(
+    file: File,
+    limit: usize,
+    line: &mut dyn FnMut(&str) -> io::Result<()>,
+) -> io::Result<()> {
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+    let mut text = BufReader::with_capacity(PAGE, file.take(limit));
+    let mut read = Vec::new();
+    while text.read_until(b'\n', &mut read)? != 0 {
+        line(String::from_utf8_lossy(read.strip_suffix(b"\n").unwrap_or(&read)).as_ref())?;
+        read.clear();
+    }
+    Ok(())
+}
+
 /// An open folder, and its names, sorted. Names that are not UTF-8 are left out. One call opens it and one gives a few hundred
 /// names: libc's way asks for three more, to know what it has opened.
 pub(super) fn folder(path: &Path) -> io::Result<(File, Vec<String>)> {
@@ -170,6 +186,35 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
+
+    #[test]
+    fn lines_are_told_as_they_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("maps");
+        let long = "x".repeat(3 * PAGE);
+        let content = ["first", "", &long, "\u{fffd}", "the last"].join("\n").replace('\u{fffd}', "!");
+        let bytes: Vec<u8> = content.bytes().map(|byte| if byte == b'!' { 0xff } else { byte }).collect();
+        File::create(&path).unwrap().write_all(&bytes).unwrap();
+        let lines = |limit| {
+            let mut told = Vec::new();
+            each_line(File::open(&path).unwrap(), limit, &mut |line| {
+                told.push(line.to_owned());
+                Ok(())
+            })
+            .unwrap();
+            told
+        };
+        assert_eq!(lines(usize::MAX), ["first", "", &long, "\u{fffd}", "the last"]);
+        assert_eq!(lines(7), ["first", ""], "no more than the limit");
+        assert_eq!(lines(0), [""; 0]);
+        let mut told = 0;
+        let stopped = each_line(File::open(&path).unwrap(), usize::MAX, &mut |_| {
+            told += 1;
+            Err(io::ErrorKind::PermissionDenied.into())
+        });
+        assert_eq!((stopped.unwrap_err().kind(), told), (io::ErrorKind::PermissionDenied, 1));
+        assert!(each_line(File::open(dir.path()).unwrap(), 9, &mut |_| Ok(())).is_err(), "a folder");
+    }
 
     #[test]
     fn a_file_on_disk_is_no_longer_than_it_was_and_no_device() {

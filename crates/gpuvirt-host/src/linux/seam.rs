@@ -83,6 +83,15 @@ impl Sysfs for LinuxSysfs {
         read::whole(self.open(path)?, path, limit)
     }
 
+    fn each_line(
+        &self,
+        path: &str,
+        limit: usize,
+        line: &mut dyn FnMut(&str) -> io::Result<()>,
+    ) -> io::Result<()> {
+        read::each_line(self.open(path)?, limit, line)
+    }
+
     fn long_file(&self, path: &str, limit: usize) -> io::Result<Box<dyn LongFile>> {
         Ok(Box::new(read::OnDisk::new(self.open(path)?, limit)?))
     }

@@ -23,13 +23,10 @@ pub struct Line<'a> {
     pub file: &'a str,
 }
 
-/// The file mappings in `/proc/PID/maps`: `start-end perms offset major:minor inode    path`.
-pub fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
-    text.lines().filter_map(line)
-}
-
+/// A line of `/proc/PID/maps`, where it is of a file: `start-end perms offset major:minor inode    path`.
+///
 /// A busy host has tens of thousands of these lines, most of them of no file: those are left before anything is understood.
-fn line(line: &str) -> Option<Line<'_>> {
+pub fn line(line: &str) -> Option<Line<'_>> {
     let bytes = line.as_bytes();
     let path = memchr(b'/', bytes)?;
     let mut spaces = memchr_iter(b' ', bytes.get(..path)?);
@@ -111,8 +108,9 @@ mod tests {
             7f1200000000-7f1201000000 rw-s f0000000 00:06 512                        /dev/nvidia0\n\
             7f1201000000-7f1202000000 r--s f1000000 00:06 512                        /dev/nvidia0\n\
             zz-zz rw-s 0 00:06 5 /dev/x\n7f-8 rw-s\n";
-        let mappings = lines(text).filter_map(Line::mapping);
-        assert!(lines(text).nth(1).map(|line| line.file) == lines(text).nth(2).map(|line| line.file));
+        let lines = || text.lines().filter_map(line);
+        let mappings = lines().filter_map(Line::mapping);
+        assert!(lines().nth(1).map(|line| line.file) == lines().nth(2).map(|line| line.file));
         let got: Vec<_> = mappings.map(|m| (m.range, m.file_system, m.inode, m.path)).collect();
         assert_eq!(
             got,
@@ -147,7 +145,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "[0-9a-f:/ \n\\-]{0,120}", path in "\\PC{0,20}") {
-            let _ = lines(&text).filter_map(Line::mapping).count();
+            let _ = text.lines().filter_map(line).filter_map(Line::mapping).count();
             let _ = is_on_remote(&mounts(&text), &path);
         }
     }
