@@ -24,6 +24,8 @@ packed_relocations() {
 
 # build_ordered PROFILE PROGRAM [OPTION...]
 build_ordered() {
-    local order=$PWD/packaging/link/$2.ld
-    cargo rustc --profile "$1" --locked -p "$2" --bin "$2" -- "${@:3}" -C "link-arg=-Wl,-T,$order"
+    local order=$PWD/packaging/link/$2.ld sum
+    # cargo links anew when an option is another one, not when a file is that an option names.
+    sum=$(cksum <"$order")
+    cargo rustc --profile "$1" --locked -p "$2" --bin "$2" -- "${@:3}" -C "link-arg=-Wl,-T,$order" --cfg "order=\"${sum// /-}\""
 }
