@@ -4,6 +4,7 @@
 //! say the same gets an entry; one about which they don't is a [`Contradiction`], and nothing is chosen.
 
 mod ids;
+mod overrides;
 mod proxmox;
 mod shares;
 mod wholes;
@@ -136,6 +137,8 @@ fn adopt(domain: &Domain) -> String {
 /// What the files become.
 pub fn import(sources: &Sources<'_>) -> Import {
     let mut collected = Collected::default();
+    overrides::collect(sources, &mut collected);
+    ids::collect(sources, &mut collected);
     wholes::collect(sources, &mut collected);
     shares::collect(sources, &mut collected);
     proxmox::collect(sources, &mut collected);
@@ -181,7 +184,8 @@ fn agreed(
             first.origin, first.says, other.origin, other.says
         ));
     }
-    let kept = (wanted == ConfiguredType::Direct).then(|| wholes::kept_for_the_host(gpu, sources)).flatten();
+    let kept =
+        (wanted == ConfiguredType::Direct).then(|| overrides::kept_for_the_host(gpu, sources)).flatten();
     if let Some(over) = kept {
         return Err(format!(
             "{gpu} would be {wanted} by {} ({}), and {} keeps {} of it on {}",

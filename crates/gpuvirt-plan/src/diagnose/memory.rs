@@ -9,7 +9,7 @@ use crate::checks::guest::{self, Judged, Moment};
 use crate::checks::several::devices_of;
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
-    let mut found: Vec<Finding> = super::memory_together::findings(case);
+    let mut found = Vec::new();
     let host = host_memory(case);
     for domain in case.domains() {
         let devices = devices_of(domain, case.observed);

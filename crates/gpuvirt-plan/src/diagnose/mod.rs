@@ -67,6 +67,7 @@ pub fn diagnose(case: &Case<'_>) -> Diagnosis {
         hook::findings,
         libvirt::findings,
         boot::findings,
+        memory_together::findings,
         memory::findings,
         gpu::findings,
         driver::findings,

@@ -3,7 +3,7 @@
 use gpuvirt_model::import::{ForeignSetup, Origin, VfioIds};
 use gpuvirt_model::{ConfiguredType, Observed, PciAddress, PciDeviceId};
 
-use super::wholes::{driven_by_the_host, kept_by, taken_back};
+use super::overrides::{driven_by_the_host, kept_by, taken_back};
 use super::{COMPANION, Collected, Sources, Trace};
 use crate::initramfs::MADE_ANEW;
 
