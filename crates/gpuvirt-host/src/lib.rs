@@ -20,6 +20,8 @@ pub mod owner;
 pub mod parse;
 mod paths;
 mod perform;
+#[cfg(test)]
+mod plain_tree;
 mod program;
 pub mod sysfs;
 pub mod uevent;

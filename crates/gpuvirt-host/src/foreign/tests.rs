@@ -1,23 +1,10 @@
 use gpuvirt_model::import::HostPciDevice;
 
 use super::*;
-use crate::LinuxSysfs;
-
-// Not the kernel's: files of this test's own.
-#[allow(clippy::disallowed_methods)]
-fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
-    let root = tempfile::tempdir().unwrap();
-    for (path, text) in files {
-        let path = root.path().join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-    root
-}
+use crate::plain_tree::PlainTree;
 
 fn read_tree(files: &[(&str, &str)]) -> ForeignSetup {
-    let root = tree(files);
-    read(&LinuxSysfs::below(root.path().to_str().unwrap()))
+    read(&PlainTree::of(files).sysfs())
 }
 
 #[test]

@@ -89,22 +89,15 @@ fn loader(found: Found) -> Option<Loader> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::LinuxSysfs;
     use crate::files::Files;
+    use crate::plain_tree::PlainTree;
 
     const SYSTEMD_BOOT: &str = "\u{6}\0\0\0s\0y\0s\0t\0e\0m\0d\0-\0b\0o\0o\0t\0 \x002\x005\x007\0\0\0";
     const GRUB: &str = "\u{6}\0\0\0G\0R\0U\0B\0 \x002\0.\x001\x002\0\0\0";
 
-    // Not the kernel's: files of this test's own.
-    #[allow(clippy::disallowed_methods)]
     fn on(files: &[(&str, &str)]) -> Option<Loader> {
-        let root = tempfile::tempdir().unwrap();
-        for (path, text) in files {
-            let path = root.path().join(path.trim_start_matches('/'));
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        }
-        let sysfs = LinuxSysfs::below(root.path().to_str().unwrap());
+        let tree = PlainTree::of(files);
+        let sysfs = tree.sysfs();
         read(Reader::new(Files::new(&sysfs)), Some("6.12-x")).known().cloned()
     }
 

@@ -60,28 +60,25 @@ fn locker(reader: Reader<'_>, pid: u32) -> Option<Locker> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::LinuxSysfs;
     use crate::files::Files;
+    use crate::plain_tree::PlainTree;
 
-    // Not the kernel's: files of this test's own.
-    #[allow(clippy::disallowed_methods)]
     #[test]
     fn only_the_systems_own_daemons_lock_for_its_vms() {
-        let root = tempfile::tempdir().unwrap();
+        let tree = PlainTree::of(&[]);
         let put = |pid: u32, command: &str, whose: &str| {
-            let folder = root.path().join(format!("proc/{pid}"));
-            std::fs::create_dir_all(&folder).unwrap();
+            let file = |name: &str, text: &str| tree.put(&format!("proc/{pid}/{name}"), text);
             let limits = "Max locked memory         8388608              8388608              bytes\n";
             let status = format!("Name:\t{command}\n{whose}CapEff:\t0000000000000000\n");
-            std::fs::write(folder.join("comm"), format!("{command}\n")).unwrap();
-            std::fs::write(folder.join("limits"), limits).unwrap();
-            std::fs::write(folder.join("status"), status).unwrap();
+            file("comm", &format!("{command}\n"));
+            file("limits", limits);
+            file("status", &status);
         };
         put(7, "libvirtd", "Uid:\t0\t0\t0\t0\nNSpid:\t7\n");
         put(8, "libvirtd", "Uid:\t1000\t1000\t1000\t1000\nNSpid:\t8\n");
         put(9, "virtqemud", "Uid:\t0\t0\t0\t0\nNSpid:\t9\t1\n");
         put(10, "sshd", "Uid:\t0\t0\t0\t0\nNSpid:\t10\n");
-        let sysfs = LinuxSysfs::below(root.path().to_str().unwrap());
+        let sysfs = tree.sysfs();
         let found = lockers(Reader::new(Files::new(&sysfs)));
         let libvirtd =
             Locker { pid: 7, command: "libvirtd".to_owned(), limit_kib: Some(8192), may_raise: false };

@@ -96,20 +96,13 @@ mod tests {
     use gpuvirt_model::Reading;
 
     use super::*;
-    use crate::LinuxSysfs;
     use crate::files::Files;
+    use crate::plain_tree::PlainTree;
 
-    // Not the kernel's: files of this test's own.
-    #[allow(clippy::disallowed_methods)]
     #[test]
     fn virtqemud_is_confined_by_the_type_of_its_process() {
-        let root = tempfile::tempdir().unwrap();
-        let put = |path: &str, text: &str| {
-            let path = root.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        };
-        let sysfs = LinuxSysfs::below(root.path().to_str().unwrap());
+        let tree = PlainTree::of(&[]);
+        let (sysfs, put) = (tree.sysfs(), |path: &str, text: &str| tree.put(path, text));
         let daemon =
             |command: &str| Locker { pid: 7, command: command.to_owned(), limit_kib: None, may_raise: true };
         let now = |command: &str| {
@@ -130,17 +123,10 @@ mod tests {
         assert!(now("virtqemud").unknown().is_some());
     }
 
-    // Not the kernel's: files of this test's own.
-    #[allow(clippy::disallowed_methods)]
     #[test]
     fn a_profile_without_the_rule_blocks_while_it_is_enforced() {
-        let root = tempfile::tempdir().unwrap();
-        let put = |path: &str, text: &str| {
-            let path = root.path().join(path);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        };
-        let sysfs = LinuxSysfs::below(root.path().to_str().unwrap());
+        let tree = PlainTree::of(&[]);
+        let (sysfs, put) = (tree.sysfs(), |path: &str, text: &str| tree.put(path, text));
         let now = || apparmor_hooks(Reader::new(Files::new(&sysfs))).known().copied().unwrap();
         put("sys/module/apparmor/parameters/enabled", "Y\n");
         assert_eq!(now(), None, "no profile");
