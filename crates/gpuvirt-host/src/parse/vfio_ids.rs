@@ -31,7 +31,7 @@ pub fn of_modprobe(text: &str) -> Vec<(usize, Vec<Entry>)> {
 /// The values on a line of modprobe.d: of several the last counts here too.
 pub fn of_options(line: &str) -> Vec<Vec<Entry>> {
     // They become a command line of the module's own.
-    let mut words = command_line::words(line);
+    let mut words = command_line::own(line);
     let is_ours = words.next() == Some("options")
         && words.next().is_some_and(|module| kernels_name(module) == "vfio_pci");
     if !is_ours {

@@ -32,10 +32,11 @@ pub(super) fn more_than_there_is(
 ) -> Option<Found> {
     let refuse = |because, remedy: String| Some((RefusalCode::MemoryNotLockable, because, vec![remedy]));
     let shown = amount(memory);
-    let size = page_kib(judged.guest, host.default_huge_page_kib)?;
-    let size = (size > ORDINARY_KIB).then_some(size);
-    if let (Some(size), true) = (size, moment != Moment::Later) {
-        return too_few_pages(size, memory, host, moment);
+    // Where its pages are of a size that nobody tells, nothing is said.
+    page_kib(judged.guest, host.default_huge_page_kib)?;
+    let huge = huge_pages(judged.guest, host.default_huge_page_kib);
+    if let (Some(wanted), true) = (huge, moment != Moment::Later) {
+        return too_few_pages(wanted, host, moment);
     }
     if memory > host.total_kib {
         let because = format!(
@@ -45,7 +46,7 @@ pub(super) fn more_than_there_is(
         return refuse(because, "give it less memory: virsh setmaxmem and virsh setmem, --config".to_owned());
     }
     let can_be_had = host.available_kib.saturating_add(host.cached_elsewhere_kib);
-    if size.is_some() || moment == Moment::Later || memory <= can_be_had {
+    if huge.is_some() || moment == Moment::Later || memory <= can_be_had {
         return None;
     }
     let because = format!(
@@ -55,8 +56,7 @@ pub(super) fn more_than_there_is(
     refuse(because, "shut down another VM, or give this one less memory".to_owned())
 }
 
-fn too_few_pages(size: u64, memory: u64, host: &HostMemory, moment: Moment) -> Option<Found> {
-    let needed = memory.div_ceil(size.max(1));
+fn too_few_pages((size, needed): (u64, u64), host: &HostMemory, moment: Moment) -> Option<Found> {
     // A size that the host does not list has none.
     let free = host.free_huge_pages.get(&size).copied().unwrap_or(0);
     let more = needed.checked_sub(free).filter(|more| *more > 0)?;
