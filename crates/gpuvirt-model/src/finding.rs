@@ -179,6 +179,8 @@ codes! {
         HandsOff => "hands-off",
         /// vfio-pci takes cards by what they are.
         TakenById => "taken-by-id",
+        /// vfio-pci does not hear of ids that it was given.
+        IdsUnheeded => "ids-unheeded",
         /// A configured GPU is not on the host.
         GpuNotFound => "gpu-not-found",
         /// Another card sits at the stored address.

@@ -225,8 +225,20 @@ pub struct ResizableBar {
 pub struct Port {
     /// Its address.
     pub address: PciAddress,
-    /// Whether it has Access Control Services; unknown where its config space can't be read in full.
-    pub acs: Reading<bool>,
+    /// Its Access Control Services; unknown where its config space can't be read in full.
+    pub acs: Reading<Acs>,
+}
+
+/// What a bridge does so that devices behind it can't reach each other (PCI Express's Access Control Services).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Acs {
+    /// It has none of them.
+    Missing,
+    /// It has them, and they are not all switched on.
+    Off,
+    /// They are on, as far as they can be switched.
+    On,
 }
 
 /// What modules are told, and which are there.
@@ -241,16 +253,19 @@ pub struct ModuleHealth {
     /// What takes cards for vfio-pci by what they are: words of the kernel's command line, lines of modprobe.d, of the
     /// initramfs' modules and of udev's rules.
     pub taken_by_id: Vec<TakingLine>,
+    /// `vfio-pci` is no module, but part of the kernel.
+    pub vfio_built_in: bool,
 }
 
-/// A line, or a word of the kernel's command line, that takes cards for vfio-pci by what they are.
+/// A line, or a word of the kernel's command line, that takes cards for vfio-pci by what they are. Of one file they are in the
+/// order in which they stand there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakingLine {
     /// The file.
     pub file: String,
     /// The line.
     pub line: String,
-    /// What it takes.
+    /// What it takes; none where it takes nothing, which replaces an earlier value too.
     pub ids: Vec<PciDeviceId>,
 }
 

@@ -40,6 +40,7 @@ pub mod switch;
 pub mod undo;
 pub mod vendor;
 pub mod verify;
+mod vfio_ids;
 pub mod vgpu;
 pub mod wanted;
 pub mod wish;

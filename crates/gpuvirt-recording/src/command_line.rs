@@ -44,6 +44,7 @@ pub(crate) fn told(text: &str) -> String {
     line(text, &|name, word| {
         parameter::told(word, |value| match parameter_of(name) {
             Some((_, parameter)) => parameter::is_shown(parameter, value),
+            None if name == "pci" => parameter::is_of_devices(value),
             None => parameter::is_plain(value),
         })
     })
@@ -100,6 +101,10 @@ mod tests {
                 "",
             ),
             ("x=\"a intel_iommu=on b\" intel_iommu=off", "intel_iommu=off"),
+            (
+                "pci=realloc,disable_acs_redir=0000:00:1c.0;pci:8086:1901 pci=config_acs=10x@pci:0:0",
+                "pci=realloc,disable_acs_redir=0000:00:1c.0;pci:8086:1901 pci=config_acs=10x@pci:0:0",
+            ),
             ("pci=\"hunter2 hunter3\" video=/home/alice", "pci=redacted video=redacted"),
             ("nvidia.token=hunter2 vfio_secret=hunter3 nvidia-x hugepages_of=alice vfio-pci.comment=x", ""),
             ("nvidia.NVreg_RegistryDwords=\"License=hunter8\"", "nvidia.NVreg_RegistryDwords=redacted"),

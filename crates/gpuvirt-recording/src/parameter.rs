@@ -98,6 +98,11 @@ pub(crate) fn is_plain(value: &str) -> bool {
     !value.to_ascii_lowercase().contains("gpu-") && value.split(',').all(word)
 }
 
+/// The same, or options about PCI devices by address or model (`pci=` in the kernel's kernel-parameters.txt).
+pub(crate) fn is_of_devices(value: &str) -> bool {
+    is_plain(&value.replace(['=', '@', ';'], ","))
+}
+
 fn is_number(value: &str) -> bool {
     let digits = value.strip_prefix('-').unwrap_or(value);
     match digits.strip_prefix("0x") {

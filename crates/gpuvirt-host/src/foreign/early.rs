@@ -5,7 +5,6 @@ use gpuvirt_model::import::{DriverOverride, Origin, VfioIds};
 use super::Reader;
 use crate::inventory;
 use crate::parse::modprobe::{self, kernels_name};
-use crate::parse::modules;
 use crate::parse::udev_override::{self, Subject};
 use crate::parse::udev_rule::Rule;
 use crate::parse::vfio_ids;
@@ -26,9 +25,7 @@ impl Reader<'_> {
     /// Whether vfio-pci is part of the running kernel: then nobody loads it with options.
     pub(super) fn built_in(&mut self) {
         let Some(release) = inventory::kernel_release(self.files) else { return };
-        let list =
-            self.files.sysfs.read(&paths::modules_file(&release, "modules.builtin"), modules::LIST_LIMIT);
-        self.found.vfio_built_in = list.is_ok_and(|list| modules::lists(&list, "vfio-pci"));
+        self.found.vfio_built_in = inventory::vfio_pci_built_in(self.files, &release);
     }
 
     /// The admin's own rules that choose drivers: by address as driverctl does, or by ids as vfio-pci does.

@@ -60,8 +60,8 @@ fn port(reader: Reader<'_>, address: PciAddress) -> Port {
     let acs = if state.trim() == "D0" {
         let path = paths::function_file(address, "config");
         let config = reader.files.sysfs.read_that_may_block(&path, CONFIG, CONFIG_DEADLINE);
-        match config.map(|config| (capability::has_acs(&config), config.len())) {
-            Ok((Some(has), _)) => Reading::Known(has),
+        match config.map(|config| (capability::acs(&config), config.len())) {
+            Ok((Some(acs), _)) => Reading::Known(acs),
             // The kernel shows others the first 64 bytes.
             Ok((None, 64)) => Reading::Unknown(Unknown::NeedsRoot),
             Ok((None, _)) => Reading::Unknown(Unknown::NotRecorded),

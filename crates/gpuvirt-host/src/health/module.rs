@@ -6,6 +6,7 @@ use gpuvirt_model::health::{ModuleHealth, ModuleLine, TakingLine};
 use gpuvirt_model::{Fact, Reading};
 
 use super::reader::Reader;
+use crate::inventory;
 use crate::parse::taken_by_id::{self, Taking};
 use crate::parse::{modprobe, modules};
 use crate::paths;
@@ -23,7 +24,8 @@ pub(super) fn read(reader: Reader<'_>, release: Option<&str>) -> ModuleHealth {
     });
     let (display_drivers, built_here) = release.map(|release| drivers(reader, release)).unwrap_or_default();
     let taken_by_id = taken_by_id(reader, options.known().map(Vec::as_slice).unwrap_or_default());
-    ModuleHealth { options, display_drivers, built_here, taken_by_id }
+    let vfio_built_in = release.is_some_and(|release| inventory::vfio_pci_built_in(reader.files, release));
+    ModuleHealth { options, display_drivers, built_here, taken_by_id, vfio_built_in }
 }
 
 /// Words of the command line, options of modprobe.d, what initramfs-tools loads with ids, and udev's rules of the admin's that

@@ -134,3 +134,9 @@ fn vfio_pci(files: Files<'_>, release: Option<&str>) -> ModulePresence {
         Err(_) => ModulePresence::Unknown,
     }
 }
+
+/// Whether `vfio-pci` is a part of that kernel, so that no file's options reach it.
+pub(crate) fn vfio_pci_built_in(files: Files<'_>, release: &str) -> bool {
+    let list = files.sysfs.read(&paths::modules_file(release, "modules.builtin"), modules::LIST_LIMIT);
+    list.is_ok_and(|list| modules::lists(&list, DriverName::vfio_pci().as_str()))
+}

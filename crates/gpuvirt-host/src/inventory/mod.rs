@@ -25,7 +25,7 @@ mod vgpu_params;
 
 pub(crate) use bus::is_primary;
 pub(crate) use extent::Extent;
-pub(crate) use host::{release as kernel_release, service_processes};
+pub(crate) use host::{release as kernel_release, service_processes, vfio_pci_built_in};
 pub(crate) use mdev::parent_in;
 pub(crate) use names::KnownNames;
 pub(crate) use nodes::sound_cards;

@@ -7,7 +7,7 @@ use super::modprobe::{self, kernels_name};
 use super::udev_override::{self, Override, Subject};
 use super::vfio_ids;
 
-/// A line, and what it takes.
+/// A line, and what it takes: nothing is a value too.
 pub type Taking = (String, Vec<PciDeviceId>);
 
 /// Of `/etc/initramfs-tools/modules`: a module's name with its parameters, a line each (initramfs-tools(7)).
@@ -21,21 +21,24 @@ pub fn of_options(lines: Vec<String>) -> Vec<Taking> {
     takings(lines, of_line)
 }
 
-/// What its last value takes: that one counts.
-fn of_line(line: &str) -> Vec<PciDeviceId> {
-    vfio_ids::of_options(line).pop().into_iter().flatten().flatten().collect()
+/// What the last value on a line takes, as that one counts; none on a line without any.
+fn of_line(line: &str) -> Option<Vec<PciDeviceId>> {
+    vfio_ids::of_options(line).pop().map(sound)
 }
 
-/// Of the kernel's command line: the last word, which alone counts.
+/// Of the kernel's command line: each word that gives a value.
 pub fn of_command_line(line: &str) -> Vec<Taking> {
-    let found = vfio_ids::of_command_line(line).pop().into_iter();
-    let found = found.map(|(word, ids)| (word.to_owned(), ids.into_iter().flatten().collect()));
-    found.filter(|(_, ids): &Taking| !ids.is_empty()).collect()
+    let found = vfio_ids::of_command_line(line).into_iter();
+    found.map(|(word, ids)| (word.to_owned(), sound(ids))).collect()
 }
 
-fn takings(lines: Vec<String>, ids: impl Fn(&str) -> Vec<PciDeviceId>) -> Vec<Taking> {
-    let found = lines.into_iter().map(|line| (ids(&line), line));
-    found.filter(|(ids, _)| !ids.is_empty()).map(|(ids, line)| (line, ids)).collect()
+fn takings(lines: Vec<String>, ids: impl Fn(&str) -> Option<Vec<PciDeviceId>>) -> Vec<Taking> {
+    lines.into_iter().filter_map(|line| ids(&line).map(|ids| (line, ids))).collect()
+}
+
+/// The entries that the driver understands.
+fn sound(ids: Vec<vfio_ids::Entry>) -> Vec<PciDeviceId> {
+    ids.into_iter().flatten().collect()
 }
 
 /// Of a file of udev's rules: those that give a VFIO driver to what has an id, and ask for no address. Of each only that is told:
@@ -67,18 +70,20 @@ mod tests {
                 vec![PciDeviceId::of(0x10de, 0x2204), PciDeviceId::of(0x10de, 0x1aef)],
             ),
             ("vfio-pci ids=1002:73bf", vec![PciDeviceId::of(0x1002, 0x73bf)]),
+            ("vfio-pci ids=nonsense", Vec::new()),
         ];
         assert_eq!(of_initramfs(text), want.map(|(line, ids)| (line.to_owned(), ids)));
     }
 
     #[test]
-    fn of_several_values_in_one_place_the_last_takes_cards() {
-        let ids = |found: Vec<Taking>| found.into_iter().flat_map(|(_, ids)| ids).collect::<Vec<_>>();
+    fn each_value_is_found_an_empty_one_too_and_of_a_line_the_last() {
+        let ids = |found: Vec<Taking>| found.into_iter().map(|(_, ids)| ids).collect::<Vec<_>>();
         let of = |device| vec![PciDeviceId::of(1, device)];
-        assert_eq!(ids(of_command_line("vfio-pci.ids=1:1 quiet vfio_pci.ids=1:2")), of(2));
-        assert_eq!(ids(of_command_line("vfio-pci.ids=1:1 vfio_pci.ids=")), []);
-        assert_eq!(ids(of_options(vec!["options vfio-pci ids=1:1 ids=1:2".to_owned()])), of(2));
-        assert_eq!(ids(of_initramfs("vfio-pci ids=1:1 ids=\n")), []);
+        assert_eq!(ids(of_command_line("vfio-pci.ids=1:1 quiet vfio_pci.ids=1:2")), [of(1), of(2)]);
+        assert_eq!(ids(of_command_line("vfio-pci.ids=1:1 vfio_pci.ids=")), [of(1), Vec::new()]);
+        assert_eq!(ids(of_options(vec!["options vfio-pci ids=1:1 ids=1:2".to_owned()])), [of(2)]);
+        assert_eq!(ids(of_options(vec!["options vfio-pci disable_vga=1".to_owned()])), [[]; 0]);
+        assert_eq!(ids(of_initramfs("vfio-pci ids=1:1 ids=\n")), [[]]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The IOMMU group of a card, and what upstream of it makes the group what it is.
 
+use gpuvirt_model::health::{Acs, Port};
 use gpuvirt_model::{
     Evidence, Finding, FindingCode, Function, Gpu, IommuGroup, MemberRole, Reading, Severity, Subject,
 };
@@ -28,7 +29,9 @@ fn not_viable(case: &Case<'_>, gpu: &Gpu, group: &IommuGroup) -> Option<Finding>
         format!("it can't be given to a VM: IOMMU group {} also holds {names}", group.id),
     );
     let finding = finding.seen_at(format!("/sys/kernel/iommu_groups/{}/devices", group.id), listed(group));
-    let finding = ports(case, gpu).into_iter().fold(finding, Finding::seen);
+    let ports = ports(case, gpu);
+    let finding = ports.iter().map(shown).fold(finding, Finding::seen);
+    let finding = switched_off(case, ports, finding);
     let finding =
         finding.remedy("move the card, or the other device, to a slot with an IOMMU group of its own");
     Some(foreign.iter().filter_map(|member| freed(member)).fold(finding, Finding::remedy))
@@ -46,21 +49,37 @@ fn listed(group: &IommuGroup) -> String {
     group.members.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
-/// The bridges upstream, with what they do for isolation.
-fn ports(case: &Case<'_>, gpu: &Gpu) -> Vec<Evidence> {
-    let ports = case.health.functions.get(&gpu.address).map(|function| function.upstream.as_slice());
-    let line = |port: &gpuvirt_model::health::Port| {
-        let value = match &port.acs {
-            Reading::Known(true) => "upstream bridge, has Access Control Services".to_owned(),
-            Reading::Known(false) => {
-                "upstream bridge WITHOUT Access Control Services: it makes one group of all behind it"
-                    .to_owned()
-            }
-            Reading::Unknown(why) => format!("upstream bridge, Access Control Services {why}"),
-        };
-        Evidence { source: format!("/sys/bus/pci/devices/{}/config", port.address), value }
+/// The bridges upstream.
+fn ports<'a>(case: &'a Case<'_>, gpu: &Gpu) -> &'a [Port] {
+    case.health.functions.get(&gpu.address).map_or(&[], |function| function.upstream.as_slice())
+}
+
+/// What a bridge does for isolation.
+fn shown(port: &Port) -> Evidence {
+    let value = match &port.acs {
+        Reading::Known(Acs::On) => "upstream bridge, has Access Control Services".to_owned(),
+        Reading::Known(Acs::Off) => {
+            "upstream bridge whose Access Control Services are OFF: it makes one group of all behind it"
+                .to_owned()
+        }
+        Reading::Known(Acs::Missing) => {
+            "upstream bridge WITHOUT Access Control Services: it makes one group of all behind it".to_owned()
+        }
+        Reading::Unknown(why) => format!("upstream bridge, Access Control Services {why}"),
     };
-    ports.unwrap_or_default().iter().map(line).collect()
+    Evidence { source: format!("/sys/bus/pci/devices/{}/config", port.address), value }
+}
+
+/// The kernel switches the services on, unless it was told not to (`pci=` in its kernel-parameters.txt).
+fn switched_off(case: &Case<'_>, ports: &[Port], finding: Finding) -> Finding {
+    let mut told = case.health.boot.words("pci=");
+    let told = told.find(|word| word.contains("disable_acs_redir=") || word.contains("config_acs="));
+    let Some(word) = told.filter(|_| ports.iter().any(|port| port.acs == Reading::Known(Acs::Off))) else {
+        return finding;
+    };
+    finding.seen(case.health.boot.command_line.shows(word)).remedy(format!(
+        "take disable_acs_redir= and config_acs= out of {word} on the kernel's command line, and reboot"
+    ))
 }
 
 /// How a foreign member is taken from its driver, for a host that can do without it.

@@ -7,29 +7,27 @@ use super::Case;
 use super::command_line::{Change, remedies};
 use super::display::is_boot_display;
 use crate::initramfs::MADE_ANEW;
+use crate::vfio_ids;
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
-    case.health.modules.taken_by_id.iter().filter_map(|line| taken_by_id(case, line)).collect()
+    let modules = &case.health.modules;
+    let lines = &modules.taken_by_id;
+    let files = lines.iter().map(|line| line.file.as_str());
+    let heeded = vfio_ids::heeded(files, modules.vfio_built_in).and_then(|at| lines.get(at));
+    let is_heeded = |line: &&TakingLine| {
+        !vfio_ids::is_parameter(&line.file) || heeded.is_some_and(|heeded| std::ptr::eq(heeded, *line))
+    };
+    let (taking, idle): (Vec<&TakingLine>, Vec<&TakingLine>) = lines.iter().partition(is_heeded);
+    let taken = taking.iter().filter_map(|line| taken_by_id(case, line));
+    taken.chain(idle.iter().filter_map(|line| unheeded(case, line, &taking, heeded))).collect()
 }
 
 fn taken_by_id(case: &Case<'_>, line: &TakingLine) -> Option<Finding> {
-    let is_taken = |gpu: &&Gpu| {
-        let identity = case.observed.primary_of(gpu).map(|function| function.identity);
-        identity.is_some_and(|identity| line.ids.iter().any(|id| id.matches(&identity)))
-    };
-    let taken: Vec<&Gpu> = case.gpus().filter(is_taken).collect();
+    let taken: Vec<&Gpu> = case.gpus().filter(|gpu| fits(case, line, gpu)).collect();
     let (severity, cause) = judged(case, &taken)?;
-    let seen = Evidence { source: line.file.clone(), value: line.line.clone() };
-    let finding = Finding::new(FindingCode::TakenById, severity, Subject::Host, cause).seen(seen);
-    // Of twins one may be the host's. One that is alone is nobody else's, where nothing says so.
-    let alone = taken.len() == 1;
-    let of_vms = taken
-        .iter()
-        .filter(|gpu| if alone { of_host(case, gpu).is_none() } else { is_to_be_direct(case, gpu) });
-    let finding = of_vms.fold(finding, |finding, gpu| {
-        finding.remedy(format!("gpuvirt gpu set {} --type direct # takes it by its address", gpu.address))
-    });
-    if line.file == case.health.boot.command_line.source {
+    let finding = Finding::new(FindingCode::TakenById, severity, Subject::Host, cause).seen(seen(line));
+    let finding = by_address(case, &taken).into_iter().fold(finding, Finding::remedy);
+    if vfio_ids::is_the_kernels(&line.file) {
         let dropped = remedies(case, Change::Drop(&line.line));
         return Some(dropped.into_iter().fold(finding, Finding::remedy));
     }
@@ -39,11 +37,69 @@ fn taken_by_id(case: &Case<'_>, line: &TakingLine) -> Option<Finding> {
     )))
 }
 
+/// Ids that do nothing, where somebody may wait for what they say: no other line takes the card, and it is not configured here.
+fn unheeded(
+    case: &Case<'_>,
+    line: &TakingLine,
+    taking: &[&TakingLine],
+    heeded: Option<&TakingLine>,
+) -> Option<Finding> {
+    let is_missed = |gpu: &&Gpu| {
+        let waits = !gpu.on_vfio && configured(case, gpu).is_none();
+        waits && fits(case, line, gpu) && !taking.iter().any(|other| fits(case, other, gpu))
+    };
+    let missed: Vec<&Gpu> = case.gpus().filter(is_missed).collect();
+    if missed.is_empty() {
+        return None;
+    }
+    let later = heeded.filter(|_| !case.health.modules.vfio_built_in || vfio_ids::is_the_kernels(&line.file));
+    let why = later.map_or_else(
+        || vfio_ids::BUILT_IN.to_owned(),
+        |later| format!("{} says otherwise later, and of several values the last counts", later.file),
+    );
+    let cause = format!("the ids in {} do not take {}: {why}", line.file, addresses(&missed));
+    let finding =
+        Finding::new(FindingCode::IdsUnheeded, Severity::Warning, Subject::Host, cause).seen(seen(line));
+    let finding = later.map(seen).into_iter().fold(finding, Finding::seen);
+    let given = by_address(case, &missed);
+    let finding = if given.is_empty() {
+        finding.remedy("for each of them that a VM is to have: gpuvirt gpu set ADDRESS --type direct")
+    } else {
+        given.into_iter().fold(finding, Finding::remedy)
+    };
+    Some(finding.remedy(format!("drop the ids from {}: they do nothing", line.file)))
+}
+
+fn seen(line: &TakingLine) -> Evidence {
+    Evidence { source: line.file.clone(), value: line.line.clone() }
+}
+
+fn fits(case: &Case<'_>, line: &TakingLine, gpu: &Gpu) -> bool {
+    let identity = case.observed.primary_of(gpu).map(|function| function.identity);
+    identity.is_some_and(|identity| line.ids.iter().any(|id| id.matches(&identity)))
+}
+
+fn addresses(gpus: &[&Gpu]) -> String {
+    let names: Vec<String> = gpus.iter().map(|gpu| gpu.address.to_string()).collect();
+    names.join(", ")
+}
+
+/// What takes those of them for VMs that are not the host's. Of twins one may be the host's. One that is alone is nobody else's,
+/// where nothing says so.
+fn by_address(case: &Case<'_>, taken: &[&Gpu]) -> Vec<String> {
+    let alone = taken.len() == 1;
+    let is_of_vms =
+        |gpu: &&&Gpu| if alone { of_host(case, gpu).is_none() } else { is_to_be_direct(case, gpu) };
+    let given = taken.iter().filter(is_of_vms);
+    given
+        .map(|gpu| format!("gpuvirt gpu set {} --type direct # takes it by its address", gpu.address))
+        .collect()
+}
+
 /// How bad it is: where all that are taken are for VMs, nobody misses one.
 fn judged(case: &Case<'_>, taken: &[&Gpu]) -> Option<(Severity, String)> {
     let first = taken.first()?;
-    let names: Vec<String> = taken.iter().map(|gpu| gpu.address.to_string()).collect();
-    let alike = format!("vfio-pci takes cards by what they are: to it {} are alike", names.join(", "));
+    let alike = format!("vfio-pci takes cards by what they are: to it {} are alike", addresses(taken));
     Some(if taken.len() == 1 {
         let taken = format!("vfio-pci takes {} by what it is", first.address);
         match of_host(case, first) {

@@ -21,7 +21,9 @@ pub(super) const TEXTS: &[Explanation] = &[
         evidence: "The members in /sys/kernel/iommu_groups/N/devices and their driver links. Functions of the card \
                    itself, functions without a driver, bridges with the driver pcieport and functions of VFIO \
                    drivers or pci-stub are no obstacle. A member that can't be read is one, and one that is no PCI device: on x86 those have groups \
-                   of their own.",
+                   of their own. And of each bridge upstream whether it has Access Control Services, by which devices behind it are \
+                   told apart, and whether they are on: the kernel switches them on, unless pci=disable_acs_redir= or \
+                   pci=config_acs= says otherwise.",
         remedy: "Move the card or the other device to another slot: groups follow the slots. Or take the other \
                  device from its driver, when the host can do without it. gpuvirt never unbinds a device that is \
                  not part of the GPU, and does not use the ACS override patch, which only hides the danger.",

@@ -6,9 +6,11 @@ use gpuvirt_model::{ConfiguredType, Observed, PciAddress, PciDeviceId};
 use super::overrides::{driven_by_the_host, kept_by, taken_back};
 use super::{COMPANION, Collected, Sources, Trace};
 use crate::initramfs::MADE_ANEW;
+use crate::vfio_ids::{self, is_parameter, is_the_kernels};
 
 pub(super) fn collect(sources: &Sources<'_>, collected: &mut Collected) {
-    let heeded = heeded(sources.foreign);
+    let files = sources.foreign.vfio_ids.iter().map(|value| value.origin.path.as_str());
+    let heeded = vfio_ids::heeded(files, sources.foreign.vfio_built_in);
     for (at, value) in sources.foreign.vfio_ids.iter().enumerate() {
         match unheeded(at, value, heeded, sources.foreign) {
             Some(note) => not_taking(value, &note, sources.observed, collected),
@@ -30,48 +32,15 @@ fn taking_nothing(value: &VfioIds) -> Trace {
     Trace::about(&value.origin, "vfio-pci takes nothing by its ids".to_owned())
 }
 
-/// Whether it is the module's parameter, and no rule of udev's.
-fn is_parameter(origin: &Origin) -> bool {
-    !origin.path.ends_with(".rules")
-}
-
-/// Whether it is on the kernel's command line, which has no lines.
-fn is_the_kernels(origin: &Origin) -> bool {
-    origin.line.is_none()
-}
-
-/// The place in the list of the value that counts, and where it stands. The parameter `ids` is a text that each later value
-/// replaces, an empty one too (drivers/vfio/pci/vfio_pci.c, `module_param_string`), and modprobe puts options together in this
-/// order: files by their names, whichever folders they are in, the kernel's command line, and what it is called with, as
-/// initramfs-tools does. Of values in one place the last is the last here. A kernel that has vfio-pci built in reads its own
-/// command line alone.
-fn heeded(foreign: &ForeignSetup) -> Option<(usize, &Origin)> {
-    let rank = |origin: &Origin| {
-        let name = origin.path.rsplit('/').next().unwrap_or_default().to_owned();
-        let called_with = origin.path.contains("/initramfs-tools/");
-        (called_with, is_the_kernels(origin), name, origin.line)
-    };
-    let values = foreign.vfio_ids.iter().map(|value| &value.origin).enumerate();
-    let values = values
-        .filter(|(_, origin)| is_parameter(origin) && (is_the_kernels(origin) || !foreign.vfio_built_in));
-    values.max_by_key(|(_, origin)| rank(origin))
-}
-
 /// Why a value does not count; none for one that does.
-fn unheeded(
-    at: usize,
-    value: &VfioIds,
-    heeded: Option<(usize, &Origin)>,
-    foreign: &ForeignSetup,
-) -> Option<String> {
-    if !is_parameter(&value.origin) {
+fn unheeded(at: usize, value: &VfioIds, heeded: Option<usize>, foreign: &ForeignSetup) -> Option<String> {
+    if !is_parameter(&value.origin.path) {
         return None;
     }
-    if foreign.vfio_built_in && !is_the_kernels(&value.origin) {
-        let why = "not heeded: vfio-pci is built into this kernel, which reads its own command line alone";
-        return Some(why.to_owned());
+    if foreign.vfio_built_in && !is_the_kernels(&value.origin.path) {
+        return Some(format!("not heeded: {}", vfio_ids::BUILT_IN));
     }
-    let (_, later) = heeded.filter(|(last, _)| *last != at)?;
+    let later = &foreign.vfio_ids.get(heeded.filter(|last| *last != at)?)?.origin;
     Some(format!("not heeded: {later} says otherwise later, and a parameter's last value counts"))
 }
 

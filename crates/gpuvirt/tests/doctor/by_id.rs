@@ -54,7 +54,48 @@ pub fn cases() -> Vec<Case> {
         case("ids in quotes, with the prefix of hexadecimals", F::TakenById, S::Warning, |bed| {
             bed.file(CONF, "options vfio_pci ids=\"0x10de:0x2204\"\n")
         }),
+        case("ids in a file, and vfio-pci is built in", F::IdsUnheeded, S::Warning, |bed| {
+            built_in(unlike(bed)).file(CONF, "options vfio-pci ids=10de:2204\n")
+        })
+        .says("do not take 0000:02:00.0: vfio-pci is built into this kernel"),
+        case("ids on two lines, of which the last counts", F::IdsUnheeded, S::Warning, |bed| {
+            unlike(bed).file(CONF, "options vfio-pci ids=10de:2204\noptions vfio-pci ids=8086:1533\n")
+        })
+        .says("/etc/modprobe.d/vfio.conf says otherwise later"),
+        case("ids in a file, and others on the command line", F::IdsUnheeded, S::Warning, |bed| {
+            told(unlike(bed), "vfio-pci.ids=8086:1533").file(CONF, "options vfio-pci ids=10de:2204\n")
+        })
+        .says("/proc/cmdline says otherwise later"),
+        case("ids of twins that an empty value takes back", F::IdsUnheeded, S::Warning, |bed| {
+            told(bed, "vfio-pci.ids=").file(CONF, "options vfio-pci ids=10de:2204\n")
+        })
+        .says("do not take 0000:01:00.0, 0000:02:00.0"),
     ]
+}
+
+/// vfio-pci is part of the kernel.
+fn built_in(bed: Bed) -> Bed {
+    bed.file("/lib/modules/6.12.0-test/modules.builtin", "kernel/drivers/vfio/pci/vfio-pci.ko\n")
+}
+
+#[test]
+fn ids_that_nobody_waits_for_are_no_finding() {
+    let silent = |bed: Bed| {
+        let codes: Vec<F> = bed.examine().findings.iter().map(|finding| finding.code).collect();
+        !codes.contains(&F::IdsUnheeded)
+    };
+    let twice =
+        || told(Bed::healthy(), "vfio-pci.ids=10de:2204").file(CONF, "options vfio-pci ids=10de:2204\n");
+    assert!(silent(twice()), "the later value says the same");
+    assert!(silent(built_in(twice())));
+    let idle = || built_in(unlike(Bed::healthy())).file(CONF, "options vfio-pci ids=10de:2204\n");
+    assert!(!silent(idle()));
+    assert!(silent(idle().configured(SECOND, ConfiguredType::Shared)), "configured here");
+    assert!(silent(idle().retouched(|observed| direct(observed, SECOND))), "taken all the same");
+    let other = built_in(Bed::healthy()).file(CONF, "options vfio-pci ids=8086:1533\n");
+    assert!(silent(other), "no card of this host");
+    let by_rule = idle().file("/etc/udev/rules.d/10-vfio.rules", &rule(""));
+    assert!(silent(by_rule), "a rule of udev's takes it");
 }
 
 fn both_direct(observed: &mut gpuvirt_model::Observed) {

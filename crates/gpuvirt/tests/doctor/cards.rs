@@ -1,5 +1,6 @@
 //! GPUs: group, reset, windows, virtual functions, and what was asked for.
 
+use gpuvirt_model::health::{Acs, Port};
 use gpuvirt_model::{
     Bar, ConfiguredType, DriverName, FindingCode as F, Holder, Holders, Observed, Reading, Severity as S, Via,
 };
@@ -42,6 +43,20 @@ fn platform() -> Vec<Case> {
                 .configured(SECOND, ConfiguredType::Direct)
                 .retouched(|observed| direct(observed, SECOND))
         }),
+        case(
+            "a disk in the group, as the kernel was told not to tell them apart",
+            F::GroupNotViable,
+            S::Note,
+            |bed| {
+                bed.device("0000:00:1d.0", "iommu_groups/3", "iommu_groups/12")
+                    .file("/proc/cmdline", "ro intel_iommu=on pci=realloc,disable_acs_redir=pci:8086:1901\n")
+                    .treated(|health| {
+                        let port = Port { address: at("0000:00:01.0"), acs: Reading::Known(Acs::Off) };
+                        health.functions.entry(at(SECOND)).or_default().upstream = vec![port];
+                    })
+            },
+        )
+        .says("pci=realloc,disable_acs_redir=pci:8086:1901"),
         case("no reset", F::NoResetMethod, S::Note, |bed| {
             bed.device(SECOND, "A: reset_method=flr bus\\n", "A: reset_method=\\n")
         }),

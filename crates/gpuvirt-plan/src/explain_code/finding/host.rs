@@ -142,6 +142,17 @@ pub(super) const TEXTS: &[Explanation] = &[
                 nothing says that the only one is the host's, it is a note. gpuvirt import shows what it would write.",
     },
     Explanation {
+        name: "ids-unheeded",
+        cause: "vfio-pci was told by its parameter ids= to take a card, and does not hear of it. The parameter is one text that each \
+                later value replaces: of several, in modprobe.d (by the files' names, whichever folder they are in), on the kernel's \
+                command line and in /etc/initramfs-tools/modules, only the last counts. Where vfio-pci is built into the kernel, \
+                only that kernel's command line does.",
+        evidence: "The line that does nothing, the later one, and /lib/modules/RELEASE/modules.builtin.",
+        remedy: "Configure the card by its address (gpuvirt gpu set ADDRESS --type direct), which needs no ids, and drop them; else \
+                put all ids into the one value that counts. Lines that say what counts anyway, and cards that gpuvirt has \
+                configured, are no finding.",
+    },
+    Explanation {
         name: "memory-overcommitted",
         cause: "VFIO pins all memory of a VM with a GPU: none of it is swapped, shared or given back. The \
                 VMs that run or start with the host want more together than the host has, so the last to \
