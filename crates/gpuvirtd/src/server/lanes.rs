@@ -11,8 +11,6 @@ use gpuvirt_api::event::EventKind;
 use gpuvirt_api::{ApiError, ErrorKind};
 use gpuvirt_model::{Refusal, RefusalCode, chain};
 
-use tracing::Instrument as _;
-
 use super::access::{Caller, Writer};
 use super::answer::Failure;
 use super::context::Context;
@@ -65,9 +63,7 @@ impl Context {
             Ok(_) => {
                 self.stir.released();
                 self.events.tell(EventKind::Changed, None, format!("{what} (uid {uid})"));
-                // The answer goes first: the journal's daemon, which a line wakes, may have this processor next.
-                let told = async move { tracing::info!(uid, pid, what, "done") };
-                drop(tokio::spawn(told.in_current_span()));
+                tracing::info!(uid, pid, what, "done");
             }
             Err(failure) => {
                 let (kind, why) = (failure.error.kind, failure.error.message.as_str());
