@@ -25,10 +25,10 @@ pub fn read(sysfs: &dyn Sysfs) -> ForeignSetup {
     let mut reader = Reader { files: Files::new(sysfs), found: ForeignSetup::default() };
     reader.driverctl();
     reader.mdevctl();
+    reader.built_in();
     reader.command_line();
     reader.modprobe();
     reader.initramfs();
-    reader.built_in();
     reader.udev();
     reader.proxmox();
     reader.found
@@ -89,7 +89,7 @@ impl Reader<'_> {
 
     fn command_line(&mut self) {
         let Some(line) = self.text(paths::CMDLINE) else { return };
-        for (_, value) in vfio_ids::of_command_line(&line) {
+        for (_, value) in vfio_ids::of_command_line(&line, self.found.vfio_built_in) {
             self.ids(value, Origin::file(paths::CMDLINE));
         }
         for says in kept_away::of_command_line(&line) {

@@ -179,7 +179,7 @@ codes! {
         HandsOff => "hands-off",
         /// vfio-pci takes cards by what they are.
         TakenById => "taken-by-id",
-        /// vfio-pci does not hear of ids that it was given.
+        /// Ids that vfio-pci was given have no effect.
         IdsUnheeded => "ids-unheeded",
         /// A configured GPU is not on the host.
         GpuNotFound => "gpu-not-found",

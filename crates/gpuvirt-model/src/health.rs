@@ -239,6 +239,8 @@ pub enum Acs {
     Off,
     /// They are on, as far as they can be switched.
     On,
+    /// It is the upstream port of a switch, which the kernel asks for none: those below it tell devices apart.
+    NotNeeded,
 }
 
 /// What modules are told, and which are there.

@@ -102,9 +102,11 @@ mod tests {
             ),
             ("x=\"a intel_iommu=on b\" intel_iommu=off", "intel_iommu=off"),
             (
-                "pci=realloc,disable_acs_redir=0000:00:1c.0;pci:8086:1901 pci=config_acs=10x@pci:0:0",
-                "pci=realloc,disable_acs_redir=0000:00:1c.0;pci:8086:1901 pci=config_acs=10x@pci:0:0",
+                "pci=realloc,disable_acs_redir=0000:00:1c.0/00.0;pci:8086:1901 pci=\"config_acs=10x@pci:0:0\"",
+                "pci=realloc,disable_acs_redir=0000:00:1c.0/00.0;pci:8086:1901 pci=\"config_acs=10x@pci:0:0\"",
             ),
+            ("pci=disable_acs_redir=/home/alice pci=x/y", "pci=redacted pci=redacted"),
+            ("vfio-pci.ids=\"10de:2204, 10de:1aef\"", "vfio-pci.ids=\"10de:2204, 10de:1aef\""),
             ("pci=\"hunter2 hunter3\" video=/home/alice", "pci=redacted video=redacted"),
             ("nvidia.token=hunter2 vfio_secret=hunter3 nvidia-x hugepages_of=alice vfio-pci.comment=x", ""),
             ("nvidia.NVreg_RegistryDwords=\"License=hunter8\"", "nvidia.NVreg_RegistryDwords=redacted"),

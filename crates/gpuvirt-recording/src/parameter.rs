@@ -98,9 +98,17 @@ pub(crate) fn is_plain(value: &str) -> bool {
     !value.to_ascii_lowercase().contains("gpu-") && value.split(',').all(word)
 }
 
-/// The same, or options about PCI devices by address or model (`pci=` in the kernel's kernel-parameters.txt).
+/// The same, or options about PCI devices by address, path or model (`pci=` in the kernel's kernel-parameters.txt).
 pub(crate) fn is_of_devices(value: &str) -> bool {
-    is_plain(&value.replace(['=', '@', ';'], ","))
+    let value = unquoted(value);
+    value.split('/').skip(1).all(is_step) && is_plain(&value.replace(['=', '@', ';', '/'], ","))
+}
+
+/// Whether a part of a path begins with a device and its function.
+fn is_step(part: &str) -> bool {
+    let step = part.split([',', ';', '@']).next().unwrap_or_default();
+    let is_hex = |text: &str| (1..=2).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    step.split_once('.').is_some_and(|(device, function)| is_hex(device) && is_hex(function))
 }
 
 fn is_number(value: &str) -> bool {
@@ -115,13 +123,15 @@ fn is_numbers(value: &str) -> bool {
     value.split(',').all(|part| is_number(part) || ["Y", "N"].contains(&part))
 }
 
-/// `VENDOR:DEVICE[:SUBVENDOR:SUBDEVICE[:CLASS:MASK]],...` (`pci_add_dynid` in drivers/pci/pci-driver.c), each in hexadecimal.
+/// `VENDOR:DEVICE[:SUBVENDOR:SUBDEVICE[:CLASS:MASK]],...` (`pci_add_dynid` in drivers/pci/pci-driver.c), each in hexadecimal; in quotes there may be
+/// blanks between them.
 fn is_ids(value: &str) -> bool {
     let number = |number: &str| {
         let digits = number.strip_prefix("0x").unwrap_or(number);
         (1..=8).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit())
     };
-    value.split(',').all(|id| id.contains(':') && id.split(':').count() <= 6 && id.split(':').all(number))
+    let is_id = |id: &str| id.contains(':') && id.split(':').count() <= 6 && id.split(':').all(number);
+    value.split(',').all(|id| is_id(id.trim()))
 }
 
 #[cfg(test)]

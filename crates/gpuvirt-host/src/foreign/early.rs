@@ -4,20 +4,30 @@ use gpuvirt_model::import::{DriverOverride, Origin, VfioIds};
 
 use super::Reader;
 use crate::inventory;
-use crate::parse::modprobe::{self, kernels_name};
+use crate::parse::modprobe::kernels_name;
 use crate::parse::udev_override::{self, Subject};
 use crate::parse::udev_rule::Rule;
 use crate::parse::vfio_ids;
 use crate::paths;
 
 impl Reader<'_> {
-    /// A module's name with its parameters, a line each (initramfs-tools(7)), and so as modprobe.d spells options.
+    /// What initramfs-tools loads. The file may outlive it, on a host that has changed to dracut.
     pub(super) fn initramfs(&mut self) {
         let path = paths::INITRAMFS_MODULES;
-        let Some(text) = self.text(path) else { return };
-        for (number, line) in modprobe::numbered(&text) {
-            for value in vfio_ids::of_options(&format!("options {line}")) {
-                self.ids(value, Origin::line(path, number));
+        let Some(text) = self.text(path).filter(|_| self.files.sysfs.exists(paths::MKINITRAMFS)) else {
+            return;
+        };
+        let lines = vfio_ids::of_initramfs(&text);
+        let loading = lines.first().map(|(number, ..)| *number);
+        for (number, _, value) in lines {
+            let (origin, Some(value)) = (Origin::line(path, number), value) else { continue };
+            if loading == Some(number) {
+                self.ids(value, origin);
+            } else {
+                self.odd(
+                    &origin.to_string(),
+                    "an earlier line loads vfio-pci: what this one says is not heard",
+                );
             }
         }
     }

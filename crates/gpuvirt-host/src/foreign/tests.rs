@@ -49,7 +49,11 @@ fn what_takes_cards_early_is_read_by_line() {
          KERNEL==\"0000:41:00.1\", ATTR{{driver_override}}=\"\"\nRUN+=\"/bin/sh -c 'echo x > $sys$devpath/driver_override'\"\n"
     );
     let found = read_tree(&[
-        ("etc/initramfs-tools/modules", "vfio\nvfio-pci ids=1002:73bf,zz:1 disable_vga=1\n"),
+        ("usr/sbin/mkinitramfs", ""),
+        (
+            "etc/initramfs-tools/modules",
+            "vfio\nvfio-pci ids=1002:73bf,zz:1 disable_vga=1\nvfio_pci ids=1:2\n",
+        ),
         ("etc/udev/rules.d/10-vfio.rules", &rules),
         ("etc/udev/rules.d/70-gpuvirt.rules", &rules),
         ("etc/udev/rules.d/readme", &rules),
@@ -66,10 +70,21 @@ fn what_takes_cards_early_is_read_by_line() {
     assert_eq!(overrides, [("0000:41:00.0".to_owned(), rule)]);
     assert_eq!(found.kept_away.len(), 3, "{:?}", found.kept_away);
     let odd = found.oddities.join("\n");
-    for want in ["modules:2: \"zz:1\"", "10-vfio.rules:4: a rule", "10-vfio.rules:6: a rule"] {
+    for want in [
+        "modules:2: \"zz:1\"",
+        "modules:3: an earlier line",
+        "10-vfio.rules:4: a rule",
+        "10-vfio.rules:6: a rule",
+    ] {
         assert!(odd.contains(want), "{want}: {odd}");
     }
-    assert_eq!(found.oddities.len(), 3, "{odd}");
+    assert_eq!(found.oddities.len(), 4, "{odd}");
+}
+
+#[test]
+fn what_initramfs_tools_is_told_counts_where_that_is_installed() {
+    let found = read_tree(&[("etc/initramfs-tools/modules", "vfio-pci ids=1002:73bf\n")]);
+    assert!(found.vfio_ids.is_empty() && found.oddities.is_empty(), "{found:?}");
 }
 
 #[test]

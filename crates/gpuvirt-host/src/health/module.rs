@@ -23,24 +23,29 @@ pub(super) fn read(reader: Reader<'_>, release: Option<&str>) -> ModuleHealth {
         lines(reader, modprobe::in_effect(&folders))
     });
     let (display_drivers, built_here) = release.map(|release| drivers(reader, release)).unwrap_or_default();
-    let taken_by_id = taken_by_id(reader, options.known().map(Vec::as_slice).unwrap_or_default());
     let vfio_built_in = release.is_some_and(|release| inventory::vfio_pci_built_in(reader.files, release));
+    let lines = options.known().map(Vec::as_slice).unwrap_or_default();
+    let taken_by_id = taken_by_id(reader, lines, vfio_built_in);
     ModuleHealth { options, display_drivers, built_here, taken_by_id, vfio_built_in }
 }
 
 /// Words of the command line, options of modprobe.d, what initramfs-tools loads with ids, and udev's rules of the admin's that
 /// override a driver by ids.
-fn taken_by_id(reader: Reader<'_>, options: &[ModuleLine]) -> Vec<TakingLine> {
+fn taken_by_id(reader: Reader<'_>, options: &[ModuleLine], built_in: bool) -> Vec<TakingLine> {
     let text = |file: &str| reader.text(file).known().cloned().flatten().unwrap_or_default();
     let of = |file: &str, found: Vec<Taking>| -> Vec<TakingLine> {
         let line = |(line, ids)| TakingLine { file: file.to_owned(), line, ids };
         found.into_iter().map(line).collect()
     };
-    let mut found = of(paths::CMDLINE, taken_by_id::of_command_line(&text(paths::CMDLINE)));
+    let mut found = of(paths::CMDLINE, taken_by_id::of_command_line(&text(paths::CMDLINE), built_in));
     for option in options {
         found.extend(of(&option.file, taken_by_id::of_options(vec![option.line.clone()])));
     }
-    found.extend(of(paths::INITRAMFS_MODULES, taken_by_id::of_initramfs(&text(paths::INITRAMFS_MODULES))));
+    // The file may outlive initramfs-tools, on a host that has changed to dracut.
+    let modules = text(paths::INITRAMFS_MODULES);
+    if reader.files.sysfs.exists(paths::MKINITRAMFS) {
+        found.extend(of(paths::INITRAMFS_MODULES, taken_by_id::of_initramfs(&modules).into_iter().collect()));
+    }
     let rules = reader.list(paths::UDEV_OWN).known().cloned().flatten().unwrap_or_default();
     for name in rules.iter().filter(|name| name.ends_with(".rules")) {
         let file = format!("{}/{name}", paths::UDEV_OWN);

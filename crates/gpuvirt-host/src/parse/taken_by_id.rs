@@ -3,37 +3,30 @@
 
 use gpuvirt_model::PciDeviceId;
 
-use super::modprobe::{self, kernels_name};
+use super::modprobe::kernels_name;
 use super::udev_override::{self, Override, Subject};
 use super::vfio_ids;
 
 /// A line, and what it takes: nothing is a value too.
 pub type Taking = (String, Vec<PciDeviceId>);
 
-/// Of `/etc/initramfs-tools/modules`: a module's name with its parameters, a line each (initramfs-tools(7)).
-pub fn of_initramfs(text: &str) -> Vec<Taking> {
-    // As modprobe.d spells it.
-    takings(modprobe::lines(text), |line| of_line(&format!("options {line}")))
+/// Of `/etc/initramfs-tools/modules`: the line that loads the driver, where it gives a value.
+pub fn of_initramfs(text: &str) -> Option<Taking> {
+    let (_, line, value) = vfio_ids::of_initramfs(text).into_iter().next()?;
+    Some((line, sound(value?)))
 }
 
 /// Of a line of modprobe.d each, comments and continuations gone.
 pub fn of_options(lines: Vec<String>) -> Vec<Taking> {
-    takings(lines, of_line)
-}
-
-/// What the last value on a line takes, as that one counts; none on a line without any.
-fn of_line(line: &str) -> Option<Vec<PciDeviceId>> {
-    vfio_ids::of_options(line).pop().map(sound)
+    // Of a line the last counts.
+    let value = |line: &str| vfio_ids::of_options(line).pop().map(sound);
+    lines.into_iter().filter_map(|line| value(&line).map(|ids| (line, ids))).collect()
 }
 
 /// Of the kernel's command line: each word that gives a value.
-pub fn of_command_line(line: &str) -> Vec<Taking> {
-    let found = vfio_ids::of_command_line(line).into_iter();
+pub fn of_command_line(line: &str, built_in: bool) -> Vec<Taking> {
+    let found = vfio_ids::of_command_line(line, built_in).into_iter();
     found.map(|(word, ids)| (word.to_owned(), sound(ids))).collect()
-}
-
-fn takings(lines: Vec<String>, ids: impl Fn(&str) -> Option<Vec<PciDeviceId>>) -> Vec<Taking> {
-    lines.into_iter().filter_map(|line| ids(&line).map(|ids| (line, ids))).collect()
 }
 
 /// The entries that the driver understands.
@@ -61,29 +54,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn initramfs_tools_gives_parameters_to_modules() {
-        let text = "# vfio_pci ids=1:1\nvfio\nvfio_pci  ids=10de:2204,10de:1aef disable_vga=1\nvfio-pci ids=1002:73bf\n\
-                    snd ids=1:2\nvfio-pci ids=nonsense\n";
-        let want = [
-            (
-                "vfio_pci ids=10de:2204,10de:1aef disable_vga=1",
-                vec![PciDeviceId::of(0x10de, 0x2204), PciDeviceId::of(0x10de, 0x1aef)],
-            ),
-            ("vfio-pci ids=1002:73bf", vec![PciDeviceId::of(0x1002, 0x73bf)]),
-            ("vfio-pci ids=nonsense", Vec::new()),
-        ];
-        assert_eq!(of_initramfs(text), want.map(|(line, ids)| (line.to_owned(), ids)));
+    fn of_the_initramfs_the_line_that_loads_the_driver_counts() {
+        let of = |text| of_initramfs(text).map(|(_, ids)| ids);
+        assert_eq!(of("vfio\nvfio_pci ids=1:1\nvfio_pci ids=1:2\n"), Some(vec![PciDeviceId::of(1, 1)]));
+        assert_eq!(of("vfio_pci\nvfio_pci ids=1:2\n"), None);
+        assert_eq!(of("vfio-pci ids=nonsense\n"), Some(Vec::new()));
+        assert_eq!(of("vfio-pci ids=1:1 ids=\n"), Some(Vec::new()));
     }
 
     #[test]
     fn each_value_is_found_an_empty_one_too_and_of_a_line_the_last() {
         let ids = |found: Vec<Taking>| found.into_iter().map(|(_, ids)| ids).collect::<Vec<_>>();
         let of = |device| vec![PciDeviceId::of(1, device)];
-        assert_eq!(ids(of_command_line("vfio-pci.ids=1:1 quiet vfio_pci.ids=1:2")), [of(1), of(2)]);
-        assert_eq!(ids(of_command_line("vfio-pci.ids=1:1 vfio_pci.ids=")), [of(1), Vec::new()]);
+        assert_eq!(ids(of_command_line("vfio-pci.ids=1:1 quiet vfio_pci.ids=1:2", false)), [of(1), of(2)]);
+        assert_eq!(ids(of_command_line("vfio-pci.ids=1:1 vfio_pci.ids=", false)), [of(1), Vec::new()]);
         assert_eq!(ids(of_options(vec!["options vfio-pci ids=1:1 ids=1:2".to_owned()])), [of(2)]);
         assert_eq!(ids(of_options(vec!["options vfio-pci disable_vga=1".to_owned()])), [[]; 0]);
-        assert_eq!(ids(of_initramfs("vfio-pci ids=1:1 ids=\n")), [[]]);
     }
 
     #[test]

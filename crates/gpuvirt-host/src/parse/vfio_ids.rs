@@ -10,9 +10,11 @@ use super::modprobe::{self, kernels_name};
 pub type Entry = Result<PciDeviceId, String>;
 
 /// The values on a kernel command line, each with its word: `vfio-pci.ids=`, with `_` for `-` too. One may be empty. Of several
-/// the kernel keeps the last (drivers/vfio/pci/vfio_pci.c, `module_param_string`).
-pub fn of_command_line(line: &str) -> Vec<(&str, Vec<Entry>)> {
-    let values = command_line::words(line).filter_map(|word| {
+/// the last counts (drivers/vfio/pci/vfio_pci.c, `module_param_string`). Those behind `--` are kmod's, and so none where the driver
+/// is built in.
+pub fn of_command_line(line: &str, built_in: bool) -> Vec<(&str, Vec<Entry>)> {
+    let behind = (!built_in).then(|| command_line::behind(line)).into_iter().flatten();
+    let values = command_line::own(line).chain(behind).filter_map(|word| {
         let (name, value) = word.split_once('=')?;
         // The kernel takes quotes around the whole word too.
         let is_ours = kernels_name(name.trim_start_matches('"')) == "vfio_pci.ids";
@@ -26,6 +28,23 @@ pub fn of_command_line(line: &str) -> Vec<(&str, Vec<Entry>)> {
 pub fn of_modprobe(text: &str) -> Vec<(usize, Vec<Entry>)> {
     let lines = modprobe::numbered(text).into_iter();
     lines.flat_map(|(number, line)| of_options(&line).into_iter().map(move |value| (number, value))).collect()
+}
+
+/// The lines of `/etc/initramfs-tools/modules` that name vfio-pci, a module's name with its parameters each (initramfs-tools(7)),
+/// with their numbers and the value, if they give one. A module is loaded once: what later lines say is not heard
+/// (`load_modules` in initramfs-tools' scripts/functions calls modprobe for each, and kmod leaves a module alone that is loaded).
+pub fn of_initramfs(text: &str) -> Vec<(usize, String, Option<Vec<Entry>>)> {
+    let names_it =
+        |line: &String| line.split(' ').next().is_some_and(|module| kernels_name(module) == "vfio_pci");
+    let lines = modprobe::numbered(text).into_iter().filter(|(_, line)| names_it(line));
+    // As modprobe.d spells it.
+    let value = |line: &str| of_options(&format!("options {line}")).pop();
+    lines
+        .map(|(number, line)| {
+            let value = value(&line);
+            (number, line, value)
+        })
+        .collect()
 }
 
 /// The values on a line of modprobe.d: of several the last counts here too.
@@ -62,7 +81,20 @@ mod tests {
             ("vfio_pci.ids=", Vec::new()),
             ("vfio-pci.ids=a:b", ids("a:b")),
         ];
-        assert_eq!(of_command_line(line), want);
+        assert_eq!(of_command_line(line, false), want);
+        assert_eq!(of_command_line(line, true), want[..4], "nobody reads what is behind --");
+    }
+
+    #[test]
+    fn initramfs_tools_gives_parameters_to_modules() {
+        let text = "# vfio_pci ids=1:1\nvfio\nvfio_pci  ids=10de:2204,10de:1aef disable_vga=1\nvfio-pci ids=1:2 ids=\nvfio_pci\n\
+                    snd ids=1:2\nvfio_pci_core ids=1:2\n";
+        let want = [
+            (3, "vfio_pci ids=10de:2204,10de:1aef disable_vga=1", Some(ids("10de:2204,10de:1aef"))),
+            (4, "vfio-pci ids=1:2 ids=", Some(Vec::new())),
+            (5, "vfio_pci", None),
+        ];
+        assert_eq!(of_initramfs(text), want.map(|(number, line, value)| (number, line.to_owned(), value)));
     }
 
     #[test]
@@ -84,7 +116,8 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "(?s).{0,200}") {
-            let _ = of_command_line(&text);
+            let _ = of_command_line(&text, false);
+            let _ = of_initramfs(&text);
             let _ = of_modprobe(&text);
         }
     }

@@ -59,27 +59,39 @@ fn shown(port: &Port) -> Evidence {
     let value = match &port.acs {
         Reading::Known(Acs::On) => "upstream bridge, has Access Control Services".to_owned(),
         Reading::Known(Acs::Off) => {
-            "upstream bridge whose Access Control Services are OFF: it makes one group of all behind it"
+            "upstream bridge whose Access Control Services are not all ON: it makes one group of all behind it"
                 .to_owned()
         }
         Reading::Known(Acs::Missing) => {
             "upstream bridge WITHOUT Access Control Services: it makes one group of all behind it".to_owned()
+        }
+        Reading::Known(Acs::NotNeeded) => {
+            "a switch's upstream port, needs no Access Control Services".to_owned()
         }
         Reading::Unknown(why) => format!("upstream bridge, Access Control Services {why}"),
     };
     Evidence { source: format!("/sys/bus/pci/devices/{}/config", port.address), value }
 }
 
-/// The kernel switches the services on, unless it was told not to (`pci=` in its kernel-parameters.txt).
-fn switched_off(case: &Case<'_>, ports: &[Port], finding: Finding) -> Finding {
-    let mut told = case.health.boot.words("pci=");
-    let told = told.find(|word| word.contains("disable_acs_redir=") || word.contains("config_acs="));
-    let Some(word) = told.filter(|_| ports.iter().any(|port| port.acs == Reading::Known(Acs::Off))) else {
+/// Options of `pci=` that change what the kernel switches on (its kernel-parameters.txt).
+const OPTIONS: [&str; 2] = ["disable_acs_redir", "config_acs"];
+
+/// The kernel switches the services on, unless it was told otherwise.
+fn switched_off(case: &Case<'_>, ports: &[Port], mut finding: Finding) -> Finding {
+    let off = ports.iter().filter(|port| port.acs == Reading::Known(Acs::Off));
+    let off: Vec<String> = off.map(|port| port.address.to_string()).collect();
+    if off.is_empty() {
         return finding;
-    };
-    finding.seen(case.health.boot.command_line.shows(word)).remedy(format!(
-        "take disable_acs_redir= and config_acs= out of {word} on the kernel's command line, and reboot"
-    ))
+    }
+    for word in case.health.boot.words("pci=") {
+        for option in OPTIONS.iter().filter(|option| word.contains(&format!("{option}="))) {
+            finding = finding.seen(case.health.boot.command_line.shows(word)).remedy(format!(
+                "take {option}= out of {word} on the kernel's command line where it is about {}, and reboot",
+                off.join(", ")
+            ));
+        }
+    }
+    finding
 }
 
 /// How a foreign member is taken from its driver, for a host that can do without it.

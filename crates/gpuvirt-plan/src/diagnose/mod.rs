@@ -29,6 +29,7 @@ mod power;
 mod reset;
 mod sriov;
 mod unchecked;
+mod unheeded;
 mod untranslated;
 mod vfio;
 mod vfio_kept_away;

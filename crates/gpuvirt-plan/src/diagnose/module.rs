@@ -6,6 +6,7 @@ use gpuvirt_model::{Evidence, Finding, FindingCode, Gpu, GraphicsType, Hostdev, 
 use super::Case;
 use super::command_line::{Change, remedies};
 use super::display::is_boot_display;
+use super::unheeded::Idle;
 use crate::initramfs::MADE_ANEW;
 use crate::vfio_ids;
 
@@ -17,16 +18,17 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     let is_heeded = |line: &&TakingLine| {
         !vfio_ids::is_parameter(&line.file) || heeded.is_some_and(|heeded| std::ptr::eq(heeded, *line))
     };
-    let (taking, idle): (Vec<&TakingLine>, Vec<&TakingLine>) = lines.iter().partition(is_heeded);
+    let (taking, without_effect): (Vec<&TakingLine>, Vec<&TakingLine>) = lines.iter().partition(is_heeded);
     let taken = taking.iter().filter_map(|line| taken_by_id(case, line));
-    taken.chain(idle.iter().filter_map(|line| unheeded(case, line, &taking, heeded))).collect()
+    let idle = Idle { case, taking: &taking, heeded };
+    taken.chain(idle.findings(&without_effect)).collect()
 }
 
 fn taken_by_id(case: &Case<'_>, line: &TakingLine) -> Option<Finding> {
     let taken: Vec<&Gpu> = case.gpus().filter(|gpu| fits(case, line, gpu)).collect();
     let (severity, cause) = judged(case, &taken)?;
     let finding = Finding::new(FindingCode::TakenById, severity, Subject::Host, cause).seen(seen(line));
-    let finding = by_address(case, &taken).into_iter().fold(finding, Finding::remedy);
+    let finding = by_address(case, &taken, taken.len() == 1).into_iter().fold(finding, Finding::remedy);
     if vfio_ids::is_the_kernels(&line.file) {
         let dropped = remedies(case, Change::Drop(&line.line));
         return Some(dropped.into_iter().fold(finding, Finding::remedy));
@@ -37,57 +39,23 @@ fn taken_by_id(case: &Case<'_>, line: &TakingLine) -> Option<Finding> {
     )))
 }
 
-/// Ids that do nothing, where somebody may wait for what they say: no other line takes the card, and it is not configured here.
-fn unheeded(
-    case: &Case<'_>,
-    line: &TakingLine,
-    taking: &[&TakingLine],
-    heeded: Option<&TakingLine>,
-) -> Option<Finding> {
-    let is_missed = |gpu: &&Gpu| {
-        let waits = !gpu.on_vfio && configured(case, gpu).is_none();
-        waits && fits(case, line, gpu) && !taking.iter().any(|other| fits(case, other, gpu))
-    };
-    let missed: Vec<&Gpu> = case.gpus().filter(is_missed).collect();
-    if missed.is_empty() {
-        return None;
-    }
-    let later = heeded.filter(|_| !case.health.modules.vfio_built_in || vfio_ids::is_the_kernels(&line.file));
-    let why = later.map_or_else(
-        || vfio_ids::BUILT_IN.to_owned(),
-        |later| format!("{} says otherwise later, and of several values the last counts", later.file),
-    );
-    let cause = format!("the ids in {} do not take {}: {why}", line.file, addresses(&missed));
-    let finding =
-        Finding::new(FindingCode::IdsUnheeded, Severity::Warning, Subject::Host, cause).seen(seen(line));
-    let finding = later.map(seen).into_iter().fold(finding, Finding::seen);
-    let given = by_address(case, &missed);
-    let finding = if given.is_empty() {
-        finding.remedy("for each of them that a VM is to have: gpuvirt gpu set ADDRESS --type direct")
-    } else {
-        given.into_iter().fold(finding, Finding::remedy)
-    };
-    Some(finding.remedy(format!("drop the ids from {}: they do nothing", line.file)))
-}
-
-fn seen(line: &TakingLine) -> Evidence {
+pub(super) fn seen(line: &TakingLine) -> Evidence {
     Evidence { source: line.file.clone(), value: line.line.clone() }
 }
 
-fn fits(case: &Case<'_>, line: &TakingLine, gpu: &Gpu) -> bool {
+pub(super) fn fits(case: &Case<'_>, line: &TakingLine, gpu: &Gpu) -> bool {
     let identity = case.observed.primary_of(gpu).map(|function| function.identity);
     identity.is_some_and(|identity| line.ids.iter().any(|id| id.matches(&identity)))
 }
 
-fn addresses(gpus: &[&Gpu]) -> String {
+pub(super) fn addresses(gpus: &[&Gpu]) -> String {
     let names: Vec<String> = gpus.iter().map(|gpu| gpu.address.to_string()).collect();
     names.join(", ")
 }
 
-/// What takes those of them for VMs that are not the host's. Of twins one may be the host's. One that is alone is nobody else's,
+/// What takes those of them for VMs that are not the host's; `alone`: there is no other of their kind. Of twins one may be the host's. One that is alone is nobody else's,
 /// where nothing says so.
-fn by_address(case: &Case<'_>, taken: &[&Gpu]) -> Vec<String> {
-    let alone = taken.len() == 1;
+pub(super) fn by_address(case: &Case<'_>, taken: &[&Gpu], alone: bool) -> Vec<String> {
     let is_of_vms =
         |gpu: &&&Gpu| if alone { of_host(case, gpu).is_none() } else { is_to_be_direct(case, gpu) };
     let given = taken.iter().filter(is_of_vms);
@@ -119,7 +87,7 @@ fn judged(case: &Case<'_>, taken: &[&Gpu]) -> Option<(Severity, String)> {
 }
 
 /// The type that the admin configured, if any.
-fn configured(case: &Case<'_>, gpu: &Gpu) -> Option<GraphicsType> {
+pub(super) fn configured(case: &Case<'_>, gpu: &Gpu) -> Option<GraphicsType> {
     case.desired.gpu(gpu.address).map(|entry| entry.graphics_type.resolve(&case.desired.host))
 }
 
@@ -138,7 +106,7 @@ fn is_of_vms(case: &Case<'_>, gpu: &Gpu) -> bool {
 }
 
 /// Why a card is for the host, where something says so: its type, or the host's screen on it, which no VM is to have.
-fn of_host(case: &Case<'_>, gpu: &Gpu) -> Option<String> {
+pub(super) fn of_host(case: &Case<'_>, gpu: &Gpu) -> Option<String> {
     match configured(case, gpu) {
         Some(GraphicsType::Direct) => None,
         Some(wanted) => Some(format!("it is configured as {wanted}")),

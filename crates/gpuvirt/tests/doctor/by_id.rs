@@ -12,7 +12,7 @@ pub fn cases() -> Vec<Case> {
     let case = Case::new;
     vec![
         case("twins by ids in the initramfs", F::TakenById, S::Warning, |bed: Bed| {
-            bed.file("/etc/initramfs-tools/modules", "vfio_iommu_type1\nvfio_pci ids=10de:2204,10de:1aef\n")
+            with_initramfs_tools(bed, "vfio_iommu_type1\nvfio_pci ids=10de:2204,10de:1aef\n")
         })
         .says("vfio_pci ids=10de:2204,10de:1aef"),
         case("twins by a rule of udev's", F::TakenById, S::Warning, |bed| {
@@ -61,16 +61,26 @@ pub fn cases() -> Vec<Case> {
         case("ids on two lines, of which the last counts", F::IdsUnheeded, S::Warning, |bed| {
             unlike(bed).file(CONF, "options vfio-pci ids=10de:2204\noptions vfio-pci ids=8086:1533\n")
         })
-        .says("/etc/modprobe.d/vfio.conf says otherwise later"),
+        .says("a later one there says otherwise"),
         case("ids in a file, and others on the command line", F::IdsUnheeded, S::Warning, |bed| {
             told(unlike(bed), "vfio-pci.ids=8086:1533").file(CONF, "options vfio-pci ids=10de:2204\n")
         })
-        .says("/proc/cmdline says otherwise later"),
-        case("ids of twins that an empty value takes back", F::IdsUnheeded, S::Warning, |bed| {
-            told(bed, "vfio-pci.ids=").file(CONF, "options vfio-pci ids=10de:2204\n")
-        })
-        .says("do not take 0000:01:00.0, 0000:02:00.0"),
+        .says("/proc/cmdline says otherwise"),
+        case(
+            "ids of twins, and the initramfs loads vfio-pci with others",
+            F::IdsUnheeded,
+            S::Warning,
+            |bed| {
+                with_initramfs_tools(bed, "vfio_pci ids=8086:1533\nvfio_pci ids=10de:2204\n")
+                    .file(CONF, "options vfio-pci ids=10de:2204\n")
+            },
+        )
+        .says("do not take 0000:02:00.0: /etc/initramfs-tools/modules says otherwise"),
     ]
+}
+
+fn with_initramfs_tools(bed: Bed, modules: &str) -> Bed {
+    bed.file("/usr/sbin/mkinitramfs", "").file("/etc/initramfs-tools/modules", modules)
 }
 
 /// vfio-pci is part of the kernel.
@@ -80,22 +90,62 @@ fn built_in(bed: Bed) -> Bed {
 
 #[test]
 fn ids_that_nobody_waits_for_are_no_finding() {
-    let silent = |bed: Bed| {
+    let found = |bed: Bed| {
         let codes: Vec<F> = bed.examine().findings.iter().map(|finding| finding.code).collect();
-        !codes.contains(&F::IdsUnheeded)
+        codes.iter().filter(|code| **code == F::IdsUnheeded).count()
     };
-    let twice =
-        || told(Bed::healthy(), "vfio-pci.ids=10de:2204").file(CONF, "options vfio-pci ids=10de:2204\n");
-    assert!(silent(twice()), "the later value says the same");
-    assert!(silent(built_in(twice())));
-    let idle = || built_in(unlike(Bed::healthy())).file(CONF, "options vfio-pci ids=10de:2204\n");
-    assert!(!silent(idle()));
-    assert!(silent(idle().configured(SECOND, ConfiguredType::Shared)), "configured here");
-    assert!(silent(idle().retouched(|observed| direct(observed, SECOND))), "taken all the same");
+    let ids = "options vfio-pci ids=10de:2204\n";
+    let twice = || told(Bed::healthy(), "vfio-pci.ids=10de:2204").file(CONF, ids);
+    assert_eq!(found(twice()), 0, "the later value says the same");
+    assert_eq!(found(built_in(twice())), 0);
+    let idle = |bed: Bed| built_in(bed).file(CONF, ids);
+    let alone = || idle(unlike(Bed::healthy()));
+    assert_eq!(found(alone()), 1);
+    assert_eq!(found(alone().file("/etc/modprobe.d/a.conf", ids)), 1, "once a card");
+    assert_eq!(found(alone().configured(SECOND, ConfiguredType::Shared)), 0, "configured here");
+    assert_eq!(found(alone().retouched(|observed| direct(observed, SECOND))), 0, "taken all the same");
+    let twins = idle(Bed::healthy()).configured(FIRST, ConfiguredType::Direct);
+    assert_eq!(found(twins.retouched(|observed| direct(observed, FIRST))), 0, "the other is the host's");
+    assert_eq!(found(alone().file("/etc/udev/rules.d/10-vfio.rules", &rule(""))), 0, "udev takes it");
     let other = built_in(Bed::healthy()).file(CONF, "options vfio-pci ids=8086:1533\n");
-    assert!(silent(other), "no card of this host");
-    let by_rule = idle().file("/etc/udev/rules.d/10-vfio.rules", &rule(""));
-    assert!(silent(by_rule), "a rule of udev's takes it");
+    assert_eq!(found(other), 0, "no card of this host");
+    let of_screen = built_in(unlike(Bed::healthy())).file(CONF, "options vfio-pci ids=10de:2206\n");
+    assert_eq!(found(of_screen), 0, "the host's screen");
+}
+
+#[test]
+fn ids_are_judged_by_who_reads_them() {
+    let found = |bed: Bed| {
+        let codes: Vec<F> = bed.examine().findings.iter().map(|finding| finding.code).collect();
+        (codes.contains(&F::TakenById), codes.contains(&F::IdsUnheeded))
+    };
+    let ids = "options vfio-pci ids=10de:2204\n";
+    let switched_off = told(unlike(Bed::healthy()), "vfio-pci.ids=").file(CONF, ids);
+    assert_eq!(found(switched_off), (false, false), "an empty value is a switch");
+    let by_libvirt = built_in(unlike(Bed::healthy())).file(CONF, ids).vm("games", |domain, _| {
+        domain.config = vec![Hostdev::Pci { address: at(SECOND), managed: true }];
+    });
+    assert_eq!(found(by_libvirt), (false, false), "libvirt takes it");
+    let gone = unlike(Bed::healthy()).file("/etc/initramfs-tools/modules", "vfio_pci ids=8086:1533\n");
+    assert_eq!(found(gone.file(CONF, ids)), (true, false), "initramfs-tools is not installed");
+    let behind = || told(unlike(Bed::healthy()), "vfio-pci.ids=8086:1533 -- vfio-pci.ids=10de:2204");
+    assert_eq!(found(behind()), (true, false), "kmod reads it");
+    assert_eq!(found(built_in(behind())), (false, false), "nobody does");
+}
+
+#[test]
+fn a_remedy_takes_away_the_line_without_effect_and_no_other() {
+    let remedies = |bed: Bed| {
+        let found = bed.examine().findings;
+        found.into_iter().find(|finding| finding.code == F::IdsUnheeded).unwrap().remedy
+    };
+    let words = "vfio-pci.ids=10de:2204 vfio-pci.ids=10de:2204:1:1,8086:1533";
+    let of_words = remedies(told(unlike(Bed::healthy()), words));
+    assert!(of_words.iter().any(|line| line.contains("drop vfio-pci.ids=10de:2204 from")), "{of_words:?}");
+    let lines = "options vfio-pci ids=10de:2204\noptions vfio-pci ids=10de:1aef\n";
+    let of_lines = remedies(unlike(Bed::healthy()).file(CONF, lines));
+    let want = "take the ids out of the line `options vfio-pci ids=10de:2204` of /etc/modprobe.d/vfio.conf: they do nothing";
+    assert!(of_lines.iter().any(|line| line == want), "{of_lines:?}");
 }
 
 fn both_direct(observed: &mut gpuvirt_model::Observed) {

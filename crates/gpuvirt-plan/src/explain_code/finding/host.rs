@@ -143,14 +143,15 @@ pub(super) const TEXTS: &[Explanation] = &[
     },
     Explanation {
         name: "ids-unheeded",
-        cause: "vfio-pci was told by its parameter ids= to take a card, and does not hear of it. The parameter is one text that each \
-                later value replaces: of several, in modprobe.d (by the files' names, whichever folder they are in), on the kernel's \
-                command line and in /etc/initramfs-tools/modules, only the last counts. Where vfio-pci is built into the kernel, \
-                only that kernel's command line does.",
-        evidence: "The line that does nothing, the later one, and /lib/modules/RELEASE/modules.builtin.",
+        cause: "vfio-pci's parameter ids= names a card, and that value has no effect. The parameter is one text that each later value \
+                replaces: of several, in modprobe.d (by the files' names, whichever folder they are in), then on the kernel's \
+                command line, then in /etc/initramfs-tools/modules (there the line that loads the driver), only the last counts. Where \
+                vfio-pci is built into the kernel, only the kernel's command line does.",
+        evidence: "The line without effect, and the later one or /lib/modules/RELEASE/modules.builtin.",
         remedy: "Configure the card by its address (gpuvirt gpu set ADDRESS --type direct), which needs no ids, and drop them; else \
-                put all ids into the one value that counts. Lines that say what counts anyway, and cards that gpuvirt has \
-                configured, are no finding.",
+                put all ids into the one value that counts. No finding are cards that a value which counts takes as well, that are on \
+                VFIO or configured, they or others of their kind, or that libvirt takes for a VM (managed='yes'), and an empty value that \
+                counts: it switches all of them off.",
     },
     Explanation {
         name: "memory-overcommitted",
