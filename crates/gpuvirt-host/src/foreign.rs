@@ -90,7 +90,7 @@ impl Reader<'_> {
     fn command_line(&mut self) {
         let Some(line) = self.text(paths::CMDLINE) else { return };
         for (_, value) in vfio_ids::of_command_line(&line, self.found.vfio_built_in) {
-            self.ids(value, Origin::file(paths::CMDLINE));
+            self.ids(value, Origin::file(paths::CMDLINE), true);
         }
         for says in kept_away::of_command_line(&line) {
             self.found.kept_away.push(KeptAway { says, origin: Origin::file(paths::CMDLINE) });
@@ -102,7 +102,7 @@ impl Reader<'_> {
         for path in modprobe::in_effect(&folders) {
             let Some(text) = self.text(&path) else { continue };
             for (line, value) in vfio_ids::of_modprobe(&text) {
-                self.ids(value, Origin::line(&path, line));
+                self.ids(value, Origin::line(&path, line), true);
             }
             for (line, says) in kept_away::of_modprobe(&text) {
                 self.found.kept_away.push(KeptAway { says, origin: Origin::line(&path, line) });
@@ -110,7 +110,7 @@ impl Reader<'_> {
         }
     }
 
-    fn ids(&mut self, value: Vec<vfio_ids::Entry>, origin: Origin) {
+    fn ids(&mut self, value: Vec<vfio_ids::Entry>, origin: Origin, heard: bool) {
         let mut ids = Vec::new();
         for entry in value {
             match entry {
@@ -118,7 +118,7 @@ impl Reader<'_> {
                 Err(text) => self.odd(&origin.to_string(), &format!("{text:?} is no vendor:device")),
             }
         }
-        self.found.vfio_ids.push(VfioIds { ids, origin });
+        self.found.vfio_ids.push(VfioIds { ids, origin, heard });
     }
 
     fn names(&mut self, folder: &str) -> Vec<String> {

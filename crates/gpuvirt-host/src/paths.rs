@@ -89,8 +89,9 @@ pub(crate) const GRUB_MKCONFIG: &str = "/usr/bin/grub-mkconfig";
 pub(crate) const MKINITCPIO_PRESETS: &str = "/etc/mkinitcpio.d";
 /// Whether vfio-pci keeps idle cards awake.
 pub(crate) const VFIO_AWAKE: &str = "/sys/module/vfio_pci/parameters/disable_idle_d3";
-/// The program of initramfs-tools that makes images.
-pub(crate) const MKINITRAMFS: &str = "/usr/sbin/mkinitramfs";
+/// The program of initramfs-tools that makes images anew, which goes with its package, and where such programs are.
+pub(crate) const UPDATE_INITRAMFS: &str = "/usr/sbin/update-initramfs";
+pub(crate) const PROGRAMS: &str = "/usr/sbin";
 /// What initramfs-tools loads early, with parameters.
 pub(crate) const INITRAMFS_MODULES: &str = "/etc/initramfs-tools/modules";
 /// The admin's own rules for udev.

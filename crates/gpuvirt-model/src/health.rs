@@ -239,6 +239,8 @@ pub enum Acs {
     Off,
     /// They are on, as far as they can be switched.
     On,
+    /// It has none, and is a root port of a chipset that tells devices apart by a register of its own.
+    ByChipset,
     /// It is the upstream port of a switch, which the kernel asks for none: those below it tell devices apart.
     NotNeeded,
 }
@@ -269,6 +271,8 @@ pub struct TakingLine {
     pub line: String,
     /// What it takes; none where it takes nothing, which replaces an earlier value too.
     pub ids: Vec<PciDeviceId>,
+    /// Whether the driver is told it when it is loaded: of initramfs-tools' lines by the first one that names it.
+    pub heard: bool,
 }
 
 /// A line of modprobe.d.

@@ -83,6 +83,8 @@ pub struct VfioIds {
     pub ids: Vec<PciDeviceId>,
     /// The file and line.
     pub origin: Origin,
+    /// Whether the driver is told it when it is loaded: of initramfs-tools' lines by the first one that names it.
+    pub heard: bool,
 }
 
 /// A blacklist, a soft dependency, a program in a module's place, an alias or `pci-stub`'s ids: it keeps a host driver away from every card of a kind.

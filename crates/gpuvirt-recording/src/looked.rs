@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use gpuvirt_host::parse::kernel_config;
 use gpuvirt_host::parse::taken_by_id::{self, Taking};
+use gpuvirt_host::parse::vfio_ids;
 use gpuvirt_host::{DeviceNumber, GpuMatch, GpuRules, Sysfs, WriteError, host_health, host_inventory};
 use nix::libc;
 
@@ -111,9 +112,10 @@ pub(crate) fn part(path: &str, text: &str) -> Option<String> {
             Some(if text.trim().is_empty() { "" } else { "rules\n" }.to_owned())
         }
         "/etc/initramfs-tools/modules" => {
-            let found = taken_by_id::of_initramfs(text).into_iter();
-            let kept = found.filter_map(|(line, _)| module_lines::kept_of_initramfs(&line));
-            Some(kept.map(|line| line + "\n").collect())
+            // One without a value too: the first line that names a module loads it.
+            let found = vfio_ids::of_initramfs(text).into_iter();
+            let kept = found.map(|(_, line, _)| module_lines::kept_of_initramfs(&line));
+            Some(kept.map(|line| line.unwrap_or_else(|| "vfio-pci".to_owned()) + "\n").collect())
         }
         path if is_own_rule(path) => Some(own_lines(taken_by_id::of_udev(text))),
         path if module_lines::is_file(path) => Some(module_lines::kept(text)),

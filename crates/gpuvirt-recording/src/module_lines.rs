@@ -80,8 +80,7 @@ fn part(line: &str) -> Option<String> {
 /// them as it reads its command line.
 fn options(module: &str, rest: &str) -> Option<String> {
     let kernels = modprobe::kernels_name(module);
-    // kmod knows no comment behind something: its words are parameters, of which the known ones alone are kept.
-    let told: Vec<String> = command_line::own(rest)
+    let told: Vec<String> = words(rest)
         .filter_map(|word| {
             let name = unquoted(word).split('=').next().unwrap_or_default();
             let known = parameter::is_known(&kernels, name);

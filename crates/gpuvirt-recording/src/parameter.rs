@@ -65,7 +65,11 @@ pub(crate) fn is_shown(name: &str, value: &str) -> bool {
     if name.starts_with(NVIDIAS_OWN) {
         return number;
     }
-    number || is_ids(value) || is_ids(unquoted(value)) || (value.len() <= LONGEST && is_plain(value))
+    number
+        || is_ids(value)
+        || is_ids(unquoted(value))
+        || unquoted(value).is_empty()
+        || (value.len() <= LONGEST && is_plain(value))
 }
 
 /// `NAME=VALUE`, or `NAME`, as it may be shown: quotes may stand around all of it, or around the value.

@@ -115,7 +115,7 @@ fn host() -> Vec<u8> {
             &(rule("10de", "2204", ", RUN+=\"/usr/bin/curl -H token-in-rule https://vault7/a,b\"")
                 + "ENV{KEY}=\"token-9f8e7d\"\n"),
         )
-        .file("/etc/initramfs-tools/modules", "iwlwifi key=psk-wireless\nvfio-pci disable_vga=1\n")
+        .file("/etc/initramfs-tools/modules", "iwlwifi key=psk-wireless\nvfio-pci disable_vga=1 comment=a-secret-6\n")
         .file("/etc/kernel/cmdline", "rd.luks.key=luks-key-77\n")
         .file("/etc/kernelstub/configuration", "{\"kernel_options\": [\"luks-key-77\"]}\n")
         .file(&format!("/lib/modules/{release}/modules.dep"), "kernel/drivers/vfio/pci/vfio-pci.ko:\n")

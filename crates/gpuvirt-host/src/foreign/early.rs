@@ -11,23 +11,16 @@ use crate::parse::vfio_ids;
 use crate::paths;
 
 impl Reader<'_> {
-    /// What initramfs-tools loads. The file may outlive it, on a host that has changed to dracut.
+    /// What initramfs-tools loads. The file may outlive it, on a host that has changed to dracut; of a tree without programs nobody
+    /// can tell.
     pub(super) fn initramfs(&mut self) {
         let path = paths::INITRAMFS_MODULES;
-        let Some(text) = self.text(path).filter(|_| self.files.sysfs.exists(paths::MKINITRAMFS)) else {
-            return;
-        };
-        let lines = vfio_ids::of_initramfs(&text);
-        let loading = lines.first().map(|(number, ..)| *number);
-        for (number, _, value) in lines {
-            let (origin, Some(value)) = (Origin::line(path, number), value) else { continue };
-            if loading == Some(number) {
-                self.ids(value, origin);
-            } else {
-                self.odd(
-                    &origin.to_string(),
-                    "an earlier line loads vfio-pci: what this one says is not heard",
-                );
+        let there = |path| self.files.sysfs.exists(path);
+        let installed = there(paths::UPDATE_INITRAMFS) || !there(paths::PROGRAMS);
+        let Some(text) = self.text(path).filter(|_| installed) else { return };
+        for (at, (number, _, value)) in vfio_ids::of_initramfs(&text).into_iter().enumerate() {
+            if let Some(value) = value {
+                self.ids(value, Origin::line(path, number), at == 0);
             }
         }
     }
@@ -56,7 +49,7 @@ impl Reader<'_> {
                         self.found.overrides.push(DriverOverride { address, driver, origin });
                     }
                     Subject::Kind(id) if kernels_name(&rule.driver) == "vfio_pci" => {
-                        self.found.vfio_ids.push(VfioIds { ids: vec![id], origin });
+                        self.found.vfio_ids.push(VfioIds { ids: vec![id], origin, heard: true });
                     }
                     Subject::Kind(_) | Subject::Other => {
                         let what = "a rule that sets driver_override, and not plainly for an address, or to vfio-pci for ids";

@@ -33,9 +33,10 @@ pub(super) fn read(reader: Reader<'_>, release: Option<&str>) -> ModuleHealth {
 /// override a driver by ids.
 fn taken_by_id(reader: Reader<'_>, options: &[ModuleLine], built_in: bool) -> Vec<TakingLine> {
     let text = |file: &str| reader.text(file).known().cloned().flatten().unwrap_or_default();
+    let line =
+        |file: &str, (line, ids): Taking, heard| TakingLine { file: file.to_owned(), line, ids, heard };
     let of = |file: &str, found: Vec<Taking>| -> Vec<TakingLine> {
-        let line = |(line, ids)| TakingLine { file: file.to_owned(), line, ids };
-        found.into_iter().map(line).collect()
+        found.into_iter().map(|taking| line(file, taking, true)).collect()
     };
     let mut found = of(paths::CMDLINE, taken_by_id::of_command_line(&text(paths::CMDLINE), built_in));
     for option in options {
@@ -43,8 +44,9 @@ fn taken_by_id(reader: Reader<'_>, options: &[ModuleLine], built_in: bool) -> Ve
     }
     // The file may outlive initramfs-tools, on a host that has changed to dracut.
     let modules = text(paths::INITRAMFS_MODULES);
-    if reader.files.sysfs.exists(paths::MKINITRAMFS) {
-        found.extend(of(paths::INITRAMFS_MODULES, taken_by_id::of_initramfs(&modules).into_iter().collect()));
+    if !reader.presence(paths::UPDATE_INITRAMFS).is(&false) {
+        let lines = taken_by_id::of_initramfs(&modules).into_iter();
+        found.extend(lines.map(|(taking, heard)| line(paths::INITRAMFS_MODULES, taking, heard)));
     }
     let rules = reader.list(paths::UDEV_OWN).known().cloned().flatten().unwrap_or_default();
     for name in rules.iter().filter(|name| name.ends_with(".rules")) {

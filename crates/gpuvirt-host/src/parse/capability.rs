@@ -38,7 +38,9 @@ pub fn acs(config: &[u8]) -> Option<Acs> {
         Some(UPSTREAM_PORT) => {}
         Some(_) | None => return Some(Acs::Missing),
     }
-    let Some(at) = extended(config, ACS)? else { return Some(Acs::Missing) };
+    let Some(at) = extended(config, ACS)? else {
+        return Some(if is_isolated_by_chipset(config)? { Acs::ByChipset } else { Acs::Missing });
+    };
     let (offered, on) = registers(config, at)?;
     Some(if on & offered & ASKED == offered & ASKED { Acs::On } else { Acs::Off })
 }
@@ -50,6 +52,25 @@ fn registers(config: &[u8], at: usize) -> Option<(u16, u16)> {
     let is_wide = vendor == 0x8086
         && matches!(device, 0xa110..=0xa11f | 0xa167..=0xa16a | 0xa290..=0xa29f | 0xa2e7..=0xa2ee | 0x9d10..=0x9d1b);
     Some((half(config, at + 4)?, half(config, at + if is_wide { 8 } else { 6 })?))
+}
+
+/// Root ports of Intel's chipsets of the series 5 to 9 have a register elsewhere, by which the kernel has them isolate
+/// (`pci_quirk_intel_pch_acs_ids` in drivers/pci/quirks.c).
+fn is_isolated_by_chipset(config: &[u8]) -> Option<bool> {
+    let (vendor, device) = (half(config, 0)?, half(config, 2)?);
+    let is_listed = matches!(
+        device,
+        0x3b42..=0x3b51
+            | 0x1c10..=0x1c1f
+            | 0x1d10..=0x1d1e
+            | 0x1e10..=0x1e1f
+            | 0x8c10..=0x8c1f
+            | 0x8c90..=0x8c9e
+            | 0x8d10..=0x8d1e
+            | 0x9c10..=0x9c1b
+            | 0x9c90..=0x9c9b
+    );
+    Some(vendor == 0x8086 && is_listed && express_type(config)? == Some(ROOT_PORT))
 }
 
 /// What kind of PCI Express function it is (bits 7:4 of the PCI Express capability's register, 7.5.3.2); `Some(None)`: none.
@@ -99,6 +120,8 @@ fn half(config: &[u8], at: usize) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::strategy::Strategy as _;
+
     use super::*;
 
     /// A port of this type with these words.
@@ -152,6 +175,13 @@ mod tests {
     }
 
     #[test]
+    fn older_chipsets_isolate_without_the_capability() {
+        assert_eq!(acs(&root(&[(0, 0x1e10_8086)])), Some(Acs::ByChipset));
+        assert_eq!(acs(&root(&[(0, 0x1e10_1022)])), Some(Acs::Missing), "another vendor's");
+        assert_eq!(acs(&port(6, &[(0, 0x1e10_8086)])), Some(Acs::Missing), "no root port");
+    }
+
+    #[test]
     fn what_is_asked_of_a_bridge_depends_on_its_kind() {
         let off = [HAS, (0x104, 0x1d)];
         assert_eq!(acs(&port(6, &off)), Some(Acs::Off), "downstream");
@@ -166,8 +196,17 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_config_space_makes_it_panic(config in proptest::collection::vec(0_u8.., 0..600)) {
-            let _ = acs(&config);
+        fn no_config_space_makes_it_panic(
+            kind in 0_u32..16,
+            id in 0_u32..,
+            length in 0_usize..=4096,
+            lists in proptest::collection::vec((0x40_usize..0x200, proptest::prop_oneof![
+                proptest::prelude::any::<u32>(),
+                (0_u32..0x400).prop_map(|next| next << 20 | 0x000d),
+            ]), 0..6),
+        ) {
+            let words: Vec<(usize, u32)> = std::iter::once((0, id)).chain(lists).collect();
+            let _ = acs(&port(kind, &words)[..length]);
         }
     }
 }

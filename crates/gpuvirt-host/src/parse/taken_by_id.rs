@@ -10,10 +10,10 @@ use super::vfio_ids;
 /// A line, and what it takes: nothing is a value too.
 pub type Taking = (String, Vec<PciDeviceId>);
 
-/// Of `/etc/initramfs-tools/modules`: the line that loads the driver, where it gives a value.
-pub fn of_initramfs(text: &str) -> Option<Taking> {
-    let (_, line, value) = vfio_ids::of_initramfs(text).into_iter().next()?;
-    Some((line, sound(value?)))
+/// Of `/etc/initramfs-tools/modules`: each line that gives a value, and whether it is the one that loads the driver.
+pub fn of_initramfs(text: &str) -> Vec<(Taking, bool)> {
+    let lines = vfio_ids::of_initramfs(text).into_iter().enumerate();
+    lines.filter_map(|(at, (_, line, value))| Some(((line, sound(value?)), at == 0))).collect()
 }
 
 /// Of a line of modprobe.d each, comments and continuations gone.
@@ -54,12 +54,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_the_initramfs_the_line_that_loads_the_driver_counts() {
-        let of = |text| of_initramfs(text).map(|(_, ids)| ids);
-        assert_eq!(of("vfio\nvfio_pci ids=1:1\nvfio_pci ids=1:2\n"), Some(vec![PciDeviceId::of(1, 1)]));
-        assert_eq!(of("vfio_pci\nvfio_pci ids=1:2\n"), None);
-        assert_eq!(of("vfio-pci ids=nonsense\n"), Some(Vec::new()));
-        assert_eq!(of("vfio-pci ids=1:1 ids=\n"), Some(Vec::new()));
+    fn of_the_initramfs_the_line_that_loads_the_driver_is_heard() {
+        let of =
+            |text| of_initramfs(text).into_iter().map(|((_, ids), heard)| (ids, heard)).collect::<Vec<_>>();
+        let id = |device| vec![PciDeviceId::of(1, device)];
+        assert_eq!(of("vfio\nvfio_pci ids=1:1\nvfio_pci ids=1:2\n"), [(id(1), true), (id(2), false)]);
+        assert_eq!(of("vfio_pci\nvfio_pci ids=1:2\n"), [(id(2), false)]);
+        assert_eq!(of("vfio-pci ids=nonsense\n"), [(Vec::new(), true)]);
+        assert_eq!(of("vfio-pci ids=1:1 ids=\n"), [(Vec::new(), true)]);
     }
 
     #[test]

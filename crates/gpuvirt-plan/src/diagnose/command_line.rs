@@ -24,7 +24,8 @@ const REBOOT: &str = "# then reboot";
 
 /// What to do for it, a line for each way.
 pub(super) fn remedies(case: &Case<'_>, change: Change<'_>) -> Vec<String> {
-    let Some(loader) = case.health.boot.loader.known() else { return any_loader(change) };
+    let loader = case.health.boot.loader.known().filter(|_| change.is_plain(case));
+    let Some(loader) = loader else { return any_loader(change) };
     let grub = change.edit("s/^GRUB_CMDLINE_LINUX=\"/&{} /");
     let own_file = change.edit("1s/$/ {}/");
     vec![match loader {
@@ -85,6 +86,13 @@ fn any_loader(change: Change<'_>) -> Vec<String> {
 }
 
 impl Change<'_> {
+    /// Whether a pattern finds the word and no other: not a part of a longer one, and no quotes in it.
+    fn is_plain(self, case: &Case<'_>) -> bool {
+        let (Self::Drop(word) | Self::Replace(word, _)) = self else { return true };
+        let goes_on = |other: &str| other.strip_prefix(word).is_some_and(|rest| rest.starts_with([',', ':']));
+        !word.contains('"') && !case.health.boot.words(word).any(goes_on)
+    }
+
     /// sed that does it in a file; `add` is its way to add the word in the place of `{}`.
     fn edit(self, add: &str) -> String {
         let script = match self {

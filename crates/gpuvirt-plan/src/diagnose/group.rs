@@ -68,6 +68,9 @@ fn shown(port: &Port) -> Evidence {
         Reading::Known(Acs::NotNeeded) => {
             "a switch's upstream port, needs no Access Control Services".to_owned()
         }
+        Reading::Known(Acs::ByChipset) => {
+            "root port without Access Control Services, of a chipset that the kernel has do the same".to_owned()
+        }
         Reading::Unknown(why) => format!("upstream bridge, Access Control Services {why}"),
     };
     Evidence { source: format!("/sys/bus/pci/devices/{}/config", port.address), value }
@@ -84,12 +87,19 @@ fn switched_off(case: &Case<'_>, ports: &[Port], mut finding: Finding) -> Findin
         return finding;
     }
     for word in case.health.boot.words("pci=") {
-        for option in OPTIONS.iter().filter(|option| word.contains(&format!("{option}="))) {
-            finding = finding.seen(case.health.boot.command_line.shows(word)).remedy(format!(
-                "take {option}= out of {word} on the kernel's command line where it is about {}, and reboot",
-                off.join(", ")
-            ));
+        let there = OPTIONS.iter().filter(|option| word.contains(&format!("{option}=")));
+        let remedies: Vec<String> = there
+            .map(|option| {
+                format!(
+                    "take {} out of {option}= in {word} on the kernel's command line, if it is in there, and reboot",
+                    off.join(" and ")
+                )
+            })
+            .collect();
+        if !remedies.is_empty() {
+            finding = finding.seen(case.health.boot.command_line.shows(word));
         }
+        finding = remedies.into_iter().fold(finding, Finding::remedy);
     }
     finding
 }

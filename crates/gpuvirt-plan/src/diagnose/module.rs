@@ -13,8 +13,8 @@ use crate::vfio_ids;
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     let modules = &case.health.modules;
     let lines = &modules.taken_by_id;
-    let files = lines.iter().map(|line| line.file.as_str());
-    let heeded = vfio_ids::heeded(files, modules.vfio_built_in).and_then(|at| lines.get(at));
+    let values = lines.iter().map(|line| (line.file.as_str(), line.heard));
+    let heeded = vfio_ids::heeded(values, modules.vfio_built_in).and_then(|at| lines.get(at));
     let is_heeded = |line: &&TakingLine| {
         !vfio_ids::is_parameter(&line.file) || heeded.is_some_and(|heeded| std::ptr::eq(heeded, *line))
     };

@@ -20,8 +20,7 @@ pub(super) struct Idle<'a> {
 impl Idle<'_> {
     /// One for each card, or cards, that lines without effect are about.
     pub(super) fn findings(&self, lines: &[&TakingLine]) -> Vec<Finding> {
-        // An empty value is a switch: that entry of the boot menu is the one without passthrough.
-        if self.heeded.is_some_and(|line| line.ids.is_empty()) {
+        if self.heeded.is_some_and(is_switch) {
             return Vec::new();
         }
         let mut told: Vec<Vec<&Gpu>> = Vec::new();
@@ -39,39 +38,55 @@ impl Idle<'_> {
     /// The cards that a line is about and nobody has seen to. Where a twin is on VFIO, or configured, somebody has: which one is left
     /// to the host is theirs to say.
     fn missed(&self, line: &TakingLine) -> Vec<&Gpu> {
-        let seen_to = |gpu: &&Gpu| {
-            gpu.on_vfio || configured(self.case, gpu).is_some() || is_taken_by_libvirt(self.case, gpu)
-        };
-        let fitting = self.fitting(line);
-        if fitting.iter().any(seen_to) {
-            return Vec::new();
-        }
         let is_taken = |gpu: &Gpu| self.taking.iter().any(|other| fits(self.case, other, gpu));
-        fitting.into_iter().filter(|gpu| !is_taken(gpu) && of_host(self.case, gpu).is_none()).collect()
+        let waits = |gpu: &&Gpu| {
+            fits(self.case, line, gpu)
+                && !is_taken(gpu)
+                && of_host(self.case, gpu).is_none()
+                && !self.alike(gpu).iter().any(|one| self.is_seen_to(one))
+        };
+        self.case.gpus().filter(waits).collect()
     }
 
-    fn fitting(&self, line: &TakingLine) -> Vec<&Gpu> {
-        self.case.gpus().filter(|gpu| fits(self.case, line, gpu)).collect()
+    fn is_seen_to(&self, gpu: &Gpu) -> bool {
+        gpu.on_vfio || configured(self.case, gpu).is_some() || is_taken_by_libvirt(self.case, gpu)
+    }
+
+    /// The card itself, and others of its model.
+    fn alike(&self, gpu: &Gpu) -> Vec<&Gpu> {
+        let model = |gpu: &Gpu| {
+            let identity = self.case.observed.primary_of(gpu).map(|function| function.identity);
+            identity.map(|identity| (identity.vendor, identity.device))
+        };
+        self.case.gpus().filter(|other| model(other) == model(gpu)).collect()
     }
 
     fn unheeded(&self, line: &TakingLine, missed: &[&Gpu]) -> Finding {
-        let modules = &self.case.health.modules;
-        let later = self.heeded.filter(|_| !modules.vfio_built_in || vfio_ids::is_the_kernels(&line.file));
-        let why = match later {
-            None => vfio_ids::BUILT_IN.to_owned(),
-            Some(later) => {
-                let place = if later.file == line.file { "a later one there" } else { &later.file };
-                format!("{place} says otherwise, and of several values the last counts")
-            }
+        let built_in = self.case.health.modules.vfio_built_in && !vfio_ids::is_the_kernels(&line.file);
+        let why = if built_in {
+            vfio_ids::BUILT_IN.to_owned()
+        } else if line.heard {
+            self.later(line)
+        } else {
+            vfio_ids::LOADED_EARLIER.to_owned()
         };
         let cause = format!("the ids in {} do not take {}: {why}", line.file, addresses(missed));
         let finding =
             Finding::new(FindingCode::IdsUnheeded, Severity::Warning, Subject::Host, cause).seen(seen(line));
-        let finding = match later {
+        let finding = match self.heeded.filter(|_| !built_in && line.heard) {
             Some(later) => finding.seen(seen(later)),
-            None => finding.seen_at(self.builtin_list(), "has vfio-pci"),
+            None if built_in => finding.seen_at(self.builtin_list(), "has vfio-pci"),
+            None => finding,
         };
         self.remedies(line, missed).into_iter().fold(finding, Finding::remedy)
+    }
+
+    fn later(&self, line: &TakingLine) -> String {
+        let place = match self.heeded {
+            Some(later) if later.file != line.file => &later.file,
+            Some(_) | None => "a later one there",
+        };
+        format!("{place} says otherwise, and of several values the last counts")
     }
 
     fn builtin_list(&self) -> String {
@@ -80,7 +95,8 @@ impl Idle<'_> {
     }
 
     fn remedies(&self, line: &TakingLine, missed: &[&Gpu]) -> Vec<String> {
-        let mut found = by_address(self.case, missed, self.fitting(line).len() == 1);
+        let of_card = |gpu: &&Gpu| by_address(self.case, &[*gpu], self.alike(gpu).len() == 1);
+        let mut found: Vec<String> = missed.iter().flat_map(of_card).collect();
         if found.is_empty() {
             found.push(
                 "for each of them that a VM is to have: gpuvirt gpu set ADDRESS --type direct".to_owned(),
@@ -96,6 +112,13 @@ impl Idle<'_> {
         }
         found
     }
+}
+
+/// Whether a value that counts is written as an empty one on the kernel's command line: that entry of the boot menu is the one
+/// without passthrough.
+fn is_switch(heeded: &TakingLine) -> bool {
+    let value = heeded.line.split_once('=').map(|(_, value)| value.trim_matches('"'));
+    vfio_ids::is_the_kernels(&heeded.file) && value == Some("")
 }
 
 /// Whether libvirt itself takes a card for a VM when that starts.

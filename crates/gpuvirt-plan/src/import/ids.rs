@@ -9,8 +9,8 @@ use crate::initramfs::MADE_ANEW;
 use crate::vfio_ids::{self, is_parameter, is_the_kernels};
 
 pub(super) fn collect(sources: &Sources<'_>, collected: &mut Collected) {
-    let files = sources.foreign.vfio_ids.iter().map(|value| value.origin.path.as_str());
-    let heeded = vfio_ids::heeded(files, sources.foreign.vfio_built_in);
+    let values = sources.foreign.vfio_ids.iter().map(|value| (value.origin.path.as_str(), value.heard));
+    let heeded = vfio_ids::heeded(values, sources.foreign.vfio_built_in);
     for (at, value) in sources.foreign.vfio_ids.iter().enumerate() {
         match unheeded(at, value, heeded, sources.foreign) {
             Some(note) => not_taking(value, &note, sources.observed, collected),
@@ -39,6 +39,9 @@ fn unheeded(at: usize, value: &VfioIds, heeded: Option<usize>, foreign: &Foreign
     }
     if foreign.vfio_built_in && !is_the_kernels(&value.origin.path) {
         return Some(format!("not heeded: {}", vfio_ids::BUILT_IN));
+    }
+    if !value.heard {
+        return Some(format!("not heeded: {}", vfio_ids::LOADED_EARLIER));
     }
     let later = &foreign.vfio_ids.get(heeded.filter(|last| *last != at)?)?.origin;
     Some(format!("not heeded: {later} says otherwise later, and a parameter's last value counts"))

@@ -36,6 +36,7 @@ fn ids_mean_every_gpu_of_a_kind_and_companions_nothing() {
     let ids = |id: &str| VfioIds {
         ids: vec![id.parse().unwrap()],
         origin: Origin::line("/etc/modprobe.d/vfio.conf", 3),
+        heard: true,
     };
     let with = |ids| run(&ForeignSetup { vfio_ids: vec![ids], ..ForeignSetup::default() }, &a_host());
     assert_eq!(types(&with(ids("10de:1eb8"))), direct());
@@ -51,7 +52,7 @@ fn ids_mean_every_gpu_of_a_kind_and_companions_nothing() {
 fn of_several_ids_the_last_value_counts_and_who_has_the_card_now_is_told() {
     let taking = |path: &str, line: Option<usize>| {
         let origin = line.map_or_else(|| Origin::file(path), |line| Origin::line(path, line));
-        VfioIds { ids: vec![PciDeviceId::of(0x10de, 0x1eb8)], origin }
+        VfioIds { ids: vec![PciDeviceId::of(0x10de, 0x1eb8)], origin, heard: true }
     };
     let counts = |ids: &[VfioIds]| {
         let found = run(&ForeignSetup { vfio_ids: ids.to_vec(), ..ForeignSetup::default() }, &a_host());
@@ -66,6 +67,7 @@ fn of_several_ids_the_last_value_counts_and_who_has_the_card_now_is_told() {
     let rule = taking("/etc/udev/rules.d/10.rules", Some(1));
     for (ids, counted) in [
         (vec![last.clone(), first.clone()], "/usr/lib/modprobe.d/zz.conf:1"),
+        (vec![boot.clone(), VfioIds { heard: false, ..early.clone() }], "/proc/cmdline"),
         (vec![boot.clone(), last.clone()], "/proc/cmdline"),
         (vec![early, boot, first.clone()], "/etc/initramfs-tools/modules:3"),
     ] {
@@ -77,7 +79,8 @@ fn of_several_ids_the_last_value_counts_and_who_has_the_card_now_is_told() {
 /// What counts, as id and origin, of values of the parameter in the order in which they are read.
 fn counting(values: &[(&str, Origin)], vfio_built_in: bool) -> Vec<(String, String)> {
     let parse = |list: &str| PciDeviceId::list(list).into_iter().map(Result::unwrap).collect();
-    let value = |(list, origin): &(&str, Origin)| VfioIds { ids: parse(list), origin: origin.clone() };
+    let value =
+        |(list, origin): &(&str, Origin)| VfioIds { ids: parse(list), origin: origin.clone(), heard: true };
     let vfio_ids = values.iter().map(value).collect();
     let found = run(&ForeignSetup { vfio_ids, vfio_built_in, ..ForeignSetup::default() }, &a_host());
     let heeded = |trace: &&gpuvirt_plan::import::Trace| {

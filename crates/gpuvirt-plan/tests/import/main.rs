@@ -144,7 +144,7 @@ fn a_host_drivers_override_changes_nothing() {
 
 fn ids(device: u16) -> VfioIds {
     let origin = Origin::file("/proc/cmdline");
-    VfioIds { ids: vec![PciDeviceId::of(0x10de, device)], origin }
+    VfioIds { ids: vec![PciDeviceId::of(0x10de, device)], origin, heard: true }
 }
 
 #[test]

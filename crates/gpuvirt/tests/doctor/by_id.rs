@@ -4,7 +4,7 @@ use gpuvirt_model::{ConfiguredType, FindingCode as F, Hostdev, Severity as S};
 
 use super::bed::{Bed, Case, FIRST, SECOND, at};
 use super::cards::direct;
-use super::kept::told;
+use super::kept::{INFO, told};
 
 const CONF: &str = "/etc/modprobe.d/vfio.conf";
 
@@ -76,11 +76,25 @@ pub fn cases() -> Vec<Case> {
             },
         )
         .says("do not take 0000:02:00.0: /etc/initramfs-tools/modules says otherwise"),
+        case("ids behind the line that loads vfio-pci in the initramfs", F::IdsUnheeded, S::Warning, |bed| {
+            with_initramfs_tools(bed, "vfio_pci\nvfio_pci ids=10de:2204\n")
+        })
+        .says("an earlier line of that file loads vfio-pci"),
+        case("ids of two models, of which a later value has one", F::IdsUnheeded, S::Warning, |bed| {
+            told(unlike(bed).device(FIRST, "boot_vga=1", "boot_vga=0"), "vfio-pci.ids=10de:2204")
+                .file(CONF, "options vfio-pci ids=10de:2204,10de:2206\n")
+                .retouched(|observed| direct(observed, SECOND))
+        })
+        .says("do not take 0000:01:00.0: /proc/cmdline says otherwise")
+        .also(&[F::TakenById]),
+        case("ids, and a misspelt value that counts", F::IdsUnheeded, S::Warning, |bed| {
+            told(unlike(bed), "vfio-pci.ids=10de-2204").file(CONF, "options vfio-pci ids=10de:2204\n")
+        }),
     ]
 }
 
 fn with_initramfs_tools(bed: Bed, modules: &str) -> Bed {
-    bed.file("/usr/sbin/mkinitramfs", "").file("/etc/initramfs-tools/modules", modules)
+    bed.file("/usr/sbin/update-initramfs", "").file("/etc/initramfs-tools/modules", modules)
 }
 
 /// vfio-pci is part of the kernel.
@@ -104,8 +118,10 @@ fn ids_that_nobody_waits_for_are_no_finding() {
     assert_eq!(found(alone().file("/etc/modprobe.d/a.conf", ids)), 1, "once a card");
     assert_eq!(found(alone().configured(SECOND, ConfiguredType::Shared)), 0, "configured here");
     assert_eq!(found(alone().retouched(|observed| direct(observed, SECOND))), 0, "taken all the same");
-    let twins = idle(Bed::healthy()).configured(FIRST, ConfiguredType::Direct);
-    assert_eq!(found(twins.retouched(|observed| direct(observed, FIRST))), 0, "the other is the host's");
+    let twins = || idle(Bed::healthy());
+    assert_eq!(found(twins()), 1);
+    assert_eq!(found(twins().configured(FIRST, ConfiguredType::Direct)), 0, "the other is the host's");
+    assert_eq!(found(twins().retouched(|observed| direct(observed, FIRST))), 0, "the other is the host's");
     assert_eq!(found(alone().file("/etc/udev/rules.d/10-vfio.rules", &rule(""))), 0, "udev takes it");
     let other = built_in(Bed::healthy()).file(CONF, "options vfio-pci ids=8086:1533\n");
     assert_eq!(found(other), 0, "no card of this host");
@@ -127,6 +143,7 @@ fn ids_are_judged_by_who_reads_them() {
     });
     assert_eq!(found(by_libvirt), (false, false), "libvirt takes it");
     let gone = unlike(Bed::healthy()).file("/etc/initramfs-tools/modules", "vfio_pci ids=8086:1533\n");
+    let gone = gone.absent("/usr/sbin/update-initramfs");
     assert_eq!(found(gone.file(CONF, ids)), (true, false), "initramfs-tools is not installed");
     let behind = || told(unlike(Bed::healthy()), "vfio-pci.ids=8086:1533 -- vfio-pci.ids=10de:2204");
     assert_eq!(found(behind()), (true, false), "kmod reads it");
@@ -139,9 +156,13 @@ fn a_remedy_takes_away_the_line_without_effect_and_no_other() {
         let found = bed.examine().findings;
         found.into_iter().find(|finding| finding.code == F::IdsUnheeded).unwrap().remedy
     };
-    let words = "vfio-pci.ids=10de:2204 vfio-pci.ids=10de:2204:1:1,8086:1533";
-    let of_words = remedies(told(unlike(Bed::healthy()), words));
-    assert!(of_words.iter().any(|line| line.contains("drop vfio-pci.ids=10de:2204 from")), "{of_words:?}");
+    let of_words =
+        |words| remedies(told(unlike(Bed::healthy()).absent(INFO).file("/usr/sbin/update-grub", ""), words));
+    let apart = of_words("vfio-pci.ids=10de:2204 vfio-pci.ids=8086:1533");
+    assert!(apart.iter().any(|line| line.contains(r"s/\bvfio-pci\.ids=10de:2204\b//")), "{apart:?}");
+    let longer = of_words("vfio-pci.ids=10de:2204 vfio-pci.ids=10de:2204:1:1,8086:1533");
+    assert!(longer.iter().all(|line| !line.starts_with("sed ")), "{longer:?}");
+    assert!(longer.iter().any(|line| line.contains("drop vfio-pci.ids=10de:2204 from")), "{longer:?}");
     let lines = "options vfio-pci ids=10de:2204\noptions vfio-pci ids=10de:1aef\n";
     let of_lines = remedies(unlike(Bed::healthy()).file(CONF, lines));
     let want = "take the ids out of the line `options vfio-pci ids=10de:2204` of /etc/modprobe.d/vfio.conf: they do nothing";

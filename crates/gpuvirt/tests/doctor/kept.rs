@@ -132,7 +132,8 @@ pub fn nothing_kept() -> Vec<(&'static str, Bed)> {
     ]
 }
 
-const INFO: &str = "/sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+/// Where a loader tells its name.
+pub const INFO: &str = "/sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
 const SYSTEMD_BOOT: &str = "\u{6}\0\0\0s\0y\0s\0t\0e\0m\0d\0-\0b\0o\0o\0t\0 \0\0";
 
 /// What they are told: the doctor is to take away a part of the first and all of the second.

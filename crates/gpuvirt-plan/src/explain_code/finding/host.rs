@@ -149,9 +149,10 @@ pub(super) const TEXTS: &[Explanation] = &[
                 vfio-pci is built into the kernel, only the kernel's command line does.",
         evidence: "The line without effect, and the later one or /lib/modules/RELEASE/modules.builtin.",
         remedy: "Configure the card by its address (gpuvirt gpu set ADDRESS --type direct), which needs no ids, and drop them; else \
-                put all ids into the one value that counts. No finding are cards that a value which counts takes as well, that are on \
-                VFIO or configured, they or others of their kind, or that libvirt takes for a VM (managed='yes'), and an empty value that \
-                counts: it switches all of them off.",
+                put all ids into the one value that counts. There is no finding for a card that this value takes too, nor where the \
+                card or another of its model is on VFIO, configured, or taken by libvirt for a VM (managed='yes'). Neither is there \
+                one where an empty value on the kernel's command line counts: that entry of the boot menu is the one without \
+                passthrough.",
     },
     Explanation {
         name: "memory-overcommitted",
