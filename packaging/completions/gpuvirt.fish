@@ -532,7 +532,7 @@ complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "diff" -d 'Show what a document would change of what is configured. Changes nothing'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "apply" -d 'Make the host what a document says. Changes the host and the configuration'
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand import" -l root -d 'Read other tools\' files below this folder instead of /: a copy of /etc and /proc/cmdline, such as a backup' -r -F
+complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand import" -l root -d 'Read other tools\' files below this folder instead of /: a copy of /etc and /proc/cmdline, such as a backup. Links in it lead to its own files' -r -F
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand import" -l wait -d 'With --apply: longest wait for a write that can block, e.g. 30s or 5m' -r
 complete -c gpuvirt -n "__fish_gpuvirt_using_subcommand import" -s o -l output -d 'How to print: a table for people (may change), or JSON or YAML for programs (versioned)' -r -f -a "table\t'For people'
 json\t'One JSON document'

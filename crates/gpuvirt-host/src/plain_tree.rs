@@ -19,6 +19,10 @@ impl PlainTree {
         std::fs::write(path, text).unwrap();
     }
 
+    pub(crate) fn path(&self) -> &std::path::Path {
+        self.0.path()
+    }
+
     pub(crate) fn sysfs(&self) -> LinuxSysfs {
         LinuxSysfs::below(self.0.path().to_str().unwrap())
     }

@@ -1,6 +1,7 @@
 //! This machine: the real kernel behind the seam.
 
 mod read;
+mod root;
 mod seam;
 
 pub use seam::LinuxSysfs;

@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::read::{self, NO_WAIT};
+use super::root::{self, Last};
 use crate::modprobe;
 use crate::paths;
 use crate::sysfs::{DeviceNumber, LongFile, OpenFolder, ReadError, Sysfs, WriteError};
@@ -28,6 +29,8 @@ const LOAD_DEADLINE: Duration = modprobe::LOAD_DEADLINE.saturating_add(Duration:
 pub struct LinuxSysfs {
     /// Put in front of every path; empty for this machine.
     root: String,
+    /// Links lead nowhere but below the root.
+    confined: bool,
     /// Carries out every write, and the reads that can block; none in a program that only reads, which then waits itself.
     writers: Option<Writers>,
     /// Whether the size of `/proc/PID/fd` is the number of open files.
@@ -37,13 +40,17 @@ pub struct LinuxSysfs {
 impl LinuxSysfs {
     /// This machine, for reading and for writes that the kernel answers at once.
     pub fn this_machine() -> Self {
-        Self { root: String::new(), writers: None, fd_size_counts: OnceLock::new() }
+        Self { root: String::new(), confined: false, writers: None, fd_size_counts: OnceLock::new() }
     }
 
-    /// A tree of plain files below `root`, for tests.
+    /// A tree of plain files below `root`, for tests. Its links may lead to this machine's files.
     pub fn below(root: &str) -> Self {
-        let root = root.trim_end_matches('/').to_owned();
-        Self { root, writers: None, fd_size_counts: OnceLock::new() }
+        Self { root: root.trim_end_matches('/').to_owned(), ..Self::this_machine() }
+    }
+
+    /// A copy of another machine's files below `root`, or this machine's where that is `/`. Links of a copy lead to its own files.
+    pub fn copied_to(root: &str) -> Self {
+        Self { confined: true, ..Self::below(root) }
     }
 
     /// The same files, with writers that carry out every write and load modules.
@@ -66,9 +73,21 @@ impl LinuxSysfs {
 
     /// The file behind a path of the kernel.
     fn file(&self, path: &str) -> io::Result<PathBuf> {
+        self.found(path, Last::Followed)
+    }
+
+    /// The same, or the link that is there.
+    fn entry(&self, path: &str) -> io::Result<PathBuf> {
+        self.found(path, Last::Itself)
+    }
+
+    fn found(&self, path: &str, last: Last) -> io::Result<PathBuf> {
         if !is_plain(path) {
             let what = format!("{path:?} is no plain absolute path");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        if self.confined && !self.root.is_empty() {
+            return root::inside(&self.root, path, last);
         }
         Ok(PathBuf::from([self.root.as_str(), path].concat()))
     }
@@ -117,7 +136,7 @@ impl Sysfs for LinuxSysfs {
     }
 
     fn read_link(&self, path: &str) -> io::Result<String> {
-        read::link_target(std::fs::read_link(self.file(path)?)?.into_os_string())
+        read::link_target(std::fs::read_link(self.entry(path)?)?.into_os_string())
     }
 
     fn links(&self, path: &str) -> io::Result<Vec<(String, io::Result<String>)>> {
@@ -160,7 +179,7 @@ impl Sysfs for LinuxSysfs {
     }
 
     fn exists(&self, path: &str) -> bool {
-        self.file(path).is_ok_and(|file| file.symlink_metadata().is_ok())
+        self.entry(path).is_ok_and(|file| file.symlink_metadata().is_ok())
     }
 
     fn mode(&self, path: &str) -> io::Result<u32> {

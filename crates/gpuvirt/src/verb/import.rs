@@ -29,7 +29,8 @@ pub fn run(asker: &Asker, args: &ImportArgs) -> Result<Answer, Failure> {
         return Err(Failure::usage(format!("--root {}: no such folder", root.display())));
     }
     let picture = picture(asker, args)?;
-    let foreign = asker.reading(|| gpuvirt_host::foreign::read(&LinuxSysfs::below(&root.to_string_lossy())));
+    let foreign =
+        asker.reading(|| gpuvirt_host::foreign::read(&LinuxSysfs::copied_to(&root.to_string_lossy())));
     let Picture { observed, desired, .. } = &picture;
     let mut document = ImportDocument::new(import(&Sources { foreign: &foreign, observed, desired }));
     if let Reading::Unknown(why) = &observed.domains {
