@@ -108,3 +108,35 @@ fn a_snapshot_shows_byte_for_byte_what_the_host_showed() {
     lab.sh("pkill -f '^e2e-holder'; virsh undefine recorded; rm /tmp/e2e-bytes.tar").expect(0);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+mod full {
+    use gpuvirt_e2e::{Lab, Reboot};
+
+    use super::findings;
+
+    /// What the doctor shows of a bridge above the card whose group is shared.
+    fn shown(lab: &Lab, bridge: &str) -> String {
+        let found = findings(lab, lab.devices.get("DIRTY_GPU"));
+        let shared = found.iter().find(|finding| finding["code"] == "group-not-viable").unwrap();
+        let seen = shared["evidence"].as_array().unwrap();
+        let of_bridge = seen.iter().find(|seen| seen["source"].as_str().unwrap().contains(bridge)).unwrap();
+        format!("{} {}", of_bridge["value"].as_str().unwrap(), shared["remedy"])
+    }
+
+    #[test]
+    fn a_bridge_that_was_told_to_isolate_nothing_is_told_from_one_that_does() {
+        let lab = Lab::fresh();
+        let card = lab.devices.get("DIRTY_GPU");
+        let up = lab.sh(&format!("readlink /sys/bus/pci/devices/{card} | grep -o '0000:00:[^/]*'")).expect(0);
+        let root_port = up.stdout.trim();
+        assert!(shown(&lab, root_port).starts_with("upstream bridge, has Access Control Services"));
+        lab.reboot(Reboot::Told(&format!("pci=disable_acs_redir={root_port}")));
+        lab.sh("systemctl start gpuvirtd").expect(0);
+        let told = shown(&lab, root_port);
+        assert!(told.starts_with("upstream bridge whose Access Control Services are not all ON"), "{told}");
+        let remedy =
+            format!("take {root_port} out of disable_acs_redir= in pci=disable_acs_redir={root_port}");
+        assert!(told.contains(&remedy), "{told}");
+        lab.reboot(Reboot::PowerCut);
+    }
+}
