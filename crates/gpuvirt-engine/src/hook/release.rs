@@ -100,11 +100,8 @@ impl Engine {
     /// # Errors
     /// As [`Engine::remove_released`].
     pub fn remove_forgotten(&self, deadline: Duration) -> Result<bool, EngineError> {
-        let (desired, records) = self.store.load()?;
-        let owners: BTreeSet<Uuid> = records.vgpus.values().filter_map(|record| record.domain).collect();
-        let lends = desired.gpus.iter().any(|entry| entry.when == When::Vm);
-        if owners.is_empty() && !lends && !self.starts.any_runs() {
-            // Nothing is forgotten; who is to start with the host is asked all the same.
+        if !self.may_have_forgotten()? {
+            // Who is to start with the host is asked all the same.
             return self.learn_awaited();
         }
         // The listing itself ends the claims of those that are off.
@@ -113,9 +110,22 @@ impl Engine {
         let off = |uuid: &Uuid| {
             !domains.iter().any(|d| d.uuid == *uuid && d.state == gpuvirt_model::DomainState::Active)
         };
+        let (_, records) = self.store.load()?;
+        let owners: BTreeSet<Uuid> = records.vgpus.values().filter_map(|record| record.domain).collect();
         owners.into_iter().filter(off).for_each(|owner| self.starts.expire(owner));
         self.remove_released(deadline)?;
         Ok(true)
+    }
+
+    /// Whether VMs that ended while nobody told us could have left anything.
+    ///
+    /// # Errors
+    /// [`EngineError`] where what is stored can't be read.
+    pub fn may_have_forgotten(&self) -> Result<bool, EngineError> {
+        let (desired, records) = self.store.load()?;
+        let owned = records.vgpus.values().any(|record| record.domain.is_some());
+        let lends = desired.gpus.iter().any(|entry| entry.when == When::Vm);
+        Ok(owned || lends || self.starts.any_runs())
     }
 
     /// Removes what was made for a domain's start; whether all of it is gone.

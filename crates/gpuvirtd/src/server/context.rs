@@ -1,7 +1,6 @@
 //! What every handler has: the engine over its outside worlds, and what is kept from one request to the next.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use gpuvirt_api::{ApiError, ErrorKind, Source};
@@ -13,6 +12,7 @@ use gpuvirt_model::{Reading, Unknown};
 use super::answer::Failure;
 use super::answers::Answers;
 use super::event_stream::Listeners;
+use super::forgotten::Forgotten;
 use super::gate::{ReadGate, WriteGate};
 use super::lane::Lane;
 use super::last_mig::LastMig;
@@ -110,8 +110,7 @@ pub struct Context {
     pub(super) listeners: Listeners,
     pub(super) restored: Restored,
     pub(super) retried: Retried,
-    /// Which VMs ended unheard is known as of this one of [`Stir::times_unheard`].
-    pub(super) forgotten_are_known: AtomicU64,
+    pub(super) forgotten: Forgotten,
     pub(super) reads: Lane,
     pub(super) changes: Lane,
     pub(super) dry_runs: Lane,
@@ -144,7 +143,7 @@ impl Context {
             listeners: Listeners::default(),
             restored: Restored::default(),
             retried: Retried::default(),
-            forgotten_are_known: AtomicU64::new(0),
+            forgotten: Forgotten::default(),
             reads: Lane::of(READS_AT_ONCE),
             changes: Lane::one_by_one(CHANGES_AT_ONCE),
             dry_runs: Lane::of(1),

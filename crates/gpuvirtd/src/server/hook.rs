@@ -4,7 +4,6 @@
 //! for no reader and no admin's change, only for whoever writes to the host at this moment, and not for long.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use axum::Json;
@@ -122,35 +121,6 @@ impl Context {
         loop {
             self.stir.until_removals_are_due().await;
             remove_released(Arc::clone(&self));
-        }
-    }
-
-    /// Removes what was made for VMs that ended while nobody told us: once, and again whenever a hook may have gone unheard.
-    /// libvirt is asked, so not before it may be; and where it does not run it is not started for this: the next occasion
-    /// tells.
-    pub async fn remove_forgotten(self: &Arc<Self>) {
-        let unheard = self.stir.times_unheard();
-        if self.forgotten_are_known.load(Ordering::Acquire) >= unheard {
-            return;
-        }
-        let work = move |context: &Self| {
-            // Who had the turn before may have found out as much.
-            if context.forgotten_are_known.load(Ordering::Acquire) >= unheard {
-                return Ok(true);
-            }
-            let _mark = context.hearing.own_change();
-            Ok(context.engine.remove_forgotten(context.write_deadline)?)
-        };
-        match self.on_a_thread(&self.releases, work).await {
-            Ok(known) => {
-                if known {
-                    self.forgotten_are_known.fetch_max(unheard, Ordering::AcqRel);
-                }
-            }
-            Err(failure) => {
-                self.forgotten_are_known.fetch_max(unheard, Ordering::AcqRel);
-                tracing::warn!(why = failure.error.message, "what was made for VMs that ended may be left");
-            }
         }
     }
 

@@ -34,6 +34,7 @@ mod context;
 mod doctor;
 mod event;
 mod event_stream;
+mod forgotten;
 mod gate;
 mod gpu;
 mod hook;

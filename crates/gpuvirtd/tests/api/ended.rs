@@ -1,7 +1,7 @@
 //! VMs whose end libvirt's hook could not tell, or told at a bad moment: what they had is free all the same.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::spawn;
 use std::time::{Duration, Instant};
 
@@ -84,6 +84,24 @@ fn the_end_of_a_vm_whose_hook_never_came_is_heard_from_libvirt() {
     runs.store(false, Ordering::SeqCst);
     daemon.stir.ended(VM);
     assert!(is_forgotten(&daemon), "libvirt's word counts for nothing");
+}
+
+#[test]
+fn a_libvirt_that_gave_no_answer_is_asked_once_more() {
+    let unanswered = Arc::<AtomicUsize>::default();
+    let (daemon, runs) = running_over(Script { unanswered: Arc::clone(&unanswered), ..Script::default() });
+    a_round(&daemon);
+    runs.store(false, Ordering::SeqCst);
+    // It was killed, and who answers is there only later. Nothing else happens.
+    unanswered.store(usize::MAX, Ordering::SeqCst);
+    daemon.stir.unheard();
+    let until = Instant::now() + Duration::from_secs(30);
+    while unanswered.load(Ordering::SeqCst) == usize::MAX && Instant::now() < until {
+        std::thread::yield_now();
+    }
+    assert!(daemon.remembers_what_it_made(), "nobody can know");
+    unanswered.store(0, Ordering::SeqCst);
+    assert!(is_forgotten(&daemon), "nobody asked again");
 }
 
 #[test]
