@@ -5,6 +5,7 @@
 
 mod bar;
 mod boot;
+mod by_id;
 mod case;
 mod command_line;
 mod cpu;

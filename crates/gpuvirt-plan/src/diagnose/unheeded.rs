@@ -4,8 +4,8 @@ use gpuvirt_model::health::TakingLine;
 use gpuvirt_model::{Finding, FindingCode, Gpu, Hostdev, Severity, Subject};
 
 use super::Case;
+use super::by_id::{addresses, by_address, configured, fits, of_host, seen};
 use super::command_line::{Change, remedies};
-use super::module::{addresses, by_address, configured, fits, of_host, seen};
 use crate::vfio_ids;
 
 /// What such lines are judged by.

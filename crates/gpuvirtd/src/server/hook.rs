@@ -15,6 +15,7 @@ use gpuvirt_model::{Domain, VgpuId};
 use super::access::Caller;
 use super::answer::Failure;
 use super::context::Context;
+use super::forgotten::AGAIN_AFTER;
 use super::input::{Body, Nothing, Params};
 use super::lanes::codes;
 use super::presence;
@@ -114,6 +115,16 @@ fn remove_released(context: Arc<Context>) {
     }));
 }
 
+/// What came of asking who ended unheard.
+enum Answer {
+    /// It is known.
+    Known,
+    /// It is not, and nothing can have been left.
+    Missed,
+    /// It is not, and something may have been.
+    Needed,
+}
+
 impl Context {
     /// Removes what VMs that ended had on cards that were under change then, when those changes end. It never ends itself,
     /// and sleeps until one does.
@@ -122,6 +133,44 @@ impl Context {
             self.stir.until_removals_are_due().await;
             remove_released(Arc::clone(&self));
         }
+    }
+
+    /// Removes what was made for VMs that ended while nobody told us: once, and again whenever a hook may have gone unheard.
+    /// libvirt is asked, so not before it may be; and where it does not run it is not started for this.
+    pub async fn remove_forgotten(self: &Arc<Self>) {
+        while self.is_in_vain().await {
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
+    }
+
+    /// Asks for them and removes what is left of them; whether that is to be asked once more.
+    async fn is_in_vain(self: &Arc<Self>) -> bool {
+        let unheard = self.stir.times_unheard();
+        if self.forgotten.is_known(unheard) {
+            return false;
+        }
+        let work = move |context: &Self| {
+            // Who had the turn before may have found out as much.
+            if context.forgotten.is_known(unheard) {
+                return Ok(Answer::Known);
+            }
+            let _mark = context.hearing.own_change();
+            Ok(match context.engine.remove_forgotten(context.write_deadline)? {
+                true => Answer::Known,
+                false if context.engine.may_have_forgotten()? => Answer::Needed,
+                false => Answer::Missed,
+            })
+        };
+        match self.on_a_thread(&self.releases, work).await {
+            Ok(Answer::Needed) => return self.forgotten.asked_in_vain(unheard),
+            Ok(Answer::Missed) => return false,
+            Ok(Answer::Known) => {}
+            Err(failure) => {
+                tracing::warn!(why = failure.error.message, "what was made for VMs that ended may be left");
+            }
+        }
+        self.forgotten.learned(unheard);
+        false
     }
 
     /// Of VMs that ended, as libvirt tells, those whose hook did not: it was turned away, killed, or out of time.
