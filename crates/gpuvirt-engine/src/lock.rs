@@ -18,6 +18,8 @@ struct State {
     /// From when on it may be taken though it is held.
     lent_from: Option<Instant>,
     next: u64,
+    /// How often somebody came to have it, whoever took back what was lent too.
+    takes: u64,
     queue: VecDeque<u64>,
 }
 
@@ -26,6 +28,8 @@ struct State {
 pub(crate) struct Guard<'a> {
     lock: &'a Lock,
     ticket: u64,
+    /// Which of all takes it came by.
+    nth: u64,
 }
 
 impl Lock {
@@ -36,15 +40,15 @@ impl Lock {
         while !state.may_take(ticket) {
             state = self.wait(state, ticket, None);
         }
-        state.take();
-        Guard { lock: self, ticket }
+        let nth = state.take();
+        Guard { lock: self, ticket, nth }
     }
 
-    /// What comes after whoever had it last, while nobody has it or waits for it: [`Guard::follows`] tells by it whether anybody
-    /// had it since.
+    /// How often it was taken, while nobody has it or waits for it: [`Guard::follows`] tells by it whether anybody had it since.
+    /// Somebody who has lent it may be at work all the same, and take it back.
     pub(crate) fn at_rest(&self) -> Option<u64> {
         let state = self.state();
-        (state.held.is_none() && state.queue.is_empty()).then_some(state.next)
+        (state.held.is_none() && state.queue.is_empty()).then_some(state.takes)
     }
 
     /// Waits for the lock until a moment, and at least looks once.
@@ -59,8 +63,8 @@ impl Lock {
             }
             state = self.wait(state, ticket, Some(end));
         }
-        state.take();
-        Some(Guard { lock: self, ticket })
+        let nth = state.take();
+        Some(Guard { lock: self, ticket, nth })
     }
 
     /// Its holder lets others take it from a moment on.
@@ -140,9 +144,11 @@ impl State {
         free && self.queue.front() == Some(&ticket)
     }
 
-    fn take(&mut self) {
+    fn take(&mut self) -> u64 {
         self.held = self.queue.pop_front();
         self.lent_from = None;
+        self.takes += 1;
+        self.takes
     }
 
     /// Ends the loan of whoever has it; whether it is free now, for somebody waits and could have had it.
@@ -162,9 +168,9 @@ impl Guard<'_> {
         self.ticket
     }
 
-    /// Whether nobody else has had it or asked for it since it was [`Lock::at_rest`].
+    /// Whether nobody else has had it since it was [`Lock::at_rest`].
     pub(crate) fn follows(&self, at_rest: u64) -> bool {
-        self.ticket == at_rest + 1
+        self.nth == at_rest + 1
     }
 }
 
@@ -211,6 +217,18 @@ mod tests {
         let rest = lock.at_rest().unwrap();
         drop(lock.take());
         assert!(!lock.take().follows(rest));
+    }
+
+    #[test]
+    fn who_took_back_what_was_lent_is_noticed_too() {
+        let lock = Lock::default();
+        let lender = lock.take();
+        lock.lend(lender.ticket(), Instant::now());
+        drop(lock.take());
+        let rest = lock.at_rest().unwrap();
+        assert!(lock.take_back(lender.ticket()));
+        drop(lender);
+        assert!(!lock.take().follows(rest), "it had it in between");
     }
 
     #[test]
