@@ -127,8 +127,8 @@ fn is_numbers(value: &str) -> bool {
     value.split(',').all(|part| is_number(part) || ["Y", "N"].contains(&part))
 }
 
-/// `VENDOR:DEVICE[:SUBVENDOR:SUBDEVICE[:CLASS:MASK]],...` (`pci_add_dynid` in drivers/pci/pci-driver.c), each in hexadecimal; in quotes there may be
-/// blanks between them.
+/// `VENDOR:DEVICE[:SUBVENDOR:SUBDEVICE[:CLASS:MASK]],...` (`pci_add_dynid` in drivers/pci/pci-driver.c), each in hexadecimal; in
+/// quotes there may be blanks between them.
 fn is_ids(value: &str) -> bool {
     let number = |number: &str| {
         let digits = number.strip_prefix("0x").unwrap_or(number);

@@ -67,8 +67,19 @@ pub(super) fn of_host(case: &Case<'_>, gpu: &Gpu) -> Option<String> {
 
 /// Whether a VM names a function of a card.
 fn is_named(case: &Case<'_>, gpu: &Gpu) -> bool {
-    let functions = case.domains().flat_map(|domain| &domain.config);
-    functions
-        .into_iter()
-        .any(|device| matches!(device, Hostdev::Pci { address, .. } if gpu.functions.contains(address)))
+    named(case, gpu).next().is_some()
+}
+
+/// Whether libvirt itself takes a card for a VM when that starts.
+pub(super) fn is_taken_by_libvirt(case: &Case<'_>, gpu: &Gpu) -> bool {
+    named(case, gpu).any(|managed| managed)
+}
+
+/// Each naming of a function of a card by a VM: whether libvirt is to take it from its driver.
+fn named<'a>(case: &'a Case<'_>, gpu: &'a Gpu) -> impl Iterator<Item = bool> + 'a {
+    let devices = case.domains().flat_map(|domain| &domain.config);
+    devices.filter_map(|device| match device {
+        Hostdev::Pci { address, managed } if gpu.functions.contains(address) => Some(*managed),
+        Hostdev::Pci { .. } | Hostdev::Mdev { .. } => None,
+    })
 }

@@ -1,10 +1,10 @@
 //! Ids that vfio-pci was given and that have no effect, where somebody may wait for what they say.
 
 use gpuvirt_model::health::TakingLine;
-use gpuvirt_model::{Finding, FindingCode, Gpu, Hostdev, Severity, Subject};
+use gpuvirt_model::{Finding, FindingCode, Gpu, Severity, Subject};
 
 use super::Case;
-use super::by_id::{addresses, by_address, configured, fits, of_host, seen};
+use super::by_id::{addresses, by_address, configured, fits, is_taken_by_libvirt, of_host, seen};
 use super::command_line::{Change, remedies};
 use crate::vfio_ids;
 
@@ -119,11 +119,4 @@ impl Idle<'_> {
 fn is_switch(heeded: &TakingLine) -> bool {
     let value = heeded.line.split_once('=').map(|(_, value)| value.trim_matches('"'));
     vfio_ids::is_the_kernels(&heeded.file) && value == Some("")
-}
-
-/// Whether libvirt itself takes a card for a VM when that starts.
-fn is_taken_by_libvirt(case: &Case<'_>, gpu: &Gpu) -> bool {
-    case.domains().flat_map(|domain| &domain.config).any(
-        |device| matches!(device, Hostdev::Pci { address, managed: true } if gpu.functions.contains(address)),
-    )
 }
