@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::lock::Lock;
 use crate::pace::Pace;
-use crate::ports::{Domains, Host, PortError, Store};
+use crate::ports::{Asker, Domains, Host, PortError, Store};
 use crate::progress::{Progress, Working};
 use crate::starts::Starts;
 use crate::together::Waiting;
@@ -327,26 +327,16 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Port`].
     pub fn view(&self) -> Result<View, EngineError> {
-        self.store.load()?;
-        self.view_while(Self::listed)
+        self.view_for(Asker::Somebody)
     }
 
-    /// The same for what nobody asked: a libvirt that does not run is not started for it, and its domains are unknown.
+    /// The same for who has other reasons to ask; domains are unknown where libvirt does not tell them then.
     ///
     /// # Errors
     /// [`EngineError::Port`].
-    pub fn view_waking_nobody(&self) -> Result<View, EngineError> {
+    pub fn view_for(&self, asker: Asker) -> Result<View, EngineError> {
         self.store.load()?;
-        self.view_while(Self::listed_if_running)
-    }
-
-    /// The same for who needs it within a second: domains are unknown where libvirt has not told them by then.
-    ///
-    /// # Errors
-    /// [`EngineError::Port`].
-    pub fn view_soon(&self) -> Result<View, EngineError> {
-        self.store.load()?;
-        self.view_while(Self::listed_soon)
+        self.view_while(asker)
     }
 
     /// A fresh picture of what the kernel shows, domains unknown: libvirt is not asked.

@@ -127,19 +127,31 @@ pub struct WaitingWrite {
     pub vgpu: Option<Uuid>,
 }
 
+/// Who asks for libvirt's domains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// A change, or a question of somebody's.
+    Somebody,
+    /// Nobody: a libvirt that does not run is not woken, though its socket would start it.
+    Nobody,
+    /// Who needs an answer within a second: a libvirt that has not answered by then is unknown.
+    InAHurry,
+}
+
 /// libvirt.
 pub trait Domains: Send + Sync {
     /// All domains with their host devices; unknown when libvirt does not answer.
     fn list(&self) -> Reading<Vec<Domain>>;
 
-    /// The same for what nobody asked: a libvirt that does not run is not woken for it, though its socket would start it.
-    fn list_if_running(&self) -> Reading<Vec<Domain>> {
+    /// The same for who has other reasons to ask.
+    fn list_for(&self, asker: Asker) -> Reading<Vec<Domain>> {
+        let _ = asker;
         self.list()
     }
 
-    /// The same for who needs an answer within a second: a libvirt that has not answered by then is unknown.
-    fn list_soon(&self) -> Reading<Vec<Domain>> {
-        self.list()
+    /// The same, asked for at once; what is returned waits for the answer.
+    fn begin_list(&self, asker: Asker) -> Box<dyn FnOnce() -> Reading<Vec<Domain>> + '_> {
+        Box::new(move || self.list_for(asker))
     }
 
     /// The domains that are to start with the host, as libvirt's own files have them: for starts, which can't ask libvirt, while

@@ -21,7 +21,7 @@ use gpuvirt_model::{Domain, Observed, PciAddress, Reading, Unknown};
 use gpuvirt_plan::profile::may_name_vms;
 
 use crate::lock::Guard;
-use crate::ports::Domains;
+use crate::ports::Asker;
 use crate::{Engine, EngineError, View};
 
 /// The turn of a change: libvirt's domains as they were just before it, and the host to itself from then on.
@@ -86,7 +86,7 @@ impl Engine {
         let orders = (!dry_run).then(|| self.orders.take());
         let at_rest = self.host_lock.at_rest().filter(|_| self.hands_on(gpu).is_ok());
         let look = || at_rest.map(|_| self.view_by(|host| host.observe_gpu_and_holders(gpu)));
-        let (domains, seen) = self.listed_while(Self::listed, look);
+        let (domains, seen) = self.listed_while(Asker::Somebody, look);
         let host = (!dry_run).then(|| self.host_lock.take());
         let stands = at_rest.is_some_and(|rest| host.as_ref().is_none_or(|host| host.follows(rest)));
         let seen = seen.and_then(Result::ok).filter(|_| stands);
@@ -138,52 +138,33 @@ impl Engine {
 
     /// libvirt's domains; what they tell of running VMs is noted.
     pub(crate) fn listed(&self) -> Reading<Vec<Domain>> {
-        self.listed_by(|domains| domains.list())
+        self.listed_for(Asker::Somebody)
     }
 
-    /// The same where libvirt runs, and unknown where it would have to be started for it.
-    pub(crate) fn listed_if_running(&self) -> Reading<Vec<Domain>> {
-        self.listed_by(|domains| domains.list_if_running())
-    }
-
-    /// The same as far as libvirt tells within a second.
-    pub(crate) fn listed_soon(&self) -> Reading<Vec<Domain>> {
-        self.listed_by(|domains| domains.list_soon())
-    }
-
-    fn listed_by(&self, list: impl FnOnce(&dyn Domains) -> Reading<Vec<Domain>>) -> Reading<Vec<Domain>> {
-        may_ask_libvirt();
-        let before = self.starts.mark();
-        let domains = list(&*self.domains);
-        if let Reading::Known(known) = &domains {
-            self.starts.sync(before, known);
-        }
-        domains
+    /// The same for who has other reasons to ask.
+    pub(crate) fn listed_for(&self, asker: Asker) -> Reading<Vec<Domain>> {
+        self.listed_while(asker, || ()).0
     }
 
     /// A picture for a listing: libvirt is asked while the kernel is looked at, for each takes about as long as the other.
-    pub(crate) fn view_while(&self, list: fn(&Self) -> Reading<Vec<Domain>>) -> Result<View, EngineError> {
-        let (domains, view) = self.listed_while(list, || self.kernel_view());
+    pub(crate) fn view_while(&self, asker: Asker) -> Result<View, EngineError> {
+        let (domains, view) = self.listed_while(asker, || self.kernel_view());
         let view = view?;
         let domains = self.starts.joined(domains);
         Ok(View { observed: Observed { domains, ..view.observed }, ..view })
     }
 
-    /// libvirt's domains, asked for on another thread while something is done on this one.
-    fn listed_while<T>(
-        &self,
-        list: fn(&Self) -> Reading<Vec<Domain>>,
-        work: impl FnOnce() -> T,
-    ) -> (Reading<Vec<Domain>>, T) {
+    /// libvirt's domains, which are asked for before something is done on this thread, and waited for after it.
+    fn listed_while<T>(&self, asker: Asker, work: impl FnOnce() -> T) -> (Reading<Vec<Domain>>, T) {
         may_ask_libvirt();
-        std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().name("domains".to_owned());
-            let Ok(listing) = thread.spawn_scoped(scope, || list(self)) else {
-                return (list(self), work());
-            };
-            let done = work();
-            (listing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), done)
-        })
+        let before = self.starts.mark();
+        let answer = self.domains.begin_list(asker);
+        let done = work();
+        let domains = answer();
+        if let Reading::Known(known) = &domains {
+            self.starts.sync(before, known);
+        }
+        (domains, done)
     }
 
     /// A picture with these domains and, among them, the VMs that start now.

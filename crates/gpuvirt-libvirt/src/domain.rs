@@ -9,7 +9,7 @@ use virt::error::ErrorNumber;
 use virt::sys;
 
 use crate::connection::{Libvirt, no_nul};
-use crate::single_flight::NoAnswer;
+use crate::single_flight::{Asked, NoAnswer};
 use crate::{Definition, Failure, LibvirtError};
 
 /// What a listing does.
@@ -70,28 +70,36 @@ impl Libvirt {
     /// be read. All who ask while libvirt answers somebody share one answer, and while an answer is overdue everybody
     /// is told so at once.
     pub fn domains(&self) -> Reading<Vec<Domain>> {
-        let (doing, waited) = (LISTING.to_owned(), self.deadline);
-        // It owes one that was asked for without opening a connection.
-        if self.unopened.is_overdue() {
-            return unknown(&LibvirtError::Busy { doing, waited });
-        }
+        self.begin_domains()()
+    }
+
+    /// The same, asked for at once; what is returned waits for the answer.
+    pub fn begin_domains(&self) -> impl FnOnce() -> Reading<Vec<Domain>> + Send + 'static {
         let this = self.clone();
-        let listing = self.listing.ask(move || {
-            let listed = this.listed();
-            listed.map_or_else(|error| unknown(&error), Listing::reading)
+        // Else it owes one that was asked for without opening a connection.
+        let asked = (!self.unopened.is_overdue()).then(|| {
+            let this = self.clone();
+            self.listing.ask(move || this.listed().map_or_else(|error| unknown(&error), Listing::reading))
         });
-        listing.unwrap_or_else(|none| {
-            unknown(&match none {
-                NoAnswer::Late => {
-                    // The overdue listing keeps it; nobody else shall queue behind.
-                    if self.gives_up_for_all {
-                        self.close();
-                    }
-                    LibvirtError::NoAnswer { doing, waited }
+        move || {
+            let listing = asked.map_or(Err(NoAnswer::Overdue), Asked::answer);
+            listing.unwrap_or_else(|none| this.not_listed(&none))
+        }
+    }
+
+    /// What is said of domains that were not told.
+    fn not_listed(&self, none: &NoAnswer) -> Reading<Vec<Domain>> {
+        let (doing, waited) = (LISTING.to_owned(), self.deadline);
+        unknown(&match none {
+            NoAnswer::Late => {
+                // The overdue listing keeps it; nobody else shall queue behind.
+                if self.gives_up_for_all {
+                    self.close();
                 }
-                NoAnswer::Overdue => LibvirtError::Busy { doing, waited },
-                NoAnswer::Lost => LibvirtError::Lost { doing, source: None },
-            })
+                LibvirtError::NoAnswer { doing, waited }
+            }
+            NoAnswer::Overdue => LibvirtError::Busy { doing, waited },
+            NoAnswer::Lost => LibvirtError::Lost { doing, source: None },
         })
     }
 

@@ -50,6 +50,17 @@ struct State<T> {
     took: Option<Duration>,
 }
 
+/// A question that was asked, by itself or with others.
+#[derive(Debug)]
+pub(crate) struct Asked<T, Q> {
+    flight: SingleFlight<T>,
+    /// The number of the question whose answer, or a later one, is waited for.
+    wanted: u64,
+    at: Instant,
+    /// For who has to begin it.
+    question: Option<Q>,
+}
+
 /// Ends a question when it is dropped, in a panic too.
 struct Ending<T> {
     round: Arc<Round<T>>,
@@ -79,40 +90,55 @@ impl<T: Clone + Send + 'static> SingleFlight<T> {
         state.begun != state.ended && state.since.elapsed() >= self.deadline
     }
 
-    /// Asks, together with all others who wait to ask.
-    pub(crate) fn ask(&self, question: impl FnOnce() -> T + Send + 'static) -> Result<T, NoAnswer> {
-        let asked = Instant::now();
-        let mut state = self.round.lock();
-        let wanted = state.begun + 1;
-        let mut question = Some(question);
-        while state.ended < wanted {
+    /// Asks, together with all others who wait to ask. The answer can be waited for later.
+    pub(crate) fn ask<Q: FnOnce() -> T + Send + 'static>(&self, question: Q) -> Asked<T, Q> {
+        let state = self.round.lock();
+        let idle = state.begun == state.ended;
+        let mut asked = Asked {
+            flight: self.clone(),
+            wanted: state.begun + 1,
+            at: Instant::now(),
+            question: Some(question),
+        };
+        if idle {
+            asked.begin(state);
+        }
+        asked
+    }
+}
+
+impl<T: Clone + Send + 'static, Q: FnOnce() -> T + Send + 'static> Asked<T, Q> {
+    /// The answer, waited for as long as anybody waits.
+    pub(crate) fn answer(mut self) -> Result<T, NoAnswer> {
+        let round = Arc::clone(&self.flight.round);
+        let deadline = self.flight.deadline;
+        let mut state = round.lock();
+        while state.ended < self.wanted {
             if state.begun == state.ended {
-                let Some(question) = question.take() else { return Err(NoAnswer::Lost) };
-                state.begun += 1;
-                state.since = Instant::now();
-                drop(state);
-                self.begin(question)?;
-                state = self.round.lock();
+                self.begin(state);
+                state = round.lock();
                 continue;
             }
-            let left = self.deadline.saturating_sub(state.since.elapsed().max(asked.elapsed()));
+            let left = deadline.saturating_sub(state.since.elapsed().max(self.at.elapsed()));
             if left.is_zero() {
-                let at_once = state.begun < wanted && state.since + self.deadline <= asked;
+                let at_once = state.begun < self.wanted && state.since + deadline <= self.at;
                 return Err(if at_once { NoAnswer::Overdue } else { NoAnswer::Late });
             }
-            state = self.round.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = round.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         state.answer.clone().ok_or(NoAnswer::Lost)
     }
 
-    fn begin(&self, question: impl FnOnce() -> T + Send + 'static) -> Result<(), NoAnswer> {
-        let mut ending = Ending { round: Arc::clone(&self.round), answer: None };
+    /// Begins the next question, while none is under way.
+    fn begin(&mut self, mut state: MutexGuard<'_, State<T>>) {
+        state.begun += 1;
+        state.since = Instant::now();
+        drop(state);
+        // Dropped where the thread can't be started, or where there is nothing to ask: the question has ended then.
+        let mut ending = Ending { round: Arc::clone(&self.flight.round), answer: None };
+        let Some(question) = self.question.take() else { return };
         let thread = std::thread::Builder::new().name("libvirt-listing".to_owned());
-        let work = move || {
-            let answer = question();
-            ending.bring(answer);
-        };
-        thread.spawn(work).map(drop).map_err(|_| NoAnswer::Lost)
+        drop(thread.spawn(move || ending.bring(question())));
     }
 }
 
@@ -160,8 +186,8 @@ mod tests {
     #[test]
     fn each_answer_is_begun_after_it_was_asked_for() {
         let flight = SingleFlight::new(LONG);
-        assert_eq!(flight.ask(|| 1), Ok(1));
-        assert_eq!(flight.ask(|| 2), Ok(2));
+        assert_eq!(flight.ask(|| 1).answer(), Ok(1));
+        assert_eq!(flight.ask(|| 2).answer(), Ok(2));
     }
 
     #[test]
@@ -177,12 +203,13 @@ mod tests {
         std::thread::scope(|scope| {
             let first = scope.spawn(|| {
                 let count = count(&begun);
-                flight.ask(move || {
+                let asked = flight.ask(move || {
                     let number = count();
                     reached.send(()).unwrap();
                     let _closed = released.recv();
                     number
-                })
+                });
+                asked.answer()
             });
             first_runs.recv().unwrap();
             let (asking, asked) = mpsc::channel();
@@ -192,7 +219,7 @@ mod tests {
                     let (flight, count) = (&flight, count(&begun));
                     scope.spawn(move || {
                         asking.send(()).unwrap();
-                        flight.ask(count)
+                        flight.ask(count).answer()
                     })
                 })
                 .collect();
@@ -214,11 +241,11 @@ mod tests {
         let late = flight.ask(move || {
             let _closed = released.recv();
         });
-        assert_eq!(late, Err(NoAnswer::Late));
+        assert_eq!(late.answer(), Err(NoAnswer::Late));
         assert!(flight.is_overdue());
         let asked = Instant::now();
         for _ in 0..100 {
-            assert_eq!(flight.ask(|| panic!("begun beside an overdue one")), Err(NoAnswer::Overdue));
+            assert_eq!(flight.ask(|| panic!("begun beside an overdue one")).answer(), Err(NoAnswer::Overdue));
         }
         // Each of them would have been a wait of its own.
         assert!(asked.elapsed() < SHORT * 50, "{:?} for a hundred answers", asked.elapsed());
@@ -229,13 +256,25 @@ mod tests {
             assert!(Instant::now() < patience);
             std::thread::yield_now();
         }
-        assert_eq!(flight.ask(|| ()), Ok(()));
+        assert_eq!(flight.ask(|| ()).answer(), Ok(()));
+    }
+
+    #[test]
+    fn it_is_asked_before_it_is_waited_for() {
+        let flight = SingleFlight::new(LONG);
+        let (reached, runs) = mpsc::channel();
+        let asked = flight.ask(move || reached.send(()).is_ok());
+        runs.recv().unwrap();
+        assert_eq!(asked.answer(), Ok(true));
+        // One that nobody waits for keeps nobody from the next.
+        drop(flight.ask(|| false));
+        assert_eq!(flight.ask(|| true).answer(), Ok(true));
     }
 
     #[test]
     fn a_panic_is_a_lost_answer_and_the_next_is_asked() {
         let flight = SingleFlight::new(LONG);
-        assert_eq!(flight.ask(|| panic!("on purpose")), Err::<u8, _>(NoAnswer::Lost));
-        assert_eq!(flight.ask(|| 7), Ok(7));
+        assert_eq!(flight.ask(|| panic!("on purpose")).answer(), Err::<u8, _>(NoAnswer::Lost));
+        assert_eq!(flight.ask(|| 7).answer(), Ok(7));
     }
 }

@@ -2,6 +2,7 @@
 
 use gpuvirt_model::{Desired, Domain, DomainState, GraphicsType};
 
+use crate::ports::Asker;
 use crate::{Engine, EngineError};
 
 impl Engine {
@@ -12,7 +13,7 @@ impl Engine {
     /// [`EngineError::Port`] when the document can't be read.
     pub fn learn_awaited(&self) -> Result<bool, EngineError> {
         let (desired, _) = self.store.load()?;
-        Ok(!makes_vgpus(&desired) || self.listed_if_running().known().is_some())
+        Ok(!makes_vgpus(&desired) || self.listed_for(Asker::Nobody).known().is_some())
     }
 
     /// The VMs that are to start with the host, for [`crate::starts::Starts::joined`]: each as if it were off, since claims tell

@@ -8,6 +8,7 @@ use gpuvirt_plan::vgpu;
 use uuid::Uuid;
 
 use super::deadline::{CREATION_DEADLINE, REMOVAL_TURN};
+use crate::ports::Asker;
 use crate::turn::Turn;
 use crate::vgpu::no_plan;
 use crate::{Engine, EngineError};
@@ -105,7 +106,7 @@ impl Engine {
             return self.learn_awaited();
         }
         // The listing itself ends the claims of those that are off.
-        let domains = self.listed_if_running();
+        let domains = self.listed_for(Asker::Nobody);
         let Some(domains) = domains.known() else { return Ok(false) };
         let off = |uuid: &Uuid| {
             !domains.iter().any(|d| d.uuid == *uuid && d.state == gpuvirt_model::DomainState::Active)

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use gpuvirt_api::List;
-use gpuvirt_engine::ports::Domains;
-use gpuvirt_engine::{EngineError, View};
-use gpuvirt_model::{Desired, Domain, Reading, Records, chain};
+use gpuvirt_engine::View;
+use gpuvirt_engine::ports::Asker;
+use gpuvirt_model::{Desired, Reading, Records, chain};
 
 use super::answer::Failure;
 use super::context::Context;
@@ -24,9 +24,7 @@ impl Look {
     const ASKED_FOR: Self = Self { take: Context::picture, serves_others: |_| true };
     /// For what nobody asked. Whoever asks for VMs is told of them: a picture without is for this one alone.
     const UNASKED: Self = Self {
-        take: |context| {
-            context.picture_of(context.engine.view_waking_nobody(), |domains| domains.list_if_running())
-        },
+        take: |context| context.picture_for(Asker::Nobody),
         serves_others: |picture| picture.view.observed.domains.known().is_some(),
     };
 }
@@ -76,26 +74,22 @@ impl Context {
 
     /// A fresh picture. Where our own files can't be understood, the host is shown all the same, and the reason with it.
     pub(super) fn picture(&self) -> Result<Picture, Failure> {
-        self.picture_of(self.engine.view(), |domains| domains.list())
+        self.picture_for(Asker::Somebody)
     }
 
     /// The same for who needs it within a second: what libvirt has not told by then is unknown.
     pub(super) fn picture_soon(&self) -> Result<Picture, Failure> {
-        self.picture_of(self.engine.view_soon(), |domains| domains.list_soon())
+        self.picture_for(Asker::InAHurry)
     }
 
-    fn picture_of(
-        &self,
-        view: Result<View, EngineError>,
-        domains: impl FnOnce(&dyn Domains) -> Reading<Vec<Domain>>,
-    ) -> Result<Picture, Failure> {
-        let error = match view {
+    fn picture_for(&self, asker: Asker) -> Result<Picture, Failure> {
+        let error = match self.engine.view_for(asker) {
             Ok(view) => return Ok(Picture::new(view, Vec::new())),
             Err(error) => error,
         };
         let Err(unreadable) = self.outside.store.load() else { return Err(error.into()) };
         let mut observed = self.outside.host.observe()?;
-        observed.domains = domains(&*self.outside.domains);
+        observed.domains = self.outside.domains.list_for(asker);
         let view = View { observed, desired: Desired::default(), records: Records::default() };
         let problem =
             format!("what is configured is not known, and nothing is changed: {}", chain(&unreadable));

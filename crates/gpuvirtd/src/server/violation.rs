@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gpuvirt_api::event::EventKind;
 use gpuvirt_engine::View;
+use gpuvirt_engine::ports::Asker;
 use gpuvirt_plan::drift;
 
 use super::context::Context;
@@ -28,7 +29,7 @@ impl Context {
         loop {
             self.stir.devices_changed().await;
             tokio::time::sleep(BURST).await;
-            let seen = self.read(|context| Ok(all(&context.engine.view_waking_nobody()?))).await;
+            let seen = self.read(|context| Ok(all(&context.engine.view_for(Asker::Nobody)?))).await;
             let now: BTreeSet<String> = match seen {
                 Ok(now) => now.into_iter().collect(),
                 Err(failure) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use gpuvirt_engine::ports::{Domains, PortError};
+use gpuvirt_engine::ports::{Asker, Domains, PortError};
 use gpuvirt_libvirt::{Libvirt, LibvirtError, Redefined, Told};
 use gpuvirt_model::health::LibvirtVersions;
 use gpuvirt_model::{Domain, Reading, Unknown};
@@ -84,17 +84,22 @@ impl LibvirtDomains {
         }
     }
 
-    /// What libvirt lists, once it may be asked.
-    fn listed(&self, asked: &Libvirt) -> Reading<Vec<Domain>> {
+    /// Whom to ask for domains; where nobody, why not.
+    fn lister(&self, asker: Asker) -> Result<Libvirt, &'static str> {
         if !self.gate.is_open() {
-            let what = "gpuvirtd is still starting and has not asked libvirt".to_owned();
-            return Reading::Unknown(Unknown::Unreadable { what });
+            return Err("gpuvirtd is still starting and has not asked libvirt");
         }
-        let domains = asked.domains();
-        if domains.known().is_some() {
-            self.met.answered(asked.uri());
+        match asker {
+            Asker::Somebody => Ok(self.lists.clone()),
+            Asker::InAHurry => Ok(self.asked(Patience::Short)),
+            // Where an answer is overdue, this one is told so at once and asks nothing.
+            Asker::Nobody if self.lists.is_overdue() => Ok(self.lists.clone()),
+            Asker::Nobody if self.lists.is_alive() => Ok(self.lists.without_opening()),
+            Asker::Nobody if self.met.is_there(self.lists.uri(), self.lists.has_died()) => {
+                Ok(self.lists.clone())
+            }
+            Asker::Nobody => Err("libvirt does not run, and is not started for this"),
         }
-        domains
     }
 
     fn definitions(&self) -> Result<&Libvirt, PortError> {
@@ -105,24 +110,30 @@ impl LibvirtDomains {
 
 impl Domains for LibvirtDomains {
     fn list(&self) -> Reading<Vec<Domain>> {
-        self.listed(&self.lists)
+        self.list_for(Asker::Somebody)
     }
 
-    fn list_soon(&self) -> Reading<Vec<Domain>> {
-        self.listed(&self.asked(Patience::Short))
+    fn list_for(&self, asker: Asker) -> Reading<Vec<Domain>> {
+        self.begin_list(asker)()
     }
 
-    fn list_if_running(&self) -> Reading<Vec<Domain>> {
-        // Where an answer is overdue, this one is told so at once and asks nothing.
-        if self.lists.is_alive() && !self.lists.is_overdue() {
-            return self.listed(&self.lists.without_opening());
+    fn begin_list(&self, asker: Asker) -> Box<dyn FnOnce() -> Reading<Vec<Domain>> + '_> {
+        match self.lister(asker) {
+            Err(why) => {
+                let unknown = Unknown::Unreadable { what: why.to_owned() };
+                Box::new(|| Reading::Unknown(unknown))
+            }
+            Ok(libvirt) => {
+                let answer = libvirt.begin_domains();
+                Box::new(move || {
+                    let domains = answer();
+                    if domains.known().is_some() {
+                        self.met.answered(libvirt.uri());
+                    }
+                    domains
+                })
+            }
         }
-        if self.lists.is_overdue() || self.met.is_there(self.lists.uri(), self.lists.has_died()) {
-            return self.list();
-        }
-        Reading::Unknown(Unknown::Unreadable {
-            what: "libvirt does not run, and is not started for this".to_owned(),
-        })
     }
 
     fn autostarted_by_files(&self) -> Option<Vec<Domain>> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use gpuvirt_api::Source;
 use gpuvirt_api::event::EventKind;
 use gpuvirt_engine::Engine;
-use gpuvirt_engine::ports::{Domains, Host, PortError, StepError, Store};
+use gpuvirt_engine::ports::{Asker, Domains, Host, PortError, StepError, Store};
 use gpuvirt_model::health::LibvirtVersions;
 use gpuvirt_model::{
     ClassCode, ConfiguredType, Desired, DesiredGpu, Domain, DomainState, DriverBinding, DriverName,
@@ -248,9 +248,9 @@ impl Domains for World {
         Reading::Known(domains)
     }
 
-    fn list_soon(&self) -> Reading<Vec<Domain>> {
+    fn list_for(&self, asker: Asker) -> Reading<Vec<Domain>> {
         match &self.script.libvirt {
-            Some(libvirt) => libvirt.list_soon(),
+            Some(libvirt) => libvirt.list_for(asker),
             None => self.list(),
         }
     }
@@ -348,8 +348,8 @@ impl Domains for Shared {
     fn list(&self) -> Reading<Vec<Domain>> {
         self.0.list()
     }
-    fn list_soon(&self) -> Reading<Vec<Domain>> {
-        self.0.list_soon()
+    fn list_for(&self, asker: Asker) -> Reading<Vec<Domain>> {
+        self.0.list_for(asker)
     }
     fn inactive_xml(&self, name: &str) -> Result<Option<String>, PortError> {
         self.0.inactive_xml(name)
