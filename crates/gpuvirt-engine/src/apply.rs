@@ -3,7 +3,9 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use gpuvirt_model::{Gpu, Holder, Hostdev, Observed, PciAddress, Refusal, RefusalCode, VgpuId, chain};
+use gpuvirt_model::{
+    Desired, Gpu, Holder, Hostdev, Observed, PciAddress, Records, Refusal, RefusalCode, VgpuId, chain,
+};
 use gpuvirt_plan::{
     Marks, Plan, Step, UnbindLock, audit, explain, power_control, sriov, undo, vendor, verify,
 };
@@ -12,7 +14,7 @@ use crate::ports::{PortError, StepError};
 use crate::progress::Working;
 use crate::records::renumbered;
 use crate::under_change::busy;
-use crate::{Engine, EngineError};
+use crate::{Engine, EngineError, View};
 
 /// So many steps of a plan are told in its line in the log, the others for debugging only; what failed is told always.
 const STEPS_LOGGED: usize = 16;
@@ -20,11 +22,18 @@ const STEPS_LOGGED: usize = 16;
 impl Engine {
     /// Carries out a plan whose checks have passed.
     ///
-    /// The journal stays open: the caller closes it with [`Engine::settle`] once the documents are durable.
+    /// The journal stays open: the caller closes it with [`Engine::settle`] once the documents are durable. `expected`: what
+    /// they will say if all goes as planned, where that is known before.
     ///
     /// # Errors
     /// [`EngineError::Failed`] when it was undone, or when it could not be and the GPU is hands-off now.
-    pub(crate) fn apply(&self, plan: &Plan, gpu: &Gpu, deadline: Duration) -> Result<Applied, EngineError> {
+    pub(crate) fn apply(
+        &self,
+        plan: &Plan,
+        gpu: &Gpu,
+        expected: Option<(&Desired, &Records)>,
+        deadline: Duration,
+    ) -> Result<Applied, EngineError> {
         let parents: Vec<PciAddress> = gpu.profiles.iter().map(|profile| profile.parent).collect();
         if let Some(violation) = audit::violations(plan, gpu, &parents).into_iter().next() {
             return Err(EngineError::Bug(violation));
@@ -38,8 +47,29 @@ impl Engine {
                 format!("{}, and has stopped services that hold this card too", self.what_is_done_to(other));
             return Err(EngineError::Refused(vec![busy(plan.gpu, because)]));
         }
-        self.store.open_journal(plan)?;
+        match expected.filter(|_| self.lent() == 0) {
+            Some((desired, records)) => self.store.open_journal_expecting(plan, desired, records)?,
+            // Others may have stored something meanwhile, which these don't say.
+            None => self.store.open_journal(plan)?,
+        }
         self.carry_on(plan, &plan.steps, deadline)
+    }
+
+    /// Carries out a plan of which it is known what it leads to, and settles it.
+    ///
+    /// # Errors
+    /// As [`Engine::apply`] and [`Engine::settle`].
+    pub(crate) fn apply_and_settle(
+        &self,
+        plan: &Plan,
+        before: &View,
+        (desired, records): (&Desired, &Records),
+        deadline: Duration,
+    ) -> Result<(), EngineError> {
+        let gone = || EngineError::Bug(format!("{} is gone from its own picture", plan.gpu));
+        let gpu = before.observed.gpus.get(&plan.gpu).ok_or_else(gone)?;
+        self.apply(plan, gpu, Some((desired, records)), deadline)?;
+        self.settle(plan, before, desired, records, deadline)
     }
 
     /// Carries out the second part of a plan whose first part is done and in the journal. What fails undoes the whole.

@@ -54,7 +54,8 @@ impl Engine {
         if left() < WRITE_AT_LEAST {
             return Err(EngineError::Refused(vec![too_late(address)]));
         }
-        let applied = self.apply(&plan, gpu, left())?;
+        let expected = records_after(view, &plan);
+        let applied = self.apply(&plan, gpu, Some((&view.desired, &expected)), left())?;
         let plan = Plan { marks: applied.marks, ..plan };
         let records = with_instances_after(records_after(view, &plan), &plan, &applied.now);
         self.settle(&plan, view, &view.desired, &records, left())?;

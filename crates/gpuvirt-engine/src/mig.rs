@@ -115,7 +115,7 @@ impl Engine {
         if plan.is_empty() {
             return Ok(Report::unchanged(format!("{made}; nothing to do")));
         }
-        let Applied { now, marks } = self.apply(&plan, gpu, CREATE_DEADLINE)?;
+        let Applied { now, marks } = self.apply(&plan, gpu, None, CREATE_DEADLINE)?;
         let new = new_instances(address, &marks, &now);
         let mut records = view.records.clone();
         records.gpu_instances.extend(
@@ -155,7 +155,6 @@ impl Engine {
         if request.dry_run {
             return Ok(report(format!("{what} would be removed")));
         }
-        self.apply(&plan, gpu, request.deadline)?;
         let mut records = view.records.clone();
         records.gpu_instances.retain(|record| !gone.iter().any(|instance| record.is_of(address, instance)));
         let desired = with_instances(&view.desired, address, |names| {
@@ -165,7 +164,7 @@ impl Engine {
                 }
             }
         });
-        self.settle(&plan, &view, &desired, &records, request.deadline)?;
+        self.apply_and_settle(&plan, &view, (&desired, &records), request.deadline)?;
         Ok(report(format!("{what} were removed")))
     }
 

@@ -213,6 +213,20 @@ pub trait Store: Send + Sync {
     /// [`PortError`].
     fn open_journal(&self, plan: &Plan) -> Result<(), PortError>;
 
+    /// The same, with the documents that the plan is to lead to: what can be done for them before is done.
+    ///
+    /// # Errors
+    /// [`PortError`].
+    fn open_journal_expecting(
+        &self,
+        plan: &Plan,
+        desired: &Desired,
+        records: &Records,
+    ) -> Result<(), PortError> {
+        let _ = (desired, records);
+        self.open_journal(plan)
+    }
+
     /// Intents that were opened and not closed.
     ///
     /// # Errors

@@ -142,12 +142,11 @@ impl Engine {
         let lent = self.lent();
         let mut of_gpu = of_gpu.into_iter();
         for (address, vgpus) in of_gpu.by_ref() {
-            let gpu = self.changeable(view, address)?;
+            self.changeable(view, address)?;
             let plan = vgpu::remove(address, &vgpus, &view.observed).ok_or_else(|| no_plan(address))?;
             let before = View { records: records.clone(), ..view.clone() };
             records.vgpus.retain(|id, _| !vgpus.iter().any(|vgpu| vgpu.id == *id));
-            self.apply(&plan, gpu, deadline)?;
-            self.settle(&plan, &before, &view.desired, &records, deadline)?;
+            self.apply_and_settle(&plan, &before, (&view.desired, &records), deadline)?;
             tracing::info!(gpu = %address, vgpus = vgpus.len(), "removed after their VMs ended");
             if self.lent() != lent {
                 break;

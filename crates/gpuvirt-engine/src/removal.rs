@@ -127,10 +127,9 @@ impl Engine {
         if request.dry_run {
             return Ok(report(format!("{what} would be removed")));
         }
-        self.apply(&plan, gpu, request.deadline)?;
-        let mut records = view.records.clone();
+        let (desired, mut records) = (view.desired.without_vgpus(&ids), view.records.clone());
         records.vgpus.retain(|id, _| !ids.contains(id));
-        self.settle(&plan, view, &view.desired.without_vgpus(&ids), &records, request.deadline)?;
+        self.apply_and_settle(&plan, view, (&desired, &records), request.deadline)?;
         Ok(report(format!("{what} {be} removed")))
     }
 

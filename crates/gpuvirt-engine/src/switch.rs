@@ -100,7 +100,8 @@ impl Engine {
         if plan.is_empty() {
             self.store.commit(desired, &view.records)?;
         } else {
-            let applied = self.apply(plan, gpu, deadline)?;
+            let expected = records_after(view, plan);
+            let applied = self.apply(plan, gpu, Some((desired, &expected)), deadline)?;
             now = applied.now;
             let done = Plan { marks: applied.marks, ..plan.clone() };
             let (whole, refused) = self.go_on(&done, &mut now, view, desired, deadline)?;

@@ -151,10 +151,9 @@ impl Engine {
         if dry_run {
             return Ok(report(format!("{what} would be created")));
         }
-        self.apply(&plan, gpu, deadline)?;
         let made: Vec<(&Wish, &Making)> = missing.iter().zip(&makings).collect();
         let desired = with_wishes(&view.desired, gpu.address, &there, &made);
-        self.settle(&plan, view, &desired, &records_after(view, &made), deadline)?;
+        self.apply_and_settle(&plan, view, (&desired, &records_after(view, &made)), deadline)?;
         Ok(report(format!("{what} {be} created")))
     }
 

@@ -40,7 +40,7 @@ impl Engine {
         let missing = || EngineError::Refused(vec![checks::vgpu::not_found(request.id)]);
         let found = view.observed.vgpus.get(&request.id).ok_or_else(missing)?;
         self.hands_on(found.gpu)?;
-        let gpu = self.changeable(&view, found.gpu)?;
+        self.changeable(&view, found.gpu)?;
         refuse_any(checks::params::not_changeable(found, &view.observed, &view.records))?;
         let from = found.known_params().cloned().unwrap_or_default();
         let to = if request.clear { request.params.clone() } else { from.with(&request.params) };
@@ -62,8 +62,7 @@ impl Engine {
         if plan.is_empty() {
             self.store.commit(&desired, &view.records)?;
         } else {
-            self.apply(&plan, gpu, request.deadline)?;
-            self.settle(&plan, &view, &desired, &view.records, request.deadline)?;
+            self.apply_and_settle(&plan, &view, (&desired, &view.records), request.deadline)?;
         }
         Ok(report)
     }

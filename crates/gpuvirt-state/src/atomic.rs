@@ -51,6 +51,30 @@ pub(crate) fn settle(dir: &Path, name: &str) -> Result<(), StateError> {
     sync_dir(dir)
 }
 
+/// Brings what `dir/name` may soon hold to the disk, under a name that nobody reads.
+pub(crate) fn stage(
+    dir: &Path,
+    name: &str,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<(), StateError> {
+    let path = staged_path(dir, name);
+    write_new(&path, |file| fill(file).and_then(|()| file.sync_all())).map_err(|source| {
+        let _ = fs::remove_file(&path);
+        StateError::Io { doing: "writing", path, source }
+    })
+}
+
+/// Gives what was staged its name, which [`sync_dir`] makes durable.
+pub(crate) fn unstage(dir: &Path, name: &str) -> Result<(), StateError> {
+    let path = dir.join(name);
+    fs::rename(staged_path(dir, name), &path).map_err(StateError::io("writing", path))
+}
+
+/// Removes what was staged.
+pub(crate) fn discard(dir: &Path, name: &str) {
+    let _ = fs::remove_file(staged_path(dir, name));
+}
+
 /// Fills the temporary file and gives it its name.
 fn put(
     temporary: &Path,
@@ -98,6 +122,10 @@ fn write_new(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io:
 
 fn temporary_path(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!(".{name}.new"))
+}
+
+fn staged_path(dir: &Path, name: &str) -> PathBuf {
+    dir.join(format!(".{name}.staged"))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The state folder: owned by one daemon at a time, readable by everybody.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,7 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 use crate::document::State;
 use crate::known::Known;
 use crate::read::{check_dir, read_with_metadata};
+use crate::staged::Staged;
 use crate::{StateError, atomic, journal};
 
 const STATE: &str = "state.json";
@@ -25,9 +26,13 @@ const LOCK: &str = "lock";
 pub struct StateDir {
     path: PathBuf,
     journal: PathBuf,
-    /// The kernel drops the lock when the process ends, however it ends. Writers take turns on the mutex.
-    lock: Mutex<Flock<File>>,
-    known: Known,
+    /// The kernel drops the lock when the process ends, however it ends.
+    _lock: Flock<File>,
+    /// Writers take turns on it.
+    staged: Mutex<Staged>,
+    known: Known<State>,
+    /// A journal in which there was none. Whether there is one is asked several times in a change.
+    no_intent: Known<()>,
 }
 
 impl StateDir {
@@ -41,8 +46,15 @@ impl StateDir {
             make_dir(dir)?;
             check_dir(dir)?;
         }
-        let lock = Mutex::new(take_lock(path)?);
-        Ok(Self { path: path.to_owned(), journal, lock, known: Known::default() })
+        let lock = take_lock(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            journal,
+            _lock: lock,
+            staged: Mutex::default(),
+            known: Known::default(),
+            no_intent: Known::default(),
+        })
     }
 
     /// The folder.
@@ -94,9 +106,9 @@ impl StateDir {
         desired: &Desired,
         records: &Records,
     ) -> Result<(), StateError> {
-        let _turn = self.turn();
+        let mut staged = self.turn();
         let Some(text) = self.text_to_store(desired, records)? else { return Ok(()) };
-        atomic::replace_named(&self.path, STATE, |file| file.write_all(text.as_bytes()))?;
+        staged.name((&self.path, STATE), &text)?;
         // One that can't be removed stays open, and closing it says why.
         let closed = journal::close_named(&self.journal, plan.gpu).unwrap_or(false);
         let synced = atomic::sync_dir(&self.path).and_then(|()| atomic::sync_dir(&self.journal));
@@ -127,12 +139,40 @@ impl StateDir {
         journal::open(&self.journal, plan)
     }
 
+    /// The same, and brings the documents that the plan is to lead to onto the disk: [`StateDir::commit_settling`] with the very
+    /// same then waits for a rename alone.
+    ///
+    /// # Errors
+    /// As [`StateDir::open_journal`]. Documents that could not be brought there are no error yet.
+    pub fn open_journal_expecting(
+        &self,
+        plan: &Plan,
+        desired: &Desired,
+        records: &Records,
+    ) -> Result<(), StateError> {
+        let mut staged = self.turn();
+        journal::open_named(&self.journal, plan)?;
+        // Between the rename and its sync: on ext4, where the disk has one journal, both are there by one wait.
+        if let Ok(Some(text)) = self.text_to_store(desired, records) {
+            staged.stage((&self.path, STATE), plan.gpu, text);
+        }
+        atomic::sync_dir(&self.journal)
+    }
+
     /// Intents that were opened and not closed, by address.
     ///
     /// # Errors
     /// Any [`StateError`] about one of the files.
     pub fn open_intents(&self) -> Result<Vec<Plan>, StateError> {
-        journal::open_intents(&self.journal)
+        if self.no_intent.as_read(&self.journal).is_some() {
+            return Ok(Vec::new());
+        }
+        let (before, at) = (fs::metadata(&self.journal), SystemTime::now());
+        let open = journal::open_intents(&self.journal)?;
+        if let (true, Ok(before)) = (open.is_empty(), before) {
+            self.no_intent.keep((&before, at), &());
+        }
+        Ok(open)
     }
 
     /// Forgets the intent of the plan's GPU; none is done already.
@@ -140,13 +180,13 @@ impl StateDir {
     /// # Errors
     /// [`StateError::Io`].
     pub fn close_journal(&self, plan: &Plan) -> Result<(), StateError> {
-        let _turn = self.turn();
+        self.turn().discard((&self.path, STATE), plan.gpu);
         journal::close(&self.journal, plan.gpu)
     }
 
-    fn turn(&self) -> MutexGuard<'_, Flock<File>> {
+    fn turn(&self) -> MutexGuard<'_, Staged> {
         // Files are replaced as a whole, so a panic elsewhere left nothing half done.
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+        self.staged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,7 +4,7 @@
 //! Recovery observes the host and plans anew; it never replays the steps.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use gpuvirt_model::PciAddress;
@@ -28,6 +28,11 @@ struct Intent {
 /// Makes the intent of `plan` durable. The same plan again is done already; one that goes on where the open one ended
 /// takes its place.
 pub(crate) fn open(dir: &Path, plan: &Plan) -> Result<(), StateError> {
+    open_named(dir, plan).and_then(|()| atomic::sync_dir(dir))
+}
+
+/// The same where the folder is synced later.
+pub(crate) fn open_named(dir: &Path, plan: &Plan) -> Result<(), StateError> {
     let path = file(dir, plan.gpu);
     match read_intent(&path)? {
         Some(open) if open == *plan => return Ok(()),
@@ -38,7 +43,7 @@ pub(crate) fn open(dir: &Path, plan: &Plan) -> Result<(), StateError> {
     let intent = Intent { version: JOURNAL_VERSION, plan: plan.clone() };
     let text = serde_json::to_string_pretty(&intent)
         .map_err(|error| StateError::io("writing", path)(io::Error::other(error)))?;
-    atomic::replace(dir, &file_name(plan.gpu), (text + "\n").as_bytes())
+    atomic::replace_named(dir, &file_name(plan.gpu), |file| file.write_all((text + "\n").as_bytes()))
 }
 
 /// Forgets the intent of a GPU; none is done already. Durably: of a GPU that is managed no more nothing may be undone later.

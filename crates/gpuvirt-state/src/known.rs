@@ -1,7 +1,7 @@
-//! What was read of a file, for as long as the file is that very one.
+//! What was read of a file or a folder, for as long as it is that very one.
 //!
-//! Whoever writes it replaces it as a whole, which makes another file of it; an admin's editor may write into it, which changes
-//! its times. Who owns it and its mode, which decide whether it is trusted, are looked at each time.
+//! Whoever writes a file replaces it as a whole, which makes another file of it; an admin's editor may write into it, which changes
+//! its times, as each name that comes or goes changes those of its folder. Who owns it and its mode, which decide whether it is trusted, are looked at each time.
 //!
 //! The kernel takes those times from a clock that ticks every few milliseconds (before Linux 6.13, `current_time` in fs/inode.c): of
 //! a file that was changed in the tick in which it was read, they do not tell. So what was read is kept only of one that had not
@@ -13,17 +13,21 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use crate::document::State;
-
 /// Two ticks of the slowest clock (HZ=100), and of a file system that keeps whole seconds.
 const TICK: Duration = Duration::from_millis(20);
 const SECOND: Duration = Duration::from_secs(2);
 
-/// The state that was read last.
-#[derive(Debug, Default)]
-pub(crate) struct Known(Mutex<Option<(Which, State)>>);
+/// What was read last.
+#[derive(Debug)]
+pub(crate) struct Known<T>(Mutex<Option<(Which, T)>>);
 
-/// Which file it is, whose, and when it was changed.
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+/// Which file or folder it is, whose, and when it was changed.
 #[derive(Debug, PartialEq, Eq)]
 struct Which {
     device: u64,
@@ -35,22 +39,22 @@ struct Which {
     changed: (i64, i64),
 }
 
-impl Known {
-    /// What was read of it, if the path leads to the same file and nobody has changed it since.
-    pub(crate) fn as_read(&self, path: &Path) -> Option<State> {
+impl<T: Clone> Known<T> {
+    /// What was read of it, if the path leads to the same one and nobody has changed it since.
+    pub(crate) fn as_read(&self, path: &Path) -> Option<T> {
         let now = fs::symlink_metadata(path).ok()?;
         let known = self.known();
-        let (which, state) = known.as_ref()?;
-        (*which == Which::from(&now)).then(|| state.clone())
+        let (which, read) = known.as_ref()?;
+        (*which == Which::from(&now)).then(|| read.clone())
     }
 
-    /// Keeps what was read of a file that was like this before, and at that time.
-    pub(crate) fn keep(&self, (before, at): (&Metadata, SystemTime), state: &State) {
+    /// Keeps what was read of one that was like this before, and at that time.
+    pub(crate) fn keep(&self, (before, at): (&Metadata, SystemTime), read: &T) {
         let which = Which::from(before);
-        *self.known() = which.had_settled(at).then(|| (which, state.clone()));
+        *self.known() = which.had_settled(at).then(|| (which, read.clone()));
     }
 
-    fn known(&self) -> MutexGuard<'_, Option<(Which, State)>> {
+    fn known(&self) -> MutexGuard<'_, Option<(Which, T)>> {
         // It is replaced as a whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -92,10 +96,10 @@ mod tests {
         let path = dir.path().join("file");
         fs::File::create(&path).unwrap();
         let metadata = fs::metadata(&path).unwrap();
-        let (known, state) = (Known::default(), State::default());
+        let known = Known::default();
         let changed = metadata.modified().unwrap();
         let kept = |at: SystemTime| {
-            known.keep((&metadata, at), &state);
+            known.keep((&metadata, at), &());
             known.as_read(&path).is_some()
         };
         assert!(kept(changed + SECOND * 2));

@@ -9,7 +9,7 @@
 //!
 //! Only this crate writes durable files. A file is replaced as a whole (temporary file, fsync, rename, fsync of the
 //! folder), so a crash leaves the earlier content or the new one; the list of claims, which is derived, reaches the disk after
-//! that. A file that is there and can't be understood is an
+//! that. Documents that a plan is to lead to are on the disk before its first write, and get their name when they came true. A file that is there and can't be understood is an
 //! error with the path, the line and the remedy; it is never taken for an absent one.
 
 mod atomic;
@@ -20,6 +20,7 @@ pub mod error;
 pub mod journal;
 mod known;
 mod read;
+mod staged;
 mod strict;
 pub mod textfile;
 

@@ -156,6 +156,98 @@ fn an_intent_stays_open_where_the_documents_say_the_same_already_or_are_not_stor
     assert_eq!(read_state(dir.path()).unwrap().desired, desired());
 }
 
+/// What only whoever writes here knows of.
+fn staged(dir: &Path) -> PathBuf {
+    dir.join(".state.json.staged")
+}
+
+#[test]
+fn documents_that_came_true_are_there_already_and_only_get_their_name() {
+    let (dir, state) = written();
+    let gpu = PciAddress { bus: 0x42, ..GPU };
+    let other = Plan { gpu, ..plan() };
+    state.open_journal_expecting(&other, &Desired::default(), &records()).unwrap();
+    assert_eq!(state.open_intents().unwrap(), [plan(), other.clone()]);
+    assert_eq!(read_state(dir.path()).unwrap().desired, desired(), "nothing has come true");
+    let inode = |path: PathBuf| std::os::unix::fs::MetadataExt::ino(&fs::metadata(path).unwrap());
+    let before = inode(staged(dir.path()));
+
+    state.commit_settling(&other, &Desired::default(), &records()).unwrap();
+    assert_eq!(inode(dir.path().join("state.json")), before);
+    assert_eq!(read_state(dir.path()).unwrap().desired, Desired::default());
+    assert_eq!(state.open_intents().unwrap(), [plan()]);
+    assert!(!staged(dir.path()).exists());
+}
+
+#[test]
+fn documents_that_came_out_otherwise_are_written_as_they_are() {
+    let (dir, state) = written();
+    state.open_journal_expecting(&plan(), &Desired::default(), &Records::default()).unwrap();
+    state.commit_settling(&plan(), &Desired::default(), &records()).unwrap();
+    let read = read_state(dir.path()).unwrap();
+    assert_eq!((read.desired, read.records), (Desired::default(), records()));
+
+    // Somebody stored something in between: what was expected before does not say that.
+    state.open_journal_expecting(&plan(), &desired(), &Records::default()).unwrap();
+    state.commit(&Desired::default(), &Records::default()).unwrap();
+    state.commit_settling(&plan(), &desired(), &records()).unwrap();
+    assert_eq!(read_state(dir.path()).unwrap().desired, desired());
+    assert_eq!(read_state(dir.path()).unwrap().records, records());
+}
+
+#[test]
+fn documents_that_did_not_come_true_are_gone_with_the_intent_and_leave_those_of_others() {
+    let (dir, state) = written();
+    let other = Plan { gpu: PciAddress { bus: 0x42, ..GPU }, ..plan() };
+    state.open_journal_expecting(&other, &Desired::default(), &records()).unwrap();
+    state.close_journal(&plan()).unwrap();
+    assert!(staged(dir.path()).exists(), "another's");
+    state.close_journal(&other).unwrap();
+    assert!(!staged(dir.path()).exists());
+    assert_eq!(read_state(dir.path()).unwrap().desired, desired());
+}
+
+#[test]
+fn documents_that_can_not_be_brought_there_before_are_stored_after_all() {
+    let (dir, state) = written();
+    // In its way; and what is there is no longer what was staged.
+    fs::create_dir(staged(dir.path())).unwrap();
+    state.open_journal_expecting(&plan(), &Desired::default(), &records()).unwrap();
+    state.commit_settling(&plan(), &Desired::default(), &records()).unwrap();
+    assert_eq!(read_state(dir.path()).unwrap().desired, Desired::default());
+
+    fs::remove_dir(staged(dir.path())).unwrap();
+    state.open_journal_expecting(&plan(), &desired(), &records()).unwrap();
+    fs::remove_file(staged(dir.path())).unwrap();
+    state.commit_settling(&plan(), &desired(), &records()).unwrap();
+    assert_eq!(read_state(dir.path()).unwrap().desired, desired());
+    assert!(state.open_intents().unwrap().is_empty());
+}
+
+#[test]
+fn an_intent_that_appears_in_an_empty_journal_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    for _ in 0..50 {
+        assert!(state.open_intents().unwrap().is_empty());
+        state.open_journal(&plan()).unwrap();
+        assert_eq!(state.open_intents().unwrap(), [plan()]);
+        state.close_journal(&plan()).unwrap();
+    }
+    // One that an admin puts back, into a journal that was seen empty and has been so for longer than a clock's tick.
+    state.open_journal(&plan()).unwrap();
+    let kept = dir.path().join("kept");
+    fs::rename(journal_file(dir.path()), &kept).unwrap();
+    let changed = fs::metadata(dir.path().join("journal")).unwrap().modified().unwrap();
+    while changed.elapsed().unwrap() < std::time::Duration::from_millis(50) {
+        std::thread::yield_now();
+    }
+    assert!(state.open_intents().unwrap().is_empty());
+    assert!(state.open_intents().unwrap().is_empty());
+    fs::rename(&kept, journal_file(dir.path())).unwrap();
+    assert_eq!(state.open_intents().unwrap(), [plan()]);
+}
+
 #[test]
 fn an_open_intent_is_not_overwritten() {
     let (_dir, state) = written();

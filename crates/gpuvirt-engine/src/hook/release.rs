@@ -180,8 +180,7 @@ impl Engine {
         let gpu = self.changeable(&view, found.gpu)?;
         let plan = vgpu::remove(gpu.address, &[found], &view.observed);
         let plan = plan.ok_or_else(|| no_plan(gpu.address))?;
-        self.apply(&plan, gpu, deadline)?;
-        self.settle(&plan, &view, &view.desired, &records, deadline)?;
+        self.apply_and_settle(&plan, &view, (&view.desired, &records), deadline)?;
         tracing::info!(%id, %domain, "removed after its VM ended");
         Ok(true)
     }

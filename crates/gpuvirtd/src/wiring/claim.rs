@@ -110,6 +110,15 @@ impl Store for ClaimingStore {
         self.store.open_journal(plan)
     }
 
+    fn open_journal_expecting(
+        &self,
+        plan: &Plan,
+        desired: &Desired,
+        records: &Records,
+    ) -> Result<(), PortError> {
+        self.store.open_journal_expecting(plan, desired, records)
+    }
+
     fn open_intents(&self) -> Result<Vec<Plan>, PortError> {
         self.store.open_intents()
     }

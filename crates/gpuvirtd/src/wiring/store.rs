@@ -69,6 +69,16 @@ impl Store for FileStore {
         self.ours()?.open_journal(plan).map_err(while_("the journal can't be opened"))
     }
 
+    fn open_journal_expecting(
+        &self,
+        plan: &Plan,
+        desired: &Desired,
+        records: &Records,
+    ) -> Result<(), PortError> {
+        let opened = self.ours()?.open_journal_expecting(plan, desired, records);
+        opened.map_err(while_("the journal can't be opened"))
+    }
+
     fn open_intents(&self) -> Result<Vec<Plan>, PortError> {
         self.ours()?.open_intents().map_err(while_("the journal can't be read"))
     }
