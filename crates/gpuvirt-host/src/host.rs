@@ -11,7 +11,7 @@ use crate::error::HostError;
 use crate::files::Files;
 use crate::health;
 use crate::holders;
-use crate::inventory::{self, Extent, GpuRules, KnownNames};
+use crate::inventory::{self, Extent, GpuRules, Known};
 use crate::memory;
 use crate::mig;
 use crate::paths;
@@ -24,7 +24,7 @@ use crate::writer::{self, WaitingWriter};
 pub struct LinuxHost {
     pub(crate) sysfs: Arc<dyn Sysfs>,
     rules: GpuRules,
-    names: Arc<KnownNames>,
+    known: Arc<Known>,
 }
 
 /// How much an observation costs.
@@ -54,13 +54,13 @@ pub fn host_health(sysfs: &dyn Sysfs, release: Option<&str>) -> Health {
 /// # Errors
 /// As [`LinuxHost::observe`].
 pub fn host_inventory(sysfs: &dyn Sysfs, rules: &GpuRules) -> Result<Observed, HostError> {
-    inventory::observe(Files::new(sysfs), rules, &KnownNames::default(), Extent::Host)
+    inventory::observe(Files::new(sysfs), rules, &Known::default(), Extent::Host)
 }
 
 impl LinuxHost {
     /// A host over `sysfs`, with the admin's own list of what counts as a GPU.
     pub fn new(sysfs: Arc<dyn Sysfs>, rules: GpuRules) -> Self {
-        Self { sysfs, rules, names: Arc::default() }
+        Self { sysfs, rules, known: Arc::default() }
     }
 
     /// A fresh picture of the host. Domains are libvirt's: they stay unknown.
@@ -82,7 +82,7 @@ impl LinuxHost {
             ObserveScope::Full | ObserveScope::WithoutHolders => Extent::Host,
             ObserveScope::Offers => Extent::Offers,
         };
-        let observe = || inventory::observe(files, &self.rules, &self.names, extent);
+        let observe = || inventory::observe(files, &self.rules, &self.known, extent);
         match scope {
             ObserveScope::Full => holders::filled(files, observe),
             ObserveScope::GpuAndHolders(_) => holders::filled_where_open(files, observe),

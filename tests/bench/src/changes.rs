@@ -34,7 +34,7 @@ const COUNT: u32 = 16;
 const TYPE: &str = "gpuvirt_mdev-lab-1q";
 const PROFILE: &str = "lab-1q";
 /// Runs of each way: times scatter, for each removal waits for the kernel's grace period (RCU), of which it may be any part.
-const RUNS: usize = 15;
+const RUNS: usize = 25;
 /// Of the slowest, which takes most of a minute in an emulated machine.
 const SELDOM: usize = 2;
 

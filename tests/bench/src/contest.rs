@@ -192,17 +192,29 @@ impl Held {
         })
     }
 
-    /// Whether our ways take no longer than they may.
+    /// Whether our ways take no longer than they may, by more rounds than chance gives.
     fn of_the_bound(&self) -> Option<String> {
-        let bound = self.of(Whose::Bound).next()?.median();
-        let more = self.of(Whose::Ours).filter(|ours| ours.median() > bound);
-        let more: Vec<String> = more
-            .map(|ours| format!("{} takes {} of it", ours.name, hundredths(ours.median(), bound)))
+        let bound = self.of(Whose::Bound).next()?;
+        let more: Vec<&Samples> =
+            self.of(Whose::Ours).filter(|ours| ours.median() > bound.median()).collect();
+        let told: Vec<String> = more
+            .iter()
+            .map(|ours| {
+                let ((slower, of), part) =
+                    (bound.faster_than(ours), hundredths(ours.median(), bound.median()));
+                format!("{} takes {part} of it, and longer in {slower} of {of} rounds", ours.name)
+            })
             .collect();
-        Some(if more.is_empty() {
-            "no more than it may take".to_owned()
-        } else {
-            format!("**more than it may take**: {}", more.join("; "))
+        let by_chance = |ours: &&Samples| {
+            let (slower, of) = bound.faster_than(ours);
+            slower < more_than_chance(of)
+        };
+        Some(match told.join("; ") {
+            _ if more.is_empty() => "no more than it may take".to_owned(),
+            told if more.iter().all(by_chance) => {
+                format!("no more than it may take, but for chance: {told}")
+            }
+            told => format!("**more than it may take**: {told}"),
         })
     }
 
@@ -295,10 +307,18 @@ mod tests {
 
     #[test]
     fn more_than_the_bound_is_named() {
-        let of =
-            |ours| held(&[(Whose::Bound, "all", 1000), (Whose::Ours, "ours", ours)]).of_the_bound().unwrap();
-        assert_eq!(of(1000), "no more than it may take");
-        assert_eq!(of(1500), "**more than it may take**: ours takes 1.50 of it");
+        let of = |ours: [u64; 5]| {
+            let ways = vec![
+                (Whose::Bound, Samples::of("all", &[100; 5])),
+                (Whose::Ours, Samples::of("ours", &ours)),
+            ];
+            Held { ways, at_most: None, not_here: Vec::new() }.of_the_bound().unwrap()
+        };
+        assert_eq!(of([100; 5]), "no more than it may take");
+        let told = "ours takes 1.50 of it, and longer in 5 of 5 rounds";
+        assert_eq!(of([150; 5]), format!("**more than it may take**: {told}"));
+        let told = "ours takes 1.04 of it, and longer in 3 of 5 rounds";
+        assert_eq!(of([104, 104, 104, 99, 99]), format!("no more than it may take, but for chance: {told}"));
     }
 
     #[test]

@@ -73,7 +73,7 @@ fn together(profile: &str, parts: &[String]) -> Result<String> {
          than another (`--only`). {}; packages are built with `dist`. Each part names its machine. Times are medians of interleaved runs \
          of whole processes, from start to exit, with the range in brackets; {RUNS} runs \
          where nothing else is said. A peer whose median is less is ahead unless it was the faster one in no more rounds than two \
-         equals would give one of them by chance (sign test, 5 of 100). The floor is a minimal program that reads or writes what must be read or written, \
+         equals would give one of them by chance (sign test, 5 of 100), and a way takes more than it may by the same rule. The floor is a minimal program that reads or writes what must be read or written, \
          and nothing else.\n\n## {IN_SHORT}\n",
         built_with(profile)
     )?;

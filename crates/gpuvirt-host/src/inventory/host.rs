@@ -3,31 +3,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gpuvirt_model::{DriverName, DriverRules, HostFacts, ModulePresence, Reading, UnitName, Unknown};
-use uuid::Uuid;
 
+use super::boot::{self, Boot, BootFacts};
 use super::migration;
 use crate::files::Files;
-use crate::parse::{interrupts, modules, pci};
+use crate::parse::{modules, pci};
 use crate::paths;
 
-/// The first lines of `/proc/interrupts` have the IO-APIC, which tells on machines that remap.
-const INTERRUPTS_HEAD: usize = 16 << 10;
-/// The whole of it, on machines of some hundred processors.
-const INTERRUPTS_ALL: usize = 2 << 20;
 /// More processes than a service has.
 const SERVICE_PROCESSES: usize = 64 << 10;
 
 /// Reads them.
 pub(super) fn read(
     files: Files<'_>,
+    boot: &BootFacts,
     rules: &DriverRules,
     function_count: usize,
     oddities: Vec<String>,
 ) -> HostFacts {
-    let kernel_release = release(files);
+    let Boot { kernel_release, id: boot_id, interrupt_remapping } = boot.read(files);
     HostFacts {
         iommu: files.sysfs.list(paths::IOMMU_GROUPS).is_ok_and(|groups| !groups.is_empty()),
-        interrupt_remapping: interrupt_remapping(files),
+        interrupt_remapping,
         unsafe_interrupts_allowed: files
             .text(paths::UNSAFE_INTERRUPTS)
             .is_ok_and(|text| pci::flag(&text) == Some(true)),
@@ -35,7 +32,7 @@ pub(super) fn read(
         pci_drivers: pci_drivers(files),
         function_count,
         kernel_release,
-        boot_id: boot_id(files),
+        boot_id,
         vfio_migration: migration::read(files),
         running_services: running_services(files, rules),
         driver_rules: rules.clone(),
@@ -46,6 +43,7 @@ pub(super) fn read(
 /// Of the host, what a question about offers needs; the rest is unknown or left empty.
 pub(super) fn of_offers(
     files: Files<'_>,
+    _: &BootFacts,
     rules: &DriverRules,
     function_count: usize,
     oddities: Vec<String>,
@@ -59,16 +57,12 @@ pub(super) fn of_offers(
         pci_drivers: BTreeSet::new(),
         function_count,
         kernel_release: None,
-        boot_id: boot_id(files),
+        boot_id: boot::id(files),
         vfio_migration: Reading::Unknown(unasked()),
         running_services: BTreeMap::new(),
         driver_rules: rules.clone(),
         oddities,
     }
-}
-
-fn boot_id(files: Files<'_>) -> Option<Uuid> {
-    files.text(paths::BOOT_ID).ok().and_then(|text| Uuid::try_parse(text.trim()).ok())
 }
 
 /// The rules' services that have processes now, by their control groups. One that is called active without any process
@@ -83,33 +77,6 @@ fn running_services(files: Files<'_>, rules: &DriverRules) -> BTreeMap<UnitName,
 pub(crate) fn service_processes(files: Files<'_>, unit: &UnitName) -> BTreeSet<u32> {
     let text = files.long_text(&paths::service_processes(unit), SERVICE_PROCESSES).unwrap_or_default();
     text.lines().filter_map(pci::count).collect()
-}
-
-/// The kernel's release, as a path component.
-pub(crate) fn release(files: Files<'_>) -> Option<String> {
-    let text = files.text(paths::OS_RELEASE).ok()?;
-    let release = text.trim();
-    let sound = !release.is_empty() && !release.starts_with('.') && !release.contains('/');
-    sound.then(|| release.to_owned())
-}
-
-fn interrupt_remapping(files: Files<'_>) -> Reading<bool> {
-    let read = |limit| files.long_text(paths::INTERRUPTS, limit);
-    let head = match read(INTERRUPTS_HEAD) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Reading::Unknown(Unknown::NotRecorded),
-        Err(e) => return Reading::Unknown(Unknown::Unreadable { what: e.to_string() }),
-    };
-    let is_whole = head.len() < INTERRUPTS_HEAD;
-    let remapped = match interrupts::remapped(&head) {
-        Some(true) => Some(true),
-        found if is_whole => found,
-        _ => read(INTERRUPTS_ALL).ok().and_then(|text| interrupts::remapped(&text)),
-    };
-    remapped.map_or_else(
-        || Reading::Unknown(Unknown::Unreadable { what: "no interrupt chip tells".to_owned() }),
-        Reading::Known,
-    )
 }
 
 /// The registered PCI drivers; a name that no driver can have is nobody's.

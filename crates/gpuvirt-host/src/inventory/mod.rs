@@ -4,6 +4,7 @@
 //! functions are read in full. What makes no sense is noted with its file and value, and the rest is shown. Nothing
 //! here writes, and nothing wakes a sleeping card.
 
+mod boot;
 mod bus;
 mod driver;
 mod extent;
@@ -23,11 +24,11 @@ mod sriov;
 mod usage;
 mod vgpu_params;
 
+pub(crate) use boot::release as kernel_release;
 pub(crate) use bus::is_primary;
 pub(crate) use extent::Extent;
-pub(crate) use host::{release as kernel_release, service_processes, vfio_pci_built_in};
+pub(crate) use host::{service_processes, vfio_pci_built_in};
 pub(crate) use mdev::parent_in;
-pub(crate) use names::KnownNames;
 pub(crate) use nodes::sound_cards;
-pub(crate) use pass::observe;
+pub(crate) use pass::{Known, observe};
 pub use rules::{GpuMatch, GpuMatchError, GpuRules};

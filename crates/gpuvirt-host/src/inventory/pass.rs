@@ -6,6 +6,7 @@ use gpuvirt_model::{
     DriverRules, Framework, Function, Gpu, IommuGroup, Observed, PciAddress, Reading, Unknown, Vgpu, VgpuId,
 };
 
+use super::boot::BootFacts;
 use super::bus::{self, Bus};
 use super::extent::Extent;
 use super::function::{self, Seen};
@@ -25,6 +26,13 @@ struct Pass<'a> {
     vgpus: BTreeMap<VgpuId, Vgpu>,
 }
 
+/// What need not be read at each look.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    names: KnownNames,
+    boot: BootFacts,
+}
+
 /// A fresh picture of what is in `extent`, holders not looked for and domains unknown.
 ///
 /// # Errors
@@ -32,7 +40,7 @@ struct Pass<'a> {
 pub(crate) fn observe(
     files: Files<'_>,
     rules: &GpuRules,
-    names: &KnownNames,
+    known: &Known,
     extent: Extent,
 ) -> Result<Observed, HostError> {
     // A card is one slot.
@@ -53,13 +61,13 @@ pub(crate) fn observe(
         .map(|(address, seen)| (address, seen.function))
         .collect();
     let read_host = if extent.in_full() {
-        names.fill(files, &mut functions);
+        known.names.fill(files, &mut functions);
         host::read
     } else {
         host::of_offers
     };
     Ok(Observed {
-        host: read_host(files, &rules.drivers, bus.count, bus.oddities),
+        host: read_host(files, &known.boot, &rules.drivers, bus.count, bus.oddities),
         gpus: gpus.into_iter().map(|gpu| (gpu.address, gpu)).collect(),
         functions,
         groups,
