@@ -66,9 +66,7 @@ impl Engine {
         (desired, records): (&Desired, &Records),
         deadline: Duration,
     ) -> Result<(), EngineError> {
-        let gone = || EngineError::Bug(format!("{} is gone from its own picture", plan.gpu));
-        let gpu = before.observed.gpus.get(&plan.gpu).ok_or_else(gone)?;
-        self.apply(plan, gpu, Some((desired, records)), deadline)?;
+        self.apply(plan, before.gpu(plan.gpu)?, Some((desired, records)), deadline)?;
         self.settle(plan, before, desired, records, deadline)
     }
 

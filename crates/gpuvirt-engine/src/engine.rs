@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use gpuvirt_model::{
-    ConfiguredType, Desired, Observed, Outcome, PciAddress, ProfileName, Records, Refusal, RefusalCode,
+    ConfiguredType, Desired, Gpu, Observed, Outcome, PciAddress, ProfileName, Records, Refusal, RefusalCode,
     VgpuId, VgpuMode, Warning, When,
 };
 use gpuvirt_plan::Plan;
@@ -62,6 +62,14 @@ pub struct View {
     pub desired: Desired,
     /// What we made.
     pub records: Records,
+}
+
+impl View {
+    /// A GPU that was found in it.
+    pub(crate) fn gpu(&self, address: PciAddress) -> Result<&Gpu, EngineError> {
+        let gone = || EngineError::Bug(format!("{address} is gone from its own picture"));
+        self.observed.gpus.get(&address).ok_or_else(gone)
+    }
 }
 
 /// `gpu set`.
@@ -330,7 +338,7 @@ impl Engine {
         self.view_for(Asker::Somebody)
     }
 
-    /// The same for who has other reasons to ask; domains are unknown where libvirt does not tell them then.
+    /// The same for whoever asks; domains are unknown where libvirt does not tell them then.
     ///
     /// # Errors
     /// [`EngineError::Port`].

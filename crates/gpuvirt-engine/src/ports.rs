@@ -143,7 +143,7 @@ pub trait Domains: Send + Sync {
     /// All domains with their host devices; unknown when libvirt does not answer.
     fn list(&self) -> Reading<Vec<Domain>>;
 
-    /// The same for who has other reasons to ask.
+    /// The same for whoever asks.
     fn list_for(&self, asker: Asker) -> Reading<Vec<Domain>> {
         let _ = asker;
         self.list()
@@ -151,7 +151,8 @@ pub trait Domains: Send + Sync {
 
     /// The same, asked for at once; what is returned waits for the answer.
     fn begin_list(&self, asker: Asker) -> Box<dyn FnOnce() -> Reading<Vec<Domain>> + '_> {
-        Box::new(move || self.list_for(asker))
+        let domains = self.list_for(asker);
+        Box::new(move || domains)
     }
 
     /// The domains that are to start with the host, as libvirt's own files have them: for starts, which can't ask libvirt, while

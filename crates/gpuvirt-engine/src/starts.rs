@@ -50,6 +50,8 @@ struct State {
     changes: BTreeMap<PciAddress, u64>,
     /// GPUs on which something of VMs that ended was kept until what is done to the GPU ends.
     kept: BTreeSet<PciAddress>,
+    /// When the listing was begun that was told last.
+    synced: u64,
     /// VMs that start with the host, as libvirt last listed them, if it has yet.
     autostarted: Option<Vec<Domain>>,
 }
@@ -221,9 +223,14 @@ impl Starts {
         self.state().who_has(devices)
     }
 
-    /// What a listing that was begun at `before` tells: VMs of which we did not know, and claims that ended unseen.
+    /// What a listing that was begun at `before` tells: VMs of which we did not know, and claims that ended unseen. One that was
+    /// begun before the one that was told last tells nothing: what has ended since is forgotten by then.
     pub(crate) fn sync(&self, before: u64, domains: &[Domain]) {
         let mut state = self.state();
+        if before < state.synced {
+            return;
+        }
+        state.synced = before;
         let active = |uuid: &Uuid| {
             domains.iter().any(|domain| domain.uuid == *uuid && domain.state == DomainState::Active)
         };

@@ -48,8 +48,7 @@ impl Engine {
         };
         self.see_gpu_instances(&mut view, &asked, again)?;
         let view = &view;
-        let gone = || EngineError::Bug(format!("{} is gone from its own picture", request.gpu));
-        let gpu = view.observed.gpus.get(&request.gpu).ok_or_else(gone)?;
+        let gpu = view.gpu(request.gpu)?;
         let to = request.to.resolve(&view.desired.host);
         let wanted = wanted(request, view);
         let plan = switch::plan_for(gpu, &view.observed, &wanted, &view.records);

@@ -141,7 +141,7 @@ impl Engine {
         self.listed_for(Asker::Somebody)
     }
 
-    /// The same for who has other reasons to ask.
+    /// The same for whoever asks.
     pub(crate) fn listed_for(&self, asker: Asker) -> Reading<Vec<Domain>> {
         self.listed_while(asker, || ()).0
     }

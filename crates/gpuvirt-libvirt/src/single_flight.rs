@@ -5,11 +5,13 @@
 //! caller would take a thread and its deadline's time with it.
 //!
 //! ```text
-//! asked while nothing is under way   -> begin, wait
-//! asked while one is under way       -> wait for its end, then one of the waiting begins the next for all of them
+//! asked while nothing is under way   -> begun at once
+//! asked while one is under way       -> the next, begun when that one ends, for all who asked meanwhile
 //! under way longer than the deadline -> told so at once, until it ends
 //! ```
 
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,19 +33,21 @@ pub(crate) enum NoAnswer {
     Lost,
 }
 
-#[derive(Debug)]
+type Question<T> = Box<dyn FnOnce() -> T + Send>;
+
 struct Round<T> {
     state: Mutex<State<T>>,
     ended: Condvar,
 }
 
-#[derive(Debug)]
 struct State<T> {
     /// How many questions were begun, and how many of them ended; they differ by one at most.
     begun: u64,
     ended: u64,
     /// When the last one was begun.
     since: Instant,
+    /// The one that begins when the last one ends.
+    next: Option<Question<T>>,
     /// What the last one brought.
     answer: Option<T>,
     /// How long the last one took that brought something.
@@ -52,25 +56,17 @@ struct State<T> {
 
 /// A question that was asked, by itself or with others.
 #[derive(Debug)]
-pub(crate) struct Asked<T, Q> {
+pub(crate) struct Asked<T> {
     flight: SingleFlight<T>,
-    /// The number of the question whose answer, or a later one, is waited for.
-    wanted: u64,
+    /// The number of the question whose answer, or a later one, is waited for; none: an earlier one is overdue.
+    wanted: Option<u64>,
     at: Instant,
-    /// For who has to begin it.
-    question: Option<Q>,
-}
-
-/// Ends a question when it is dropped, in a panic too.
-struct Ending<T> {
-    round: Arc<Round<T>>,
-    answer: Option<T>,
 }
 
 impl<T: Clone + Send + 'static> SingleFlight<T> {
     /// A question that nobody waits for longer than `deadline`.
     pub(crate) fn new(deadline: Duration) -> Self {
-        let state = State { begun: 0, ended: 0, since: Instant::now(), answer: None, took: None };
+        let state = State { begun: 0, ended: 0, since: Instant::now(), next: None, answer: None, took: None };
         Self { round: Arc::new(Round { state: Mutex::new(state), ended: Condvar::new() }), deadline }
     }
 
@@ -86,59 +82,53 @@ impl<T: Clone + Send + 'static> SingleFlight<T> {
 
     /// Whether a question has been under way for longer than anybody waits.
     pub(crate) fn is_overdue(&self) -> bool {
-        let state = self.round.lock();
-        state.begun != state.ended && state.since.elapsed() >= self.deadline
+        self.round.lock().is_overdue(self.deadline)
     }
 
-    /// Asks, together with all others who wait to ask. The answer can be waited for later.
-    pub(crate) fn ask<Q: FnOnce() -> T + Send + 'static>(&self, question: Q) -> Asked<T, Q> {
-        let state = self.round.lock();
-        let idle = state.begun == state.ended;
-        let mut asked = Asked {
-            flight: self.clone(),
-            wanted: state.begun + 1,
-            at: Instant::now(),
-            question: Some(question),
-        };
-        if idle {
-            asked.begin(state);
+    /// Asks, together with all others who ask meanwhile. The answer can be waited for later.
+    pub(crate) fn ask(&self, question: impl FnOnce() -> T + Send + 'static) -> Asked<T> {
+        let mut state = self.round.lock();
+        let overdue = state.is_overdue(self.deadline);
+        let asked =
+            Asked { flight: self.clone(), wanted: (!overdue).then_some(state.begun + 1), at: Instant::now() };
+        if state.begun == state.ended {
+            state.begin();
+            drop(state);
+            self.start(Box::new(question));
+        } else if !overdue && state.next.is_none() {
+            state.next = Some(Box::new(question));
         }
         asked
     }
+
+    fn start(&self, question: Question<T>) {
+        let round = Arc::clone(&self.round);
+        let thread = std::thread::Builder::new().name("libvirt-listing".to_owned());
+        if thread.spawn(move || round.answer(question)).is_err() {
+            // Nor will there be one for who asked since.
+            self.round.lock().next = None;
+            self.round.end(None);
+        }
+    }
 }
 
-impl<T: Clone + Send + 'static, Q: FnOnce() -> T + Send + 'static> Asked<T, Q> {
+impl<T: Clone> Asked<T> {
     /// The answer, waited for as long as anybody waits.
-    pub(crate) fn answer(mut self) -> Result<T, NoAnswer> {
-        let round = Arc::clone(&self.flight.round);
-        let deadline = self.flight.deadline;
+    pub(crate) fn answer(self) -> Result<T, NoAnswer> {
+        let Some(wanted) = self.wanted else { return Err(NoAnswer::Overdue) };
+        let SingleFlight { round, deadline } = &self.flight;
         let mut state = round.lock();
-        while state.ended < self.wanted {
+        while state.ended < wanted {
             if state.begun == state.ended {
-                self.begin(state);
-                state = round.lock();
-                continue;
+                return Err(NoAnswer::Lost);
             }
             let left = deadline.saturating_sub(state.since.elapsed().max(self.at.elapsed()));
             if left.is_zero() {
-                let at_once = state.begun < self.wanted && state.since + deadline <= self.at;
-                return Err(if at_once { NoAnswer::Overdue } else { NoAnswer::Late });
+                return Err(NoAnswer::Late);
             }
             state = round.ended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         state.answer.clone().ok_or(NoAnswer::Lost)
-    }
-
-    /// Begins the next question, while none is under way.
-    fn begin(&mut self, mut state: MutexGuard<'_, State<T>>) {
-        state.begun += 1;
-        state.since = Instant::now();
-        drop(state);
-        // Dropped where the thread can't be started, or where there is nothing to ask: the question has ended then.
-        let mut ending = Ending { round: Arc::clone(&self.flight.round), answer: None };
-        let Some(question) = self.question.take() else { return };
-        let thread = std::thread::Builder::new().name("libvirt-listing".to_owned());
-        drop(thread.spawn(move || ending.bring(question())));
     }
 }
 
@@ -149,27 +139,55 @@ impl<T> Clone for SingleFlight<T> {
 }
 
 impl<T> Round<T> {
+    /// Answers a question, and then those that were asked meanwhile.
+    fn answer(&self, question: Question<T>) {
+        let mut next = Some(question);
+        while let Some(question) = next {
+            // A question shares nothing with the next.
+            next = self.end(catch_unwind(AssertUnwindSafe(question)).ok());
+        }
+    }
+
+    /// Ends the question that is under way; the next one is begun.
+    fn end(&self, answer: Option<T>) -> Option<Question<T>> {
+        let mut state = self.lock();
+        state.ended = state.begun;
+        state.answer = answer;
+        if state.answer.is_some() {
+            state.took = Some(state.since.elapsed());
+        }
+        let next = state.next.take();
+        if next.is_some() {
+            state.begin();
+        }
+        drop(state);
+        self.ended.notify_all();
+        next
+    }
+
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T> Ending<T> {
-    fn bring(&mut self, answer: T) {
-        self.answer = Some(answer);
+impl<T> State<T> {
+    fn begin(&mut self) {
+        self.begun += 1;
+        self.since = Instant::now();
+    }
+
+    fn is_overdue(&self, deadline: Duration) -> bool {
+        self.begun != self.ended && self.since.elapsed() >= deadline
     }
 }
 
-impl<T> Drop for Ending<T> {
-    fn drop(&mut self) {
-        let mut state = self.round.lock();
-        state.ended = state.begun;
-        state.answer = self.answer.take();
-        if state.answer.is_some() {
-            state.took = Some(state.since.elapsed());
-        }
-        drop(state);
-        self.round.ended.notify_all();
+impl<T> fmt::Debug for Round<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        f.debug_struct("Round")
+            .field("begun", &state.begun)
+            .field("ended", &state.ended)
+            .finish_non_exhaustive()
     }
 }
 
@@ -257,6 +275,20 @@ mod tests {
             std::thread::yield_now();
         }
         assert_eq!(flight.ask(|| ()).answer(), Ok(()));
+    }
+
+    #[test]
+    fn what_is_asked_while_one_is_under_way_begins_when_that_one_ends() {
+        let flight = SingleFlight::new(LONG);
+        let (release, released) = mpsc::channel::<()>();
+        let first = flight.ask(move || released.recv().is_err());
+        let (reached, runs) = mpsc::channel();
+        let second = flight.ask(move || reached.send(()).is_ok());
+        let third = flight.ask(|| panic!("there is a next one already"));
+        drop(release);
+        // Nobody waits for an answer yet.
+        runs.recv_timeout(LONG).unwrap();
+        assert_eq!((second.answer(), third.answer(), first.answer()), (Ok(true), Ok(true), Ok(true)));
     }
 
     #[test]

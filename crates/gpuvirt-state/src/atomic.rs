@@ -2,7 +2,8 @@
 //!
 //! After a crash at any moment the name leads to the earlier content or to the new one: the content is on the disk
 //! before the rename, and the rename is on the disk before success is reported. The temporary name is fixed, so that
-//! what a crash leaves behind is taken over by the next write; whoever calls this holds the folder's lock.
+//! what a crash leaves behind is taken over by the next write; whoever calls this holds the folder's lock. The first half can be
+//! done before it is known whether there will be a second (`stage`, `unstage`, `discard`).
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

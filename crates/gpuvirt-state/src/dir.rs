@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
@@ -32,7 +33,9 @@ pub struct StateDir {
     staged: Mutex<Staged>,
     known: Known<State>,
     /// A journal in which there was none. Whether there is one is asked several times in a change.
-    no_intent: Known<()>,
+    no_intent: Known<u64>,
+    /// How often one was opened: what was seen before says nothing about a journal since.
+    opened: AtomicU64,
 }
 
 impl StateDir {
@@ -47,6 +50,8 @@ impl StateDir {
             check_dir(dir)?;
         }
         let lock = take_lock(path)?;
+        // A crash may have left them; what they say did not come true.
+        atomic::discard(path, STATE);
         Ok(Self {
             path: path.to_owned(),
             journal,
@@ -54,6 +59,7 @@ impl StateDir {
             staged: Mutex::default(),
             known: Known::default(),
             no_intent: Known::default(),
+            opened: AtomicU64::new(0),
         })
     }
 
@@ -136,6 +142,7 @@ impl StateDir {
     /// [`StateError::IntentOpen`] when another one of this GPU is not settled; any other [`StateError`].
     pub fn open_journal(&self, plan: &Plan) -> Result<(), StateError> {
         let _turn = self.turn();
+        self.opened.fetch_add(1, Ordering::AcqRel);
         journal::open(&self.journal, plan)
     }
 
@@ -151,6 +158,7 @@ impl StateDir {
         records: &Records,
     ) -> Result<(), StateError> {
         let mut staged = self.turn();
+        self.opened.fetch_add(1, Ordering::AcqRel);
         journal::open_named(&self.journal, plan)?;
         // Between the rename and its sync: on ext4, where the disk has one journal, both are there by one wait.
         if let Ok(Some(text)) = self.text_to_store(desired, records) {
@@ -164,13 +172,14 @@ impl StateDir {
     /// # Errors
     /// Any [`StateError`] about one of the files.
     pub fn open_intents(&self) -> Result<Vec<Plan>, StateError> {
-        if self.no_intent.as_read(&self.journal).is_some() {
+        let opened = self.opened.load(Ordering::Acquire);
+        if self.no_intent.as_read(&self.journal) == Some(opened) {
             return Ok(Vec::new());
         }
         let (before, at) = (fs::metadata(&self.journal), SystemTime::now());
         let open = journal::open_intents(&self.journal)?;
         if let (true, Ok(before)) = (open.is_empty(), before) {
-            self.no_intent.keep((&before, at), &());
+            self.no_intent.keep((&before, at), &opened);
         }
         Ok(open)
     }
@@ -180,7 +189,8 @@ impl StateDir {
     /// # Errors
     /// [`StateError::Io`].
     pub fn close_journal(&self, plan: &Plan) -> Result<(), StateError> {
-        self.turn().discard((&self.path, STATE), plan.gpu);
+        let mut staged = self.turn();
+        staged.discard((&self.path, STATE), plan.gpu);
         journal::close(&self.journal, plan.gpu)
     }
 

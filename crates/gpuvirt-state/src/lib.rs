@@ -9,8 +9,9 @@
 //!
 //! Only this crate writes durable files. A file is replaced as a whole (temporary file, fsync, rename, fsync of the
 //! folder), so a crash leaves the earlier content or the new one; the list of claims, which is derived, reaches the disk after
-//! that. Documents that a plan is to lead to are on the disk before its first write, and get their name when they came true. A file that is there and can't be understood is an
-//! error with the path, the line and the remedy; it is never taken for an absent one.
+//! that. Where it is known before what a plan will lead to, its documents are on the disk before its first write, under a name that
+//! nobody reads, and get theirs when it came true. A file that is there and can't be understood is an error with the path, the line
+//! and the remedy; it is never taken for an absent one.
 
 mod atomic;
 pub mod claim;

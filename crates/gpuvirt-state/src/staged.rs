@@ -29,9 +29,12 @@ impl Staged {
     /// # Errors
     /// [`StateError::Io`]; the earlier content then still stands.
     pub(crate) fn name(&mut self, (dir, name): (&Path, &str), text: &str) -> Result<(), StateError> {
-        let same = self.0.take().is_some_and(|(_, staged)| staged == text);
-        if same && atomic::unstage(dir, name).is_ok() {
-            return Ok(());
+        let same = self.0.as_ref().is_some_and(|(_, staged)| staged == text);
+        if same {
+            self.0 = None;
+            if atomic::unstage(dir, name).is_ok() {
+                return Ok(());
+            }
         }
         atomic::replace_named(dir, name, |file| file.write_all(text.as_bytes()))
     }

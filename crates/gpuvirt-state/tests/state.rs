@@ -187,12 +187,28 @@ fn documents_that_came_out_otherwise_are_written_as_they_are() {
     let read = read_state(dir.path()).unwrap();
     assert_eq!((read.desired, read.records), (Desired::default(), records()));
 
-    // Somebody stored something in between: what was expected before does not say that.
-    state.open_journal_expecting(&plan(), &desired(), &Records::default()).unwrap();
+    assert!(staged(dir.path()).exists(), "until the change is closed, as each is");
+    state.close_journal(&plan()).unwrap();
+    assert!(!staged(dir.path()).exists());
+
+    // What others store in between neither gets the name nor takes it from what is expected still.
+    state.open_journal_expecting(&plan(), &desired(), &records()).unwrap();
     state.commit(&Desired::default(), &Records::default()).unwrap();
+    assert_eq!(read_state(dir.path()).unwrap().desired, Desired::default());
     state.commit_settling(&plan(), &desired(), &records()).unwrap();
-    assert_eq!(read_state(dir.path()).unwrap().desired, desired());
-    assert_eq!(read_state(dir.path()).unwrap().records, records());
+    let read = read_state(dir.path()).unwrap();
+    assert_eq!((read.desired, read.records), (desired(), records()));
+}
+
+#[test]
+fn what_a_crash_left_of_documents_that_were_expected_is_removed() {
+    let (dir, state) = written();
+    state.open_journal_expecting(&plan(), &Desired::default(), &records()).unwrap();
+    drop(state);
+    let again = StateDir::open(dir.path()).unwrap();
+    assert!(!staged(dir.path()).exists());
+    assert_eq!(again.open_intents().unwrap(), [plan()]);
+    assert_eq!(again.load().unwrap().desired, desired());
 }
 
 #[test]
@@ -228,22 +244,26 @@ fn documents_that_can_not_be_brought_there_before_are_stored_after_all() {
 fn an_intent_that_appears_in_an_empty_journal_is_seen() {
     let dir = tempfile::tempdir().unwrap();
     let state = StateDir::open(dir.path()).unwrap();
-    for _ in 0..50 {
+    // Longer than a clock's tick: what was seen is known.
+    let is_seen_empty = || {
+        let changed = fs::metadata(dir.path().join("journal")).unwrap().modified().unwrap();
+        while changed.elapsed().unwrap() < std::time::Duration::from_millis(50) {
+            std::thread::yield_now();
+        }
         assert!(state.open_intents().unwrap().is_empty());
-        state.open_journal(&plan()).unwrap();
-        assert_eq!(state.open_intents().unwrap(), [plan()]);
-        state.close_journal(&plan()).unwrap();
-    }
-    // One that an admin puts back, into a journal that was seen empty and has been so for longer than a clock's tick.
+        assert!(state.open_intents().unwrap().is_empty());
+    };
+    is_seen_empty();
     state.open_journal(&plan()).unwrap();
+    assert_eq!(state.open_intents().unwrap(), [plan()]);
+    state.close_journal(&plan()).unwrap();
+    is_seen_empty();
+    state.open_journal_expecting(&plan(), &desired(), &records()).unwrap();
+    assert_eq!(state.open_intents().unwrap(), [plan()]);
+    // One that an admin puts back.
     let kept = dir.path().join("kept");
     fs::rename(journal_file(dir.path()), &kept).unwrap();
-    let changed = fs::metadata(dir.path().join("journal")).unwrap().modified().unwrap();
-    while changed.elapsed().unwrap() < std::time::Duration::from_millis(50) {
-        std::thread::yield_now();
-    }
-    assert!(state.open_intents().unwrap().is_empty());
-    assert!(state.open_intents().unwrap().is_empty());
+    is_seen_empty();
     fs::rename(&kept, journal_file(dir.path())).unwrap();
     assert_eq!(state.open_intents().unwrap(), [plan()]);
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::Ordering;
 
-use gpuvirt_engine::ports::{Domains, PortError};
+use gpuvirt_engine::ports::{Asker, Domains, PortError};
 use gpuvirt_model::{Domain, Reading, Unknown};
 
 use super::{World, port};
@@ -19,6 +19,13 @@ impl Domains for World {
             act();
         }
         Reading::Known(listed)
+    }
+
+    /// As libvirt does: the answer comes while its asker does something else.
+    fn begin_list(&self, _: Asker) -> Box<dyn FnOnce() -> Reading<Vec<Domain>> + '_> {
+        let world = self.clone();
+        let answer = std::thread::spawn(move || world.list());
+        Box::new(|| answer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     }
 
     fn autostarted_by_files(&self) -> Option<Vec<Domain>> {

@@ -123,6 +123,10 @@ pub struct World {
     pub can_be_cut: Arc<AtomicBool>,
     /// Every plan that was in the journal, in order, as it was there last.
     pub intended: Arc<Mutex<Vec<Plan>>>,
+    /// What plans are to lead to that are not settled.
+    pub expected: Arc<Mutex<BTreeMap<PciAddress, (Desired, Records)>>>,
+    /// Of each plan that was settled, whether it led there; none where nothing was expected.
+    pub came_true: Arc<Mutex<Vec<Option<bool>>>>,
     /// Every step that was begun, of plans and of ways back.
     pub begun: Arc<Mutex<Vec<Step>>>,
 }
@@ -243,6 +247,8 @@ impl World {
             memory: Arc::default(),
             can_be_cut: Arc::default(),
             intended: Arc::default(),
+            expected: Arc::default(),
+            came_true: Arc::default(),
             begun: Arc::default(),
         };
         world.kernel.forget_writes();

@@ -45,6 +45,25 @@ impl Store for World {
         Ok(())
     }
 
+    fn open_journal_expecting(
+        &self,
+        plan: &Plan,
+        desired: &Desired,
+        records: &Records,
+    ) -> Result<(), PortError> {
+        self.open_journal(plan)?;
+        let expected = (desired.clone(), records.clone());
+        self.expected.lock().unwrap().insert(plan.gpu, expected);
+        Ok(())
+    }
+
+    fn commit_settling(&self, plan: &Plan, desired: &Desired, records: &Records) -> Result<(), PortError> {
+        let expected = self.expected.lock().unwrap().remove(&plan.gpu);
+        let came_true = expected.map(|expected| expected == (desired.clone(), records.clone()));
+        self.came_true.lock().unwrap().push(came_true);
+        self.commit(desired, records)
+    }
+
     fn open_intents(&self) -> Result<Vec<Plan>, PortError> {
         Ok(self.files().intents)
     }
