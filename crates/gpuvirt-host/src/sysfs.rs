@@ -210,6 +210,11 @@ pub trait Sysfs: Send + Sync {
         Ok(())
     }
 
+    /// The only processes that may be at a write, where that is known; none: any process of the host may be.
+    fn other_writers(&self) -> Option<&[u32]> {
+        None
+    }
+
     /// Loads a kernel module with its soft dependencies, as `modprobe` does.
     ///
     /// # Errors

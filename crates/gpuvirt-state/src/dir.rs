@@ -120,6 +120,7 @@ impl StateDir {
         let synced = atomic::sync_dir(&self.path).and_then(|()| atomic::sync_dir(&self.journal));
         if synced.is_err() && closed {
             // Whoever is told of this takes the change back, and needs the intent for it.
+            self.opened.fetch_add(1, Ordering::AcqRel);
             journal::open(&self.journal, plan)?;
         }
         synced

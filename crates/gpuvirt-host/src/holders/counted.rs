@@ -26,7 +26,7 @@ pub(super) fn nobody(files: Files<'_>, observed: &Observed) -> bool {
     functions(observed).all(|function| is_counted_behind_nodes(files, function))
         && modules.iter().all(|module| users(files, module, 0) == Some(0))
         && (!is_on_vfio(observed) || vfio_counts(files))
-        && writer::waiting_writers(files.sysfs).is_ok_and(|writers| writers.is_empty())
+        && writer::nobody_writes(files.sysfs)
 }
 
 fn functions(observed: &Observed) -> impl Iterator<Item = &Function> {

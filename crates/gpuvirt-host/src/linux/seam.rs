@@ -16,7 +16,7 @@ use crate::modprobe;
 use crate::paths;
 use crate::sysfs::{DeviceNumber, LongFile, OpenFolder, ReadError, Sysfs, WriteError};
 use crate::vendor::{ProgramCall, ProgramEnd, ProgramError};
-use crate::writer::{BlockingRead, BlockingWrite, ModuleName, WriterOrigin, Writers};
+use crate::writer::{self, BlockingRead, BlockingWrite, ModuleName, Others, WriterOrigin, Writers};
 
 /// Longest wait for a write that the kernel answers at once, on a machine however busy.
 const ANSWERED_AT_ONCE: Duration = Duration::from_secs(30);
@@ -33,6 +33,8 @@ pub struct LinuxSysfs {
     confined: bool,
     /// Carries out every write, and the reads that can block; none in a program that only reads, which then waits itself.
     writers: Option<Writers>,
+    /// Those that an earlier program started.
+    others: Others,
     /// Whether the size of `/proc/PID/fd` is the number of open files.
     fd_size_counts: OnceLock<bool>,
 }
@@ -40,7 +42,13 @@ pub struct LinuxSysfs {
 impl LinuxSysfs {
     /// This machine, for reading and for writes that the kernel answers at once.
     pub fn this_machine() -> Self {
-        Self { root: String::new(), confined: false, writers: None, fd_size_counts: OnceLock::new() }
+        Self {
+            root: String::new(),
+            confined: false,
+            writers: None,
+            others: Others::new(),
+            fd_size_counts: OnceLock::new(),
+        }
     }
 
     /// A tree of plain files below `root`, for tests. Its links may lead to this machine's files.
@@ -237,6 +245,10 @@ impl Sysfs for LinuxSysfs {
 
     fn writers(&self) -> io::Result<()> {
         self.writers.as_ref().map_or(Ok(()), Writers::to_be_had)
+    }
+
+    fn other_writers(&self) -> Option<&[u32]> {
+        self.others.known(self.writers.as_ref()?, || writer::named(self))
     }
 
     fn load_module(&self, name: &str) -> io::Result<()> {

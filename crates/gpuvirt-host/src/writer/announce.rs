@@ -103,6 +103,27 @@ pub fn waiting_writers(sysfs: &dyn Sysfs) -> io::Result<Vec<WaitingWriter>> {
     Ok(Processes::list(files)?.started().filter_map(announced).collect())
 }
 
+/// Whether no writer is at work on this host, as far as one can be there.
+pub(crate) fn nobody_writes(sysfs: &dyn Sysfs) -> bool {
+    match sysfs.other_writers() {
+        Some(others) => nobody_among(others, Files::new(sysfs)),
+        None => waiting_writers(sysfs).is_ok_and(|writers| writers.is_empty()),
+    }
+}
+
+fn nobody_among(processes: &[u32], files: Files<'_>) -> bool {
+    processes.iter().all(|pid| announced(files, *pid).is_none())
+}
+
+/// The processes that are named like a writer, at work or not.
+///
+/// # Errors
+/// When processes can't be listed.
+pub(crate) fn named(sysfs: &dyn Sysfs) -> io::Result<Vec<u32>> {
+    let files = Files::new(sysfs);
+    Ok(Processes::list(files)?.started().filter(|pid| is_named(files, *pid)).collect())
+}
+
 /// Whether a process is named like a writer: each one names itself before it takes a request.
 fn is_named(files: Files<'_>, pid: u32) -> bool {
     files.text(&paths::process_file(pid, "comm")).is_ok_and(|name| name.trim_end() == NAME)
@@ -131,4 +152,23 @@ pub(crate) fn announced_in(files: Files<'_>, pid: u32, fd: &str) -> Option<Block
     let request = files.sysfs.read(&paths::process_file(pid, &format!("fd/{fd}")), LIMIT).ok()?;
     let write = serde_json::from_slice(&request).ok()?;
     is_trusted(files, pid).then_some(write)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linux::LinuxSysfs;
+
+    #[test]
+    fn of_those_that_are_known_one_that_announces_something_is_at_work() {
+        let here = LinuxSysfs::this_machine();
+        let (files, own) = (Files::new(&here), std::process::id());
+        let unbind = "/sys/bus/pci/devices/0000:41:00.0/driver/unbind";
+        let write = BlockingWrite::parse(unbind, b"0000:41:00.0").unwrap();
+        let announcement = announce(&BlockingAct::Write(write)).unwrap();
+        assert!(!nobody_among(&[own], files));
+        assert!(nobody_among(&[], files));
+        drop(announcement);
+        assert!(nobody_among(&[own, u32::MAX], files), "at rest, and ended");
+    }
 }

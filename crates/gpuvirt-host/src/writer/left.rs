@@ -75,6 +75,12 @@ impl Left {
         self.lock().retain_mut(|waiting| !waiting.process.has_ended());
     }
 
+    /// Whether all that were left have ended.
+    pub(super) fn is_empty(&self) -> bool {
+        self.reap();
+        self.lock().is_empty()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Waiting>> {
         self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,8 +31,19 @@ pub(crate) struct Writers {
     origin: WriterOrigin,
     idle: Mutex<Option<Writer>>,
     left: Left,
+    /// How many are at something.
+    at_work: AtomicUsize,
     /// When the last one was waited for in vain.
     in_vain: Mutex<Option<Instant>>,
+}
+
+/// One is at something until this is dropped.
+pub(super) struct AtWork<'a>(&'a AtomicUsize);
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// A writer that waits for a request.
@@ -51,7 +63,29 @@ enum Asked {
 
 impl Writers {
     pub(crate) fn new(origin: WriterOrigin) -> Self {
-        Self { origin, idle: Mutex::new(None), left: Left::default(), in_vain: Mutex::new(None) }
+        Self {
+            origin,
+            idle: Mutex::new(None),
+            left: Left::default(),
+            at_work: AtomicUsize::new(0),
+            in_vain: Mutex::new(None),
+        }
+    }
+
+    /// Whether none of them is at anything, those among them that were left in the kernel.
+    pub(super) fn at_rest(&self) -> bool {
+        self.at_work.load(Ordering::Acquire) == 0 && self.left.is_empty()
+    }
+
+    /// One begins something.
+    pub(super) fn at_work(&self) -> AtWork<'_> {
+        self.at_work.fetch_add(1, Ordering::AcqRel);
+        AtWork(&self.at_work)
+    }
+
+    /// The process of the one that waits for a request.
+    pub(super) fn idle(&self) -> Option<u32> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|writer| writer.process.id())
     }
 
     /// Whether writers are to be had. Nobody is asked: to ask is to have one started.
@@ -158,6 +192,7 @@ impl Writers {
     /// Asks a writer. One that is idle is used; while it is busy, others get one of their own.
     fn ask(&self, request: &Request, function: Option<PciAddress>, deadline: Duration) -> io::Result<Asked> {
         self.left.reap();
+        let _at_work = self.at_work();
         let mut writer = self.writer_that_took(request)?;
         let writes = function.filter(|_| matches!(request, Request::Write(_) | Request::Set { .. }));
         let _mark = writes.map(|function| self.left.begins(writer.process.id(), function));
