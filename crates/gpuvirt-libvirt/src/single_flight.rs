@@ -46,8 +46,8 @@ struct State<T> {
     ended: u64,
     /// When the last one was begun.
     since: Instant,
-    /// The one that begins when the last one ends.
-    next: Option<Question<T>>,
+    /// The one that begins when the last one ends, if that is before this moment: else nobody waits for it any more.
+    next: Option<(Question<T>, Instant)>,
     /// What the last one brought.
     answer: Option<T>,
     /// How long the last one took that brought something.
@@ -88,15 +88,18 @@ impl<T: Clone + Send + 'static> SingleFlight<T> {
     /// Asks, together with all others who ask meanwhile. The answer can be waited for later.
     pub(crate) fn ask(&self, question: impl FnOnce() -> T + Send + 'static) -> Asked<T> {
         let mut state = self.round.lock();
-        let overdue = state.is_overdue(self.deadline);
-        let asked =
-            Asked { flight: self.clone(), wanted: (!overdue).then_some(state.begun + 1), at: Instant::now() };
+        let (overdue, at) = (state.is_overdue(self.deadline), Instant::now());
+        let asked = Asked { flight: self.clone(), wanted: (!overdue).then_some(state.begun + 1), at };
         if state.begun == state.ended {
             state.begin();
             drop(state);
             self.start(Box::new(question));
-        } else if !overdue && state.next.is_none() {
-            state.next = Some(Box::new(question));
+        } else if !overdue {
+            let until = state.since + self.deadline;
+            match &mut state.next {
+                Some((_, others)) => *others = until.max(*others),
+                none => *none = Some((Box::new(question), until)),
+            }
         }
         asked
     }
@@ -105,9 +108,7 @@ impl<T: Clone + Send + 'static> SingleFlight<T> {
         let round = Arc::clone(&self.round);
         let thread = std::thread::Builder::new().name("libvirt-listing".to_owned());
         if thread.spawn(move || round.answer(question)).is_err() {
-            // Nor will there be one for who asked since.
-            self.round.lock().next = None;
-            self.round.end(None);
+            self.round.give_up();
         }
     }
 }
@@ -156,13 +157,21 @@ impl<T> Round<T> {
         if state.answer.is_some() {
             state.took = Some(state.since.elapsed());
         }
-        let next = state.next.take();
+        let next = state.next.take().filter(|(_, until)| Instant::now() < *until);
         if next.is_some() {
             state.begin();
         }
         drop(state);
         self.ended.notify_all();
-        next
+        next.map(|(question, _)| question)
+    }
+
+    /// Ends the question that is under way, and with it those that were asked since: nobody answers them.
+    fn give_up(&self) {
+        let mut state = self.lock();
+        (state.ended, state.next, state.answer) = (state.begun, None, None);
+        drop(state);
+        self.ended.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -289,6 +298,22 @@ mod tests {
         // Nobody waits for an answer yet.
         runs.recv_timeout(LONG).unwrap();
         assert_eq!((second.answer(), third.answer(), first.answer()), (Ok(true), Ok(true), Ok(true)));
+    }
+
+    #[test]
+    fn what_nobody_waits_for_any_longer_is_not_begun() {
+        let flight = SingleFlight::new(LONG);
+        let (release, released) = mpsc::channel::<()>();
+        let first = flight.ask(move || released.recv().is_err());
+        let hurried = flight.within(Duration::ZERO).ask(|| panic!("overdue for this one"));
+        assert_eq!(hurried.answer(), Err(NoAnswer::Overdue));
+        let (reached, runs) = mpsc::channel();
+        let hurried = flight.within(SHORT).ask(move || reached.send(()).is_ok());
+        assert_eq!(hurried.answer(), Err(NoAnswer::Late));
+        drop(release);
+        assert_eq!(first.answer(), Ok(true));
+        assert_eq!(flight.ask(|| false).answer(), Ok(false));
+        assert!(runs.recv().is_err(), "it was begun");
     }
 
     #[test]

@@ -94,10 +94,9 @@ pub fn waiting_writers(sysfs: &dyn Sysfs) -> io::Result<Vec<WaitingWriter>> {
     let announced = |pid: u32| {
         // Only those that are named like one are looked into: descriptors of a whole host are many, and this is asked
         // again and again. Anybody may name a process and a memory file like this; only root's and our own are believed.
-        (is_named(files, pid) && is_trusted(files, pid))
-            .then(|| announced(files, pid))
-            .flatten()
-            .map(|write| WaitingWriter { pid, write })
+        let named = is_named(files, pid).unwrap_or(false);
+        let write = named.then(|| announced(files, pid)).flatten()?;
+        Some(WaitingWriter { pid, write })
     };
     // One that is in a write has its memory, killed or not: it ends when the kernel lets go of it.
     Ok(Processes::list(files)?.started().filter_map(announced).collect())
@@ -121,23 +120,39 @@ fn nobody_among(processes: &[u32], files: Files<'_>) -> bool {
 /// When processes can't be listed.
 pub(crate) fn named(sysfs: &dyn Sysfs) -> io::Result<Vec<u32>> {
     let files = Files::new(sysfs);
-    Ok(Processes::list(files)?.started().filter(|pid| is_named(files, *pid)).collect())
+    let mut named = Vec::new();
+    for pid in Processes::list(files)?.started() {
+        if is_named(files, pid)? && is_trusted(files, pid)? {
+            named.push(pid);
+        }
+    }
+    Ok(named)
 }
 
 /// Whether a process is named like a writer: each one names itself before it takes a request.
-fn is_named(files: Files<'_>, pid: u32) -> bool {
-    files.text(&paths::process_file(pid, "comm")).is_ok_and(|name| name.trim_end() == NAME)
+fn is_named(files: Files<'_>, pid: u32) -> io::Result<bool> {
+    Ok(text(files, pid, "comm")?.trim_end() == NAME)
 }
 
-fn is_trusted(files: Files<'_>, pid: u32) -> bool {
+/// Whether it is root's or our own.
+fn is_trusted(files: Files<'_>, pid: u32) -> io::Result<bool> {
     let own = nix::unistd::geteuid().as_raw();
-    let status = files.text(&paths::process_file(pid, "status")).unwrap_or_default();
+    let status = text(files, pid, "status")?;
     let uids = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap_or_default();
     let trusted = |uid: &str| uid.parse().is_ok_and(|uid: u32| uid == 0 || uid == own);
-    !uids.is_empty() && uids.split_whitespace().all(trusted)
+    Ok(!uids.is_empty() && uids.split_whitespace().all(trusted))
 }
 
-/// What a process announces. One that has ended meanwhile announces nothing.
+/// What a file of a process says; nothing where there is no such process any more.
+fn text(files: Files<'_>, pid: u32, name: &str) -> io::Result<String> {
+    match files.text(&paths::process_file(pid, name)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(e) if e.raw_os_error() == Some(nix::errno::Errno::ESRCH as i32) => Ok(String::new()),
+        read => read,
+    }
+}
+
+/// What a process announces, if it is to be believed. One that has ended meanwhile announces nothing.
 fn announced(files: Files<'_>, pid: u32) -> Option<BlockingAct> {
     let links = files.sysfs.links(&paths::process_file(pid, "fd")).ok()?;
     links.iter().find_map(|(name, target)| {
@@ -149,9 +164,12 @@ fn announced(files: Files<'_>, pid: u32) -> Option<BlockingAct> {
 /// What is announced in one descriptor, whose link is [`LINK`]. Anybody may name a memory file like this; only
 /// root's and our own are believed.
 pub(crate) fn announced_in(files: Files<'_>, pid: u32, fd: &str) -> Option<BlockingAct> {
+    // First: what somebody else has there may be a file that never answers.
+    if !is_trusted(files, pid).unwrap_or(false) {
+        return None;
+    }
     let request = files.sysfs.read(&paths::process_file(pid, &format!("fd/{fd}")), LIMIT).ok()?;
-    let write = serde_json::from_slice(&request).ok()?;
-    is_trusted(files, pid).then_some(write)
+    serde_json::from_slice(&request).ok()
 }
 
 #[cfg(test)]
@@ -169,6 +187,10 @@ mod tests {
         assert!(!nobody_among(&[own], files));
         assert!(nobody_among(&[], files));
         drop(announcement);
-        assert!(nobody_among(&[own, u32::MAX], files), "at rest, and ended");
+        // Another test of this process may announce something too, for a moment.
+        while !nobody_among(&[own], files) {
+            std::thread::yield_now();
+        }
+        assert!(nobody_among(&[u32::MAX], files), "it has ended");
     }
 }
