@@ -35,9 +35,14 @@ pub(crate) enum NoAnswer {
 
 type Question<T> = Box<dyn FnOnce() -> T + Send>;
 
+/// For so long a thread that has answered waits for the next question: changes come in rows, and a thread's start takes as long
+/// as a step of theirs.
+const RESTS: Duration = Duration::from_secs(10);
+
 struct Round<T> {
     state: Mutex<State<T>>,
     ended: Condvar,
+    handed: Condvar,
 }
 
 struct State<T> {
@@ -52,6 +57,9 @@ struct State<T> {
     answer: Option<T>,
     /// How long the last one took that brought something.
     took: Option<Duration>,
+    /// A thread that has answered waits for the next question, and which that is.
+    rests: bool,
+    handed: Option<Question<T>>,
 }
 
 /// A question that was asked, by itself or with others.
@@ -66,8 +74,18 @@ pub(crate) struct Asked<T> {
 impl<T: Clone + Send + 'static> SingleFlight<T> {
     /// A question that nobody waits for longer than `deadline`.
     pub(crate) fn new(deadline: Duration) -> Self {
-        let state = State { begun: 0, ended: 0, since: Instant::now(), next: None, answer: None, took: None };
-        Self { round: Arc::new(Round { state: Mutex::new(state), ended: Condvar::new() }), deadline }
+        let state = State {
+            begun: 0,
+            ended: 0,
+            since: Instant::now(),
+            next: None,
+            answer: None,
+            took: None,
+            rests: false,
+            handed: None,
+        };
+        let round = Round { state: Mutex::new(state), ended: Condvar::new(), handed: Condvar::new() };
+        Self { round: Arc::new(round), deadline }
     }
 
     /// How long an answer took lately; none: there was none yet.
@@ -92,8 +110,13 @@ impl<T: Clone + Send + 'static> SingleFlight<T> {
         let asked = Asked { flight: self.clone(), wanted: (!overdue).then_some(state.begun + 1), at };
         if state.begun == state.ended {
             state.begin();
-            drop(state);
-            self.start(Box::new(question));
+            if std::mem::take(&mut state.rests) {
+                state.handed = Some(Box::new(question));
+                self.round.handed.notify_one();
+            } else {
+                drop(state);
+                self.start(Box::new(question));
+            }
         } else if !overdue {
             let until = state.since + self.deadline;
             match &mut state.next {
@@ -140,16 +163,26 @@ impl<T> Clone for SingleFlight<T> {
 }
 
 impl<T> Round<T> {
-    /// Answers a question, and then those that were asked meanwhile.
+    /// Answers a question, and then those that were asked meanwhile or come soon.
     fn answer(&self, question: Question<T>) {
         let mut next = Some(question);
         while let Some(question) = next {
             // A question shares nothing with the next.
-            next = self.end(catch_unwind(AssertUnwindSafe(question)).ok());
+            let ended = self.end(catch_unwind(AssertUnwindSafe(question)).ok());
+            next = ended.or_else(|| self.rest());
         }
     }
 
-    /// Ends the question that is under way; the next one is begun.
+    /// Waits for a question that is handed over.
+    fn rest(&self) -> Option<Question<T>> {
+        let none = |state: &mut State<T>| state.handed.is_none();
+        let waited = self.handed.wait_timeout_while(self.lock(), RESTS, none);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        state.rests = false;
+        state.handed.take()
+    }
+
+    /// Ends the question that is under way; the next one is begun. Where there is none, its thread rests.
     fn end(&self, answer: Option<T>) -> Option<Question<T>> {
         let mut state = self.lock();
         state.ended = state.begun;
@@ -161,6 +194,7 @@ impl<T> Round<T> {
         if next.is_some() {
             state.begin();
         }
+        state.rests = next.is_none();
         drop(state);
         self.ended.notify_all();
         next.map(|(question, _)| question)
@@ -326,6 +360,15 @@ mod tests {
         // One that nobody waits for keeps nobody from the next.
         drop(flight.ask(|| false));
         assert_eq!(flight.ask(|| true).answer(), Ok(true));
+    }
+
+    #[test]
+    fn a_thread_that_has_answered_takes_the_next_question() {
+        let flight = SingleFlight::new(LONG);
+        let thread = || flight.ask(|| std::thread::current().id()).answer().unwrap();
+        let first = thread();
+        // Who has the answer may ask before its thread rests: that it does is set with the answer.
+        assert!((0..100).all(|_| thread() == first));
     }
 
     #[test]
