@@ -29,8 +29,17 @@ impl<'a> Files<'a> {
 
     /// The text of an attribute that waits for its device's lock.
     pub(crate) fn text_that_may_block(self, path: &str, deadline: Duration) -> Result<String, ReadError> {
-        let bytes = self.sysfs.read_that_may_block(path, ATTRIBUTE, deadline)?;
-        as_text(bytes).map_err(ReadError::Errno)
+        self.begin_text_that_may_block(path, deadline)()
+    }
+
+    /// The same, asked for now and waited for by calling what is returned.
+    pub(crate) fn begin_text_that_may_block(
+        self,
+        path: &str,
+        deadline: Duration,
+    ) -> impl FnOnce() -> Result<String, ReadError> + use<'a> {
+        let begun = self.sysfs.begin_read_that_may_block(path, ATTRIBUTE, deadline);
+        move || as_text(begun()?).map_err(ReadError::Errno)
     }
 
     /// Sets such an attribute; its text then.

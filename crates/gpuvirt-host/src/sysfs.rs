@@ -22,6 +22,9 @@ pub struct DeviceNumber {
     pub minor: u64,
 }
 
+/// Waits for a read that was begun.
+pub type BegunRead<'a> = Box<dyn FnOnce() -> Result<Vec<u8>, ReadError> + 'a>;
+
 /// The kernel's files. Errors carry the kernel's own errno.
 pub trait Sysfs: Send + Sync {
     /// The whole content of a file. At most `limit` bytes are returned, so that an absurd file costs no memory.
@@ -46,6 +49,13 @@ pub trait Sysfs: Send + Sync {
     ) -> Result<Vec<u8>, ReadError> {
         let _ = deadline;
         self.read(path, limit).map_err(ReadError::Errno)
+    }
+
+    /// The same, asked now and waited for by calling what is returned: other files are read meanwhile. Without another
+    /// implementation it is read then.
+    fn begin_read_that_may_block(&self, path: &str, limit: usize, deadline: Duration) -> BegunRead<'_> {
+        let path = path.to_owned();
+        Box::new(move || self.read_that_may_block(&path, limit, deadline))
     }
 
     /// A long text line by line, each without its newline and as it is read, so that nobody holds all of it: the mappings of one

@@ -43,7 +43,7 @@ fn of_offers(files: Files<'_>, mut folder: Folder, ids: Ids) -> Seen {
     let identity = identity(files, &mut folder, ids);
     let physfn = physfn(files, &mut folder);
     let Bound { binding, locked, unknown } = match physfn {
-        Some(_) => bound(files, &mut folder),
+        Some(_) => begin_bound(files, &mut folder).bound(&mut folder),
         None => Bound { binding: driver(files, &mut folder), ..Bound::default() },
     };
     let function = Function {
@@ -76,10 +76,11 @@ fn of_offers(files: Files<'_>, mut folder: Folder, ids: Ids) -> Seen {
 
 fn in_full(files: Files<'_>, mut folder: Folder, ids: Ids) -> Seen {
     let identity = identity(files, &mut folder, ids);
-    let Bound { binding, locked, unknown: binding_unknown } = bound(files, &mut folder);
+    let begun = begin_bound(files, &mut folder);
+    let driver = begun.driver.driver.clone();
     let power_state = folder.value(files, "power_state", pci::power_state);
-    let power_control = power_control(files, &folder, binding.driver.as_ref());
-    let function = Function {
+    let unresponsive = is_unresponsive(files, &folder, power_state.as_deref());
+    let mut function = Function {
         address: folder.address,
         identity,
         vendor_name: None,
@@ -93,17 +94,21 @@ fn in_full(files: Files<'_>, mut folder: Folder, ids: Ids) -> Seen {
         sriov: sriov(files, &mut folder),
         physfn: physfn(files, &mut folder),
         drm_nodes: nodes::drm(files, &folder),
-        device_nodes: nodes::others(files, &folder, binding.driver.as_ref()),
+        device_nodes: nodes::others(files, &folder, driver.as_ref()),
         vfio_device: nodes::vfio_device(files, &folder),
-        unresponsive: is_unresponsive(files, &folder, power_state.as_deref()),
+        unresponsive,
         endpoint: is_endpoint(&folder),
-        binding,
+        binding: DriverBinding::default(),
         power_state,
-        power_control,
-        locked,
-        binding_unknown,
-        oddities: std::mem::take(&mut folder.oddities),
+        power_control: power_control(files, &folder, driver.as_ref()),
+        locked: false,
+        binding_unknown: None,
+        oddities: Vec::new(),
     };
+    let bound = begun.bound(&mut folder);
+    (function.binding, function.locked, function.binding_unknown) =
+        (bound.binding, bound.locked, bound.unknown);
+    function.oddities = std::mem::take(&mut folder.oddities);
     Seen { function, folder }
 }
 
@@ -161,26 +166,55 @@ fn driver(files: Files<'_>, folder: &mut Folder) -> DriverBinding {
     DriverBinding { driver, ..DriverBinding::default() }
 }
 
-fn bound(files: Files<'_>, folder: &mut Folder) -> Bound {
+/// A binding whose override was asked for, which may take as long as somebody holds the device.
+struct Binding<O> {
+    driver: DriverBinding,
+    driver_override: Option<O>,
+    /// What is odd about the driver; none: there was nothing to be seen.
+    odd: Option<String>,
+}
+
+/// Reads the driver, and asks for the override.
+fn begin_bound<'a>(
+    files: Files<'a>,
+    folder: &mut Folder,
+) -> Binding<impl FnOnce() -> Result<String, ReadError> + use<'a>> {
     let noted = folder.oddities.len();
-    let mut bound = Bound { binding: driver(files, folder), ..Bound::default() };
-    if folder.has("driver_override") {
-        match files.text_that_may_block(&folder.path("driver_override"), LOCK_WAIT) {
-            Ok(text) => match pci::driver_override(&text) {
+    let driver = driver(files, folder);
+    let driver_override = folder
+        .has("driver_override")
+        .then(|| files.begin_text_that_may_block(&folder.path("driver_override"), LOCK_WAIT));
+    // A folder that could not be listed has no driver only as far as we can see.
+    let noted = if folder.names().is_empty() { 0 } else { noted };
+    Binding {
+        driver,
+        driver_override,
+        odd: folder.oddities.get(noted..).and_then(|odd| odd.first()).cloned(),
+    }
+}
+
+impl<O: FnOnce() -> Result<String, ReadError>> Binding<O> {
+    /// Waits for the override.
+    fn bound(self, folder: &mut Folder) -> Bound {
+        let noted = folder.oddities.len();
+        let mut bound = Bound { binding: self.driver, ..Bound::default() };
+        match self.driver_override.map(|answer| answer()) {
+            None => {}
+            Some(Ok(text)) => match pci::driver_override(&text) {
                 Some(found) => bound.binding.driver_override = found,
                 None => folder.note("driver_override", &format!("{} makes no sense", shown(&text))),
             },
             // Gone since the folder was listed.
-            Err(ReadError::Errno(e)) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(ReadError::Errno(e) | ReadError::Reader(e)) => folder.note("driver_override", &e.to_string()),
+            Some(Err(ReadError::Errno(e))) if e.kind() == io::ErrorKind::NotFound => {}
+            Some(Err(ReadError::Errno(e) | ReadError::Reader(e))) => {
+                folder.note("driver_override", &e.to_string());
+            }
             // No oddity: the file is as it should be.
-            Err(ReadError::StillWaiting { .. }) => bound.locked = true,
+            Some(Err(ReadError::StillWaiting { .. })) => bound.locked = true,
         }
+        bound.unknown = self.odd.or_else(|| folder.oddities.get(noted).cloned());
+        bound
     }
-    // A folder that could not be listed has no driver only as far as we can see.
-    let noted = if folder.names().is_empty() { 0 } else { noted };
-    bound.unknown = folder.oddities.get(noted..).and_then(|odd| odd.first()).cloned();
-    bound
 }
 
 /// `reset_method` is there since 5.15, and only where a method works; before, `reset` alone tells that one does.

@@ -14,7 +14,7 @@ use super::read::{self, NO_WAIT};
 use super::root::{self, Last};
 use crate::modprobe;
 use crate::paths;
-use crate::sysfs::{DeviceNumber, LongFile, OpenFolder, ReadError, Sysfs, WriteError};
+use crate::sysfs::{BegunRead, DeviceNumber, LongFile, OpenFolder, ReadError, Sysfs, WriteError};
 use crate::vendor::{ProgramCall, ProgramEnd, ProgramError};
 use crate::writer::{self, BlockingRead, BlockingWrite, ModuleName, Others, WriterOrigin, Writers};
 
@@ -129,13 +129,22 @@ impl Sysfs for LinuxSysfs {
         limit: usize,
         deadline: Duration,
     ) -> Result<Vec<u8>, ReadError> {
+        self.begin_read_that_may_block(path, limit, deadline)()
+    }
+
+    fn begin_read_that_may_block(&self, path: &str, limit: usize, deadline: Duration) -> BegunRead<'_> {
         let Some(writers) = &self.writers else {
-            return self.read(path, limit).map_err(ReadError::Errno);
+            let read = self.read(path, limit).map_err(ReadError::Errno);
+            return Box::new(|| read);
         };
-        let read = BlockingRead::parse(path).map_err(|e| ReadError::Reader(io::Error::other(e)))?;
-        let mut content = writers.read(&read, deadline)?;
-        content.truncate(limit);
-        Ok(content)
+        let begun = BlockingRead::parse(path)
+            .map_err(|e| ReadError::Reader(io::Error::other(e)))
+            .and_then(|read| writers.begin_read(&read, deadline));
+        Box::new(move || {
+            let mut content = begun?.content()?;
+            content.truncate(limit);
+            Ok(content)
+        })
     }
 
     fn list(&self, path: &str) -> io::Result<Vec<String>> {

@@ -15,6 +15,7 @@
 //! and runs the programs that the admin's configuration names.
 
 mod announce;
+mod begun;
 mod left;
 mod listen;
 mod module;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use gpuvirt_model::PciAddress;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::begun::{Asked, BegunRequest};
 use super::left::Left;
 use super::module::ModuleName;
 use super::origin::{Started, WriterOrigin, WriterProcess};
@@ -30,7 +31,7 @@ const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(10);
 pub(crate) struct Writers {
     origin: WriterOrigin,
     idle: Mutex<Option<Writer>>,
-    left: Left,
+    pub(super) left: Left,
     /// How many are at something.
     at_work: AtomicUsize,
     /// When the last one was waited for in vain.
@@ -48,17 +49,10 @@ impl Drop for AtWork<'_> {
 
 /// A writer that waits for a request.
 #[derive(Debug)]
-struct Writer {
-    process: WriterProcess,
+pub(super) struct Writer {
+    pub(super) process: WriterProcess,
     input: File,
     output: BufReader<File>,
-}
-
-/// What came of a request.
-enum Asked {
-    Answered(Answer),
-    /// The deadline passed; this process waits on.
-    Waits(u32),
 }
 
 impl Writers {
@@ -158,22 +152,17 @@ impl Writers {
         }
     }
 
-    /// Has one read made, unless an earlier request still waits at the same function: then the answer is known.
-    pub(crate) fn read(&self, read: &BlockingRead, deadline: Duration) -> Result<Vec<u8>, ReadError> {
+    /// Begins one read, unless an earlier request still waits at the same function: then the answer is known.
+    pub(crate) fn begin_read(
+        &self,
+        read: &BlockingRead,
+        deadline: Duration,
+    ) -> Result<BegunRequest<'_>, ReadError> {
         if let Some(waits) = self.left.at(read.function()) {
             return Err(ReadError::StillWaiting { waits });
         }
         let request = Request::Read(read.clone());
-        let asked = self.ask(&request, Some(read.function()), deadline).map_err(ReadError::Reader)?;
-        let answer = match asked {
-            Asked::Answered(answer) => answer,
-            Asked::Waits(waits) => return Err(ReadError::StillWaiting { waits }),
-        };
-        match answer {
-            Answer::Content(content) => Ok(content),
-            Answer::Errno(errno) => Err(ReadError::Errno(io::Error::from_raw_os_error(errno))),
-            other => Err(ReadError::Reader(other.unexpected())),
-        }
+        self.begin(&request, Some(read.function()), deadline).map_err(ReadError::Reader)
     }
 
     /// Has a kernel module loaded.
@@ -189,33 +178,41 @@ impl Writers {
         }
     }
 
-    /// Asks a writer. One that is idle is used; while it is busy, others get one of their own.
+    /// Asks a writer, and waits for its answer.
     fn ask(&self, request: &Request, function: Option<PciAddress>, deadline: Duration) -> io::Result<Asked> {
+        self.begin(request, function, deadline)?.answer()
+    }
+
+    /// Asks a writer. One that is idle is used; while it is busy, others get one of their own.
+    fn begin(
+        &self,
+        request: &Request,
+        function: Option<PciAddress>,
+        deadline: Duration,
+    ) -> io::Result<BegunRequest<'_>> {
         self.left.reap();
-        let _at_work = self.at_work();
-        let mut writer = self.writer_that_took(request)?;
+        let at_work = self.at_work();
+        let writer = self.writer_that_took(request)?;
         let writes = function.filter(|_| matches!(request, Request::Write(_) | Request::Set { .. }));
-        let _mark = writes.map(|function| self.left.begins(writer.process.id(), function));
+        let mark = writes.map(|function| self.left.begins(writer.process.id(), function));
         // From now on: how long a writer takes to start says nothing about the kernel.
-        match writer.answer(Instant::now() + deadline) {
-            Ok(Some(answer)) => {
-                let before = self.idle.lock().unwrap_or_else(PoisonError::into_inner).replace(writer);
-                // One is kept. The other's input ends here, and it does too.
-                if let Some(surplus) = before {
-                    self.left.add(surplus.process, None);
-                }
-                Ok(Asked::Answered(answer))
-            }
-            Ok(None) => {
-                let pid = writer.process.id();
-                // Its input ends here: when the kernel lets go of the request, the writer ends by itself.
-                self.left.add(writer.process, function);
-                Ok(Asked::Waits(pid))
-            }
-            Err(e) => {
-                self.left.add(writer.process, None);
-                Err(e)
-            }
+        let end = Instant::now() + deadline;
+        Ok(BegunRequest {
+            writers: self,
+            writer: Some(writer),
+            function,
+            end,
+            _mark: mark,
+            _at_work: at_work,
+        })
+    }
+
+    /// A writer that has answered waits for the next request.
+    pub(super) fn is_idle(&self, writer: Writer) {
+        let before = self.idle.lock().unwrap_or_else(PoisonError::into_inner).replace(writer);
+        // One is kept. The other's input ends here, and it does too.
+        if let Some(surplus) = before {
+            self.left.add(surplus.process, None);
         }
     }
 
@@ -288,7 +285,7 @@ impl Writer {
     }
 
     /// Waits for the answer; `None` at the deadline.
-    fn answer(&mut self, end: Instant) -> io::Result<Option<Answer>> {
+    pub(super) fn answer(&mut self, end: Instant) -> io::Result<Option<Answer>> {
         answer(&mut self.output, end)
     }
 }
