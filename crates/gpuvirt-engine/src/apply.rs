@@ -19,6 +19,14 @@ use crate::{Engine, EngineError, View};
 /// So many steps of a plan are told in its line in the log, the others for debugging only; what failed is told always.
 const STEPS_LOGGED: usize = 16;
 
+/// One line, before the disk is waited for: each wakes the journal's daemon, which takes about as long as a step.
+fn tell(purpose: &str, gpu: PciAddress, steps: &[Step]) {
+    let count = steps.len();
+    let told: Vec<String> = steps.iter().take(STEPS_LOGGED).map(explain::sentence).collect();
+    let what = if count <= STEPS_LOGGED { told.join("; ") } else { format!("{}; ...", told.join("; ")) };
+    tracing::info!(%gpu, purpose, steps = count, what, "plan");
+}
+
 impl Engine {
     /// Carries out a plan whose checks have passed.
     ///
@@ -47,6 +55,7 @@ impl Engine {
                 format!("{}, and has stopped services that hold this card too", self.what_is_done_to(other));
             return Err(EngineError::Refused(vec![busy(plan.gpu, because)]));
         }
+        tell(&plan.purpose, plan.gpu, &plan.steps);
         match expected.filter(|_| self.lent() == 0) {
             Some((desired, records)) => self.store.open_journal_expecting(plan, desired, records)?,
             // Others may have stored something meanwhile, which these don't say.
@@ -85,7 +94,10 @@ impl Engine {
         let violation = audit::violations(whole, gpu, &parents).into_iter().next();
         let noted = match violation {
             Some(violation) => Err(Failure { what: format!("bug: {violation}"), still_waiting: false }),
-            None => self.store.open_journal(whole).map_err(|error| Failure::of("noting the rest", &error)),
+            None => {
+                tell(&whole.purpose, whole.gpu, &more.steps);
+                self.store.open_journal(whole).map_err(|error| Failure::of("noting the rest", &error))
+            }
         };
         let taken = taken(more, gpu);
         let begun = noted.and_then(|()| {
@@ -135,10 +147,6 @@ impl Engine {
         deadline: Duration,
     ) -> Result<(), (usize, Failure)> {
         let (gpu, count) = (intent.gpu, steps.len());
-        // One line: each wakes the journal's daemon, and costs about as much as a step.
-        let told: Vec<String> = steps.iter().take(STEPS_LOGGED).map(explain::sentence).collect();
-        let what = if count <= STEPS_LOGGED { told.join("; ") } else { format!("{}; ...", told.join("; ")) };
-        tracing::info!(%gpu, purpose, steps = count, what, "plan");
         for (index, step) in steps.iter().enumerate() {
             tracing::debug!(%gpu, step = explain::sentence(step), "step");
             self.mark_before(intent, step).map_err(|failure| (index, failure))?;
@@ -233,6 +241,7 @@ impl Engine {
             return Err(format!("{}, and has stopped services", self.what_is_done_to(other)));
         }
         let mut intent = plan.clone();
+        tell(&back.purpose, back.gpu, &back.steps);
         self.mark_stopped(&mut intent, &back).map_err(|failure| failure.what)?;
         if let Err((_, failure)) = self.run(&mut intent, (&back.purpose, &back.steps), deadline) {
             self.lasting_overrides(&back, &failure, deadline);

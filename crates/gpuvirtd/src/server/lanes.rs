@@ -34,7 +34,7 @@ impl Context {
         self.on_a_thread(&self.reads, work).await
     }
 
-    /// Changes, after all changes that were asked for earlier. Who asked goes to the log.
+    /// Changes, after all changes that were asked for earlier. Who asked goes to the log, with the plan and with what came of it.
     pub(super) async fn change<T: Send + 'static>(
         self: &Arc<Self>,
         peer: &Peer,
@@ -56,9 +56,10 @@ impl Context {
             let _mark = context.hearing.own_change();
             context.state_is_readable().and_then(|()| work(context))
         };
-        // It is told while it begins: a line wakes the journal's daemon, and takes about as long as a step.
-        let told = async { tracing::info!(uid, pid, what, "asked") };
-        let (result, ()) = tokio::join!(self.on_a_thread(lane, checked), told);
+        // Its plan's line says it too. One of its own would wake the journal's daemon, which takes about as long as a step.
+        tracing::Span::current().record("uid", uid).record("pid", pid);
+        tracing::debug!(uid, pid, what, "asked");
+        let result = self.on_a_thread(lane, checked).await;
         match &result {
             Ok(_) => {
                 self.stir.released();

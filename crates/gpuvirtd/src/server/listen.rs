@@ -276,8 +276,9 @@ async fn answer(
     let what = format!("{} {:?}", request.method(), request.uri().path());
     // Dropped with this future, when the connection ends.
     let presence = Presence::new();
-    // Whoever reads the path and the body fills it in.
-    let about = tracing::trace_span!(target: OBJECT, "object", gpu = Empty, vm = Empty);
+    // Whoever reads the path and the body fills it in, and a change who asked for it.
+    let about =
+        tracing::trace_span!(target: OBJECT, "object", gpu = Empty, vm = Empty, uid = Empty, pid = Empty);
     let work = async move {
         let _place = place;
         routes.call(request).await
