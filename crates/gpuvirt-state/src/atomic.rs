@@ -1,7 +1,7 @@
 //! Replacing a file as a whole.
 //!
-//! After a crash at any moment the name leads to the earlier content or to the new one: the content is on the disk
-//! before the rename, and the rename is on the disk before success is reported. The temporary name is fixed, so that
+//! After a crash at any moment the name leads to the earlier content or to the new one (but for `replace_soon`): the content is on
+//! the disk before the rename, and the rename is on the disk before success is reported. The temporary name is fixed, so that
 //! what a crash leaves behind is taken over by the next write; whoever calls this holds the folder's lock. The first half can be
 //! done before it is known whether there will be a second (`stage`, `unstage`, `discard`).
 
@@ -40,16 +40,21 @@ pub(crate) fn replace_named(
     put(&temporary_path(dir, name), &dir.join(name), filled)
 }
 
-/// The same for what can be made again from other files: nobody waits for the disk. [`settle`] makes it durable.
+/// The same for what can be made again from other files: nobody waits for the disk, which may have a name without its content. [`settle`] makes it durable.
 pub(crate) fn replace_soon(dir: &Path, name: &str, content: &[u8]) -> Result<(), StateError> {
     put(&temporary_path(dir, name), &dir.join(name), |file| file.write_all(content))
 }
 
 /// Makes `dir/name` durable as it is now.
 pub(crate) fn settle(dir: &Path, name: &str) -> Result<(), StateError> {
-    let path = dir.join(name);
-    File::open(&path).and_then(|file| file.sync_all()).map_err(StateError::io("syncing", path))?;
+    sync_file(dir, name)?;
     sync_dir(dir)
+}
+
+/// Brings the content of `dir/name` to the disk.
+pub(crate) fn sync_file(dir: &Path, name: &str) -> Result<(), StateError> {
+    let path = dir.join(name);
+    File::open(&path).and_then(|file| file.sync_all()).map_err(StateError::io("syncing", path))
 }
 
 /// Brings what `dir/name` may soon hold to the disk, under a name that nobody reads.
@@ -125,7 +130,8 @@ fn temporary_path(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!(".{name}.new"))
 }
 
-fn staged_path(dir: &Path, name: &str) -> PathBuf {
+/// Where what is staged for `dir/name` is.
+pub(crate) fn staged_path(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!(".{name}.staged"))
 }
 

@@ -5,18 +5,19 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use gpuvirt_model::{Desired, Records};
 use gpuvirt_plan::Plan;
 use nix::fcntl::{Flock, FlockArg, OFlag};
+use uuid::Uuid;
 
 use crate::document::State;
 use crate::known::Known;
 use crate::read::{check_dir, read_with_metadata};
-use crate::staged::Staged;
-use crate::{StateError, atomic, journal};
+use crate::syncer::Syncer;
+use crate::turn::{Following, Turns};
+use crate::{StateError, ahead, atomic, journal, settled};
 
 const STATE: &str = "state.json";
 const JOURNAL: &str = "journal";
@@ -29,8 +30,8 @@ pub struct StateDir {
     journal: PathBuf,
     /// The kernel drops the lock when the process ends, however it ends.
     _lock: Flock<File>,
-    /// Writers take turns on it.
-    staged: Mutex<Staged>,
+    turns: Turns,
+    syncer: Syncer,
     known: Known<State>,
     /// A journal in which there was none. Whether there is one is asked several times in a change.
     no_intent: Known<u64>,
@@ -50,13 +51,17 @@ impl StateDir {
             check_dir(dir)?;
         }
         let lock = take_lock(path)?;
+        // What was settled is no more to be undone; what began after it may have its place in the journal.
+        let settled = settled::finish((path, STATE), &journal)?;
+        ahead::recover((path, &journal), &settled)?;
         // A crash may have left them; what they say did not come true.
         atomic::discard(path, STATE);
         Ok(Self {
             path: path.to_owned(),
             journal,
             _lock: lock,
-            staged: Mutex::default(),
+            turns: Turns::default(),
+            syncer: Syncer::default(),
             known: Known::default(),
             no_intent: Known::default(),
             opened: AtomicU64::new(0),
@@ -90,17 +95,24 @@ impl StateDir {
     /// # Errors
     /// Any [`StateError`]; the earlier content then still stands.
     pub fn commit(&self, desired: &Desired, records: &Records) -> Result<(), StateError> {
-        let _turn = self.turn();
+        let mut turn = self.turns.turn();
         match self.text_to_store(desired, records)? {
             None => Ok(()),
-            Some(text) => atomic::replace(&self.path, STATE, text.as_bytes()),
+            Some(text) => {
+                // Else a power cut could bring back an intent that was settled by documents which are no more.
+                if turn.unsynced {
+                    turn.sync(&self.path, &self.journal)?;
+                }
+                atomic::replace(&self.path, STATE, text.as_bytes())
+            }
         }
     }
 
     /// The same for documents that a plan led to, whose intent is settled by them. Where they are as before already, it is left
     /// to [`StateDir::close_journal`].
     ///
-    /// Both names change before the disk is waited for, which is so waited for once. The documents' comes first, and file
+    /// Where they are on the disk already (see [`StateDir::open_journal_expecting`]), a mark in the intent is waited for.
+    /// Otherwise both names change before the disk is waited for, which is so waited for once. The documents' comes first, and file
     /// systems that survive a crash keep the order of such changes (ext4, XFS, Btrfs): no disk has neither the intent nor
     /// what came of it.
     ///
@@ -112,12 +124,22 @@ impl StateDir {
         desired: &Desired,
         records: &Records,
     ) -> Result<(), StateError> {
-        let mut staged = self.turn();
+        let mut turn = self.turns.turn();
+        turn.reached_the_disk(plan.gpu)?;
         let Some(text) = self.text_to_store(desired, records)? else { return Ok(()) };
-        staged.name((&self.path, STATE), &text)?;
+        if turn.unsynced {
+            // As in `commit`.
+            turn.sync(&self.path, &self.journal)?;
+        }
+        let was_staged = turn.staged.name((&self.path, STATE), &text)?;
+        let settled = was_staged && settled::mark(&self.journal, plan.gpu, &text).is_ok();
         // One that can't be removed stays open, and closing it says why.
         let closed = journal::close_named(&self.journal, plan.gpu).unwrap_or(false);
-        let synced = atomic::sync_dir(&self.path).and_then(|()| atomic::sync_dir(&self.journal));
+        turn.unsynced = true;
+        if settled {
+            return Ok(());
+        }
+        let synced = turn.sync(&self.path, &self.journal);
         if synced.is_err() && closed {
             // Whoever is told of this takes the change back, and needs the intent for it.
             self.opened.fetch_add(1, Ordering::AcqRel);
@@ -142,13 +164,15 @@ impl StateDir {
     /// # Errors
     /// [`StateError::IntentOpen`] when another one of this GPU is not settled; any other [`StateError`].
     pub fn open_journal(&self, plan: &Plan) -> Result<(), StateError> {
-        let _turn = self.turn();
+        let mut turn = self.turns.turn();
         self.opened.fetch_add(1, Ordering::AcqRel);
-        journal::open(&self.journal, plan)
+        journal::open_named(&self.journal, plan, None)?;
+        turn.sync(&self.path, &self.journal)
     }
 
     /// The same, and brings the documents that the plan is to lead to onto the disk: [`StateDir::commit_settling`] with the very
-    /// same then waits for a rename alone.
+    /// same then waits for a mark alone. What is waited for here is the intent in a file that is there ([`ahead`]); its own file
+    /// and the documents follow while the change is made, and whoever writes here next waits for them.
     ///
     /// # Errors
     /// As [`StateDir::open_journal`]. Documents that could not be brought there are no error yet.
@@ -158,14 +182,39 @@ impl StateDir {
         desired: &Desired,
         records: &Records,
     ) -> Result<(), StateError> {
-        let mut staged = self.turn();
+        let mut turn = self.turns.turn();
         self.opened.fetch_add(1, Ordering::AcqRel);
-        journal::open_named(&self.journal, plan)?;
-        // Between the rename and its sync: on ext4, where the disk has one journal, both are there by one wait.
-        if let Ok(Some(text)) = self.text_to_store(desired, records) {
-            staged.stage((&self.path, STATE), plan.gpu, text);
+        let (gpu, text) = (plan.gpu, journal::to_open(&self.journal, plan, Some(Uuid::nil()))?);
+        let document = self.text_to_store(desired, records).ok().flatten();
+        // What it says of a change whose own file did not reach the disk is needed still.
+        let ahead = match text.as_ref().filter(|_| turn.failed.is_none()) {
+            Some(text) => ahead::put(&self.path, text)?,
+            None => None,
+        };
+        let Some((ahead, text)) = ahead.zip(text) else {
+            journal::open_named(&self.journal, plan, Some(Uuid::nil()))?;
+            // Between the rename and its sync: on ext4, where the disk has one journal, both are there by one wait.
+            if let Some(text) = document {
+                turn.staged.stage((&self.path, STATE), gpu, text);
+            }
+            return turn.sync(&self.path, &self.journal);
+        };
+        if let Err(error) = atomic::replace_soon(&self.journal, &journal::file_name(gpu), text.as_bytes()) {
+            ahead.clear(&self.path)?;
+            return Err(error);
         }
-        atomic::sync_dir(&self.journal)
+        let following = Following {
+            ahead,
+            gpu,
+            dir: self.path.clone(),
+            journal: self.journal.clone(),
+            text,
+            staged: std::mem::take(&mut turn.staged),
+            document: document.map(|text| (STATE, text)),
+            unsynced: turn.unsynced,
+        };
+        turn.behind = Some((gpu, self.syncer.run(|| following.follow())));
+        Ok(())
     }
 
     /// Intents that were opened and not closed, by address.
@@ -190,14 +239,21 @@ impl StateDir {
     /// # Errors
     /// [`StateError::Io`].
     pub fn close_journal(&self, plan: &Plan) -> Result<(), StateError> {
-        let mut staged = self.turn();
-        staged.discard((&self.path, STATE), plan.gpu);
-        journal::close(&self.journal, plan.gpu)
+        let mut turn = self.turns.turn();
+        turn.staged.discard((&self.path, STATE), plan.gpu);
+        turn.forget(plan.gpu, &self.path)?;
+        if journal::close_named(&self.journal, plan.gpu)? {
+            turn.sync(&self.path, &self.journal)
+        } else {
+            Ok(())
+        }
     }
+}
 
-    fn turn(&self) -> MutexGuard<'_, Staged> {
-        // Files are replaced as a whole, so a panic elsewhere left nothing half done.
-        self.staged.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for StateDir {
+    fn drop(&mut self) {
+        // The lock goes when nobody writes any more.
+        drop(self.turns.turn());
     }
 }
 
@@ -236,4 +292,74 @@ fn take_lock(dir: &Path) -> Result<Flock<File>, StateError> {
         nix::errno::Errno::EWOULDBLOCK => StateError::Locked { path: dir.to_owned() },
         other => StateError::io("locking", path)(other.into()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use gpuvirt_model::PciAddress;
+    use gpuvirt_plan::{Marks, Snapshot};
+
+    use super::*;
+
+    fn plan(bus: u8) -> Plan {
+        let gpu = PciAddress { domain: 0, bus, slot: 0, function: 0 };
+        let purpose = format!("{gpu} becomes direct");
+        let (before, marks) = (Snapshot::default(), Marks::default());
+        Plan { gpu, purpose, steps: Vec::new(), before, promises: Vec::new(), marks }
+    }
+
+    #[test]
+    fn a_change_whose_intent_does_not_reach_the_disk_is_not_settled() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = StateDir::open(folder.path()).unwrap();
+        let (desired, records) = (Desired::default(), Records::default());
+        let settled = || dir.commit_settling(&plan(1), &desired, &records);
+        dir.open_journal_expecting(&plan(1), &desired, &records).unwrap();
+        let ahead = ahead::put(&dir.path, "the only one").unwrap().unwrap();
+        dir.turns.turn().failed = Some((plan(1).gpu, "no disk".to_owned()));
+        // Another's takes no place of it, and is none of its business.
+        dir.open_journal_expecting(&plan(2), &desired, &records).unwrap();
+        assert!(dir.turns.turn().behind.is_none());
+        assert!(settled().unwrap_err().to_string().contains("1:00.0.json"));
+        assert_eq!(dir.open_intents().unwrap(), [plan(1), plan(2)]);
+        assert!(!folder.path().join(STATE).exists());
+        dir.commit_settling(&plan(2), &desired, &records).unwrap();
+        assert!(settled().is_err(), "it is not forgotten");
+        // Taken back, it is gone from everywhere.
+        dir.close_journal(&plan(1)).unwrap();
+        drop((ahead, dir));
+        let dir = StateDir::open(folder.path()).unwrap();
+        assert!(dir.open_intents().unwrap().is_empty());
+        dir.open_journal_expecting(&plan(1), &desired, &records).unwrap();
+        assert!(dir.turns.turn().failed.is_none());
+    }
+
+    /// Two changes of one card in a row, and the power goes in the second before the disk has any name of the first's end.
+    #[test]
+    fn a_power_cut_in_the_next_change_loses_neither() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = StateDir::open(folder.path()).unwrap();
+        let (first, second) = (Desired::default(), Desired { generation: 2, ..Desired::default() });
+        let (records, journal) = (Records::default(), dir.journal.clone());
+        let next = Plan { purpose: "and back".to_owned(), ..plan(1) };
+        let [file, kept, stored, staged] =
+            ["journal/0000:01:00.0.json", "kept", STATE, ".state.json.staged"].map(|f| folder.path().join(f));
+        dir.commit(&first, &records).unwrap();
+        let before = fs::read(&stored).unwrap();
+        dir.open_journal_expecting(&plan(1), &second, &records).unwrap();
+        drop(dir.turns.turn());
+        // What is written over its content is in this name's too.
+        fs::hard_link(&file, &kept).unwrap();
+        dir.commit_settling(&plan(1), &second, &records).unwrap();
+        drop(dir);
+        let text = journal::to_open(&journal, &next, Some(Uuid::nil())).unwrap().unwrap();
+        drop(ahead::put(folder.path(), &text).unwrap().unwrap());
+        fs::rename(&stored, staged).unwrap();
+        atomic::replace(folder.path(), STATE, &before).unwrap();
+        fs::rename(kept, file).unwrap();
+
+        let dir = StateDir::open(folder.path()).unwrap();
+        assert_eq!(dir.load().unwrap().desired, second);
+        assert_eq!(dir.open_intents().unwrap(), [next]);
+    }
 }

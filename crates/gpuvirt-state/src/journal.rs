@@ -1,6 +1,6 @@
 //! The journal: plans that were begun and are not settled, one file for each GPU.
 //!
-//! The file is durable before the plan's first write, and holds the snapshot of everything that its steps can change.
+//! What it says is durable before the plan's first write, and holds the snapshot of everything that its steps can change.
 //! Recovery observes the host and plans anew; it never replays the steps.
 
 use std::fs;
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use gpuvirt_model::PciAddress;
 use gpuvirt_plan::Plan;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::read::read_trusted;
 use crate::{StateError, atomic, strict};
@@ -22,28 +23,60 @@ pub const JOURNAL_VERSION: u32 = 1;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Intent {
     version: u32,
+    /// Room for which documents settled it (see `settled.rs`): nil while it is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settled: Option<Uuid>,
     plan: Plan,
 }
 
 /// Makes the intent of `plan` durable. The same plan again is done already; one that goes on where the open one ended
 /// takes its place.
 pub(crate) fn open(dir: &Path, plan: &Plan) -> Result<(), StateError> {
-    open_named(dir, plan).and_then(|()| atomic::sync_dir(dir))
+    open_named(dir, plan, None).and_then(|()| atomic::sync_dir(dir))
 }
 
-/// The same where the folder is synced later.
-pub(crate) fn open_named(dir: &Path, plan: &Plan) -> Result<(), StateError> {
+/// The same where the folder is synced later; with room for a mark or without.
+pub(crate) fn open_named(dir: &Path, plan: &Plan, settled: Option<Uuid>) -> Result<(), StateError> {
+    match to_open(dir, plan, settled)? {
+        None => Ok(()),
+        Some(text) => {
+            atomic::replace_named(dir, &file_name(plan.gpu), |file| file.write_all(text.as_bytes()))
+        }
+    }
+}
+
+/// What the file of an intent is to say; none where it does.
+pub(crate) fn to_open(dir: &Path, plan: &Plan, settled: Option<Uuid>) -> Result<Option<String>, StateError> {
     let path = file(dir, plan.gpu);
     match read_intent(&path)? {
-        Some(open) if open == *plan => return Ok(()),
+        Some(open) if open == *plan => return Ok(None),
         Some(open) if plan.continues(&open) => {}
         Some(_) => return Err(StateError::IntentOpen { path }),
         None => {}
     }
-    let intent = Intent { version: JOURNAL_VERSION, plan: plan.clone() };
+    let intent = Intent { version: JOURNAL_VERSION, settled, plan: plan.clone() };
     let text = serde_json::to_string_pretty(&intent)
         .map_err(|error| StateError::io("writing", path)(io::Error::other(error)))?;
-    atomic::replace_named(dir, &file_name(plan.gpu), |file| file.write_all((text + "\n").as_bytes()))
+    Ok(Some(text + "\n"))
+}
+
+/// Makes an intent durable that was written elsewhere first: a power cut may have taken its file, or left that of the change
+/// before it. A file that goes on where this plan ended stays; it may be in memory alone, so it is written too.
+///
+/// # Errors
+/// Any [`StateError`] about the file.
+pub(crate) fn restore(dir: &Path, plan: &Plan, text: &str) -> Result<(), StateError> {
+    let path = file(dir, plan.gpu);
+    let goes_on = match read_trusted(&path) {
+        Ok(Some(found)) => match parse_intent(&path, &found) {
+            Ok(open) => (open != *plan && open.continues(plan)).then_some(found),
+            Err(StateError::Corrupt { .. }) => None,
+            Err(other) => return Err(other),
+        },
+        Ok(None) | Err(StateError::Corrupt { .. }) => None,
+        Err(other) => return Err(other),
+    };
+    atomic::replace(dir, &file_name(plan.gpu), goes_on.as_deref().unwrap_or(text).as_bytes())
 }
 
 /// Forgets the intent of a GPU; none is done already. Durably: of a GPU that is managed no more nothing may be undone later.
@@ -91,6 +124,15 @@ pub fn parse_intent(path: &Path, text: &str) -> Result<Plan, StateError> {
     strict::parse::<Intent>(path, text, JOURNAL_VERSION).map(|intent| intent.plan)
 }
 
+/// The intent in this file, and which documents settled it; none where it is none, can't be read, or is open.
+pub(crate) fn settled_by(path: &Path) -> Option<(Plan, Uuid)> {
+    let name = path.file_name()?.to_str().filter(|name| is_journal_name(name))?;
+    let text = read_trusted(path).ok()??;
+    let intent: Intent = strict::parse(path, &text, JOURNAL_VERSION).ok()?;
+    let mark = intent.settled.filter(|mark| !mark.is_nil())?;
+    (file_name(intent.plan.gpu) == name).then_some((intent.plan, mark))
+}
+
 fn is_journal_name(name: &str) -> bool {
     name.ends_with(".json") && !name.starts_with('.')
 }
@@ -99,6 +141,6 @@ fn file(dir: &Path, gpu: PciAddress) -> PathBuf {
     dir.join(file_name(gpu))
 }
 
-fn file_name(gpu: PciAddress) -> String {
+pub(crate) fn file_name(gpu: PciAddress) -> String {
     format!("{gpu}.json")
 }

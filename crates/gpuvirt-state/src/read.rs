@@ -1,6 +1,6 @@
 //! Reading a durable file without trusting it: a regular file of ours, of a sane size.
 
-use std::fs::{self, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
@@ -22,9 +22,36 @@ pub(crate) fn read_trusted(path: &Path) -> Result<Option<String>, StateError> {
 
 /// The same, and which file it is, as it was before it was read.
 pub(crate) fn read_with_metadata(path: &Path) -> Result<Option<(String, Metadata)>, StateError> {
+    let Some((bytes, metadata)) = read_bytes(path)? else { return Ok(None) };
+    let text = String::from_utf8(bytes).map_err(|error| StateError::Corrupt {
+        path: path.to_owned(),
+        line: line_of(error.as_bytes(), error.utf8_error().valid_up_to()),
+        what: "this is not text".to_owned(),
+    })?;
+    Ok(Some((text, metadata)))
+}
+
+/// The bytes of a file that need not be text as a whole.
+pub(crate) fn read_bytes(path: &Path) -> Result<Option<(Vec<u8>, Metadata)>, StateError> {
+    let Some((file, metadata)) = open_trusted(path, OpenOptions::new().read(true))? else { return Ok(None) };
+    // Room for all at once: without it a small file is read in pieces of some bytes.
+    let room = usize::try_from(metadata.len().min(LIMIT)).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(room + 1);
+    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(StateError::io("reading", path))?;
+    if bytes.len() as u64 > LIMIT {
+        return Err(StateError::TooLarge { path: path.to_owned(), limit: LIMIT });
+    }
+    Ok(Some((bytes, metadata)))
+}
+
+/// A regular file of ours, opened in this way; `None` when there is none.
+pub(crate) fn open_trusted(
+    path: &Path,
+    how: &mut OpenOptions,
+) -> Result<Option<(File, Metadata)>, StateError> {
     // O_NONBLOCK: a FIFO in the file's place must not hang us. O_NOFOLLOW: a link would be somebody else's file.
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let file = match OpenOptions::new().read(true).custom_flags(flags.bits()).open(path) {
+    let file = match how.custom_flags(flags.bits()).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) if error.raw_os_error() == Some(nix::errno::Errno::ELOOP as i32) => {
@@ -37,19 +64,7 @@ pub(crate) fn read_with_metadata(path: &Path) -> Result<Option<(String, Metadata
         return Err(untrusted(path, "it is no regular file; move it away"));
     }
     check_owner(path, &metadata)?;
-    // Room for all at once: without it a small file is read in pieces of some bytes.
-    let room = usize::try_from(metadata.len().min(LIMIT)).unwrap_or_default();
-    let mut bytes = Vec::with_capacity(room + 1);
-    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(StateError::io("reading", path))?;
-    if bytes.len() as u64 > LIMIT {
-        return Err(StateError::TooLarge { path: path.to_owned(), limit: LIMIT });
-    }
-    let text = String::from_utf8(bytes).map_err(|error| StateError::Corrupt {
-        path: path.to_owned(),
-        line: line_of(error.as_bytes(), error.utf8_error().valid_up_to()),
-        what: "this is not text".to_owned(),
-    })?;
-    Ok(Some((text, metadata)))
+    Ok(Some((file, metadata)))
 }
 
 /// The folder exists, is ours and nobody else writes in it.

@@ -24,19 +24,20 @@ impl Staged {
         self.0 = staged.is_ok().then_some((gpu, text));
     }
 
-    /// Makes `dir/name` hold the text: what was staged, if it says the very same. [`atomic::sync_dir`] makes it durable.
+    /// Makes `dir/name` hold the text: what was staged, if it says the very same, and says whether it was. [`atomic::sync_dir`]
+    /// makes it durable.
     ///
     /// # Errors
     /// [`StateError::Io`]; the earlier content then still stands.
-    pub(crate) fn name(&mut self, (dir, name): (&Path, &str), text: &str) -> Result<(), StateError> {
+    pub(crate) fn name(&mut self, (dir, name): (&Path, &str), text: &str) -> Result<bool, StateError> {
         let same = self.0.as_ref().is_some_and(|(_, staged)| staged == text);
         if same {
             self.0 = None;
             if atomic::unstage(dir, name).is_ok() {
-                return Ok(());
+                return Ok(true);
             }
         }
-        atomic::replace_named(dir, name, |file| file.write_all(text.as_bytes()))
+        atomic::replace_named(dir, name, |file| file.write_all(text.as_bytes())).map(|()| false)
     }
 
     /// Removes what a change of this GPU was to lead to and did not. What can't be removed only takes room, and the next takes its place.

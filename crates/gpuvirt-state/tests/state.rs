@@ -161,12 +161,19 @@ fn staged(dir: &Path) -> PathBuf {
     dir.join(".state.json.staged")
 }
 
+/// Whoever writes next waits for what follows an intent: here somebody who has nothing new to say.
+fn followed(state: &StateDir) {
+    let now = state.load().unwrap();
+    state.commit(&now.desired, &now.records).unwrap();
+}
+
 #[test]
 fn documents_that_came_true_are_there_already_and_only_get_their_name() {
     let (dir, state) = written();
     let gpu = PciAddress { bus: 0x42, ..GPU };
     let other = Plan { gpu, ..plan() };
     state.open_journal_expecting(&other, &Desired::default(), &records()).unwrap();
+    followed(&state);
     assert_eq!(state.open_intents().unwrap(), [plan(), other.clone()]);
     assert_eq!(read_state(dir.path()).unwrap().desired, desired(), "nothing has come true");
     let inode = |path: PathBuf| std::os::unix::fs::MetadataExt::ino(&fs::metadata(path).unwrap());
@@ -183,6 +190,7 @@ fn documents_that_came_true_are_there_already_and_only_get_their_name() {
 fn documents_that_came_out_otherwise_are_written_as_they_are() {
     let (dir, state) = written();
     state.open_journal_expecting(&plan(), &Desired::default(), &Records::default()).unwrap();
+    followed(&state);
     state.commit_settling(&plan(), &Desired::default(), &records()).unwrap();
     let read = read_state(dir.path()).unwrap();
     assert_eq!((read.desired, read.records), (Desired::default(), records()));
@@ -193,6 +201,7 @@ fn documents_that_came_out_otherwise_are_written_as_they_are() {
 
     // What others store in between neither gets the name nor takes it from what is expected still.
     state.open_journal_expecting(&plan(), &desired(), &records()).unwrap();
+    followed(&state);
     state.commit(&Desired::default(), &Records::default()).unwrap();
     assert_eq!(read_state(dir.path()).unwrap().desired, Desired::default());
     state.commit_settling(&plan(), &desired(), &records()).unwrap();
@@ -204,6 +213,7 @@ fn documents_that_came_out_otherwise_are_written_as_they_are() {
 fn what_a_crash_left_of_documents_that_were_expected_is_removed() {
     let (dir, state) = written();
     state.open_journal_expecting(&plan(), &Desired::default(), &records()).unwrap();
+    followed(&state);
     drop(state);
     let again = StateDir::open(dir.path()).unwrap();
     assert!(!staged(dir.path()).exists());
@@ -211,11 +221,75 @@ fn what_a_crash_left_of_documents_that_were_expected_is_removed() {
     assert_eq!(again.load().unwrap().desired, desired());
 }
 
+/// A settled change as the disk has it right after the answer, when no name has reached it: the intent with its mark, and the
+/// documents where they were.
+fn settled_and_cut_off() -> tempfile::TempDir {
+    let (dir, state) = written();
+    let [kept, stored, journal] =
+        ["kept", "state.json", "journal/0000:41:00.0.json"].map(|f| dir.path().join(f));
+    state.close_journal(&plan()).unwrap();
+    let before = fs::read(&stored).unwrap();
+    state.open_journal_expecting(&plan(), &Desired::default(), &records()).unwrap();
+    followed(&state);
+    // What is written over its content is in this name's too.
+    fs::hard_link(&journal, &kept).unwrap();
+    state.commit_settling(&plan(), &Desired::default(), &records()).unwrap();
+    assert!(!journal.exists() && !staged(dir.path()).exists());
+    drop(state);
+    fs::rename(&stored, staged(dir.path())).unwrap();
+    put(&stored, &before);
+    fs::rename(kept, journal).unwrap();
+    dir
+}
+
+#[test]
+fn a_power_cut_right_after_the_answer_loses_nothing() {
+    let dir = settled_and_cut_off();
+    assert_eq!(read_state(dir.path()).unwrap().desired, desired(), "as the disk has it");
+    let state = StateDir::open(dir.path()).unwrap();
+    assert_eq!(state.load().unwrap().desired, Desired::default());
+    assert!(state.open_intents().unwrap().is_empty() && !staged(dir.path()).exists());
+    drop(state);
+    // The documents' name had reached the disk, and the intent's end had not.
+    let dir = settled_and_cut_off();
+    fs::rename(staged(dir.path()), dir.path().join("state.json")).unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    assert_eq!(state.load().unwrap().desired, Desired::default());
+    assert!(state.open_intents().unwrap().is_empty());
+}
+
+#[test]
+fn a_mark_of_documents_that_are_nowhere_settles_nothing() {
+    for elsewhere in [None, Some("{ torn"), Some("")] {
+        let dir = settled_and_cut_off();
+        match elsewhere {
+            None => fs::remove_file(staged(dir.path())).unwrap(),
+            Some(text) => put(&staged(dir.path()), text.as_bytes()),
+        }
+        let state = StateDir::open(dir.path()).unwrap();
+        assert_eq!(state.load().unwrap().desired, desired(), "{elsewhere:?}");
+        assert_eq!(state.open_intents().unwrap(), [plan()], "{elsewhere:?}");
+        assert!(!staged(dir.path()).exists());
+    }
+}
+
+#[test]
+fn an_intent_with_room_for_a_mark_is_an_addition_to_version_1() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path()).unwrap();
+    state.commit(&desired(), &records()).unwrap();
+    state.open_journal_expecting(&plan(), &Desired::default(), &records()).unwrap();
+    followed(&state);
+    is_golden("v1-settled", dir.path());
+    assert_eq!(state.open_intents().unwrap(), [plan()]);
+}
+
 #[test]
 fn documents_that_did_not_come_true_are_gone_with_the_intent_and_leave_those_of_others() {
     let (dir, state) = written();
     let other = Plan { gpu: PciAddress { bus: 0x42, ..GPU }, ..plan() };
     state.open_journal_expecting(&other, &Desired::default(), &records()).unwrap();
+    followed(&state);
     state.close_journal(&plan()).unwrap();
     assert!(staged(dir.path()).exists(), "another's");
     state.close_journal(&other).unwrap();
@@ -229,11 +303,13 @@ fn documents_that_can_not_be_brought_there_before_are_stored_after_all() {
     // In its way; and what is there is no longer what was staged.
     fs::create_dir(staged(dir.path())).unwrap();
     state.open_journal_expecting(&plan(), &Desired::default(), &records()).unwrap();
+    followed(&state);
     state.commit_settling(&plan(), &Desired::default(), &records()).unwrap();
     assert_eq!(read_state(dir.path()).unwrap().desired, Desired::default());
 
     fs::remove_dir(staged(dir.path())).unwrap();
     state.open_journal_expecting(&plan(), &desired(), &records()).unwrap();
+    followed(&state);
     fs::remove_file(staged(dir.path())).unwrap();
     state.commit_settling(&plan(), &desired(), &records()).unwrap();
     assert_eq!(read_state(dir.path()).unwrap().desired, desired());
@@ -259,6 +335,7 @@ fn an_intent_that_appears_in_an_empty_journal_is_seen() {
     state.close_journal(&plan()).unwrap();
     is_seen_empty();
     state.open_journal_expecting(&plan(), &desired(), &records()).unwrap();
+    followed(&state);
     assert_eq!(state.open_intents().unwrap(), [plan()]);
     // One that an admin puts back.
     let kept = dir.path().join("kept");

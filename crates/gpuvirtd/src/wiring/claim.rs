@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gpuvirt_engine::ports::{PortError, Store};
 use gpuvirt_model::{Desired, Records, chain};
 use gpuvirt_plan::{Plan, claim};
-use gpuvirt_state::{ClaimFiles, StateError};
+use gpuvirt_state::{ClaimFiles, StateError, Syncer};
 
 use super::store::FileStore;
 
@@ -18,12 +18,13 @@ pub struct ClaimingStore {
     kernel: String,
     /// Why the list is not up to date.
     problem: Arc<Mutex<Option<String>>>,
+    syncer: Arc<Syncer>,
 }
 
 impl ClaimingStore {
     /// A store with its list, which is brought up to date.
     pub fn new(store: FileStore, files: ClaimFiles, kernel: String) -> Self {
-        let claiming = Self { store, files, kernel, problem: Arc::default() };
+        let claiming = Self { store, files, kernel, problem: Arc::default(), syncer: Arc::default() };
         claiming.claim_what_is_stored();
         claiming
     }
@@ -66,14 +67,11 @@ impl ClaimingStore {
     /// a power cut takes of it is written again at the next start.
     fn settle_soon(&self) {
         let this = self.clone();
-        let settle = move || {
+        drop(self.syncer.run(move || {
             if let Err(error) = this.files.settle() {
                 this.note(Some(&error));
             }
-        };
-        if let Err(error) = std::thread::Builder::new().name("claims".to_owned()).spawn(settle) {
-            tracing::warn!(%error, "the list of early claims reaches the disk when the kernel writes it");
-        }
+        }));
     }
 
     fn note(&self, error: Option<&StateError>) {

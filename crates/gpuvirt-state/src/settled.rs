@@ -1,0 +1,71 @@
+//! Changes that are settled before the disk knows their files by their names.
+//!
+//! A rename or a removal is on the disk when its file system has committed it: several writes, in the moment in which what a
+//! change stirs up keeps the disk and the processors busy. So what says that a change is settled is written over as many bytes of
+//! its intent, which have their place on the disk since before the first write (fdatasync(2): no metadata that is needed to
+//! read them changes). The names follow when the file system commits, or the next change does; after a power cut in
+//! between the next start gives them.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+
+use gpuvirt_model::PciAddress;
+use gpuvirt_plan::Plan;
+use nix::fcntl::OFlag;
+use uuid::Uuid;
+
+use crate::read::read_trusted;
+use crate::{StateError, atomic, journal};
+
+/// What an intent with room for a mark begins with; the mark comes next.
+const BEFORE: &str = "{\n  \"version\": 1,\n  \"settled\": \"";
+
+/// The mark of documents: which they are, told by their text (RFC 9562, version 5).
+pub(crate) fn mark_of(text: &[u8]) -> Uuid {
+    Uuid::new_v5(&Uuid::nil(), text)
+}
+
+/// Notes in a GPU's intent that documents of this text settle it, durably.
+///
+/// # Errors
+/// Any of the file's, and where it does not begin as we write it: then the names must be made durable instead.
+pub(crate) fn mark(journal: &Path, gpu: PciAddress, text: &str) -> io::Result<()> {
+    let path = journal.join(journal::file_name(gpu));
+    let flags = OFlag::O_NOFOLLOW.bits();
+    let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
+    let open = format!("{BEFORE}{}\"", Uuid::nil());
+    let mut found = vec![0; open.len()];
+    file.read_exact_at(&mut found, 0)?;
+    if found != open.as_bytes() {
+        return Err(io::Error::from(io::ErrorKind::InvalidData));
+    }
+    file.write_all_at(mark_of(text.as_bytes()).to_string().as_bytes(), BEFORE.len() as u64)?;
+    file.sync_data()
+}
+
+/// Gives the names that a power cut took: what was staged for a marked intent takes its place, and the intent goes. What
+/// can't be read, or is marked with other documents, is left as it is, for whoever recovers. Which plans were settled so.
+///
+/// # Errors
+/// [`StateError::Io`].
+pub(crate) fn finish((dir, name): (&Path, &str), journal: &Path) -> Result<Vec<Plan>, StateError> {
+    let mut finished = Vec::new();
+    let says = |path: &Path, mark: Uuid| {
+        read_trusted(path).is_ok_and(|text| text.is_some_and(|text| mark_of(text.as_bytes()) == mark))
+    };
+    for entry in fs::read_dir(journal).map_err(StateError::io("listing", journal))? {
+        let path = entry.map_err(StateError::io("listing", journal))?.path();
+        let Some((plan, mark)) = journal::settled_by(&path) else { continue };
+        if says(&atomic::staged_path(dir, name), mark) {
+            atomic::unstage(dir, name)?;
+        }
+        if says(&dir.join(name), mark) {
+            atomic::sync_dir(dir)?;
+            journal::close(journal, plan.gpu)?;
+            finished.push(plan);
+        }
+    }
+    Ok(finished)
+}
