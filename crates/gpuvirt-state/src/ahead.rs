@@ -13,7 +13,6 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use gpuvirt_plan::Plan;
 use uuid::Uuid;
 
 use crate::read::{open_trusted, read_bytes};
@@ -79,18 +78,16 @@ pub(crate) fn clear(dir: &Path) -> Result<(), StateError> {
     }
 }
 
-/// Brings what a power cut took of an intent, unless it is one of the `settled`: where its file is not there, was cut off or is of
-/// the change before, it is written, and otherwise made durable. Then, and where there is none yet, there is a file
-/// that says nothing; where there is no room for it, changes wait for their own.
+/// Brings what a power cut took of an intent: where its file is not there, was cut off or is of the change before, it is written, and
+/// otherwise made durable. Then, and where there is none yet, there is a file that says nothing; where there is no room
+/// for it, changes wait for their own.
 ///
 /// # Errors
 /// Any [`StateError`]: what says something that can't be understood stays as it is.
-pub(crate) fn recover((dir, journal): (&Path, &Path), settled: &[Plan]) -> Result<(), StateError> {
+pub(crate) fn recover((dir, journal): (&Path, &Path)) -> Result<(), StateError> {
     if let Some(text) = found(dir)? {
         let plan = journal::parse_intent(&dir.join(NAME), &text)?;
-        if !settled.contains(&plan) {
-            journal::restore(journal, &plan, &text)?;
-        }
+        journal::restore(journal, &plan, &text)?;
         clear(dir)?;
     }
     if open(dir)?.is_none() {
@@ -121,7 +118,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use gpuvirt_model::{DriverName, PciAddress};
-    use gpuvirt_plan::{Marks, Snapshot, Step};
+    use gpuvirt_plan::{Marks, Plan, Snapshot, Step};
 
     use super::*;
 
@@ -134,7 +131,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
         assert!(put(dir, "too early").unwrap().is_none());
-        recover((dir, dir), &[]).unwrap();
+        recover((dir, dir)).unwrap();
         assert_eq!(says(dir), None);
         let long = "lüng".repeat(1000);
         // What is left of the long one begins in the midst of a character behind one of them.
@@ -173,10 +170,10 @@ mod tests {
         let file = dir.join(journal::file_name(GPU));
         for left in [None, Some(""), Some("{\n  \"version\": 1,\n  \"pl"), Some(&earlier)] {
             let _ = fs::remove_file(&file);
-            recover((dir, dir), &[]).unwrap();
+            recover((dir, dir)).unwrap();
             put(dir, &text(&plan)).unwrap().unwrap();
             left.into_iter().for_each(|left| fs::write(&file, left).unwrap());
-            recover((dir, dir), &[]).unwrap();
+            recover((dir, dir)).unwrap();
             assert_eq!(
                 journal::open_intents(dir).unwrap().as_slice(),
                 std::slice::from_ref(&plan),
@@ -187,40 +184,35 @@ mod tests {
     }
 
     #[test]
-    fn an_intent_that_went_on_or_was_settled_is_not_taken_back() {
+    fn an_intent_that_went_on_is_not_taken_back() {
         let (folder, plan) = (tempfile::tempdir().unwrap(), plan("nouveau"));
         let dir = folder.path();
         let file = dir.join(journal::file_name(GPU));
-        recover((dir, dir), &[]).unwrap();
+        recover((dir, dir)).unwrap();
         put(dir, &text(&plan)).unwrap().unwrap();
         let more = text(&Plan { purpose: "and then more".to_owned(), ..plan.clone() });
         fs::write(&file, &more).unwrap();
-        recover((dir, dir), &[]).unwrap();
+        recover((dir, dir)).unwrap();
         assert_eq!(fs::read_to_string(&file).unwrap(), more);
-
-        put(dir, &text(&plan)).unwrap().unwrap();
-        fs::remove_file(&file).unwrap();
-        recover((dir, dir), std::slice::from_ref(&plan)).unwrap();
-        assert!(!file.exists() && says(dir).is_none());
     }
 
     #[test]
     fn what_can_not_be_understood_is_an_error_and_stays() {
         let (folder, text) = (tempfile::tempdir().unwrap(), text(&plan("nouveau")));
         let (dir, other) = (folder.path(), text.replace("\"version\": 1", "\"version\": 9"));
-        recover((dir, dir), &[]).unwrap();
+        recover((dir, dir)).unwrap();
         // Of another version: the file, and what was written ahead.
         put(dir, &text).unwrap().unwrap();
         fs::write(dir.join(journal::file_name(GPU)), &other).unwrap();
-        assert!(matches!(recover((dir, dir), &[]), Err(StateError::Version { .. })));
+        assert!(matches!(recover((dir, dir)), Err(StateError::Version { .. })));
         assert_eq!(says(dir).as_ref(), Some(&text));
         put(dir, &other).unwrap().unwrap();
-        assert!(matches!(recover((dir, dir), &[]), Err(StateError::Version { .. })));
+        assert!(matches!(recover((dir, dir)), Err(StateError::Version { .. })));
         assert_eq!(says(dir), Some(other));
         // One that others may write to.
         let modes = |mode| fs::set_permissions(dir.join(NAME), fs::Permissions::from_mode(mode)).unwrap();
         modes(0o666);
-        assert!(matches!(recover((dir, dir), &[]), Err(StateError::Untrusted { .. })));
+        assert!(matches!(recover((dir, dir)), Err(StateError::Untrusted { .. })));
         assert!(put(dir, &text).unwrap().is_none());
     }
 
@@ -228,7 +220,7 @@ mod tests {
     fn a_write_that_was_cut_off_says_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
-        recover((dir, dir), &[]).unwrap();
+        recover((dir, dir)).unwrap();
         let empty = fs::read(dir.join(NAME)).unwrap();
         let _ = put(dir, "a text of some length").unwrap();
         let whole = fs::read(dir.join(NAME)).unwrap();
@@ -241,7 +233,7 @@ mod tests {
         for short in ["", "short"] {
             fs::write(dir.join(NAME), short).unwrap();
             assert!(put(dir, "x").unwrap().is_none());
-            recover((dir, dir), &[]).unwrap();
+            recover((dir, dir)).unwrap();
             assert!(put(dir, "x").unwrap().is_some());
         }
     }

@@ -52,10 +52,15 @@ impl StateDir {
         }
         let lock = take_lock(path)?;
         // What was settled is no more to be undone; what began after it may have its place in the journal.
-        let settled = settled::finish((path, STATE), &journal)?;
-        ahead::recover((path, &journal), &settled)?;
-        // A crash may have left them; what they say did not come true.
-        atomic::discard(path, STATE);
+        let all = settled::finish((path, STATE), &journal)?;
+        if all {
+            // A crash may have left them; what they say did not come true.
+            atomic::discard(path, STATE);
+        }
+        // An earlier daemon may have left names that the disk has not, the documents' before those of intents.
+        atomic::sync_dir(path)?;
+        atomic::sync_dir(&journal)?;
+        ahead::recover((path, &journal))?;
         Ok(Self {
             path: path.to_owned(),
             journal,
@@ -100,10 +105,9 @@ impl StateDir {
             None => Ok(()),
             Some(text) => {
                 // Else a power cut could bring back an intent that was settled by documents which are no more.
-                if turn.unsynced {
-                    turn.sync(&self.path, &self.journal)?;
-                }
-                atomic::replace(&self.path, STATE, text.as_bytes())
+                let synced = if turn.unsynced { turn.sync(&self.path, &self.journal) } else { Ok(()) };
+                let replaced = atomic::replace(&self.path, STATE, text.as_bytes());
+                synced.and(replaced)
             }
         }
     }
@@ -242,11 +246,8 @@ impl StateDir {
         let mut turn = self.turns.turn();
         turn.staged.discard((&self.path, STATE), plan.gpu);
         turn.forget(plan.gpu, &self.path)?;
-        if journal::close_named(&self.journal, plan.gpu)? {
-            turn.sync(&self.path, &self.journal)
-        } else {
-            Ok(())
-        }
+        turn.unsynced |= journal::close_named(&self.journal, plan.gpu)?;
+        if turn.unsynced { turn.sync(&self.path, &self.journal) } else { Ok(()) }
     }
 }
 

@@ -91,18 +91,10 @@ pub(crate) fn close_named(dir: &Path, gpu: PciAddress) -> Result<bool, StateErro
 
 /// Every open intent, by address.
 pub(crate) fn open_intents(dir: &Path) -> Result<Vec<Plan>, StateError> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(dir).map_err(StateError::io("listing", dir))? {
-        let entry = entry.map_err(StateError::io("listing", dir))?;
-        // Other names are not ours: what a crash left of a write (`.….new`), what an admin moved aside.
-        names.extend(entry.file_name().into_string().ok().filter(|name| is_journal_name(name)));
-    }
-    names.sort_unstable();
     let mut plans = Vec::new();
-    for name in names {
-        let path = dir.join(&name);
+    for path in files(dir)? {
         let Some(plan) = read_intent(&path)? else { continue };
-        if file_name(plan.gpu) != name {
+        if file(dir, plan.gpu) != path {
             let what = format!("it is about {} and named after another GPU", plan.gpu);
             return Err(StateError::Corrupt { path, line: 1, what });
         }
@@ -124,13 +116,27 @@ pub fn parse_intent(path: &Path, text: &str) -> Result<Plan, StateError> {
     strict::parse::<Intent>(path, text, JOURNAL_VERSION).map(|intent| intent.plan)
 }
 
-/// The intent in this file, and which documents settled it; none where it is none, can't be read, or is open.
-pub(crate) fn settled_by(path: &Path) -> Option<(Plan, Uuid)> {
-    let name = path.file_name()?.to_str().filter(|name| is_journal_name(name))?;
-    let text = read_trusted(path).ok()??;
-    let intent: Intent = strict::parse(path, &text, JOURNAL_VERSION).ok()?;
-    let mark = intent.settled.filter(|mark| !mark.is_nil())?;
-    (file_name(intent.plan.gpu) == name).then_some((intent.plan, mark))
+/// Whose intent is in this file, and which documents settled it; none where it is open.
+///
+/// # Errors
+/// Any [`StateError`] about the file.
+pub(crate) fn settled_by(path: &Path) -> Result<Option<(PciAddress, Uuid)>, StateError> {
+    let Some(text) = read_trusted(path)? else { return Ok(None) };
+    let intent: Intent = strict::parse(path, &text, JOURNAL_VERSION)?;
+    let mark = intent.settled.filter(|mark| !mark.is_nil());
+    let is_named_so = path.file_name().is_some_and(|name| name == file_name(intent.plan.gpu).as_str());
+    Ok(mark.filter(|_| is_named_so).map(|mark| (intent.plan.gpu, mark)))
+}
+
+/// The files of intents, by address. Other names are not ours: what a crash left of a write (`.….new`), what an admin moved aside.
+pub(crate) fn files(dir: &Path) -> Result<Vec<PathBuf>, StateError> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).map_err(StateError::io("listing", dir))? {
+        let entry = entry.map_err(StateError::io("listing", dir))?;
+        names.extend(entry.file_name().into_string().ok().filter(|name| is_journal_name(name)));
+    }
+    names.sort_unstable();
+    Ok(names.into_iter().map(|name| dir.join(name)).collect())
 }
 
 fn is_journal_name(name: &str) -> bool {

@@ -6,13 +6,12 @@
 //! read them changes). The names follow when the file system commits, or the next change does; after a power cut in
 //! between the next start gives them.
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use gpuvirt_model::PciAddress;
-use gpuvirt_plan::Plan;
 use nix::fcntl::OFlag;
 use uuid::Uuid;
 
@@ -41,31 +40,45 @@ pub(crate) fn mark(journal: &Path, gpu: PciAddress, text: &str) -> io::Result<()
     if found != open.as_bytes() {
         return Err(io::Error::from(io::ErrorKind::InvalidData));
     }
-    file.write_all_at(mark_of(text.as_bytes()).to_string().as_bytes(), BEFORE.len() as u64)?;
-    file.sync_data()
+    let put = |mark: Uuid| {
+        file.write_all_at(mark.to_string().as_bytes(), BEFORE.len() as u64).and_then(|()| file.sync_data())
+    };
+    put(mark_of(text.as_bytes())).inspect_err(|_| {
+        // It may be there all the same, and what it says may be taken back.
+        let _ = put(Uuid::nil());
+    })
 }
 
 /// Gives the names that a power cut took: what was staged for a marked intent takes its place, and the intent goes. What
-/// can't be read, or is marked with other documents, is left as it is, for whoever recovers. Which plans were settled so.
+/// can't be understood, or is marked with other documents, is left as it is, for whoever recovers; says whether there was none.
 ///
 /// # Errors
-/// [`StateError::Io`].
-pub(crate) fn finish((dir, name): (&Path, &str), journal: &Path) -> Result<Vec<Plan>, StateError> {
-    let mut finished = Vec::new();
-    let says = |path: &Path, mark: Uuid| {
-        read_trusted(path).is_ok_and(|text| text.is_some_and(|text| mark_of(text.as_bytes()) == mark))
+/// Any [`StateError`] about documents that a mark may mean.
+pub(crate) fn finish((dir, name): (&Path, &str), journal: &Path) -> Result<bool, StateError> {
+    let mut all = true;
+    let says = |path: &Path, mark: Uuid| match read_trusted(path) {
+        Ok(text) => Ok(text.is_some_and(|text| mark_of(text.as_bytes()) == mark)),
+        Err(StateError::Corrupt { .. }) => Ok(false),
+        Err(unread) => Err(unread),
     };
-    for entry in fs::read_dir(journal).map_err(StateError::io("listing", journal))? {
-        let path = entry.map_err(StateError::io("listing", journal))?.path();
-        let Some((plan, mark)) = journal::settled_by(&path) else { continue };
-        if says(&atomic::staged_path(dir, name), mark) {
+    for path in journal::files(journal)? {
+        let (gpu, mark) = match journal::settled_by(&path) {
+            Ok(Some(settled)) => settled,
+            Ok(None) => continue,
+            Err(_) => {
+                all = false;
+                continue;
+            }
+        };
+        if says(&atomic::staged_path(dir, name), mark)? {
             atomic::unstage(dir, name)?;
         }
-        if says(&dir.join(name), mark) {
+        if says(&dir.join(name), mark)? {
             atomic::sync_dir(dir)?;
-            journal::close(journal, plan.gpu)?;
-            finished.push(plan);
+            journal::close(journal, gpu)?;
+        } else {
+            all = false;
         }
     }
-    Ok(finished)
+    Ok(all)
 }

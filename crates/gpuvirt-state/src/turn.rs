@@ -57,12 +57,12 @@ impl Following {
             self.staged.stage((&self.dir, name), self.gpu, text);
         }
         let (journal, name) = (&self.journal, journal::file_name(self.gpu));
-        let synced = atomic::sync_file(journal, &name)
-            .and_then(|()| sync_names((&self.dir, self.unsynced), journal))
-            .or_else(|_| {
-                atomic::replace(journal, &name, self.text.as_bytes())?;
-                sync_names((&self.dir, self.unsynced), journal)
-            });
+        // Names of documents first, without which an intent must not go: this one's file may be in the place of the last one's.
+        let names = if self.unsynced { atomic::sync_dir(&self.dir) } else { Ok(()) };
+        let synced = names.and_then(|()| {
+            let own = atomic::sync_file(journal, &name).and_then(|()| atomic::sync_dir(journal));
+            own.or_else(|_| atomic::replace(journal, &name, self.text.as_bytes()))
+        });
         Followed { staged: self.staged, synced: synced.and_then(|()| self.ahead.clear(&self.dir)) }
     }
 }
@@ -90,7 +90,10 @@ impl Turns {
 impl Turn {
     /// Makes the names of settled changes durable: the documents' first, without which an intent must not go.
     pub(crate) fn sync(&mut self, dir: &Path, journal: &Path) -> Result<(), StateError> {
-        sync_names((dir, self.unsynced), journal)?;
+        if self.unsynced {
+            atomic::sync_dir(dir)?;
+        }
+        atomic::sync_dir(journal)?;
         self.unsynced = false;
         Ok(())
     }
@@ -113,13 +116,6 @@ impl Turn {
         }
         Ok(())
     }
-}
-
-fn sync_names((dir, unsynced): (&Path, bool), journal: &Path) -> Result<(), StateError> {
-    if unsynced {
-        atomic::sync_dir(dir)?;
-    }
-    atomic::sync_dir(journal)
 }
 
 impl fmt::Debug for Turn {

@@ -269,7 +269,22 @@ fn a_mark_of_documents_that_are_nowhere_settles_nothing() {
         let state = StateDir::open(dir.path()).unwrap();
         assert_eq!(state.load().unwrap().desired, desired(), "{elsewhere:?}");
         assert_eq!(state.open_intents().unwrap(), [plan()], "{elsewhere:?}");
-        assert!(!staged(dir.path()).exists());
+    }
+}
+
+#[test]
+fn what_a_mark_may_mean_is_kept_until_it_can_be_read() {
+    for unread in [".state.json.staged", "journal/0000:41:00.0.json"] {
+        let dir = settled_and_cut_off();
+        let mode =
+            |mode| fs::set_permissions(dir.path().join(unread), fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o666);
+        let opened = StateDir::open(dir.path()).and_then(|state| state.open_intents().map(drop));
+        assert!(matches!(opened, Err(StateError::Untrusted { .. })), "{unread}");
+        mode(0o644);
+        let state = StateDir::open(dir.path()).unwrap();
+        assert_eq!(state.load().unwrap().desired, Desired::default(), "{unread}");
+        assert!(state.open_intents().unwrap().is_empty());
     }
 }
 
