@@ -129,7 +129,7 @@ impl StateDir {
         records: &Records,
     ) -> Result<(), StateError> {
         let mut turn = self.turns.turn();
-        turn.reached_the_disk(plan.gpu)?;
+        turn.reached_the_disk(plan.gpu, &self.journal)?;
         let Some(text) = self.text_to_store(desired, records)? else { return Ok(()) };
         if turn.unsynced {
             // As in `commit`.

@@ -8,14 +8,13 @@
 
 use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use gpuvirt_model::PciAddress;
-use nix::fcntl::OFlag;
 use uuid::Uuid;
 
-use crate::read::read_trusted;
+use crate::read::{open_trusted, read_trusted};
 use crate::{StateError, atomic, journal};
 
 /// What an intent with room for a mark begins with; the mark comes next.
@@ -29,23 +28,25 @@ pub(crate) fn mark_of(text: &[u8]) -> Uuid {
 /// Notes in a GPU's intent that documents of this text settle it, durably.
 ///
 /// # Errors
-/// Any of the file's, and where it does not begin as we write it: then the names must be made durable instead.
-pub(crate) fn mark(journal: &Path, gpu: PciAddress, text: &str) -> io::Result<()> {
+/// Any [`StateError`] about the file, and where it does not begin as we write it: then the names must be made durable instead.
+pub(crate) fn mark(journal: &Path, gpu: PciAddress, text: &str) -> Result<(), StateError> {
     let path = journal.join(journal::file_name(gpu));
-    let flags = OFlag::O_NOFOLLOW.bits();
-    let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path)?;
+    let in_place = |error: io::Error| StateError::io("marking", &path)(error);
+    let file = open_trusted(&path, OpenOptions::new().read(true).write(true))?;
+    let (file, _) = file.ok_or_else(|| in_place(io::ErrorKind::NotFound.into()))?;
     let open = format!("{BEFORE}{}\"", Uuid::nil());
     let mut found = vec![0; open.len()];
-    file.read_exact_at(&mut found, 0)?;
+    file.read_exact_at(&mut found, 0).map_err(in_place)?;
     if found != open.as_bytes() {
-        return Err(io::Error::from(io::ErrorKind::InvalidData));
+        return Err(in_place(io::ErrorKind::InvalidData.into()));
     }
     let put = |mark: Uuid| {
         file.write_all_at(mark.to_string().as_bytes(), BEFORE.len() as u64).and_then(|()| file.sync_data())
     };
-    put(mark_of(text.as_bytes())).inspect_err(|_| {
+    put(mark_of(text.as_bytes())).map_err(|error| {
         // It may be there all the same, and what it says may be taken back.
         let _ = put(Uuid::nil());
+        in_place(error)
     })
 }
 

@@ -98,11 +98,12 @@ impl Turn {
         Ok(())
     }
 
-    /// Whether the intent of this GPU's change did, in a file of its own.
-    pub(crate) fn reached_the_disk(&self, gpu: PciAddress) -> Result<(), StateError> {
+    /// Why the intent of this GPU's change did not reach the disk in a file of its own, where it did not.
+    pub(crate) fn reached_the_disk(&self, gpu: PciAddress, journal: &Path) -> Result<(), StateError> {
         match &self.failed {
             Some((of, why)) if *of == gpu => {
-                Err(StateError::io("syncing", journal::file_name(gpu))(io::Error::other(why.clone())))
+                let path = journal.join(journal::file_name(gpu));
+                Err(StateError::io("syncing", path)(io::Error::other(why.clone())))
             }
             _ => Ok(()),
         }

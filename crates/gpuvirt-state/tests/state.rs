@@ -603,6 +603,14 @@ fn is_golden(folder: &str, dir: &Path) {
 
 proptest! {
     #[test]
+    fn no_bytes_written_ahead_panic_or_are_an_intent(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let dir = tempfile::tempdir().unwrap();
+        put(&dir.path().join(".ahead"), &bytes);
+        let state = StateDir::open(dir.path()).unwrap();
+        prop_assert!(state.open_intents().unwrap().is_empty());
+    }
+
+    #[test]
     fn no_bytes_are_read_as_absent_and_none_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let dir = tempfile::tempdir().unwrap();
         put(&dir.path().join("state.json"), &bytes);
